@@ -1,0 +1,1 @@
+"""Everything in ImageRift that touches pixels, as plain functions that know nothing of Triton."""

@@ -1,0 +1,89 @@
+"""Cancel flags and deadlines: how a job is stopped from outside while it computes."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from imagerift_vision.errors import VisionError
+
+FLAG_LIFETIME_SECONDS = 2 * 3600.0
+FLAG_SUFFIX = ".cancel"
+
+
+class Guard(Protocol):
+    """Something every stage, variation and tile asks whether to go on."""
+
+    def check(self) -> None:
+        """Return if work may go on; raise VisionError `canceled` or `timeout` if not."""
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, never negative."""
+
+
+@dataclass(frozen=True)
+class CancelFlags:
+    """One small file per canceled attempt, in a folder that all model processes share."""
+
+    folder: Path
+
+    def path_of(self, attempt_id: str) -> Path:
+        """The flag's place. The name is a hash, so an attempt id can hold any character."""
+        digest = hashlib.sha256(attempt_id.encode()).hexdigest()
+        return self.folder / f"{digest}{FLAG_SUFFIX}"
+
+    def raise_flag(self, attempt_id: str) -> None:
+        """Flag an attempt as canceled. Flagging it again changes nothing."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path_of(attempt_id).touch(mode=0o600)
+
+    def is_raised(self, attempt_id: str) -> bool:
+        """Whether the attempt was flagged."""
+        return self.path_of(attempt_id).exists()
+
+    def sweep(self, now: float | None = None) -> int:
+        """Delete flags that no running attempt can still need; return how many."""
+        limit = (time.time() if now is None else now) - FLAG_LIFETIME_SECONDS
+        swept = 0
+        for flag in self.folder.glob(f"*{FLAG_SUFFIX}"):
+            try:
+                if flag.stat().st_mtime < limit:
+                    flag.unlink()
+                    swept += 1
+            except FileNotFoundError:
+                continue  # another process swept it first
+        return swept
+
+
+@dataclass(frozen=True)
+class AttemptGuard:
+    """The guard of one attempt: its cancel flag and its absolute deadline (unix seconds)."""
+
+    flags: CancelFlags
+    attempt_id: str
+    deadline: float
+    clock: Callable[[], float] = time.time
+
+    def check(self) -> None:
+        """Raise VisionError `canceled` or `timeout` when the attempt must stop."""
+        if self.flags.is_raised(self.attempt_id):
+            raise VisionError("canceled", "the job was canceled")
+        if self.clock() >= self.deadline:
+            raise VisionError("timeout", "the job's deadline has passed")
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline - self.clock())
+
+
+def read_command(raw: bytes) -> str | None:
+    """The attempt a COMMAND document names; None when it is no such document."""
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        return None
+    attempt_id = document.get("cancel") if isinstance(document, dict) else None
+    return attempt_id if isinstance(attempt_id, str) and attempt_id else None

@@ -1,0 +1,54 @@
+"""The one family of errors that leaves the model server: a code, a message, a retry class."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ErrorCode = Literal[
+    "image_unreadable",
+    "image_too_large",
+    "input_unavailable",
+    "output_upload_failed",
+    "model_error",
+    "out_of_memory",
+    "timeout",
+    "canceled",
+    "content_filtered",
+    "no_face_found",
+    "invalid_request",
+]
+
+# These end the whole job; every other code may end one variation alone.
+JOB_ENDING: frozenset[str] = frozenset({"canceled", "timeout"})
+
+
+@dataclass
+class VisionError(Exception):
+    """A failure with a code that clients see.
+
+    The message is shown to people: it never holds a URL, a signature or a prompt.
+    """
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    def as_dict(self) -> dict[str, str | bool]:
+        """The `error` member of a RESULT or INFO document."""
+        return {"code": self.code, "message": self.message, "retryable": self.retryable}
+
+
+def from_exception(error: BaseException) -> VisionError:
+    """Turn anything that was raised into an error that is safe to show.
+
+    Only the type of an unknown exception is told: its text may quote a URL or a prompt.
+    """
+    if isinstance(error, VisionError):
+        return error
+    # OpenCV and onnxruntime raise types of their own when an allocation fails.
+    text = str(error)
+    if isinstance(error, MemoryError) or "Insufficient memory" in text or "bad_alloc" in text:
+        return VisionError("out_of_memory", "the model ran out of memory", retryable=True)
+    return VisionError("model_error", f"the model failed ({type(error).__name__})")

@@ -1,0 +1,174 @@
+"""The pipeline of one attempt: fetch, decode, the mode's model, encode, upload."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.control import Guard
+from imagerift_vision.decoding import Source, decode
+from imagerift_vision.encoding import CONTENT_TYPES, encode
+from imagerift_vision.entry import timed
+from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
+from imagerift_vision.provenance import Provenance
+from imagerift_vision.requests import GenerateRequest, ModelVersion, Output, Result, Target
+from imagerift_vision.sizes import output_size
+from imagerift_vision.storage import OriginClient
+
+# Rendered pixels that may stand in memory between the mode's model and the encoder.
+PIXELS_PER_CALL = 8 * 1024 * 1024
+# A subject is placed at up to this share of the output's long edge, so more pixels of the source
+# would be thrown away.
+SOURCE_OVERSAMPLING = 1.5
+MAX_SOURCE_EDGE = 4096
+
+
+@dataclass(frozen=True)
+class ModeCall:
+    """What a mode's model is asked for: one picture a seed."""
+
+    mode: str
+    image: NDArray[np.uint8]
+    attempt_id: str
+    deadline: float
+    prompt: str
+    preset: str | None
+    seeds: tuple[int, ...]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ModeAnswer:
+    """What a mode's model gave: the pictures of the seeds that are not omitted, in order."""
+
+    images: NDArray[np.uint8]
+    preset: str | None
+    models: tuple[ModelVersion, ...]
+    omitted: tuple[tuple[int, str], ...] = ()
+    error: VisionError | None = None
+
+
+class ModeModels(Protocol):
+    """The models behind the modes, whoever runs them."""
+
+    def call(self, call: ModeCall) -> ModeAnswer:
+        """Run a mode's model. Raises VisionError `invalid_request` for a mode it does not know."""
+
+
+@dataclass
+class Pipeline:
+    """One process's way through an attempt."""
+
+    client: OriginClient
+    modes: ModeModels
+    allowed_modes: frozenset[str] = field(default=frozenset({"style"}))
+
+    def run(self, request: GenerateRequest, guard: Guard, result: Result) -> None:
+        """Fill `result`. Outputs are uploaded as soon as each is encoded.
+
+        Raises VisionError when the whole attempt fails; a variation that fails alone is omitted.
+        """
+        if request.mode not in self.allowed_modes:
+            raise VisionError("invalid_request", "this model server does not have the mode")
+        source = self._source(request, guard, result)
+        width, height = output_size(
+            request.export_size, request.output_aspect, source.width, source.height
+        )
+        first_failure: VisionError | None = None
+        for targets in _batches(request.targets, width * height):
+            guard.check()
+            with timed(result.metrics, "modelMs"):
+                answer = self._render(request, source, targets, width, height)
+            if answer.error is not None:
+                raise answer.error
+            result.preset = answer.preset
+            result.models = list(dict.fromkeys([*result.models, *answer.models]))
+            lost = dict(answer.omitted)
+            pictures = iter(answer.images)
+            for position, target in enumerate(targets):
+                if position in lost:
+                    result.omitted.append((target.index, lost[position]))
+                    continue
+                try:
+                    self._deliver(request, target, next(pictures), guard, result)
+                except Exception as failure:  # noqa: BLE001 - one variation fails alone
+                    reason = from_exception(failure)
+                    if reason.code in JOB_ENDING:
+                        raise reason from None
+                    first_failure = first_failure or reason
+                    result.omitted.append((target.index, reason.code))
+        if not result.outputs:
+            raise first_failure or VisionError("model_error", "no variation could be made")
+
+    def _source(self, request: GenerateRequest, guard: Guard, result: Result) -> Source:
+        with timed(result.metrics, "fetchMs"):
+            data = self.client.fetch(request.source_url, guard)
+        guard.check()
+        wanted, _ = output_size(request.export_size, "1:1", 1, 1)
+        with timed(result.metrics, "decodeMs"):
+            return decode(data, min(MAX_SOURCE_EDGE, round(wanted * SOURCE_OVERSAMPLING)))
+
+    def _render(
+        self,
+        request: GenerateRequest,
+        source: Source,
+        targets: Sequence[Target],
+        width: int,
+        height: int,
+    ) -> ModeAnswer:
+        return self.modes.call(
+            ModeCall(
+                mode=request.mode,
+                image=source.rgba,
+                attempt_id=request.attempt_id,
+                deadline=request.deadline,
+                prompt=request.prompt,
+                preset=request.preset,
+                seeds=tuple(request.seed_of(target.index) for target in targets),
+                width=width,
+                height=height,
+            )
+        )
+
+    def _deliver(
+        self,
+        request: GenerateRequest,
+        target: Target,
+        pixels: NDArray[np.uint8],
+        guard: Guard,
+        result: Result,
+    ) -> None:
+        guard.check()
+        seed = request.seed_of(target.index)
+        provenance = Provenance(request.mode, result.preset, seed, tuple(result.models))
+        with timed(result.metrics, "encodeMs"):
+            body = encode(pixels, request.output_format, provenance)
+        content_type = CONTENT_TYPES[request.output_format]
+        if target.content_type != content_type:
+            raise VisionError("invalid_request", "a target's contentType is not outputFormat's")
+        guard.check()
+        with timed(result.metrics, "uploadMs"):
+            self.client.put(target.url, body, content_type, guard)
+        height, width = pixels.shape[:2]
+        result.outputs.append(
+            Output(
+                index=target.index,
+                seed=seed,
+                width=width,
+                height=height,
+                content_type=content_type,
+                size_bytes=len(body),
+                sha256=hashlib.sha256(body).hexdigest(),
+            )
+        )
+
+
+def _batches(targets: tuple[Target, ...], pixels_each: int) -> Iterator[tuple[Target, ...]]:
+    """Cut the variations into calls whose pictures fit the memory bound together."""
+    step = max(1, PIXELS_PER_CALL // pixels_each)
+    for start in range(0, len(targets), step):
+        yield targets[start : start + step]

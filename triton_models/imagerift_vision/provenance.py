@@ -1,0 +1,57 @@
+"""What an output says about its own making: seed, preset, mode, models. Never the prompt."""
+
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from imagerift_vision.requests import ModelVersion
+
+NAMESPACE = "https://imagerift.dev/ns/provenance/1.0/"
+# IPTC's term for a picture made of a captured subject and synthetic elements.
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How one output was made."""
+
+    mode: str
+    preset: str | None
+    seed: int
+    models: tuple[ModelVersion, ...]
+
+    def as_text(self) -> dict[str, str]:
+        """PNG text chunks, by keyword."""
+        return {
+            "Software": "ImageRift",
+            "imagerift:mode": self.mode,
+            "imagerift:preset": self.preset or "",
+            "imagerift:seed": str(self.seed),
+            "imagerift:models": self._models(),
+        }
+
+    def as_xmp(self) -> bytes:
+        """An XMP packet with the same facts."""
+        models = "".join(
+            f"<rdf:li>{escape(model.name)} {escape(model.version)}</rdf:li>"
+            for model in self.models
+        )
+        return (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+            '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+            '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            '<rdf:Description rdf:about=""'
+            ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+            ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+            f" xmlns:imagerift={quoteattr(NAMESPACE)}"
+            ' xmp:CreatorTool="ImageRift"'
+            f" Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)}"
+            f" imagerift:mode={quoteattr(self.mode)}"
+            f" imagerift:preset={quoteattr(self.preset or '')}"
+            f' imagerift:seed="{self.seed}">'
+            f"<imagerift:models><rdf:Seq>{models}</rdf:Seq></imagerift:models>"
+            "</rdf:Description></rdf:RDF></x:xmpmeta>"
+            '<?xpacket end="r"?>'
+        ).encode()
+
+    def _models(self) -> str:
+        return ", ".join(f"{model.name} {model.version}" for model in self.models)

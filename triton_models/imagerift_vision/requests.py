@@ -1,0 +1,187 @@
+"""The REQUEST and RESULT documents of an entry model, as typed values."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from imagerift_vision.errors import VisionError
+
+SEED_SPACE = 2**32
+MAX_VARIATIONS = 8
+EXPORT_SIZES = ("base", "2k", "4k")
+OUTPUT_ASPECTS = ("source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3")
+OUTPUT_FORMATS = ("png", "jpeg", "webp")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one variation is put."""
+
+    index: int
+    url: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One attempt at one job."""
+
+    attempt_id: str
+    deadline: float
+    source_url: str
+    mode: str
+    preset: str | None
+    prompt: str
+    seed: int
+    variations: int
+    export_size: str
+    output_aspect: str
+    output_format: str
+    targets: tuple[Target, ...]
+
+    def seed_of(self, index: int) -> int:
+        """The seed of a variation."""
+        return (self.seed + index) % SEED_SPACE
+
+
+@dataclass(frozen=True)
+class Output:
+    """One delivered variation."""
+
+    index: int
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+    def as_dict(self) -> dict[str, int | str]:
+        """As it stands in RESULT."""
+        return {
+            "index": self.index,
+            "seed": self.seed,
+            "width": self.width,
+            "height": self.height,
+            "contentType": self.content_type,
+            "sizeBytes": self.size_bytes,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A model or algorithm that had a hand in an output."""
+
+    name: str
+    version: str
+
+
+@dataclass
+class Metrics:
+    """Milliseconds spent in each stage of one attempt."""
+
+    fetchMs: float = 0.0  # noqa: N815 - the names are the wire's
+    decodeMs: float = 0.0  # noqa: N815
+    modelMs: float = 0.0  # noqa: N815
+    encodeMs: float = 0.0  # noqa: N815
+    uploadMs: float = 0.0  # noqa: N815
+
+
+@dataclass
+class Result:
+    """What an entry model answers."""
+
+    outputs: list[Output] = field(default_factory=list)
+    omitted: list[tuple[int, str]] = field(default_factory=list)
+    error: VisionError | None = None
+    preset: str | None = None
+    models: list[ModelVersion] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def to_json(self) -> str:
+        """The RESULT document."""
+        document = {
+            "outputs": [output.as_dict() for output in self.outputs],
+            "omitted": [{"index": index, "code": code} for index, code in self.omitted],
+            "error": None if self.error is None else self.error.as_dict(),
+            "preset": self.preset,
+            "models": [asdict(model) for model in self.models],
+            "metrics": {name: round(value, 2) for name, value in asdict(self.metrics).items()},
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+
+def parse_request(raw: bytes | str) -> GenerateRequest:
+    """Read a REQUEST document.
+
+    Raises VisionError `invalid_request`, naming the member that is wrong but never its value.
+    """
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        raise VisionError("invalid_request", "REQUEST is not JSON") from None
+    if not isinstance(document, dict):
+        raise VisionError("invalid_request", "REQUEST is not an object")
+    source = _take(document, "source", dict)
+    variations = _whole(document, "variations", 1, MAX_VARIATIONS)
+    targets = tuple(_target(item) for item in _take(document, "targets", list))
+    if sorted(target.index for target in targets) != list(range(variations)):
+        raise VisionError("invalid_request", "targets must name each variation once")
+    return GenerateRequest(
+        attempt_id=_take(document, "attemptId", str),
+        deadline=_deadline(document),
+        source_url=_take(source, "url", str),
+        mode=_take(document, "mode", str),
+        preset=_optional_text(document, "preset"),
+        prompt=_optional_text(document, "prompt") or "",
+        seed=_whole(document, "seed", 0, SEED_SPACE - 1),
+        variations=variations,
+        export_size=_one_of(document, "exportSize", EXPORT_SIZES, "base"),
+        output_aspect=_one_of(document, "outputAspect", OUTPUT_ASPECTS, "source"),
+        output_format=_one_of(document, "outputFormat", OUTPUT_FORMATS, "png"),
+        targets=tuple(sorted(targets, key=lambda target: target.index)),
+    )
+
+
+def _target(item: Any) -> Target:
+    if not isinstance(item, dict):
+        raise VisionError("invalid_request", "a target is not an object")
+    return Target(
+        index=_whole(item, "index", 0, MAX_VARIATIONS - 1),
+        url=_take(item, "url", str),
+        content_type=_take(item, "contentType", str),
+    )
+
+
+def _take(document: dict[str, Any], name: str, kind: type) -> Any:
+    value = document.get(name)
+    if not isinstance(value, kind):
+        raise VisionError("invalid_request", f"{name} is missing or of a wrong type")
+    return value
+
+
+def _optional_text(document: dict[str, Any], name: str) -> str | None:
+    return None if document.get(name) is None else str(_take(document, name, str))
+
+
+def _deadline(document: dict[str, Any]) -> float:
+    value = document.get("deadline")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise VisionError("invalid_request", "deadline is missing or of a wrong type")
+    return float(value)
+
+
+def _whole(document: dict[str, Any], name: str, low: int, high: int) -> int:
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise VisionError("invalid_request", f"{name} must be a whole number, {low} to {high}")
+    return value
+
+
+def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = document.get(name) or default
+    if value not in allowed:
+        raise VisionError("invalid_request", f"{name} must be one of {', '.join(allowed)}")
+    return str(value)

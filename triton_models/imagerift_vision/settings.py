@@ -1,0 +1,35 @@
+"""What a model process reads from its environment, once."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one model process."""
+
+    s3_origin: str | None
+    """The only `scheme://host:port` that may be fetched from and put to; None refuses all."""
+    control_dir: Path
+    """Folder of the cancel flags, shared by all model processes of one server."""
+    threads: int
+    """Intra-op threads of one model instance."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the `IMAGERIFT_*` variables.
+
+        Raises ValueError when IMAGERIFT_THREADS is not a positive number.
+        """
+        threads = int(environment.get("IMAGERIFT_THREADS") or "1")
+        if threads < 1:
+            raise ValueError("IMAGERIFT_THREADS must be at least 1")
+        fallback = Path(tempfile.gettempdir()) / f"imagerift-control-{os.getuid()}"
+        return cls(
+            s3_origin=environment.get("IMAGERIFT_S3_ORIGIN") or None,
+            control_dir=Path(environment.get("IMAGERIFT_CONTROL_DIR") or fallback),
+            threads=threads,
+        )

@@ -1,0 +1,87 @@
+"""Triton tensors to plain values and back. The only module that knows Triton's Python API."""
+
+import json
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb
+from numpy.typing import NDArray
+
+from imagerift_vision.errors import VisionError
+from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.requests import ModelVersion
+
+
+def read_text(request: Any, name: str) -> bytes:
+    """The single element of a TYPE_STRING input."""
+    element = pb.get_input_tensor_by_name(request, name).as_numpy().reshape(-1)[0]
+    return element if isinstance(element, bytes) else str(element).encode()
+
+
+def read_array(request: Any, name: str) -> NDArray[np.uint8]:
+    """A numeric input."""
+    array: NDArray[np.uint8] = pb.get_input_tensor_by_name(request, name).as_numpy()
+    return array
+
+
+def text_tensor(name: str, text: str) -> Any:
+    """A TYPE_STRING tensor of one element."""
+    return pb.Tensor(name, np.array([text.encode()], dtype=np.object_))
+
+
+def respond(*tensors: Any) -> Any:
+    """An inference response."""
+    return pb.InferenceResponse(output_tensors=list(tensors))
+
+
+def mode_answer(answer: ModeAnswer) -> Any:
+    """A mode model's response: IMAGES and INFO."""
+    info = {
+        "preset": answer.preset,
+        "models": [{"name": model.name, "version": model.version} for model in answer.models],
+        "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
+        "error": None if answer.error is None else answer.error.as_dict(),
+    }
+    return respond(
+        pb.Tensor("IMAGES", np.ascontiguousarray(answer.images)),
+        text_tensor("INFO", json.dumps(info)),
+    )
+
+
+class BlsModes:
+    """Mode models on the same server, called by business logic scripting; blocks until done."""
+
+    def call(self, call: ModeCall) -> ModeAnswer:
+        """Run the model named like the mode.
+
+        Raises VisionError `model_error` when the server cannot run it, `out_of_memory` when it
+        could not hold the tensors.
+        """
+        parameters = {
+            "attemptId": call.attempt_id,
+            "deadline": call.deadline,
+            "prompt": call.prompt,
+            "preset": call.preset,
+            "seeds": list(call.seeds),
+            "width": call.width,
+            "height": call.height,
+        }
+        response = pb.InferenceRequest(
+            model_name=call.mode,
+            requested_output_names=["IMAGES", "INFO"],
+            inputs=[
+                pb.Tensor("IMAGE", np.ascontiguousarray(call.image)),
+                text_tensor("PARAMETERS", json.dumps(parameters)),
+            ],
+        ).exec()
+        if response.has_error():
+            raise VisionError("model_error", "the mode's model could not be run", retryable=True)
+        info = json.loads(pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0])
+        error = info.get("error")
+        return ModeAnswer(
+            images=pb.get_output_tensor_by_name(response, "IMAGES").as_numpy(),
+            preset=info.get("preset"),
+            models=tuple(ModelVersion(m["name"], m["version"]) for m in info.get("models") or ()),
+            omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
+            error=None if error is None else VisionError(**error),
+        )

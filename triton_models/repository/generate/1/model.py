@@ -1,0 +1,36 @@
+"""Triton entry model `generate`: REQUEST in, RESULT out; the mode's model is called by BLS."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from imagerift_vision.control import CancelFlags
+from imagerift_vision.entry import answer
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.settings import Settings
+from imagerift_vision.storage import OriginClient
+from imagerift_vision.tensors import BlsModes, read_text, respond, text_tensor
+
+
+class TritonPythonModel:
+    """One slot: one attempt at a time, from fetch to the last upload."""
+
+    def initialize(self, _args: dict[str, str]) -> None:
+        """Read the settings and make the storage client."""
+        settings = Settings.from_environment()
+        self.flags = CancelFlags(settings.control_dir)
+        self.pipeline = Pipeline(OriginClient(settings.s3_origin), BlsModes())
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request; failures are part of RESULT, never of Triton's protocol."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Any) -> Any:
+        result = answer(read_text(request, "REQUEST"), self.flags, self.pipeline.run)
+        return respond(text_tensor("RESULT", result.to_json()))
+
+    def finalize(self) -> None:
+        """Close the connection to storage."""
+        self.pipeline.client.close()
