@@ -1,0 +1,1 @@
+"""Rules, records and adapters that every part of ImageRift shares."""

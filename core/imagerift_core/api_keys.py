@@ -1,0 +1,88 @@
+"""API keys: `ir_live_` + 16 characters of id + 32 of secret + 6 of checksum.
+
+The checksum (CRC-32 in base 62) tells a typo from a revoked key without a look-up, and lets
+secret scanners confirm a find offline. Only a keyed hash of the token is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+from imagerift_core.ids import BASE62, random_base62
+
+PREFIX = "ir_live_"
+ID_LENGTH = 16
+SECRET_LENGTH = 32
+CHECKSUM_LENGTH = 6
+_PATTERN = re.compile(
+    rf"{PREFIX}([0-9A-Za-z]{{{ID_LENGTH}}})([0-9A-Za-z]{{{SECRET_LENGTH}}})"
+    rf"([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
+)
+
+Scope = Literal[
+    "jobs:read", "jobs:write", "jobs:cancel", "uploads:write", "usage:read", "webhooks:manage"
+]
+ALL_SCOPES: tuple[Scope, ...] = (
+    "jobs:read",
+    "jobs:write",
+    "jobs:cancel",
+    "uploads:write",
+    "usage:read",
+    "webhooks:manage",
+)
+
+
+@dataclass(frozen=True)
+class NewApiKey:
+    """A key at its birth: the only moment the whole token exists outside its owner's hands."""
+
+    key_id: str
+    token: str
+    prefix: str
+    last_four: str
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode())
+    digits = ""
+    for _ in range(CHECKSUM_LENGTH):
+        value, digit = divmod(value, len(BASE62))
+        digits = BASE62[digit] + digits
+    return digits
+
+
+def new_api_key() -> NewApiKey:
+    identifier = random_base62(ID_LENGTH)
+    body = PREFIX + identifier + random_base62(SECRET_LENGTH)
+    token = body + _checksum(body)
+    return NewApiKey(
+        key_id=f"key_{identifier}",
+        token=token,
+        prefix=PREFIX + identifier[:4],
+        last_four=token[-4:],
+    )
+
+
+def key_id_of(token: str) -> str | None:
+    """The id inside a well-formed token with a right checksum, else None."""
+    match = _PATTERN.fullmatch(token)
+    if match is None:
+        return None
+    body = token[:-CHECKSUM_LENGTH]
+    if not hmac.compare_digest(_checksum(body), match[3]):
+        return None
+    return f"key_{match[1]}"
+
+
+def hash_token(token: str, pepper: bytes) -> str:
+    """HMAC-SHA256 of the token under the installation's pepper, in hex."""
+    return hmac.new(pepper, token.encode(), hashlib.sha256).hexdigest()
+
+
+def token_matches(token: str, pepper: bytes, stored_hash: str) -> bool:
+    return hmac.compare_digest(hash_token(token, pepper), stored_hash)

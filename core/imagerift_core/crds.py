@@ -1,0 +1,223 @@
+"""Writes the CustomResourceDefinitions from the models: `python -m imagerift_core.crds DIR`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from imagerift_core.resources import (
+    GROUP,
+    JOBS,
+    POOLS,
+    VERSION,
+    GenerationJobSpec,
+    GenerationJobStatus,
+    TritonPoolSpec,
+    TritonPoolStatus,
+)
+
+_KEPT = {
+    "type",
+    "description",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "required",
+}
+_IMMUTABLE = [
+    {
+        "rule": "self.cancel || !oldSelf.cancel",
+        "message": "cancel cannot be taken back",
+    },
+    {
+        "rule": "self.workspace == oldSelf.workspace && self.source == oldSelf.source "
+        "&& self.mode == oldSelf.mode && self.prompt == oldSelf.prompt "
+        "&& has(self.preset) == has(oldSelf.preset) "
+        "&& (!has(self.preset) || self.preset == oldSelf.preset) "
+        "&& self.exportSize == oldSelf.exportSize "
+        "&& self.outputAspect == oldSelf.outputAspect "
+        "&& self.outputFormat == oldSelf.outputFormat "
+        "&& self.variations == oldSelf.variations && self.seed == oldSelf.seed "
+        "&& has(self.pool) == has(oldSelf.pool) "
+        "&& (!has(self.pool) || self.pool == oldSelf.pool) "
+        "&& self.execution == oldSelf.execution "
+        "&& self.activeDeadlineSeconds == oldSelf.activeDeadlineSeconds "
+        "&& self.backoffLimit == oldSelf.backoffLimit "
+        "&& self.ttlSecondsAfterFinished == oldSelf.ttlSecondsAfterFinished",
+        "message": "spec is immutable but for cancel",
+    },
+]
+
+
+def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON schema in the structural form that Kubernetes takes.
+
+    References are written out, an optional value is a property that may be absent, and every
+    scalar default is kept so that the API server fills it in.
+    """
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    definitions = schema.get("$defs", {})
+    return _structural(schema, definitions)
+
+
+def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[1]]
+        return _structural(
+            {**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions
+        )
+    if "anyOf" in node:
+        (choice,) = [option for option in node["anyOf"] if option.get("type") != "null"]
+        rest = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
+        return _structural({**choice, **rest}, definitions)
+    out = {key: value for key, value in node.items() if key in _KEPT}
+    if "const" in node:
+        out["enum"] = [node["const"]]
+    if node.get("default") not in (None, [], {}):
+        out["default"] = node["default"]
+    elif "default" in node and node.get("type") == "string" and node["default"] == "":
+        out["default"] = ""
+    if node.get("type") == "integer":
+        out["format"] = "int64"
+    if "properties" in node:
+        out["properties"] = {
+            name: _structural(child, definitions) for name, child in node["properties"].items()
+        }
+    if "items" in node:
+        out["items"] = _structural(node["items"], definitions)
+    return out
+
+
+def _definition(
+    *,
+    plural: str,
+    singular: str,
+    kind: str,
+    short: str,
+    spec: dict[str, Any],
+    status: dict[str, Any],
+    columns: list[dict[str, Any]],
+) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "plural": plural,
+                "singular": singular,
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "shortNames": [short],
+                "categories": ["imagerift"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+def _column(name: str, path: str, kind: str = "string", *, wide: bool = False) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    if wide:
+        column["priority"] = 1
+    return column
+
+
+def generation_job_definition() -> dict[str, Any]:
+    spec = structural_schema(GenerationJobSpec)
+    spec["x-kubernetes-validations"] = _IMMUTABLE
+    return _definition(
+        plural=JOBS,
+        singular="generationjob",
+        kind="GenerationJob",
+        short="gj",
+        spec=spec,
+        status=_keyed_conditions(structural_schema(GenerationJobStatus)),
+        columns=[
+            _column("Phase", ".status.phase"),
+            _column("Mode", ".spec.mode"),
+            _column("Size", ".spec.exportSize"),
+            _column("Workspace", ".spec.workspace"),
+            _column("Pool", ".status.pool", wide=True),
+            _column("Attempts", ".status.attempts", "integer", wide=True),
+            _column("Duration", ".status.duration", wide=True),
+            _column("Reason", ".status.reason", wide=True),
+            _column("Age", ".metadata.creationTimestamp", "date"),
+        ],
+    )
+
+
+def triton_pool_definition() -> dict[str, Any]:
+    return _definition(
+        plural=POOLS,
+        singular="tritonpool",
+        kind="TritonPool",
+        short="tp",
+        spec=structural_schema(TritonPoolSpec),
+        status=_keyed_conditions(structural_schema(TritonPoolStatus)),
+        columns=[
+            _column("Ready", ".status.readyReplicas", "integer"),
+            _column("Slots", ".status.slots", "integer"),
+            _column("Modes", ".spec.modes"),
+            _column("Endpoint", ".spec.endpoint", wide=True),
+            _column("Models", ".status.readyModels", wide=True),
+            _column("Age", ".metadata.creationTimestamp", "date"),
+        ],
+    )
+
+
+def _keyed_conditions(status: dict[str, Any]) -> dict[str, Any]:
+    conditions = status["properties"]["conditions"]
+    conditions["x-kubernetes-list-type"] = "map"
+    conditions["x-kubernetes-list-map-keys"] = ["type"]
+    return status
+
+
+def manifests() -> dict[str, str]:
+    """File name to YAML text of every definition."""
+    return {
+        f"{definition['metadata']['name'].split('.', 1)[1]}_{definition['spec']['names']['plural']}"
+        ".yaml": yaml.safe_dump(definition, sort_keys=False, width=100)
+        for definition in (generation_job_definition(), triton_pool_definition())
+    }
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for name, text in manifests().items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

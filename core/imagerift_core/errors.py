@@ -1,0 +1,132 @@
+"""The family of domain errors. Each has a stable `code`; one middleware maps them to HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class DomainError(Exception):
+    """A request or a job cannot go on, for a reason that its author can act on.
+
+    `message` never holds a secret, a signed URL or a prompt.
+    """
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class InvalidRequest(DomainError):
+    """The request breaks the contract; `errors` lists every field at fault."""
+
+    code = "invalid_request"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        errors: list[dict[str, str]] | None = None,
+    ) -> None:
+        super().__init__(message, param=param)
+        self.errors = errors or []
+
+
+class PayloadTooLarge(DomainError):
+    code = "payload_too_large"
+
+
+class UnsupportedImage(DomainError):
+    code = "unsupported_image"
+
+
+class ImageUnreadable(DomainError):
+    code = "image_unreadable"
+
+
+class ImageTooLarge(DomainError):
+    code = "image_too_large"
+
+
+class InvalidApiKey(DomainError):
+    code = "invalid_api_key"
+
+
+class RevokedApiKey(InvalidApiKey):
+    code = "revoked_api_key"
+
+
+class ExpiredApiKey(InvalidApiKey):
+    code = "expired_api_key"
+
+
+class InsufficientScope(DomainError):
+    code = "insufficient_scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This key lacks the scope '{scope}'.")
+        self.scope = scope
+
+
+class ApiAccessLocked(DomainError):
+    code = "api_access_locked"
+
+
+class ExportNotPermitted(DomainError):
+    code = "export_not_permitted"
+
+
+class JobNotFound(DomainError):
+    code = "job_not_found"
+
+
+class SourceNotFound(DomainError):
+    code = "source_not_found"
+
+
+class JobNotCancelable(DomainError):
+    code = "job_not_cancelable"
+
+
+class WorkspaceNotFound(DomainError):
+    code = "workspace_not_found"
+
+
+class QuotaExhausted(DomainError):
+    """The units asked for do not fit in what is left of the period's limit."""
+
+    code = "quota_exhausted"
+
+    def __init__(
+        self, *, units: int, limit: int, charged: int, reserved: int, resets_at: datetime
+    ) -> None:
+        super().__init__(
+            f"{units} unit(s) asked for; of {limit} this period, {charged} are charged "
+            f"and {reserved} are reserved by jobs in flight."
+        )
+        self.units = units
+        self.limit = limit
+        self.charged = charged
+        self.reserved = reserved
+        self.resets_at = resets_at
+
+
+class RateLimited(DomainError):
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, *, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(f"The limit of {limit} requests per minute is used up.")
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CapacityUnavailable(DomainError):
+    """A store that the request needs did not answer; nothing was accepted."""
+
+    code = "capacity_unavailable"
+    retryable = True

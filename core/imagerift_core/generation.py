@@ -1,0 +1,83 @@
+"""What a job is asked to make, and whether a plan and the installed modes permit it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from imagerift_core.errors import ExportNotPermitted, InvalidRequest
+from imagerift_core.modes import Mode, Modes
+from imagerift_core.plans import ExportSize, Plan
+
+MAX_PROMPT_CHARACTERS = 2_000
+MAX_SEED = 2**32 - 1
+
+OutputAspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
+OutputFormat = Literal["png", "jpeg", "webp"]
+ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
+PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=64)]
+
+
+class GenerationSpec(BaseModel):
+    """The wish itself, the same in a request, a record and a resource.
+
+    Variation `i` uses seed `(seed + i) mod 2^32`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
+    )
+
+    mode: ModeName
+    preset: PresetName | None = None
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
+    export_size: ExportSize = "base"
+    output_aspect: OutputAspect = "source"
+    output_format: OutputFormat = "png"
+    variations: int = Field(1, ge=1, le=8)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
+
+    def seed_of(self, index: int) -> int:
+        return (self.seed + index) % (MAX_SEED + 1)
+
+
+def random_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
+    """The mode of `spec`, once modes and plan are seen to permit all it asks.
+
+    Raises `InvalidRequest` (with `param`) or `ExportNotPermitted`.
+    """
+    mode = modes.get(spec.mode)
+    if mode is None:
+        offered = ", ".join(sorted(modes))
+        raise InvalidRequest(f"mode must be one of: {offered}.", param="mode")
+    if mode.prompt_required and not spec.prompt.strip():
+        raise InvalidRequest(f"prompt is required for mode '{spec.mode}'.", param="prompt")
+    if spec.preset is None and mode.preset_required:
+        offered = ", ".join(mode.presets)
+        raise InvalidRequest(f"preset is required: one of {offered}.", param="preset")
+    if spec.preset is not None and spec.preset not in mode.presets:
+        offered = ", ".join(mode.presets)
+        raise InvalidRequest(f"preset must be one of: {offered}.", param="preset")
+    if spec.variations > mode.max_variations:
+        raise InvalidRequest(
+            f"variations must be at most {mode.max_variations} for mode '{spec.mode}'.",
+            param="variations",
+        )
+    if not plan.permits_export(spec.export_size):
+        raise ExportNotPermitted(
+            f"exportSize '{spec.export_size}' is above this plan's '{plan.max_export}'.",
+            param="exportSize",
+        )
+    if spec.export_size not in mode.export_sizes:
+        offered = ", ".join(mode.export_sizes)
+        raise InvalidRequest(
+            f"exportSize must be one of: {offered} for mode '{spec.mode}'.", param="exportSize"
+        )
+    return mode

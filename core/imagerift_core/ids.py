@@ -1,0 +1,39 @@
+"""Identifiers: UUIDs for jobs, a prefix and random base-62 characters for everything else."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+
+BASE62 = string.digits + string.ascii_letters
+_ID_CHARACTERS = 20
+
+
+def random_base62(length: int) -> str:
+    """`length` characters from a cryptographic source, about 5.95 bits each."""
+    return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+def new_job_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_generation_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_request_id() -> str:
+    return "req_" + random_base62(_ID_CHARACTERS)
+
+
+def new_workspace_id() -> str:
+    return "ws_" + random_base62(_ID_CHARACTERS)
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` is a UUID in its canonical lower-case form."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,156 @@
+"""The job record: what happened. MongoDB holds it, every read answers from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagerift_core.generation import GenerationSpec
+from imagerift_core.plans import QuotaScope
+
+MAX_ATTEMPTS = 10
+DEFAULT_BACKOFF_LIMIT = 3
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
+
+JobErrorCode = Literal[
+    "model_error",
+    "timeout",
+    "image_unreadable",
+    "image_too_large",
+    "input_unavailable",
+    "output_upload_failed",
+    "out_of_memory",
+    "content_filtered",
+    "no_face_found",
+    "invalid_request",
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SourceImage(_Record):
+    """The job's own copy of its source. `key` is in the bucket; sizes are bytes and pixels."""
+
+    key: str
+    content_type: str
+    size_bytes: int
+    width: int
+    height: int
+    sha256: str
+    image_key: str | None = None
+
+
+class QuotaHold(_Record):
+    """The job's part of one quota counter.
+
+    `remaining` is what the counter said at the last write of this record: at the hold, and
+    again at the charge. `state` moves once, from reserved to charged or released.
+    """
+
+    counter: str
+    scope: QuotaScope
+    limit: int
+    units: int
+    remaining: int
+    remaining_after_queue: int
+    state: Literal["reserved", "charged", "released"] = "reserved"
+    charged_units: int = 0
+
+
+class Output(_Record):
+    """One delivered picture. Only the bucket key is stored; URLs are signed when read."""
+
+    index: int
+    generation_id: str
+    key: str
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+class OmittedOutput(_Record):
+    index: int
+    code: str
+
+
+class JobError(_Record):
+    code: JobErrorCode
+    message: str
+    retryable: bool = False
+
+
+class ModelVersion(_Record):
+    name: str
+    version: str
+
+
+class JobRecord(_Record):
+    """One job, from acceptance to retention's end.
+
+    `attempt` counts claims; `owner` names the dispatcher that holds the current one.
+    `failures` counts attempts that failed by themselves and is bounded by `backoff_limit`;
+    attempts of every kind are bounded by `MAX_ATTEMPTS`.
+    """
+
+    id: str = Field(alias="_id")
+    workspace: str
+    request_id: str
+    key_id: str | None = None
+    origin: Literal["api", "kubectl"] = "api"
+    namespace: str
+    resource_name: str
+    resource_uid: str | None = None
+    status: Status = Status.QUEUED
+    attempt: int = 0
+    failures: int = 0
+    backoff_limit: int = DEFAULT_BACKOFF_LIMIT
+    owner: str | None = None
+    cancel_requested: bool = False
+    cancel_reason: str | None = None
+    band: int = 0
+    retention_days: int = 30
+    spec: GenerationSpec
+    preset_used: str | None = None
+    source: SourceImage
+    quota: QuotaHold
+    metadata: dict[str, str] = Field(default_factory=dict)
+    pool: str | None = None
+    outputs: list[Output] = Field(default_factory=list)
+    omitted: list[OmittedOutput] = Field(default_factory=list)
+    error: JobError | None = None
+    models: list[ModelVersion] = Field(default_factory=list)
+    stage_ms: dict[str, float] = Field(default_factory=dict)
+    traceparent: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    deadline_at: datetime | None = None
+    attempt_deadline_at: datetime | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+
+    def document(self) -> dict[str, object]:
+        """The record as MongoDB stores it."""
+        return self.model_dump(by_alias=True) | {"status": self.status.value}

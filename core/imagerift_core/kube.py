@@ -1,0 +1,202 @@
+"""The Kubernetes API. No other module of ours makes calls to it (Kopf has its own watch)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
+
+_MERGE_PATCH = "application/merge-patch+json"
+_LIST_PAGE = 500
+
+
+class KubeUnavailable(Exception):
+    """The API server did not answer, or asked for patience; the same call may be made again."""
+
+
+class Kube:
+    """Calls on one namespace's objects, each bounded in time.
+
+    Every method raises `KubeUnavailable` where the server does not answer or answers 429 or
+    5xx, and `ApiException` for any refusal that is not part of its result.
+    """
+
+    def __init__(self, api: client.ApiClient, namespace: str, *, timeout_seconds: float) -> None:
+        self.namespace = namespace
+        self._timeout = timeout_seconds
+        self._objects = client.CustomObjectsApi(api)
+        self._core = client.CoreV1Api(api)
+        self._coordination = client.CoordinationV1Api(api)
+
+    async def create_job(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Creates a GenerationJob. None where one of that name exists."""
+        try:
+            return await self._object_call(
+                self._objects.create_namespaced_custom_object, JOBS, body=body
+            )
+        except ApiException as error:
+            if error.status == 409:
+                return None
+            raise
+
+    async def get_job(self, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._object_call(
+                self._objects.get_namespaced_custom_object, JOBS, name=name
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def list_jobs(self) -> AsyncIterator[dict[str, Any]]:
+        """Every GenerationJob of the namespace, page by page, from the server's own truth."""
+        token: dict[str, str] = {}
+        while True:
+            page = await self._object_call(
+                self._objects.list_namespaced_custom_object, JOBS, limit=_LIST_PAGE, **token
+            )
+            for item in page["items"]:
+                yield item
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            token = {"_continue": following}
+
+    async def patch_job_status(
+        self, name: str, status: dict[str, Any], *, uid: str
+    ) -> dict[str, Any] | None:
+        """Merges `status` into the resource of this very uid. None where it is gone."""
+        return await self._patch_status(JOBS, name, status, uid)
+
+    async def patch_pool_status(
+        self, name: str, status: dict[str, Any], *, uid: str
+    ) -> dict[str, Any] | None:
+        return await self._patch_status(POOLS, name, status, uid)
+
+    async def request_cancel(self, name: str) -> dict[str, Any] | None:
+        """Sets `spec.cancel`. None where the resource is gone."""
+        try:
+            return await self._object_call(
+                self._objects.patch_namespaced_custom_object,
+                JOBS,
+                name=name,
+                body={"spec": {"cancel": True}},
+                _content_type=_MERGE_PATCH,
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def delete_job(self, name: str, *, uid: str | None = None) -> None:
+        """Deletes the resource of this uid; one that is gone or another's is no error."""
+        options = client.V1DeleteOptions(
+            preconditions=client.V1Preconditions(uid=uid) if uid else None
+        )
+        try:
+            await self._object_call(
+                self._objects.delete_namespaced_custom_object, JOBS, name=name, body=options
+            )
+        except ApiException as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def namespace_annotations(self) -> dict[str, str]:
+        namespace = await self._call(self._core.read_namespace, name=self.namespace)
+        return namespace.metadata.annotations or {}
+
+    async def get_lease(self, name: str) -> Any | None:
+        try:
+            return await self._call(
+                self._coordination.read_namespaced_lease, name=name, namespace=self.namespace
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def create_lease(self, lease: Any) -> Any | None:
+        """None where somebody else created it first."""
+        return await self._lease_write(
+            self._coordination.create_namespaced_lease, namespace=self.namespace, body=lease
+        )
+
+    async def replace_lease(self, lease: Any) -> Any | None:
+        """Replaces at the lease's own resource version. None where it was changed meanwhile."""
+        return await self._lease_write(
+            self._coordination.replace_namespaced_lease,
+            name=lease.metadata.name,
+            namespace=self.namespace,
+            body=lease,
+        )
+
+    async def _lease_write(self, method: Any, **arguments: Any) -> Any | None:
+        try:
+            return await self._call(method, **arguments)
+        except ApiException as error:
+            if error.status == 409:
+                return None
+            raise
+
+    async def _patch_status(
+        self, plural: str, name: str, status: dict[str, Any], uid: str
+    ) -> dict[str, Any] | None:
+        try:
+            return await self._object_call(
+                self._objects.patch_namespaced_custom_object_status,
+                plural,
+                name=name,
+                body={"metadata": {"uid": uid}, "status": status},
+                _content_type=_MERGE_PATCH,
+            )
+        except ApiException as error:
+            # 409: another object of that name lives there now.
+            if error.status in {404, 409}:
+                return None
+            raise
+
+    async def _object_call(self, method: Any, plural: str, **arguments: Any) -> dict[str, Any]:
+        result: dict[str, Any] = await self._call(
+            method,
+            group=GROUP,
+            version=VERSION,
+            namespace=self.namespace,
+            plural=plural,
+            **arguments,
+        )
+        return result
+
+    async def _call(self, method: Any, **arguments: Any) -> Any:
+        try:
+            return await method(**arguments, _request_timeout=self._timeout)
+        except ApiException as error:
+            if error.status == 429 or error.status is None or error.status >= 500:
+                raise KubeUnavailable(f"answered {error.status}") from error
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise KubeUnavailable(type(error).__name__) from error
+
+
+@asynccontextmanager
+async def connect_kube(
+    kubeconfig: Path | None, namespace: str, *, timeout_seconds: float = 10, connections: int = 32
+) -> AsyncIterator[Kube]:
+    """A client for `namespace` from a kubeconfig, or from the pod's own service account."""
+    configuration = client.Configuration()
+    if kubeconfig is not None:
+        await config.load_kube_config(
+            config_file=str(kubeconfig), client_configuration=configuration
+        )
+    else:
+        config.load_incluster_config(client_configuration=configuration)
+    configuration.connection_pool_maxsize = connections
+    async with client.ApiClient(configuration) as api:
+        yield Kube(api, namespace, timeout_seconds=timeout_seconds)

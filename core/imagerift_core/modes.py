@@ -1,0 +1,45 @@
+"""Modes are data: which model a mode calls, what it needs and what it can make."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+from imagerift_core.plans import ExportSize
+
+
+class Mode(BaseModel):
+    """One way to make a picture.
+
+    `model` is the entry model in Triton; `attempt_seconds` bounds one attempt, so that a
+    stuck model server gives its slot back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    model: str
+    prompt_required: bool
+    preset_required: bool
+    presets: list[str]
+    export_sizes: list[ExportSize]
+    max_variations: int = Field(ge=1, le=8)
+    attempt_seconds: int = Field(ge=1, le=3600)
+
+
+Modes = dict[str, Mode]
+
+
+def load_modes(path: Path | None = None) -> Modes:
+    """The modes by name, from `path` or from the file shipped with the package.
+
+    Raises pydantic's `ValidationError`, naming mode and field, where the file is wrong.
+    """
+    text = (
+        path.read_text()
+        if path
+        else resources.files("imagerift_core").joinpath("data/modes.json").read_text()
+    )
+    return TypeAdapter(Modes).validate_json(text)

@@ -1,0 +1,88 @@
+"""Workspaces and their API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagerift_core.mongo.database import Database
+
+
+class Workspace(BaseModel):
+    """Who is charged: a name and a plan."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    name: str
+    plan: str
+    created_at: datetime
+
+
+class ApiKey(BaseModel):
+    """A key as stored: its keyed hash, never the token."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    name: str
+    token_hash: str
+    prefix: str
+    last_four: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+async def create_workspace(database: Database, workspace: Workspace) -> None:
+    await database.workspaces.insert_one(workspace.model_dump(by_alias=True))
+
+
+async def get_workspace(database: Database, workspace_id: str) -> Workspace | None:
+    document = await database.workspaces.find_one({"_id": workspace_id})
+    return Workspace.model_validate(document) if document else None
+
+
+async def list_workspaces(database: Database) -> list[Workspace]:
+    cursor = database.workspaces.find().sort("created_at", 1)
+    return [Workspace.model_validate(document) async for document in cursor]
+
+
+async def set_plan(database: Database, workspace_id: str, plan: str) -> bool:
+    """False where there is no such workspace."""
+    result = await database.workspaces.update_one({"_id": workspace_id}, {"$set": {"plan": plan}})
+    return bool(result.matched_count)
+
+
+async def create_key(database: Database, key: ApiKey) -> None:
+    await database.api_keys.insert_one(key.model_dump(by_alias=True))
+
+
+async def get_key(database: Database, key_id: str) -> ApiKey | None:
+    document = await database.api_keys.find_one({"_id": key_id})
+    return ApiKey.model_validate(document) if document else None
+
+
+async def list_keys(database: Database, workspace_id: str) -> list[ApiKey]:
+    cursor = database.api_keys.find({"workspace": workspace_id}).sort("created_at", 1)
+    return [ApiKey.model_validate(document) async for document in cursor]
+
+
+async def revoke_key(database: Database, key_id: str, *, at: datetime) -> bool:
+    """Revokes the key; the first time stays on record. False where there is no such key."""
+    result = await database.api_keys.update_one(
+        {"_id": key_id}, [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", at]}}}]
+    )
+    return bool(result.matched_count)
+
+
+async def touch_keys(database: Database, key_ids: Sequence[str], *, at: datetime) -> None:
+    """Notes that the keys were used; called for many requests at once."""
+    await database.api_keys.update_many(
+        {"_id": {"$in": list(key_ids)}}, {"$max": {"last_used_at": at}}
+    )

@@ -1,0 +1,97 @@
+"""The connection, its collections, their indexes, and how a transaction is run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from imagerift_core.errors import CapacityUnavailable
+
+Result = TypeVar("Result")
+_TOMBSTONE_SECONDS = 7 * 24 * 3600
+
+
+class Database:
+    """One database with majority writes and primary reads.
+
+    Counters of the rate window alone are acknowledged by the primary: losing the last of them
+    in a failover lets a request more through, and costs every other request nothing.
+    """
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        database = client.get_database(
+            name,
+            write_concern=WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern("majority"),
+        )
+        self.jobs: AsyncIOMotorCollection[dict[str, Any]] = database.jobs
+        self.counters: AsyncIOMotorCollection[dict[str, Any]] = database.quota_counters
+        self.ledger: AsyncIOMotorCollection[dict[str, Any]] = database.ledger
+        self.tombstones: AsyncIOMotorCollection[dict[str, Any]] = database.tombstones
+        self.workspaces: AsyncIOMotorCollection[dict[str, Any]] = database.workspaces
+        self.api_keys: AsyncIOMotorCollection[dict[str, Any]] = database.api_keys
+        self.snapshots: AsyncIOMotorCollection[dict[str, Any]] = database.scheduler_snapshots
+        self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
+            "rate_windows", write_concern=WriteConcern(w=1)
+        )
+
+    async def ping(self) -> None:
+        """Raises `CapacityUnavailable` where the primary does not answer."""
+        async with translated_errors():
+            await self._client.admin.command("ping")
+
+    async def ensure_indexes(self) -> None:
+        """Creates what is missing; running it again changes nothing."""
+        await self.jobs.create_index([("workspace", ASCENDING), ("created_at", DESCENDING)])
+        await self.jobs.create_index([("namespace", ASCENDING), ("status", ASCENDING)])
+        await self.jobs.create_index("resource_uid", sparse=True)
+        await self.jobs.create_index("expires_at", sparse=True)
+        await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
+        await self.ledger.create_index("counter")
+        await self.api_keys.create_index("workspace")
+        await self.rate_windows.create_index("expires_at", expireAfterSeconds=0)
+        await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
+
+    async def transaction(self, body: Callable[[Any], Awaitable[Result]]) -> Result:
+        """Runs `body(session)` in one transaction; conflicts and failovers are retried whole."""
+        async with await self._client.start_session() as session:
+            result: Result = await session.with_transaction(body)
+            return result
+
+
+@asynccontextmanager
+async def connect(url: str, name: str) -> AsyncIterator[Database]:
+    client: Any = AsyncIOMotorClient(
+        url,
+        tz_aware=True,
+        serverSelectionTimeoutMS=5_000,
+        connectTimeoutMS=5_000,
+        socketTimeoutMS=20_000,
+        maxPoolSize=64,
+        appname="imagerift",
+    )
+    try:
+        yield Database(client, name)
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def translated_errors() -> AsyncIterator[None]:
+    """Turns trouble of the driver into `CapacityUnavailable`, which callers may retry."""
+    try:
+        yield
+    except ConnectionFailure as error:
+        raise CapacityUnavailable("The job store does not answer.") from error
+    except PyMongoError as error:
+        if error.timeout:
+            raise CapacityUnavailable("The job store does not answer.") from error
+        raise

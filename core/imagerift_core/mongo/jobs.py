@@ -1,0 +1,118 @@
+"""Reads of job records, and the sweeps' questions about them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.jobs import TERMINAL, JobRecord, Status
+from imagerift_core.mongo.database import Database
+
+_LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
+_ENDED = [status.value for status in TERMINAL]
+
+
+async def get(database: Database, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
+    """The record, or None where there is none or it is another workspace's."""
+    query: dict[str, Any] = {"_id": job_id}
+    if workspace is not None:
+        query["workspace"] = workspace
+    document = await database.jobs.find_one(query)
+    return JobRecord.model_validate(document) if document else None
+
+
+async def get_many(database: Database, job_ids: Sequence[str]) -> dict[str, JobRecord]:
+    """The records that exist, by id."""
+    cursor = database.jobs.find({"_id": {"$in": list(job_ids)}})
+    return {document["_id"]: JobRecord.model_validate(document) async for document in cursor}
+
+
+async def page(
+    database: Database,
+    *,
+    workspace: str,
+    status: Sequence[str] = (),
+    mode: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int,
+) -> list[JobRecord]:
+    """Up to `limit` records of a workspace, newest first, after the cursor `before`."""
+    query: dict[str, Any] = {"workspace": workspace}
+    if status:
+        query["status"] = {"$in": list(status)}
+    if mode is not None:
+        query["spec.mode"] = mode
+    created: dict[str, Any] = {}
+    if created_after is not None:
+        created["$gt"] = created_after
+    if created_before is not None:
+        created["$lt"] = created_before
+    if created:
+        query["created_at"] = created
+    if before is not None:
+        moment, job_id = before
+        query["$or"] = [
+            {"created_at": {"$lt": moment}},
+            {"created_at": moment, "_id": {"$lt": job_id}},
+        ]
+    cursor = database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
+    return [JobRecord.model_validate(document) async for document in cursor]
+
+
+async def by_resource_uid(database: Database, uid: str) -> JobRecord | None:
+    document = await database.jobs.find_one({"resource_uid": uid})
+    return JobRecord.model_validate(document) if document else None
+
+
+async def owns_object(database: Database, *, workspace: str, key: str) -> bool:
+    """Whether a record of the workspace names `key` as its source or as an output."""
+    query = {"workspace": workspace, "$or": [{"source.key": key}, {"outputs.key": key}]}
+    return await database.jobs.find_one(query, {"_id": 1}) is not None
+
+
+async def source_of(database: Database, *, workspace: str, key: str) -> JobRecord | None:
+    """The workspace's record that names `key` as its source or as an output."""
+    query = {"workspace": workspace, "$or": [{"source.key": key}, {"outputs.key": key}]}
+    document = await database.jobs.find_one(query)
+    return JobRecord.model_validate(document) if document else None
+
+
+async def _stream(database: Database, query: dict[str, Any]) -> AsyncIterator[JobRecord]:
+    async for document in database.jobs.find(query):
+        yield JobRecord.model_validate(document)
+
+
+def without_resource(
+    database: Database, *, namespace: str, created_before: datetime
+) -> AsyncIterator[JobRecord]:
+    """Queued API jobs whose resource was never seen."""
+    return _stream(
+        database,
+        {
+            "namespace": namespace,
+            "status": Status.QUEUED.value,
+            "origin": "api",
+            "resource_uid": None,
+            "created_at": {"$lt": created_before},
+        },
+    )
+
+
+def live(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
+    """Every queued or processing record of the namespace."""
+    return _stream(database, {"namespace": namespace, "status": {"$in": _LIVE}})
+
+
+def processing(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
+    return _stream(database, {"namespace": namespace, "status": Status.PROCESSING.value})
+
+
+def expired(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:
+    """Ended records whose retention is over."""
+    return _stream(
+        database,
+        {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}},
+    )

@@ -1,0 +1,197 @@
+"""Single-record transitions. Each function is the one write that decides its transition."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.errors import JobNotCancelable, JobNotFound
+from imagerift_core.jobs import TERMINAL, JobRecord, Status
+from imagerift_core.mongo.database import Database
+
+_TERMINAL_VALUES = [status.value for status in TERMINAL]
+
+
+async def claim(
+    database: Database,
+    job_id: str,
+    *,
+    attempt: int,
+    owner: str,
+    pool: str,
+    resource_uid: str,
+    at: datetime,
+    attempt_deadline: datetime,
+) -> JobRecord | None:
+    """queued → processing: attempt `attempt` + 1 begins under `owner`.
+
+    None where the job is no longer queued, was claimed since `attempt` was read, or is asked
+    to be canceled.
+    """
+    document = await database.jobs.find_one_and_update(
+        {
+            "_id": job_id,
+            "status": Status.QUEUED.value,
+            "attempt": attempt,
+            "cancel_requested": False,
+        },
+        {
+            "$set": {
+                "status": Status.PROCESSING.value,
+                "owner": owner,
+                "pool": pool,
+                "resource_uid": resource_uid,
+                "started_at": at,
+                "attempt_deadline_at": attempt_deadline,
+                "not_before": None,
+            },
+            "$inc": {"attempt": 1},
+        },
+        return_document=True,
+    )
+    return JobRecord.model_validate(document) if document else None
+
+
+async def requeue(
+    database: Database,
+    job_id: str,
+    *,
+    attempt: int,
+    owner: str,
+    failed: bool,
+    not_before: datetime | None = None,
+) -> JobRecord | None:
+    """processing → queued: the attempt is given up and its owner cleared.
+
+    `failed` counts against the backoff limit; a takeover does not. None where that attempt no
+    longer holds the job, or where a cancel was asked for, which settlement has to answer.
+    """
+    document = await database.jobs.find_one_and_update(
+        {
+            "_id": job_id,
+            "status": Status.PROCESSING.value,
+            "attempt": attempt,
+            "owner": owner,
+            "cancel_requested": False,
+        },
+        {
+            "$set": {
+                "status": Status.QUEUED.value,
+                "owner": None,
+                "attempt_deadline_at": None,
+                "not_before": not_before,
+            },
+            "$inc": {"failures": 1 if failed else 0},
+        },
+        return_document=True,
+    )
+    return JobRecord.model_validate(document) if document else None
+
+
+async def cancel(
+    database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
+) -> JobRecord:
+    """Cancels a queued job at once, or marks a processing one so that settlement cancels it.
+
+    A canceled job is returned as it is. Raises `JobNotFound` or `JobNotCancelable`.
+    """
+    while True:
+        record = await cancel_queued(database, job_id, workspace=workspace, reason=reason, at=at)
+        if record is None:
+            record = await ask_cancel(database, job_id, workspace=workspace, reason=reason)
+        if record is not None:
+            return record
+        document = await database.jobs.find_one({"_id": job_id, "workspace": workspace})
+        if document is None:
+            raise JobNotFound("There is no such job.")
+        current = JobRecord.model_validate(document)
+        if current.status is Status.CANCELED:
+            return current
+        if current.status.terminal:
+            raise JobNotCancelable(f"The job has already {current.status.value}.")
+
+
+async def cancel_queued(
+    database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
+) -> JobRecord | None:
+    """queued → canceled, with the release in the same transaction. None where not queued."""
+
+    async def body(session: Any) -> JobRecord | None:
+        document = await database.jobs.find_one_and_update(
+            {"_id": job_id, "workspace": workspace, "status": Status.QUEUED.value},
+            [
+                {
+                    "$set": {
+                        "status": Status.CANCELED.value,
+                        "cancel_requested": True,
+                        "cancel_reason": {"$literal": reason},
+                        "completed_at": at,
+                        "expires_at": {
+                            "$dateAdd": {
+                                "startDate": at,
+                                "unit": "day",
+                                "amount": "$retention_days",
+                            }
+                        },
+                        "quota.state": "released",
+                    }
+                }
+            ],
+            return_document=True,
+            session=session,
+        )
+        if document is None:
+            return None
+        record = JobRecord.model_validate(document)
+        await database.counters.update_one(
+            {"_id": record.quota.counter},
+            {"$inc": {"reserved": -record.quota.units}},
+            session=session,
+        )
+        return record
+
+    return await database.transaction(body)
+
+
+async def ask_cancel(
+    database: Database, job_id: str, *, workspace: str, reason: str
+) -> JobRecord | None:
+    """Marks a processing job; from here on it can only end canceled. None where not processing."""
+    document = await database.jobs.find_one_and_update(
+        {"_id": job_id, "workspace": workspace, "status": Status.PROCESSING.value},
+        [
+            {
+                "$set": {
+                    "cancel_requested": True,
+                    "cancel_reason": {"$ifNull": ["$cancel_reason", {"$literal": reason}]},
+                }
+            }
+        ],
+        return_document=True,
+    )
+    return JobRecord.model_validate(document) if document else None
+
+
+async def note_resource(database: Database, job_id: str, resource_uid: str) -> None:
+    """Keeps the uid of the resource once it was seen; the first one stays."""
+    await database.jobs.update_one(
+        {"_id": job_id, "resource_uid": None}, {"$set": {"resource_uid": resource_uid}}
+    )
+
+
+async def forget(database: Database, job_id: str, *, at: datetime) -> bool:
+    """terminal → deleted: the record goes, a tombstone of its id stays.
+
+    The caller has already deleted the resource and every byte. The ledger keeps what was
+    charged. False where there was no terminal record.
+    """
+
+    async def body(session: Any) -> bool:
+        result = await database.jobs.delete_one(
+            {"_id": job_id, "status": {"$in": _TERMINAL_VALUES}}, session=session
+        )
+        if result.deleted_count:
+            await database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
+        return bool(result.deleted_count)
+
+    return await database.transaction(body)

@@ -1,0 +1,35 @@
+"""Names of objects in the bucket. A key says whose it is and which attempt wrote it."""
+
+from __future__ import annotations
+
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+def workspace_prefix(workspace: str) -> str:
+    return f"workspaces/{workspace}/"
+
+
+def job_prefix(workspace: str, job_id: str) -> str:
+    return f"workspaces/{workspace}/jobs/{job_id}/"
+
+
+def source_key(workspace: str, job_id: str) -> str:
+    return job_prefix(workspace, job_id) + "source"
+
+
+def attempt_prefix(workspace: str, job_id: str, attempt: int) -> str:
+    return f"{job_prefix(workspace, job_id)}{attempt}/"
+
+
+def output_key(workspace: str, job_id: str, attempt: int, index: int, output_format: str) -> str:
+    extension = EXTENSIONS[output_format]
+    return f"{attempt_prefix(workspace, job_id, attempt)}output-{index}.{extension}"
+
+
+def job_of_key(key: str) -> tuple[str, str] | None:
+    """The (workspace, job id) that a key belongs to, or None where it is no job's key."""
+    parts = key.split("/")
+    if len(parts) < 5 or parts[0] != "workspaces" or parts[2] != "jobs":
+        return None
+    return parts[1], parts[3]

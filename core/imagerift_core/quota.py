@@ -1,0 +1,30 @@
+"""Quota rules: periods, and what a response says of the counter. Plain values only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from imagerift_core.plans import QuotaScope
+
+
+def period_of(moment: datetime) -> str:
+    """The UTC calendar month of `moment`, such as `2026-11`."""
+    return moment.astimezone(UTC).strftime("%Y-%m")
+
+
+def period_end(moment: datetime) -> datetime:
+    """The first instant of the next period: when the counter of `moment` resets."""
+    start = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    if start.month == 12:
+        return start.replace(year=start.year + 1, month=1)
+    return start.replace(month=start.month + 1)
+
+
+def counter_id(scope: QuotaScope, workspace: str, period: str) -> str:
+    """The counter's document id: one a quota scope and period."""
+    return f"{scope}:{workspace}:{period}"
+
+
+def remaining(limit: int, charged: int) -> int:
+    """What is left of `limit`; reservations do not move it, and it never falls below 0."""
+    return max(0, limit - charged)

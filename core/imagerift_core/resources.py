@@ -1,0 +1,163 @@
+"""The custom resources `GenerationJob` and `TritonPool` as models, and objects made from them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from imagerift_core.generation import GenerationSpec, ModeName
+from imagerift_core.jobs import DEFAULT_BACKOFF_LIMIT, JobRecord
+
+GROUP = "imagerift.dev"
+VERSION = "v1"
+JOBS = "generationjobs"
+POOLS = "tritonpools"
+
+ORIGIN_LABEL = f"{GROUP}/origin"
+WORKSPACE_LABEL = f"{GROUP}/workspace"
+WORKSPACES_ANNOTATION = f"{GROUP}/workspaces"
+TRACEPARENT_ANNOTATION = f"{GROUP}/traceparent"
+
+DEFAULT_TTL_SECONDS = 300
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class SourceReference(_Part):
+    """Where the source picture lies."""
+
+    key: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="Key of an object recorded for the workspace.",
+    )
+
+
+class GenerationJobSpec(GenerationSpec):
+    """What to make, for whom, from which source. Immutable, but for cancel (false to true)."""
+
+    workspace: str = Field(
+        pattern=r"^ws_[0-9A-Za-z]+$", max_length=64, description="Workspace that is charged."
+    )
+    source: SourceReference
+    pool: str | None = Field(None, max_length=253, description="Name of the TritonPool to use.")
+    execution: Literal["Pool", "Pod"] = Field(
+        "Pool", description="Run on a TritonPool, or as a GPU job pod of its own."
+    )
+    cancel: bool = Field(False, description="Set to true to cancel the job.")
+    active_deadline_seconds: int = Field(
+        3600, ge=10, le=86400, description="Seconds from acceptance until the job fails by timeout."
+    )
+    backoff_limit: int = Field(
+        DEFAULT_BACKOFF_LIMIT, ge=0, le=10, description="Failed attempts before the job fails."
+    )
+    ttl_seconds_after_finished: int = Field(
+        DEFAULT_TTL_SECONDS, ge=0, le=604800, description="Seconds until the ended job is deleted."
+    )
+
+    def wish(self) -> GenerationSpec:
+        """The part of the spec that says what to make."""
+        return GenerationSpec.model_validate(
+            self.model_dump(include=set(GenerationSpec.model_fields))
+        )
+
+
+class ResourceOutput(_Part):
+    """One picture made: its key in the bucket, pixels, bytes, digest and seed."""
+
+    key: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    seed: int
+
+
+class Condition(_Part):
+    """A condition in the Kubernetes sense."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    last_transition_time: str
+    observed_generation: int | None = None
+
+
+Phase = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Canceled"]
+
+
+class GenerationJobStatus(_Part):
+    """A projection of the job record; repaired from it."""
+
+    phase: Phase | None = None
+    reason: str | None = None
+    message: str | None = None
+    conditions: list[Condition] = Field(default_factory=list)
+    observed_generation: int | None = None
+    job_id: str | None = None
+    attempts: int | None = None
+    queued_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    duration: str | None = None
+    pool: str | None = None
+    outputs: list[ResourceOutput] = Field(default_factory=list)
+
+
+class TritonPoolSpec(_Part):
+    """A Triton server that jobs are sent to."""
+
+    endpoint: str = Field(
+        pattern=r"^https?://[^/?#]+$", max_length=512, description="Base address of the server."
+    )
+    slots_per_replica: int = Field(
+        1, ge=1, le=64, description="Jobs in flight on one replica at most."
+    )
+    modes: list[ModeName] = Field(
+        min_length=1, max_length=64, description="Modes that this pool serves."
+    )
+
+
+class TritonPoolStatus(_Part):
+    """What the operator sees of the pool."""
+
+    ready_replicas: int | None = None
+    slots: int | None = None
+    ready_models: list[str] = Field(default_factory=list)
+    conditions: list[Condition] = Field(default_factory=list)
+    observed_generation: int | None = None
+
+
+def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> dict[str, Any]:
+    """The resource of an API job: named by its job id, carrying the trace context."""
+    spec = record.spec.model_dump(by_alias=True, exclude_none=True)
+    spec |= {
+        "workspace": record.workspace,
+        "source": {"key": record.source.key},
+        "backoffLimit": record.backoff_limit,
+    }
+    if record.deadline_at is not None:
+        seconds = (record.deadline_at - record.created_at).total_seconds()
+        spec["activeDeadlineSeconds"] = max(10, round(seconds))
+    if ttl_seconds is not None:
+        spec["ttlSecondsAfterFinished"] = ttl_seconds
+    metadata: dict[str, Any] = {
+        "name": record.resource_name,
+        "namespace": record.namespace,
+        "labels": {ORIGIN_LABEL: "api", WORKSPACE_LABEL: record.workspace},
+    }
+    if record.traceparent:
+        metadata["annotations"] = {TRACEPARENT_ANNOTATION: record.traceparent}
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "GenerationJob",
+        "metadata": metadata,
+        "spec": spec,
+    }

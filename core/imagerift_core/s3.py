@@ -1,0 +1,178 @@
+"""The bucket. No other module knows boto3, which signs; aiohttp moves the bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.settings import SharedSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_DELETE_BATCH = 1000
+_PUT_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class ObjectStore:
+    """Puts, copies, lists, deletes and signs.
+
+    A signature names its host, so URLs for clients are signed for the public endpoint and
+    those for model servers for the internal one.
+    """
+
+    def __init__(
+        self, internal: S3Client, public: S3Client, bucket: str, http: aiohttp.ClientSession
+    ) -> None:
+        self._internal = internal
+        self._public = public
+        self._bucket = bucket
+        self._http = http
+
+    def presign_get(self, key: str, *, seconds: int) -> str:
+        """A URL by which a model server reads `key`."""
+        return self._internal.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
+        )
+
+    def presign_put(self, key: str, *, content_type: str, seconds: int) -> str:
+        """A URL by which a model server writes `key`, with exactly this content type."""
+        return self._internal.generate_presigned_url(
+            "put_object",
+            Params={"Bucket": self._bucket, "Key": key, "ContentType": content_type},
+            ExpiresIn=seconds,
+        )
+
+    def presign_download(self, key: str, *, filename: str, seconds: int) -> str:
+        """A URL by which a client fetches `key`; browsers save it as `filename`."""
+        return self._public.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": key,
+                "ResponseContentDisposition": f'inline; filename="{filename}"',
+            },
+            ExpiresIn=seconds,
+        )
+
+    async def put(self, key: str, data: bytes, *, content_type: str) -> None:
+        """Raises `CapacityUnavailable` where the bucket does not take it."""
+        url = self.presign_put(key, content_type=content_type, seconds=_PUT_TIMEOUT_SECONDS)
+        try:
+            async with self._http.put(
+                url, data=data, headers={"Content-Type": content_type}, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise CapacityUnavailable("The object store refused a write.")
+        except (aiohttp.ClientError, TimeoutError):
+            # Without the cause: its text would hold the signed URL.
+            raise CapacityUnavailable("The object store does not answer.") from None
+
+    async def copy(self, source: str, target: str) -> bool:
+        """Copies inside the bucket. False where `source` is gone."""
+        try:
+            await self._call(
+                self._internal.copy_object,
+                Bucket=self._bucket,
+                Key=target,
+                CopySource={"Bucket": self._bucket, "Key": source},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return False
+            raise CapacityUnavailable("The object store refused a copy.") from error
+        return True
+
+    async def list_objects(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Every object under `prefix`, page by page."""
+        token: dict[str, str] = {}
+        while True:
+            answer = await self._call(
+                self._internal.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **token
+            )
+            for item in answer.get("Contents", []):
+                yield StoredObject(item["Key"], item["Size"], item["LastModified"])
+            if not answer.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Deletes the keys; a missing one is no error. Raises where one could not be deleted."""
+        todo = list(keys)
+        for start in range(0, len(todo), _DELETE_BATCH):
+            batch = todo[start : start + _DELETE_BATCH]
+            answer = await self._call(
+                self._internal.delete_objects,
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
+            )
+            if answer.get("Errors"):
+                raise CapacityUnavailable("The object store could not delete every object.")
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Deletes everything under `prefix`."""
+        await self.delete([item.key async for item in self.list_objects(prefix)])
+
+    async def ping(self) -> None:
+        """Raises `CapacityUnavailable` where the bucket does not answer."""
+        try:
+            await self._call(self._internal.head_bucket, Bucket=self._bucket)
+        except ClientError as error:
+            raise CapacityUnavailable("The bucket does not answer.") from error
+
+    async def _call(self, method: Any, **arguments: Any) -> Any:
+        try:
+            return await asyncio.to_thread(method, **arguments)
+        except BotoCoreError as error:
+            raise CapacityUnavailable("The object store does not answer.") from error
+
+
+@asynccontextmanager
+async def open_store(settings: SharedSettings) -> AsyncIterator[ObjectStore]:
+    """The store of the settings, with its connections closed at the end."""
+    timeout = aiohttp.ClientTimeout(total=_PUT_TIMEOUT_SECONDS, sock_connect=5)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
+        internal = _client(settings, settings.s3_internal_url)
+        public = _client(settings, settings.s3_public_url)
+        try:
+            yield ObjectStore(internal, public, settings.s3_bucket, http)
+        finally:
+            internal.close()
+            public.close()
+
+
+def _client(settings: SharedSettings, endpoint: str) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            proxies={},
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"max_attempts": 2, "mode": "standard"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )

@@ -1,0 +1,37 @@
+"""Settings that the API, the operator and the admin commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SharedSettings(BaseSettings):
+    """Read once from the environment (prefix `IMAGERIFT_`) when a process starts."""
+
+    model_config = SettingsConfigDict(env_prefix="IMAGERIFT_", frozen=True, extra="ignore")
+
+    mongo_url: SecretStr = Field(description="Connection string of a MongoDB replica set.")
+    mongo_database: str = Field("imagerift", description="Database that holds every collection.")
+    s3_internal_url: str = Field(description="S3 endpoint as the API and the model servers see it.")
+    s3_public_url: str = Field(description="S3 endpoint as clients see it; their URLs name it.")
+    s3_bucket: str = Field("imagerift", description="Bucket that holds sources and outputs.")
+    s3_region: str = Field("us-east-1", description="Region that signatures name.")
+    s3_access_key: SecretStr = Field(description="Access key id of the S3 account.")
+    s3_secret_key: SecretStr = Field(description="Secret key of the S3 account.")
+    namespace: str = Field("imagerift", description="Kubernetes namespace of this shard.")
+    kubeconfig: Path | None = Field(
+        None,
+        validation_alias="KUBECONFIG",
+        description="Path of a kubeconfig; without it the in-cluster service account is used.",
+    )
+    plans_file: Path | None = Field(None, description="JSON file of plans; default: shipped.")
+    modes_file: Path | None = Field(None, description="JSON file of modes; default: shipped.")
+    crash_dir: Path | None = Field(
+        None,
+        description="Tests only: a process kills itself at a named point "
+        "when a file of that name lies in this folder.",
+    )
+    log_level: str = Field("INFO", description="Lowest level that is logged.")

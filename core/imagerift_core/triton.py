@@ -1,0 +1,96 @@
+"""The model servers. No other module knows tritonclient."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import numpy as np
+import orjson
+from tritonclient.http import InferInput, InferRequestedOutput
+from tritonclient.http.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+# Without it aiohttp offers gzip and Triton compresses every answer.
+_HEADERS = {"Accept-Encoding": "identity"}
+_QUICK_SECONDS = 5
+_MAX_CONNECTIONS = 256
+_LONGEST_CALL_SECONDS = 2 * 3600
+
+
+class TritonUnavailable(Exception):
+    """The server did not answer; whether it did any work is unknown."""
+
+
+class TritonRefused(Exception):
+    """The server answered that it cannot run this call. The text is for operators' logs only."""
+
+
+class ModelServer:
+    """One Triton replica at its own address."""
+
+    def __init__(self, client: InferenceServerClient) -> None:
+        self._client = client
+
+    async def call(
+        self, model: str, request: dict[str, Any], *, timeout_seconds: float
+    ) -> dict[str, Any]:
+        """Runs an entry model: a JSON request in, its JSON result out.
+
+        Raises `TritonUnavailable` where the server is away or silent past the timeout, and
+        `TritonRefused` where it answers with an error of its own.
+        """
+        return await self._exchange(model, "REQUEST", request, timeout_seconds)
+
+    async def cancel(self, attempt_id: str) -> None:
+        """Flags the attempt on this replica; its models stop at their next check."""
+        await self._exchange("control", "COMMAND", {"cancel": attempt_id}, _QUICK_SECONDS)
+
+    async def ready_models(self) -> list[str]:
+        """Names of the models that are loaded and ready, empty while the server is away."""
+        try:
+            async with asyncio.timeout(_QUICK_SECONDS):
+                index = await self._client.get_model_repository_index(headers=dict(_HEADERS))
+        except (aiohttp.ClientError, InferenceServerException, OSError, TimeoutError):
+            return []
+        return sorted(model["name"] for model in index if model.get("state") == "READY")
+
+    async def _exchange(
+        self, model: str, name: str, payload: dict[str, Any], timeout_seconds: float
+    ) -> dict[str, Any]:
+        tensor = InferInput(name, [1], "BYTES")
+        tensor.set_data_from_numpy(np.array([orjson.dumps(payload)], dtype=np.object_))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                answer = await self._client.infer(
+                    model,
+                    [tensor],
+                    outputs=[InferRequestedOutput("RESULT")],
+                    headers=dict(_HEADERS),
+                )
+        except InferenceServerException as error:
+            raise TritonRefused(error.message()) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise TritonUnavailable(type(error).__name__) from error
+        result = answer.as_numpy("RESULT")
+        if result is None:
+            raise TritonRefused(f"model '{model}' gave no RESULT")
+        decoded: dict[str, Any] = orjson.loads(result[0])
+        return decoded
+
+
+@asynccontextmanager
+async def connect_triton(endpoint: str) -> AsyncIterator[ModelServer]:
+    """A client of the replica at `endpoint`, such as `http://10.0.0.7:8000`."""
+    address = urlsplit(endpoint)
+    async with InferenceServerClient(
+        address.netloc,
+        ssl=address.scheme == "https",
+        conn_limit=_MAX_CONNECTIONS,
+        conn_timeout=_LONGEST_CALL_SECONDS,
+    ) as client:
+        yield ModelServer(client)
