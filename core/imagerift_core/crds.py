@@ -163,7 +163,9 @@ def generation_job_definition() -> dict[str, Any]:
         kind="GenerationJob",
         short="gj",
         spec=spec,
-        status=_keyed_conditions(structural_schema(GenerationJobStatus)),
+        status=_keyed_conditions(structural_schema(GenerationJobStatus))
+        # Without a write of anyone's, a job that nobody has touched yet reads as queued.
+        | {"default": {"phase": "Queued"}},
         columns=[
             _column("Phase", ".status.phase"),
             _column("Mode", ".spec.mode"),

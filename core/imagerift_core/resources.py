@@ -90,7 +90,7 @@ class Condition(_Part):
     observed_generation: int | None = None
 
 
-Phase = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Canceled"]
+Phase = Literal["Queued", "Running", "Succeeded", "Failed", "Canceled"]
 
 
 class GenerationJobStatus(_Part):

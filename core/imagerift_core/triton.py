@@ -23,7 +23,11 @@ _LONGEST_CALL_SECONDS = 2 * 3600
 
 
 class TritonUnavailable(Exception):
-    """The server did not answer; whether it did any work is unknown."""
+    """The server did not answer. Where `sent` is true, it may have done work."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
 
 
 class TritonRefused(Exception):
@@ -74,8 +78,10 @@ class ModelServer:
                 )
         except InferenceServerException as error:
             raise TritonRefused(error.message()) from error
+        except aiohttp.ClientConnectorError as error:
+            raise TritonUnavailable(type(error).__name__, sent=False) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise TritonUnavailable(type(error).__name__) from error
+            raise TritonUnavailable(type(error).__name__, sent=True) from error
         result = answer.as_numpy("RESULT")
         if result is None:
             raise TritonRefused(f"model '{model}' gave no RESULT")

@@ -25,8 +25,8 @@ async def claim(
 ) -> JobRecord | None:
     """queued → processing: attempt `attempt` + 1 begins under `owner`.
 
-    None where the job is no longer queued, was claimed since `attempt` was read, or is asked
-    to be canceled.
+    None where the job is no longer queued, was claimed since `attempt` was read, is asked to be
+    canceled, or belongs to another resource than the one of `resource_uid`.
     """
     document = await database.jobs.find_one_and_update(
         {
@@ -34,6 +34,7 @@ async def claim(
             "status": Status.QUEUED.value,
             "attempt": attempt,
             "cancel_requested": False,
+            "resource_uid": {"$in": [None, resource_uid]},
         },
         {
             "$set": {
