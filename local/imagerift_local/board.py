@@ -1,0 +1,230 @@
+"""What the user sees: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from imagerift_local.supervisor import State, Status
+
+HEARTBEAT = 20.0
+
+STYLES = {
+    State.WAITING: "dim",
+    State.STARTING: "yellow",
+    State.READY: "bold green",
+    State.EXTERNAL: "bold cyan",
+    State.RESTARTING: "bold red",
+    State.STOPPING: "yellow",
+    State.STOPPED: "dim",
+    State.FAILED: "bold red",
+}
+
+
+class Board(Protocol):
+    """Takes the news of a start and shows them."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def progress(self, name: str, line: str) -> None:
+        """One step of the provisioning of a part; may come from another thread."""
+
+    def provisioned(self) -> None:
+        """All parts are there."""
+
+    def part(self, status: Status) -> None:
+        """A part changed its state."""
+
+    def say(self, text: str) -> None:
+        """Text for the user, which stays as it is so that it can be copied."""
+
+    def tick(self) -> None:
+        """Called about every second."""
+
+
+@dataclass
+class _Step:
+    line: str
+    since: float
+    shown: float
+
+
+class PlainBoard:
+    """One line for each change, for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._steps: dict[str, _Step] = {}
+        self._shown: dict[str, tuple[State, str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.flush()
+
+    def progress(self, name: str, line: str) -> None:
+        """Prints the step."""
+        now = time.monotonic()
+        with self._lock:
+            self._steps[name] = _Step(line, now, now)
+        self._print(f"{name}: {line}")
+
+    def provisioned(self) -> None:
+        """Ends the repeats of long steps."""
+        with self._lock:
+            self._steps.clear()
+
+    def part(self, status: Status) -> None:
+        """Prints the state when it is another than before."""
+        seen = (status.state, status.note)
+        if self._shown.get(status.name) == seen or status.state is State.WAITING:
+            return
+        self._shown[status.name] = seen
+        line = f"{status.name}: {status.state}"
+        if status.state in {State.READY, State.EXTERNAL}:
+            line += f" at {status.address}"
+        if status.state is State.STARTING and status.log:
+            line += f" (log {status.log})"
+        if status.note:
+            line += f" ({status.note})"
+        self._print(line)
+
+    def say(self, text: str) -> None:
+        """Prints the text."""
+        print(text, file=self._stream, flush=True)
+
+    def tick(self) -> None:
+        """Repeats the steps that have taken long, with their time."""
+        now = time.monotonic()
+        with self._lock:
+            steps = list(self._steps.items())
+        for name, step in steps:
+            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
+                step.shown = now
+                self._print(f"{name}: {step.line} ... {now - step.since:.0f} s")
+
+    def _print(self, line: str) -> None:
+        elapsed = time.monotonic() - self._began
+        print(f"[{elapsed:6.1f} s] {line}", file=self._stream, flush=True)
+
+
+class LiveBoard:
+    """A table that is redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._steps: dict[str, _Step] = {}
+        self._statuses: dict[str, Status] = {}
+        self._live = Live(
+            console=console, refresh_per_second=4, get_renderable=self._render, transient=False
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def progress(self, name: str, line: str) -> None:
+        """Shows the step in the part's row."""
+        now = time.monotonic()
+        with self._lock:
+            self._steps[name] = _Step(line, now, now)
+
+    def provisioned(self) -> None:
+        """Makes room for the parts."""
+        with self._lock:
+            self._steps.clear()
+
+    def part(self, status: Status) -> None:
+        """Shows the state in the part's row."""
+        with self._lock:
+            self._statuses[status.name] = status
+
+    def say(self, text: str) -> None:
+        """Prints the text above the table, unwrapped."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def tick(self) -> None:
+        """Nothing to do: the table redraws itself."""
+
+    def _render(self) -> Table:
+        with self._lock:
+            steps, statuses = dict(self._steps), list(self._statuses.values())
+        return _steps_table(steps) if steps else _parts_table(statuses)
+
+
+def open_board() -> Board:
+    """The board that fits where the output goes."""
+    console = Console()
+    return LiveBoard(console) if console.is_terminal else PlainBoard()
+
+
+def _steps_table(steps: dict[str, _Step]) -> Table:
+    now = time.monotonic()
+    table = Table(title="ImageRift: preparing", title_justify="left", expand=False)
+    table.add_column("Part")
+    table.add_column("Step", overflow="fold")
+    table.add_column("Time", justify="right")
+    for name, step in steps.items():
+        done = _is_result(step.line)
+        spent = "" if done else f"{now - step.since:.0f} s"
+        table.add_row(name, Text(step.line, style="green" if done else "yellow"), spent)
+    return table
+
+
+def _parts_table(statuses: list[Status]) -> Table:
+    table = Table(title="ImageRift", title_justify="left", expand=False)
+    table.add_column("Part", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Address", no_wrap=True)
+    table.add_column("Restarts", justify="right")
+    table.add_column("Log", overflow="fold")
+    for status in statuses:
+        state = Text(str(status.state), style=STYLES[status.state])
+        if status.note:
+            state.append(f"\n{status.note}", style="dim")
+        table.add_row(
+            status.name,
+            state,
+            status.address,
+            str(status.restarts or ""),
+            str(status.log or ""),
+        )
+    return table
+
+
+def _is_result(line: str) -> bool:
+    return " from " in line and line[:1].isdigit()

@@ -1,0 +1,190 @@
+"""The command `imagerift-platform`: up, down, reset, status, env and provision."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import psutil
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from imagerift_local.board import open_board
+from imagerift_local.errors import PlatformError
+from imagerift_local.layout import DataFolder
+from imagerift_local.machine import check_machine
+from imagerift_local.platform import provision as provision_platform
+from imagerift_local.platform import run
+from imagerift_local.provision.cache import Cache
+from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.kubectl import provision_kubectl
+from imagerift_local.settings import PlatformSettings
+from imagerift_local.state import parse_environment, read_state, running_pid
+
+app = typer.Typer(
+    help="The embedded platform: every server of ImageRift on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of databases, secrets and logs.")
+]
+Only = Annotated[
+    str | None, typer.Option("--only", help="Parts to start, with commas between them.")
+]
+PortBase = Annotated[
+    str | None,
+    typer.Option("--port-base", help="First of consecutive ports, or `auto` for free ones."),
+]
+STOP_TIMEOUT = 120.0
+
+
+def read_settings(**overrides: Any) -> PlatformSettings:
+    """The settings from the environment; options that were given win.
+
+    Raises:
+        PlatformError: a value is not allowed; the text names the setting.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return PlatformSettings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
+            for entry in error.errors()
+        )
+        raise PlatformError(f"settings: {problems}") from None
+
+
+@app.command()
+def up(data_dir: DataDir = None, only: Only = None, port_base: PortBase = None) -> None:
+    """Start every part, show them, and stop them all on Ctrl-C."""
+    try:
+        check_machine()
+        settings = read_settings(data_dir=data_dir, only=only, port_base=port_base)
+        asyncio.run(run(settings, open_board()))
+    except PlatformError as error:
+        _fail(error)
+
+
+@app.command()
+def provision(only: Only = None) -> None:
+    """Fetch or build every part into the cache, without starting anything."""
+    try:
+        check_machine()
+        settings = read_settings(only=only)
+        with open_board() as board:
+            asyncio.run(provision_platform(settings, board))
+    except PlatformError as error:
+        _fail(error)
+
+
+@app.command()
+def down(data_dir: DataDir = None) -> None:
+    """Stop the platform that runs in the data folder, and wait until it is gone."""
+    data = _data_folder(data_dir)
+    pid = running_pid(data)
+    if pid is None:
+        typer.echo(f"No platform runs in {data.root}.")
+        return
+    _stop(pid)
+    typer.echo("Stopped.")
+
+
+@app.command()
+def reset(
+    data_dir: DataDir = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete all data: jobs, images, keys and secrets. The cache of programs stays."""
+    data = _data_folder(data_dir)
+    if not data.root.exists():
+        typer.echo(f"There is nothing in {data.root}.")
+        return
+    if not yes:
+        typer.confirm(f"Delete everything in {data.root}?", abort=True)
+    pid = running_pid(data)
+    if pid is not None:
+        _stop(pid)
+    if not _is_ours(data):
+        _fail(PlatformError(f"{data.root} holds no platform's data: delete it by hand"))
+    shutil.rmtree(data.root)
+    typer.echo(f"Deleted {data.root}.")
+
+
+@app.command()
+def status(data_dir: DataDir = None) -> None:
+    """Show every part; the exit code is 0 when the platform is ready."""
+    data = _data_folder(data_dir)
+    state = read_state(data)
+    if running_pid(data) is None or state is None:
+        typer.echo(f"No platform runs in {data.root}.")
+        raise typer.Exit(1)
+    table = Table("Part", "State", "Pid", "Address", "Restarts", "Log")
+    for name, part in state["parts"].items():
+        cells = (part[key] for key in ("state", "pid", "address", "restarts", "log"))
+        table.add_row(name, *(str(cell) if cell is not None else "" for cell in cells))
+    Console().print(table)
+    raise typer.Exit(0 if state["ready"] else 1)
+
+
+@app.command()
+def env(data_dir: DataDir = None) -> None:
+    """Print lines for `eval`: KUBECONFIG and PATH, so that kubectl and imagerift work."""
+    data = _data_folder(data_dir)
+    settings = read_settings()
+    try:
+        variables = parse_environment(data.environment.read_text())
+    except OSError:
+        _fail(PlatformError(f"no platform was started in {data.root} yet: run `make up`"))
+    try:
+        debian = Debian(settings.cache_dir / "logs" / "debian.log")
+        workshop = Workshop(Cache(settings.cache_dir.absolute()), debian, _ignore)
+        kubectl = provision_kubectl(workshop).files["kubectl"]
+    except PlatformError as error:
+        _fail(error)
+    folders = [str(kubectl.parent), str(Path(shutil.which("imagerift") or "").parent)]
+    path = os.environ.get("PATH", "")
+    added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]
+    typer.echo(f"export KUBECONFIG={shlex.quote(variables['KUBECONFIG'])}")
+    typer.echo(f"export PATH={shlex.quote(':'.join([*added, path]))}")
+
+
+def _data_folder(data_dir: Path | None) -> DataFolder:
+    try:
+        return DataFolder(read_settings(data_dir=data_dir).data_dir.absolute())
+    except PlatformError as error:
+        _fail(error)
+
+
+def _is_ours(data: DataFolder) -> bool:
+    return data.secrets.exists() or data.lock.exists() or not any(data.root.iterdir())
+
+
+def _stop(pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_TIMEOUT)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        _fail(PlatformError(f"the platform (pid {pid}) did not stop in {STOP_TIMEOUT:.0f} s"))
+
+
+def _ignore(line: str) -> None:
+    del line
+
+
+def _fail(error: PlatformError) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1)

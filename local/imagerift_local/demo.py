@@ -1,0 +1,137 @@
+"""The demo workspaces: made once through `imagerift admin`, kept in a private file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from imagerift_local.errors import PlatformError
+from imagerift_local.files import write_private
+
+DEMO_PLANS = ("business", "pro")
+SAMPLE = Path("docs") / "images" / "sample.jpg"
+
+
+@dataclass(frozen=True)
+class DemoAccount:
+    """A workspace with one API key; `token` is the whole key."""
+
+    plan: str
+    workspace_id: str
+    token: str
+
+
+def load_demo(path: Path) -> dict[str, DemoAccount]:
+    """The accounts that were made so far, by plan."""
+    try:
+        stored = json.loads(path.read_text())
+        return {plan: DemoAccount(**entry) for plan, entry in stored.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, DemoAccount]:
+    """Makes the accounts that are missing; each is written down before the next is made.
+
+    Raises:
+        PlatformError: an admin command fails.
+    """
+    accounts = load_demo(path)
+    for plan in DEMO_PLANS:
+        if plan in accounts:
+            continue
+        name = f"Demo {plan.capitalize()}"
+        workspace = await _admin(environment, "workspace", "create", "--name", name, "--plan", plan)
+        workspace_id = str(workspace["workspaceId"])
+        key = await _admin(
+            environment, "key", "create", "--workspace", workspace_id, "--name", "demo"
+        )
+        accounts[plan] = DemoAccount(plan, workspace_id, str(key["token"]))
+        stored = {plan: asdict(account) for plan, account in accounts.items()}
+        write_private(path, json.dumps(stored, indent=2))
+    return accounts
+
+
+def describe_demo(accounts: Mapping[str, DemoAccount], api_url: str, sample: Path) -> str:
+    """The keys, and the two calls ready to paste into bash."""
+    lines = [""]
+    for plan, account in accounts.items():
+        lines.append(f"API key of a {plan.capitalize()} workspace ({account.workspace_id}):")
+        lines += [f"  {account.token}", ""]
+    token = accounts[DEMO_PLANS[0]].token
+    lines += [
+        "1. Create a generation job:",
+        "",
+        build_generate_call(api_url, token, sample),
+        "",
+        "2. Poll it (put the jobId of the answer for JOB_ID):",
+        "",
+        build_poll_call(api_url, token),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def build_generate_call(api_url: str, token: str, sample: Path) -> str:
+    """A curl call that submits the sample photo.
+
+    The body comes through standard input: as an argument an image would be too long.
+    """
+    return "\n".join(
+        [
+            f"curl -X POST {api_url}/api/v1/generate \\",
+            f'  -H "Authorization: Bearer {token}" \\',
+            '  -H "Content-Type: application/json" \\',
+            "  -d @- <<EOF",
+            "{",
+            '  "mode": "style",',
+            f'  "imageBase64": "$(base64 -w0 {_shell_path(sample)})",',
+            '  "prompt": "cinematic product photo on a clean studio background",',
+            '  "exportSize": "base",',
+            '  "outputAspect": "source"',
+            "}",
+            "EOF",
+        ]
+    )
+
+
+def build_poll_call(api_url: str, token: str) -> str:
+    """A curl call that reads a job."""
+    return "\n".join(
+        [
+            f"curl -X GET {api_url}/api/v1/jobs/JOB_ID \\",
+            f'  -H "Authorization: Bearer {token}"',
+        ]
+    )
+
+
+def _shell_path(path: Path) -> str:
+    text = str(path)
+    return text if all(c.isalnum() or c in "/._-" for c in text) else f"'{text}'"
+
+
+async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    command = str(Path(sys.executable).with_name("imagerift"))
+    process = await asyncio.create_subprocess_exec(
+        command,
+        "admin",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    output, errors = await process.communicate()
+    if process.returncode != 0:
+        text = errors.decode(errors="replace").strip()
+        raise PlatformError(f"imagerift admin {' '.join(arguments)} failed:\n{text}")
+    answer = json.loads(output)
+    if not isinstance(answer, dict):
+        raise PlatformError(f"imagerift admin {' '.join(arguments)} gave no object")
+    return answer

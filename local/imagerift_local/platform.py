@@ -1,0 +1,165 @@
+"""One run of the platform, from an empty machine to the stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from imagerift_local.board import Board
+from imagerift_local.demo import (
+    DEMO_PLANS,
+    SAMPLE,
+    DemoAccount,
+    describe_demo,
+    ensure_demo,
+)
+from imagerift_local.errors import PlatformError
+from imagerift_local.files import write_private
+from imagerift_local.layout import DataFolder
+from imagerift_local.ports import PortSettings, check_ports, choose_ports
+from imagerift_local.provision.cache import Cache
+from imagerift_local.provision.commands import RUNNING
+from imagerift_local.provision.everything import Provisions, provision_parts
+from imagerift_local.secrets import load_secrets
+from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.stack import Stack, started_parts, sweep_control_flags, wanted_parts
+from imagerift_local.state import format_environment, owned, write_state
+from imagerift_local.supervisor import Status, Supervisor
+
+
+T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """The user asked to stop."""
+
+
+async def provision(settings: PlatformSettings, board: Board) -> Provisions:
+    """Finds or makes what this start needs.
+
+    Raises:
+        PlatformError: a part cannot be had.
+    """
+    cache = Cache(settings.cache_dir.absolute())
+    ticker = asyncio.create_task(_tick(board))
+    try:
+        return await provision_parts(started_parts(settings), cache, board.progress)
+    except* PlatformError as group:
+        raise PlatformError("\n".join(str(error) for error in _leaves(group))) from None
+    finally:
+        # Threads that still wait for a program must not keep the process from ending.
+        ticker.cancel()
+        board.provisioned()
+
+
+async def run(settings: PlatformSettings, board: Board) -> None:
+    """Runs the platform until SIGINT or SIGTERM.
+
+    Raises:
+        PlatformError: it cannot be started, or a part was given up.
+    """
+    data = DataFolder(settings.data_dir.absolute())
+    data.create()
+    with owned(data, os.getpid()):
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        with board, contextlib.suppress(StoppedError):
+            await _run_owned(settings, data, board, stop)
+
+
+async def _run_owned(
+    settings: PlatformSettings, data: DataFolder, board: Board, stop: asyncio.Event
+) -> None:
+    ports = choose_ports(settings.port_base, PortSettings().chosen(), data.ports)
+    check_ports(ports, started_parts(settings))
+    provisions = await _unless_stopped(provision(settings, board), stop)
+    # The preparation may have taken minutes.
+    check_ports(ports, started_parts(settings))
+    sweep_control_flags(data)
+    stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
+    write_private(data.environment, format_environment(stack.environment()))
+    async with _supervised(stack, board) as supervisor:
+        accounts = await _unless_stopped(_start(stack, supervisor), stop)
+        supervisor.settled = True
+        write_state(data, supervisor.statuses, ready=True)
+        if accounts:
+            board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
+        board.say(f"ImageRift is ready; its data and logs are in {data.root}")
+        await _unless_stopped(supervisor.wait_failed(), stop)
+
+
+@contextlib.asynccontextmanager
+async def _supervised(stack: Stack, board: Board) -> AsyncIterator[Supervisor]:
+    def show(status: Status) -> None:
+        board.part(status)
+        write_state(stack.data, supervisor.statuses, ready=supervisor.settled)
+
+    supervisor = Supervisor(stack.build_parts(), show, start_timeout=stack.settings.start_timeout)
+    for status in supervisor.statuses.values():
+        show(status)
+    try:
+        yield supervisor
+    finally:
+        await supervisor.stop()
+        write_state(stack.data, supervisor.statuses, ready=False)
+
+
+async def _start(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
+    wanted = wanted_parts(stack.settings)
+    has_demo = {"mongod", "api"} <= wanted
+    demo: asyncio.Task[dict[str, DemoAccount]] | None = None
+    if has_demo:
+        demo = asyncio.create_task(_make_demo(stack, supervisor))
+    try:
+        await supervisor.start()
+        if demo is None:
+            return {}
+        accounts = await demo
+    finally:
+        if demo is not None:
+            demo.cancel()
+            await asyncio.gather(demo, return_exceptions=True)
+    if "kube-apiserver" in wanted:
+        async with stack.cluster() as cluster:
+            await cluster.bind_workspaces([accounts[plan].workspace_id for plan in DEMO_PLANS])
+    return accounts
+
+
+async def _make_demo(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
+    await supervisor.wait_ready("mongod")
+    return await ensure_demo(stack.data.demo, stack.environment())
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
+    """The result of `work`, unless the user asks to stop first."""
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        RUNNING.cancel()
+        raise StoppedError
+    finally:
+        for entry in (task, stopped):
+            entry.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+async def _tick(board: Board) -> None:
+    while True:
+        board.tick()
+        await asyncio.sleep(1.0)
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

@@ -1,0 +1,1 @@
+"""Finding or making the servers that the embedded platform runs."""

@@ -1,0 +1,106 @@
+"""Official release archives, checked against a checksum that is written here."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagerift_local.errors import RouteUnavailableError
+
+CONNECT_TIMEOUT = 5.0
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Release:
+    """One archive of an official release.
+
+    `members` maps the names that the part needs to the paths inside the archive.
+    """
+
+    part: str
+    version: str
+    url: str
+    algorithm: str
+    digest: str
+    members: Mapping[str, str]
+
+
+# Digest from the project's release notes (CHANGELOG-1.34.md).
+KUBERNETES = Release(
+    part="kubernetes",
+    version="1.34.7",
+    url="https://dl.k8s.io/v1.34.7/kubernetes-server-linux-amd64.tar.gz",
+    algorithm="sha512",
+    digest=(
+        "baaf8dd4ff110a384e9dfe3db54a85a04223074fd13da32a38f9883a12b93bcd"
+        "26ae4d666bbc2f37724f0a6631f3d2e4ddb97caaf909906711a824afd70cec81"
+    ),
+    members={
+        "kube-apiserver": "kubernetes/server/bin/kube-apiserver",
+        "kube-controller-manager": "kubernetes/server/bin/kube-controller-manager",
+        "kubectl": "kubernetes/server/bin/kubectl",
+    },
+)
+
+# Digest from the release's SHA256SUMS.
+ETCD = Release(
+    part="etcd",
+    version="3.6.5",
+    url=("https://github.com/etcd-io/etcd/releases/download/v3.6.5/etcd-v3.6.5-linux-amd64.tar.gz"),
+    algorithm="sha256",
+    digest="66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3",
+    members={"etcd": "etcd-v3.6.5-linux-amd64/etcd"},
+)
+
+# Digest as nixpkgs pins it for mongodb-ce. The Ubuntu 22.04 build is made for OpenSSL 3, as
+# Debian 12 has it.
+MONGOD = Release(
+    part="mongod",
+    version="8.0.11",
+    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.11.tgz",
+    algorithm="sha256",
+    digest="5c4af1b28bd9c8c475526c029719f9066d3c86860702b0ad9fc4d2bfff1e0d8a",
+    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.11/bin/mongod"},
+)
+
+
+def fetch_release(release: Release, target: Path) -> None:
+    """Downloads the archive, checks it, and puts its members into the folder `target`.
+
+    One try: a machine that may not reach the host must go on to the next route at once.
+
+    Raises:
+        RouteUnavailableError: the download was refused, or is not what it should be.
+    """
+    archive = target / "archive.tar.gz"
+    digest = hashlib.new(release.algorithm)
+    try:
+        with (
+            urllib.request.urlopen(release.url, timeout=CONNECT_TIMEOUT) as response,  # noqa: S310
+            archive.open("wb") as file,
+        ):
+            while chunk := response.read(CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+    except (OSError, ValueError) as error:
+        raise RouteUnavailableError(f"{release.url}: {error}") from error
+    if digest.hexdigest() != release.digest:
+        raise RouteUnavailableError(f"{release.url}: the checksum does not match")
+    try:
+        with tarfile.open(archive) as tar:
+            for name, member in release.members.items():
+                source = tar.extractfile(member)
+                if source is None:
+                    raise RouteUnavailableError(f"{release.url}: {member} is no file")
+                with (target / name).open("wb") as file:
+                    while chunk := source.read(CHUNK):
+                        file.write(chunk)
+                (target / name).chmod(0o755)
+    except (KeyError, tarfile.TarError) as error:
+        raise RouteUnavailableError(f"{release.url}: {error}") from error
+    archive.unlink()

@@ -1,0 +1,85 @@
+"""The ways to get a part, tried in order."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagerift_local.errors import PlatformError, RouteUnavailableError
+
+Report = Callable[[str], None]
+"""Takes one line about the progress."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    """A part that is there: its files by name, its version and where it was found."""
+
+    files: Mapping[str, Path]
+    version: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way to get a part; `attempt` raises RouteUnavailableError when it leads nowhere."""
+
+    name: str
+    attempt: Callable[[], Provision]
+
+
+def first_found(part: str, routes: Sequence[Route], report: Report) -> Provision:
+    """The result of the first route that works.
+
+    Raises:
+        PlatformError: no route works; the text says why for each of them.
+    """
+    refusals = []
+    for route in routes:
+        try:
+            found = route.attempt()
+        except RouteUnavailableError as refusal:
+            refusals.append(f"  {route.name}: {refusal}")
+            continue
+        report(f"{found.version} from {found.source}")
+        return found
+    raise PlatformError(f"{part} cannot be had on this machine:\n" + "\n".join(refusals))
+
+
+def binary_version(binary: Path, arguments: Sequence[str], pattern: str) -> tuple[int, ...]:
+    """The version that a program prints, as numbers.
+
+    Raises:
+        RouteUnavailableError: the program does not run, or prints something else.
+    """
+    try:
+        result = subprocess.run(
+            [str(binary), *arguments], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RouteUnavailableError(f"{binary} does not run: {error}") from error
+    match = re.search(pattern, result.stdout + result.stderr)
+    if result.returncode != 0 or match is None:
+        raise RouteUnavailableError(f"{binary} does not print a version")
+    return tuple(int(number) for number in match.group(1).split("."))
+
+
+def on_path(program: str, search: str | None = None) -> Path:
+    """The program of that name on `search` (default: PATH).
+
+    Raises:
+        RouteUnavailableError: there is none.
+    """
+    found = shutil.which(program, path=search)
+    if found is None:
+        raise RouteUnavailableError(f"no {program}")
+    return Path(found)
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """`(3, 4, 23)` as `3.4.23`."""
+    return ".".join(str(number) for number in version)

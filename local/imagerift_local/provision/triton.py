@@ -1,0 +1,108 @@
+"""Triton and the models' Python environment, which is one with it.
+
+The environment comes from `requirements/models.txt` and `requirements/models-nodeps.txt`; the
+server is in a package of the second. A change of either file makes a new environment.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import missing_libraries
+from imagerift_local.provision.routes import Provision, first_found
+from imagerift_local.provision.wheels import (
+    REQUIREMENTS,
+    create_environment,
+    lock_digest,
+    pinned_version,
+)
+
+LOCKS = (REQUIREMENTS / "models.txt", REQUIREMENTS / "models-nodeps.txt")
+# The version of the server inside the package of that version.
+WHEEL_SERVER = {"0.7.0": "2.51.0"}
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+NAMES = ("tritonserver", "backends", "site", "environment", "libraries")
+
+
+def provision_triton(workshop: Workshop) -> Provision:
+    """Finds or makes the models' environment with the server in it.
+
+    The result's files are the program, the folder of backends, the environment's site-packages,
+    the environment itself, and the folder of the server's own libraries.
+    """
+    version = WHEEL_SERVER[pinned_version(LOCKS[1], "nvidia-pytriton")]
+    key = f"{version}-{lock_digest(LOCKS)}"
+    return first_found(
+        "Triton",
+        [
+            workshop.cached_route("triton", NAMES, ((key, version),)),
+            workshop.built_route(
+                "Python packages",
+                part="triton",
+                key=key,
+                version=version,
+                names=NAMES,
+                build=lambda target: _from_wheels(workshop, target),
+            ),
+        ],
+        workshop.report,
+    )
+
+
+def library_path(triton: Provision) -> str:
+    """The LD_LIBRARY_PATH that Triton runs with: its own libraries, then Python's."""
+    return f"{triton.files['libraries']}:{sysconfig.get_config_var('LIBDIR')}"
+
+
+def _from_wheels(workshop: Workshop, target: Path) -> None:
+    workshop.report("fetching Triton and the models' Python packages (some 600 MB)")
+    environment = target / "environment"
+    create_environment(
+        workshop.uv,
+        [["-r", str(LOCKS[0])], ["--no-deps", "-r", str(LOCKS[1])]],
+        environment,
+        workshop.log("triton"),
+    )
+    site = environment / "lib" / f"python{PYTHON}" / "site-packages"
+    server = site / "pytriton" / "tritonserver"
+    backend = target / "backends" / "python"
+    backend.mkdir(parents=True)
+    for name in ("libtriton_python.so", "triton_python_backend_utils.py"):
+        shutil.copy2(server / "backends" / "python" / name, backend / name)
+    stub = server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
+    if not stub.exists():
+        raise RouteUnavailableError(f"Triton's package has no stub for Python {PYTHON}")
+    shutil.copy2(stub, backend / stub.name)
+    program = server / "bin" / "tritonserver"
+    for path in (backend / stub.name, program):
+        path.chmod(0o755)
+    # Relative, so that they still lead there when the folder is moved into the cache.
+    for name, path in (
+        ("tritonserver", program),
+        ("site", site),
+        ("libraries", site / "nvidia_pytriton.libs"),
+    ):
+        (target / name).symlink_to(path.relative_to(target))
+    workshop.report("looking for shared libraries that are missing")
+    search = f"{target / 'libraries'}:{sysconfig.get_config_var('LIBDIR')}"
+    workshop.debian.complete_libraries(backend / stub.name, search)
+    workshop.debian.complete_libraries(program, search)
+    _complete_extensions(workshop, site, search)
+
+
+def _complete_extensions(workshop: Workshop, site: Path, search: str) -> None:
+    for library in sorted(site.rglob("*.so")):
+        # Folders of bundled libraries find each other by the extension that loads them.
+        if "pytriton" in library.parts or library.parent.suffix == ".libs":
+            continue
+        try:
+            # Extensions that need what no package brings (a GPU's driver) are optional ones.
+            if missing_libraries(library, search):
+                workshop.debian.complete_libraries(library, search)
+        except RouteUnavailableError as refusal:
+            workshop.report(f"note: {refusal}")

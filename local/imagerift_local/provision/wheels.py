@@ -1,0 +1,113 @@
+"""Python packages, installed by uv from the hash-pinned lists in `requirements/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from imagerift_local.errors import PlatformError
+from imagerift_local.provision.commands import run_logged
+from imagerift_local.settings import CHECKOUT
+
+REQUIREMENTS = CHECKOUT / "requirements"
+
+
+def find_uv(cache_root: Path) -> Path:
+    """The `uv` that scripts/bootstrap.sh put into the cache, or else the one on PATH.
+
+    Raises:
+        PlatformError: there is none.
+    """
+    for candidate in sorted((cache_root / "bootstrap").glob("*/bin/uv"), reverse=True):
+        return candidate
+    found = shutil.which("uv")
+    if found is None:
+        raise PlatformError("uv is missing: run `make up`, which fetches it")
+    return Path(found)
+
+
+def pinned_version(lock: Path, package: str) -> str:
+    """The version of `package` in a lock file.
+
+    Raises:
+        PlatformError: the lock file does not name the package.
+    """
+    match = re.search(rf"^{re.escape(package)}==(\S+)", lock.read_text(), re.MULTILINE)
+    if match is None:
+        raise PlatformError(f"{lock} does not pin {package}")
+    return match.group(1)
+
+
+def lock_digest(locks: Sequence[Path]) -> str:
+    """Twelve hex digits that change when a lock file changes."""
+    digest = hashlib.sha256(f"python{sys.version_info[:2]}".encode())
+    for lock in locks:
+        digest.update(lock.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def unpack_wheels(uv: Path, lock: Path, target: Path, log: Path) -> None:
+    """Unpacks the packages of `lock`, without their dependencies, into the folder `target`.
+
+    Raises:
+        RouteUnavailableError: a package cannot be had, or its hash differs.
+    """
+    run_logged(
+        [
+            str(uv),
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--python",
+            sys.executable,
+            "--target",
+            str(target),
+            "-r",
+            str(lock),
+        ],
+        log=log,
+        environment=uv_environment(),
+    )
+
+
+def create_environment(uv: Path, locks: Sequence[Sequence[str]], target: Path, log: Path) -> None:
+    """Makes a virtual environment at `target` that can be moved, and installs lock files into it.
+
+    Each entry of `locks` is the options of one `uv pip install`, the lock file last.
+
+    Raises:
+        RouteUnavailableError: a package cannot be had, or its hash differs.
+    """
+    run_logged(
+        [str(uv), "venv", "--quiet", "--relocatable", "--python", sys.executable, str(target)],
+        log=log,
+        environment=uv_environment(),
+    )
+    for options in locks:
+        run_logged(
+            [
+                str(uv),
+                "pip",
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--python",
+                str(target / "bin" / "python"),
+                *options,
+            ],
+            log=log,
+            environment=uv_environment(),
+        )
+
+
+def uv_environment() -> dict[str, str]:
+    """The environment for uv: never another Python than the one this program runs on."""
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    return {**environment, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}

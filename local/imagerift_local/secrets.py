@@ -1,0 +1,49 @@
+"""Secrets of the embedded platform: generated once, kept in a file of mode 0600."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from imagerift_local.errors import PlatformError
+from imagerift_local.files import write_private
+
+
+@dataclass(frozen=True, repr=False)
+class PlatformSecrets:
+    """Random values, each as hex; `repr` hides them so that no log can hold one."""
+
+    key_pepper: str
+    jwt_key: str
+    s3_access_key: str
+    s3_secret_key: str
+
+
+def generate_secrets() -> PlatformSecrets:
+    """New secrets: 32 random bytes each; the S3 access key id has the usual 20 characters."""
+    return PlatformSecrets(
+        key_pepper=secrets.token_hex(32),
+        jwt_key=secrets.token_hex(32),
+        s3_access_key=secrets.token_hex(10),
+        s3_secret_key=secrets.token_hex(32),
+    )
+
+
+def load_secrets(path: Path) -> PlatformSecrets:
+    """The secrets in `path`; generates and writes them when the file does not exist.
+
+    Raises:
+        PlatformError: the file can be read by others, or is not what was written.
+    """
+    if not path.exists():
+        created = generate_secrets()
+        write_private(path, json.dumps(asdict(created), indent=2))
+        return created
+    if path.stat().st_mode & 0o077:
+        raise PlatformError(f"{path} can be read by others: chmod 600 it, or make reset")
+    try:
+        return PlatformSecrets(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise PlatformError(f"{path} is damaged: restore it, or make reset") from error

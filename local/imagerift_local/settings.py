@@ -1,0 +1,97 @@
+"""Settings of the embedded platform, read once from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class PlatformSettings(BaseSettings):
+    """Everything that a user can change about the embedded platform.
+
+    A part whose address is given is used as it is and never started. Ports are in `PortSettings`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="IMAGERIFT_LOCAL_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("imagerift"),
+        validation_alias=AliasChoices("IMAGERIFT_DATA_DIR"),
+        description="Folder of databases, secrets, logs and state.",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("imagerift"),
+        validation_alias=AliasChoices("IMAGERIFT_CACHE_DIR"),
+        description="Folder of provisioned servers; can be thrown away.",
+    )
+    namespace: str = Field(
+        "imagerift",
+        validation_alias=AliasChoices("IMAGERIFT_NAMESPACE"),
+        description="Kubernetes namespace that the platform works in.",
+    )
+    only: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Names of the parts to start, with commas; empty: all."
+    )
+    port_base: str = Field(
+        "", description="First of the consecutive ports to use, or `auto` for any that are free."
+    )
+    extra_models: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="More model repositories for Triton, separated like PATH."
+    )
+    kubeconfig: Path | None = Field(
+        None, description="Administrator's kubeconfig of a cluster that exists."
+    )
+    mongo_url: SecretStr | None = Field(None, description="Replica set that exists.")
+    mongo_database: str = Field(
+        "imagerift",
+        validation_alias=AliasChoices("IMAGERIFT_MONGO_DATABASE"),
+        description="Database that the platform works in.",
+    )
+    triton_url: str | None = Field(None, description="http:// address of a Triton that exists.")
+    s3_url: str | None = Field(None, description="S3 endpoint that exists (its keys are needed).")
+    s3_public_url: str | None = Field(None, description="The same endpoint as clients see it.")
+    s3_access_key: SecretStr | None = Field(None, description="Access key id for `s3_url`.")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key for `s3_url`.")
+    s3_region: str = Field("us-east-1", description="Region that signatures name.")
+    s3_bucket: str = Field("imagerift", description="Bucket that holds sources and outputs.")
+    start_timeout: float = Field(
+        180.0, gt=0, description="Seconds that one part may take to become ready at the start."
+    )
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("extra_models", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(entry) for entry in value.split(os.pathsep) if entry)
+        return value
+
+    @field_validator("port_base")
+    @classmethod
+    def _check_port_base(cls, value: str) -> str:
+        if value in {"", "auto"}:
+            return value
+        if value == "0":
+            return "auto"
+        if not value.isdigit() or not 1 <= int(value) <= 65000:
+            raise ValueError("port base must be `auto` or a number from 1 to 65000")
+        return value

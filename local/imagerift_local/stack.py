@@ -1,0 +1,427 @@
+"""Puts the parts of one start together: settings, ports, secrets and programs in, parts out."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random_secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from imagerift_local import parts
+from imagerift_local.bucket import ensure_bucket
+from imagerift_local.cluster import Cluster, pool_manifest
+from imagerift_local.errors import PlatformError
+from imagerift_local.files import write_private
+from imagerift_local.kubeconfig import (
+    read_kubeconfig,
+    write_certificate_kubeconfig,
+    write_token_kubeconfig,
+)
+from imagerift_local.layout import DataFolder
+from imagerift_local.pki import ControlPlanePki, ensure_pki
+from imagerift_local.ports import LOOPBACK, Ports
+from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
+from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.triton import library_path
+from imagerift_local.replica_set import ensure_replica_set, replica_set_url
+from imagerift_local.secrets import PlatformSecrets
+from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.supervisor import Part
+
+ALL_PARTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "mongod",
+    "seaweedfs",
+    "triton",
+    "operator",
+    "api",
+)
+CONTROL_PLANE = frozenset({"etcd", "kube-apiserver", "kube-controller-manager"})
+MODEL_REPOSITORY = CHECKOUT / "triton_models" / "repository"
+VISION = CHECKOUT / "triton_models"
+POOL_MODES = ("style",)
+# What a child process sees of the environment besides its own variables.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+
+
+def wanted_parts(settings: PlatformSettings) -> frozenset[str]:
+    """The parts of this start, those that exist already among them.
+
+    Raises:
+        PlatformError: `only` names a part that does not exist.
+    """
+    unknown = settings.only - set(ALL_PARTS)
+    if unknown:
+        raise PlatformError(
+            f"no such part: {', '.join(sorted(unknown))} (there are {', '.join(ALL_PARTS)})"
+        )
+    return settings.only or frozenset(ALL_PARTS)
+
+
+def started_parts(settings: PlatformSettings) -> frozenset[str]:
+    """The parts that this start runs itself: those without an address in the settings."""
+    started = set(wanted_parts(settings))
+    if settings.kubeconfig is not None:
+        started -= CONTROL_PLANE
+    if settings.mongo_url is not None:
+        started.discard("mongod")
+    if settings.s3_url is not None:
+        started.discard("seaweedfs")
+    if settings.triton_url is not None:
+        started.discard("triton")
+    return frozenset(started)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that decides what one start runs."""
+
+    settings: PlatformSettings
+    data: DataFolder
+    ports: Ports
+    secrets: PlatformSecrets
+    provisions: Provisions
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """Kubeconfig of an administrator of the cluster."""
+        return self.settings.kubeconfig or self.data.kubeconfig("admin")
+
+    @property
+    def triton_url(self) -> str:
+        """Address of Triton."""
+        return (self.settings.triton_url or f"http://{LOOPBACK}:{self.ports.triton}").rstrip("/")
+
+    @property
+    def s3_url(self) -> str:
+        """S3 endpoint inside the platform."""
+        return (self.settings.s3_url or f"http://{LOOPBACK}:{self.ports.s3}").rstrip("/")
+
+    @property
+    def api_url(self) -> str:
+        """Address of the API."""
+        return f"http://{LOOPBACK}:{self.ports.api}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which programs use the platform, as administrators."""
+        settings, own = self.settings, self.secrets
+        mongo = settings.mongo_url
+        access, secret = settings.s3_access_key, settings.s3_secret_key
+        return {
+            "IMAGERIFT_MONGO_URL": (
+                mongo.get_secret_value() if mongo else replica_set_url(self.ports.mongod)
+            ),
+            "IMAGERIFT_MONGO_DATABASE": settings.mongo_database,
+            "IMAGERIFT_S3_INTERNAL_URL": self.s3_url,
+            "IMAGERIFT_S3_PUBLIC_URL": settings.s3_public_url or self.s3_url,
+            "IMAGERIFT_S3_BUCKET": settings.s3_bucket,
+            "IMAGERIFT_S3_REGION": settings.s3_region,
+            "IMAGERIFT_S3_ACCESS_KEY": access.get_secret_value() if access else own.s3_access_key,
+            "IMAGERIFT_S3_SECRET_KEY": secret.get_secret_value() if secret else own.s3_secret_key,
+            "IMAGERIFT_NAMESPACE": settings.namespace,
+            "IMAGERIFT_KEY_PEPPER": own.key_pepper,
+            "IMAGERIFT_JWT_KEY": own.jwt_key,
+            "IMAGERIFT_API_HOST": LOOPBACK,
+            "IMAGERIFT_API_PORT": str(self.ports.api),
+            "IMAGERIFT_API_METRICS_PORT": str(self.ports.api_metrics),
+            "IMAGERIFT_API_URL": self.api_url,
+            "IMAGERIFT_OPERATOR_HOST": LOOPBACK,
+            "IMAGERIFT_OPERATOR_HEALTH_PORT": str(self.ports.operator_health),
+            "IMAGERIFT_OPERATOR_METRICS_PORT": str(self.ports.operator_metrics),
+            "IMAGERIFT_TRITON_URL": self.triton_url,
+            "KUBECONFIG": str(self.admin_kubeconfig),
+        }
+
+    def build_parts(self) -> list[Part]:
+        """The parts, in the order of the board."""
+        wanted = wanted_parts(self.settings)
+        builders = {
+            "etcd": self._etcd,
+            "kube-apiserver": self._apiserver,
+            "kube-controller-manager": self._controller_manager,
+            "mongod": self._mongod,
+            "seaweedfs": self._seaweedfs,
+            "triton": self._triton,
+            "operator": self._operator,
+            "api": self._api,
+        }
+        built = [builders[name]() for name in ALL_PARTS if name in wanted]
+        return [part for part in built if part is not None]
+
+    def cluster(self) -> Cluster:
+        """A client with an administrator's rights."""
+        return Cluster(read_kubeconfig(self.admin_kubeconfig), self.settings.namespace)
+
+    def _pki(self) -> ControlPlanePki:
+        return ensure_pki(self.data.pki)
+
+    def _control_plane_tls(self) -> tuple[str, str, str]:
+        pki = self._pki()
+        return str(pki.authority.certificate), str(pki.admin.certificate), str(pki.admin.key)
+
+    def _etcd(self) -> Part | None:
+        if self.settings.kubeconfig is not None:
+            return None
+        pki = self._pki()
+        address = f"https://{LOOPBACK}:{self.ports.etcd}"
+        tls = client_tls(
+            str(pki.etcd_authority.certificate),
+            str(pki.etcd_client.certificate),
+            str(pki.etcd_client.key),
+        )
+        return self._child(
+            "etcd",
+            address,
+            http_probe(f"{address}/health", tls=tls),
+            parts.build_etcd_command(
+                self.provisions["etcd"].files["etcd"], self.data, self.ports, pki
+            ),
+        )
+
+    def _apiserver(self) -> Part:
+        if self.settings.kubeconfig is not None:
+            access = read_kubeconfig(self.settings.kubeconfig)
+
+            async def set_up_existing() -> None:
+                await self._install_cluster()
+                await self._write_account_kubeconfigs()
+
+            address = urlsplit(access.server)
+            port = address.port or (443 if address.scheme == "https" else 80)
+            return Part(
+                "kube-apiserver",
+                access.server,
+                tcp_probe(address.hostname or LOOPBACK, port),
+                after_ready=set_up_existing,
+            )
+        pki = self._pki()
+        address_text = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
+        for user, pair in (("admin", pki.admin), ("controller-manager", pki.controller_manager)):
+            write_certificate_kubeconfig(
+                self.data.kubeconfig(user),
+                server=address_text,
+                authority=pki.authority.certificate,
+                user=user,
+                pair=pair,
+            )
+        return self._child(
+            "kube-apiserver",
+            address_text,
+            http_probe(f"{address_text}/readyz", tls=client_tls(*self._control_plane_tls())),
+            parts.build_apiserver_command(
+                self.provisions["kubernetes"].files["kube-apiserver"], self.ports, pki
+            ),
+            after=("etcd",),
+            after_ready=self._install_cluster,
+        )
+
+    def _controller_manager(self) -> Part | None:
+        if self.settings.kubeconfig is not None:
+            return None
+        address = f"https://{LOOPBACK}:{self.ports.kube_controller_manager}"
+        kubernetes = self.provisions["kubernetes"]
+        return self._child(
+            "kube-controller-manager",
+            address,
+            http_probe(f"{address}/healthz", tls=client_tls(*self._control_plane_tls())),
+            parts.build_controller_manager_command(
+                kubernetes.files["kube-controller-manager"],
+                tuple(int(number) for number in kubernetes.version.split(".")),
+                self.data.kubeconfig("controller-manager"),
+                self.ports,
+                self._pki(),
+            ),
+            after=("kube-apiserver",),
+            after_ready=self._write_account_kubeconfigs,
+        )
+
+    def _mongod(self) -> Part:
+        if self.settings.mongo_url is not None:
+            # The connection string may hold a password and name several servers.
+            return Part("mongod", "as set", _always_ready)
+
+        async def set_up() -> None:
+            await ensure_replica_set(self.ports.mongod)
+
+        return self._child(
+            "mongod",
+            f"mongodb://{LOOPBACK}:{self.ports.mongod}",
+            tcp_probe(LOOPBACK, self.ports.mongod),
+            parts.build_mongod_command(
+                self.provisions["mongod"].files["mongod"], self.data, self.ports
+            ),
+            after_ready=set_up,
+            stop_grace=20.0,
+        )
+
+    def _seaweedfs(self) -> Part:
+        if self.settings.s3_url is not None:
+            if self.settings.s3_access_key is None or self.settings.s3_secret_key is None:
+                raise PlatformError(
+                    "IMAGERIFT_LOCAL_S3_URL needs IMAGERIFT_LOCAL_S3_ACCESS_KEY and _SECRET_KEY"
+                )
+            answered = frozenset({200, 400, 403, 404, 405})
+            return Part("seaweedfs", self.s3_url, http_probe(self.s3_url, expected=answered))
+        identities = self.data.seaweedfs / "identities.json"
+        (self.data.seaweedfs / "volumes").mkdir(exist_ok=True, mode=0o700)
+        write_private(
+            identities,
+            json.dumps(
+                parts.build_identities(self.secrets.s3_access_key, self.secrets.s3_secret_key)
+            ),
+        )
+
+        async def set_up() -> None:
+            await ensure_bucket(self.ports.seaweedfs_filer, self.settings.s3_bucket)
+
+        front = http_probe(self.s3_url, expected=frozenset({200, 403}))
+        # Can a file be written? The volume server announces itself some time after the start.
+        master = http_probe(f"http://{LOOPBACK}:{self.ports.seaweedfs_master}/dir/assign")
+
+        async def ready() -> bool:
+            return await front() and await master()
+
+        return self._child(
+            "seaweedfs",
+            self.s3_url,
+            ready,
+            parts.build_seaweedfs_command(
+                self.provisions["seaweedfs"].files["weed"], self.data, self.ports, identities
+            ),
+            folder=self.data.seaweedfs,
+            after_ready=set_up,
+            # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
+            # use it are gone by then.
+            stop_grace=0.5,
+        )
+
+    def _triton(self) -> Part:
+        ready = http_probe(f"{self.triton_url}/v2/health/ready")
+        if self.settings.triton_url is not None:
+            return Part("triton", self.triton_url, ready)
+        triton = self.provisions["triton"]
+        prefix = self.data.shared_memory_prefix
+
+        async def sweep_shared_memory() -> None:
+            for leftover in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
+                leftover.unlink(missing_ok=True)
+
+        threads = os.environ.get("IMAGERIFT_THREADS", "1")
+        search = (str(VISION), str(triton.files["site"]))
+        origin = urlsplit(self.s3_url)
+        return self._child(
+            "triton",
+            self.triton_url,
+            ready,
+            parts.build_triton_command(
+                triton.files["tritonserver"],
+                triton.files["backends"],
+                [MODEL_REPOSITORY, *self.settings.extra_models],
+                self.ports,
+                shared_memory_prefix=prefix,
+                lock=random_secrets.token_hex(16),
+            ),
+            environment={
+                "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
+                "PYTHONPATH": ":".join(search),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "LD_LIBRARY_PATH": library_path(triton),
+                "IMAGERIFT_S3_ORIGIN": f"{origin.scheme}://{origin.netloc}",
+                "IMAGERIFT_CONTROL_DIR": str(self.data.control),
+                "IMAGERIFT_THREADS": threads,
+                "OMP_NUM_THREADS": threads,
+            },
+            stop_before=("seaweedfs",),
+            before_start=sweep_shared_memory,
+            stop_grace=8.0,
+        )
+
+    def _operator(self) -> Part:
+        address = f"http://{LOOPBACK}:{self.ports.operator_health}"
+        return self._child(
+            "operator",
+            address,
+            http_probe(f"{address}/healthz"),
+            parts.build_operator_command(),
+            environment=self._service_environment("imagerift-operator"),
+            after=("kube-apiserver", "kube-controller-manager", "mongod"),
+            stop_before=("triton", "seaweedfs"),
+            stop_grace=20.0,
+        )
+
+    def _api(self) -> Part:
+        return self._child(
+            "api",
+            self.api_url,
+            http_probe(f"{self.api_url}/readyz"),
+            parts.build_api_command(),
+            environment=self._service_environment("imagerift-api"),
+            after=("kube-apiserver", "kube-controller-manager", "mongod", "seaweedfs"),
+            stop_before=("operator",),
+            stop_grace=20.0,
+        )
+
+    def _service_environment(self, account: str) -> dict[str, str]:
+        # Settings of the services that the platform does not make go through as they are.
+        passed = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("IMAGERIFT_", "OTEL_")) and not name.startswith("IMAGERIFT_LOCAL_")
+        }
+        own = {**self.environment(), "KUBECONFIG": str(self.data.kubeconfig(account))}
+        return {**passed, **own}
+
+    def _child(
+        self,
+        name: str,
+        address: str,
+        ready: Probe,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> Part:
+        base = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+        return Part(
+            name=name,
+            address=address,
+            ready=ready,
+            command=command,
+            environment={**base, **(environment or {})},
+            log=self.data.log(name),
+            **more,  # type: ignore[arg-type]
+        )
+
+    async def _install_cluster(self) -> None:
+        pool = pool_manifest(self.settings.namespace, self.triton_url, POOL_MODES)
+        async with self.cluster() as cluster:
+            await cluster.install(pool)
+
+    async def _write_account_kubeconfigs(self) -> None:
+        access = read_kubeconfig(self.admin_kubeconfig)
+        async with self.cluster() as cluster:
+            tokens = await cluster.account_tokens()
+        for account, token in tokens.items():
+            write_token_kubeconfig(
+                self.data.kubeconfig(account),
+                access=access,
+                namespace=self.settings.namespace,
+                user=account,
+                token=token,
+            )
+
+
+async def _always_ready() -> bool:
+    return True
+
+
+def sweep_control_flags(data: DataFolder) -> None:
+    """Throws the cancel flags of an earlier run away."""
+    shutil.rmtree(data.control, ignore_errors=True)
+    data.control.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,0 +1,108 @@
+"""What a running platform tells other programs: its state, its environment, its lock."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from imagerift_local.errors import PlatformError
+from imagerift_local.files import write_private
+from imagerift_local.layout import DataFolder
+from imagerift_local.supervisor import Status
+
+
+def state_document(statuses: Mapping[str, Status], *, ready: bool, env: Path) -> dict[str, Any]:
+    """The content of state.json."""
+    return {
+        "ready": ready,
+        "parts": {
+            name: {
+                "state": str(status.state),
+                "pid": status.pid,
+                "address": status.address,
+                "log": str(status.log) if status.log else None,
+                "restarts": status.restarts,
+                "note": status.note,
+            }
+            for name, status in statuses.items()
+        },
+        "env": str(env),
+    }
+
+
+def write_state(data: DataFolder, statuses: Mapping[str, Status], *, ready: bool) -> None:
+    """Replaces state.json in one step."""
+    document = state_document(statuses, ready=ready, env=data.environment)
+    write_private(data.state, json.dumps(document, indent=2))
+
+
+def read_state(data: DataFolder) -> dict[str, Any] | None:
+    """The last state that was written, or None."""
+    try:
+        document = json.loads(data.state.read_text())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def format_environment(variables: Mapping[str, str]) -> str:
+    """Lines for a shell to read: `NAME='value'`."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """The variables in the text that `format_environment` made."""
+    variables = {}
+    for token in shlex.split(text):
+        name, _, value = token.partition("=")
+        variables[name] = value
+    return variables
+
+
+def running_pid(data: DataFolder) -> int | None:
+    """Process id of the platform that runs in the folder, or None."""
+    if not data.lock.exists():
+        return None
+    lock = FileLock(data.lock)
+    try:
+        with lock.acquire(timeout=0):
+            return None
+    except Timeout:
+        pass
+    try:
+        pid = int(data.pid.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if psutil.pid_exists(pid) else None
+
+
+@contextmanager
+def owned(data: DataFolder, pid: int) -> Iterator[None]:
+    """Holds the data folder for this process.
+
+    Raises:
+        PlatformError: another platform runs in it.
+    """
+    lock = FileLock(data.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        owner = running_pid(data)
+        raise PlatformError(
+            f"a platform already runs in {data.root}"
+            + (f" (pid {owner})" if owner else "")
+            + ": stop it with `make down`, or give another --data-dir"
+        ) from error
+    try:
+        write_private(data.pid, f"{pid}\n")
+        yield
+    finally:
+        data.pid.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,323 @@
+"""Starting, watching, restarting and stopping the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from imagerift_local.errors import PartFailedError, SetUpError
+from imagerift_local.parts import guarded
+from imagerift_local.probes import Probe
+from imagerift_local.provision.commands import tail_of
+
+Step = Callable[[], Awaitable[None]]
+
+PROBE_INTERVAL = 0.1
+LOG_LIMIT = 20 * 1024 * 1024
+
+
+class State(StrEnum):
+    """What a part is doing."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    EXTERNAL = "external"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One server of the platform.
+
+    `command` None: the server exists already and is only probed. `before_start` runs before each
+    start, `after_ready` whenever the part answers and before others may use it; both can run
+    again without harm. `after` names the parts that must be ready first and are stopped later;
+    `stop_before` names more parts that are stopped later. `stop_grace` is the time in seconds
+    from SIGTERM to SIGKILL.
+    """
+
+    name: str
+    address: str
+    ready: Probe
+    command: Sequence[str] | None = None
+    after: tuple[str, ...] = ()
+    stop_before: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    log: Path | None = None
+    before_start: Step | None = None
+    after_ready: Step | None = None
+    stop_grace: float = 10.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about a part now."""
+
+    name: str
+    state: State
+    address: str
+    log: Path | None
+    pid: int | None = None
+    restarts: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Seconds to wait before a restart: doubling, and back to `first` after a calm time."""
+
+    first: float = 0.25
+    longest: float = 10.0
+    calm: float = 30.0
+
+    def delay(self, failures: int) -> float:
+        """The wait after that many deaths in a row (from 1)."""
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+
+
+Listener = Callable[[Status], None]
+
+
+class Supervisor:
+    """Runs the parts as child processes, each in a process group of its own."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        listener: Listener,
+        *,
+        start_timeout: float = 180.0,
+        start_attempts: int = 4,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._parts = {part.name: part for part in parts}
+        self._listener = listener
+        self._start_timeout = start_timeout
+        self._start_attempts = start_attempts
+        self._backoff = backoff or Backoff()
+        self._ready = {part.name: asyncio.Event() for part in parts}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+        # Set by the owner when the whole start is over; a part that is restarted later is told by
+        # its own status.
+        self.settled = False
+        self.statuses = {
+            part.name: Status(part.name, State.WAITING, part.address, part.log) for part in parts
+        }
+
+    async def start(self) -> None:
+        """Starts every part as soon as what it needs is ready; returns when all are ready.
+
+        Raises:
+            PartFailedError: a part did not become ready; the others still run.
+        """
+        for part in self._parts.values():
+            self._keepers[part.name] = asyncio.create_task(self._keep(part), name=part.name)
+        everything = asyncio.gather(*(event.wait() for event in self._ready.values()))
+        try:
+            await asyncio.wait(
+                {everything, *self._keepers.values()}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            everything.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await everything
+        self.check()
+
+    async def wait_ready(self, name: str) -> None:
+        """Returns when the part is ready, at once when there is no such part."""
+        if name in self._ready:
+            await self._ready[name].wait()
+
+    def check(self) -> None:
+        """Raises what ended a keeper; parts that are kept running raise nothing."""
+        for keeper in self._keepers.values():
+            if keeper.done() and not keeper.cancelled() and (error := keeper.exception()):
+                raise error
+
+    async def wait_failed(self) -> None:
+        """Returns only when a part is given up, by raising why."""
+        await asyncio.wait(set(self._keepers.values()), return_when=asyncio.FIRST_EXCEPTION)
+        self.check()
+
+    async def stop(self) -> None:
+        """Stops every part after the parts that use it; nothing of them is left."""
+        self._stopping = True
+        self.settled = False
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        stopped = {name: asyncio.Event() for name in self._parts}
+
+        async def stop_after_users(part: Part) -> None:
+            for other in self._parts.values():
+                if part.name in other.after + other.stop_before:
+                    await stopped[other.name].wait()
+            try:
+                await self._stop_part(part)
+            finally:
+                stopped[part.name].set()
+
+        await asyncio.gather(*(stop_after_users(part) for part in self._parts.values()))
+
+    async def _keep(self, part: Part) -> None:
+        failures = 0
+        was_ready = False
+        while not self._stopping:
+            if not was_ready:
+                # Later on a part must come back by itself, whatever else is down.
+                await self._needs_ready(part)
+            began = time.monotonic()
+            reason = await self._run_once(part)
+            was_ready = was_ready or self._ready[part.name].is_set()
+            self._ready[part.name].clear()
+            failures = 1 if time.monotonic() - began > self._backoff.calm else failures + 1
+            if not was_ready and failures >= self._start_attempts:
+                self._set(part, state=State.FAILED, pid=None, note=reason)
+                tail = tail_of(part.log, 20) if part.log else ""
+                where = f" (log: {part.log}):\n{tail}" if part.log else ""
+                raise PartFailedError(f"{part.name} does not start: {reason}{where}")
+            delay = self._backoff.delay(failures)
+            self._set(
+                part,
+                state=State.RESTARTING,
+                pid=None,
+                note=f"{reason}; again in {delay:.3g} s",
+                restarts=self.statuses[part.name].restarts + 1,
+            )
+            await asyncio.sleep(delay)
+
+    async def _run_once(self, part: Part) -> str:
+        """Runs the part until it dies or never became ready; returns why."""
+        if part.before_start is not None:
+            await part.before_start()
+        if part.command is None:
+            self._set(part, state=State.STARTING)
+            problem = await self._become_ready(part, None)
+            if problem:
+                return problem
+            self._set(part, state=State.EXTERNAL, note="")
+            self._ready[part.name].set()
+            await asyncio.Event().wait()
+        process = await self._spawn(part)
+        try:
+            problem = await self._become_ready(part, process)
+            if problem:
+                return problem
+            self._set(part, state=State.READY, note="")
+            self._ready[part.name].set()
+            return _ending(await process.wait())
+        finally:
+            if not self._stopping:
+                await self._kill_group(process)
+                self._processes.pop(part.name, None)
+
+    async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
+        command = guarded(part.command or ())
+        log = part.log or Path(os.devnull)
+        with _log_file(log) as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=part.folder,
+                env=dict(part.environment),
+                # Ctrl-C in the terminal reaches the supervisor only, and a part can be killed
+                # together with the children it has made.
+                start_new_session=True,
+            )
+        self._processes[part.name] = process
+        self._set(part, state=State.STARTING, pid=process.pid, note="")
+        return process
+
+    async def _become_ready(self, part: Part, process: asyncio.subprocess.Process | None) -> str:
+        """Waits until the part answers and is set up; returns the problem, or nothing."""
+        ready = asyncio.create_task(self._probe_and_set_up(part))
+        died = asyncio.create_task(process.wait() if process else asyncio.Event().wait())
+        try:
+            await asyncio.wait(
+                {ready, died},
+                timeout=self._start_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if ready.done():
+                # Cancelled is impossible here; an exception of the set-up is a real mistake.
+                return ready.result()
+            if died.done() and process is not None:
+                return _ending(process.returncode or 0)
+            return f"not ready after {self._start_timeout:.0f} s"
+        finally:
+            for task in (ready, died):
+                task.cancel()
+            await asyncio.gather(ready, died, return_exceptions=True)
+
+    async def _probe_and_set_up(self, part: Part) -> str:
+        while not await part.ready():
+            await asyncio.sleep(PROBE_INTERVAL)
+        if part.after_ready is not None:
+            try:
+                await part.after_ready()
+            except SetUpError as error:
+                return f"set-up failed: {error}"
+        return ""
+
+    async def _needs_ready(self, part: Part) -> None:
+        needs = [self._ready[name] for name in part.after if name in self._ready]
+        while not all(event.is_set() for event in needs):
+            for event in needs:
+                await event.wait()
+
+    async def _stop_part(self, part: Part) -> None:
+        process = self._processes.pop(part.name, None)
+        if process is not None:
+            self._set(part, state=State.STOPPING)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), part.stop_grace)
+            await self._kill_group(process)
+        self._set(part, state=State.STOPPED, pid=None, note="")
+
+    async def _kill_group(self, process: asyncio.subprocess.Process) -> None:
+        # The group outlives its leader while a child of the part lives.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+    def _set(self, part: Part, **changes: object) -> None:
+        status = replace(self.statuses[part.name], **changes)  # type: ignore[arg-type]
+        self.statuses[part.name] = status
+        self._listener(status)
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"exited with {code}"
+
+
+@contextlib.contextmanager
+def _log_file(log: Path) -> Iterator[int]:
+    if log.is_file() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
