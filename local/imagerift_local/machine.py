@@ -34,7 +34,7 @@ def check_machine() -> None:
 
 def machine_problem(*, system: str, version: str, processor: str, user: int) -> str:
     """What is wrong with a machine, or nothing."""
-    if system != "debian" or version.split(".")[0] != "12":
+    if system != "debian" or version.split(".", maxsplit=1)[0] != "12":
         return f"this is {system or 'an unknown system'} {version}".rstrip()
     if processor not in {"x86_64", "amd64"}:
         return f"this processor is {processor}"

@@ -30,7 +30,6 @@ from imagerift_local.stack import Stack, started_parts, sweep_control_flags, wan
 from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import Status, Supervisor
 
-
 T = TypeVar("T")
 
 

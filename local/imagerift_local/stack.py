@@ -308,9 +308,8 @@ class Stack:
         triton = self.provisions["triton"]
         prefix = self.data.shared_memory_prefix
 
-        async def sweep_shared_memory() -> None:
-            for leftover in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
-                leftover.unlink(missing_ok=True)
+        async def before_start() -> None:
+            sweep_shared_memory(prefix)
 
         threads = os.environ.get("IMAGERIFT_THREADS", "1")
         search = (str(VISION), str(triton.files["site"]))
@@ -338,7 +337,7 @@ class Stack:
                 "OMP_NUM_THREADS": threads,
             },
             stop_before=("seaweedfs",),
-            before_start=sweep_shared_memory,
+            before_start=before_start,
             stop_grace=8.0,
         )
 
@@ -419,6 +418,12 @@ class Stack:
 
 async def _always_ready() -> bool:
     return True
+
+
+def sweep_shared_memory(prefix: str) -> None:
+    """Deletes the shared memory that a killed Triton left."""
+    for leftover in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
+        leftover.unlink(missing_ok=True)
 
 
 def sweep_control_flags(data: DataFolder) -> None:

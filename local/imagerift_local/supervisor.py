@@ -127,15 +127,14 @@ class Supervisor:
         """
         for part in self._parts.values():
             self._keepers[part.name] = asyncio.create_task(self._keep(part), name=part.name)
-        everything = asyncio.gather(*(event.wait() for event in self._ready.values()))
+        everything = asyncio.create_task(self._wait_all_ready())
         try:
             await asyncio.wait(
                 {everything, *self._keepers.values()}, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             everything.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await everything
+            await asyncio.gather(everything, return_exceptions=True)
         self.check()
 
     async def wait_ready(self, name: str) -> None:
@@ -173,6 +172,10 @@ class Supervisor:
                 stopped[part.name].set()
 
         await asyncio.gather(*(stop_after_users(part) for part in self._parts.values()))
+
+    async def _wait_all_ready(self) -> None:
+        for event in self._ready.values():
+            await event.wait()
 
     async def _keep(self, part: Part) -> None:
         failures = 0
@@ -267,7 +270,7 @@ class Supervisor:
             await asyncio.gather(ready, died, return_exceptions=True)
 
     async def _probe_and_set_up(self, part: Part) -> str:
-        while not await part.ready():
+        while not await part.ready():  # noqa: ASYNC110 (another process cannot set an event)
             await asyncio.sleep(PROBE_INTERVAL)
         if part.after_ready is not None:
             try:
