@@ -1,0 +1,187 @@
+"""The set behind and under the subject: wall, floor or table, props, texture."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.presets import Palette, Preset
+from imagerift_vision.scene.light import Lamp, cast, grid, pool_of_light
+from imagerift_vision.scene.placement import Grounding
+
+Float = NDArray[np.float32]
+
+
+def build(
+    preset: Preset,
+    palette: Palette,
+    grounding: Grounding,
+    lamp: Lamp,
+    seed: int,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+) -> tuple[Float, Float]:
+    """The lit, empty set: colours [h, w, 3] around 0 to 1, and its light [h, w]."""
+    width, height = size
+    base = _surface(palette, grounding, rng, width, height)
+    if preset.prop == "disc":
+        base = _disc(base, palette, lamp, rng)
+    base = base * (1 + _plaster(rng, width, height, preset.texture))[..., None]
+    gobo = preset.gobos[seed % len(preset.gobos)]
+    pool = pool_of_light(lamp, width, height, float(rng.uniform(0.9, 1.2)))
+    pattern = cast(gobo, lamp, rng, width, height)
+    light = preset.ambient + preset.pool * pool * (0.35 + 0.65 * pattern)
+    light = light * (1 - preset.pattern * 0.62 * (1 - pattern))
+    lit = base * light[..., None]
+    if preset.prop == "bokeh":
+        lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
+    elif preset.prop == "tubes":
+        lit = _tubes(lit, palette, grounding, lamp, rng)
+    return lit.astype(np.float32), light.astype(np.float32)
+
+
+def _surface(
+    palette: Palette, grounding: Grounding, rng: np.random.Generator, width: int, height: int
+) -> Float:
+    """Wall and floor as one seamless sweep; a table fills the frame."""
+    ys = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
+    xs = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None]
+    if grounding == "floor":
+        horizon, bend = float(rng.uniform(0.60, 0.72)), float(rng.uniform(0.018, 0.05))
+    elif grounding == "table":
+        horizon, bend = float(rng.uniform(0.10, 0.34)), float(rng.uniform(0.07, 0.16))
+    else:
+        horizon, bend = 1.05, 0.22
+    tilt = float(rng.uniform(-0.05, 0.05)) if grounding == "table" else 0.0
+    mix = 1 / (1 + np.exp(-(ys + tilt * (xs - 0.5) - horizon) / bend))
+    wall, floor = np.array(palette.wall, np.float32), np.array(palette.floor, np.float32)
+    mixed: Float = wall * (1 - mix[..., None]) + floor * mix[..., None]
+    # A wall darkens upwards, a floor lightens towards the viewer.
+    shade = 1 + 0.05 * (ys - 0.4)
+    return (np.broadcast_to(mixed, (height, width, 3)) * shade[..., None]).astype(np.float32)
+
+
+def _plaster(rng: np.random.Generator, width: int, height: int, amount: float) -> Float:
+    """Fine unevenness of a painted wall: noise in three octaves."""
+    total = np.zeros((height, width), np.float32)
+    for cells, weight in ((7, 1.0), (40, 0.6), (220, 0.5)):
+        rows = max(2, round(cells * height / max(width, height)))
+        columns = max(2, round(cells * width / max(width, height)))
+        noise = rng.standard_normal((rows, columns)).astype(np.float32)
+        total += weight * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return total * amount
+
+
+def _disc(base: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -> Float:
+    """A large paper disc or arch on the wall, with its own faint shadow."""
+    height, width = base.shape[:2]
+    x, y = grid(width, height)
+    centre_x = float(rng.uniform(-0.10, 0.10))
+    centre_y = float(rng.uniform(-0.12, -0.02))
+    radius = float(rng.uniform(0.30, 0.38))
+    arch = rng.uniform() < 0.4
+    distance = np.hypot(x - centre_x, y - centre_y)
+    if arch:
+        distance = np.where(y > centre_y, np.abs(x - centre_x), distance)
+    pixel = 1.0 / max(width, height)
+    inside = np.clip((radius - distance) / (1.5 * pixel) + 0.5, 0, 1).astype(np.float32)
+    sigma = 0.014 * max(width, height)
+    shift = np.array(
+        [[1, 0, -lamp.side * 0.016 * max(width, height)], [0, 1, 0.014 * max(width, height)]],
+        np.float32,
+    )
+    shadow = cv2.warpAffine(
+        cv2.GaussianBlur(inside, (0, 0), sigma), shift, (width, height),
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    darkened = base * (1 - 0.14 * shadow)[..., None]
+    colour = np.array(palette.accent, np.float32)
+    mixed: Float = darkened * (1 - inside[..., None]) + colour * inside[..., None]
+    return mixed
+
+
+def _bokeh(
+    lit: Float, palette: Palette, grounding: Grounding, rng: np.random.Generator, dense: bool
+) -> Float:
+    """Lights far out of focus."""
+    height, width = lit.shape[:2]
+    longest = max(width, height)
+    glow = np.zeros((height, width), np.float32)
+    limit = 0.62 if grounding == "floor" else (0.42 if grounding == "table" else 0.95)
+    for _ in range(46 if dense else 30):
+        radius = float(rng.uniform(0.012, 0.060 if dense else 0.042)) * longest
+        x = int(rng.uniform(-0.05, 1.05) * width)
+        y = int(rng.uniform(-0.05, 1.0) ** 1.0 * limit * height)
+        weight = float(rng.uniform(0.15, 1.0)) ** 1.6 * (1 - 0.75 * max(0, y) / (limit * height))
+        disc = np.zeros((height, width), np.uint8)
+        cv2.circle(disc, (x, y), round(radius), 255, -1, cv2.LINE_AA)
+        cv2.circle(disc, (x, y), round(radius), 150, max(1, round(radius * 0.12)), cv2.LINE_AA)
+        glow += disc.astype(np.float32) / 255 * weight
+    glow = cv2.GaussianBlur(glow, (0, 0), 0.0045 * longest)
+    halo = cv2.GaussianBlur(glow, (0, 0), 0.04 * longest)
+    strength = 0.26 if dense else 0.34
+    colour = np.array(palette.accent, np.float32)
+    add = (strength * np.minimum(glow, 1.2) + 0.30 * halo)[..., None] * colour
+    screened: Float = 1 - (1 - np.clip(lit, 0, 1)) * (1 - np.clip(add, 0, 1))
+    return screened
+
+
+def _tubes(
+    lit: Float, palette: Palette, grounding: Grounding, lamp: Lamp, rng: np.random.Generator
+) -> Float:
+    """Neon: a ring or bars on the wall, each with its glow, and light of both colours around."""
+    height, width = lit.shape[:2]
+    longest = max(width, height)
+    first = np.zeros((height, width), np.uint8)
+    second = np.zeros((height, width), np.uint8)
+    thick = max(2, round(0.009 * longest))
+    centre = (round(width * (0.5 + 0.03 * lamp.side)), round(height * 0.44))
+    shape = int(rng.integers(0, 3))
+    if shape == 0:
+        cv2.circle(first, centre, round(0.36 * min(width, height)), 255, thick, cv2.LINE_AA)
+        radius = round(0.405 * min(width, height))
+        cv2.ellipse(second, centre, (radius, radius), 0, 200, 340, 255, thick // 2 + 1, cv2.LINE_AA)
+    elif shape == 1:
+        for x, tubes in ((0.13, first), (0.19, second), (0.81, second), (0.87, first)):
+            start, end = (
+                (round(x * width), round(0.06 * height)),
+                (round(x * width), round(0.7 * height)),
+            )
+            cv2.line(tubes, start, end, 255, thick, cv2.LINE_AA)
+    else:
+        reach = 0.37 * min(width, height)
+        for radius, tubes in ((reach, first), (reach * 1.16, second)):
+            corners = [
+                (
+                    centre[0] + radius * np.sin(turn),
+                    centre[1] - radius * np.cos(turn) + 0.06 * height,
+                )
+                for turn in (0, 2 * np.pi / 3, 4 * np.pi / 3)
+            ]
+            points = np.array(corners, np.int32).reshape(-1, 1, 2)
+            cv2.polylines(tubes, [points], True, 255, thick, cv2.LINE_AA)
+    out = lit
+    washes = (
+        pool_of_light(Lamp(0.08, 0.42, -1), width, height, 0.9),
+        pool_of_light(Lamp(0.92, 0.42, 1), width, height, 0.9),
+    )
+    if lamp.side > 0:
+        washes = washes[::-1]
+    for tubes, colour, wash in (
+        (first, palette.accent, washes[0]),
+        (second, palette.second, washes[1]),
+    ):
+        out = _glowing(
+            out, tubes.astype(np.float32) / 255, np.array(colour, np.float32), wash, longest
+        )
+    return out
+
+
+def _glowing(lit: Float, tube: Float, colour: Float, wash: Float, longest: int) -> Float:
+    near = cv2.GaussianBlur(tube, (0, 0), 0.010 * longest)
+    far = cv2.GaussianBlur(tube, (0, 0), 0.060 * longest)
+    light = 1.1 * near + 2.2 * far + 0.20 * wash
+    add = np.clip(light[..., None] * colour, 0, 1)
+    core = cv2.GaussianBlur(tube, (0, 0), 0.0012 * longest)[..., None]
+    screened = 1 - (1 - np.clip(lit, 0, 1)) * (1 - add)
+    hot: Float = screened * (1 - core) + (0.72 + 0.28 * colour) * core
+    return hot

@@ -1,0 +1,126 @@
+"""Shadows and reflections that tie the subject to the set."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.presets import Preset
+from imagerift_vision.scene.light import Lamp
+from imagerift_vision.scene.placement import Grounding
+
+Float = NDArray[np.float32]
+
+
+def shadow_of(
+    alpha: Float, grounding: Grounding, lamp: Lamp, preset: Preset, rng: np.random.Generator
+) -> Float:
+    """How much light the subject takes from the set, [h, w], 0 to 1."""
+    longest = max(alpha.shape)
+    if grounding == "anchored":
+        far = _shifted(_blur(alpha, 0.045 * longest), -lamp.side * 0.05, 0.015, longest)
+        return preset.shadow * 0.45 * far
+    if grounding == "table":
+        return _on_table(alpha, lamp, preset, rng)
+    return _on_floor(alpha, lamp, preset, rng)
+
+
+def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
+    """Seen from above: the silhouette itself, moved away from the lamp, softer the further off."""
+    longest = max(alpha.shape)
+    reach = float(rng.uniform(0.045, 0.065)) * (1.5 - 0.5 * preset.softness)
+    down = 0.75 * reach
+    total = np.zeros_like(alpha)
+    # A swept silhouette is a penumbra: it leaves no gap between the subject and its shadow.
+    for share, weight in ((0.25, 0.26), (0.55, 0.26), (1.0, 0.28), (1.7, 0.20)):
+        sigma = (0.004 + 0.016 * share * preset.softness) * longest
+        moved = _shifted(alpha, -lamp.side * reach * share, down * share, longest)
+        total += weight * _blur(moved, sigma)
+    contact = _shifted(_blur(alpha, 0.0045 * longest), -lamp.side * 0.003, 0.006, longest)
+    combined: Float = 1 - (1 - preset.shadow * total) * (1 - 0.55 * preset.shadow * contact)
+    return combined
+
+
+def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
+    """Seen from the front: contact along the bottom contour, and the silhouette laid on the floor."""
+    height, width = alpha.shape
+    longest = max(height, width)
+    solid = alpha > 0.5
+    columns = np.flatnonzero(solid.any(axis=0))
+    if columns.size == 0:
+        return np.zeros_like(alpha)
+    lowest = np.full(width, -1.0, np.float32)
+    lowest[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
+    base = float(np.percentile(lowest[columns], 98))
+    subject_height = max(1.0, base - float(np.flatnonzero(solid.any(axis=1))[0]))
+    contact = _contact(lowest, columns, base, subject_height, alpha.shape)
+    flatten = float(rng.uniform(0.16, 0.26))
+    shear = -lamp.side * float(rng.uniform(0.45, 0.85))
+    # Canvas -> canvas: a point d above the base lands flatten*d above it, shear*d to the side.
+    laid = np.array([[1, -shear, shear * base], [0, flatten, base * (1 - flatten)]], np.float32)
+    cast = cv2.warpAffine(alpha, laid, (width, height), flags=cv2.INTER_LINEAR)
+    near = _blur(cast, 0.008 * longest * (0.5 + preset.softness))
+    far = _blur(cast, 0.030 * longest * (0.4 + preset.softness))
+    distance = ((base - np.arange(height, dtype=np.float32)) / (flatten * subject_height)).clip(
+        0, 1
+    )
+    thrown = near * (1 - distance[:, None]) * 0.55 + far * 0.75
+    cast_strength = preset.shadow * 0.80 * thrown * (1 - 0.45 * distance[:, None])
+    combined: Float = 1 - (1 - cast_strength) * (1 - contact * min(1.0, preset.shadow * 1.45))
+    return combined.clip(0, 1)
+
+
+def _contact(
+    lowest: Float, columns: NDArray[np.intp], base: float, subject_height: float,
+    shape: tuple[int, int],
+) -> Float:  # fmt: skip
+    """A dark line under the parts that stand, lighter under parts that hang above the floor."""
+    height, width = shape
+    longest = max(height, width)
+    line = np.zeros((height, width), np.float32)
+    lift = (base - lowest[columns]) / subject_height
+    # Feet further up in the picture stand further back on the floor: still in contact.
+    weight = np.exp(-((lift / 0.10) ** 2))
+    thick = max(2, round(0.006 * longest))
+    for column, row, strength in zip(columns, lowest[columns], weight, strict=True):
+        start = int(row) - thick
+        line[max(0, start) : max(0, int(row) + thick), column] = strength
+    tight = _blur(line, 0.0035 * longest)
+    wide = cv2.GaussianBlur(line, (0, 0), sigmaX=0.022 * longest, sigmaY=0.011 * longest)
+    contact: Float = np.clip(0.75 * tight + 1.5 * wide, 0, 1)
+    return contact
+
+
+def reflect(
+    set_colours: Float, colours: Float, alpha: Float, strength: float, softness: float
+) -> Float:
+    """The subject's mirror image in a glossy floor, fading with depth."""
+    height, width = alpha.shape
+    solid = alpha > 0.5
+    rows = np.flatnonzero(solid.any(axis=1))
+    if strength <= 0 or rows.size == 0:
+        return set_colours
+    base = float(rows[-1])
+    flip = np.array([[1, 0, 0], [0, -1, 2 * base - 1]], np.float32)
+    mirrored_alpha = cv2.warpAffine(alpha, flip, (width, height), flags=cv2.INTER_LINEAR)
+    mirrored = cv2.warpAffine(colours, flip, (width, height), flags=cv2.INTER_LINEAR)
+    depth = (np.arange(height, dtype=np.float32) - base) / (0.20 * height)
+    fade = np.where(depth < 0, 0.0, np.clip(1 - depth, 0, 1) ** 1.5).astype(np.float32)
+    blurred = _blur(mirrored, softness * max(height, width))
+    weight = (_blur(mirrored_alpha, softness * max(height, width)) * fade[:, None] * strength)[
+        ..., None
+    ]
+    mixed: Float = set_colours * (1 - weight) + blurred * weight
+    return mixed
+
+
+def _blur(image: Float, sigma: float) -> Float:
+    blurred: Float = cv2.GaussianBlur(image, (0, 0), max(0.3, sigma))
+    return blurred
+
+
+def _shifted(image: Float, right: float, down: float, longest: int) -> Float:
+    """Move by shares of the longer side; what comes in repeats the border only at the bottom."""
+    matrix = np.array([[1, 0, right * longest], [0, 1, down * longest]], np.float32)
+    size = (image.shape[1], image.shape[0])
+    moved: Float = cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    return moved

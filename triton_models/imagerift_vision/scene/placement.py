@@ -1,0 +1,163 @@
+"""Where the subject stands on the canvas, and what it stands on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+
+Grounding = Literal["floor", "table", "anchored"]
+"""floor: seen from the front; table: seen from above, lies on the surface; anchored: cut by the
+picture's own border, so it must keep touching the frame there."""
+
+BORDER_SHARE = 0.04
+# How deep the bottom contour sags, as a share of the subject's width, before it is seen from above.
+TABLE_SAG = 0.10
+MAX_ENLARGEMENT = 6.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A cut-out subject in its source's coordinates."""
+
+    colours: Float
+    """[h, w, 3], 0 to 1."""
+    alpha: Float
+    """[h, w], 0 to 1."""
+    box: tuple[int, int, int, int]
+    """left, top, right, bottom of the visible part, in pixels."""
+    touches: frozenset[str]
+    """Borders of the picture that cut the subject."""
+    grounding: Grounding
+
+
+@dataclass(frozen=True)
+class Placement:
+    """From source pixels to canvas pixels: canvas = source * scale + offset."""
+
+    scale: float
+    left: float
+    top: float
+
+
+def describe(colours: Float, alpha: Float) -> Subject:
+    """Find the subject's box, the borders that cut it, and how it is grounded."""
+    solid = alpha > 0.5
+    rows = np.flatnonzero(solid.any(axis=1))
+    columns = np.flatnonzero(solid.any(axis=0))
+    height, width = alpha.shape
+    if rows.size == 0:
+        box = (0, 0, width, height)
+    else:
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    touches = _touched_borders(solid)
+    return Subject(colours, alpha, box, touches, _grounding(solid, box, touches))
+
+
+def _touched_borders(solid: NDArray[np.bool_]) -> frozenset[str]:
+    strips = {
+        "top": solid[:2].any(axis=0),
+        "bottom": solid[-2:].any(axis=0),
+        "left": solid[:, :2].any(axis=1),
+        "right": solid[:, -2:].any(axis=1),
+    }
+    return frozenset(name for name, strip in strips.items() if strip.mean() > BORDER_SHARE)
+
+
+def _grounding(
+    solid: NDArray[np.bool_], box: tuple[int, int, int, int], touches: frozenset[str]
+) -> Grounding:
+    if touches:
+        return "anchored"
+    left, top, right, bottom = box
+    part = solid[top:bottom, left:right]
+    # The lowest solid pixel of each column over the middle of the width.
+    lowest = part.shape[0] - np.argmax(part[::-1], axis=0)
+    middle = lowest[int(part.shape[1] * 0.12) : max(1, int(part.shape[1] * 0.88))]
+    sag = (np.percentile(middle, 95) - np.percentile(middle, 8)) / max(1, part.shape[1])
+    hull_fill = _hull_fill(part)
+    return "table" if sag > TABLE_SAG and hull_fill > 0.8 else "floor"
+
+
+def _hull_fill(part: NDArray[np.bool_]) -> float:
+    """Share of the convex hull that the subject fills: legs and stems leave holes below."""
+    points = cv2.findNonZero(part.astype(np.uint8))
+    if points is None:
+        return 0.0
+    area = float(cv2.contourArea(cv2.convexHull(points)))
+    return float(part.sum()) / max(1.0, area)
+
+
+def place(subject: Subject, width: int, height: int, fill: float) -> Placement:
+    """Place the subject on a canvas of `width` x `height` pixels.
+
+    `fill` is the share of the canvas that a free-standing subject may take.
+    """
+    left, top, right, bottom = subject.box
+    wide, high = max(1, right - left), max(1, bottom - top)
+    if subject.grounding == "anchored":
+        return _place_anchored(subject, width, height)
+    scale = min(width * fill / wide, height * fill * 1.02 / high, MAX_ENLARGEMENT)
+    middle = width / 2 - (left + right) / 2 * scale
+    if subject.grounding == "table":
+        return Placement(scale, middle, height * 0.515 - (top + bottom) / 2 * scale)
+    # Low enough to leave air above, high enough for a floor in front.
+    base = height * min(0.85, 0.5 + fill * 0.51 * min(1.0, high * scale / (height * fill)) + 0.03)
+    return Placement(scale, middle, base - bottom * scale)
+
+
+def _place_anchored(subject: Subject, width: int, height: int) -> Placement:
+    source_height, source_width = subject.alpha.shape
+    left, top, right, bottom = subject.box
+    cut = subject.touches
+    scale = min(width * 0.86 / (right - left), height * 0.88 / (bottom - top))
+    if "left" in cut or "right" in cut:
+        scale = max(scale, width / source_width)
+    if {"top", "bottom"} <= cut:
+        scale = max(scale, height / source_height)
+    scale = min(scale, MAX_ENLARGEMENT * 2)
+    x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
+    y = _anchor("top" in cut, "bottom" in cut, top * scale, bottom * scale, height)
+    if "top" not in cut:
+        # Never cut the head off: rather let the frame cut more of what it cuts already.
+        y = max(y, height * 0.06 - top * scale)
+    return Placement(scale, x, y)
+
+
+def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> float:
+    if low and high:
+        return (length - (start + end)) / 2
+    if low:
+        return -start
+    if high:
+        return length - end
+    return length / 2 - (start + end) / 2
+
+
+def warp(subject: Subject, placement: Placement, width: int, height: int) -> tuple[Float, Float]:
+    """The subject on the canvas: colours [height, width, 3] and alpha [height, width]."""
+    matrix = np.array(
+        [[placement.scale, 0, placement.left], [0, placement.scale, placement.top]], np.float32
+    )
+    shrink = placement.scale < 0.75
+    colours, alpha = subject.colours, subject.alpha
+    if shrink:
+        size = (
+            max(1, round(alpha.shape[1] * placement.scale)),
+            max(1, round(alpha.shape[0] * placement.scale)),
+        )
+        colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+        alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+        matrix[0, 0] = matrix[1, 1] = 1
+    moved = cv2.warpAffine(
+        colours, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    ).clip(0, 1)
+    # At a border that cuts the subject the alpha must go on to the frame's edge.
+    mode = cv2.BORDER_REPLICATE if subject.touches else cv2.BORDER_CONSTANT
+    mask = cv2.warpAffine(
+        alpha, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=mode
+    ).clip(0, 1)
+    return moved, mask

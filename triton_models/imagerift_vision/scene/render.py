@@ -1,0 +1,128 @@
+"""One picture of the studio: subject, preset, seed and size in, pixels out."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.control import Guard
+from imagerift_vision.presets import Palette, Preset
+from imagerift_vision.scene import backdrop, finish, grounding
+from imagerift_vision.scene.light import Lamp, hang_lamp
+from imagerift_vision.scene.placement import Subject, place, warp
+
+Float = NDArray[np.float32]
+
+# The set is smooth: above this long edge it is built smaller and scaled up.
+SET_EDGE = 1024
+STRIP_ROWS = 256
+# Grain on the subject is the same for every seed: the seed changes the scene, not the subject.
+SUBJECT_GRAIN_SEED = 20_011
+
+
+def render(
+    subject: Subject, preset: Preset, seed: int, width: int, height: int, guard: Guard
+) -> NDArray[np.uint8]:
+    """Photograph the subject in the preset's studio, [height, width, 3] sRGB.
+
+    The subject's place and size depend on preset and canvas alone; the seed chooses palette, lamp,
+    gobo, shadow, horizon, props and grain. The same arguments always give the same pixels.
+    Raises VisionError `canceled` or `timeout` between steps.
+    """
+    rng = np.random.default_rng([seed, *preset.name.encode()])
+    palette = preset.palettes[seed % len(preset.palettes)]
+    lamp = hang_lamp(seed, rng)
+    shrink = min(1.0, SET_EDGE / max(width, height))
+    small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    stage, light = backdrop.build(preset, palette, subject.grounding, lamp, seed, rng, small)
+    guard.check()
+    colours, alpha = warp(subject, place(subject, *small, preset.fill), *small)
+    shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)[..., None]
+    stage = stage * (1 - shadow * (1 - np.array(preset.shadow_colour, np.float32)))
+    if subject.grounding == "floor":
+        gloss = preset.reflection * float(rng.uniform(0.75, 1.25))
+        stage = grounding.reflect(stage, colours, alpha, gloss, 0.0016 + 0.003 * preset.softness)
+    guard.check()
+    lights = _subject_lights(preset, palette, lamp, stage, alpha)
+    if shrink < 1:
+        colours, alpha = warp(subject, place(subject, width, height, preset.fill), width, height)
+        stage = cv2.resize(stage, (width, height), interpolation=cv2.INTER_CUBIC)
+        lights = [cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR) for x in lights]
+    picture = _composite(stage, colours, alpha, *lights)
+    guard.check()
+    return _developed(picture, alpha, preset, rng, guard)
+
+
+def _subject_lights(
+    preset: Preset, palette: Palette, lamp: Lamp, stage: Float, alpha: Float
+) -> list[Float]:
+    """What the set does to the subject: a gain and an addition, each [h, w, 3]."""
+    height, width = alpha.shape
+    longest = max(height, width)
+    xs = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None, :, None]
+    mean = stage.reshape(-1, 3).mean(axis=0)
+    tint = mean / max(0.08, float(mean.mean()))
+    gain = preset.subject_light * (1 + preset.spill * (tint - 1) * 0.6)
+    gain = gain * (1 + 0.10 * lamp.side * xs) * np.ones((height, width, 1), np.float32)
+    inner = cv2.GaussianBlur(alpha, (0, 0), 0.005 * longest)
+    edge = np.clip(alpha - inner, 0, 1) * 2
+    slope_x = cv2.Sobel(inner, cv2.CV_32F, 1, 0, ksize=3)
+    slope_y = cv2.Sobel(inner, cv2.CV_32F, 0, 1, ksize=3)
+    steep = np.hypot(slope_x, slope_y) + 1e-4
+    key = np.array(palette.accent, np.float32)
+    if preset.prop == "tubes":
+        left = _facing(slope_x, slope_y, steep, (-0.95, -0.3)) * edge
+        right = _facing(slope_x, slope_y, steep, (0.95, -0.3)) * edge
+        colours = (palette.accent, palette.second)
+        first, second = colours if lamp.side < 0 else colours[::-1]
+        add = left[..., None] * np.array(first, np.float32)
+        add = add + right[..., None] * np.array(second, np.float32)
+        wash = 0.10 * np.array(first, np.float32) * (0.5 - xs) + 0.10 * np.array(
+            second, np.float32
+        ) * (0.5 + xs)
+        add = preset.rim * add + wash
+    else:
+        facing = _facing(slope_x, slope_y, steep, lamp.direction) * edge
+        add = preset.rim * facing[..., None] * key
+    # Light wrap: a bright set bleeds a little over the subject's edge.
+    blurred = cv2.GaussianBlur(np.clip(stage, 0, 1), (0, 0), 0.02 * longest)
+    add = add + 0.22 * edge[..., None] * blurred * blurred
+    return [gain.astype(np.float32), add.astype(np.float32)]
+
+
+def _facing(slope_x: Float, slope_y: Float, steep: Float, towards: tuple[float, float]) -> Float:
+    """How far each edge pixel looks towards a light; alpha falls outwards, hence the minus."""
+    facing: Float = np.clip(-(slope_x * towards[0] + slope_y * towards[1]) / steep, 0, 1)
+    return facing
+
+
+def _composite(stage: Float, colours: Float, alpha: Float, gain: Float, add: Float) -> Float:
+    """Lay the lit subject over the set, strip by strip, in place of the set."""
+    for top in range(0, stage.shape[0], STRIP_ROWS):
+        rows = slice(top, top + STRIP_ROWS)
+        front = np.clip(colours[rows] * gain[rows] + add[rows], 0, 1)
+        weight = alpha[rows][..., None]
+        stage[rows] = np.clip(stage[rows], 0, 1) * (1 - weight) + front * weight
+    return stage
+
+
+def _developed(
+    picture: Float, alpha: Float, preset: Preset, rng: np.random.Generator, guard: Guard
+) -> NDArray[np.uint8]:
+    """Bloom, grade, vignette, grain; 8 bits with noise enough to keep gradients smooth."""
+    height, width = picture.shape[:2]
+    glow = finish.bloom_of(picture, preset.grade.bloom)
+    corners = finish.vignette(width, height, preset.grade.vignette)
+    grain = finish.film_grain(rng, width, height, preset.grade.grain)
+    fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
+    subject_grain = finish.film_grain(fixed, width, height, preset.grade.grain * 0.7)
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, STRIP_ROWS):
+        guard.check()
+        rows = slice(top, top + STRIP_ROWS)
+        strip = 1 - (1 - picture[rows]) * (1 - np.clip(glow[rows], 0, 1))
+        strip = finish.graded(strip, preset.grade)
+        weight = alpha[rows]
+        mixed = grain[rows] * (1 - weight) + subject_grain[rows] * weight
+        strip = strip * corners[rows][..., None] + mixed[..., None]
+        out[rows] = (np.clip(strip, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return out

@@ -1,0 +1,153 @@
+"""The `style` mode: one upright picture in, the preset's pictures of it out."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.control import Guard
+from imagerift_vision.entry import log_failure
+from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
+from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.matting import Matte, Matting, estimate_foreground, own_matte
+from imagerift_vision.painting import Painter
+from imagerift_vision.presets import PRESETS, Preset
+from imagerift_vision.prompts import PromptReader
+from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.placement import Subject, describe, place, warp
+from imagerift_vision.scene.render import render
+from imagerift_vision.whole import restyle
+
+Float = NDArray[np.float32]
+
+STUDIO = ModelVersion("imagerift-studio", "1")
+# Colour under a transparent pixel is arbitrary; the whole picture is shown on white paper.
+PAPER = 255.0
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is known of a source, whatever the seed."""
+
+    digest: bytes
+    rgb: NDArray[np.uint8]
+    matte: Matte
+    subject: Subject | None
+    matted_by: ModelVersion | None
+
+
+class Guarded(Protocol):
+    """Anything that can be asked for a guard of an attempt."""
+
+    def __call__(self, attempt_id: str, deadline: float) -> Guard:
+        """The guard of one attempt."""
+
+
+class StyleMode:
+    """All networks of the mode, loaded once; the last source's analysis is kept for its next call."""
+
+    def __init__(self, threads: int) -> None:
+        """Load the networks."""
+        self._matting = Matting(threads)
+        self._painter = Painter(threads)
+        self._reader = PromptReader(threads, PRESETS)
+        self._last: Analysis | None = None
+
+    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
+        """One picture a seed, [N, height, width, 3]; a picture that fails alone is omitted.
+
+        Raises VisionError: `invalid_request` (unknown preset), `canceled`, `timeout`, or the code
+        of the first failure when no picture could be made.
+        """
+        guard.check()
+        preset, read_by = self._preset(call)
+        guard.check()
+        analysis = self._analyse(call.image)
+        images, omitted, first = [], [], None
+        for position, seed in enumerate(call.seeds):
+            guard.check()
+            try:
+                images.append(self._picture(analysis, preset, seed, call, guard))
+            except Exception as failure:  # noqa: BLE001 - one variation fails alone
+                reason = from_exception(failure)
+                if reason.code in JOB_ENDING:
+                    raise reason from None
+                log_failure(failure)
+                first = first or reason
+                omitted.append((position, reason.code))
+        if not images:
+            raise first or VisionError("invalid_request", "no seed was given")
+        models = [STUDIO, analysis.matted_by, read_by]
+        if preset.brush in ("oil", "watercolor"):
+            models.append(self._painter.version)
+        return ModeAnswer(
+            images=np.stack(images),
+            preset=preset.name,
+            models=tuple(model for model in models if model is not None),
+            omitted=tuple(omitted),
+        )
+
+    def _preset(self, call: ModeCall) -> tuple[Preset, ModelVersion | None]:
+        if call.preset is None:
+            choice = self._reader.choose(call.prompt)
+            return PRESETS[choice.preset], self._reader.version if choice.embedded else None
+        if call.preset not in PRESETS:
+            raise VisionError("invalid_request", "the style mode does not have this preset")
+        return PRESETS[call.preset], None
+
+    def _analyse(self, rgba: NDArray[np.uint8]) -> Analysis:
+        digest = hashlib.blake2b(np.ascontiguousarray(rgba), digest_size=16).digest()
+        digest += repr(rgba.shape).encode()
+        if self._last is not None and self._last.digest == digest:
+            return self._last
+        self._last = None
+        alpha = rgba[..., 3]
+        matte = own_matte(alpha)
+        matted_by = None
+        if matte is None:
+            rgb = np.ascontiguousarray(rgba[..., :3])
+            matte = self._matting.matte(rgb)
+            matted_by = self._matting.version
+            colours = estimate_foreground(rgb, matte.alpha) if matte.separable else None
+        else:
+            # Colours under the own alpha are the subject's already; only bare paper is filled in.
+            share = matte.alpha[..., None]
+            rgb = (rgba[..., :3] * share + PAPER * (1 - share)).astype(np.uint8)
+            colours = _bled(rgba[..., :3], matte.alpha)
+        subject = (
+            describe(colours, matte.alpha) if matte.separable and colours is not None else None
+        )
+        self._last = Analysis(digest, rgb, matte, subject, matted_by)
+        return self._last
+
+    def _picture(
+        self, analysis: Analysis, preset: Preset, seed: int, call: ModeCall, guard: Guard
+    ) -> NDArray[np.uint8]:
+        width, height = call.width, call.height
+        if analysis.subject is None:
+            photo = restyle(analysis.rgb, analysis.matte.alpha, preset, seed, width, height, guard)
+            weight = np.full((height, width), 0.6, np.float32)
+        else:
+            photo = render(analysis.subject, preset, seed, width, height, guard)
+            if preset.brush == "none":
+                return photo
+            spot = place(analysis.subject, width, height, preset.fill)
+            _, weight = warp(analysis.subject, spot, width, height)
+        if preset.brush == "none":
+            return photo
+        return self._painter.paint(photo, weight, preset.brush, seed, guard)
+
+
+def _bled(rgb: NDArray[np.uint8], alpha: Float) -> Float:
+    """Spread the subject's colours under its transparent surroundings, for clean resampling."""
+    colours = rgb.astype(np.float32) / 255
+    weight = alpha[..., None]
+    sigma = max(2.0, max(alpha.shape) / 200)
+    spread = cv2.GaussianBlur(colours * weight, (0, 0), sigma)
+    share = cv2.GaussianBlur(alpha, (0, 0), sigma)[..., None]
+    known = np.clip(weight * 4, 0, 1)
+    filled: Float = colours * known + spread / np.maximum(share, 1e-4) * (1 - known)
+    return filled.clip(0, 1).astype(np.float32)
