@@ -1,0 +1,1 @@
+"""The operator: reconciles GenerationJobs by sending work to Triton."""

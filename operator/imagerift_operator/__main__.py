@@ -1,0 +1,3 @@
+from imagerift_operator.main import main
+
+main()

@@ -1,0 +1,180 @@
+"""Admits resources made by hand under the same rules as requests to the API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from cachetools import TTLCache
+from imagerift_core import quota
+from imagerift_core.clock import now
+from imagerift_core.errors import (
+    DomainError,
+    InvalidRequest,
+    SourceNotFound,
+    WorkspaceNotFound,
+)
+from imagerift_core.generation import check_permitted
+from imagerift_core.ids import new_request_id
+from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
+from imagerift_core.kube import Kube
+from imagerift_core.modes import Modes
+from imagerift_core.mongo import Database, accounts, jobs, translated_errors
+from imagerift_core.mongo.admission import Admissions
+from imagerift_core.object_keys import job_prefix, source_key
+from imagerift_core.plans import Plan, Plans
+from imagerift_core.resources import (
+    TRACEPARENT_ANNOTATION,
+    WORKSPACES_ANNOTATION,
+    GenerationJobSpec,
+)
+from imagerift_core.s3 import ObjectStore
+from pydantic import ValidationError
+
+_BINDING_SECONDS = 10
+
+
+class HandMadeAdmission:
+    """Turns a hand-made GenerationJob into an admitted record, or says why not.
+
+    The resource may only name a workspace that an administrator bound its namespace to, and a
+    source that is recorded for that workspace. Its job id is the resource's uid.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: ObjectStore,
+        kube: Kube,
+        plans: Plans,
+        modes: Modes,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._kube = kube
+        self._plans = plans
+        self._modes = modes
+        self._admissions = Admissions(database)
+        self._binding: TTLCache[str, frozenset[str]] = TTLCache(1, _BINDING_SECONDS)
+
+    async def admit(self, body: dict[str, Any]) -> JobRecord | None:
+        """The record, new or from before; None where the job was deleted meanwhile.
+
+        Raises a `DomainError` where the resource is refused; nothing is held for it then.
+        Raises `KubeUnavailable` or `CapacityUnavailable` where it has to be tried again.
+        """
+        metadata = body["metadata"]
+        async with translated_errors():
+            known = await jobs.get(self._database, metadata["uid"])
+        if known is not None:
+            return known
+        spec = _checked_spec(body)
+        await self._check_binding(spec.workspace)
+        async with translated_errors():
+            workspace = await accounts.get_workspace(self._database, spec.workspace)
+            source = await jobs.source_of(
+                self._database, workspace=spec.workspace, key=spec.source.key
+            )
+        if workspace is None or workspace.plan not in self._plans:
+            raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
+        plan = self._plans[workspace.plan]
+        check_permitted(spec.wish(), self._modes, plan)
+        if source is None:
+            raise SourceNotFound("The workspace has no such source.", param="source.key")
+        copy = _own_copy(source, spec, metadata["uid"])
+        if not await self._store.copy(spec.source.key, copy.key):
+            raise SourceNotFound("The source is gone.", param="source.key")
+        record = _record(body, spec, plan, copy)
+        try:
+            async with translated_errors():
+                return await self._admissions.admit(
+                    record, resets_at=quota.period_end(record.created_at)
+                )
+        except DomainError:
+            await self._store.delete_prefix(job_prefix(spec.workspace, record.id))
+            raise
+
+    async def _check_binding(self, workspace: str) -> None:
+        bound = self._binding.get("bound")
+        if bound is None:
+            annotations = await self._kube.namespace_annotations()
+            names = annotations.get(WORKSPACES_ANNOTATION, "").split(",")
+            bound = frozenset(name.strip() for name in names)
+            self._binding["bound"] = bound
+        if workspace not in bound:
+            raise WorkspaceNotBound(
+                f"This namespace is not bound to workspace '{workspace}'; an administrator "
+                f"binds it by the namespace's annotation {WORKSPACES_ANNOTATION}."
+            )
+
+
+class WorkspaceNotBound(DomainError):
+    code = "workspace_not_bound"
+
+
+def _checked_spec(body: dict[str, Any]) -> GenerationJobSpec:
+    """The spec, checked in full: servers before 1.25 know none of the schema's rules."""
+    try:
+        spec = GenerationJobSpec.model_validate(body.get("spec") or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"spec.{field}: {first['msg']}", param=f"spec.{field}") from None
+    if spec.execution == "Pod":
+        raise InvalidRequest(
+            "spec.execution: this installation runs jobs on pools only.", param="spec.execution"
+        )
+    return spec
+
+
+def _own_copy(source: JobRecord, spec: GenerationJobSpec, uid: str) -> SourceImage:
+    """What the job's own copy of the source will be, from the record that names it."""
+    key = source_key(spec.workspace, uid)
+    image_key = spec.source.key
+    if source.source.key == image_key:
+        return source.source.model_copy(update={"key": key, "image_key": image_key})
+    (output,) = [item for item in source.outputs if item.key == image_key]
+    return SourceImage(
+        key=key,
+        image_key=image_key,
+        content_type=output.content_type,
+        size_bytes=output.size_bytes,
+        width=output.width,
+        height=output.height,
+        sha256=output.sha256,
+    )
+
+
+def _record(
+    body: dict[str, Any], spec: GenerationJobSpec, plan: Plan, source: SourceImage
+) -> JobRecord:
+    metadata = body["metadata"]
+    at = now()
+    hold = QuotaHold(
+        counter=quota.counter_id(plan.quota_scope, spec.workspace, quota.period_of(at)),
+        scope=plan.quota_scope,
+        limit=plan.units_per_month,
+        units=spec.variations,
+        remaining=0,
+        remaining_after_queue=0,
+    )
+    annotations = metadata.get("annotations") or {}
+    return JobRecord(
+        _id=metadata["uid"],
+        workspace=spec.workspace,
+        request_id=new_request_id(),
+        origin="kubectl",
+        namespace=metadata["namespace"],
+        resource_name=metadata["name"],
+        resource_uid=metadata["uid"],
+        backoff_limit=spec.backoff_limit,
+        band=plan.band,
+        retention_days=plan.retention_days,
+        spec=spec.wish(),
+        source=source,
+        quota=hold,
+        traceparent=annotations.get(TRACEPARENT_ANNOTATION),
+        created_at=at,
+        deadline_at=at + timedelta(seconds=spec.active_deadline_seconds),
+    )

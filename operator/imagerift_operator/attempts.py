@@ -1,0 +1,166 @@
+"""One attempt as plain values: what is sent to the model server, and what its answer means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.ids import new_generation_id
+from imagerift_core.jobs import JobError, JobRecord, ModelVersion, OmittedOutput, Output
+from imagerift_core.object_keys import CONTENT_TYPES, output_key
+from imagerift_core.settlements import Settlement
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+# Ends of an attempt that are not the job's failure.
+CANCELED = "canceled"
+NOT_SENT = "not_sent"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
+
+
+class DeliveredOutput(_Part):
+    index: int
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class ModelProblem(_Part):
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class ModelAnswer(_Part):
+    """The RESULT of an entry model."""
+
+    outputs: list[DeliveredOutput] = Field(default_factory=list)
+    omitted: list[OmittedOutput] = Field(default_factory=list)
+    error: ModelProblem | None = None
+    preset: str | None = None
+    models: list[ModelVersion] = Field(default_factory=list)
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs the URLs of one attempt: a GET of a key, a PUT of a key and content type."""
+
+    get: Callable[[str], str]
+    put: Callable[[str, str], str]
+
+
+def attempt_id(job_id: str, attempt: int) -> str:
+    return f"{job_id}/{attempt}"
+
+
+def build_request(record: JobRecord, deadline: datetime, signer: Signer) -> dict[str, Any]:
+    """The REQUEST of a claimed attempt. URLs exist here and nowhere else."""
+    spec = record.spec
+    content_type = CONTENT_TYPES[spec.output_format]
+    return {
+        "attemptId": attempt_id(record.id, record.attempt),
+        "deadline": deadline.timestamp(),
+        "source": {"url": signer.get(record.source.key)},
+        "mode": spec.mode,
+        "preset": spec.preset,
+        "prompt": spec.prompt,
+        "seed": spec.seed,
+        "variations": spec.variations,
+        "exportSize": spec.export_size,
+        "outputAspect": spec.output_aspect,
+        "outputFormat": spec.output_format,
+        "targets": [
+            {
+                "index": index,
+                "url": signer.put(_key(record, index), content_type),
+                "contentType": content_type,
+            }
+            for index in range(spec.variations)
+        ],
+        "traceparent": record.traceparent,
+    }
+
+
+def read_answer(answer: dict[str, Any]) -> ModelAnswer:
+    """The model's answer; one that breaks the contract is a `model_error`."""
+    try:
+        return ModelAnswer.model_validate(answer)
+    except ValidationError:
+        problem = ModelProblem(
+            code="model_error", message="The model's answer breaks the contract.", retryable=False
+        )
+        return ModelAnswer(error=problem)
+
+
+def settlement_of(record: JobRecord, owner: str, answer: ModelAnswer) -> Settlement:
+    """How the attempt ended. Outputs that were not asked for are left out."""
+    wanted = range(record.spec.variations)
+    outputs = {
+        output.index: Output(
+            index=output.index,
+            generation_id=new_generation_id(),
+            key=_key(record, output.index),
+            seed=output.seed,
+            width=output.width,
+            height=output.height,
+            content_type=output.content_type,
+            size_bytes=output.size_bytes,
+            sha256=output.sha256,
+        )
+        for output in answer.outputs
+        if output.index in wanted
+    }
+    return Settlement(
+        job_id=record.id,
+        attempt=record.attempt,
+        owner=owner,
+        outputs=[outputs[index] for index in sorted(outputs)],
+        omitted=answer.omitted,
+        error=None if outputs else job_error(answer.error),
+        models=answer.models,
+        preset_used=answer.preset,
+        stage_ms=answer.metrics,
+    )
+
+
+def failed_settlement(record: JobRecord, owner: str, error: JobError) -> Settlement:
+    return Settlement(job_id=record.id, attempt=record.attempt, owner=owner, error=error)
+
+
+def job_error(problem: ModelProblem | None) -> JobError:
+    """A model's problem as a job's error; a code that is not ours becomes `model_error`."""
+    if problem is None:
+        return JobError(code="model_error", message="The model delivered no output.")
+    try:
+        return JobError.model_validate(problem.model_dump())
+    except ValidationError:
+        return JobError(
+            code="model_error", message="The model failed.", retryable=problem.retryable
+        )
+
+
+def attempt_error(record: JobRecord, problem: ModelProblem, *, at: datetime) -> JobError:
+    """The error of one attempt. Its own time limit is worth another try, the job's is not."""
+    error = job_error(problem)
+    if error.code == "timeout" and record.deadline_at is not None and at < record.deadline_at:
+        return error.model_copy(update={"retryable": True})
+    return error
+
+
+def without_urls(text: str) -> str:
+    """A server's own words, fit for a log: no address, hence no signature, and not too long."""
+    return re.sub(r"\w+://\S+", "[url]", text)[:500]
+
+
+def _key(record: JobRecord, index: int) -> str:
+    return output_key(record.workspace, record.id, record.attempt, index, record.spec.output_format)

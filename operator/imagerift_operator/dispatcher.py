@@ -1,0 +1,350 @@
+"""Claims waiting jobs, sends them to model servers, and sees each attempt to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import stamina
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord, Status
+from imagerift_core.kube import KubeUnavailable
+from imagerift_core.modes import Modes
+from imagerift_core.mongo import Database, jobs, transitions, translated_errors
+from imagerift_core.s3 import ObjectStore
+from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
+from imagerift_core.triton import TritonRefused, TritonUnavailable
+
+from imagerift_operator.attempts import (
+    CANCELED,
+    NOT_SENT,
+    ModelAnswer,
+    ModelProblem,
+    Signer,
+    attempt_error,
+    attempt_id,
+    build_request,
+    failed_settlement,
+    read_answer,
+    settlement_of,
+    without_urls,
+)
+from imagerift_operator.entries import Entry
+from imagerift_operator.leadership import Leadership
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.pools import Pool, Pools, Replica, flag_canceled
+from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.settler import SetAside, Settler, Superseded
+from imagerift_operator.status_writer import StatusWriter
+
+log = structlog.get_logger(__name__)
+
+# A model checks its deadline between steps; a call is given up this long after it.
+ANSWER_GRACE_SECONDS = 15
+# Signed URLs outlive the attempt by a little, never by much.
+URL_GRACE_SECONDS = 60
+STORE_PAUSE = timedelta(seconds=1)
+
+
+@dataclass
+class InFlight:
+    """An attempt of ours between claim and settlement."""
+
+    entry: Entry
+    replica: Replica | None = None
+    attempt: int | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Dispatcher:
+    """Runs attempts while this process leads. Every decision is a conditional write."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: ObjectStore,
+        modes: Modes,
+        pools: Pools,
+        scheduler: Scheduler,
+        settler: Settler,
+        writer: StatusWriter,
+        leadership: Leadership,
+        metrics: Metrics,
+        crash: CrashPoints,
+        running_status_after: float,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._modes = modes
+        self._pools = pools
+        self._scheduler = scheduler
+        self._settler = settler
+        self._writer = writer
+        self._leadership = leadership
+        self._metrics = metrics
+        self._crash = crash
+        self._running_status_after = running_status_after
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.in_flight: dict[str, InFlight] = {}
+        self.ended_total = 0
+
+    def wake(self) -> None:
+        """Something changed that may let a job start."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Starts attempts until canceled."""
+        while True:
+            self._wake.clear()
+            due = self._scheduler.release_delayed(now())
+            while self._start_one():
+                pass
+            pause = 1.0 if due is None else min(1.0, (due - now()).total_seconds())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.01, pause)):
+                    await self._wake.wait()
+
+    async def drain(self, seconds: float) -> None:
+        """Starts nothing more, waits for attempts in flight, then hands the rest back."""
+        self._stopping = True
+        tasks = [flight.task for flight in self.in_flight.values() if flight.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for job_id, flight in list(self.in_flight.items()):
+            if flight.replica is not None and flight.attempt is not None:
+                await flag_canceled(flight.replica, attempt_id(job_id, flight.attempt))
+                with contextlib.suppress(CapacityUnavailable):
+                    await self._requeue(flight.entry, flight.attempt, failed=False)
+            if flight.task:
+                flight.task.cancel()
+
+    async def cancel_in_flight(self, job_id: str) -> None:
+        """Stops our attempt of a job, if there is one, at the model's next check."""
+        flight = self.in_flight.get(job_id)
+        if flight is not None and flight.replica is not None and flight.attempt is not None:
+            await flag_canceled(flight.replica, attempt_id(job_id, flight.attempt))
+
+    def _start_one(self) -> bool:
+        if not self._leadership.leading or self._stopping:
+            return False
+        for pool, replica, targets in self._pools.choose():
+            entry = self._scheduler.next(targets)
+            if entry is not None and entry.job_id not in self.in_flight:
+                replica.busy += 1
+                flight = InFlight(entry)
+                self.in_flight[entry.job_id] = flight
+                flight.task = asyncio.create_task(self._attempt(flight, pool, replica))
+                return True
+        return False
+
+    async def _attempt(self, flight: InFlight, pool: Pool, replica: Replica) -> None:
+        entry = flight.entry
+        freed = False
+        try:
+            record = await self._claim(entry, pool)
+            if record is None:
+                return
+            flight.replica, flight.attempt = replica, record.attempt
+            self._crash.reach("operator-claimed")
+            answer = await self._run(record, replica, entry)
+            self._crash.reach("operator-answered")
+            freed = self._free(replica)
+            await self._end(entry, record, answer)
+        except CapacityUnavailable:
+            # Whether the claim was written is not known; the next one finds out.
+            log.warning("store_unavailable", job=entry.job_id)
+            self._scheduler.add(entry, not_before=now() + STORE_PAUSE)
+        except Exception:
+            log.exception("attempt_broke", job=entry.job_id)
+        finally:
+            if not freed:
+                self._free(replica)
+            if self.in_flight.get(entry.job_id) is flight:
+                del self.in_flight[entry.job_id]
+
+    def _free(self, replica: Replica) -> bool:
+        replica.busy -= 1
+        self.wake()
+        return True
+
+    async def _claim(self, entry: Entry, pool: Pool) -> JobRecord | None:
+        """The record of a new attempt, or None once the job was dealt with otherwise."""
+        at = now()
+        seconds = self._modes[entry.mode].attempt_seconds if entry.mode in self._modes else 60
+        async with translated_errors():
+            record = await transitions.claim(
+                self._database,
+                entry.job_id,
+                attempt=entry.attempt,
+                owner=self._leadership.identity,
+                pool=pool.name,
+                resource_uid=entry.uid,
+                at=at,
+                attempt_deadline=at + timedelta(seconds=seconds),
+            )
+            if record is None:
+                await self.reconcile(entry)
+                return None
+        if record.attempt == 1:
+            self._metrics.waited((at - record.created_at).total_seconds())
+        error = _hopeless(record, at)
+        if error is not None:
+            await self._settle(entry, failed_settlement(record, self._leadership.identity, error))
+            return None
+        return record
+
+    async def reconcile(self, entry: Entry) -> None:
+        """Brings one resource in step with its record, whatever was missed.
+
+        Raises `CapacityUnavailable` where the store is away.
+        """
+        async with translated_errors():
+            record = await jobs.get(self._database, entry.job_id)
+        if record is None or not entry.is_of(record):
+            return
+        if record.status.terminal:
+            await self._writer.write(entry, record)
+        elif record.status is Status.QUEUED:
+            entry.attempt = record.attempt
+            self._scheduler.add(entry, not_before=record.not_before)
+
+    async def _run(self, record: JobRecord, replica: Replica, entry: Entry) -> ModelAnswer:
+        at = now()
+        deadline = record.attempt_deadline_at or at
+        if record.deadline_at is not None:
+            deadline = min(deadline, record.deadline_at)
+        seconds = max(1.0, (deadline - at).total_seconds())
+        lifetime = int(seconds) + URL_GRACE_SECONDS
+        signer = Signer(
+            get=lambda key: self._store.presign_get(key, seconds=lifetime),
+            put=lambda key, kind: self._store.presign_put(key, content_type=kind, seconds=lifetime),
+        )
+        request = build_request(record, deadline, signer)
+        model = self._modes[record.spec.mode].model
+        call = asyncio.create_task(
+            replica.server.call(model, request, timeout_seconds=seconds + ANSWER_GRACE_SECONDS)
+        )
+        try:
+            await asyncio.wait([call], timeout=self._running_status_after)
+            if not call.done():
+                with contextlib.suppress(KubeUnavailable):
+                    await self._writer.show_running(entry, record)
+            answer = await call
+        except TritonUnavailable as error:
+            replica.models = []
+            code = "model_error" if error.sent else NOT_SENT
+            problem = ModelProblem(code=code, message="The model server went away.", retryable=True)
+            return ModelAnswer(error=problem)
+        except TritonRefused as error:
+            log.warning("model_refused", job=record.id, model=model, error=without_urls(str(error)))
+            problem = ModelProblem(
+                code="model_error", message="The model server refused the job.", retryable=True
+            )
+            return ModelAnswer(error=problem)
+        finally:
+            call.cancel()
+            self._metrics.ran((now() - at).total_seconds(), record.pool or "")
+        return read_answer(answer)
+
+    async def _end(self, entry: Entry, record: JobRecord, answer: ModelAnswer) -> None:
+        owner = self._leadership.identity
+        if answer.error is not None and not answer.outputs:
+            if answer.error.code in {NOT_SENT, CANCELED}:
+                # Not this job's failure: give it back, unless a cancel was asked for.
+                if await self._requeue(entry, record.attempt, failed=False):
+                    return
+            else:
+                error = attempt_error(record, answer.error, at=now())
+                current = record.model_copy(update={"failures": record.failures + 1})
+                if may_retry(current, error):
+                    pause = timedelta(seconds=backoff_seconds(current.failures))
+                    if await self._requeue(
+                        entry, record.attempt, failed=True, not_before=now() + pause
+                    ):
+                        return
+        await self._settle(entry, settlement_of(record, owner, answer))
+
+    async def _requeue(
+        self,
+        entry: Entry,
+        attempt: int,
+        *,
+        failed: bool,
+        not_before: datetime | None = None,
+        owner: str | None = None,
+    ) -> bool:
+        """Gives an attempt back to the queue. False where only settlement can end it."""
+        async for retry in _store_retries():
+            with retry:
+                async with translated_errors():
+                    record = await transitions.requeue(
+                        self._database,
+                        entry.job_id,
+                        attempt=attempt,
+                        owner=owner or self._leadership.identity,
+                        failed=failed,
+                        not_before=not_before,
+                    )
+        if record is None:
+            return False
+        self._metrics.requeued(failed=failed)
+        entry.attempt = record.attempt
+        self.in_flight.pop(entry.job_id, None)
+        self._scheduler.add(entry, not_before=not_before)
+        self.wake()
+        return True
+
+    async def take_over(self, entry: Entry, record: JobRecord) -> None:
+        """Ends an attempt that no process of ours is running: requeued, or settled canceled.
+
+        The old call may still occupy a slot, so its attempt is flagged on every replica.
+        """
+        if record.owner is None:
+            return
+        await self._pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
+        if await self._requeue(entry, record.attempt, failed=False, owner=record.owner):
+            log.info("attempt_taken_over", job=record.id, attempt=record.attempt)
+            return
+        if record.cancel_requested:
+            ended = Settlement(job_id=record.id, attempt=record.attempt, owner=record.owner)
+            await self._settle(entry, ended)
+
+    async def _settle(self, entry: Entry, ended: Settlement) -> None:
+        try:
+            record = await self._settler.settle(ended)
+        except Superseded:
+            log.info("attempt_superseded", job=ended.job_id, attempt=ended.attempt)
+            return
+        except SetAside:
+            return
+        self._crash.reach("operator-settled")
+        self.ended_total += 1
+        self._metrics.ended(record.status.value)
+        # The job is over; its slot in the bookkeeping must not wait for the API server.
+        self.in_flight.pop(entry.job_id, None)
+        await self._writer.write(entry, record)
+
+
+def _store_retries() -> Any:
+    return stamina.retry_context(
+        on=CapacityUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
+    )
+
+
+def _hopeless(record: JobRecord, at: datetime) -> JobError | None:
+    """Why a claimed job is ended without being sent."""
+    if record.deadline_at is not None and record.deadline_at <= at:
+        return JobError(code="timeout", message="The job's deadline passed before it was done.")
+    if record.attempt > MAX_ATTEMPTS:
+        return JobError(
+            code="model_error", message=f"Given up after {MAX_ATTEMPTS} attempts without an end."
+        )
+    return None

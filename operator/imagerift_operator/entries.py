@@ -1,0 +1,83 @@
+"""What the operator keeps in memory of each live resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imagerift_core.jobs import JobRecord
+from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
+
+ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
+
+
+@dataclass(slots=True)
+class Entry:
+    """One resource as last seen. `attempt` is the one last read from the record."""
+
+    job_id: str
+    name: str
+    uid: str
+    by_api: bool
+    workspace: str
+    mode: str
+    pool: str | None
+    created_at: datetime
+    ttl_seconds: int
+    cancel: bool
+    phase: str
+    finished_at: datetime | None
+    attempt: int = 0
+    band: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ENDED_PHASES
+
+    @property
+    def target(self) -> str:
+        """What a pool must serve to run this job: its mode, or the pool's own name."""
+        return f"pool/{self.pool}" if self.pool else f"mode/{self.mode}"
+
+    @property
+    def delete_at(self) -> datetime | None:
+        """When an ended resource is due to go, None while it is live."""
+        if not self.ended:
+            return None
+        return (self.finished_at or self.created_at) + timedelta(seconds=self.ttl_seconds)
+
+    def is_of(self, record: JobRecord) -> bool:
+        """Whether a record is really this resource's, not one that its author only named."""
+        return record.workspace == self.workspace and record.resource_uid in {None, self.uid}
+
+
+def entry_of(body: dict[str, Any]) -> Entry:
+    """The entry of a resource as the watch delivers it.
+
+    Values that the schema bounds are taken as they are; a hand-made resource is checked in
+    full before it is admitted.
+    """
+    metadata = body["metadata"]
+    spec = body.get("spec") or {}
+    status = body.get("status") or {}
+    by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
+    finished = status.get("finishedAt")
+    return Entry(
+        job_id=metadata["name"] if by_api else metadata["uid"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        by_api=by_api,
+        workspace=spec.get("workspace", ""),
+        mode=spec.get("mode", ""),
+        pool=spec.get("pool"),
+        created_at=_time(metadata["creationTimestamp"]),
+        ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),
+        cancel=bool(spec.get("cancel")),
+        phase=status.get("phase") or "Queued",
+        finished_at=_time(finished) if finished else None,
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,46 @@
+"""Kopf's handlers: each hands what it got to the part that acts on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
+
+from imagerift_operator.context import OperatorContext
+
+
+def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
+    """Registers every handler on `registry`."""
+
+    @kopf.on.event(GROUP, VERSION, JOBS, registry=registry)
+    async def job_event(type: str | None, body: kopf.Body, **_: Any) -> None:
+        context.feed.observe(type, dict(body))
+
+    @kopf.on.event(GROUP, VERSION, POOLS, registry=registry)
+    async def pool_event(type: str | None, body: kopf.Body, **_: Any) -> None:
+        await context.pools.observe(type, dict(body))
+
+    @kopf.on.probe(id="leading", registry=registry)
+    async def leading(**_: Any) -> bool:
+        return context.leadership.leading
+
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Kopf's settings for many small objects: events only, no writes of its own."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 10
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    # Wait for an API server that is away, however long.
+    settings.networking.error_backoffs = [0.2, 0.5, 1, 2, *([3] * 100_000)]

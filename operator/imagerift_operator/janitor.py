@@ -1,0 +1,280 @@
+"""Brings to rest whatever was missed: each sweep compares two truths and repairs one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.kube import Kube, KubeUnavailable
+from imagerift_core.mongo import Database, jobs, scheduler_snapshot, transitions, translated_errors
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+from imagerift_core.object_keys import job_of_key, job_prefix
+from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
+from imagerift_core.s3 import ObjectStore
+
+from imagerift_operator.dispatcher import Dispatcher
+from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_feed import DELETED_REASON, JobFeed
+from imagerift_operator.leadership import Leadership
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.pools import Pools
+from imagerift_operator.projection import refusal
+from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.status_writer import StatusWriter
+
+log = structlog.get_logger(__name__)
+
+# A resource is usually there milliseconds after its record.
+RESOURCE_GRACE = timedelta(seconds=5)
+# A record is committed before its resource is made, so one that is missing stays missing.
+RECORD_GRACE = timedelta(seconds=60)
+# No upload of a live attempt is older than this.
+BYTES_GRACE = timedelta(hours=2)
+SNAPSHOT_PLACES = 1_000
+
+
+class Janitor:
+    """Sweeps, each on its own period, while this process leads."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: ObjectStore,
+        kube: Kube,
+        feed: JobFeed,
+        scheduler: Scheduler,
+        dispatcher: Dispatcher,
+        writer: StatusWriter,
+        pools: Pools,
+        leadership: Leadership,
+        metrics: Metrics,
+        namespace: str,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._kube = kube
+        self._feed = feed
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._writer = writer
+        self._pools = pools
+        self._leadership = leadership
+        self._metrics = metrics
+        self._namespace = namespace
+        self._ended_before = 0
+        self._rate: float | None = None
+
+    async def run(self) -> None:
+        """Runs every sweep on its period until canceled."""
+        sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (1, self.publish_queue),
+            (2, self.recover_attempts),
+            (5, self.create_missing_resources),
+            (10, self.settle_unqueued),
+            (30, self.compare_with_server),
+            (60, self.delete_expired),
+            (600, self.delete_orphaned_bytes),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for period, sweep in sweeps:
+                group.create_task(self._repeat(period, sweep))
+
+    async def _repeat(self, period: float, sweep: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            if self._leadership.leading:
+                try:
+                    await sweep()
+                except (CapacityUnavailable, KubeUnavailable) as error:
+                    log.warning("sweep_postponed", sweep=sweep.__name__, error=type(error).__name__)
+                except Exception:
+                    log.exception("sweep_broke", sweep=sweep.__name__)
+            await asyncio.sleep(period)
+
+    async def publish_queue(self) -> None:
+        """Ages the queue and writes its snapshot, from which the API answers `queue`."""
+        at = now()
+        self._scheduler.promote(at)
+        ended, self._ended_before = self._ended_before, self._dispatcher.ended_total
+        per_second = float(self._dispatcher.ended_total - ended)
+        self._rate = per_second if self._rate is None else 0.9 * self._rate + 0.1 * per_second
+        places = {}
+        for position, entry in enumerate(self._scheduler.order(), start=1):
+            if position > SNAPSHOT_PLACES:
+                break
+            eta = position / self._rate if self._rate > 0.001 else None
+            reason = self._pools.waiting_reason(entry.target)
+            places[entry.job_id] = QueuePlace(position=position, eta_seconds=eta, reason=reason)
+        snapshot = SchedulerSnapshot(
+            _id=self._namespace, at=at, jobs_per_second=self._rate, places=places
+        )
+        async with translated_errors():
+            await scheduler_snapshot.write(self._database, snapshot)
+
+    async def recover_attempts(self) -> None:
+        """Processing records that no task of ours is running, and cancels still to be passed on."""
+        async with translated_errors():
+            processing = [
+                record
+                async for record in jobs.processing(self._database, namespace=self._namespace)
+            ]
+        for record in processing:
+            if record.id in self._dispatcher.in_flight:
+                if record.cancel_requested:
+                    await self._dispatcher.cancel_in_flight(record.id)
+            elif self._leadership.leading:
+                await self._dispatcher.take_over(self._entry_for(record), record)
+
+    async def create_missing_resources(self) -> None:
+        """Queued records whose resource was never seen."""
+        async with translated_errors():
+            missing = [
+                record
+                async for record in jobs.without_resource(
+                    self._database,
+                    namespace=self._namespace,
+                    created_before=now() - RESOURCE_GRACE,
+                )
+            ]
+        for record in missing:
+            created = await self._kube.create_job(build_generation_job(record))
+            if created is not None:
+                self._metrics.kubernetes_write("create")
+            resource = created or await self._kube.get_job(record.resource_name)
+            if resource is None:
+                continue
+            labels = resource["metadata"].get("labels") or {}
+            if labels.get(ORIGIN_LABEL) != "api":
+                log.error("resource_name_taken", job=record.id)
+                continue
+            async with translated_errors():
+                await transitions.note_resource(
+                    self._database, record.id, resource["metadata"]["uid"]
+                )
+
+    async def settle_unqueued(self) -> None:
+        """Live resources that are neither queued nor in flight: their records say what is next."""
+        idle = [
+            entry
+            for entry in list(self._feed.entries.values())
+            if not entry.ended
+            and entry.job_id not in self._scheduler
+            and entry.job_id not in self._dispatcher.in_flight
+        ]
+        for start in range(0, len(idle), 500):
+            batch = idle[start : start + 500]
+            async with translated_errors():
+                records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
+            for entry in batch:
+                await self._settle_unqueued(entry, records.get(entry.job_id))
+
+    async def _settle_unqueued(self, entry: Entry, record: JobRecord | None) -> None:
+        if record is not None and entry.is_of(record):
+            await self._dispatcher.reconcile(entry)
+        elif not entry.by_api:
+            await self._feed.bring_in(entry)
+        elif now() - entry.created_at > RECORD_GRACE:
+            message = "No admitted job belongs to this resource."
+            await self._writer.write_status(entry, refusal("not_admitted", message, at=now()))
+
+    async def compare_with_server(self) -> None:
+        """Deletions that the watch missed, and records whose seen resource is gone."""
+        started = now()
+        listed = {body["metadata"]["uid"]: body async for body in self._kube.list_jobs()}
+        for uid, body in listed.items():
+            if uid not in self._feed.entries:
+                self._feed.observe(None, body)
+        for entry in list(self._feed.entries.values()):
+            missed = entry.uid not in listed and entry.created_at < started - RESOURCE_GRACE
+            if missed and await self._really_gone(entry.name, entry.uid):
+                self._feed.gone(entry)
+        async with translated_errors():
+            live = [r async for r in jobs.live(self._database, namespace=self._namespace)]
+        for record in live:
+            if record.resource_uid is None or record.resource_uid in listed:
+                continue
+            if await self._really_gone(record.resource_name, record.resource_uid):
+                await self._cancel_deleted(record)
+
+    async def _really_gone(self, name: str, uid: str) -> bool:
+        body = await self._kube.get_job(name)
+        return body is None or body["metadata"]["uid"] != uid
+
+    async def _cancel_deleted(self, record: JobRecord) -> None:
+        async with translated_errors():
+            after = await transitions.cancel_queued(
+                self._database,
+                record.id,
+                workspace=record.workspace,
+                reason=DELETED_REASON,
+                at=now(),
+            )
+            if after is None:
+                after = await transitions.ask_cancel(
+                    self._database, record.id, workspace=record.workspace, reason=DELETED_REASON
+                )
+        if after is not None and after.status is Status.PROCESSING:
+            await self._dispatcher.cancel_in_flight(record.id)
+        self._scheduler.remove(record.id)
+
+    async def delete_expired(self) -> None:
+        """Ended jobs whose retention is over: the resource, then the bytes, then the record."""
+        async with translated_errors():
+            expired = [
+                record
+                async for record in jobs.expired(
+                    self._database, namespace=self._namespace, at=now()
+                )
+            ]
+        for record in expired:
+            if record.resource_uid is not None:
+                await self._kube.delete_job(record.resource_name, uid=record.resource_uid)
+            await self._store.delete_prefix(job_prefix(record.workspace, record.id))
+            async with translated_errors():
+                await transitions.forget(self._database, record.id, at=now())
+
+    async def delete_orphaned_bytes(self) -> None:
+        """Objects of jobs that no record names, left by attempts and processes that died."""
+        before = now() - BYTES_GRACE
+        batch: dict[str, list[str]] = {}
+        async for item in self._store.list_objects("workspaces/"):
+            owner = job_of_key(item.key)
+            if owner is None or item.modified_at > before:
+                continue
+            batch.setdefault(owner[1], []).append(item.key)
+            if len(batch) > 500:
+                await self._delete_unnamed(batch, before)
+                batch = {}
+        await self._delete_unnamed(batch, before)
+
+    async def _delete_unnamed(self, batch: dict[str, list[str]], before: datetime) -> None:
+        async with translated_errors():
+            records = await jobs.get_many(self._database, list(batch))
+        doomed = []
+        for job_id, keys in batch.items():
+            record = records.get(job_id)
+            if record is None:
+                doomed += keys
+            elif record.status.terminal and (record.completed_at or before) <= before:
+                named = {record.source.key} | {output.key for output in record.outputs}
+                doomed += [key for key in keys if key not in named]
+        if doomed:
+            log.info("orphaned_bytes_deleted", objects=len(doomed))
+            await self._store.delete(doomed)
+
+    def _entry_for(self, record: JobRecord) -> Entry:
+        """The index's entry of a record, or one made up where the resource was not seen yet."""
+        known = self._feed.entries.get(record.resource_uid or "")
+        if known is not None:
+            return known
+        body = build_generation_job(record)
+        body["metadata"]["uid"] = record.resource_uid or ""
+        body["metadata"]["creationTimestamp"] = record.created_at.isoformat()
+        entry = entry_of(body)
+        entry.job_id, entry.band = record.id, record.band
+        return entry

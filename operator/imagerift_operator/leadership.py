@@ -1,0 +1,128 @@
+"""One leader a shard, by a Kubernetes Lease.
+
+The client library's own election is not used: it writes local time as UTC and keeps believing
+in its lease while a renewing call hangs. Here the lease is held only for as long as its
+duration lasts from the moment *before* the last successful write was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from imagerift_core.kube import Kube, KubeUnavailable
+from kubernetes.aio import client
+
+log = structlog.get_logger(__name__)
+
+
+class Leadership:
+    """Whether this process may dispatch, and the loop that keeps it so.
+
+    Expiry of another holder's lease is judged by our own monotonic clock, from the moment we
+    first saw its present state, so that clocks of different machines need not agree.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        name: str,
+        identity: str,
+        lease_seconds: int,
+        on_change: Callable[[bool], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kube = kube
+        self._name = name
+        self.identity = identity
+        self._lease_seconds = lease_seconds
+        self._on_change = on_change
+        self._monotonic = monotonic
+        self._held_until = 0.0
+        self._announced = False
+        self._seen: tuple[str | None, str] | None = None
+        self._seen_at = 0.0
+
+    @property
+    def leading(self) -> bool:
+        """True while the lease is certainly ours."""
+        return self._monotonic() < self._held_until
+
+    async def run(self) -> None:
+        """Acquires and renews until canceled."""
+        pause = self._lease_seconds / 4
+        while True:
+            try:
+                async with asyncio.timeout(self._lease_seconds / 2):
+                    await self._acquire_or_renew()
+            except (KubeUnavailable, TimeoutError) as error:
+                log.warning("lease_unreachable", error=str(error))
+            self._announce()
+            await asyncio.sleep(pause)
+
+    async def release(self) -> None:
+        """Lets a standby take over at once."""
+        if not self.leading:
+            return
+        self._held_until = 0.0
+        self._announce()
+        try:
+            lease = await self._kube.get_lease(self._name)
+            if lease is not None and lease.spec.holder_identity == self.identity:
+                lease.spec.holder_identity = ""
+                await self._kube.replace_lease(lease)
+        except KubeUnavailable:
+            log.warning("lease_not_released")
+
+    async def _acquire_or_renew(self) -> None:
+        sent_at = self._monotonic()
+        lease = await self._kube.get_lease(self._name)
+        if lease is None:
+            written = await self._kube.create_lease(self._new_lease())
+        elif self._may_take(lease):
+            self._fill(lease)
+            written = await self._kube.replace_lease(lease)
+        else:
+            written = None
+        if written is not None:
+            self._held_until = sent_at + self._lease_seconds
+        elif lease is not None and lease.spec.holder_identity not in {self.identity, "", None}:
+            self._held_until = 0.0
+
+    def _may_take(self, lease: Any) -> bool:
+        holder = lease.spec.holder_identity or None
+        if holder in {None, self.identity}:
+            return True
+        state = (holder, lease.metadata.resource_version)
+        if state != self._seen:
+            self._seen = state
+            self._seen_at = self._monotonic()
+        duration = lease.spec.lease_duration_seconds or self._lease_seconds
+        return self._monotonic() - self._seen_at > duration
+
+    def _new_lease(self) -> Any:
+        lease = client.V1Lease(
+            metadata=client.V1ObjectMeta(name=self._name), spec=client.V1LeaseSpec()
+        )
+        self._fill(lease)
+        return lease
+
+    def _fill(self, lease: Any) -> None:
+        moment = datetime.now(UTC)
+        if lease.spec.holder_identity != self.identity:
+            lease.spec.acquire_time = moment
+            lease.spec.lease_transitions = (lease.spec.lease_transitions or 0) + 1
+        lease.spec.holder_identity = self.identity
+        lease.spec.lease_duration_seconds = self._lease_seconds
+        lease.spec.renew_time = moment
+
+    def _announce(self) -> None:
+        if self.leading != self._announced:
+            self._announced = self.leading
+            log.info("leadership", leading=self._announced, identity=self.identity)
+            self._on_change(self._announced)

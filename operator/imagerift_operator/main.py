@@ -1,0 +1,73 @@
+"""The operator process: `python -m imagerift_operator`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+import kopf
+import structlog
+import uvloop
+
+from imagerift_operator.context import OperatorContext
+from imagerift_operator.handlers import register
+from imagerift_operator.settings import OperatorSettings
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    settings = OperatorSettings()
+    configure_logs(settings.log_level)
+    uvloop.run(run(settings))
+
+
+async def run(settings: OperatorSettings) -> None:
+    """Runs until SIGTERM or SIGINT, or until a part that must not die has died."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with OperatorContext(settings) as context:
+        registry = kopf.OperatorRegistry()
+        register(registry, context)
+        context.follow()
+        health = f"http://{settings.operator_host}:{settings.operator_health_port}/healthz"
+        watch = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                namespaces=[settings.namespace],
+                standalone=True,
+                liveness_endpoint=health,
+                stop_flag=stop,
+            )
+        )
+        failed = asyncio.create_task(context.failed.wait())
+        await asyncio.wait([watch, failed], return_when=asyncio.FIRST_COMPLETED)
+        broken = context.failed.is_set() or (watch.done() and not stop.is_set())
+        stop.set()
+        failed.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+    if broken:
+        raise SystemExit("A part of the operator died; see the log above.")
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on standard error; Kopf's own only from WARNING on."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -1,0 +1,78 @@
+"""What the operator measures, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry, start_http_server
+
+
+class Metrics:
+    """Counters and gauges of the hot path. Labels are statuses and pools, never ids."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._ended = meter.create_counter(
+            "imagerift_jobs_ended", description="Jobs brought to a terminal status."
+        )
+        self._retried = meter.create_counter(
+            "imagerift_attempts_requeued", description="Attempts given up and queued again."
+        )
+        self._groups = meter.create_histogram(
+            "imagerift_settlement_group_jobs", description="Jobs in one settling transaction."
+        )
+        self._writes = meter.create_counter(
+            "imagerift_kubernetes_writes", description="Writes to GenerationJob resources."
+        )
+        self._wait = meter.create_histogram(
+            "imagerift_job_wait_seconds", unit="s", description="From acceptance to first claim."
+        )
+        self._run = meter.create_histogram(
+            "imagerift_attempt_seconds", unit="s", description="From claim to the model's answer."
+        )
+
+    def ended(self, status: str) -> None:
+        self._ended.add(1, {"status": status})
+
+    def requeued(self, *, failed: bool) -> None:
+        self._retried.add(1, {"failed": str(failed).lower()})
+
+    def settled(self, jobs: int) -> None:
+        self._groups.record(jobs)
+
+    def kubernetes_write(self, verb: str) -> None:
+        self._writes.add(1, {"verb": verb})
+
+    def waited(self, seconds: float) -> None:
+        self._wait.record(seconds)
+
+    def ran(self, seconds: float, pool: str) -> None:
+        self._run.record(seconds, {"pool": pool})
+
+    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Registers a gauge that is read when it is scraped."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(read())
+
+        self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
+
+
+@asynccontextmanager
+async def serve_metrics(host: str, port: int) -> AsyncIterator[Meter]:
+    """A meter whose figures GET /metrics on `host:port` shows."""
+    registry = CollectorRegistry()
+    reader = PrometheusMetricReader(registry=registry)
+    provider = MeterProvider(metric_readers=[reader])
+    server, thread = start_http_server(port, addr=host, registry=registry)
+    try:
+        yield provider.get_meter("imagerift.operator")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        provider.shutdown()

@@ -1,0 +1,119 @@
+"""A job record as the status of its resource. Plain functions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.clock import rfc3339
+from imagerift_core.jobs import JobRecord, Status
+
+_PHASES = {
+    Status.QUEUED: "Queued",
+    Status.PROCESSING: "Running",
+    Status.SUCCEEDED: "Succeeded",
+    Status.FAILED: "Failed",
+    Status.CANCELED: "Canceled",
+}
+_CONDITIONS = {
+    Status.SUCCEEDED: "Complete",
+    Status.FAILED: "Failed",
+    Status.CANCELED: "Canceled",
+}
+
+
+def camel_case(code: str) -> str:
+    """`model_error` as a Kubernetes reason: `ModelError`."""
+    return "".join(word.capitalize() for word in code.split("_"))
+
+
+def project(record: JobRecord) -> dict[str, Any]:
+    """The whole status of a record. No prompt, no URL."""
+    status: dict[str, Any] = {
+        "phase": _PHASES[record.status],
+        "jobId": record.id,
+        "attempts": record.attempt,
+        "queuedAt": rfc3339(record.created_at),
+        "reason": _reason(record),
+        "message": _message(record),
+    }
+    if record.pool:
+        status["pool"] = record.pool
+    if record.started_at is not None:
+        status["startedAt"] = rfc3339(record.started_at)
+    if record.completed_at is not None:
+        status["finishedAt"] = rfc3339(record.completed_at)
+        started = record.started_at or record.completed_at
+        status["duration"] = duration(started, record.completed_at)
+        status["conditions"] = [
+            {
+                "type": _CONDITIONS[record.status],
+                "status": "True",
+                "reason": status["reason"],
+                "message": status["message"],
+                "lastTransitionTime": rfc3339(record.completed_at),
+            }
+        ]
+    if record.outputs:
+        status["outputs"] = [
+            {
+                "key": output.key,
+                "width": output.width,
+                "height": output.height,
+                "bytes": output.size_bytes,
+                "sha256": output.sha256,
+                "seed": output.seed,
+            }
+            for output in record.outputs
+        ]
+    return status
+
+
+def refusal(code: str, message: str, *, at: datetime) -> dict[str, Any]:
+    """The status of a resource that was never admitted; nothing is held or charged for it."""
+    reason = camel_case(code)
+    return {
+        "phase": "Failed",
+        "reason": reason,
+        "message": message,
+        "finishedAt": rfc3339(at),
+        "conditions": [
+            {
+                "type": "Failed",
+                "status": "True",
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": rfc3339(at),
+            }
+        ],
+    }
+
+
+def duration(start: datetime, end: datetime) -> str:
+    """A length of time as people write it: `0.8s`, `12s`, `3m4s`."""
+    seconds = max(0.0, (end - start).total_seconds())
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def _reason(record: JobRecord) -> str:
+    if record.status is Status.FAILED and record.error is not None:
+        return camel_case(record.error.code)
+    if record.status is Status.SUCCEEDED:
+        return "OutputsDelivered"
+    if record.status is Status.CANCELED:
+        return "Canceled"
+    return "Waiting" if record.status is Status.QUEUED else "Sent"
+
+
+def _message(record: JobRecord) -> str:
+    if record.status is Status.FAILED and record.error is not None:
+        return record.error.message
+    if record.status is Status.SUCCEEDED:
+        text = f"{len(record.outputs)} output(s) delivered and charged."
+        return text + (f" {len(record.omitted)} omitted." if record.omitted else "")
+    if record.status is Status.CANCELED:
+        return record.cancel_reason or "Canceled."
+    return ""

@@ -1,0 +1,165 @@
+"""Decides whose turn it is. Plain values in memory: no clock, no server."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from imagerift_operator.entries import Entry
+
+TOP_BAND = 9
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    band: int
+    since: datetime
+
+
+@dataclass
+class _Band:
+    """Workspaces in the order of their next turn, each with its jobs by target, oldest first."""
+
+    workspaces: OrderedDict[str, dict[str, deque[str]]] = field(default_factory=OrderedDict)
+
+
+class Scheduler:
+    """Bands by plan, round-robin over workspaces inside a band, then age.
+
+    Waiting raises the band by one every `promote_seconds`, so that nobody starves. Adding and
+    removing are idempotent. Choosing costs no more than the workspaces whose jobs cannot run
+    at this moment.
+    """
+
+    def __init__(self, *, promote_seconds: float = 60.0) -> None:
+        self._promote_seconds = promote_seconds
+        self._waiting: dict[str, _Waiting] = {}
+        self._bands = [_Band() for _ in range(TOP_BAND + 1)]
+        self._delayed: list[tuple[datetime, str, Entry]] = []
+        self._delayed_ids: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._delayed_ids)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._waiting or job_id in self._delayed_ids
+
+    def add(self, entry: Entry, *, not_before: datetime | None = None) -> None:
+        """Queues a job, at once or from `not_before` on. One that is queued stays where it is."""
+        if entry.job_id in self:
+            return
+        if not_before is not None:
+            heapq.heappush(self._delayed, (not_before, entry.job_id, entry))
+            self._delayed_ids.add(entry.job_id)
+            return
+        self._enqueue(_Waiting(entry, min(entry.band, TOP_BAND), entry.created_at))
+
+    def remove(self, job_id: str) -> None:
+        """Forgets a job; an unknown one is no error. Its place is dropped when its turn comes."""
+        self._waiting.pop(job_id, None)
+        self._delayed_ids.discard(job_id)
+
+    def release_delayed(self, at: datetime) -> datetime | None:
+        """Queues the delayed jobs that are due, and tells when the next one will be."""
+        while self._delayed and self._delayed[0][0] <= at:
+            _, job_id, entry = heapq.heappop(self._delayed)
+            if job_id in self._delayed_ids:
+                self._delayed_ids.discard(job_id)
+                self.add(entry)
+        return self._delayed[0][0] if self._delayed else None
+
+    def promote(self, at: datetime) -> None:
+        """Moves every job that has waited its time into the band it has grown into."""
+        for band in range(TOP_BAND):
+            for waiting in list(self._heads_due(band, at)):
+                waiting.band = self._grown(waiting, at)
+                self._enqueue(waiting)
+
+    def next(self, targets: Collection[str]) -> Entry | None:
+        """Takes the job whose turn it is among those that ask for one of `targets`."""
+        for level in range(TOP_BAND, -1, -1):
+            for workspace in list(self._bands[level].workspaces):
+                entry = self._take(level, workspace, targets)
+                if entry is not None:
+                    return entry
+        return None
+
+    def order(self) -> Iterator[Entry]:
+        """The waiting jobs in about the order of their turns, for estimates."""
+        for level in range(TOP_BAND, -1, -1):
+            lanes = [
+                iter(
+                    [self._waiting[i].entry for q in queues.values() for i in self._live(q, level)]
+                )
+                for queues in self._bands[level].workspaces.values()
+            ]
+            while lanes:
+                still = []
+                for lane in lanes:
+                    entry = next(lane, None)
+                    if entry is not None:
+                        yield entry
+                        still.append(lane)
+                lanes = still
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._waiting[waiting.entry.job_id] = waiting
+        queues = self._bands[waiting.band].workspaces.setdefault(waiting.entry.workspace, {})
+        queue = queues.setdefault(waiting.entry.target, deque())
+        # Almost always the youngest; a job that comes back keeps the place of its age.
+        behind: list[str] = []
+        while queue:
+            last = self._waiting.get(queue[-1])
+            if last is None or last.band != waiting.band:
+                queue.pop()
+            elif last.since > waiting.since:
+                behind.append(queue.pop())
+            else:
+                break
+        queue.append(waiting.entry.job_id)
+        queue.extend(reversed(behind))
+
+    def _live(self, queue: deque[str], band: int) -> list[str]:
+        return [i for i in queue if i in self._waiting and self._waiting[i].band == band]
+
+    def _head(self, queue: deque[str], band: int) -> _Waiting | None:
+        while queue:
+            waiting = self._waiting.get(queue[0])
+            if waiting is not None and waiting.band == band:
+                return waiting
+            queue.popleft()
+        return None
+
+    def _take(self, level: int, workspace: str, targets: Collection[str]) -> Entry | None:
+        band = self._bands[level]
+        queues = band.workspaces[workspace]
+        best: tuple[datetime, deque[str]] | None = None
+        for target, queue in list(queues.items()):
+            head = self._head(queue, level)
+            if head is None:
+                del queues[target]
+            elif target in targets and (best is None or head.since < best[0]):
+                best = (head.since, queue)
+        if not queues:
+            del band.workspaces[workspace]
+            return None
+        if best is None:
+            return None
+        job_id = best[1].popleft()
+        band.workspaces.move_to_end(workspace)
+        return self._waiting.pop(job_id).entry
+
+    def _grown(self, waiting: _Waiting, at: datetime) -> int:
+        waited = (at - waiting.since).total_seconds()
+        return min(TOP_BAND, waiting.entry.band + int(waited // self._promote_seconds))
+
+    def _heads_due(self, band: int, at: datetime) -> Iterator[_Waiting]:
+        for queues in self._bands[band].workspaces.values():
+            for queue in queues.values():
+                while (head := self._head(queue, band)) and self._grown(head, at) > band:
+                    queue.popleft()
+                    yield head

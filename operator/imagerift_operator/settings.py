@@ -1,0 +1,29 @@
+"""Settings of the operator process."""
+
+from __future__ import annotations
+
+from imagerift_core.settings import SharedSettings
+from pydantic import Field
+
+
+class OperatorSettings(SharedSettings):
+    """Read once from the environment (prefix `IMAGERIFT_`) when the process starts."""
+
+    operator_host: str = Field("127.0.0.1", description="Address of the health and metrics ports.")
+    operator_health_port: int = Field(9092, description="Port of GET /healthz.")
+    operator_metrics_port: int = Field(9091, description="Port of GET /metrics.")
+    lease_seconds: int = Field(
+        10, ge=3, le=120, description="A leader that is silent for this long is replaced."
+    )
+    job_ttl_seconds: int | None = Field(
+        None, ge=0, description="Overrides ttlSecondsAfterFinished of every job."
+    )
+    running_status_after_seconds: float = Field(
+        1.0, ge=0, description="Jobs that run longer than this are shown as Running."
+    )
+    settle_group_size: int = Field(
+        64, ge=1, le=500, description="Jobs that may share one settling transaction."
+    )
+    drain_seconds: float = Field(
+        10.0, ge=0, description="How long a stopping operator waits for attempts in flight."
+    )

@@ -1,0 +1,74 @@
+"""Settles ended attempts in groups: jobs that end close together share one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+
+import stamina
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo import Database, settlement, translated_errors
+from imagerift_core.settlements import Settlement
+
+from imagerift_operator.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Superseded(Exception):
+    """The attempt no longer holds the job: another one settles it."""
+
+
+class SetAside(Exception):
+    """The store refused this settlement for good; people have to look at it."""
+
+
+class Settler:
+    """Collects settlements while a transaction runs, then writes them in the next one."""
+
+    def __init__(self, database: Database, metrics: Metrics, *, group_size: int) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._group_size = group_size
+        self._waiting: asyncio.Queue[tuple[Settlement, asyncio.Future[JobRecord]]] = asyncio.Queue()
+
+    async def settle(self, ended: Settlement) -> JobRecord:
+        """The record as settled. While the store is away this waits for it.
+
+        Raises `Superseded` or `SetAside`.
+        """
+        done: asyncio.Future[JobRecord] = asyncio.get_running_loop().create_future()
+        await self._waiting.put((ended, done))
+        return await done
+
+    async def run(self) -> None:
+        """Settles until canceled."""
+        while True:
+            group = [await self._waiting.get()]
+            while len(group) < self._group_size and not self._waiting.empty():
+                group.append(self._waiting.get_nowait())
+            await self._settle(group)
+
+    async def _settle(self, group: list[tuple[Settlement, asyncio.Future[JobRecord]]]) -> None:
+        members = [member for member, _ in group]
+        async for attempt in stamina.retry_context(
+            on=CapacityUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
+        ):
+            with attempt:
+                async with translated_errors():
+                    result = await settlement.settle(self._database, members, at=now())
+        self._metrics.settled(len(members))
+        for member, done in group:
+            if done.done():
+                continue
+            record = result.settled.get(member.job_id)
+            if record is not None:
+                done.set_result(record)
+            elif member.job_id in result.set_aside:
+                error = result.set_aside[member.job_id]
+                log.error("settlement_set_aside", job=member.job_id, error=error)
+                done.set_exception(SetAside(error))
+            else:
+                done.set_exception(Superseded(member.job_id))

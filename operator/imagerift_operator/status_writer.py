@@ -1,0 +1,94 @@
+"""Writes what happened onto the resources, and deletes ended ones when their time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import stamina
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.jobs import JobRecord
+from imagerift_core.kube import Kube, KubeUnavailable
+
+from imagerift_operator.entries import Entry
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.projection import project
+
+log = structlog.get_logger(__name__)
+
+_RETRY_AFTER = timedelta(seconds=2)
+
+
+class StatusWriter:
+    """The operator's only writer of GenerationJobs."""
+
+    def __init__(self, kube: Kube, metrics: Metrics, crash: CrashPoints) -> None:
+        self._kube = kube
+        self._metrics = metrics
+        self._crash = crash
+        self._due: list[tuple[datetime, str, str]] = []
+        self._due_uids: set[str] = set()
+        self._changed = asyncio.Event()
+
+    async def write(self, entry: Entry, record: JobRecord) -> None:
+        """Projects a record; waits while the API server is away."""
+        await self.write_status(entry, project(record))
+
+    async def show_running(self, entry: Entry, record: JobRecord) -> None:
+        """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
+        status = project(record)
+        await self._kube.patch_job_status(entry.name, status, uid=entry.uid)
+        self._metrics.kubernetes_write("patch_status")
+
+    async def write_status(self, entry: Entry, status: dict[str, Any]) -> None:
+        async for attempt in stamina.retry_context(
+            on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
+        ):
+            with attempt:
+                await self._kube.patch_job_status(entry.name, status, uid=entry.uid)
+        self._metrics.kubernetes_write("patch_status")
+        self._crash.reach("operator-status-written")
+
+    def delete_later(self, entry: Entry) -> None:
+        """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""
+        due = entry.delete_at
+        if due is None or entry.uid in self._due_uids:
+            return
+        self._due_uids.add(entry.uid)
+        heapq.heappush(self._due, (due, entry.name, entry.uid))
+        self._changed.set()
+
+    async def run(self, may_act: Callable[[], bool]) -> None:
+        """Deletes what is due until canceled, while `may_act()` is true."""
+        while True:
+            self._changed.clear()
+            pause = self._pause()
+            if pause > 0 or not may_act():
+                try:
+                    async with asyncio.timeout(max(0.5, min(pause, 5.0))):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                continue
+            await self._delete_first()
+
+    def _pause(self) -> float:
+        if not self._due:
+            return 5.0
+        return (self._due[0][0] - now()).total_seconds()
+
+    async def _delete_first(self) -> None:
+        _, name, uid = heapq.heappop(self._due)
+        try:
+            await self._kube.delete_job(name, uid=uid)
+        except KubeUnavailable:
+            heapq.heappush(self._due, (now() + _RETRY_AFTER, name, uid))
+            return
+        self._due_uids.discard(uid)
+        self._metrics.kubernetes_write("delete")
+        self._crash.reach("operator-deleted")
