@@ -33,29 +33,26 @@ _KEPT = {
     "maxItems",
     "required",
 }
-_IMMUTABLE = [
-    {
-        "rule": "self.cancel || !oldSelf.cancel",
-        "message": "cancel cannot be taken back",
-    },
-    {
-        "rule": "self.workspace == oldSelf.workspace && self.source == oldSelf.source "
-        "&& self.mode == oldSelf.mode && self.prompt == oldSelf.prompt "
-        "&& has(self.preset) == has(oldSelf.preset) "
-        "&& (!has(self.preset) || self.preset == oldSelf.preset) "
-        "&& self.exportSize == oldSelf.exportSize "
-        "&& self.outputAspect == oldSelf.outputAspect "
-        "&& self.outputFormat == oldSelf.outputFormat "
-        "&& self.variations == oldSelf.variations && self.seed == oldSelf.seed "
-        "&& has(self.pool) == has(oldSelf.pool) "
-        "&& (!has(self.pool) || self.pool == oldSelf.pool) "
-        "&& self.execution == oldSelf.execution "
-        "&& self.activeDeadlineSeconds == oldSelf.activeDeadlineSeconds "
-        "&& self.backoffLimit == oldSelf.backoffLimit "
-        "&& self.ttlSecondsAfterFinished == oldSelf.ttlSecondsAfterFinished",
-        "message": "spec is immutable but for cancel",
-    },
-]
+
+
+def _immutable_rules() -> list[dict[str, str]]:
+    """CEL: every field of the spec keeps its value, but for cancel, which may become true."""
+    spec = structural_schema(GenerationJobSpec)
+    same = []
+    for name, field in spec["properties"].items():
+        if name == "cancel":
+            continue
+        if name in spec["required"] or "default" in field:
+            same.append(f"self.{name} == oldSelf.{name}")
+        else:
+            same.append(
+                f"has(self.{name}) == has(oldSelf.{name}) "
+                f"&& (!has(self.{name}) || self.{name} == oldSelf.{name})"
+            )
+    return [
+        {"rule": "self.cancel || !oldSelf.cancel", "message": "cancel cannot be taken back"},
+        {"rule": " && ".join(same), "message": "spec is immutable but for cancel"},
+    ]
 
 
 def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -82,10 +79,9 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     out = {key: value for key, value in node.items() if key in _KEPT}
     if "const" in node:
         out["enum"] = [node["const"]]
-    if node.get("default") not in (None, [], {}):
+    # Servers of 1.20 take an empty text for no default at all and refuse it.
+    if node.get("default") not in (None, [], {}, ""):
         out["default"] = node["default"]
-    elif "default" in node and node.get("type") == "string" and node["default"] == "":
-        out["default"] = ""
     if node.get("type") == "integer":
         out["format"] = "int64"
     if "properties" in node:
@@ -156,7 +152,7 @@ def _column(name: str, path: str, kind: str = "string", *, wide: bool = False) -
 
 def generation_job_definition() -> dict[str, Any]:
     spec = structural_schema(GenerationJobSpec)
-    spec["x-kubernetes-validations"] = _IMMUTABLE
+    spec["x-kubernetes-validations"] = _immutable_rules()
     return _definition(
         plural=JOBS,
         singular="generationjob",

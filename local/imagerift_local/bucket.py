@@ -22,7 +22,8 @@ async def ensure_bucket(filer_port: int, bucket: str) -> None:
             async with session.head(url) as present:
                 if present.status == 200:
                     return
-            async with session.post(url) as made:
+            # With a content type the filer would take it for the upload of a file.
+            async with session.post(url, skip_auto_headers={"Content-Type"}) as made:
                 if made.status not in {200, 201}:
                     raise SetUpError(f"bucket {bucket}: status {made.status}")
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -25,6 +25,8 @@ RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "templates" / "rbac.yaml"
 NAMESPACE_EXPRESSION = "{{ .Release.Namespace }}"
 WAIT_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
+# The object itself is wrong; everything else may go over.
+REFUSED = frozenset({400, 422})
 
 # Where a kind's objects live; all of them are applied by the platform.
 _PATHS: Mapping[tuple[str, str], str] = {
@@ -197,7 +199,7 @@ class Cluster:
             content_type="application/apply-patch+yaml",
         )
         if status not in {200, 201}:
-            raise SetUpError(f"{path}: {answer.get('message', status)}")
+            raise SetUpError(f"{path}: {answer.get('message', status)}", final=status in REFUSED)
 
     async def _replace(self, definition: Mapping[str, Any]) -> None:
         # Old servers refuse to apply a definition with fields that they do not know, but take it
@@ -210,7 +212,7 @@ class Cluster:
             metadata = {**definition["metadata"], "resourceVersion": version}
             status, answer = await self._call("PUT", path, {**definition, "metadata": metadata})
         if status not in {200, 201}:
-            raise SetUpError(f"{path}: {answer.get('message', status)}")
+            raise SetUpError(f"{path}: {answer.get('message', status)}", final=status in REFUSED)
 
     async def _wait_established(self, definition: Mapping[str, Any]) -> None:
         path = object_path(definition, self._namespace)

@@ -16,4 +16,11 @@ class PartFailedError(PlatformError):
 
 
 class SetUpError(Exception):
-    """A part answers but could not be set up now; the part is restarted and set up again."""
+    """A part answers but cannot be set up now; tried again until the time for the start is over.
+
+    `final`: trying again cannot help, because the part has refused what it was given.
+    """
+
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final

@@ -28,7 +28,7 @@ from imagerift_local.secrets import load_secrets
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.stack import Stack, started_parts, sweep_control_flags, wanted_parts
 from imagerift_local.state import format_environment, owned, write_state
-from imagerift_local.supervisor import Status, Supervisor
+from imagerift_local.supervisor import Status, Supervisor, become_subreaper
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ async def run(settings: PlatformSettings, board: Board) -> None:
     data = DataFolder(settings.data_dir.absolute())
     data.create()
     with owned(data, os.getpid()):
+        become_subreaper()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

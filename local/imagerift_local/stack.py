@@ -280,6 +280,9 @@ class Stack:
         async def set_up() -> None:
             await ensure_bucket(self.ports.seaweedfs_filer, self.settings.s3_bucket)
 
+        async def sweep() -> None:
+            sweep_sockets(self.ports)
+
         front = http_probe(self.s3_url, expected=frozenset({200, 403}))
         # Can a file be written? The volume server announces itself some time after the start.
         master = http_probe(f"http://{LOOPBACK}:{self.ports.seaweedfs_master}/dir/assign")
@@ -296,6 +299,7 @@ class Stack:
             ),
             folder=self.data.seaweedfs,
             after_ready=set_up,
+            after_stop=sweep,
             # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
             # use it are gone by then.
             stop_grace=0.5,
@@ -308,7 +312,7 @@ class Stack:
         triton = self.provisions["triton"]
         prefix = self.data.shared_memory_prefix
 
-        async def before_start() -> None:
+        async def sweep() -> None:
             sweep_shared_memory(prefix)
 
         threads = os.environ.get("IMAGERIFT_THREADS", "1")
@@ -337,7 +341,8 @@ class Stack:
                 "OMP_NUM_THREADS": threads,
             },
             stop_before=("seaweedfs",),
-            before_start=before_start,
+            before_start=sweep,
+            after_stop=sweep,
             stop_grace=8.0,
         )
 
@@ -424,6 +429,18 @@ def sweep_shared_memory(prefix: str) -> None:
     """Deletes the shared memory that a killed Triton left."""
     for leftover in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
         leftover.unlink(missing_ok=True)
+
+
+def sweep_sockets(ports: Ports) -> None:
+    """Deletes the sockets of a killed SeaweedFS; their place cannot be set."""
+    roles = {
+        "master": ports.seaweedfs_master_grpc,
+        "volume": ports.seaweedfs_volume_grpc,
+        "filer": ports.seaweedfs_filer_grpc,
+        "s3": ports.s3_grpc,
+    }
+    for role, port in roles.items():
+        Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def sweep_control_flags(data: DataFolder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from imagerift_local.provision.commands import tail_of
 Step = Callable[[], Awaitable[None]]
 
 PROBE_INTERVAL = 0.1
+SET_UP_INTERVAL = 0.5
+PR_SET_CHILD_SUBREAPER = 36
 LOG_LIMIT = 20 * 1024 * 1024
 
 
@@ -42,8 +45,8 @@ class Part:
     """One server of the platform.
 
     `command` None: the server exists already and is only probed. `before_start` runs before each
-    start, `after_ready` whenever the part answers and before others may use it; both can run
-    again without harm. `after` names the parts that must be ready first and are stopped later;
+    start, `after_ready` whenever the part answers and before others may use it, `after_stop` when
+    its processes are gone; all can run again without harm. `after` names the parts that must be ready first and are stopped later;
     `stop_before` names more parts that are stopped later. `stop_grace` is the time in seconds
     from SIGTERM to SIGKILL.
     """
@@ -59,6 +62,7 @@ class Part:
     log: Path | None = None
     before_start: Step | None = None
     after_ready: Step | None = None
+    after_stop: Step | None = None
     stop_grace: float = 10.0
 
 
@@ -86,6 +90,14 @@ class Backoff:
     def delay(self, failures: int) -> float:
         """The wait after that many deaths in a row (from 1)."""
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a part is not running; `final` when starting it again cannot help."""
+
+    reason: str
+    final: bool = False
 
 
 Listener = Callable[[Status], None]
@@ -185,26 +197,24 @@ class Supervisor:
                 # Later on a part must come back by itself, whatever else is down.
                 await self._needs_ready(part)
             began = time.monotonic()
-            reason = await self._run_once(part)
+            ending = await self._run_once(part)
             was_ready = was_ready or self._ready[part.name].is_set()
             self._ready[part.name].clear()
             failures = 1 if time.monotonic() - began > self._backoff.calm else failures + 1
-            if not was_ready and failures >= self._start_attempts:
-                self._set(part, state=State.FAILED, pid=None, note=reason)
-                tail = tail_of(part.log, 20) if part.log else ""
-                where = f" (log: {part.log}):\n{tail}" if part.log else ""
-                raise PartFailedError(f"{part.name} does not start: {reason}{where}")
+            if not was_ready and (ending.final or failures >= self._start_attempts):
+                self._set(part, state=State.FAILED, pid=None, note=ending.reason)
+                raise PartFailedError(_failure(part, ending))
             delay = self._backoff.delay(failures)
             self._set(
                 part,
                 state=State.RESTARTING,
                 pid=None,
-                note=f"{reason}; again in {delay:.3g} s",
+                note=f"{ending.reason}; again in {delay:.3g} s",
                 restarts=self.statuses[part.name].restarts + 1,
             )
             await asyncio.sleep(delay)
 
-    async def _run_once(self, part: Part) -> str:
+    async def _run_once(self, part: Part) -> Ending:
         """Runs the part until it dies or never became ready; returns why."""
         if part.before_start is not None:
             await part.before_start()
@@ -215,7 +225,7 @@ class Supervisor:
                 return problem
             self._set(part, state=State.EXTERNAL, note="")
             self._ready[part.name].set()
-            await asyncio.Event().wait()
+            await _never()
         process = await self._spawn(part)
         try:
             problem = await self._become_ready(part, process)
@@ -228,6 +238,8 @@ class Supervisor:
             if not self._stopping:
                 await self._kill_group(process)
                 self._processes.pop(part.name, None)
+                if part.after_stop is not None:
+                    await part.after_stop()
 
     async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
         command = guarded(part.command or ())
@@ -248,10 +260,12 @@ class Supervisor:
         self._set(part, state=State.STARTING, pid=process.pid, note="")
         return process
 
-    async def _become_ready(self, part: Part, process: asyncio.subprocess.Process | None) -> str:
-        """Waits until the part answers and is set up; returns the problem, or nothing."""
+    async def _become_ready(
+        self, part: Part, process: asyncio.subprocess.Process | None
+    ) -> Ending | None:
+        """Waits until the part answers and is set up; returns what went wrong, or None."""
         ready = asyncio.create_task(self._probe_and_set_up(part))
-        died = asyncio.create_task(process.wait() if process else asyncio.Event().wait())
+        died = asyncio.create_task(process.wait() if process else _never())
         try:
             await asyncio.wait(
                 {ready, died},
@@ -259,25 +273,30 @@ class Supervisor:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if ready.done():
-                # Cancelled is impossible here; an exception of the set-up is a real mistake.
                 return ready.result()
             if died.done() and process is not None:
                 return _ending(process.returncode or 0)
-            return f"not ready after {self._start_timeout:.0f} s"
+            note = self.statuses[part.name].note
+            return Ending(f"not ready after {self._start_timeout:.0f} s {note}".rstrip())
         finally:
             for task in (ready, died):
                 task.cancel()
             await asyncio.gather(ready, died, return_exceptions=True)
 
-    async def _probe_and_set_up(self, part: Part) -> str:
+    async def _probe_and_set_up(self, part: Part) -> Ending | None:
         while not await part.ready():  # noqa: ASYNC110 (another process cannot set an event)
             await asyncio.sleep(PROBE_INTERVAL)
-        if part.after_ready is not None:
+        while part.after_ready is not None:
             try:
                 await part.after_ready()
             except SetUpError as error:
-                return f"set-up failed: {error}"
-        return ""
+                if error.final:
+                    return Ending(f"set-up failed: {error}", final=True)
+                self._set(part, note=f"set-up: {error}")
+                await asyncio.sleep(SET_UP_INTERVAL)
+            else:
+                return None
+        return None
 
     async def _needs_ready(self, part: Part) -> None:
         needs = [self._ready[name] for name in part.after if name in self._ready]
@@ -294,6 +313,8 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), part.stop_grace)
             await self._kill_group(process)
+            if part.after_stop is not None:
+                await part.after_stop()
         self._set(part, state=State.STOPPED, pid=None, note="")
 
     async def _kill_group(self, process: asyncio.subprocess.Process) -> None:
@@ -301,6 +322,7 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        await asyncio.to_thread(_reap_group, process.pid)
 
     def _set(self, part: Part, **changes: object) -> None:
         status = replace(self.statuses[part.name], **changes)  # type: ignore[arg-type]
@@ -308,11 +330,35 @@ class Supervisor:
         self._listener(status)
 
 
-def _ending(code: int) -> str:
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+def become_subreaper() -> None:
+    """Makes orphans of the parts children of this process, so that it can reap them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def _reap_group(group: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-group, 0)
+
+
+def _failure(part: Part, ending: Ending) -> str:
+    text = f"{part.name} does not start: {ending.reason}"
+    if part.log is None or ending.final:
+        return text
+    return f"{text} (log: {part.log}):\n{tail_of(part.log, 20)}"
+
+
+def _ending(code: int) -> Ending:
     if code < 0:
         with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"exited with {code}"
+            return Ending(f"killed by {signal.Signals(-code).name}")
+    return Ending(f"exited with {code}")
 
 
 @contextlib.contextmanager

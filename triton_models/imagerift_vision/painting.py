@@ -31,7 +31,7 @@ WASH_STYLES: tuple[dict[int, float], ...] = ({12: 1.0}, {12: 0.7, 2: 0.3})
 
 
 class Painter:
-    """Neural style transfer (Dumoulin et al. 2017: one network, 26 blendable styles) and brushes."""
+    """Neural style transfer (Dumoulin et al. 2017: one network, 26 styles) and brushes."""
 
     def __init__(self, threads: int) -> None:
         """Load the weights."""
@@ -166,10 +166,15 @@ def _wobble(picture: Float, rng: np.random.Generator, pixels: float) -> Float:
     """Contours as a hand draws them: displaced a little, smoothly."""
     height, width = picture.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    for axis in (x, y):
-        noise = rng.standard_normal((26, 26)).astype(np.float32)
-        axis += pixels * 0.5 * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-    moved: Float = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    noise = pixels * 0.5 * rng.standard_normal((26, 26, 2)).astype(np.float32)
+    drift = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    moved: Float = cv2.remap(
+        picture,
+        x + drift[..., 0],
+        y + drift[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
     return moved
 
 

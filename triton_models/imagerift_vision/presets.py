@@ -308,7 +308,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "oil",
-            "oil painting on canvas, thick impressionist brush strokes, Van Gogh, Monet, old master",
+            "oil painting on canvas, impressionist brush strokes, Van Gogh, Monet, old master",
             (
                 Palette((0.30, 0.36, 0.44), (0.42, 0.32, 0.22)),
                 Palette((0.52, 0.42, 0.26), (0.40, 0.28, 0.18)),

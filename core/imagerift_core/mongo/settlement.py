@@ -34,15 +34,13 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
     attempt brought. On an error that a retry cannot mend the group is halved, down to the one
     job at fault, which is set aside with the error's name.
 
-    Raises pymongo's `ConnectionFailure` where the store is away: nothing is known to be
-    written, and the same group may be settled again.
+    Raises a `PyMongoError` for which `is_passing` holds where the store is away or busy: nothing
+    is known to be written, and the same group may be settled again.
     """
     try:
         return await database.transaction(lambda session: _settle_in(database, session, group, at))
-    except ConnectionFailure:
-        raise
-    except PyMongoError as error:
-        if error.timeout:
+    except Exception as error:  # noqa: BLE001 - one job's bad data must not hold up the others
+        if is_passing(error):
             raise
         if len(group) == 1:
             return GroupResult(set_aside={group[0].job_id: type(error).__name__})
@@ -53,6 +51,17 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
         settled=first.settled | second.settled,
         superseded=first.superseded + second.superseded,
         set_aside=first.set_aside | second.set_aside,
+    )
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the error is the store's own trouble, which says nothing about the jobs."""
+    if not isinstance(error, PyMongoError):
+        return False
+    return (
+        isinstance(error, ConnectionFailure)
+        or error.timeout
+        or error.has_error_label("TransientTransactionError")
     )
 
 
@@ -67,7 +76,8 @@ async def _settle_in(
     records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
     matching = []
     for settlement in group:
-        record = records.get(settlement.job_id)
+        # Taken out, so that a job named twice in the group is counted once.
+        record = records.pop(settlement.job_id, None)
         if record is not None and _holds(record, settlement):
             matching.append((record, settlement))
         else:
@@ -111,6 +121,8 @@ def _ended(record: JobRecord, settlement: Settlement, at: datetime) -> JobRecord
             "quota": _moved(record, "released", 0),
         }
     else:
+        if len(settlement.outputs) > record.quota.units:
+            raise ValueError("more outputs than units held")
         changes |= {
             "status": Status.SUCCEEDED,
             "outputs": settlement.outputs,
@@ -143,6 +155,8 @@ async def _move_counters(
             return_document=True,
             session=session,
         )
+        if document is None:
+            raise LookupError("the job's quota counter is missing")
         after[counter] = document["charged"]
     return after
 

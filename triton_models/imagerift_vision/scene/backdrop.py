@@ -15,12 +15,13 @@ def build(
     preset: Preset,
     palette: Palette,
     grounding: Grounding,
+    *,
     lamp: Lamp,
     seed: int,
     rng: np.random.Generator,
     size: tuple[int, int],
-) -> tuple[Float, Float]:
-    """The lit, empty set: colours [h, w, 3] around 0 to 1, and its light [h, w]."""
+) -> Float:
+    """The lit, empty set, [h, w, 3] around 0 to 1."""
     width, height = size
     base = _surface(palette, grounding, rng, width, height)
     if preset.prop == "disc":
@@ -35,8 +36,8 @@ def build(
     if preset.prop == "bokeh":
         lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
     elif preset.prop == "tubes":
-        lit = _tubes(lit, palette, grounding, lamp, rng)
-    return lit.astype(np.float32), light.astype(np.float32)
+        lit = _tubes(lit, palette, lamp, rng)
+    return lit.astype(np.float32)
 
 
 def _surface(
@@ -110,7 +111,7 @@ def _bokeh(
     for _ in range(46 if dense else 30):
         radius = float(rng.uniform(0.012, 0.060 if dense else 0.042)) * longest
         x = int(rng.uniform(-0.05, 1.05) * width)
-        y = int(rng.uniform(-0.05, 1.0) ** 1.0 * limit * height)
+        y = int(rng.uniform(-0.05, 1.0) * limit * height)
         weight = float(rng.uniform(0.15, 1.0)) ** 1.6 * (1 - 0.75 * max(0, y) / (limit * height))
         disc = np.zeros((height, width), np.uint8)
         cv2.circle(disc, (x, y), round(radius), 255, -1, cv2.LINE_AA)
@@ -125,9 +126,7 @@ def _bokeh(
     return screened
 
 
-def _tubes(
-    lit: Float, palette: Palette, grounding: Grounding, lamp: Lamp, rng: np.random.Generator
-) -> Float:
+def _tubes(lit: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -> Float:
     """Neon: a ring or bars on the wall, each with its glow, and light of both colours around."""
     height, width = lit.shape[:2]
     longest = max(width, height)

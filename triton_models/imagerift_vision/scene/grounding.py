@@ -41,7 +41,7 @@ def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
 
 
 def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
-    """Seen from the front: contact along the bottom contour, and the silhouette laid on the floor."""
+    """Seen from the front: contact along the bottom contour, the silhouette laid on the floor."""
     height, width = alpha.shape
     longest = max(height, width)
     solid = alpha > 0.5

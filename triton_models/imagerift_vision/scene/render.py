@@ -20,20 +20,23 @@ SUBJECT_GRAIN_SEED = 20_011
 
 
 def render(
-    subject: Subject, preset: Preset, seed: int, width: int, height: int, guard: Guard
+    subject: Subject, preset: Preset, seed: int, size: tuple[int, int], guard: Guard
 ) -> NDArray[np.uint8]:
     """Photograph the subject in the preset's studio, [height, width, 3] sRGB.
 
     The subject's place and size depend on preset and canvas alone; the seed chooses palette, lamp,
     gobo, shadow, horizon, props and grain. The same arguments always give the same pixels.
-    Raises VisionError `canceled` or `timeout` between steps.
+    `size` is width and height.     Raises VisionError `canceled` or `timeout` between steps.
     """
+    width, height = size
     rng = np.random.default_rng([seed, *preset.name.encode()])
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
     shrink = min(1.0, SET_EDGE / max(width, height))
     small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    stage, light = backdrop.build(preset, palette, subject.grounding, lamp, seed, rng, small)
+    stage = backdrop.build(
+        preset, palette, subject.grounding, lamp=lamp, seed=seed, rng=rng, size=small
+    )
     guard.check()
     colours, alpha = warp(subject, place(subject, *small, preset.fill), *small)
     shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)[..., None]
