@@ -1,0 +1,139 @@
+"""nothing → queued: units are held within the limit and the record is inserted, or nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from imagerift_core.errors import QuotaExhausted
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo.audit import audit
+from tests.records import make_record
+
+RESETS_AT = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+async def admit(database: Database, record: JobRecord) -> JobRecord | None:
+    return await Admissions(database).admit(record, resets_at=RESETS_AT)
+
+
+async def counter(database: Database, record: JobRecord) -> dict[str, Any] | None:
+    return await database.counters.find_one({"_id": record.quota.counter})
+
+
+async def test_an_admitted_job_is_stored_queued_with_its_units_held(database: Database) -> None:
+    record = make_record(units=3, limit=10)
+    admitted = await admit(database, record)
+    assert admitted is not None
+    assert admitted.quota.remaining == 10
+    assert admitted.quota.remaining_after_queue == 10
+    stored = await jobs.get(database, record.id)
+    assert stored == admitted
+    assert stored is not None
+    assert stored.status is Status.QUEUED
+    row = await counter(database, record)
+    assert row is not None
+    assert (row["reserved"], row["charged"]) == (3, 0)
+
+
+@pytest.mark.parametrize("one_process", [True, False])
+async def test_concurrent_submits_are_admitted_exactly_up_to_the_limit(
+    database: Database, one_process: bool
+) -> None:
+    shared = Admissions(database)
+    records = [make_record(limit=30) for _ in range(100)]
+
+    async def submit(record: JobRecord) -> bool:
+        admissions = shared if one_process else Admissions(database)
+        try:
+            return await admissions.admit(record, resets_at=RESETS_AT) is not None
+        except QuotaExhausted as refusal:
+            assert refusal.limit == 30
+            assert refusal.charged + refusal.reserved == 30
+            assert refusal.resets_at == RESETS_AT
+            return False
+
+    accepted = await asyncio.gather(*(submit(record) for record in records))
+    assert sum(accepted) == 30
+    row = await counter(database, records[0])
+    assert row is not None
+    assert (row["reserved"], row["charged"]) == (30, 0)
+    stored = await jobs.get_many(database, [record.id for record in records])
+    assert set(stored) == {r.id for r, ok in zip(records, accepted, strict=True) if ok}
+    assert await audit(database) == []
+
+
+async def test_a_job_that_does_not_fit_whole_is_refused_whole(database: Database) -> None:
+    assert await admit(database, make_record(units=7, limit=10)) is not None
+    with pytest.raises(QuotaExhausted) as refusal:
+        await admit(database, make_record(units=4, limit=10))
+    assert (refusal.value.units, refusal.value.reserved, refusal.value.charged) == (4, 7, 0)
+    assert await admit(database, make_record(units=3, limit=10)) is not None
+    assert await audit(database) == []
+
+
+async def test_the_limit_in_force_is_the_records_own(database: Database) -> None:
+    """After a downgrade nothing more is granted, after an upgrade more is."""
+    assert await admit(database, make_record(units=8, limit=10)) is not None
+    with pytest.raises(QuotaExhausted):
+        await admit(database, make_record(units=1, limit=5))
+    assert await admit(database, make_record(units=8, limit=100)) is not None
+
+
+async def test_the_same_id_is_admitted_once(database: Database) -> None:
+    record = make_record(units=2)
+    outcomes = await asyncio.gather(*(admit(database, record) for _ in range(20)))
+    assert sum(outcome is not None for outcome in outcomes) == 1
+    row = await counter(database, record)
+    assert row is not None
+    assert row["reserved"] == 2
+    assert await admit(database, record) is None
+    assert await audit(database) == []
+
+
+async def test_an_id_that_was_deleted_is_not_admitted_again(database: Database) -> None:
+    record = make_record()
+    await admit(database, record)
+    await transitions.cancel_queued(
+        database, record.id, workspace=record.workspace, reason="test", at=record.created_at
+    )
+    assert await transitions.forget(database, record.id, at=record.created_at)
+    assert await admit(database, record) is None
+    assert await jobs.get(database, record.id) is None
+    assert await audit(database) == []
+
+
+async def test_workspaces_and_periods_have_counters_of_their_own(database: Database) -> None:
+    for workspace in ("ws_a", "ws_b"):
+        for month in (11, 12):
+            moment = datetime(2026, month, 1, tzinfo=UTC)
+            record = make_record(workspace=workspace, units=5, limit=5, at=moment)
+            assert await admit(database, record) is not None
+    assert await database.counters.count_documents({}) == 4
+
+
+async def test_an_admission_that_breaks_off_leaves_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_record()
+
+    class Broken(Exception):
+        pass
+
+    def refuse(_: JobRecord) -> dict[str, object]:
+        raise Broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobRecord, "document", refuse)
+        with pytest.raises(Broken):
+            await admit(database, record)
+    assert await jobs.get(database, record.id) is None
+    row = await counter(database, record)
+    assert row is not None
+    assert row["reserved"] == 0
+    assert await admit(database, record) is not None

@@ -1,0 +1,151 @@
+"""queued → processing and back: one write decides, and only the holder may give back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from imagerift_core.jobs import Status
+from imagerift_core.mongo import Database, transitions
+from tests import lives
+
+ENDED_OR_HELD = [status for status in Status if status is not Status.QUEUED]
+NOT_PROCESSING = [status for status in Status if status is not Status.PROCESSING]
+
+
+async def test_a_claim_begins_the_next_attempt_under_its_owner(database: Database) -> None:
+    record = await lives.queued(database)
+    claimed = await lives.claim(database, record, owner="a")
+    assert claimed is not None
+    assert claimed.status is Status.PROCESSING
+    assert (claimed.attempt, claimed.owner, claimed.pool) == (1, "a", "default")
+    assert claimed.resource_uid == f"uid-{record.id}"
+    assert claimed.started_at == record.created_at + timedelta(seconds=1)
+    assert claimed.attempt_deadline_at == record.created_at + timedelta(seconds=121)
+    assert await lives.current(database, record) == claimed
+
+
+async def test_of_many_claims_of_one_attempt_one_wins(database: Database) -> None:
+    record = await lives.queued(database)
+    outcomes = await asyncio.gather(
+        *(lives.claim(database, record, owner=f"owner-{number}") for number in range(40))
+    )
+    (winner,) = [outcome for outcome in outcomes if outcome is not None]
+    stored = await lives.current(database, record)
+    assert stored.owner == winner.owner
+    assert stored.attempt == 1
+
+
+async def test_a_claim_with_a_stale_attempt_loses(database: Database) -> None:
+    record = await lives.processing(database)
+    again = await transitions.requeue(
+        database, record.id, attempt=1, owner=lives.OWNER, failed=True
+    )
+    assert again is not None
+    assert await lives.claim(database, again, attempt=0) is None
+    assert await lives.claim(database, again, attempt=2) is None
+    second = await lives.claim(database, again, attempt=1)
+    assert second is not None
+    assert second.attempt == 2
+
+
+@pytest.mark.parametrize("status", ENDED_OR_HELD)
+async def test_only_a_queued_job_can_be_claimed(database: Database, status: Status) -> None:
+    record = await lives.in_status(database, status)
+    assert await lives.claim(database, record, owner="b") is None
+    assert await lives.current(database, record) == record
+
+
+async def test_a_queued_job_with_a_cancel_asked_cannot_be_claimed(database: Database) -> None:
+    record = await lives.queued(database)
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"cancel_requested": True}})
+    assert await lives.claim(database, record) is None
+
+
+async def test_of_a_claim_and_a_cancel_at_once_exactly_one_decides(database: Database) -> None:
+    for _ in range(15):
+        record = await lives.queued(database)
+        claimed, canceled = await asyncio.gather(
+            lives.claim(database, record),
+            transitions.cancel_queued(
+                database,
+                record.id,
+                workspace=record.workspace,
+                reason="by user",
+                at=record.created_at,
+            ),
+        )
+        assert (claimed is None) != (canceled is None)
+        stored = await lives.current(database, record)
+        assert stored.status is (Status.CANCELED if canceled else Status.PROCESSING)
+
+
+@pytest.mark.parametrize(("failed", "failures"), [(True, 1), (False, 0)])
+async def test_only_a_failed_attempt_counts_as_a_failure(
+    database: Database, failed: bool, failures: int
+) -> None:
+    record = await lives.processing(database, units=2)
+    later = record.created_at + timedelta(seconds=30)
+    again = await transitions.requeue(
+        database, record.id, attempt=1, owner=lives.OWNER, failed=failed, not_before=later
+    )
+    assert again is not None
+    assert again.status is Status.QUEUED
+    assert (again.owner, again.attempt, again.failures) == (None, 1, failures)
+    assert again.not_before == later
+    assert again.attempt_deadline_at is None
+    assert await lives.held(database, record) == (2, 0)
+
+
+async def test_an_attempt_is_given_up_once(database: Database) -> None:
+    record = await lives.processing(database)
+    outcomes = await asyncio.gather(
+        *(
+            transitions.requeue(database, record.id, attempt=1, owner=lives.OWNER, failed=True)
+            for _ in range(20)
+        )
+    )
+    assert sum(outcome is not None for outcome in outcomes) == 1
+    assert (await lives.current(database, record)).failures == 1
+
+
+@pytest.mark.parametrize(("attempt", "owner"), [(1, "other"), (0, lives.OWNER), (2, lives.OWNER)])
+async def test_only_the_holder_may_give_an_attempt_back(
+    database: Database, attempt: int, owner: str
+) -> None:
+    record = await lives.processing(database)
+    outcome = await transitions.requeue(
+        database, record.id, attempt=attempt, owner=owner, failed=True
+    )
+    assert outcome is None
+    assert await lives.current(database, record) == record
+
+
+@pytest.mark.parametrize("status", NOT_PROCESSING)
+async def test_only_a_processing_job_is_requeued(database: Database, status: Status) -> None:
+    record = await lives.in_status(database, status)
+    for owner in (lives.OWNER, ""):
+        outcome = await transitions.requeue(
+            database, record.id, attempt=record.attempt, owner=owner, failed=False
+        )
+        assert outcome is None
+    assert await lives.current(database, record) == record
+
+
+async def test_a_job_with_a_cancel_asked_never_goes_back_to_the_queue(database: Database) -> None:
+    record = await lives.processing(database)
+    await transitions.ask_cancel(database, record.id, workspace=record.workspace, reason="by user")
+    outcome = await transitions.requeue(
+        database, record.id, attempt=1, owner=lives.OWNER, failed=True
+    )
+    assert outcome is None
+    assert (await lives.current(database, record)).status is Status.PROCESSING
+
+
+async def test_the_first_resource_seen_stays_on_record(database: Database) -> None:
+    record = await lives.queued(database)
+    for uid in ("first", "second"):
+        await transitions.note_resource(database, record.id, uid)
+    assert (await lives.current(database, record)).resource_uid == "first"

@@ -1,0 +1,73 @@
+"""Brings jobs into the state that a test starts from, by the transitions themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo.settlement import settle
+from imagerift_core.quota import period_end
+from tests.records import broken, delivered, make_record
+
+OWNER = "dispatcher-1"
+
+
+async def queued(database: Database, **fields: Any) -> JobRecord:
+    record = make_record(**fields)
+    admitted = await Admissions(database).admit(record, resets_at=period_end(record.created_at))
+    assert admitted is not None
+    return admitted
+
+
+async def claim(
+    database: Database, record: JobRecord, *, owner: str = OWNER, attempt: int | None = None
+) -> JobRecord | None:
+    moment = record.created_at + timedelta(seconds=1)
+    return await transitions.claim(
+        database,
+        record.id,
+        attempt=record.attempt if attempt is None else attempt,
+        owner=owner,
+        pool="default",
+        resource_uid=f"uid-{record.id}",
+        at=moment,
+        attempt_deadline=moment + timedelta(seconds=120),
+    )
+
+
+async def processing(database: Database, *, owner: str = OWNER, **fields: Any) -> JobRecord:
+    claimed = await claim(database, await queued(database, **fields), owner=owner)
+    assert claimed is not None
+    return claimed
+
+
+async def in_status(database: Database, status: Status, **fields: Any) -> JobRecord:
+    """A job that came to `status` the usual way."""
+    if status is Status.QUEUED:
+        return await queued(database, **fields)
+    record = await processing(database, **fields)
+    if status is Status.PROCESSING:
+        return record
+    if status is Status.CANCELED:
+        await transitions.ask_cancel(
+            database, record.id, workspace=record.workspace, reason="by user"
+        )
+    end = broken(record) if status is Status.FAILED else delivered(record)
+    await settle(database, [end], at=record.created_at + timedelta(seconds=5))
+    return await current(database, record)
+
+
+async def current(database: Database, record: JobRecord) -> JobRecord:
+    stored = await jobs.get(database, record.id)
+    assert stored is not None
+    return stored
+
+
+async def held(database: Database, record: JobRecord) -> tuple[int, int]:
+    """The (reserved, charged) units of the record's counter."""
+    row = await database.counters.find_one({"_id": record.quota.counter})
+    assert row is not None
+    return row["reserved"], row["charged"]

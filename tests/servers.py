@@ -1,0 +1,262 @@
+"""Real servers for tests, each a child process on loopback with a folder of its own.
+
+A server's program is the one that an environment variable names, the one on PATH, or the one
+that the embedded platform keeps in its cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import platformdirs
+import pymongo
+from pymongo.errors import OperationFailure, PyMongoError
+
+START_SECONDS = 60
+
+
+class ServerMissing(Exception):
+    """A program that the tests need is nowhere on this machine."""
+
+
+def platform_environment() -> dict[str, str]:
+    """The variables of a running embedded platform, or nothing.
+
+    `IMAGERIFT_TEST_ENV` names its `platform.env`: lines of `KEY=VALUE`.
+    """
+    path = os.environ.get("IMAGERIFT_TEST_ENV")
+    if not path:
+        return {}
+    lines = (line.strip() for line in Path(path).read_text().splitlines())
+    pairs = (
+        line.removeprefix("export ").split("=", 1)
+        for line in lines
+        if "=" in line and line[0] != "#"
+    )
+    return {key: value.strip("'\"") for key, value in pairs}
+
+
+def find_program(name: str, variable: str) -> Path:
+    """The program `name`. Raises `ServerMissing` where there is none."""
+    named = os.environ.get(variable)
+    if named:
+        return Path(named)
+    found = shutil.which(name)
+    if found:
+        return Path(found)
+    cache = Path(os.environ.get("IMAGERIFT_CACHE_DIR") or platformdirs.user_cache_path("imagerift"))
+    for candidate in sorted((cache / "parts").glob(f"*/**/{name}")):
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return candidate
+    raise ServerMissing(
+        f"{name} is needed: start the embedded platform once, or name it in {variable}"
+    )
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(ready: Callable[[], bool], what: str, *, seconds: float = START_SECONDS) -> None:
+    """Returns once `ready()` holds. Raises `TimeoutError` naming `what`."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} within {seconds} s")
+        time.sleep(0.05)
+
+
+class _Process:
+    """One child process with a log file in `folder`."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def launch(self, arguments: list[str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check_alive(self) -> None:
+        if self._child is not None and self._child.poll() is not None:
+            text = (self.folder / f"{self.name}.log").read_text(errors="replace")
+            raise RuntimeError(f"{self.name} ended at its start:\n{text[-2000:]}")
+
+    def end(self, sign: signal.Signals) -> None:
+        """Sends the signal and waits until the process is gone."""
+        if self._child is not None:
+            if self._child.poll() is None:
+                self._child.send_signal(sign)
+            self._child.wait(timeout=60)
+            self._child = None
+
+
+class Mongod:
+    """A private one-node replica set; `kill` is a power cut, after which `start` recovers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = _Process("mongod", folder)
+        self._data = folder / "data"
+        self._port = free_port()
+        self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
+
+    def start(self) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        program = find_program("mongod", "IMAGERIFT_TEST_MONGOD")
+        self._process.launch(
+            [
+                str(program),
+                f"--dbpath={self._data}",
+                f"--port={self._port}",
+                "--bind_ip=127.0.0.1",
+                "--replSet=rs0",
+                "--wiredTigerCacheSizeGB=0.5",
+                "--oplogSize=256",
+                "--nounixsocket",
+                "--quiet",
+            ]
+        )
+        wait_until(self._is_primary, "a primary mongod")
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+
+    def _is_primary(self) -> bool:
+        self._process.check_alive()
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
+            f"mongodb://127.0.0.1:{self._port}/?directConnection=true",
+            serverSelectionTimeoutMS=200,
+        )
+        member = {"_id": 0, "host": f"127.0.0.1:{self._port}"}
+        try:
+            if client.admin.command("hello").get("isWritablePrimary"):
+                return True
+            client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
+        except OperationFailure as error:
+            if error.codeName != "AlreadyInitialized":
+                raise
+        except PyMongoError:
+            return False
+        finally:
+            client.close()
+        return False
+
+
+@dataclass(frozen=True)
+class S3Address:
+    """An S3 endpoint, as clients inside and outside name it, and an account of it."""
+
+    internal_url: str
+    public_url: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+    def make_bucket(self, name: str) -> None:
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.internal_url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
+        client.create_bucket(Bucket=name)
+        client.close()
+
+
+class SeaweedFs:
+    """A private SeaweedFS with its S3 front, and an account made for this run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = _Process("seaweedfs", folder)
+        self._folder = folder
+        self._port = free_port()
+        # Two names of one server: a signature names its host, so tests can tell them apart.
+        self.address = S3Address(
+            internal_url=f"http://127.0.0.1:{self._port}",
+            public_url=f"http://localhost:{self._port}",
+            access_key=secrets.token_hex(10),
+            secret_key=secrets.token_hex(20),
+        )
+
+    def start(self) -> None:
+        data = self._folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        identities = self._folder / "identities.json"
+        identities.touch(mode=0o600)
+        account = {
+            "accessKey": self.address.access_key,
+            "secretKey": self.address.secret_key,
+        }
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        identities.write_text(
+            json.dumps(
+                {"identities": [{"name": "test", "credentials": [account], "actions": actions}]}
+            )
+        )
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = (
+            free_port() for _ in range(7)
+        )
+        self._process.launch(
+            [
+                str(find_program("weed", "IMAGERIFT_TEST_WEED")),
+                "server",
+                f"-dir={data}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                f"-master.port={master}",
+                f"-master.port.grpc={master_grpc}",
+                "-master.volumeSizeLimitMB=64",
+                f"-volume.port={volume}",
+                f"-volume.port.grpc={volume_grpc}",
+                "-volume.max=20",
+                "-volume.preStopSeconds=0",
+                "-filer",
+                f"-filer.port={filer}",
+                f"-filer.port.grpc={filer_grpc}",
+                "-s3",
+                f"-s3.port={self._port}",
+                f"-s3.port.grpc={s3_grpc}",
+                f"-s3.config={identities}",
+            ]
+        )
+        wait_until(self._takes_objects, "an S3 server")
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+
+    def _takes_objects(self) -> bool:
+        self._process.check_alive()
+        try:
+            with urllib.request.urlopen(f"{self.address.internal_url}/healthz", timeout=1):  # noqa: S310
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
