@@ -89,9 +89,18 @@ async def translated_errors() -> AsyncIterator[None]:
     """Turns trouble of the driver into `CapacityUnavailable`, which callers may retry."""
     try:
         yield
-    except ConnectionFailure as error:
-        raise CapacityUnavailable("The job store does not answer.") from error
     except PyMongoError as error:
-        if error.timeout:
+        if is_passing(error):
             raise CapacityUnavailable("The job store does not answer.") from error
         raise
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the error is the store's own trouble, which says nothing of what was asked."""
+    if not isinstance(error, PyMongoError):
+        return False
+    return (
+        isinstance(error, ConnectionFailure)
+        or error.timeout
+        or error.has_error_label("TransientTransactionError")
+    )

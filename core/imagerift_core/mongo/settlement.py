@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
-from pymongo.errors import ConnectionFailure, PyMongoError
 
 from imagerift_core import quota
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.database import Database, is_passing
 from imagerift_core.settlements import Settlement
 
 
@@ -51,17 +50,6 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
         settled=first.settled | second.settled,
         superseded=first.superseded + second.superseded,
         set_aside=first.set_aside | second.set_aside,
-    )
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether the error is the store's own trouble, which says nothing about the jobs."""
-    if not isinstance(error, PyMongoError):
-        return False
-    return (
-        isinstance(error, ConnectionFailure)
-        or error.timeout
-        or error.has_error_label("TransientTransactionError")
     )
 
 
