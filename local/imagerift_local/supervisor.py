@@ -46,9 +46,9 @@ class Part:
 
     `command` None: the server exists already and is only probed. `before_start` runs before each
     start, `after_ready` whenever the part answers and before others may use it, `after_stop` when
-    its processes are gone; all can run again without harm. `after` names the parts that must be ready first and are stopped later;
-    `stop_before` names more parts that are stopped later. `stop_grace` is the time in seconds
-    from SIGTERM to SIGKILL.
+    its processes are gone; all can run again without harm. `after` names the parts that must be
+    ready first and are stopped later; `stop_before` names more parts that are stopped later.
+    `stop_grace` is the time in seconds from SIGTERM to SIGKILL.
     """
 
     name: str
