@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
 from imagerift_core.settings import SharedSettings
 
 if TYPE_CHECKING:
@@ -81,6 +81,28 @@ class ObjectStore:
             ) as response:
                 if response.status != 200:
                     raise CapacityUnavailable("The object store refused a write.")
+        except (aiohttp.ClientError, TimeoutError):
+            # Without the cause: its text would hold the signed URL.
+            raise CapacityUnavailable("The object store does not answer.") from None
+
+    async def get(self, key: str, *, max_bytes: int) -> bytes | None:
+        """The object's bytes, or None where there is none.
+
+        Raises `PayloadTooLarge` for an object of more than `max_bytes`, `CapacityUnavailable`
+        where the bucket does not answer.
+        """
+        url = self.presign_get(key, seconds=_PUT_TIMEOUT_SECONDS)
+        try:
+            async with self._http.get(url, allow_redirects=False) as response:
+                if response.status == 404:
+                    return None
+                if response.status != 200:
+                    raise CapacityUnavailable("The object store refused a read.")
+                if (response.content_length or 0) > max_bytes:
+                    raise PayloadTooLarge(
+                        f"The object has {response.content_length} bytes; at most {max_bytes}."
+                    )
+                return await response.read()
         except (aiohttp.ClientError, TimeoutError):
             # Without the cause: its text would hold the signed URL.
             raise CapacityUnavailable("The object store does not answer.") from None

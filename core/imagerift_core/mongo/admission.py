@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from imagerift_core import quota
 from imagerift_core.errors import QuotaExhausted
-from imagerift_core.jobs import JobRecord
+from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo.database import Database
 
 
@@ -53,6 +53,17 @@ class Admissions:
         async with self._turns[record.quota.counter]:
             return await self._database.transaction(body)
 
+    async def check_room(self, hold: QuotaHold, *, resets_at: datetime) -> None:
+        """Raises `QuotaExhausted` where the counter is seen to be full already.
+
+        Holds nothing and promises nothing: it spares work that admission would refuse.
+        """
+        counter = await self._database.counters.find_one({"_id": hold.counter})
+        if counter is None:
+            counter = {"charged": 0, "reserved": 0}
+        if counter["charged"] + counter["reserved"] + hold.units > hold.limit:
+            raise _exhausted(hold, counter, resets_at)
+
     async def _hold(self, record: JobRecord, session: Any, resets_at: datetime) -> dict[str, Any]:
         hold = record.quota
         counter = await self._database.counters.find_one_and_update(
@@ -68,13 +79,7 @@ class Admissions:
             return counter
         full = await self._database.counters.find_one({"_id": hold.counter}, session=session)
         assert full is not None  # noqa: S101 - ensured before the transaction, never deleted
-        raise QuotaExhausted(
-            units=hold.units,
-            limit=hold.limit,
-            charged=full["charged"],
-            reserved=full["reserved"],
-            resets_at=resets_at,
-        )
+        raise _exhausted(hold, full, resets_at)
 
     async def _ensure_counter(self, record: JobRecord) -> None:
         try:
@@ -85,3 +90,13 @@ class Admissions:
             )
         except DuplicateKeyError:
             return
+
+
+def _exhausted(hold: QuotaHold, counter: dict[str, Any], resets_at: datetime) -> QuotaExhausted:
+    return QuotaExhausted(
+        units=hold.units,
+        limit=hold.limit,
+        charged=counter["charged"],
+        reserved=counter["reserved"],
+        resets_at=resets_at,
+    )

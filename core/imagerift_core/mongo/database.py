@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -10,12 +11,23 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
 
 Result = TypeVar("Result")
+_MAJORITY = WriteConcern(w="majority", j=True)
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
+RETRY_SECONDS = 10.0
+
+
+class _GaveUp(Exception):
+    """Carries an error past the driver's own retries."""
+
+    def __init__(self, reason: PyMongoError) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class Database:
@@ -29,7 +41,8 @@ class Database:
         self._client = client
         database = client.get_database(
             name,
-            write_concern=WriteConcern(w="majority", j=True),
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=_MAJORITY,
             read_concern=ReadConcern("majority"),
         )
         self.jobs: AsyncIOMotorCollection[dict[str, Any]] = database.jobs
@@ -50,7 +63,10 @@ class Database:
 
     async def ensure_indexes(self) -> None:
         """Creates what is missing; running it again changes nothing."""
-        await self.jobs.create_index([("workspace", ASCENDING), ("created_at", DESCENDING)])
+        await self.jobs.create_index(
+            [("workspace", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]
+        )
+        await self.jobs.create_index("outputs.generation_id", sparse=True)
         await self.jobs.create_index([("namespace", ASCENDING), ("status", ASCENDING)])
         await self.jobs.create_index("resource_uid", sparse=True)
         await self.jobs.create_index("expires_at", sparse=True)
@@ -61,9 +77,31 @@ class Database:
         await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
 
     async def transaction(self, body: Callable[[Any], Awaitable[Result]]) -> Result:
-        """Runs `body(session)` in one transaction; conflicts and failovers are retried whole."""
+        """Runs `body(session)` in one transaction; conflicts and failovers are retried whole.
+
+        The driver would go on for 120 s; a store that does not take `body` gets `RETRY_SECONDS`.
+        A commit without an answer is asked about for longer, since nobody knows its outcome.
+        """
+        give_up = time.monotonic() + RETRY_SECONDS
+
+        async def bounded(session: Any) -> Result:
+            try:
+                return await body(session)
+            except PyMongoError as error:
+                if time.monotonic() > give_up:
+                    raise _GaveUp(error) from error
+                raise
+
         async with await self._client.start_session() as session:
-            result: Result = await session.with_transaction(body)
+            try:
+                result: Result = await session.with_transaction(
+                    bounded,
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=_MAJORITY,
+                    read_preference=ReadPreference.PRIMARY,
+                )
+            except _GaveUp as gave_up:
+                raise gave_up.reason from None
             return result
 
 

@@ -54,6 +54,8 @@ async def page(
         query["created_at"] = created
     if before is not None:
         moment, job_id = before
+        # Bounds the index scan; the pair below only breaks ties within that instant.
+        query["$and"] = [{"created_at": {"$lte": moment}}]
         query["$or"] = [
             {"created_at": {"$lt": moment}},
             {"created_at": moment, "_id": {"$lt": job_id}},
@@ -64,6 +66,16 @@ async def page(
 
 async def by_resource_uid(database: Database, uid: str) -> JobRecord | None:
     document = await database.jobs.find_one({"resource_uid": uid})
+    return JobRecord.model_validate(document) if document else None
+
+
+async def by_generation_id(
+    database: Database, generation_id: str, *, workspace: str
+) -> JobRecord | None:
+    """The workspace's record that has this output."""
+    document = await database.jobs.find_one(
+        {"outputs.generation_id": generation_id, "workspace": workspace}
+    )
     return JobRecord.model_validate(document) if document else None
 
 
