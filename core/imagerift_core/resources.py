@@ -85,7 +85,7 @@ class Condition(_Part):
     type: str
     status: Literal["True", "False", "Unknown"]
     reason: str
-    message: str = ""
+    message: str
     last_transition_time: str
     observed_generation: int | None = None
 
@@ -136,8 +136,16 @@ class TritonPoolStatus(_Part):
 
 
 def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> dict[str, Any]:
-    """The resource of an API job: named by its job id, carrying the trace context."""
-    spec = record.spec.model_dump(by_alias=True, exclude_none=True)
+    """The resource of an API job: named by its job id, carrying the trace context.
+
+    Empty texts are left out: what they mean is the default, and some 1.20 servers read them
+    as null.
+    """
+    spec = {
+        name: value
+        for name, value in record.spec.model_dump(by_alias=True, exclude_none=True).items()
+        if value != ""
+    }
     spec |= {
         "workspace": record.workspace,
         "source": {"key": record.source.key},

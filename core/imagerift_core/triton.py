@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,14 +54,20 @@ class ModelServer:
         """Flags the attempt on this replica; its models stop at their next check."""
         await self._exchange("control", "COMMAND", {"cancel": attempt_id}, _QUICK_SECONDS)
 
-    async def ready_models(self) -> list[str]:
-        """Names of the models that are loaded and ready, empty while the server is away."""
+    async def ready_models(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that are loaded and ready; none while the server is away.
+
+        Asked one by one, so that the server's repository API can stay closed.
+        """
+        ready = []
         try:
             async with asyncio.timeout(_QUICK_SECONDS):
-                index = await self._client.get_model_repository_index(headers=dict(_HEADERS))
+                for name in names:
+                    if await self._client.is_model_ready(name, headers=dict(_HEADERS)):
+                        ready.append(name)
         except (aiohttp.ClientError, InferenceServerException, OSError, TimeoutError):
             return []
-        return sorted(model["name"] for model in index if model.get("state") == "READY")
+        return sorted(ready)
 
     async def _exchange(
         self, model: str, name: str, payload: dict[str, Any], timeout_seconds: float

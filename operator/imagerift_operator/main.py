@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 
 import kopf
 import structlog
@@ -27,14 +25,12 @@ def main() -> None:
 async def run(settings: OperatorSettings) -> None:
     """Runs until SIGTERM or SIGINT, or until a part that must not die has died."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     async with OperatorContext(settings) as context:
         registry = kopf.OperatorRegistry()
         register(registry, context)
         context.follow()
         health = f"http://{settings.operator_host}:{settings.operator_health_port}/healthz"
+        # Kopf handles the signals: its task ends by itself on SIGTERM and SIGINT.
         watch = asyncio.create_task(
             kopf.operator(
                 registry=registry,
@@ -46,12 +42,10 @@ async def run(settings: OperatorSettings) -> None:
         )
         failed = asyncio.create_task(context.failed.wait())
         await asyncio.wait([watch, failed], return_when=asyncio.FIRST_COMPLETED)
-        broken = context.failed.is_set() or (watch.done() and not stop.is_set())
         stop.set()
         failed.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
-    if broken:
+        await watch
+    if context.failed.is_set():
         raise SystemExit("A part of the operator died; see the log above.")
 
 

@@ -109,9 +109,10 @@ class Pools:
 
     async def probe(self) -> None:
         for pool in list(self._pools.values()):
+            wanted = {self._modes[mode].model for mode in pool.spec.modes if mode in self._modes}
             for replica in pool.replicas:
                 before = replica.ready
-                replica.models = await replica.server.ready_models()
+                replica.models = await replica.server.ready_models({CONTROL_MODEL} | wanted)
                 if replica.ready != before:
                     log.info("replica_ready", pool=pool.name, ready=replica.ready)
                     self._wake()
@@ -170,7 +171,9 @@ class Pools:
             "type": "Ready",
             "status": "True" if ready else "False",
             "reason": "ReplicasReady" if ready else "NoReplicaReady",
-            "message": "" if ready else "The server does not answer, or has no control model.",
+            "message": f"{ready} of {len(pool.replicas)} replica(s) answer."
+            if ready
+            else "The server does not answer, or has no control model.",
             "lastTransitionTime": rfc3339(now()),
         }
         try:

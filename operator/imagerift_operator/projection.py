@@ -116,4 +116,4 @@ def _message(record: JobRecord) -> str:
         return text + (f" {len(record.omitted)} omitted." if record.omitted else "")
     if record.status is Status.CANCELED:
         return record.cancel_reason or "Canceled."
-    return ""
+    return "Waiting for a slot." if record.status is Status.QUEUED else "Sent to a model server."
