@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pymongo.errors import DuplicateKeyError
 
@@ -33,7 +34,7 @@ async def count_request(
     database: Database, workspace: str, *, limit: int, at: datetime
 ) -> RateWindow:
     """Counts one request; exact across replicas, since the database does the counting."""
-    minute = at.replace(second=0, microsecond=0)
+    minute = at.astimezone(UTC).replace(second=0, microsecond=0)
     window_id = f"{workspace}:{minute:%Y-%m-%dT%H:%M}"
     update = {
         "$inc": {"count": 1},
@@ -49,4 +50,5 @@ async def count_request(
             continue
         break
     left = minute + timedelta(seconds=WINDOW_SECONDS) - at
-    return RateWindow(limit, document["count"], max(1, round(left.total_seconds())))
+    # Rounded up: whoever waits as told must find the next window.
+    return RateWindow(limit, document["count"], math.ceil(left.total_seconds()))

@@ -38,7 +38,7 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
     """
     try:
         return await database.transaction(lambda session: _settle_in(database, session, group, at))
-    except Exception as error:  # noqa: BLE001 - one job's bad data must not hold up the others
+    except Exception as error:
         if is_passing(error):
             raise
         if len(group) == 1:
