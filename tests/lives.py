@@ -10,6 +10,7 @@ from imagerift_core.mongo import Database, jobs, transitions
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.settlement import settle
 from imagerift_core.quota import period_end
+
 from tests.records import broken, delivered, make_record
 
 OWNER = "dispatcher-1"

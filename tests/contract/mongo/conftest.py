@@ -6,9 +6,8 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from pymongo import AsyncMongoClient
-
 from imagerift_core.mongo import Database, connect
+from pymongo import AsyncMongoClient
 
 
 @pytest.fixture

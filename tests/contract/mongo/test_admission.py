@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from imagerift_core.errors import QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, jobs, transitions
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.audit import audit
+
 from tests.records import make_record
 
 RESETS_AT = datetime(2026, 12, 1, tzinfo=UTC)

@@ -6,12 +6,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-
 from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, transitions
 from imagerift_core.mongo.audit import audit
 from imagerift_core.mongo.settlement import settle
+
 from tests import lives
 from tests.records import WORKSPACE, broken, delivered
 

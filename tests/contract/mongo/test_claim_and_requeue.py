@@ -6,9 +6,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-
 from imagerift_core.jobs import Status
 from imagerift_core.mongo import Database, transitions
+
 from tests import lives
 
 ENDED_OR_HELD = [status for status in Status if status is not Status.QUEUED]

@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure
-
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, settlement, transitions
 from imagerift_core.mongo.audit import audit
 from imagerift_core.mongo.settlement import GroupResult, settle
 from imagerift_core.settlements import Settlement
+from pymongo.errors import AutoReconnect, OperationFailure
+
 from tests import lives
 from tests.records import ACCEPTED_AT, broken, delivered
 

@@ -1,0 +1,89 @@
+"""Workspaces and keys as stored."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from imagerift_core.mongo import Database, accounts
+from imagerift_core.mongo.accounts import ApiKey, Workspace
+from pymongo.errors import DuplicateKeyError
+
+BORN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def key(number: int = 1, **fields: Any) -> ApiKey:
+    values: dict[str, Any] = {
+        "_id": f"key_{number}",
+        "workspace": "ws_a",
+        "name": "laptop",
+        "token_hash": "ab" * 32,
+        "prefix": "ir_live_abcd",
+        "last_four": "wxyz",
+        "scopes": ["jobs:read"],
+        "created_at": BORN + timedelta(seconds=number),
+    }
+    return ApiKey.model_validate(values | fields)
+
+
+async def test_a_workspace_is_kept_with_its_plan(database: Database) -> None:
+    for number in (2, 1):
+        workspace = Workspace.model_validate(
+            {
+                "_id": f"ws_{number}",
+                "name": "N",
+                "plan": "pro",
+                "created_at": BORN + timedelta(seconds=number),
+            }
+        )
+        await accounts.create_workspace(database, workspace)
+        assert await accounts.get_workspace(database, f"ws_{number}") == workspace
+    assert [w.id for w in await accounts.list_workspaces(database)] == ["ws_1", "ws_2"]
+    assert await accounts.get_workspace(database, "ws_3") is None
+    assert await accounts.set_plan(database, "ws_1", "free")
+    changed = await accounts.get_workspace(database, "ws_1")
+    assert changed is not None
+    assert changed.plan == "free"
+    assert not await accounts.set_plan(database, "ws_3", "free")
+
+
+async def test_a_key_is_kept_by_its_hash_alone(database: Database) -> None:
+    await accounts.create_key(database, key())
+    assert await accounts.get_key(database, "key_1") == key()
+    assert await accounts.get_key(database, "key_2") is None
+    with pytest.raises(DuplicateKeyError):
+        await accounts.create_key(database, key())
+
+
+async def test_keys_are_listed_oldest_first_and_by_workspace(database: Database) -> None:
+    for number in (3, 1, 2):
+        await accounts.create_key(database, key(number))
+    await accounts.create_key(database, key(4, workspace="ws_b"))
+    listed = await accounts.list_keys(database, "ws_a")
+    assert [k.id for k in listed] == ["key_1", "key_2", "key_3"]
+
+
+async def test_the_first_revocation_stays_on_record(database: Database) -> None:
+    await accounts.create_key(database, key())
+    moments = [BORN + timedelta(hours=hour) for hour in (1, 2)]
+    for moment in moments:
+        assert await accounts.revoke_key(database, "key_1", at=moment)
+    stored = await accounts.get_key(database, "key_1")
+    assert stored is not None
+    assert stored.revoked_at == moments[0]
+    assert not await accounts.revoke_key(database, "key_2", at=BORN)
+
+
+async def test_last_use_never_moves_back(database: Database) -> None:
+    for number in (1, 2):
+        await accounts.create_key(database, key(number))
+    moments = [BORN + timedelta(minutes=minute) for minute in (5, 9, 7)]
+    await asyncio.gather(
+        *(accounts.touch_keys(database, ["key_1", "gone"], at=moment) for moment in moments)
+    )
+    await accounts.touch_keys(database, [], at=BORN)
+    used, unused = await accounts.list_keys(database, "ws_a")
+    assert used.last_used_at == BORN + timedelta(minutes=9)
+    assert unused.last_used_at is None

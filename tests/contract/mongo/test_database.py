@@ -1,0 +1,129 @@
+"""Every write is a majority write, every read a primary one, and a store that is away is said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo import Database, connect, settlement, translated_errors
+from imagerift_core.mongo.audit import audit
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import OperationFailure
+from pymongo.monitoring import CommandListener
+
+from tests import lives
+from tests.records import ACCEPTED_AT, delivered
+from tests.servers import free_port
+
+
+class Commands(CommandListener):
+    """Keeps every command as it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+
+    def started(self, event: Any) -> None:
+        self.sent.append((event.command_name, dict(event.command)))
+
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [command for sent, command in self.sent if sent == name]
+
+
+async def test_transactions_commit_by_majority_whatever_the_address_says(
+    database: Database, mongo_url: str
+) -> None:
+    commands = Commands()
+    client: Any = AsyncIOMotorClient(
+        f"{mongo_url}&w=1&readPreference=secondaryPreferred",
+        event_listeners=[commands],
+        tz_aware=True,
+    )
+    careless = Database(client, database.jobs.database.name)
+    record = await lives.processing(careless)
+    await settlement.settle(careless, [delivered(record)], at=ACCEPTED_AT)
+    await lives.current(careless, record)
+    client.close()
+
+    commits = commands.named("commitTransaction")
+    assert len(commits) == 2
+    for commit in commits:
+        assert commit["writeConcern"]["w"] == "majority"
+    starts = [command for _, command in commands.sent if command.get("startTransaction")]
+    assert {start["readConcern"]["level"] for start in starts} == {"snapshot"}
+    alone = [c for c in commands.named("findAndModify") if "startTransaction" not in c]
+    claims = [command for command in alone if command["findAndModify"] == "jobs"]
+    assert [claim["writeConcern"]["w"] for claim in claims] == ["majority"]
+    preferences = {
+        command.get("$readPreference", {"mode": "primary"})["mode"] for _, command in commands.sent
+    }
+    assert "secondaryPreferred" not in preferences
+
+
+async def test_indexes_can_be_ensured_again(database: Database) -> None:
+    await database.ensure_indexes()
+    assert "workspace_1_created_at_-1__id_-1" in await database.jobs.index_information()
+
+
+async def test_a_ping_answers(database: Database) -> None:
+    await database.ping()
+
+
+async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imagerift_core.mongo.database.RETRY_SECONDS", 1)
+
+    async def translated(call: Awaitable[object]) -> None:
+        async with translated_errors():
+            await call
+
+    url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
+    async with connect(url, "nowhere") as away:
+        start = time.monotonic()
+        calls = (away.ping(), lives.queued(away), audit(away))
+        troubles = await asyncio.gather(
+            *(translated(call) for call in calls), return_exceptions=True
+        )
+        assert time.monotonic() - start < 15
+    for trouble in troubles:
+        assert isinstance(trouble, CapacityUnavailable)
+        assert trouble.retryable
+        assert "127.0.0.1" not in trouble.message
+
+
+async def test_a_transaction_gives_a_busy_store_a_bounded_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagerift_core.mongo.database.RETRY_SECONDS", 0.2)
+    tries = 0
+
+    async def conflict(session: Any) -> None:
+        nonlocal tries
+        tries += 1
+        await database.counters.find_one({"_id": "x"}, session=session)
+        raise OperationFailure(
+            "conflict", 112, {"errorLabels": ["TransientTransactionError"], "code": 112}
+        )
+
+    with pytest.raises(CapacityUnavailable):
+        async with translated_errors():
+            await database.transaction(conflict)
+    assert tries > 1
+
+
+async def test_what_is_wrong_with_a_command_is_not_called_unavailable(
+    database: Database,
+) -> None:
+    with pytest.raises(OperationFailure):
+        async with translated_errors():
+            await database.jobs.update_one({"_id": "x"}, {"$nonsense": 1})

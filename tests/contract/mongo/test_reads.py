@@ -1,0 +1,136 @@
+"""What the API, the sweeps and the scheduler read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import Database, jobs, scheduler_snapshot
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+
+from tests import lives
+from tests.records import ACCEPTED_AT, make_record
+
+
+async def put(database: Database, record: JobRecord) -> JobRecord:
+    await database.jobs.insert_one(record.document())
+    return record
+
+
+async def test_a_record_comes_back_as_it_was_stored(database: Database) -> None:
+    for status in Status:
+        record = await lives.in_status(database, status, metadata={"a.b": "$c"}, key_id="key_1")
+        assert await jobs.get(database, record.id) == record
+        assert JobRecord.model_validate(record.document()) == record
+
+
+async def test_another_workspaces_record_reads_as_none(database: Database) -> None:
+    record = await put(database, make_record())
+    assert await jobs.get(database, record.id, workspace=record.workspace) == record
+    assert await jobs.get(database, record.id, workspace="ws_other") is None
+    assert await jobs.get(database, "gone") is None
+
+
+async def test_many_are_read_by_id(database: Database) -> None:
+    records = [await put(database, make_record()) for _ in range(3)]
+    found = await jobs.get_many(database, [r.id for r in records[:2]] + ["gone"])
+    assert found == {record.id: record for record in records[:2]}
+
+
+async def test_pages_walk_every_record_once_newest_first(database: Database) -> None:
+    """Also where several were created in the same millisecond."""
+    for number in range(9):
+        await put(database, make_record(at=ACCEPTED_AT + timedelta(milliseconds=number // 4)))
+    await put(database, make_record(workspace="ws_other"))
+    seen: list[JobRecord] = []
+    cursor = None
+    while page := await jobs.page(database, workspace="ws_test", before=cursor, limit=2):
+        seen += page
+        cursor = (page[-1].created_at, page[-1].id)
+    keys = [(record.created_at, record.id) for record in seen]
+    assert keys == sorted(keys, reverse=True)
+    assert len(set(keys)) == 9
+
+
+async def test_a_page_is_filtered(database: Database) -> None:
+    records = [
+        await put(
+            database,
+            make_record(status=status, at=ACCEPTED_AT + timedelta(hours=hour)),
+        )
+        for hour, status in enumerate([Status.QUEUED, Status.FAILED, Status.SUCCEEDED])
+    ]
+
+    async def ids(**filters: object) -> list[str]:
+        found = await jobs.page(database, workspace="ws_test", limit=10, **filters)  # type: ignore[arg-type]
+        return [record.id for record in found]
+
+    assert await ids(status=["queued", "failed"]) == [records[1].id, records[0].id]
+    assert await ids(mode="style") == [record.id for record in reversed(records)]
+    assert await ids(mode="avatar") == []
+    assert await ids(created_after=records[0].created_at) == [records[2].id, records[1].id]
+    assert await ids(created_before=records[1].created_at) == [records[0].id]
+
+
+async def test_an_object_is_found_only_by_its_own_workspace(database: Database) -> None:
+    record = await lives.in_status(database, Status.SUCCEEDED)
+    for key in (record.source.key, record.outputs[0].key):
+        assert await jobs.owns_object(database, workspace="ws_test", key=key)
+        assert not await jobs.owns_object(database, workspace="ws_other", key=key)
+        assert await jobs.source_of(database, workspace="ws_test", key=key) == record
+        assert await jobs.source_of(database, workspace="ws_other", key=key) is None
+    assert not await jobs.owns_object(database, workspace="ws_test", key="else")
+
+
+async def test_a_record_is_found_by_the_resource_it_was_seen_as(database: Database) -> None:
+    record = await lives.processing(database)
+    assert await jobs.by_resource_uid(database, f"uid-{record.id}") == record
+    assert await jobs.by_resource_uid(database, "gone") is None
+
+
+async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
+    by_status = {status: await lives.in_status(database, status) for status in Status}
+    queued = by_status[Status.QUEUED]
+    await put(database, make_record(namespace="elsewhere"))
+    await put(database, make_record(origin="kubectl"))
+    await put(database, make_record(resource_uid="seen"))
+    young = await put(database, make_record(at=ACCEPTED_AT + timedelta(hours=1)))
+
+    found = [
+        record.id
+        async for record in jobs.without_resource(
+            database, namespace="imagerift", created_before=ACCEPTED_AT + timedelta(seconds=1)
+        )
+    ]
+    assert found == [queued.id]
+    live = {record.id async for record in jobs.live(database, namespace="imagerift")}
+    assert {queued.id, young.id, by_status[Status.PROCESSING].id} <= live
+    assert len(live) == 5
+    running = [record async for record in jobs.processing(database, namespace="imagerift")]
+    assert running == [by_status[Status.PROCESSING]]
+
+    ended = [by_status[s] for s in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED)]
+    for days, expected in ((29, set()), (31, {record.id for record in ended})):
+        at = ACCEPTED_AT + timedelta(days=days)
+        assert {
+            record.id async for record in jobs.expired(database, namespace="imagerift", at=at)
+        } == expected
+
+
+async def test_a_stale_snapshot_reads_as_none(database: Database) -> None:
+    first = SchedulerSnapshot.model_validate(
+        {"_id": "imagerift", "at": ACCEPTED_AT, "jobs_per_second": None, "places": {}}
+    )
+    second = first.model_copy(
+        update={
+            "at": ACCEPTED_AT + timedelta(seconds=1),
+            "jobs_per_second": 2.5,
+            "places": {"job": QueuePlace(position=1, eta_seconds=0.4, reason="waiting_for_turn")},
+        }
+    )
+    for snapshot in (first, second):
+        await scheduler_snapshot.write(database, snapshot)
+        assert await scheduler_snapshot.read(database, "imagerift", at=snapshot.at) == snapshot
+    late = second.at + scheduler_snapshot.STALE_AFTER
+    assert await scheduler_snapshot.read(database, "imagerift", at=late) is None
+    assert await scheduler_snapshot.read(database, "other", at=second.at) is None
