@@ -137,6 +137,9 @@ def build_seaweedfs_command(
         f"-master.port={ports.seaweedfs_master}",
         f"-master.port.grpc={ports.seaweedfs_master_grpc}",
         "-master.volumeSizeLimitMB=64",
+        # The only master: with the default of 10 s a restart would wait 20 s for its election.
+        "-master.electionTimeout=500ms",
+        "-master.heartbeatInterval=200ms",
         f"-volume.port={ports.seaweedfs_volume}",
         f"-volume.port.grpc={ports.seaweedfs_volume_grpc}",
         # Zero: as many volumes as the disk has room for.
@@ -207,6 +210,14 @@ def build_identities(access_key: str, secret_key: str) -> dict[str, object]:
             }
         ]
     }
+
+
+def build_security_settings(jwt_key: str) -> str:
+    """SeaweedFS's security.toml: its internal ports want tokens, only S3 is open to users."""
+    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+    return "\n".join(
+        f'[{section}]\nkey = "{jwt_key}"\nexpires_after_seconds = 10\n' for section in sections
+    )
 
 
 def guarded(command: Sequence[str]) -> list[str]:

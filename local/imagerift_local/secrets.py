@@ -13,7 +13,11 @@ from imagerift_local.files import write_private
 
 @dataclass(frozen=True, repr=False)
 class PlatformSecrets:
-    """Random values, each as hex; `repr` hides them so that no log can hold one."""
+    """Random values, each as hex; `repr` hides them so that no log can hold one.
+
+    `key_pepper` goes into the hashes of API keys, `jwt_key` signs the tokens between the parts of
+    the S3 server, and the S3 keys are those of its one user.
+    """
 
     key_pepper: str
     jwt_key: str

@@ -126,7 +126,6 @@ class Stack:
             "IMAGERIFT_S3_SECRET_KEY": secret.get_secret_value() if secret else own.s3_secret_key,
             "IMAGERIFT_NAMESPACE": settings.namespace,
             "IMAGERIFT_KEY_PEPPER": own.key_pepper,
-            "IMAGERIFT_JWT_KEY": own.jwt_key,
             "IMAGERIFT_API_HOST": LOOPBACK,
             "IMAGERIFT_API_PORT": str(self.ports.api),
             "IMAGERIFT_API_METRICS_PORT": str(self.ports.api_metrics),
@@ -277,8 +276,16 @@ class Stack:
             ),
         )
 
+        # Read from the folder that the server runs in.
+        write_private(
+            self.data.seaweedfs / "security.toml",
+            parts.build_security_settings(self.secrets.jwt_key),
+        )
+
         async def set_up() -> None:
-            await ensure_bucket(self.ports.seaweedfs_filer, self.settings.s3_bucket)
+            await ensure_bucket(
+                self.ports.seaweedfs_filer, self.settings.s3_bucket, self.secrets.jwt_key
+            )
 
         async def sweep() -> None:
             sweep_sockets(self.ports)

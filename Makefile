@@ -1,0 +1,55 @@
+# Everything that a developer or a CI machine runs; `make` alone lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell ls -d "$${IMAGERIFT_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/imagerift}"/bootstrap/*/bin/uv 2>/dev/null | tail -n 1)
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.PHONY: venv
+venv:
+	@bash scripts/bootstrap.sh
+
+.PHONY: up
+up: venv ## Start the whole platform on this machine; Ctrl-C stops it. ARGS are passed on.
+	@exec $(BIN)/imagerift-platform up $(ARGS)
+
+.PHONY: down
+down: venv ## Stop a running platform.
+	@$(BIN)/imagerift-platform down $(ARGS)
+
+.PHONY: reset
+reset: venv ## Delete the platform's data (asks first).
+	@$(BIN)/imagerift-platform reset $(ARGS)
+
+.PHONY: status
+status: venv ## Show the parts of a running platform.
+	@$(BIN)/imagerift-platform status $(ARGS)
+
+.PHONY: provision
+provision: venv ## Fetch or build every server into the cache.
+	@$(BIN)/imagerift-platform provision $(ARGS)
+
+.PHONY: test
+test: venv ## Run every check and test on the real servers.
+	@bash scripts/test.sh $(ARGS)
+
+.PHONY: lint
+lint: venv ## Check style and types.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local
+
+.PHONY: fmt
+fmt: venv ## Format the code.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: venv ## Write the hash-pinned locks anew.
+	@UV="$(UV)" bash scripts/lock.sh

