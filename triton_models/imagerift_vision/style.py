@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.scene.placement import Subject, describe, place, warp
 from imagerift_vision.scene.render import render
-from imagerift_vision.whole import restyle
+from imagerift_vision.whole import Picture, restyle
 
 Float = NDArray[np.float32]
 
@@ -39,15 +38,8 @@ class Analysis:
     matted_by: ModelVersion | None
 
 
-class Guarded(Protocol):
-    """Anything that can be asked for a guard of an attempt."""
-
-    def __call__(self, attempt_id: str, deadline: float) -> Guard:
-        """The guard of one attempt."""
-
-
 class StyleMode:
-    """All networks of the mode, loaded once; the last source's analysis is kept for its next call."""
+    """All networks of the mode, loaded once; the last source's analysis is kept."""
 
     def __init__(self, threads: int) -> None:
         """Load the networks."""
@@ -99,7 +91,7 @@ class StyleMode:
         return PRESETS[call.preset], None
 
     def _analyse(self, rgba: NDArray[np.uint8]) -> Analysis:
-        digest = hashlib.blake2b(np.ascontiguousarray(rgba), digest_size=16).digest()
+        digest = hashlib.blake2b(rgba.tobytes(), digest_size=16).digest()
         digest += repr(rgba.shape).encode()
         if self._last is not None and self._last.digest == digest:
             return self._last
@@ -128,10 +120,11 @@ class StyleMode:
     ) -> NDArray[np.uint8]:
         width, height = call.width, call.height
         if analysis.subject is None:
-            photo = restyle(analysis.rgb, analysis.matte.alpha, preset, seed, width, height, guard)
+            picture = Picture(analysis.rgb, analysis.matte.alpha)
+            photo = restyle(picture, preset, seed, (width, height), guard)
             weight = np.full((height, width), 0.6, np.float32)
         else:
-            photo = render(analysis.subject, preset, seed, width, height, guard)
+            photo = render(analysis.subject, preset, seed, (width, height), guard)
             if preset.brush == "none":
                 return photo
             spot = place(analysis.subject, width, height, preset.fill)

@@ -1,5 +1,7 @@
 """Pictures without one subject (landscapes, textures, crowds): lit and graded as a whole."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +16,34 @@ Float = NDArray[np.float32]
 LUMA = finish.LUMA
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A whole picture."""
+
+    rgb: NDArray[np.uint8]
+    """[h, w, 3], sRGB."""
+    interest: Float
+    """[h, w]: draws the crop when the canvas has other proportions."""
+
+
 def restyle(
-    rgb: NDArray[np.uint8],
-    interest: Float,
-    preset: Preset,
-    seed: int,
-    width: int,
-    height: int,
-    guard: Guard,
+    source: Picture, preset: Preset, seed: int, size: tuple[int, int], guard: Guard
 ) -> NDArray[np.uint8]:
     """Relight and grade a whole picture in the preset's look, [height, width, 3] sRGB.
 
-    `interest` [h, w] draws the crop when the canvas has other proportions than the picture.
-    Raises VisionError `canceled` or `timeout` between steps.
+    `size` is width and height. Raises VisionError `canceled` or `timeout` between steps.
     """
+    width, height = size
     rng = np.random.default_rng([seed, 5, *preset.name.encode()])
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
-    picture = _framed(rgb, interest, width, height)
+    picture = _framed(source.rgb, source.interest, width, height)
     guard.check()
     picture = _clarity(picture)
-    picture = _relit(picture, preset, palette, lamp, seed, rng)
+    picture = _relit(picture, preset, palette, lamp=lamp, seed=seed, rng=rng)
     guard.check()
     glow = finish.bloom_of(picture, preset.grade.bloom)
-    picture = 1 - (1 - picture) * (1 - np.clip(glow, 0, 1))
+    picture = finish.screened(picture, glow)
     picture = finish.graded(picture, preset.grade)
     picture *= finish.vignette(width, height, min(0.6, preset.grade.vignette + 0.1))[..., None]
     picture += finish.film_grain(rng, width, height, preset.grade.grain)[..., None]
@@ -84,6 +90,7 @@ def _relit(
     picture: Float,
     preset: Preset,
     palette: Palette,
+    *,
     lamp: Lamp,
     seed: int,
     rng: np.random.Generator,
@@ -95,7 +102,7 @@ def _relit(
     amount = 0.30 if preset.brush == "none" else 0.10
     pool = pool_of_light(lamp, width, height, 1.5)
     dark = preset.ambient < 0.6
-    light = (0.72 if dark else 0.92) + (0.52 if dark else 0.20) * pool
+    light: Float = np.float32(0.72 if dark else 0.92) + (0.52 if dark else 0.20) * pool
     gobo = preset.gobos[seed % len(preset.gobos)]
     if gobo in ("beam", "foliage"):
         light *= 1 - 0.18 * (1 - cast(gobo, lamp, rng, width, height))
@@ -111,10 +118,10 @@ def _duotone(picture: Float, palette: Palette, lamp: Lamp) -> Float:
     width = picture.shape[1]
     share = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :, None]
     if lamp.side > 0:
-        share = 1 - share
+        share = np.float32(1) - share
     accent, second = np.array(palette.accent, np.float32), np.array(palette.second, np.float32)
-    colour = accent * (1 - share) + second * share
-    luma = (picture @ LUMA)[..., None]
+    colour = accent + (second - accent) * share
+    luma: Float = np.asarray(picture @ LUMA, np.float32)[..., None]
     night = picture * 0.50 + luma * colour * 0.72
-    glow: Float = night + np.array(palette.wall, np.float32) * 0.45 * (1 - luma)
+    glow: Float = night + np.array(palette.wall, np.float32) * (0.45 - 0.45 * luma)
     return glow

@@ -148,11 +148,11 @@ def _tubes(lit: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -
             cv2.line(tubes, start, end, 255, thick, cv2.LINE_AA)
     else:
         reach = 0.37 * min(width, height)
-        for radius, tubes in ((reach, first), (reach * 1.16, second)):
+        for side, tubes in ((reach, first), (reach * 1.16, second)):
             corners = [
                 (
-                    centre[0] + radius * np.sin(turn),
-                    centre[1] - radius * np.cos(turn) + 0.06 * height,
+                    centre[0] + side * np.sin(turn),
+                    centre[1] - side * np.cos(turn) + 0.06 * height,
                 )
                 for turn in (0, 2 * np.pi / 3, 4 * np.pi / 3)
             ]

@@ -38,6 +38,12 @@ def graded(picture: Float, grade: Grade) -> Float:
     return np.clip(lifted, 0, 1)
 
 
+def screened(picture: Float, glow: Float) -> Float:
+    """Light added as on film: the sum never passes white."""
+    one = np.float32(1)
+    return one - (one - picture) * (one - np.clip(glow, 0, 1))
+
+
 def vignette(width: int, height: int, amount: float) -> Float:
     """Multiplier [height, width], 1 in the middle."""
     xs = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None]

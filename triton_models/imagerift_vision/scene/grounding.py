@@ -36,8 +36,7 @@ def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
         moved = _shifted(alpha, -lamp.side * reach * share, down * share, longest)
         total += weight * _blur(moved, sigma)
     contact = _shifted(_blur(alpha, 0.0045 * longest), -lamp.side * 0.003, 0.006, longest)
-    combined: Float = 1 - (1 - preset.shadow * total) * (1 - 0.55 * preset.shadow * contact)
-    return combined
+    return _both(preset.shadow * total, 0.55 * preset.shadow * contact)
 
 
 def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
@@ -52,7 +51,7 @@ def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     lowest[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
     base = float(np.percentile(lowest[columns], 98))
     subject_height = max(1.0, base - float(np.flatnonzero(solid.any(axis=1))[0]))
-    contact = _contact(lowest, columns, base, subject_height, alpha.shape)
+    contact = _contact(lowest, columns, base, subject_height, (height, width))
     flatten = float(rng.uniform(0.16, 0.26))
     shear = -lamp.side * float(rng.uniform(0.45, 0.85))
     # Canvas -> canvas: a point d above the base lands flatten*d above it, shear*d to the side.
@@ -65,8 +64,7 @@ def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     )
     thrown = near * (1 - distance[:, None]) * 0.55 + far * 0.75
     cast_strength = preset.shadow * 0.80 * thrown * (1 - 0.45 * distance[:, None])
-    combined: Float = 1 - (1 - cast_strength) * (1 - contact * min(1.0, preset.shadow * 1.45))
-    return combined.clip(0, 1)
+    return _both(cast_strength, contact * min(1.0, preset.shadow * 1.45)).clip(0, 1)
 
 
 def _contact(
@@ -109,8 +107,13 @@ def reflect(
     weight = (_blur(mirrored_alpha, softness * max(height, width)) * fade[:, None] * strength)[
         ..., None
     ]
-    mixed: Float = set_colours * (1 - weight) + blurred * weight
-    return mixed
+    return set_colours + (blurred - set_colours) * weight
+
+
+def _both(first: Float, second: Float) -> Float:
+    """Two shadows over each other."""
+    one = np.float32(1)
+    return one - (one - first) * (one - second)
 
 
 def _blur(image: Float, sigma: float) -> Float:

@@ -122,7 +122,7 @@ def _developed(
     for top in range(0, height, STRIP_ROWS):
         guard.check()
         rows = slice(top, top + STRIP_ROWS)
-        strip = 1 - (1 - picture[rows]) * (1 - np.clip(glow[rows], 0, 1))
+        strip = finish.screened(picture[rows], glow[rows])
         strip = finish.graded(strip, preset.grade)
         weight = alpha[rows]
         mixed = grain[rows] * (1 - weight) + subject_grain[rows] * weight
