@@ -1,0 +1,200 @@
+"""`imagerift admin …`: workspaces, keys and the audit. JSON on standard output, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import orjson
+import typer
+from imagerift_core import clock
+from imagerift_core.api_keys import ALL_SCOPES, Scope
+from imagerift_core.clock import rfc3339
+from imagerift_core.errors import DomainError, WorkspaceNotFound
+from imagerift_core.ids import new_workspace_id
+from imagerift_core.mongo import accounts
+from imagerift_core.mongo.audit import audit as audit_counters
+from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.plans import Plans, load_plans
+from pydantic import ValidationError
+
+from imagerift_api.services.key_creation import KeyCreation
+from imagerift_api.settings import AdminSettings
+
+Result = TypeVar("Result")
+
+app = typer.Typer(help="Run the installation: workspaces, keys, audit.", no_args_is_help=True)
+workspace_app = typer.Typer(help="Workspaces and their plans.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(workspace_app, name="workspace")
+app.add_typer(key_app, name="key")
+
+WorkspaceId = Annotated[str, typer.Option("--workspace", help="Id of the workspace (ws_…).")]
+PlanName = Annotated[str, typer.Option("--plan", help="A plan of the plans file.")]
+
+
+@workspace_app.command("create")
+def create_workspace(
+    name: Annotated[str, typer.Option("--name", help="What people call it.")], plan: PlanName
+) -> None:
+    """Create a workspace on a plan."""
+    settings = _settings()
+    _check_plan(load_plans(settings.plans_file), plan)
+    workspace = accounts.Workspace(
+        _id=new_workspace_id(), name=name, plan=plan, created_at=clock.now()
+    )
+    _with_database(settings, lambda db: accounts.create_workspace(db, workspace))
+    _print(_workspace(workspace))
+
+
+@workspace_app.command("list")
+def list_workspaces() -> None:
+    """List every workspace, oldest first."""
+    found = _with_database(_settings(), accounts.list_workspaces)
+    _print([_workspace(workspace) for workspace in found])
+
+
+@workspace_app.command("set-plan")
+def set_plan(workspace: WorkspaceId, plan: PlanName) -> None:
+    """Move a workspace to another plan; replicas follow within seconds."""
+    settings = _settings()
+    _check_plan(load_plans(settings.plans_file), plan)
+
+    async def change(database: Database) -> accounts.Workspace | None:
+        await accounts.set_plan(database, workspace, plan)
+        return await accounts.get_workspace(database, workspace)
+
+    changed = _with_database(settings, change)
+    if changed is None:
+        _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
+    _print(_workspace(changed))
+
+
+@key_app.command("create")
+def create_key(
+    workspace: WorkspaceId,
+    name: Annotated[str, typer.Option("--name", help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="A scope; repeat it. Default: all.")
+    ] = None,
+) -> None:
+    """Create an API key. Its token is printed this once and kept nowhere."""
+    settings = _settings()
+    scopes = _scopes(scope or list(ALL_SCOPES))
+    plans = load_plans(settings.plans_file)
+    created = _with_database(
+        settings,
+        lambda db: KeyCreation(db, plans, settings.pepper()).create(workspace, name, scopes=scopes),
+    )
+    _print(_key(created.key) | {"token": created.token})
+
+
+@key_app.command("list")
+def list_keys(workspace: WorkspaceId) -> None:
+    """List a workspace's keys, without their tokens."""
+    found = _with_database(_settings(), lambda db: accounts.list_keys(db, workspace))
+    _print([_key(key) for key in found])
+
+
+@key_app.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Option("--key", help="Id of the key (key_…).")],
+) -> None:
+    """Revoke a key; it stops working on every replica within 5 seconds."""
+
+    async def revoke(database: Database) -> accounts.ApiKey | None:
+        await accounts.revoke_key(database, key, at=clock.now())
+        return await accounts.get_key(database, key)
+
+    revoked = _with_database(_settings(), revoke)
+    if revoked is None:
+        _refuse("key_not_found", f"There is no key '{key}'.")
+    _print(_key(revoked))
+
+
+@app.command("audit")
+def audit() -> None:
+    """Recompute every quota counter from jobs and ledger. Exit code 1 where one differs."""
+    differences = _with_database(_settings(), audit_counters)
+    _print({"differences": [asdict(difference) for difference in differences]})
+    if differences:
+        raise typer.Exit(1)
+
+
+def _settings() -> AdminSettings:
+    try:
+        return AdminSettings()
+    except ValidationError as error:
+        faults = [
+            f"IMAGERIFT_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        _refuse("settings_invalid", "; ".join(faults), exit_code=2)
+
+
+def _with_database(
+    settings: AdminSettings, work: Callable[[Database], Awaitable[Result]]
+) -> Result:
+    async def run() -> Result:
+        url = settings.mongo_url.get_secret_value()
+        async with connect(url, settings.mongo_database) as database, translated_errors():
+            return await work(database)
+
+    try:
+        return asyncio.run(run())
+    except DomainError as error:
+        _fail(error)
+
+
+def _check_plan(plans: Plans, plan: str) -> None:
+    if plan not in plans:
+        _refuse("plan_not_found", f"plan must be one of: {', '.join(plans)}.", exit_code=2)
+
+
+def _scopes(names: list[str]) -> list[Scope]:
+    known = {scope: scope for scope in ALL_SCOPES}
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        offered = ", ".join(ALL_SCOPES)
+        _refuse("scope_not_found", f"scope must be one of: {offered}.", exit_code=2)
+    return [scope for scope in ALL_SCOPES if scope in names]
+
+
+def _workspace(workspace: accounts.Workspace) -> dict[str, Any]:
+    return {
+        "workspaceId": workspace.id,
+        "name": workspace.name,
+        "plan": workspace.plan,
+        "createdAt": rfc3339(workspace.created_at),
+    }
+
+
+def _key(key: accounts.ApiKey) -> dict[str, Any]:
+    return {
+        "keyId": key.id,
+        "workspaceId": key.workspace,
+        "name": key.name,
+        "prefix": key.prefix,
+        "lastFour": key.last_four,
+        "scopes": key.scopes,
+        "createdAt": rfc3339(key.created_at),
+        "lastUsedAt": rfc3339(key.last_used_at) if key.last_used_at else None,
+        "expiresAt": rfc3339(key.expires_at) if key.expires_at else None,
+        "revokedAt": rfc3339(key.revoked_at) if key.revoked_at else None,
+    }
+
+
+def _print(content: Any) -> None:
+    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _fail(error: DomainError) -> NoReturn:
+    _refuse(error.code, error.message)
+
+
+def _refuse(code: str, message: str, *, exit_code: int = 1) -> NoReturn:
+    sys.stderr.write(f"{code}: {message}\n")
+    raise typer.Exit(exit_code)

@@ -1,0 +1,21 @@
+"""The keys under which an application and its requests carry what handlers need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from imagerift_api.metrics import Metrics
+from imagerift_api.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from imagerift_api.context import ProcessContext
+
+SETTINGS = web.AppKey("settings", ApiSettings)
+METRICS = web.AppKey("metrics", Metrics)
+CONTEXT: web.AppKey[ProcessContext] = web.AppKey("context")
+
+REQUEST_ID = "imagerift.request_id"
+CALLER = "imagerift.caller"
+RATE_WINDOW = "imagerift.rate_window"

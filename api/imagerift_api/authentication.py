@@ -1,0 +1,139 @@
+"""Who is calling: from a bearer token to a workspace, its plan and the key's scopes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+from imagerift_core import clock
+from imagerift_core.api_keys import Scope, key_id_of, token_matches
+from imagerift_core.errors import (
+    ApiAccessLocked,
+    ExpiredApiKey,
+    InsufficientScope,
+    InvalidApiKey,
+    RevokedApiKey,
+)
+from imagerift_core.mongo import accounts
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.plans import Plan, Plans
+
+from imagerift_api.problems import MissingApiKey
+
+# A revoked key must stop within 5 s on every replica; this leaves time for a slow look-up.
+CACHE_SECONDS = 3.0
+_CACHED_KEYS = 10_000
+_NOT_VALID = "The API key is not valid."
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever a valid token belongs to."""
+
+    workspace: str
+    key_id: str
+    plan_name: str
+    plan: Plan
+    scopes: frozenset[str]
+
+    def require_access(self) -> None:
+        """Raises `ApiAccessLocked` where the plan has no API; existing keys stop working too."""
+        if not self.plan.api_access:
+            raise ApiAccessLocked(f"The plan '{self.plan_name}' has no API access.")
+
+    def require_scope(self, scope: Scope) -> None:
+        if scope not in self.scopes:
+            raise InsufficientScope(scope)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A key with its workspace as MongoDB had them at `read_at` (monotonic seconds)."""
+
+    key: accounts.ApiKey
+    workspace: accounts.Workspace
+    read_at: float
+
+
+class Authenticator:
+    """Checks tokens against MongoDB, remembering what it read for a few seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        plans: Plans,
+        pepper: bytes,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._plans = plans
+        self._pepper = pepper
+        self._monotonic = monotonic
+        self._known: LRUCache[str, _Known] = LRUCache(_CACHED_KEYS)
+        self._reading: dict[str, asyncio.Task[_Known | None]] = {}
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """The caller of an `Authorization` header.
+
+        Raises `MissingApiKey`, `InvalidApiKey`, `RevokedApiKey`, `ExpiredApiKey`, or
+        `CapacityUnavailable` where the key cannot be looked up.
+        """
+        token = _bearer_token(authorization)
+        key_id = key_id_of(token)
+        if key_id is None:
+            raise InvalidApiKey("The API key is not well formed; it may have been cut or mistyped.")
+        known = await self._look_up(key_id)
+        if known is None or not token_matches(token, self._pepper, known.key.token_hash):
+            raise InvalidApiKey(_NOT_VALID)
+        if known.key.revoked_at is not None:
+            raise RevokedApiKey("The API key was revoked.")
+        if known.key.expires_at is not None and known.key.expires_at <= clock.now():
+            raise ExpiredApiKey("The API key has expired.")
+        plan = self._plans.get(known.workspace.plan)
+        if plan is None:
+            raise ApiAccessLocked(f"The plan '{known.workspace.plan}' is not offered here.")
+        return Caller(
+            workspace=known.workspace.id,
+            key_id=key_id,
+            plan_name=known.workspace.plan,
+            plan=plan,
+            scopes=frozenset(known.key.scopes),
+        )
+
+    async def _look_up(self, key_id: str) -> _Known | None:
+        known = self._known.get(key_id)
+        if known is not None and self._monotonic() - known.read_at < CACHE_SECONDS:
+            return known
+        # Requests that come together share one look-up.
+        task = self._reading.get(key_id)
+        if task is None:
+            task = asyncio.create_task(self._read(key_id))
+            self._reading[key_id] = task
+            task.add_done_callback(lambda _done: self._reading.pop(key_id, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, key_id: str) -> _Known | None:
+        # The age counts from before the read: what it returns may be that old already.
+        read_at = self._monotonic()
+        async with translated_errors():
+            key = await accounts.get_key(self._database, key_id)
+            workspace = await accounts.get_workspace(self._database, key.workspace) if key else None
+        if key is None or workspace is None:
+            self._known.pop(key_id, None)
+            return None
+        known = _Known(key, workspace, read_at)
+        self._known[key_id] = known
+        return known
+
+
+def _bearer_token(authorization: str | None) -> str:
+    if authorization is None:
+        raise MissingApiKey("Send the API key as 'Authorization: Bearer YOUR_API_KEY'.")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise MissingApiKey("Send the API key as 'Authorization: Bearer YOUR_API_KEY'.")
+    return token.strip()

@@ -1,0 +1,115 @@
+"""Every client and service of the process, made in one place and closed there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+import stamina
+import structlog
+from aiohttp import web
+from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.kube import connect_kube
+from imagerift_core.modes import Modes, load_modes
+from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.plans import load_plans
+from imagerift_core.s3 import open_store
+
+from imagerift_api import app_keys
+from imagerift_api.authentication import Authenticator
+from imagerift_api.background import Background
+from imagerift_api.body_reading import BodyBudget
+from imagerift_api.key_usage import KeyUsage
+from imagerift_api.services.cancellations import Cancellations
+from imagerift_api.services.job_reads import JobReads
+from imagerift_api.services.job_resources import CALL_SECONDS, JobResources
+from imagerift_api.services.queue_view import QueueView
+from imagerift_api.services.readiness import Readiness
+from imagerift_api.services.sources import Sources
+from imagerift_api.services.submissions import Submissions
+
+_DRAIN_SECONDS = 20
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class ProcessContext:
+    """What handlers work with."""
+
+    database: Database
+    modes: Modes
+    authenticator: Authenticator
+    key_usage: KeyUsage
+    body_budget: BodyBudget
+    submissions: Submissions
+    job_reads: JobReads
+    cancellations: Cancellations
+    readiness: Readiness
+
+
+async def open_context(application: web.Application) -> AsyncIterator[None]:
+    """Opens everything at the start of the process; closes it, last first, at its end."""
+    settings = application[app_keys.SETTINGS]
+    metrics = application[app_keys.METRICS]
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
+        )
+        store = await stack.enter_async_context(open_store(settings))
+        kube = await stack.enter_async_context(
+            connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
+        )
+        sources = Sources(database, store)
+        stack.callback(sources.close)
+        key_usage = KeyUsage(database)
+        stack.push_async_callback(key_usage.flush)
+        background = Background()
+        stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
+        readiness = Readiness(database, store)
+        for work in (key_usage.run(), _prepare_database(database, readiness)):
+            stack.push_async_callback(_stop, asyncio.create_task(work))
+        modes = load_modes(settings.modes_file)
+        plans = load_plans(settings.plans_file)
+        resources = JobResources(kube, metrics)
+        application[app_keys.CONTEXT] = ProcessContext(
+            database=database,
+            modes=modes,
+            authenticator=Authenticator(database, plans, settings.pepper()),
+            key_usage=key_usage,
+            body_budget=BodyBudget(),
+            submissions=Submissions(
+                database=database,
+                modes=modes,
+                namespace=settings.namespace,
+                sources=sources,
+                resources=resources,
+                background=background,
+                crash_points=CrashPoints(settings.crash_dir),
+                metrics=metrics,
+            ),
+            job_reads=JobReads(database, store, QueueView(database, settings.namespace)),
+            cancellations=Cancellations(database, resources, background),
+            readiness=readiness,
+        )
+        yield
+
+
+async def _prepare_database(database: Database, readiness: Readiness) -> None:
+    """Ensures the indexes, for as long as MongoDB takes to come up."""
+    async for attempt in stamina.retry_context(
+        on=CapacityUnavailable, attempts=None, timeout=None, wait_max=5
+    ):
+        with attempt:
+            async with translated_errors():
+                await database.ensure_indexes()
+    readiness.database_is_prepared()
+    _log.info("database_prepared")
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

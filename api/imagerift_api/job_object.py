@@ -1,0 +1,118 @@
+"""The job as clients see it: one shape in every answer, made from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from imagerift_core.clock import rfc3339
+from imagerift_core.jobs import JobRecord, Output
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+
+JOBS_PATH = "/api/v1/jobs"
+
+
+def job_path(job_id: str) -> str:
+    return f"{JOBS_PATH}/{job_id}"
+
+
+def job_object(
+    record: JobRecord,
+    *,
+    remaining_this_minute: int,
+    place: QueuePlace | None = None,
+    download_urls: Mapping[int, str] | None = None,
+    urls_expire_at: datetime | None = None,
+) -> dict[str, Any]:
+    """The job object of `record`.
+
+    `place` is where it waits, None where that is not known. `download_urls` are signed URLs
+    by output index; without them (lists) every URL is null.
+    """
+    urls = download_urls or {}
+    path = job_path(record.id)
+    outputs = [_output(output, urls.get(output.index), urls_expire_at) for output in record.outputs]
+    spec = record.spec
+    return {
+        "jobId": record.id,
+        "status": record.status.value,
+        "statusUrl": path,
+        "requestId": record.request_id,
+        "quota": _quota(record),
+        "rateLimit": {"remainingThisMinute": remaining_this_minute},
+        "batchId": None,
+        "mode": spec.mode,
+        "preset": spec.preset or record.preset_used,
+        "prompt": spec.prompt,
+        "exportSize": spec.export_size,
+        "outputAspect": spec.output_aspect,
+        "outputFormat": spec.output_format,
+        "variations": spec.variations,
+        "seed": spec.seed,
+        "source": {"imageKey": record.source.key},
+        "models": [{"name": model.name, "version": model.version} for model in record.models],
+        "createdAt": rfc3339(record.created_at),
+        "startedAt": _time(record.started_at),
+        "completedAt": _time(record.completed_at),
+        "deadlineAt": _time(record.deadline_at),
+        "expiresAt": _time(record.expires_at),
+        "queue": {
+            "position": place.position if place else None,
+            "etaSeconds": place.eta_seconds if place else None,
+            "reason": place.reason if place else None,
+        },
+        "outputs": outputs,
+        "omitted": [{"index": item.index, "code": item.code} for item in record.omitted],
+        "downloadUrl": outputs[0]["downloadUrl"] if outputs else None,
+        "thumbnailUrl": None,
+        "error": record.error.model_dump() if record.error else None,
+        "metrics": {
+            "queueMs": _milliseconds(record.created_at, record.started_at),
+            "executionMs": _milliseconds(record.started_at, record.completed_at),
+            "totalMs": _milliseconds(record.created_at, record.completed_at),
+        },
+        "metadata": record.metadata,
+        "cancelReason": record.cancel_reason,
+        "urls": {"self": path, "cancel": f"{path}/cancel", "events": None},
+    }
+
+
+def _quota(record: JobRecord) -> dict[str, Any]:
+    hold = record.quota
+    charged = hold.state == "charged"
+    return {
+        "source": "plan",
+        "scope": hold.scope,
+        "remaining": hold.remaining,
+        "charged": charged,
+        "remainingAfterQueue": hold.remaining_after_queue,
+        "chargedOnSuccess": True,
+        "reserved": hold.units if hold.state == "reserved" else 0,
+        "units": hold.charged_units if charged else hold.units,
+    }
+
+
+def _output(output: Output, url: str | None, expires_at: datetime | None) -> dict[str, Any]:
+    return {
+        "index": output.index,
+        "generationId": output.generation_id,
+        "seed": output.seed,
+        "width": output.width,
+        "height": output.height,
+        "contentType": output.content_type,
+        "sizeBytes": output.size_bytes,
+        "sha256": output.sha256,
+        "downloadUrl": url,
+        "downloadUrlExpiresAt": _time(expires_at) if url else None,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment else None
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    if start is None or end is None or end < start:
+        return None
+    return (end - start) // timedelta(milliseconds=1)

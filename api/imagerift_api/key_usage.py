@@ -1,0 +1,42 @@
+"""When keys were last used, noted in batches and off the way of the requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from imagerift_core import clock
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo import accounts
+from imagerift_core.mongo.database import Database, translated_errors
+
+_FLUSH_SECONDS = 5.0
+_log = structlog.get_logger()
+
+
+class KeyUsage:
+    """Collects the keys that were used and writes them down together."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._used: set[str] = set()
+
+    def note(self, key_id: str) -> None:
+        self._used.add(key_id)
+
+    async def run(self) -> None:
+        """Flushes every few seconds until canceled."""
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        if not self._used:
+            return
+        used, self._used = self._used, set()
+        try:
+            async with translated_errors():
+                await accounts.touch_keys(self._database, sorted(used), at=clock.now())
+        except CapacityUnavailable:
+            self._used |= used
+            _log.warning("key_usage_not_noted", keys=len(used))

@@ -1,0 +1,72 @@
+"""The API process: two listeners, and a stop that loses nothing in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import structlog
+import uvloop
+from aiohttp import web
+from pydantic import ValidationError
+
+from imagerift_api.application import build_application
+from imagerift_api.logs import configure_logs
+from imagerift_api.metrics import Metrics, build_metrics_application
+from imagerift_api.settings import ApiSettings
+
+_SHUTDOWN_SECONDS = 30
+_KEEPALIVE_SECONDS = 75
+_LINGERING_SECONDS = 5
+_log = structlog.get_logger()
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT. Exit code 2 where the settings are wrong."""
+    try:
+        settings = ApiSettings()
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in fault["loc"]).upper()
+            name = name if name == "KUBECONFIG" else f"IMAGERIFT_{name}"
+            sys.stderr.write(f"{name}: {fault['msg']}\n")
+        sys.exit(2)
+    configure_logs(settings.log_level)
+    uvloop.run(serve(settings))
+
+
+async def serve(settings: ApiSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    runners = [
+        api_runner(build_application(settings, metrics)),
+        web.AppRunner(build_metrics_application(metrics), access_log=None),
+    ]
+    try:
+        ports = (settings.api_port, settings.api_metrics_port)
+        for runner, port in zip(runners, ports, strict=True):
+            await runner.setup()
+            await web.TCPSite(runner, settings.api_host, port).start()
+        _log.info("serving", host=settings.api_host, port=settings.api_port)
+        await stop.wait()
+        _log.info("stopping")
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+        metrics.close()
+
+
+def api_runner(application: web.Application) -> web.AppRunner:
+    """The runner of the API: bodies as they come, and time for what is in flight."""
+    return web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        lingering_time=_LINGERING_SECONDS,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+    )

@@ -1,0 +1,81 @@
+"""Metrics of the API process, and the small server that shows them on a port of its own.
+
+Label values come from closed sets (route templates, known methods, outcome words), so that no
+client can make new time series.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+_METHODS = frozenset(
+    {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_DELETE, hdrs.METH_OPTIONS}
+)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+UNKNOWN_ROUTE = "unknown"
+
+
+class Metrics:
+    """The instruments. `registry` is what a scrape reads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._provider = MeterProvider(
+            metric_readers=[
+                PrometheusMetricReader(registry=self.registry, scope_info_enabled=False)
+            ],
+            resource=Resource.create({"service.name": "imagerift-api"}),
+            views=[
+                View(
+                    instrument_name="imagerift_api_request_duration",
+                    aggregation=ExplicitBucketHistogramAggregation(_SECONDS),
+                )
+            ],
+            shutdown_on_exit=False,
+        )
+        meter = self._provider.get_meter("imagerift_api")
+        self._requests = meter.create_counter(
+            "imagerift_api_requests", description="Requests answered."
+        )
+        self._duration = meter.create_histogram(
+            "imagerift_api_request_duration", unit="s", description="Seconds until the answer."
+        )
+        self._admissions = meter.create_counter(
+            "imagerift_api_admissions", description="Submits that reached admission, by outcome."
+        )
+        self._resources = meter.create_counter(
+            "imagerift_api_resource_creations_failed",
+            description="Accepted jobs whose resource is left to the operator's sweep.",
+        )
+
+    def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        known = method if method in _METHODS else "other"
+        self._requests.add(1, {"route": route, "method": known, "status": status})
+        self._duration.record(seconds, {"route": route, "method": known})
+
+    def admission(self, outcome: str) -> None:
+        """`outcome` is accepted, quota_exhausted or failed."""
+        self._admissions.add(1, {"outcome": outcome})
+
+    def resource_not_created(self, reason: str) -> None:
+        """`reason` is unavailable, refused or skipped."""
+        self._resources.add(1, {"reason": reason})
+
+    def close(self) -> None:
+        self._provider.shutdown()
+
+
+def build_metrics_application(metrics: Metrics) -> web.Application:
+    async def scrape(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    application = web.Application()
+    application.router.add_get("/metrics", scrape)
+    return application

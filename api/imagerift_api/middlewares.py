@@ -1,0 +1,105 @@
+"""What happens around every request: its id, its log line and metrics, and its refusal."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from imagerift_core.errors import DomainError
+from imagerift_core.ids import new_request_id
+from imagerift_core.mongo.database import translated_errors
+
+from imagerift_api import app_keys
+from imagerift_api.metrics import UNKNOWN_ROUTE
+from imagerift_api.problems import (
+    CONTENT_TYPE,
+    Problem,
+    internal_problem,
+    problem_of,
+    problem_of_http,
+)
+from imagerift_api.rate_headers import rate_headers
+
+_log = structlog.get_logger()
+_PROBES = frozenset({"/healthz", "/readyz"})
+_CLIENT_GONE = 499
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the request its id, and leaves one log line and its metrics behind."""
+    request_id = request[app_keys.REQUEST_ID] = new_request_id()
+    started = time.perf_counter()
+    status = 500
+    try:
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = await handler(request)
+        status = response.status
+    except ConnectionError:
+        # Nobody is left to answer.
+        status = _CLIENT_GONE
+        raise
+    finally:
+        seconds = time.perf_counter() - started
+        route = _template(request)
+        request.app[app_keys.METRICS].request_answered(route, request.method, status, seconds)
+        caller = request.get(app_keys.CALLER)
+        write = _log.debug if route in _PROBES else _log.info
+        write(
+            "request",
+            method=request.method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            request_id=request_id,
+            workspace=caller.workspace if caller else None,
+        )
+    return response
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every error into a problem document (RFC 9457). The only place that does."""
+    try:
+        async with translated_errors():
+            return await handler(request)
+    except DomainError as error:
+        problem = problem_of(error)
+    except web.HTTPException as error:
+        problem = problem_of_http(error)
+    except ConnectionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort of every request
+        _log.error("unexpected_error", exc_info=error)
+        problem = internal_problem()
+    return _response(request, problem)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the request id on every answer, and the rate window on every keyed one."""
+    request_id = request.get(app_keys.REQUEST_ID)
+    if request_id is not None:
+        response.headers["X-Request-Id"] = request_id
+    window = request.get(app_keys.RATE_WINDOW)
+    if window is not None:
+        response.headers.update(rate_headers(window))
+
+
+def _response(request: web.Request, problem: Problem) -> web.Response:
+    body = problem.body(instance=request.path, request_id=request[app_keys.REQUEST_ID])
+    response = web.Response(
+        status=problem.status,
+        body=orjson.dumps(body),
+        headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
+    )
+    if problem.closes:
+        response.force_close()
+    return response
+
+
+def _template(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNKNOWN_ROUTE

@@ -1,0 +1,178 @@
+"""Problem details (RFC 9457): what a refusal looks like, for every error there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from imagerift_core.clock import rfc3339
+from imagerift_core.errors import (
+    CapacityUnavailable,
+    DomainError,
+    InsufficientScope,
+    InvalidApiKey,
+    InvalidRequest,
+    QuotaExhausted,
+    RateLimited,
+)
+
+CONTENT_TYPE = "application/problem+json"
+REALM = 'Bearer realm="imagerift"'
+_TYPE_BASE = "https://www.imagerift.com/problems/"
+_CAPACITY_RETRY_SECONDS = 5
+
+# Code to status and title. A code means one thing wherever it appears.
+_KINDS: dict[str, tuple[int, str]] = {
+    "invalid_request": (400, "The request is not valid"),
+    "invalid_api_key": (401, "The API key is not valid"),
+    "revoked_api_key": (401, "The API key was revoked"),
+    "expired_api_key": (401, "The API key has expired"),
+    "quota_exhausted": (402, "The quota is used up"),
+    "insufficient_scope": (403, "The API key lacks a scope"),
+    "api_access_locked": (403, "The plan has no API access"),
+    "export_not_permitted": (403, "The plan does not permit this export size"),
+    "not_found": (404, "There is nothing at this address"),
+    "job_not_found": (404, "There is no such job"),
+    "source_not_found": (404, "There is no such source"),
+    "workspace_not_found": (404, "There is no such workspace"),
+    "method_not_allowed": (405, "This method is not allowed here"),
+    "request_timeout": (408, "The request took too long to arrive"),
+    "job_not_cancelable": (409, "The job has already ended"),
+    "payload_too_large": (413, "The request is too large"),
+    "unsupported_image": (415, "The image is of a kind that is not taken"),
+    "image_unreadable": (422, "The image cannot be read"),
+    "image_too_large": (422, "The image has too many pixels"),
+    "rate_limited": (429, "Too many requests"),
+    "internal_error": (500, "Something went wrong here"),
+    "capacity_unavailable": (503, "A part that is needed does not answer"),
+}
+_CODES_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+
+
+class RequestTimedOut(DomainError):
+    """The client did not send its body in time."""
+
+    code = "request_timeout"
+    retryable = True
+
+
+class MissingApiKey(InvalidApiKey):
+    """No credentials came at all: RFC 6750 wants a challenge that names no error."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A refusal: the members of its body beyond those that every problem has, and its headers."""
+
+    code: str
+    detail: str
+    status: int
+    title: str
+    param: str | None = None
+    errors: list[dict[str, str]] = field(default_factory=list)
+    retryable: bool = False
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    closes: bool = False
+
+    def body(self, *, instance: str, request_id: str) -> dict[str, Any]:
+        return {
+            "type": _TYPE_BASE + self.code,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "code": self.code,
+            "param": self.param,
+            "errors": self.errors,
+            "requestId": request_id,
+            "retryable": self.retryable,
+            **self.members,
+        }
+
+
+def problem_of(error: DomainError) -> Problem:
+    """The answer to a domain error."""
+    status, title = _KINDS.get(error.code, _KINDS["internal_error"])
+    return Problem(
+        code=error.code,
+        detail=error.message,
+        status=status,
+        title=title,
+        param=error.param,
+        errors=_listed(error),
+        retryable=error.retryable,
+        members=_members(error),
+        headers=_headers(error),
+        # The rest of a body that nobody will read must not be taken for the next request.
+        closes=status in {408, 413},
+    )
+
+
+def problem_of_http(error: web.HTTPException) -> Problem:
+    """The answer to a refusal by the web framework itself, such as an unknown path."""
+    code = _CODES_OF_STATUS.get(error.status, "invalid_request")
+    status, title = _KINDS[code]
+    if error.status not in _CODES_OF_STATUS and 400 <= error.status < 500:
+        status, title = error.status, error.reason
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    detail = {404: "No resource has this path.", 405: f"Allowed: {headers.get('Allow', '')}."}
+    return Problem(
+        code=code,
+        detail=detail.get(error.status, error.reason),
+        status=status,
+        title=title,
+        headers=headers,
+    )
+
+
+def internal_problem() -> Problem:
+    status, title = _KINDS["internal_error"]
+    return Problem(
+        code="internal_error",
+        detail="The error is logged under this requestId.",
+        status=status,
+        title=title,
+        retryable=True,
+    )
+
+
+def _listed(error: DomainError) -> list[dict[str, str]]:
+    if isinstance(error, InvalidRequest) and error.errors:
+        return error.errors
+    if error.param is not None:
+        return [{"param": error.param, "message": error.message}]
+    return []
+
+
+def _members(error: DomainError) -> dict[str, Any]:
+    if isinstance(error, QuotaExhausted):
+        return {
+            "units": error.units,
+            "limit": error.limit,
+            "charged": error.charged,
+            "reserved": error.reserved,
+            "resetsAt": rfc3339(error.resets_at),
+        }
+    if isinstance(error, RateLimited):
+        return {"limit": error.limit}
+    return {}
+
+
+def _headers(error: DomainError) -> dict[str, str]:
+    if isinstance(error, MissingApiKey):
+        return {"WWW-Authenticate": REALM}
+    if isinstance(error, InvalidApiKey):
+        return {
+            "WWW-Authenticate": f'{REALM}, error="invalid_token", '
+            f'error_description="{error.message}"'
+        }
+    if isinstance(error, InsufficientScope):
+        return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, CapacityUnavailable):
+        return {"Retry-After": str(_CAPACITY_RETRY_SECONDS)}
+    return {}

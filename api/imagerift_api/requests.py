@@ -1,0 +1,147 @@
+"""What clients may send: bodies and queries as models, every fault listed at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from imagerift_core.errors import InvalidRequest
+from imagerift_core.generation import (
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    GenerationSpec,
+    ModeName,
+    OutputAspect,
+    OutputFormat,
+    PresetName,
+    random_seed,
+)
+from imagerift_core.jobs import Status
+from imagerift_core.plans import ExportSize
+from multidict import MultiMapping
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+MAX_KEY_CHARACTERS = 1024
+MAX_METADATA_PAIRS = 16
+DEFAULT_DEADLINE_SECONDS = 3600
+_SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
+
+MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, Field(max_length=512)]
+
+
+class GenerateBody(BaseModel):
+    """The body of a submit."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+    mode: ModeName
+    preset: PresetName | None = None
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
+    export_size: ExportSize = "base"
+    output_aspect: OutputAspect = "source"
+    output_format: OutputFormat = "png"
+    variations: int = Field(1, ge=1, le=8)
+    seed: int | None = Field(None, ge=0, le=MAX_SEED)
+    image_base64: str | None = None
+    image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
+    source_generation_id: str | None = Field(None, min_length=1, max_length=64)
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default_factory=dict, max_length=MAX_METADATA_PAIRS
+    )
+    deadline_seconds: int = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
+
+    def spec(self) -> GenerationSpec:
+        """The wish, with a random seed where none was asked for."""
+        wish = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
+        return GenerationSpec(**wish, seed=random_seed() if self.seed is None else self.seed)
+
+
+class ListQuery(BaseModel):
+    """The query of a job list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    status: list[Status] = Field(default_factory=list)
+    mode: ModeName | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+    cursor: str | None = Field(None, max_length=64)
+    limit: int = Field(20, ge=1, le=100)
+
+
+def parse_generate_body(content: Any) -> GenerateBody:
+    """The body of a submit. Raises `InvalidRequest` that lists every fault."""
+    if not isinstance(content, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    faults = _source_faults(content)
+    try:
+        body = GenerateBody.model_validate(content)
+    except ValidationError as error:
+        raise _invalid(_faults(error, "field") + faults) from None
+    if faults:
+        raise _invalid(faults)
+    return body
+
+
+def _source_faults(content: dict[str, Any]) -> list[dict[str, str]]:
+    sent = [name for name in _SOURCES if content.get(name) is not None]
+    if len(sent) == 1:
+        return []
+    message = f"Send exactly one of {', '.join(_SOURCES)}; {' and '.join(sent) or 'none'} came."
+    return [{"param": name, "message": message} for name in sent or _SOURCES[:1]]
+
+
+def parse_list_query(query: MultiMapping[str]) -> ListQuery:
+    """The query; `status` may come several times, or with commas. Raises `InvalidRequest`."""
+    content: dict[str, Any] = {}
+    for name in query:
+        values = query.getall(name)
+        if name == "status":
+            content[name] = [part for value in values for part in value.split(",")]
+        elif len(values) > 1:
+            raise InvalidRequest(f"{name} came more than once.", param=name)
+        else:
+            content[name] = values[0]
+    try:
+        return ListQuery.model_validate(content)
+    except ValidationError as error:
+        raise _invalid(_faults(error, "filter")) from None
+
+
+def refuse_query(query: MultiMapping[str]) -> None:
+    """Raises `InvalidRequest` where a route that takes no query got one."""
+    if query:
+        name = next(iter(query))
+        raise InvalidRequest("Unknown filter.", param=name)
+
+
+def _faults(error: ValidationError, kind: str) -> list[dict[str, str]]:
+    return [_fault(item, kind) for item in error.errors(include_url=False, include_input=False)]
+
+
+def _invalid(faults: list[dict[str, str]]) -> InvalidRequest:
+    first = faults[0]
+    summary = f"{first['param']}: {first['message']}"
+    if len(faults) > 1:
+        summary += f" And {len(faults) - 1} more, listed in errors."
+    return InvalidRequest(summary, param=first["param"], errors=faults)
+
+
+def _fault(item: ErrorDetails, kind: str) -> dict[str, str]:
+    path = [str(part) for part in item["loc"]]
+    if path and path[-1] == "[key]":
+        path = path[:-1]
+    messages = {"extra_forbidden": f"Unknown {kind}.", "missing": "This field is required."}
+    message = messages.get(item["type"])
+    if message is None:
+        message = item["msg"].removeprefix("Value error, ")
+        message = message if message.endswith(".") else f"{message}."
+    return {"param": ".".join(path), "message": message}

@@ -1,0 +1,43 @@
+"""How answers are worded: JSON by orjson, and a job with its advice on when to ask again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from imagerift_api.authentication import Caller
+from imagerift_api.job_object import job_object
+from imagerift_api.rate_headers import poll_after_seconds
+from imagerift_api.routes.callers import rate_window
+from imagerift_api.services.job_reads import JobView
+
+
+def json_answer(content: Any, *, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
+    )
+
+
+def job_answer(
+    request: web.Request, caller: Caller, view: JobView, *, status: int = 200
+) -> web.Response:
+    response = json_answer(describe(request, view), status=status)
+    # URLs in it are signed for whoever asked.
+    response.headers["Cache-Control"] = "no-store"
+    if not view.record.status.terminal:
+        eta = view.place.eta_seconds if view.place else None
+        pause = poll_after_seconds(caller.plan.requests_per_minute, eta)
+        response.headers["Retry-After"] = str(pause)
+    return response
+
+
+def describe(request: web.Request, view: JobView) -> dict[str, Any]:
+    return job_object(
+        view.record,
+        remaining_this_minute=rate_window(request).remaining,
+        place=view.place,
+        download_urls=view.download_urls,
+        urls_expire_at=view.urls_expire_at,
+    )

@@ -1,0 +1,49 @@
+"""Where jobs wait, as the shard's scheduler last wrote it down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from imagerift_core import clock
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import scheduler_snapshot
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+
+_FRESH_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class QueueView:
+    """The snapshot, read at most once a second whatever the number of polls."""
+
+    def __init__(self, database: Database, shard: str) -> None:
+        self._database = database
+        self._shard = shard
+        self._snapshot: SchedulerSnapshot | None = None
+        self._read_at = float("-inf")
+        self._turn = asyncio.Lock()
+
+    async def place_of(self, record: JobRecord) -> QueuePlace | None:
+        """The place of a queued job; None where it is not known, which is no error."""
+        if record.status is not Status.QUEUED:
+            return None
+        snapshot = await self._current()
+        return snapshot.places.get(record.id) if snapshot else None
+
+    async def _current(self) -> SchedulerSnapshot | None:
+        async with self._turn:
+            if time.monotonic() - self._read_at >= _FRESH_SECONDS:
+                self._read_at = time.monotonic()
+                try:
+                    async with translated_errors():
+                        self._snapshot = await scheduler_snapshot.read(
+                            self._database, self._shard, at=clock.now()
+                        )
+                except CapacityUnavailable as error:
+                    self._snapshot = None
+                    _log.warning("queue_snapshot_not_read", exc_info=error)
+        return self._snapshot

@@ -1,0 +1,40 @@
+"""Whether this process can take requests: its stores answer and the indexes are there.
+
+Kubernetes is no part of it: an outage there never refuses a submit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo.database import Database
+from imagerift_core.s3 import ObjectStore
+
+_CHECK_SECONDS = 3
+
+
+class Readiness:
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+        self._prepared = False
+
+    def database_is_prepared(self) -> None:
+        self._prepared = True
+
+    async def check(self) -> dict[str, bool]:
+        """Each part and whether it answers in time."""
+        mongo, s3 = await asyncio.gather(
+            _answers(self._database.ping()), _answers(self._store.ping())
+        )
+        return {"mongodb": mongo, "s3": s3, "indexes": self._prepared}
+
+
+async def _answers(ping: Awaitable[None]) -> bool:
+    try:
+        await asyncio.wait_for(ping, _CHECK_SECONDS)
+    except (CapacityUnavailable, TimeoutError):
+        return False
+    return True
