@@ -1,0 +1,93 @@
+"""What is sent to a model server, and what its answers mean."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from imagerift_core.jobs import Status
+from imagerift_operator.attempts import (
+    ModelProblem,
+    Signer,
+    attempt_error,
+    build_request,
+    job_error,
+    read_answer,
+    settlement_of,
+    without_urls,
+)
+
+from tests.unit.operator.builders import START, make_record
+
+SIGNER = Signer(get=lambda key: f"get:{key}", put=lambda key, kind: f"put:{kind}:{key}")
+OUTPUT = {
+    "index": 0,
+    "seed": 7,
+    "width": 10,
+    "height": 8,
+    "contentType": "image/png",
+    "sizeBytes": 5,
+    "sha256": "a" * 64,
+}
+
+
+def test_a_request_names_the_attempt_and_signs_its_own_prefix_only() -> None:
+    request = build_request(make_record(attempt=3), START, SIGNER)
+    assert request["attemptId"] == "job-1/3"
+    assert request["deadline"] == START.timestamp()
+    assert request["source"] == {"url": "get:workspaces/ws_a/jobs/job-1/source"}
+    assert [target["url"] for target in request["targets"]] == [
+        "put:image/png:workspaces/ws_a/jobs/job-1/3/output-0.png",
+        "put:image/png:workspaces/ws_a/jobs/job-1/3/output-1.png",
+    ]
+
+
+def test_delivered_outputs_succeed_and_keep_their_indices() -> None:
+    answer = read_answer(
+        {"outputs": [OUTPUT | {"index": 1}], "omitted": [{"index": 0, "code": "model_error"}]}
+    )
+    ended = settlement_of(make_record(), "me", answer)
+    assert ended.status is Status.SUCCEEDED
+    assert [output.index for output in ended.outputs] == [1]
+    assert ended.outputs[0].key == "workspaces/ws_a/jobs/job-1/1/output-1.png"
+    assert ended.error is None
+
+
+def test_outputs_that_were_not_asked_for_are_left_out() -> None:
+    answer = read_answer({"outputs": [OUTPUT | {"index": 5}]})
+    ended = settlement_of(make_record(), "me", answer)
+    assert ended.status is Status.FAILED
+    assert ended.error is not None and ended.error.code == "model_error"
+
+
+def test_the_same_index_twice_is_delivered_once() -> None:
+    ended = settlement_of(make_record(), "me", read_answer({"outputs": [OUTPUT, OUTPUT]}))
+    assert len(ended.outputs) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [{"outputs": [{"index": 0}]}, {"outputs": "no"}, {"error": {"code": 1}}]
+)
+def test_an_answer_that_breaks_the_contract_is_a_model_error(answer: dict[str, object]) -> None:
+    read = read_answer(answer)
+    assert read.error is not None and read.error.code == "model_error"
+    assert not read.error.retryable
+
+
+def test_a_code_that_is_not_ours_becomes_model_error() -> None:
+    error = job_error(ModelProblem(code="segfault", message="secret inside", retryable=True))
+    assert error.code == "model_error"
+    assert "secret" not in error.message
+    assert error.retryable
+
+
+def test_an_attempts_own_time_limit_is_worth_another_try_the_jobs_is_not() -> None:
+    record = make_record(deadline_at=START + timedelta(minutes=5))
+    problem = ModelProblem(code="timeout", message="Too slow.")
+    assert attempt_error(record, problem, at=START).retryable
+    assert not attempt_error(record, problem, at=START + timedelta(minutes=5)).retryable
+
+
+def test_urls_never_reach_a_log() -> None:
+    text = without_urls("failed at https://s3.local/bucket/key?X-Amz-Signature=abc after 3 s")
+    assert text == "failed at [url] after 3 s"

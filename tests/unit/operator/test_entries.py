@@ -1,0 +1,47 @@
+"""What the operator reads from a resource as the watch delivers it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from imagerift_core.resources import build_generation_job
+from imagerift_operator.entries import entry_of
+
+from tests.unit.operator.builders import START, make_record
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    resource = build_generation_job(make_record())
+    resource["metadata"] |= {"uid": "uid-1", "creationTimestamp": "2026-11-22T12:00:00Z"}
+    return resource | changes
+
+
+def test_an_api_resource_is_known_by_its_name() -> None:
+    entry = entry_of(body())
+    assert (entry.job_id, entry.uid, entry.by_api) == ("job-1", "uid-1", True)
+    assert entry.target == "mode/style"
+    assert entry.created_at == START
+    assert not entry.ended and entry.delete_at is None
+
+
+def test_a_hand_made_resource_is_known_by_its_uid() -> None:
+    resource = body()
+    resource["metadata"]["labels"] = {}
+    entry = entry_of(resource)
+    assert (entry.job_id, entry.name, entry.by_api) == ("uid-1", "job-1", False)
+
+
+def test_an_ended_resource_is_due_after_its_ttl() -> None:
+    status = {"phase": "Succeeded", "finishedAt": "2026-11-22T12:00:10.500Z"}
+    entry = entry_of(body(status=status))
+    assert entry.ended
+    assert entry.delete_at == START + timedelta(seconds=310.5)
+
+
+def test_a_record_of_another_workspace_or_resource_is_not_its_own() -> None:
+    entry = entry_of(body())
+    assert entry.is_of(make_record())
+    assert entry.is_of(make_record(resource_uid="uid-1"))
+    assert not entry.is_of(make_record(resource_uid="uid-2"))
+    assert not entry.is_of(make_record(workspace="ws_other"))
