@@ -243,6 +243,8 @@ class SeaweedFs:
                 "-s3",
                 f"-s3.port={self._port}",
                 f"-s3.port.grpc={s3_grpc}",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
                 f"-s3.config={identities}",
             ]
         )
