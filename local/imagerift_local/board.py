@@ -129,7 +129,9 @@ class PlainBoard:
 
     def _print(self, line: str) -> None:
         elapsed = time.monotonic() - self._began
-        print(f"[{elapsed:6.1f} s] {line}", file=self._stream, flush=True)
+        # One write: steps of several parts come from several threads.
+        self._stream.write(f"[{elapsed:6.1f} s] {line}\n")
+        self._stream.flush()
 
 
 class LiveBoard:

@@ -1,0 +1,156 @@
+"""The command lines of the parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from imagerift_local import parts
+from imagerift_local.layout import DataFolder
+from imagerift_local.pki import ControlPlanePki, ensure_pki
+from imagerift_local.ports import Ports
+
+PORTS = Ports()
+BINARY = Path("/opt/program")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    return DataFolder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pki(data: DataFolder) -> ControlPlanePki:
+    return ensure_pki(data.pki)
+
+
+def every_command(data: DataFolder, pki: ControlPlanePki) -> dict[str, list[str]]:
+    return {
+        "etcd": parts.build_etcd_command(BINARY, data, PORTS, pki),
+        "kube-apiserver": parts.build_apiserver_command(BINARY, PORTS, pki),
+        "kube-controller-manager": parts.build_controller_manager_command(
+            BINARY, (1, 20, 2), data.kubeconfig("controller-manager"), PORTS, pki
+        ),
+        "mongod": parts.build_mongod_command(BINARY, data, PORTS),
+        "seaweedfs": parts.build_seaweedfs_command(BINARY, data, PORTS, Path("identities.json")),
+        "triton": parts.build_triton_command(
+            BINARY,
+            Path("/backends"),
+            [Path("/models")],
+            PORTS,
+            shared_memory_prefix="imagerift_x_",
+            lock="abc",
+        ),
+    }
+
+
+def test_every_listener_binds_to_loopback(data: DataFolder, pki: ControlPlanePki) -> None:
+    commands = every_command(data, pki)
+    assert "--bind-address=127.0.0.1" in commands["kube-apiserver"]
+    assert "--bind-address=127.0.0.1" in commands["kube-controller-manager"]
+    assert "--bind_ip=127.0.0.1" in commands["mongod"]
+    assert "-ip.bind=127.0.0.1" in commands["seaweedfs"]
+    assert "--http-address=127.0.0.1" in commands["triton"]
+    assert not any("=0.0.0.0" in word for command in commands.values() for word in command)
+
+
+def test_no_command_holds_a_private_key(data: DataFolder, pki: ControlPlanePki) -> None:
+    words = [word for command in every_command(data, pki).values() for word in command]
+    assert not any("PRIVATE KEY" in word for word in words)
+
+
+def test_etcd_wants_client_certificates(data: DataFolder, pki: ControlPlanePki) -> None:
+    command = parts.build_etcd_command(BINARY, data, PORTS, pki)
+    assert "--client-cert-auth" in command
+    assert f"--trusted-ca-file={pki.etcd_authority.certificate}" in command
+    assert "--listen-client-urls=https://127.0.0.1:12379" in command
+
+
+def test_the_api_server_runs_with_rbac_and_without_anonymous_users(pki: ControlPlanePki) -> None:
+    command = parts.build_apiserver_command(BINARY, PORTS, pki)
+    assert "--authorization-mode=RBAC" in command
+    assert "--anonymous-auth=false" in command
+
+
+@pytest.mark.parametrize(
+    ("version", "closes"),
+    [((1, 20, 2), True), ((1, 23), True), ((1, 24, 0), False), ((1, 34, 7), False)],
+)
+def test_the_insecure_port_is_closed_where_the_version_has_one(
+    data: DataFolder, pki: ControlPlanePki, version: tuple[int, ...], closes: bool
+) -> None:
+    command = parts.build_controller_manager_command(
+        BINARY, version, data.kubeconfig("controller-manager"), PORTS, pki
+    )
+    assert ("--port=0" in command) is closes
+
+
+def test_the_controllers_that_fill_tokens_and_collect_garbage_run(
+    data: DataFolder, pki: ControlPlanePki
+) -> None:
+    command = every_command(data, pki)["kube-controller-manager"]
+    controllers = next(word for word in command if word.startswith("--controllers="))
+    assert controllers.startswith("--controllers=*,")
+    assert "serviceaccount" not in controllers
+    assert "garbagecollector" not in controllers
+
+
+def test_mongod_is_a_replica_set(data: DataFolder) -> None:
+    assert "--replSet=rs0" in parts.build_mongod_command(BINARY, data, PORTS)
+
+
+def test_seaweedfs_opens_no_port_that_is_not_planned(data: DataFolder) -> None:
+    command = parts.build_seaweedfs_command(BINARY, data, PORTS, Path("identities.json"))
+    assert "-s3.port.iceberg=0" in command
+    assert "-s3.port.lance=0" in command
+    for name in ("master", "volume", "filer", "s3"):
+        assert any(word.startswith(f"-{name}.port.grpc=") for word in command)
+
+
+def test_seaweedfs_takes_its_keys_from_a_file(data: DataFolder) -> None:
+    command = parts.build_seaweedfs_command(BINARY, data, PORTS, Path("/d/identities.json"))
+    assert "-s3.config=/d/identities.json" in command
+    identity = parts.build_identities("id", "secret")["identities"]
+    assert isinstance(identity, list)
+    assert identity[0]["credentials"] == [{"accessKey": "id", "secretKey": "secret"}]
+
+
+def test_triton_takes_several_repositories_and_serves_http_only(
+    data: DataFolder, pki: ControlPlanePki
+) -> None:
+    command = parts.build_triton_command(
+        BINARY,
+        Path("/backends"),
+        [Path("/a"), Path("/b")],
+        PORTS,
+        shared_memory_prefix="imagerift_x_",
+        lock="abc",
+    )
+    assert [word for word in command if word.startswith("--model-repository")] == [
+        "--model-repository=/a",
+        "--model-repository=/b",
+    ]
+    assert "--allow-grpc=false" in command
+    assert "--allow-metrics=false" in command
+
+
+def test_a_child_dies_with_its_parent() -> None:
+    assert parts.guarded(["sleep", "1"]) == [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sleep",
+        "1",
+    ]
+
+
+def test_the_internal_ports_of_the_s3_server_want_tokens() -> None:
+    text = parts.build_security_settings("k" * 64)
+    for section in (
+        "jwt.signing",
+        "jwt.signing.read",
+        "jwt.filer_signing",
+        "jwt.filer_signing.read",
+    ):
+        assert f"[{section}]\n" in text

@@ -1,0 +1,98 @@
+"""Settings, the choice of parts, and the machines that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from imagerift_local.cli import read_settings
+from imagerift_local.errors import PlatformError
+from imagerift_local.machine import machine_problem, parse_os_release
+from imagerift_local.settings import PlatformSettings
+from imagerift_local.stack import ALL_PARTS, CONTROL_PLANE, started_parts, wanted_parts
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IMAGERIFT_DATA_DIR", "IMAGERIFT_CACHE_DIR", "IMAGERIFT_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_part_is_started_by_default() -> None:
+    assert started_parts(PlatformSettings()) == frozenset(ALL_PARTS)
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(PlatformError, match="no such part: etdc"):
+        wanted_parts(read_settings(only="etdc,api"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "parts"),
+    [
+        ("IMAGERIFT_LOCAL_MONGO_URL", "mongodb://x/?replicaSet=rs0", {"mongod"}),
+        ("IMAGERIFT_LOCAL_S3_URL", "http://s3", {"seaweedfs"}),
+        ("IMAGERIFT_LOCAL_TRITON_URL", "http://triton:8000", {"triton"}),
+        ("IMAGERIFT_LOCAL_KUBECONFIG", "/etc/kubeconfig", set(CONTROL_PLANE)),
+    ],
+)
+def test_a_part_with_an_address_is_not_started(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, parts: set[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert set(ALL_PARTS) - started_parts(PlatformSettings()) == parts
+
+
+def test_the_environment_moves_the_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IMAGERIFT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("IMAGERIFT_CACHE_DIR", str(tmp_path / "cache"))
+    settings = PlatformSettings()
+    assert (settings.data_dir, settings.cache_dir) == (tmp_path / "data", tmp_path / "cache")
+
+
+def test_an_option_wins_over_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IMAGERIFT_DATA_DIR", "/elsewhere")
+    assert read_settings(data_dir=tmp_path).data_dir == tmp_path
+
+
+def test_extra_models_are_separated_like_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGERIFT_LOCAL_EXTRA_MODELS", "/a:/b")
+    assert PlatformSettings().extra_models == (Path("/a"), Path("/b"))
+
+
+def test_zero_as_port_base_means_automatic_ports() -> None:
+    assert read_settings(port_base="0").port_base == "auto"
+
+
+@pytest.mark.parametrize("base", ["x", "-1", "65535"])
+def test_a_port_base_that_cannot_be_is_refused_by_name(base: str) -> None:
+    with pytest.raises(PlatformError, match="port_base"):
+        read_settings(port_base=base)
+
+
+def test_debian_12_on_x86_64_as_root_is_accepted() -> None:
+    assert not machine_problem(system="debian", version="12", processor="x86_64", user=0)
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "processor", "user", "says"),
+    [
+        ("ubuntu", "24.04", "x86_64", 0, "this is ubuntu 24.04"),
+        ("debian", "13", "x86_64", 0, "this is debian 13"),
+        ("darwin", "", "arm64", 501, "this is darwin"),
+        ("debian", "12", "aarch64", 0, "this processor is aarch64"),
+        ("debian", "12", "x86_64", 1000, "you are not root"),
+    ],
+)
+def test_any_other_machine_is_told_what_is_missing(
+    system: str, version: str, processor: str, user: int, says: str
+) -> None:
+    problem = machine_problem(system=system, version=version, processor=processor, user=user)
+    assert problem == says
+
+
+def test_os_release_is_read_with_and_without_quotes() -> None:
+    fields = parse_os_release('ID=debian\nVERSION_ID="12"\n# note\n')
+    assert (fields["ID"], fields["VERSION_ID"]) == ("debian", "12")
