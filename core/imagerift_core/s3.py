@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -77,7 +78,11 @@ class ObjectStore:
         url = self.presign_put(key, content_type=content_type, seconds=_PUT_TIMEOUT_SECONDS)
         try:
             async with self._http.put(
-                url, data=data, headers={"Content-Type": content_type}, allow_redirects=False
+                # A stream, which aiohttp writes in pieces: bytes in one would hold up the loop.
+                url,
+                data=io.BytesIO(data),
+                headers={"Content-Type": content_type},
+                allow_redirects=False,
             ) as response:
                 if response.status != 200:
                     raise CapacityUnavailable("The object store refused a write.")
