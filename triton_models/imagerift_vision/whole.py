@@ -123,5 +123,5 @@ def _duotone(picture: Float, palette: Palette, lamp: Lamp) -> Float:
     colour = accent + (second - accent) * share
     luma: Float = np.asarray(picture @ LUMA, np.float32)[..., None]
     night = picture * 0.50 + luma * colour * 0.72
-    glow: Float = night + np.array(palette.wall, np.float32) * (0.45 - 0.45 * luma)
-    return glow
+    haze = np.array(palette.wall, np.float32) * (np.float32(0.45) - 0.45 * luma)
+    return np.asarray(night + haze, np.float32)

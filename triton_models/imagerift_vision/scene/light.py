@@ -144,11 +144,13 @@ def _branch(shade: NDArray[np.uint8], rng: np.random.Generator, leaf: float) -> 
         cv2.line(shade, _pixel(x, y), _pixel(*following), 255, max(1, round(leaf * 0.06)))
         x, y = following
         angle += bend
-        size = leaf * float(rng.uniform(0.7, 1.15)) * (1 - 0.03 * step)
+        size = leaf * float(rng.uniform(0.6, 1.2)) * (1 - 0.035 * step)
         for way in (-1, 1):
-            turned = angle + way * float(rng.uniform(0.5, 1.0))
+            if rng.uniform() < 0.12:
+                continue
+            turned = angle + way * float(rng.uniform(0.55, 1.15))
             middle = (x + np.cos(turned) * size * 0.55, y + np.sin(turned) * size * 0.55)
-            axes = (max(1, round(size * 0.55)), max(1, round(size * 0.17)))
+            axes = (max(1, round(size * 0.55)), max(1, round(size * 0.21)))
             cv2.ellipse(shade, _pixel(*middle), axes, float(np.degrees(turned)), 0, 360, 255, -1)
 
 

@@ -1,0 +1,365 @@
+"""What `generate` promises, asked of whatever `service` is: the plain pipeline, or Triton."""
+
+import hashlib
+import io
+import threading
+import time
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from odd_images import READABLE, REFUSED, scene, with_srgb_profile_and_gps
+from origin import Origin
+from PIL import Image
+
+CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+SECRETS = ("SECRETSIGNATURE", "http://", "SECRETPROMPT", "/source/", "/output/")
+# A cut-out differs at its very edge by antialiasing; the edge belongs to neither side.
+EDGE_PIXELS = 12
+
+
+class Service(Protocol):
+    """Something that answers REQUEST documents."""
+
+    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer a REQUEST with its RESULT."""
+
+    def cancel(self, attempt_id: str) -> None:
+        """Flag an attempt."""
+
+
+def request_for(origin: Origin, data: bytes | None = None, **changes: Any) -> dict[str, Any]:
+    """A REQUEST for one base picture; `changes` replaces members."""
+    source = origin.give("photo", READABLE["jpeg"]() if data is None else data)
+    document: dict[str, Any] = {
+        "attemptId": f"job_{hashlib.sha256(repr(changes).encode()).hexdigest()[:12]}/1",
+        "deadline": time.time() + 120,
+        "source": {"url": source},
+        "mode": "style",
+        "preset": "studio",
+        "prompt": "SECRETPROMPT of a mug",
+        "seed": 7,
+        "variations": 1,
+        "exportSize": "base",
+        "outputAspect": "source",
+        "outputFormat": "png",
+        "traceparent": None,
+    }
+    document.update(changes)
+    kind = CONTENT_TYPES[document["outputFormat"]]
+    document.setdefault(
+        "targets",
+        [
+            {"index": i, "url": origin.target(f"{i}"), "contentType": kind}
+            for i in range(document["variations"])
+        ],
+    )
+    return document
+
+
+def picture(origin: Origin, name: str = "0") -> np.ndarray:
+    """An uploaded output's pixels."""
+    return np.asarray(Image.open(io.BytesIO(origin.outputs[name][1])))
+
+
+def likeness(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
+    """Mean SSIM (Wang et al. 2004, 7 x 7 windows) of two pictures' brightness under a mask."""
+    a, b = (np.asarray(Image.fromarray(x).convert("L"), np.float64) for x in (first, second))
+    windows = [np.lib.stride_tricks.sliding_window_view(x, (7, 7)) for x in (a, b)]
+    mean_a, mean_b = (w.mean(axis=(2, 3)) for w in windows)
+    var_a, var_b = (w.var(axis=(2, 3)) for w in windows)
+    both = (windows[0] * windows[1]).mean(axis=(2, 3)) - mean_a * mean_b
+    score = ((2 * mean_a * mean_b + 6.5025) * (2 * both + 58.5225)) / (
+        (mean_a**2 + mean_b**2 + 6.5025) * (var_a + var_b + 58.5225)
+    )
+    return float(score[mask[3:-3, 3:-3]].mean())
+
+
+class GenerateCases:
+    """The shared cases."""
+
+    @pytest.mark.parametrize("kind", READABLE)
+    def test_every_readable_picture_becomes_an_output(
+        self, service: Service, origin: Origin, kind: str
+    ) -> None:
+        result = service.generate(request_for(origin, READABLE[kind]()))
+        assert result["error"] is None
+        [output] = result["outputs"]
+        content_type, body = origin.outputs["0"]
+        assert content_type == output["contentType"] == "image/png"
+        assert output["sizeBytes"] == len(body)
+        assert output["sha256"] == hashlib.sha256(body).hexdigest()
+        # The rotated file lies 320 x 480 but shows the same 3:2 picture as the others.
+        assert (output["width"], output["height"]) == (1024, 683)
+        assert Image.open(io.BytesIO(body)).size == (1024, 683)
+        assert picture(origin).std() > 8
+
+    @pytest.mark.parametrize("kind", ["rotated by exif", "cmyk", "16-bit colour"])
+    def test_an_odd_file_gives_the_picture_of_the_plain_one(
+        self, service: Service, origin: Origin, kind: str
+    ) -> None:
+        service.generate(request_for(origin, READABLE["png"]()))
+        plain = picture(origin)
+        service.generate(request_for(origin, READABLE[kind]()))
+        difference = np.abs(plain.astype(int) - picture(origin).astype(int))
+        assert difference.mean() < 6
+
+    @pytest.mark.parametrize("kind", REFUSED)
+    def test_every_other_file_gets_its_code(
+        self, service: Service, origin: Origin, kind: str
+    ) -> None:
+        make, code = REFUSED[kind]
+        result = service.generate(request_for(origin, make()))
+        assert result["error"]["code"] == code
+        assert result["error"]["retryable"] is False
+        assert result["outputs"] == []
+        assert origin.outputs == {}
+
+    def test_a_foreign_source_is_never_asked_for(self, service: Service, origin: Origin) -> None:
+        foreign = origin.url.replace("127.0.0.1", "localhost") + "/source/photo"
+        result = service.generate(request_for(origin, source={"url": foreign}))
+        assert result["error"]["code"] == "invalid_request"
+        assert origin.requests == []
+
+    @pytest.mark.parametrize("change", ["port", "scheme", "user"])
+    def test_an_origin_is_compared_whole(
+        self, service: Service, origin: Origin, change: str
+    ) -> None:
+        host = origin.url.removeprefix("http://")
+        name, port = host.split(":")
+        foreign = {
+            "port": f"http://{name}:{int(port) - 1}/source/photo",
+            "scheme": f"https://{host}/source/photo",
+            "user": f"http://{host}@{name}:1/source/photo",
+        }[change]
+        result = service.generate(request_for(origin, source={"url": foreign}))
+        assert result["error"]["code"] == "invalid_request"
+        assert origin.requests == []
+
+    def test_a_foreign_target_is_never_put_to(self, service: Service, origin: Origin) -> None:
+        foreign = origin.url.replace("127.0.0.1", "localhost") + "/output/0"
+        target = {"index": 0, "url": foreign, "contentType": "image/png"}
+        result = service.generate(request_for(origin, targets=[target]))
+        assert result["error"]["code"] == "invalid_request"
+        assert origin.outputs == {}
+
+    def test_a_redirect_is_not_followed(self, service: Service, origin: Origin) -> None:
+        url = f"{origin.url}/redirect/photo"
+        result = service.generate(request_for(origin, source={"url": url}))
+        assert result["error"]["code"] == "input_unavailable"
+        assert origin.requests == ["GET /redirect/photo"]
+
+    @pytest.mark.parametrize(
+        ("status", "retryable"), [(403, False), (404, False), (500, True), (503, True)]
+    )
+    def test_a_source_that_is_not_given_is_input_unavailable(
+        self, service: Service, origin: Origin, status: int, retryable: bool
+    ) -> None:
+        url = f"{origin.url}/error/{status}"
+        result = service.generate(request_for(origin, source={"url": url}))
+        assert result["error"]["code"] == "input_unavailable"
+        assert result["error"]["retryable"] is retryable
+
+    def test_a_refused_upload_fails_the_job(self, service: Service, origin: Origin) -> None:
+        origin.refuse_uploads_of.add("0")
+        result = service.generate(request_for(origin))
+        assert result["error"]["code"] == "output_upload_failed"
+        assert result["outputs"] == []
+
+    def test_one_refused_upload_omits_that_variation_alone(
+        self, service: Service, origin: Origin
+    ) -> None:
+        origin.refuse_uploads_of.add("1")
+        result = service.generate(request_for(origin, variations=3))
+        assert result["error"] is None
+        assert [output["index"] for output in result["outputs"]] == [0, 2]
+        assert result["omitted"] == [{"index": 1, "code": "output_upload_failed"}]
+
+    def test_errors_tell_no_secret(self, service: Service, origin: Origin) -> None:
+        origin.refuse_uploads_of.add("0")
+        url = f"{origin.url}/redirect/photo?X-Amz-Signature=SECRETSIGNATURE"
+        for request in (
+            request_for(origin),
+            request_for(origin, source={"url": url}),
+            request_for(origin, b"no image"),
+            request_for(origin, preset="SECRETPROMPT"),
+        ):
+            message = service.generate(request)["error"]["message"]
+            assert message
+            assert not any(secret in message for secret in SECRETS)
+
+    def test_an_unknown_mode_or_preset_is_refused(self, service: Service, origin: Origin) -> None:
+        for change in ({"mode": "levitate"}, {"preset": "levitate"}):
+            result = service.generate(request_for(origin, **change))
+            assert result["error"]["code"] == "invalid_request"
+
+    def test_a_flagged_attempt_never_starts(self, service: Service, origin: Origin) -> None:
+        service.cancel("flagged before/1")
+        result = service.generate(request_for(origin, attemptId="flagged before/1"))
+        assert result["error"]["code"] == "canceled"
+        assert origin.requests == []
+
+    def test_cancel_stops_a_running_attempt_early(self, service: Service, origin: Origin) -> None:
+        started = time.monotonic()
+        service.generate(request_for(origin, variations=8))
+        uncanceled = time.monotonic() - started
+        origin.forget()
+
+        def cancel_when_fetched() -> None:
+            origin.fetched.wait(30)
+            service.cancel("stop me/1")
+
+        canceler = threading.Thread(target=cancel_when_fetched)
+        canceler.start()
+        started = time.monotonic()
+        result = service.generate(request_for(origin, attemptId="stop me/1", variations=8))
+        canceler.join()
+        assert result["error"]["code"] == "canceled"
+        assert result["outputs"] == []
+        assert time.monotonic() - started < uncanceled / 2
+
+    def test_a_deadline_ends_a_running_attempt(self, service: Service, origin: Origin) -> None:
+        deadline = time.time() + 1.2
+        result = service.generate(request_for(origin, deadline=deadline, variations=8))
+        assert result["error"]["code"] == "timeout"
+        assert time.time() - deadline < 1.5
+
+    def test_same_seed_same_bytes(self, service: Service, origin: Origin) -> None:
+        hashes = [
+            service.generate(request_for(origin, preset=preset))["outputs"][0]["sha256"]
+            for preset in ("studio", "oil", "studio", "oil")
+        ]
+        assert hashes[:2] == hashes[2:]
+        assert hashes[0] != hashes[1]
+
+    def test_a_variation_equals_the_single_picture_of_its_seed(
+        self, service: Service, origin: Origin
+    ) -> None:
+        several = service.generate(request_for(origin, seed=40, variations=3))
+        single = service.generate(request_for(origin, seed=42))
+        assert [output["seed"] for output in several["outputs"]] == [40, 41, 42]
+        assert several["outputs"][2]["sha256"] == single["outputs"][0]["sha256"]
+
+    def test_seeds_go_round_at_their_end(self, service: Service, origin: Origin) -> None:
+        result = service.generate(request_for(origin, seed=2**32 - 1, variations=2))
+        assert [output["seed"] for output in result["outputs"]] == [2**32 - 1, 0]
+
+    @pytest.mark.parametrize("preset", ["studio", "golden_hour", "luxury_dark"])
+    def test_seeds_change_the_scene_and_keep_the_subject(
+        self, service: Service, origin: Origin, preset: str
+    ) -> None:
+        cut_out = scene().convert("RGBA")
+        cut_out.putalpha(Image.new("L", cut_out.size, 0))
+        box = (163, 60, 300, 256)
+        cut_out.paste(scene().crop(box), box)
+        out = io.BytesIO()
+        cut_out.save(out, "PNG")
+        request = request_for(
+            origin, out.getvalue(), preset=preset, variations=5, outputAspect="1:1"
+        )
+        assert len(service.generate(request)["outputs"]) == 5
+        pictures = [picture(origin, f"{index}") for index in range(5)]
+        # The cut-out is an upright rectangle of 137 x 196, placed at 62 % of the canvas's height.
+        rows, columns = _subject_area(pictures)
+        inside = np.zeros(pictures[0].shape[:2], bool)
+        inside[rows, columns] = True
+        outside = np.ones_like(inside)
+        outside[
+            rows.start - 2 * EDGE_PIXELS : rows.stop + 2 * EDGE_PIXELS,
+            columns.start - 2 * EDGE_PIXELS : columns.stop + 2 * EDGE_PIXELS,
+        ] = False
+        for index in range(4):
+            first, second = pictures[index], pictures[index + 1]
+            assert likeness(first, second, outside) < 0.9
+            assert likeness(first, second, inside) > 0.9
+
+    def test_eight_variations_are_eight_pictures(self, service: Service, origin: Origin) -> None:
+        result = service.generate(request_for(origin, variations=8))
+        assert [output["index"] for output in result["outputs"]] == list(range(8))
+        assert len({output["sha256"] for output in result["outputs"]}) == 8
+
+    @pytest.mark.parametrize(
+        ("size", "aspect", "expected"),
+        [
+            ("base", "1:1", (1024, 1024)),
+            ("base", "9:16", (576, 1024)),
+            ("base", "16:9", (1024, 576)),
+            ("2k", "4:5", (1638, 2048)),
+            ("4k", "source", (4096, 2731)),
+        ],
+    )
+    def test_sizes_and_aspects(
+        self,
+        service: Service,
+        origin: Origin,
+        size: str,
+        aspect: str,
+        expected: tuple[int, int],
+    ) -> None:
+        request = request_for(origin, exportSize=size, outputAspect=aspect, outputFormat="jpeg")
+        [output] = service.generate(request)["outputs"]
+        assert (output["width"], output["height"]) == expected
+        assert Image.open(io.BytesIO(origin.outputs["0"][1])).size == expected
+
+    @pytest.mark.parametrize("output_format", CONTENT_TYPES)
+    def test_outputs_say_how_they_were_made_and_nothing_of_the_source(
+        self, service: Service, origin: Origin, output_format: str
+    ) -> None:
+        request = request_for(origin, with_srgb_profile_and_gps(), outputFormat=output_format)
+        result = service.generate(request)
+        content_type, body = origin.outputs["0"]
+        assert content_type == CONTENT_TYPES[output_format]
+        image = Image.open(io.BytesIO(body))
+        xmp = image.info["xmp"] if output_format != "png" else image.info["XML:com.adobe.xmp"]
+        text = xmp.decode() if isinstance(xmp, bytes) else xmp
+        assert 'imagerift:seed="7"' in text
+        assert 'imagerift:preset="studio"' in text
+        for model in result["models"]:
+            assert f"{model['name']} {model['version']}" in text
+        assert not image.getexif()
+        assert b"SECRET" not in body
+
+    def test_metrics_tell_every_stage(self, service: Service, origin: Origin) -> None:
+        metrics = service.generate(request_for(origin))["metrics"]
+        assert set(metrics) == {"fetchMs", "decodeMs", "modelMs", "encodeMs", "uploadMs"}
+        assert all(value > 0 for value in metrics.values())
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"variations": 0},
+            {"variations": 9, "targets": []},
+            {"seed": -1},
+            {"seed": 1.5},
+            {"targets": []},
+            {"exportSize": "8k"},
+            {"outputAspect": "5:1"},
+            {"source": "nowhere"},
+            {"deadline": "soon"},
+        ],
+    )
+    def test_a_wrong_request_is_answered_not_thrown(
+        self, service: Service, origin: Origin, broken: dict[str, Any]
+    ) -> None:
+        document = request_for(origin)
+        document.update(broken)
+        result = service.generate(document)
+        assert result["error"]["code"] == "invalid_request"
+        assert origin.requests == []
+
+
+def _subject_area(pictures: list[np.ndarray]) -> tuple[slice, slice]:
+    """Rows and columns well inside the subject: the red of the mug, in all pictures."""
+    reds = [
+        (p[..., 0].astype(int) - p[..., 1] > 60) & (p[..., 0].astype(int) - p[..., 2] > 60)
+        for p in pictures
+    ]
+    common = np.logical_and.reduce(reds)
+    rows = np.flatnonzero(common.mean(axis=1) > 0.15)
+    columns = np.flatnonzero(common.mean(axis=0) > 0.15)
+    assert rows.size > 100
+    assert columns.size > 100
+    return (
+        slice(int(rows[0]) + EDGE_PIXELS, int(rows[-1]) - EDGE_PIXELS),
+        slice(int(columns[0]) + EDGE_PIXELS, int(columns[-1]) - EDGE_PIXELS),
+    )

@@ -1,0 +1,79 @@
+"""The pipeline as plain functions: every case of `generate` without a server but the store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generate_cases import GenerateCases, request_for
+from imagerift_vision.control import AttemptGuard, CancelFlags
+from imagerift_vision.entry import answer
+from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.storage import OriginClient
+from imagerift_vision.style import StyleMode
+from origin import Origin
+
+
+class Modes:
+    """Runs the modes in this process."""
+
+    def __init__(self, style: StyleMode, flags: CancelFlags) -> None:
+        self.style = style
+        self.flags = flags
+        self.raises: Exception | None = None
+
+    def call(self, call: ModeCall) -> ModeAnswer:
+        if self.raises is not None:
+            raise self.raises
+        return self.style.run(call, AttemptGuard(self.flags, call.attempt_id, call.deadline))
+
+
+class Plain:
+    """The pipeline, called."""
+
+    def __init__(self, origin: Origin, flags: CancelFlags, style: StyleMode) -> None:
+        self.flags = flags
+        self.modes = Modes(style, flags)
+        self.pipeline = Pipeline(OriginClient(origin.url), self.modes, {"style": "style"})
+
+    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+        return json.loads(answer(json.dumps(request), self.flags, self.pipeline.run).to_json())
+
+    def cancel(self, attempt_id: str) -> None:
+        self.flags.raise_flag(attempt_id)
+
+
+@pytest.fixture
+def service(origin: Origin, style: StyleMode, tmp_path: Path):
+    plain = Plain(origin, CancelFlags(tmp_path), style)
+    yield plain
+    plain.pipeline.client.close()
+
+
+class TestGenerate(GenerateCases):
+    """All shared cases."""
+
+    @pytest.mark.parametrize(
+        ("raised", "code"),
+        [(ValueError("SECRETPROMPT"), "model_error"), (MemoryError(), "out_of_memory")],
+    )
+    def test_a_model_that_raises_fails_its_job_alone(
+        self, service: Plain, origin: Origin, raised: Exception, code: str
+    ) -> None:
+        service.modes.raises = raised
+        error = service.generate(request_for(origin))["error"]
+        assert error["code"] == code
+        assert "SECRETPROMPT" not in error["message"]
+        service.modes.raises = None
+        assert service.generate(request_for(origin))["error"] is None
+
+    def test_without_an_origin_nothing_is_fetched(self, service: Plain, origin: Origin) -> None:
+        service.pipeline.client = OriginClient(None)
+        assert service.generate(request_for(origin))["error"]["code"] == "invalid_request"
+        assert origin.requests == []
+
+    def test_a_store_that_is_down_is_worth_a_retry(self, service: Plain, origin: Origin) -> None:
+        service.pipeline.client = OriginClient("http://127.0.0.1:9")
+        request = request_for(origin, source={"url": "http://127.0.0.1:9/source/photo"})
+        error = service.generate(request)["error"]
+        assert (error["code"], error["retryable"]) == ("input_unavailable", True)
