@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -171,14 +172,19 @@ def _is_ours(data: DataFolder) -> bool:
 
 
 def _stop(pid: int) -> None:
+    deadline = time.monotonic() + STOP_TIMEOUT
     try:
         process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
-        process.wait(STOP_TIMEOUT)
+        # A zombie has ended; its own parent has not looked yet.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                _fail(
+                    PlatformError(f"the platform (pid {pid}) did not stop in {STOP_TIMEOUT:.0f} s")
+                )
+            time.sleep(0.05)
     except psutil.NoSuchProcess:
         return
-    except psutil.TimeoutExpired:
-        _fail(PlatformError(f"the platform (pid {pid}) did not stop in {STOP_TIMEOUT:.0f} s"))
 
 
 def _ignore(line: str) -> None:
