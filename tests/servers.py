@@ -28,6 +28,8 @@ import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 
 START_SECONDS = 60
+_ALREADY_INITIALIZED = 23
+ALREADY_INITIALIZED = 23
 
 
 class ServerMissing(Exception):
@@ -108,6 +110,14 @@ class _Process:
             text = (self.folder / f"{self.name}.log").read_text(errors="replace")
             raise RuntimeError(f"{self.name} ended at its start:\n{text[-2000:]}")
 
+    def await_ready(self, ready: Callable[[], bool], what: str) -> None:
+        """Returns once `ready()` holds; a server that fails to start is not left behind."""
+        try:
+            wait_until(ready, what)
+        except BaseException:
+            self.end(signal.SIGKILL)
+            raise
+
     def end(self, sign: signal.Signals) -> None:
         """Sends the signal and waits until the process is gone."""
         if self._child is not None:
@@ -142,7 +152,7 @@ class Mongod:
                 "--quiet",
             ]
         )
-        wait_until(self._is_primary, "a primary mongod")
+        self._process.await_ready(self._is_primary, "a primary mongod")
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
@@ -159,7 +169,7 @@ class Mongod:
                 return True
             client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
         except OperationFailure as error:
-            if error.codeName != "AlreadyInitialized":
+            if error.code != ALREADY_INITIALIZED:
                 raise
         except PyMongoError:
             return False
@@ -248,7 +258,7 @@ class SeaweedFs:
                 f"-s3.config={identities}",
             ]
         )
-        wait_until(self._takes_objects, "an S3 server")
+        self._process.await_ready(self._takes_objects, "an S3 server")
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
