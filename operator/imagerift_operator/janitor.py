@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 # A resource is usually there milliseconds after its record.
 RESOURCE_GRACE = timedelta(seconds=5)
 # A record is committed before its resource is made, so one that is missing stays missing.
-RECORD_GRACE = timedelta(seconds=60)
+RECORD_GRACE = timedelta(seconds=30)
 # No upload of a live attempt is older than this.
 BYTES_GRACE = timedelta(hours=2)
 SNAPSHOT_PLACES = 1_000

@@ -1,0 +1,54 @@
+"""Fixtures of the end-to-end tests: one platform a run, workspaces and clients of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.tenant import Tenant
+from tests.platform_under_test import CHECKOUT, PlatformUnderTest, attach, started
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[PlatformUnderTest]:
+    """The platform that IMAGERIFT_TEST_ENV names, else one started for this run."""
+    given = os.environ.get("IMAGERIFT_TEST_ENV")
+    if given:
+        yield attach(Path(given))
+        return
+    with started() as platform:
+        yield platform
+
+
+@pytest.fixture
+def make_tenant(platform: PlatformUnderTest) -> Iterator[Callable[[str], Tenant]]:
+    """Makes workspaces, each with a key, on the plan that is named."""
+    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+
+        def make(plan: str) -> Tenant:
+            created = platform.admin("workspace", "create", "--name", "test", "--plan", plan)
+            workspace = created["workspaceId"]
+            key = platform.admin("key", "create", "--workspace", workspace, "--name", "test")
+            return Tenant(platform, http, workspace, key["keyId"], key["token"])
+
+        yield make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[[str], Tenant]) -> Tenant:
+    """A workspace whose limits no test reaches by accident."""
+    return make_tenant("load")
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    return (CHECKOUT / "docs/images/sample.jpg").read_bytes()
+
+
+@pytest.fixture
+def small_photo() -> bytes:
+    return (CHECKOUT / "tests/data/small.jpg").read_bytes()

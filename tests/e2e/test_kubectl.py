@@ -1,0 +1,186 @@
+"""The same objects through `kubectl`, as an operator of the cluster uses them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.tenant import Tenant
+from tests.platform_under_test import PlatformUnderTest, wait_until
+
+WORKSPACES = "imagerift.dev/workspaces"
+
+
+def resource(platform: PlatformUnderTest, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(platform.kubectl("get", "gj", name, "-o", "json").stdout)
+    return found
+
+
+def manifest(name: str, tenant: Tenant, key: str, **spec: Any) -> str:
+    body = {"workspace": tenant.workspace, "mode": "noop", "source": {"key": key}}
+    return json.dumps(
+        {
+            "apiVersion": "imagerift.dev/v1",
+            "kind": "GenerationJob",
+            "metadata": {"name": name},
+            "spec": body | spec,
+        }
+    )
+
+
+@pytest.fixture
+def bound(platform: PlatformUnderTest, tenant: Tenant) -> Tenant:
+    """A workspace that the platform's namespace is bound to."""
+    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
+    before = json.loads(platform.kubectl("get", "ns", namespace, "-o", "json").stdout)
+    names = before["metadata"].get("annotations", {}).get(WORKSPACES, "")
+    value = ",".join(filter(None, [names, tenant.workspace]))
+    platform.kubectl("annotate", "--overwrite", "ns", namespace, f"{WORKSPACES}={value}")
+    return tenant
+
+
+@pytest.fixture
+def source(tenant: Tenant, small_photo: bytes) -> str:
+    """The key of a source that is recorded for the workspace."""
+    job_id = tenant.submitted(small_photo, mode="noop")
+    tenant.wait_for(job_id, "succeeded")
+    return f"workspaces/{tenant.workspace}/jobs/{job_id}/source"
+
+
+def phase_reached(platform: PlatformUnderTest, name: str, phase: str) -> dict[str, Any]:
+    def reached() -> dict[str, Any] | None:
+        found = resource(platform, name)
+        return found if found.get("status", {}).get("phase") == phase else None
+
+    found: dict[str, Any] = wait_until(reached, seconds=45, what=f"{name} {phase}")
+    return found
+
+
+def test_a_job_of_the_api_can_be_followed_and_waited_for(
+    platform: PlatformUnderTest, tenant: Tenant, small_photo: bytes
+) -> None:
+    job_id = tenant.submitted(small_photo)
+    platform.kubectl("wait", "--for=condition=Complete", f"gj/{job_id}", "--timeout=60s")
+    table = platform.kubectl("get", "gj", job_id).stdout.splitlines()
+    assert table[0].split() == ["NAME", "PHASE", "MODE", "SIZE", "WORKSPACE", "AGE"]
+    assert table[1].split()[:5] == [job_id, "Succeeded", "style", "base", tenant.workspace]
+    wide = platform.kubectl("get", "gj", job_id, "-o", "wide").stdout.splitlines()
+    assert wide[0].split() == [
+        *["NAME", "PHASE", "MODE", "SIZE", "WORKSPACE"],
+        *["POOL", "ATTEMPTS", "DURATION", "REASON", "AGE"],
+    ]
+    assert "OutputsDelivered" in wide[1]
+    described = platform.kubectl("describe", "gj", job_id).stdout
+    assert "Phase:" in described and "Complete" in described
+    assert "X-Amz" not in described and tenant.token not in described
+
+
+def test_deleting_a_running_job_cancels_it_uncharged(
+    platform: PlatformUnderTest, tenant: Tenant, photo: bytes
+) -> None:
+    job_id = tenant.submitted(photo, variations=8)
+    tenant.wait_for(job_id, "processing")
+    platform.kubectl("delete", "gj", job_id)
+    job = tenant.wait_for(job_id)
+    assert job["status"] == "canceled"
+    assert tenant.counters() == {"charged": 0, "reserved": 0, "ledger": 0}
+
+
+def test_setting_cancel_in_the_spec_cancels(
+    platform: PlatformUnderTest, tenant: Tenant, photo: bytes
+) -> None:
+    job_id = tenant.submitted(photo, variations=8)
+    patch = '{"spec":{"cancel":true}}'
+    platform.kubectl("patch", "gj", job_id, "--type", "merge", "-p", patch)
+    assert tenant.wait_for(job_id)["status"] == "canceled"
+    phase_reached(platform, job_id, "Canceled")
+
+
+def test_a_job_made_by_hand_runs_and_is_charged_like_any_other(
+    platform: PlatformUnderTest, bound: Tenant, source: str
+) -> None:
+    before = bound.counters()
+    platform.kubectl("apply", "-f", "-", stdin=manifest("by-hand", bound, source))
+    platform.kubectl("wait", "--for=condition=Complete", "gj/by-hand", "--timeout=60s")
+    made = resource(platform, "by-hand")
+    job = bound.job(made["metadata"]["uid"])
+    assert job["status"] == "succeeded"
+    assert made["status"]["jobId"] == job["jobId"]
+    assert bound.counters()["charged"] == before["charged"] + 1
+    # Applying it again changes nothing and charges nothing.
+    platform.kubectl("apply", "-f", "-", stdin=manifest("by-hand", bound, source))
+    assert bound.counters()["charged"] == before["charged"] + 1
+    platform.kubectl("delete", "gj", "by-hand")
+    assert bound.job(job["jobId"])["status"] == "succeeded"
+
+
+def test_a_namespace_that_is_not_bound_to_the_workspace_is_refused(
+    platform: PlatformUnderTest, tenant: Tenant, source: str
+) -> None:
+    before = tenant.counters()
+    platform.kubectl("apply", "-f", "-", stdin=manifest("unbound", tenant, source))
+    refused = phase_reached(platform, "unbound", "Failed")
+    assert refused["status"]["reason"] == "WorkspaceNotBound"
+    assert tenant.counters() == before
+    platform.kubectl("delete", "gj", "unbound")
+
+
+def test_another_workspaces_source_is_refused(
+    platform: PlatformUnderTest,
+    bound: Tenant,
+    make_tenant: Any,
+    small_photo: bytes,
+) -> None:
+    other = make_tenant("load")
+    job_id = other.submitted(small_photo, mode="noop")
+    other.wait_for(job_id, "succeeded")
+    foreign = f"workspaces/{other.workspace}/jobs/{job_id}/source"
+    platform.kubectl("apply", "-f", "-", stdin=manifest("foreign", bound, foreign))
+    refused = phase_reached(platform, "foreign", "Failed")
+    assert refused["status"]["reason"] == "SourceNotFound"
+    assert bound.counters() == {"charged": 0, "reserved": 0, "ledger": 0}
+    platform.kubectl("delete", "gj", "foreign")
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"variations": 9}, "variations"),
+        ({"mode": "Style!"}, "mode"),
+        ({"exportSize": "8k"}, "exportSize"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_the_api_server_itself_refuses_values_out_of_bounds(
+    platform: PlatformUnderTest, tenant: Tenant, spec: dict[str, Any], text: str
+) -> None:
+    body = manifest("bad", tenant, "workspaces/x/jobs/y/source", **spec)
+    refused = platform.kubectl("apply", "-f", "-", stdin=body, check=False)
+    assert refused.returncode != 0
+    assert text in refused.stderr
+
+
+def test_a_resource_that_claims_to_be_the_apis_without_a_record_is_never_run(
+    platform: PlatformUnderTest, bound: Tenant, source: str
+) -> None:
+    body = json.loads(manifest("forged", bound, source))
+    body["metadata"]["labels"] = {"imagerift.dev/origin": "api"}
+    before = bound.counters()
+    platform.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    # The operator waits half a minute for a record that might still be on its way.
+    def refused() -> bool:
+        status = resource(platform, "forged").get("status", {})
+        return status.get("reason") == "NotAdmitted"
+
+    wait_until(refused, seconds=120, what="the forged resource is refused")
+    assert bound.counters() == before
+    platform.kubectl("delete", "gj", "forged")
+
+
+def test_a_pool_shows_its_readiness(platform: PlatformUnderTest) -> None:
+    table = platform.kubectl("get", "tp").stdout.splitlines()
+    assert table[0].split() == ["NAME", "READY", "SLOTS", "MODES", "AGE"]
+    platform.kubectl("wait", "--for=condition=Ready", "tp/default", "--timeout=30s")

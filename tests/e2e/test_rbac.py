@@ -1,0 +1,74 @@
+"""Each service account may do what its part does, and nothing else that matters."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.platform_under_test import PlatformUnderTest
+
+ALLOWED = {
+    "imagerift-api": [
+        ("create", "generationjobs.imagerift.dev"),
+        ("patch", "generationjobs.imagerift.dev"),
+        ("delete", "generationjobs.imagerift.dev"),
+    ],
+    "imagerift-operator": [
+        ("list", "generationjobs.imagerift.dev"),
+        ("watch", "generationjobs.imagerift.dev"),
+        ("create", "generationjobs.imagerift.dev"),
+        ("patch", "generationjobs.imagerift.dev/status"),
+        ("watch", "tritonpools.imagerift.dev"),
+        ("patch", "tritonpools.imagerift.dev/status"),
+        ("update", "leases.coordination.k8s.io/imagerift-operator"),
+    ],
+}
+REFUSED = {
+    "imagerift-api": [
+        ("list", "generationjobs.imagerift.dev"),
+        ("patch", "generationjobs.imagerift.dev/status"),
+        ("create", "tritonpools.imagerift.dev"),
+        ("get", "leases.coordination.k8s.io/imagerift-operator"),
+    ],
+    "imagerift-operator": [
+        ("patch", "tritonpools.imagerift.dev"),
+        ("update", "leases.coordination.k8s.io/someone-else"),
+        ("list", "namespaces"),
+        ("list", "customresourcedefinitions.apiextensions.k8s.io"),
+    ],
+}
+ALWAYS_REFUSED = [
+    ("get", "secrets"),
+    ("create", "pods"),
+    ("create", "pods/exec"),
+    ("create", "serviceaccounts/token"),
+    ("patch", "rolebindings.rbac.authorization.k8s.io"),
+]
+
+
+def may(platform: PlatformUnderTest, account: str, verb: str, what: str) -> bool:
+    """What the API server answers for the account; subresources come after the group."""
+    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
+    resource, _, rest = what.partition("/")
+    more = []
+    if rest in {"status", "exec", "token"}:
+        more = [f"--subresource={rest}"]
+    elif rest:
+        resource = f"{resource}/{rest}"
+    answer = platform.kubectl(
+        *["auth", "can-i", verb, resource, *more],
+        f"--as=system:serviceaccount:{namespace}:{account}",
+        check=False,
+    )
+    return answer.stdout.strip() == "yes"
+
+
+@pytest.mark.parametrize("account", sorted(ALLOWED))
+def test_an_account_can_do_what_its_part_needs(platform: PlatformUnderTest, account: str) -> None:
+    for verb, what in ALLOWED[account]:
+        assert may(platform, account, verb, what), f"{account} {verb} {what}"
+
+
+@pytest.mark.parametrize("account", sorted(REFUSED))
+def test_an_account_is_refused_everything_else(platform: PlatformUnderTest, account: str) -> None:
+    for verb, what in REFUSED[account] + ALWAYS_REFUSED:
+        assert not may(platform, account, verb, what), f"{account} {verb} {what}"

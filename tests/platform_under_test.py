@@ -1,0 +1,193 @@
+"""The embedded platform as tests see it: started by the code of `make up`, used from outside.
+
+`python -m tests.platform_under_test COMMAND …` starts one, runs the command with
+`IMAGERIFT_TEST_ENV` set to its environment file, and stops it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+START_SECONDS = 600
+# Modes for tests of the way through the platform, beside those that are shipped.
+TEST_MODES = {"noop": "noop", "delay": "delay"}
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The first true value of `condition`, asked again and again; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class PlatformUnderTest:
+    """A running platform: its data folder and the variables that its programs use."""
+
+    data: Path
+    environment: Mapping[str, str]
+
+    @property
+    def api_url(self) -> str:
+        return self.environment["IMAGERIFT_API_URL"]
+
+    @property
+    def crash_dir(self) -> Path:
+        return self.data.parent / "crash"
+
+    def part(self, name: str) -> dict[str, Any]:
+        """State of one part: `state`, `pid`, `address`, `log`, `restarts`."""
+        state: dict[str, Any] = json.loads((self.data / "state.json").read_text())["parts"][name]
+        return state
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a part's process."""
+        os.kill(self.part(name)["pid"], signal.SIGKILL)
+
+    def wait_ready(self, *names: str, seconds: float = 120) -> None:
+        """Waits until the parts (all, where none is named) answer again."""
+
+        def ready() -> bool:
+            parts = json.loads((self.data / "state.json").read_text())["parts"]
+            wanted = names or tuple(parts)
+            return all(parts[name]["state"] == "ready" for name in wanted)
+
+        wait_until(ready, seconds=seconds, what=f"ready: {', '.join(names) or 'every part'}")
+
+    def run(
+        self, *command: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a program as an administrator of the platform would, and captures its output."""
+        done = subprocess.run(
+            command,
+            env={**os.environ, **self.environment, "PATH": f"{BIN}:{os.environ['PATH']}"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
+        return done
+
+    def kubectl(
+        self, *arguments: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        namespace = self.environment["IMAGERIFT_NAMESPACE"]
+        return self.run("kubectl", "-n", namespace, *arguments, check=check, stdin=stdin)
+
+    def admin(self, *arguments: str) -> Any:
+        """What `imagerift admin …` prints, decoded."""
+        return json.loads(self.run("imagerift", "admin", *arguments).stdout)
+
+
+def attach(environment_file: Path) -> PlatformUnderTest:
+    """The platform whose environment file this is."""
+    pairs = (line.strip().split("=", 1) for line in environment_file.read_text().splitlines())
+    variables = {pair[0]: pair[1].strip("'\"") for pair in pairs if len(pair) == 2}
+    variables["IMAGERIFT_PLANS_FILE"] = str(CHECKOUT / "tests/data/plans.json")
+    return PlatformUnderTest(environment_file.parent, variables)
+
+
+@contextlib.contextmanager
+def started() -> Iterator[PlatformUnderTest]:
+    """A platform of its own on free ports in a temporary folder, with test modes and plans."""
+    folder = Path(tempfile.mkdtemp(prefix="imagerift-test-"))
+    data = folder / "data"
+    (folder / "crash").mkdir()
+    modes = json.loads((CHECKOUT / "core/imagerift_core/data/modes.json").read_text())
+    for mode, model in TEST_MODES.items():
+        modes[mode] = {
+            "model": model,
+            "promptRequired": False,
+            "presetRequired": False,
+            "presets": [],
+            "exportSizes": ["base", "2k", "4k"],
+            "maxVariations": 8,
+            "attemptSeconds": 60,
+        }
+    (folder / "modes.json").write_text(json.dumps(modes))
+    environment = {
+        **os.environ,
+        "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
+        "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
+        "IMAGERIFT_CRASH_DIR": str(folder / "crash"),
+        # Long enough to look at an ended resource, short enough to see it go.
+        "IMAGERIFT_JOB_TTL_SECONDS": "15",
+        "IMAGERIFT_LOCAL_EXTRA_MODELS": str(CHECKOUT / "bench/models"),
+    }
+    command = [str(BIN / "imagerift-platform"), "up", "--data-dir", str(data)]
+    log = (folder / "platform.log").open("w")
+    process = subprocess.Popen(
+        [*command, "--port-base", "auto"], env=environment, stdout=log, stderr=log
+    )
+    try:
+        _wait_for_start(process, data, folder / "platform.log")
+        platform = attach(data / "platform.env")
+        _add_test_pool(platform)
+        yield platform
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=120)
+        log.close()
+        if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
+            sys.stderr.write(f"The platform's data and logs are kept in {folder}\n")
+        else:
+            shutil.rmtree(folder)
+
+
+def _wait_for_start(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:
+    state = data / "state.json"
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(f"the platform did not start:\n{log.read_text()}")
+        return state.exists() and bool(json.loads(state.read_text())["ready"])
+
+    wait_until(ready, seconds=START_SECONDS, what="the platform is ready")
+
+
+def _add_test_pool(platform: PlatformUnderTest) -> None:
+    pool = {
+        "apiVersion": "imagerift.dev/v1",
+        "kind": "TritonPool",
+        "metadata": {"name": "test"},
+        "spec": {
+            "endpoint": platform.environment["IMAGERIFT_TRITON_URL"],
+            "slotsPerReplica": 8,
+            "modes": list(TEST_MODES),
+        },
+    }
+    platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
+    platform.kubectl("wait", "--for=condition=Ready", "tp/test", "--timeout=60s")
+
+
+def main() -> None:
+    with started() as platform:
+        variables = {**os.environ, "IMAGERIFT_TEST_ENV": str(platform.data / "platform.env")}
+        done = subprocess.run(sys.argv[1:], env=variables, check=False)
+    raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
