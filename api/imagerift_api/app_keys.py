@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from imagerift_core.mongo.rate_limit import RateWindow
 
+from imagerift_api.authentication import Caller
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
 
@@ -16,6 +18,6 @@ SETTINGS = web.AppKey("settings", ApiSettings)
 METRICS = web.AppKey("metrics", Metrics)
 CONTEXT: web.AppKey[ProcessContext] = web.AppKey("context")
 
-REQUEST_ID = "imagerift.request_id"
-CALLER = "imagerift.caller"
-RATE_WINDOW = "imagerift.rate_window"
+REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+RATE_WINDOW = web.RequestKey("rate_window", RateWindow)

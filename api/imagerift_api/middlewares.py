@@ -8,7 +8,7 @@ import orjson
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from imagerift_core.errors import DomainError
+from imagerift_core.errors import CapacityUnavailable, DomainError
 from imagerift_core.ids import new_request_id
 from imagerift_core.mongo.database import translated_errors
 
@@ -67,6 +67,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         async with translated_errors():
             return await handler(request)
     except DomainError as error:
+        if isinstance(error, CapacityUnavailable):
+            _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)
         problem = problem_of(error)
     except web.HTTPException as error:
         problem = problem_of_http(error)

@@ -38,5 +38,4 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
 
 def rate_window(request: web.Request) -> RateWindow:
     """Where the caller stands, with this request counted."""
-    window: RateWindow = request[app_keys.RATE_WINDOW]
-    return window
+    return request[app_keys.RATE_WINDOW]

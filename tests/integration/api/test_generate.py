@@ -1,0 +1,198 @@
+"""Submits that are accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+import pytest
+from imagerift_core import clock, object_keys
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import jobs, transitions
+from imagerift_core.mongo.settlement import settle
+
+from tests.integration.api.harness import Api, Tenant
+from tests.pictures import encode, picture
+from tests.records import delivered
+
+
+async def record_of(api: Api, job_id: str) -> JobRecord:
+    record = await jobs.get(api.database, job_id)
+    assert record is not None
+    return record
+
+
+async def finished_job(api: Api, tenant: Tenant) -> JobRecord:
+    """A succeeded job with one output in the bucket."""
+    answer = await api.generate(tenant)
+    queued = await record_of(api, answer.body["jobId"])
+    at = clock.now()
+    claimed = await transitions.claim(
+        api.database,
+        queued.id,
+        attempt=0,
+        owner="dispatcher",
+        pool="default",
+        resource_uid=str(uuid.uuid4()),
+        at=at,
+        attempt_deadline=at,
+    )
+    assert claimed is not None
+    settlement = delivered(claimed)
+    await api.store.put(
+        settlement.outputs[0].key, picture("PNG", (80, 60)), content_type="image/png"
+    )
+    await settle(api.database, [settlement], at=clock.now())
+    return await record_of(api, queued.id)
+
+
+async def test_the_answer_has_every_key_of_the_published_sample(api: Api, tenant: Tenant) -> None:
+    answer = await api.generate(tenant)
+
+    assert answer.status == 202
+    job = answer.body
+    assert str(uuid.UUID(job["jobId"])) == job["jobId"]
+    assert job["status"] == "queued"
+    assert job["statusUrl"] == f"/api/v1/jobs/{job['jobId']}"
+    assert job["requestId"].startswith("req_")
+    assert (
+        job["quota"].items()
+        >= {
+            "source": "plan",
+            "scope": "team",
+            "remaining": 1000,
+            "charged": False,
+            "remainingAfterQueue": 1000,
+            "chargedOnSuccess": True,
+        }.items()
+    )
+    assert job["rateLimit"] == {"remainingThisMinute": 99_999}
+
+
+async def test_the_answer_says_where_and_when_to_ask_again(api: Api, tenant: Tenant) -> None:
+    answer = await api.generate(tenant)
+
+    assert answer.headers["Location"] == answer.body["statusUrl"]
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["X-Request-Id"] == answer.body["requestId"]
+    assert answer.headers["RateLimit-Policy"] == '"requests";q=100000;w=60'
+    assert answer.headers["RateLimit"].startswith('"requests";r=99999;t=')
+
+
+async def test_acceptance_stores_source_record_and_reservation(api: Api, tenant: Tenant) -> None:
+    photo = picture("PNG", (120, 90))
+
+    answer = await api.generate(tenant, imageBase64=encode(photo), variations=3, seed=5)
+
+    record = await record_of(api, answer.body["jobId"])
+    assert await api.stored(tenant) == [record.source.key]
+    assert await api.store.get(record.source.key, max_bytes=10**7) == photo
+    assert record.source.key == object_keys.source_key(tenant.workspace, record.id)
+    assert (record.source.width, record.source.height) == (120, 90)
+    assert record.source.sha256 == hashlib.sha256(photo).hexdigest()
+    assert record.status is Status.QUEUED
+    assert (record.spec.variations, record.spec.seed) == (3, 5)
+    assert record.band == tenant.plan.band
+    assert record.deadline_at is not None
+    assert (record.deadline_at - record.created_at).total_seconds() == 3600
+    assert await api.counted(tenant) == (0, 3)
+
+
+async def test_a_photo_of_many_megabytes_is_taken(api: Api, tenant: Tenant) -> None:
+    photo = picture("PNG", (2400, 2400))
+    assert len(photo) > 10_000_000
+
+    answer = await api.generate(tenant, imageBase64=encode(photo))
+
+    assert answer.status == 202
+    assert (await record_of(api, answer.body["jobId"])).source.size_bytes == len(photo)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+async def test_a_data_url_is_taken_as_well(api: Api, tenant: Tenant, kind: str) -> None:
+    url = f"data:image/{kind.lower()};base64,{encode(picture(kind))}"
+
+    answer = await api.generate(tenant, imageBase64=url)
+
+    assert answer.status == 202
+
+
+async def test_a_valid_traceparent_goes_with_the_job(api: Api, tenant: Tenant) -> None:
+    mine = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    body = {"mode": "style", "prompt": "p", "imageBase64": encode(picture())}
+
+    answer = await api.call(
+        "POST", "/api/v1/generate", json=body, headers=tenant.headers | {"traceparent": mine}
+    )
+
+    assert (await record_of(api, answer.body["jobId"])).traceparent == mine
+
+
+async def test_a_source_can_be_used_again_by_its_key(api: Api, tenant: Tenant) -> None:
+    first = (await api.generate(tenant)).body
+
+    answer = await api.generate(tenant, imageBase64=None, imageKey=first["source"]["imageKey"])
+
+    assert answer.status == 202
+    again = await record_of(api, answer.body["jobId"])
+    before = await record_of(api, first["jobId"])
+    assert again.source.key != before.source.key
+    assert again.source.sha256 == before.source.sha256
+
+
+@pytest.mark.parametrize("by", ["generationId", "jobId"])
+async def test_an_output_can_be_the_source_of_a_new_job(api: Api, tenant: Tenant, by: str) -> None:
+    done = await finished_job(api, tenant)
+    name = done.outputs[0].generation_id if by == "generationId" else done.id
+
+    answer = await api.generate(tenant, imageBase64=None, sourceGenerationId=name)
+
+    assert answer.status == 202
+    record = await record_of(api, answer.body["jobId"])
+    assert (record.source.width, record.source.height) == (80, 60)
+
+
+async def test_a_succeeded_job_shows_a_url_that_downloads_the_picture(
+    api: Api, tenant: Tenant
+) -> None:
+    done = await finished_job(api, tenant)
+
+    answer = await api.call("GET", f"/api/v1/jobs/{done.id}", headers=tenant.headers)
+
+    job = answer.body
+    assert job["status"] == "succeeded"
+    assert job["quota"]["charged"] is True
+    assert job["quota"]["remaining"] == 999
+    assert job["downloadUrl"] == job["outputs"][0]["downloadUrl"]
+    assert job["downloadUrl"].startswith(api.settings.s3_public_url)
+    assert job["outputs"][0]["downloadUrlExpiresAt"] is not None
+    assert "Retry-After" not in answer.headers
+    async with api.http.get(job["downloadUrl"]) as download:
+        assert download.status == 200
+        assert (await download.read()).startswith(b"\x89PNG")
+
+
+async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: Tenant) -> None:
+    foreign = (await api.generate(await api.tenant())).body
+    lost = await finished_job(api, tenant)
+    await api.store.delete([lost.outputs[0].key])
+    stored, counted = await api.stored(tenant), await api.counted(tenant)
+    cases = [
+        {"imageKey": foreign["source"]["imageKey"]},
+        {"imageKey": f"workspaces/{tenant.workspace}/jobs/{foreign['jobId']}/source"},
+        {"imageKey": lost.source.key + "x"},
+        {"imageKey": "img_unknown"},
+        {"imageKey": lost.outputs[0].key},
+        {"sourceGenerationId": foreign["jobId"]},
+        {"sourceGenerationId": lost.outputs[0].generation_id},
+        {"sourceGenerationId": "../../etc"},
+    ]
+
+    for case in cases:
+        answer = await api.generate(tenant, imageBase64=None, **case)
+
+        assert (answer.status, answer.body["code"]) == (404, "source_not_found"), case
+        assert answer.body["param"] == next(iter(case))
+
+    assert await api.stored(tenant) == stored
+    assert await api.counted(tenant) == counted
