@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -15,19 +14,10 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo.transactions import MAJORITY, run_transaction
 
 Result = TypeVar("Result")
-_MAJORITY = WriteConcern(w="majority", j=True)
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
-RETRY_SECONDS = 10.0
-
-
-class _GaveUp(Exception):
-    """Carries an error past the driver's own retries."""
-
-    def __init__(self, reason: PyMongoError) -> None:
-        super().__init__()
-        self.reason = reason
 
 
 class Database:
@@ -42,7 +32,7 @@ class Database:
         database = client.get_database(
             name,
             read_preference=ReadPreference.PRIMARY,
-            write_concern=_MAJORITY,
+            write_concern=MAJORITY,
             read_concern=ReadConcern("majority"),
         )
         self.jobs: AsyncIOMotorCollection[dict[str, Any]] = database.jobs
@@ -77,32 +67,9 @@ class Database:
         await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
 
     async def transaction(self, body: Callable[[Any], Awaitable[Result]]) -> Result:
-        """Runs `body(session)` in one transaction; conflicts and failovers are retried whole.
-
-        The driver would go on for 120 s; a store that does not take `body` gets `RETRY_SECONDS`.
-        A commit without an answer is asked about for longer, since nobody knows its outcome.
-        """
-        give_up = time.monotonic() + RETRY_SECONDS
-
-        async def bounded(session: Any) -> Result:
-            try:
-                return await body(session)
-            except PyMongoError as error:
-                if time.monotonic() > give_up:
-                    raise _GaveUp(error) from error
-                raise
-
+        """Runs `body(session)` in one transaction; see `run_transaction`."""
         async with await self._client.start_session() as session:
-            try:
-                result: Result = await session.with_transaction(
-                    bounded,
-                    read_concern=ReadConcern("snapshot"),
-                    write_concern=_MAJORITY,
-                    read_preference=ReadPreference.PRIMARY,
-                )
-            except _GaveUp as gave_up:
-                raise gave_up.reason from None
-            return result
+            return await run_transaction(session, body)
 
 
 @asynccontextmanager

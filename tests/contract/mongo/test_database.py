@@ -81,7 +81,7 @@ async def test_a_ping_answers(database: Database) -> None:
 async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("imagerift_core.mongo.database.RETRY_SECONDS", 1)
+    monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 1)
 
     async def translated(call: Awaitable[object]) -> None:
         async with translated_errors():
@@ -104,7 +104,7 @@ async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
 async def test_a_transaction_gives_a_busy_store_a_bounded_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagerift_core.mongo.database.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 0.2)
     tries = 0
 
     async def conflict(session: Any) -> None:
@@ -127,3 +127,24 @@ async def test_what_is_wrong_with_a_command_is_not_called_unavailable(
     with pytest.raises(OperationFailure):
         async with translated_errors():
             await database.jobs.update_one({"_id": "x"}, {"$nonsense": 1})
+
+
+async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> None:
+    record = await lives.queued(database)
+    written = asyncio.Event()
+
+    async def stuck(session: Any) -> None:
+        await database.counters.update_one(
+            {"_id": record.quota.counter}, {"$inc": {"reserved": 5}}, session=session
+        )
+        written.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(database.transaction(stuck))
+    await written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5):
+        await lives.queued(database)
+    assert await lives.held(database, record) == (2, 0)

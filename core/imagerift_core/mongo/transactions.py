@@ -1,0 +1,81 @@
+"""Runs a body in one transaction, by the steps of the drivers' convenient API.
+
+Motor's own `with_transaction` commits when its inner block ends, outside of its retries, so a
+commit that a failover leaves without an answer is never asked about again.
+Source: MongoDB specifications, "Convenient API for Transactions".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+Result = TypeVar("Result")
+
+MAJORITY = WriteConcern(w="majority", j=True)
+# How long a store that takes no transaction is tried.
+RETRY_SECONDS = 10.0
+# How long a commit without an answer is asked about, since nobody knows its outcome.
+COMMIT_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.3
+
+
+async def run_transaction(session: Any, body: Callable[[Any], Awaitable[Result]]) -> Result:
+    """The result of `body(session)`, committed by majority; conflicts and failovers are retried.
+
+    `body` may run several times. Raises what `body` raises, after the transaction is undone,
+    and `PyMongoError` where the store takes none in time. Only one with the label
+    `UnknownTransactionCommitResult` leaves open whether the body's writes are there.
+    """
+    give_up = time.monotonic() + RETRY_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await _once(session, body)
+        except PyMongoError as error:
+            if not error.has_error_label("TransientTransactionError") or time.monotonic() > give_up:
+                raise
+        # Jitter parts those that met.
+        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+
+async def _once(session: Any, body: Callable[[Any], Awaitable[Result]]) -> Result:
+    session.start_transaction(
+        read_concern=ReadConcern("snapshot"),
+        write_concern=MAJORITY,
+        read_preference=ReadPreference.PRIMARY,
+    )
+    try:
+        result = await body(session)
+    except BaseException:
+        # Also when canceled: left open, the session's end would abort it and block the loop.
+        if session.in_transaction:
+            await session.abort_transaction()
+        raise
+    await _commit(session)
+    return result
+
+
+async def _commit(session: Any) -> None:
+    give_up = time.monotonic() + COMMIT_SECONDS
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if (
+                error.has_error_label("UnknownTransactionCommitResult")
+                and time.monotonic() < give_up
+            ):
+                continue
+            raise
+        return
