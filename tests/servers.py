@@ -20,12 +20,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import platformdirs
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 START_SECONDS = 60
 _ALREADY_INITIALIZED = 23
@@ -189,15 +192,28 @@ class S3Address:
     region: str = "us-east-1"
 
     def make_bucket(self, name: str) -> None:
-        client = boto3.client(
+        client = self._client()
+        client.create_bucket(Bucket=name)
+        client.close()
+
+    def drop_bucket(self, name: str) -> None:
+        """Deletes the bucket with all that is in it, which gives its volumes back."""
+        client = self._client()
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=name)
+        for page in pages:
+            for item in page.get("Contents", []):
+                client.delete_object(Bucket=name, Key=item["Key"])
+        client.delete_bucket(Bucket=name)
+        client.close()
+
+    def _client(self) -> S3Client:
+        return boto3.client(
             "s3",
             endpoint_url=self.internal_url,
             region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
         )
-        client.create_bucket(Bucket=name)
-        client.close()
 
 
 class SeaweedFs:

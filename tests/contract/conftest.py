@@ -20,9 +20,11 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     server = Mongod(tmp_path_factory.mktemp("mongod"))
-    server.start()
-    yield server.url
-    server.kill()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +41,8 @@ def s3_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Address]:
         )
         return
     server = SeaweedFs(tmp_path_factory.mktemp("seaweedfs"))
-    server.start()
-    yield server.address
-    server.kill()
+    try:
+        server.start()
+        yield server.address
+    finally:
+        server.kill()

@@ -1,7 +1,8 @@
-"""A fresh database for each test."""
+"""An empty database for each test, in a replica set that all of them share."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 
@@ -10,8 +11,8 @@ from imagerift_core.mongo import Database, connect
 from pymongo import AsyncMongoClient
 
 
-@pytest.fixture
-async def database(mongo_url: str) -> AsyncIterator[Database]:
+@pytest.fixture(scope="session")
+async def opened_database(mongo_url: str) -> AsyncIterator[Database]:
     name = f"test_{secrets.token_hex(6)}"
     async with connect(mongo_url, name) as opened:
         await opened.ensure_indexes()
@@ -19,3 +20,12 @@ async def database(mongo_url: str) -> AsyncIterator[Database]:
     cleaner: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(mongo_url)
     await cleaner.drop_database(name)
     await cleaner.close()
+
+
+@pytest.fixture
+async def database(opened_database: Database) -> Database:
+    """Emptied, not made anew: its indexes would take longer than most tests."""
+    collections = opened_database.jobs.database
+    names = await collections.list_collection_names()
+    await asyncio.gather(*(collections[name].delete_many({}) for name in names))
+    return opened_database
