@@ -1,8 +1,8 @@
 """The pipeline of one attempt: fetch, decode, the mode's model, encode, upload."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +30,7 @@ MAX_SOURCE_EDGE = 4096
 class ModeCall:
     """What a mode's model is asked for: one picture a seed."""
 
-    mode: str
+    model: str
     image: NDArray[np.uint8]
     attempt_id: str
     deadline: float
@@ -56,7 +56,7 @@ class ModeModels(Protocol):
     """The models behind the modes, whoever runs them."""
 
     def call(self, call: ModeCall) -> ModeAnswer:
-        """Run a mode's model. Raises VisionError `invalid_request` for a mode it does not know."""
+        """Run a mode's model. Raises VisionError when it cannot be run."""
 
 
 @dataclass
@@ -65,14 +65,14 @@ class Pipeline:
 
     client: OriginClient
     modes: ModeModels
-    allowed_modes: frozenset[str] = field(default=frozenset({"style"}))
+    mode_models: Mapping[str, str]
 
     def run(self, request: GenerateRequest, guard: Guard, result: Result) -> None:
         """Fill `result`. Outputs are uploaded as soon as each is encoded.
 
         Raises VisionError when the whole attempt fails; a variation that fails alone is omitted.
         """
-        if request.mode not in self.allowed_modes:
+        if request.mode not in self.mode_models:
             raise VisionError("invalid_request", "this model server does not have the mode")
         source = self._source(request, guard, result)
         width, height = output_size(
@@ -122,7 +122,7 @@ class Pipeline:
     ) -> ModeAnswer:
         return self.modes.call(
             ModeCall(
-                mode=request.mode,
+                model=self.mode_models[request.mode],
                 image=source.rgba,
                 attempt_id=request.attempt_id,
                 deadline=request.deadline,

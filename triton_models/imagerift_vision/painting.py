@@ -69,7 +69,7 @@ class Painter:
     def _oil(
         self, picture: Float, subject: Float, hand: Generator, _rng: Generator, guard: Guard
     ) -> Float:
-        dabs = kuwahara(picture, 9)
+        dabs = _dabs(picture, subject, broad=9, fine=4)
         guard.check()
         styled = self._stylise(dabs, OIL_STYLE)
         guard.check()
@@ -88,7 +88,7 @@ class Painter:
         self, picture: Float, subject: Float, hand: Generator, rng: Generator, guard: Guard
     ) -> Float:
         height, width = picture.shape[:2]
-        washes = kuwahara(_wobble(picture, hand, 2.2), 7)
+        washes = _dabs(_wobble(picture, hand, 1.6), subject, broad=8, fine=4)
         guard.check()
         styled = self._stylise(washes, WASH_STYLE)
         guard.check()
@@ -122,7 +122,7 @@ class Painter:
         ys = np.abs((np.arange(height, dtype=np.float32) + 0.5) / height - 0.5)[:, None]
         distance = 0.5 - np.maximum(xs, ys) - 0.055 + 0.55 * ragged
         reach: Float = np.clip(distance / 0.006 * 0.5 + 0.5, 0, 1)
-        return np.maximum(reach, subject)
+        return np.maximum(reach, np.clip((subject - 0.7) / 0.3, 0, 1))
 
     def _sketch(
         self, picture: Float, subject: Float, hand: Generator, rng: Generator, guard: Guard
@@ -155,6 +155,13 @@ class Painter:
         feed = {"image": padded.transpose(2, 0, 1)[None], "style_weights": weights}
         styled = self._session.run(None, feed)[0][0].transpose(1, 2, 0)[:height, :width]
         return np.ascontiguousarray(np.clip(styled, 0, 1).astype(np.float32))
+
+
+def _dabs(picture: Float, subject: Float, broad: int, fine: int) -> Float:
+    """Broad brushes for the set, a finer one for the subject: a face must stay a face."""
+    weight = cv2.GaussianBlur(subject, (0, 0), 2)[..., None]
+    mixed = kuwahara(picture, broad) * (1 - weight) + kuwahara(picture, fine) * weight
+    return np.asarray(mixed, np.float32)
 
 
 def _wobble(picture: Float, rng: np.random.Generator, pixels: float) -> Float:

@@ -1,10 +1,13 @@
 """What a model process reads from its environment, once."""
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+MODE_MODELS = {"style": "style"}
 
 
 @dataclass(frozen=True)
@@ -17,19 +20,26 @@ class Settings:
     """Folder of the cancel flags, shared by all model processes of one server."""
     threads: int
     """Intra-op threads of one model instance."""
+    mode_models: Mapping[str, str]
+    """The Triton model behind each mode."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `IMAGERIFT_*` variables.
 
-        Raises ValueError when IMAGERIFT_THREADS is not a positive number.
+        Raises ValueError when IMAGERIFT_THREADS is not a positive number or
+        IMAGERIFT_MODE_MODELS is not an object of texts.
         """
         threads = int(environment.get("IMAGERIFT_THREADS") or "1")
         if threads < 1:
             raise ValueError("IMAGERIFT_THREADS must be at least 1")
+        modes = json.loads(environment.get("IMAGERIFT_MODE_MODELS") or "null") or MODE_MODELS
+        if not isinstance(modes, dict) or not all(isinstance(x, str) for x in modes.values()):
+            raise ValueError("IMAGERIFT_MODE_MODELS must be an object of texts")
         fallback = Path(tempfile.gettempdir()) / f"imagerift-control-{os.getuid()}"
         return cls(
             s3_origin=environment.get("IMAGERIFT_S3_ORIGIN") or None,
             control_dir=Path(environment.get("IMAGERIFT_CONTROL_DIR") or fallback),
             threads=threads,
+            mode_models=modes,
         )

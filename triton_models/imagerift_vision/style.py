@@ -109,9 +109,12 @@ class StyleMode:
             share = matte.alpha[..., None]
             rgb = (rgba[..., :3] * share + PAPER * (1 - share)).astype(np.uint8)
             colours = _bled(rgba[..., :3], matte.alpha)
-        subject = (
-            describe(colours, matte.alpha) if matte.separable and colours is not None else None
-        )
+        subject = None
+        if matte.separable and colours is not None:
+            found = describe(colours, matte.alpha)
+            # A close-up that the frame cuts above as well has no place in another scene.
+            close_up = "top" in found.touches and len(found.touches) > 1
+            subject = None if close_up else found
         self._last = Analysis(digest, rgb, matte, subject, matted_by)
         return self._last
 

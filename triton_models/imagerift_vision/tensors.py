@@ -52,7 +52,7 @@ class BlsModes:
     """Mode models on the same server, called by business logic scripting; blocks until done."""
 
     def call(self, call: ModeCall) -> ModeAnswer:
-        """Run the model named like the mode.
+        """Run the mode's model.
 
         Raises VisionError `model_error` when the server cannot run it, `out_of_memory` when it
         could not hold the tensors.
@@ -67,7 +67,7 @@ class BlsModes:
             "height": call.height,
         }
         response = pb.InferenceRequest(
-            model_name=call.mode,
+            model_name=call.model,
             requested_output_names=["IMAGES", "INFO"],
             inputs=[
                 pb.Tensor("IMAGE", np.ascontiguousarray(call.image)),

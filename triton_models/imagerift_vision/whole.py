@@ -39,7 +39,7 @@ def restyle(
     lamp = hang_lamp(seed, rng)
     picture = _framed(source.rgb, source.interest, width, height)
     guard.check()
-    picture = _clarity(picture)
+    picture = _clarity(_exposed(picture))
     picture = _relit(picture, preset, palette, lamp=lamp, seed=seed, rng=rng)
     guard.check()
     glow = finish.bloom_of(picture, preset.grade.bloom)
@@ -73,6 +73,13 @@ def _best_start(profile: Float, length: int) -> int:
     return int(np.argmax(held - off_centre * (0.02 * sums[-1] + 1e-3)))
 
 
+def _exposed(picture: Float) -> Float:
+    """Open up a dark picture, so that the grade has tones to work on."""
+    middle = float(np.clip(np.median(picture @ LUMA), 0.02, 0.98))
+    gamma = float(np.clip(np.log(0.40) / np.log(middle), 0.62, 1.0))
+    return np.asarray(picture**gamma, np.float32)
+
+
 def _clarity(picture: Float) -> Float:
     """A little local contrast, which grading alone cannot give."""
     height, width = picture.shape[:2]
@@ -99,7 +106,7 @@ def _relit(
     height, width = picture.shape[:2]
     wall = np.array(palette.wall, np.float32)
     warm = wall / max(0.05, float(wall.mean()))
-    amount = 0.30 if preset.brush == "none" else 0.10
+    amount = 0.55 if preset.brush == "none" else 0.10
     pool = pool_of_light(lamp, width, height, 1.5)
     dark = preset.ambient < 0.6
     light: Float = np.float32(0.72 if dark else 0.92) + (0.52 if dark else 0.20) * pool
@@ -107,6 +114,10 @@ def _relit(
     if gobo in ("beam", "foliage"):
         light *= 1 - 0.18 * (1 - cast(gobo, lamp, rng, width, height))
     lit = picture * light[..., None] * (1 + amount * (warm - 1))
+    if preset.brush == "none":
+        # A lamp in the frame: its colour flares over the picture from its side.
+        flare = 0.32 * preset.spill / 0.16 * pool[..., None] ** 2
+        lit = lit + flare * np.array(palette.accent, np.float32) * warm * 0.6
     if preset.prop == "tubes":
         lit = _duotone(lit, palette, lamp)
     screened: Float = np.clip(lit, 0, 1)

@@ -1,6 +1,7 @@
 """Tests of the pixel code. They run in the models' environment (`make test-vision`)."""
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,9 +16,7 @@ collect_ignore_glob = [] if find_spec("cv2") else ["*"]
 
 @pytest.fixture(scope="session")
 def _server():
-    from origin import serve
-
-    with serve() as origin:
+    with import_module("origin").serve() as origin:
         yield origin
 
 
@@ -31,8 +30,6 @@ def origin(_server):
 @pytest.fixture(scope="session")
 def style():
     """The mode's networks, loaded once."""
-    from imagerift_vision.runtime import limit_threads
-    from imagerift_vision.style import StyleMode
-
-    limit_threads(1)
-    return StyleMode(threads=1)
+    runtime = import_module("imagerift_vision.runtime")
+    runtime.limit_threads(1)
+    return import_module("imagerift_vision.style").StyleMode(threads=1)

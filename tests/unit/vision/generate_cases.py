@@ -65,14 +65,18 @@ def picture(origin: Origin, name: str = "0") -> np.ndarray:
 def likeness(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
     """Mean SSIM (Wang et al. 2004, 7 x 7 windows) of two pictures' brightness under a mask."""
     a, b = (np.asarray(Image.fromarray(x).convert("L"), np.float64) for x in (first, second))
-    windows = [np.lib.stride_tricks.sliding_window_view(x, (7, 7)) for x in (a, b)]
-    mean_a, mean_b = (w.mean(axis=(2, 3)) for w in windows)
-    var_a, var_b = (w.var(axis=(2, 3)) for w in windows)
-    both = (windows[0] * windows[1]).mean(axis=(2, 3)) - mean_a * mean_b
+    mean_a, mean_b = _window_mean(a), _window_mean(b)
+    var_a, var_b = _window_mean(a * a) - mean_a**2, _window_mean(b * b) - mean_b**2
+    both = _window_mean(a * b) - mean_a * mean_b
     score = ((2 * mean_a * mean_b + 6.5025) * (2 * both + 58.5225)) / (
         (mean_a**2 + mean_b**2 + 6.5025) * (var_a + var_b + 58.5225)
     )
     return float(score[mask[3:-3, 3:-3]].mean())
+
+
+def _window_mean(values: np.ndarray) -> np.ndarray:
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    return (sums[7:, 7:] - sums[:-7, 7:] - sums[7:, :-7] + sums[:-7, :-7]) / 49
 
 
 class GenerateCases:

@@ -21,7 +21,7 @@ class TritonPythonModel:
         """Read the settings and make the storage client."""
         settings = Settings.from_environment()
         self.flags = CancelFlags(settings.control_dir)
-        self.pipeline = Pipeline(OriginClient(settings.s3_origin), BlsModes())
+        self.pipeline = Pipeline(OriginClient(settings.s3_origin), BlsModes(), settings.mode_models)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; failures are part of RESULT, never of Triton's protocol."""

@@ -48,7 +48,7 @@ def read_call(request: Any) -> ModeCall:
     """The call that a mode model's tensors describe."""
     parameters = json.loads(read_text(request, "PARAMETERS"))
     return ModeCall(
-        mode="style",
+        model="style",
         image=read_array(request, "IMAGE"),
         attempt_id=parameters["attemptId"],
         deadline=parameters["deadline"],

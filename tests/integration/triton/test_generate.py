@@ -1,0 +1,92 @@
+"""Every case of `generate` through a real Triton, and what only a server can get wrong."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from generate_cases import GenerateCases, request_for
+from odd_images import READABLE
+from origin import Origin
+from triton_server import Triton
+
+
+class TestGenerate(GenerateCases):
+    """All shared cases."""
+
+    @pytest.mark.parametrize("mode", ["broken", "absent"])
+    def test_a_mode_that_throws_fails_its_job_alone(
+        self, triton: Triton, origin: Origin, mode: str
+    ) -> None:
+        error = triton.generate(request_for(origin, mode=mode))["error"]
+        assert error["code"] == "model_error"
+        assert "SECRET" not in error["message"]
+        assert "http" not in error["message"]
+        assert triton.is_ready()
+        assert triton.generate(request_for(origin))["error"] is None
+
+    def test_two_jobs_run_at_once(self, triton: Triton, origin: Origin) -> None:
+        source = origin.give("photo", READABLE["jpeg"]())
+        requests = [_delay_request(origin, source, f"at once {n}/1") for n in range(2)]
+        started = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(lambda r: triton.infer("delay", "REQUEST", r), requests))
+        assert [result["error"] for result in results] == [None, None]
+        assert time.monotonic() - started < 0.19
+
+    def test_a_canceled_job_frees_its_slot(self, triton: Triton, origin: Origin) -> None:
+        long = [
+            request_for(origin, attemptId=f"long {n}/1", variations=8, seed=n) for n in range(2)
+        ]
+        with ThreadPoolExecutor(3) as pool:
+            running = [pool.submit(triton.generate, request) for request in long]
+            assert origin.fetched.wait(30)
+            waiting = pool.submit(triton.generate, request_for(origin, attemptId="next/1"))
+            for request in long:
+                triton.cancel(request["attemptId"])
+            assert [job.result()["error"]["code"] for job in running] == ["canceled"] * 2
+            assert waiting.result()["error"] is None
+
+
+class TestBenchModels:
+    """The benchmark's models keep the contract of `generate`."""
+
+    @pytest.mark.parametrize("model", ["noop", "delay"])
+    def test_the_source_arrives_unchanged(self, triton: Triton, origin: Origin, model: str) -> None:
+        request = request_for(origin, variations=2)
+        result = triton.infer(model, "REQUEST", request)
+        assert result["error"] is None
+        assert [output["index"] for output in result["outputs"]] == [0, 1]
+        assert (result["outputs"][0]["width"], result["outputs"][0]["height"]) == (480, 320)
+        assert origin.outputs["1"] == ("image/png", READABLE["jpeg"]())
+
+    def test_delay_ends_at_cancel_and_deadline(self, triton: Triton, origin: Origin) -> None:
+        timeout = _delay_request(origin, origin.give("photo", READABLE["jpeg"]()), "late/1")
+        timeout["deadline"] = time.time() + 0.05
+        assert triton.infer("delay", "REQUEST", timeout)["error"]["code"] == "timeout"
+        request = _delay_request(origin, origin.give("photo", READABLE["jpeg"]()), "stopped/1")
+        origin.fetched.clear()
+
+        def cancel_when_fetched() -> None:
+            assert origin.fetched.wait(10)
+            triton.cancel("stopped/1")
+
+        canceler = threading.Thread(target=cancel_when_fetched)
+        canceler.start()
+        result = triton.infer("delay", "REQUEST", request)
+        canceler.join()
+        assert result["error"]["code"] == "canceled"
+        assert origin.outputs == {}
+
+
+class TestControl:
+    """The `control` model."""
+
+    @pytest.mark.parametrize("command", [{}, {"cancel": ""}, {"cancel": 5}, ["cancel"], "cancel"])
+    def test_a_command_without_an_attempt_flags_nothing(self, triton: Triton, command: Any) -> None:
+        assert triton.infer("control", "COMMAND", command) == {"flagged": False}
+
+
+def _delay_request(origin: Origin, source: str, attempt_id: str) -> dict[str, Any]:
+    return request_for(origin) | {"attemptId": attempt_id, "source": {"url": source}}

@@ -1,0 +1,145 @@
+"""One real Triton for the tests of this folder, with the product's repository and a broken mode."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+REPOSITORIES = (
+    ROOT / "triton_models" / "repository",
+    ROOT / "bench" / "models",
+    Path(__file__).resolve().parent / "models",
+)
+START_SECONDS = 120
+MODES = {"style": "style", "broken": "broken", "absent": "absent"}
+
+
+class Triton:
+    """A running server, spoken to over plain KServe HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def generate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer a REQUEST with its RESULT."""
+        return self.infer("generate", "REQUEST", request)
+
+    def cancel(self, attempt_id: str) -> None:
+        """Flag an attempt."""
+        assert self.infer("control", "COMMAND", {"cancel": attempt_id}) == {"flagged": True}
+
+    def infer(self, model: str, tensor: str, document: Any) -> dict[str, Any]:
+        """Call a model that takes and gives one JSON text."""
+        body = {
+            "inputs": [
+                {
+                    "name": tensor,
+                    "shape": [1],
+                    "datatype": "BYTES",
+                    "data": [json.dumps(document)],
+                }
+            ]
+        }
+        call = urllib.request.Request(  # noqa: S310 - a loopback URL of our own
+            f"{self.url}/v2/models/{model}/infer",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Accept-Encoding": "identity"},
+        )
+        with urllib.request.urlopen(call, timeout=120) as response:  # noqa: S310
+            answer = json.load(response)
+        result: dict[str, Any] = json.loads(answer["outputs"][0]["data"][0])
+        return result
+
+    def is_ready(self) -> bool:
+        """Whether every model is loaded."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/v2/health/ready", timeout=2) as response:  # noqa: S310
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@contextmanager
+def run(python: Path, origin: str, folder: Path) -> Iterator[Triton]:
+    """Start Triton from the models' environment that `python` belongs to; stop it at the end."""
+    site = Path(
+        subprocess.check_output(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+        ).strip()
+    )
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    server = site / "pytriton" / "tritonserver"
+    backend = folder / "backends" / "python"
+    shutil.copytree(server / "backends" / "python", backend)
+    stub = shutil.copy(
+        server / "python_backend_stubs" / version / "triton_python_backend_stub", backend
+    )
+    Path(stub).chmod(0o755)
+    binary = folder / "tritonserver"
+    shutil.copy(server / "bin" / "tritonserver", binary)
+    binary.chmod(0o755)
+    port = _free_port()
+    libraries = f"{site}/nvidia_pytriton.libs:{Path(sys.base_prefix) / 'lib'}"
+    environment = {
+        "PATH": f"{python.parent}:{os.environ['PATH']}",
+        "LD_LIBRARY_PATH": libraries,
+        "PYTHONPATH": str(site),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "IMAGERIFT_S3_ORIGIN": origin,
+        "IMAGERIFT_CONTROL_DIR": str(folder / "control"),
+        "IMAGERIFT_MODE_MODELS": json.dumps(MODES),
+        "TMPDIR": str(folder),
+    }
+    command = [
+        str(binary),
+        *(f"--model-repository={path}" for path in REPOSITORIES),
+        f"--backend-directory={folder / 'backends'}",
+        "--http-address=127.0.0.1",
+        f"--http-port={port}",
+        "--allow-grpc=false",
+        "--allow-metrics=false",
+        "--exit-timeout-secs=2",
+    ]
+    log = (folder / "triton.log").open("wb")
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        triton = Triton(f"http://127.0.0.1:{port}")
+        _wait_until_ready(triton, process, folder / "triton.log")
+        yield triton
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _wait_until_ready(triton: Triton, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(START_SECONDS * 5):
+        if triton.is_ready():
+            return
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise RuntimeError(f"Triton did not become ready:\n{log.read_text()[-3000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
