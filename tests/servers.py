@@ -25,7 +25,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import platformdirs
 import pymongo
+from botocore.config import Config
 from pymongo.errors import OperationFailure, PyMongoError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -192,19 +196,15 @@ class S3Address:
     region: str = "us-east-1"
 
     def make_bucket(self, name: str) -> None:
-        client = self._client()
-        client.create_bucket(Bucket=name)
-        client.close()
+        with closing(self._client()) as client:
+            client.create_bucket(Bucket=name)
 
     def drop_bucket(self, name: str) -> None:
-        """Deletes the bucket with all that is in it, which gives its volumes back."""
-        client = self._client()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=name)
-        for page in pages:
-            for item in page.get("Contents", []):
+        with closing(self._client()) as client:
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=name)
+            for item in (item for page in pages for item in page.get("Contents", [])):
                 client.delete_object(Bucket=name, Key=item["Key"])
-        client.delete_bucket(Bucket=name)
-        client.close()
+            client.delete_bucket(Bucket=name)
 
     def _client(self) -> S3Client:
         return boto3.client(
@@ -213,6 +213,7 @@ class S3Address:
             region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
         )
 
 

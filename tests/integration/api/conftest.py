@@ -33,10 +33,11 @@ __all__ = ["mongo_url", "s3_address"]
 
 
 @pytest.fixture(scope="session")
-def bucket(s3_address: S3Address) -> str:
+def bucket(s3_address: S3Address) -> Iterator[str]:
     name = f"api-{secrets.token_hex(4)}"
     s3_address.make_bucket(name)
-    return name
+    yield name
+    s3_address.drop_bucket(name)
 
 
 @pytest.fixture
