@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _DELETE_BATCH = 1000
+_MISSING = {"NoSuchKey", "404"}
 _PUT_TIMEOUT_SECONDS = 60
 
 
@@ -121,10 +123,8 @@ class ObjectStore:
                 Key=target,
                 CopySource={"Bucket": self._bucket, "Key": source},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-                return False
-            raise CapacityUnavailable("The object store refused a copy.") from error
+        except ClientError:
+            return False
         return True
 
     async def list_objects(self, prefix: str) -> AsyncIterator[StoredObject]:
@@ -154,7 +154,12 @@ class ObjectStore:
                 raise CapacityUnavailable("The object store could not delete every object.")
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Deletes everything under `prefix`."""
+        """Deletes everything under `prefix`, which must name a whole folder.
+
+        Raises `ValueError` for any other one, since it would reach into its neighbours.
+        """
+        if not prefix.strip("/") or not prefix.endswith("/"):
+            raise ValueError("a prefix to delete must name a folder and end with a slash")
         await self.delete([item.key async for item in self.list_objects(prefix)])
 
     async def ping(self) -> None:
@@ -165,8 +170,13 @@ class ObjectStore:
             raise CapacityUnavailable("The bucket does not answer.") from error
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
+        """Raises `ClientError` where a thing is missing, `CapacityUnavailable` for all else."""
         try:
             return await asyncio.to_thread(method, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise
+            raise CapacityUnavailable("The object store refused a call.") from error
         except BotoCoreError as error:
             raise CapacityUnavailable("The object store does not answer.") from error
 
@@ -174,6 +184,8 @@ class ObjectStore:
 @asynccontextmanager
 async def open_store(settings: SharedSettings) -> AsyncIterator[ObjectStore]:
     """The store of the settings, with its connections closed at the end."""
+    # Its debug lines spell out every signature.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     timeout = aiohttp.ClientTimeout(total=_PUT_TIMEOUT_SECONDS, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
         internal = _client(settings, settings.s3_internal_url)
