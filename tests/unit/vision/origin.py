@@ -17,6 +17,7 @@ class Origin:
         self.refuse_uploads_of: set[str] = set()
         self.requests: list[str] = []
         self.fetched = threading.Event()
+        self.held: dict[str, threading.Event] = {}
 
     def forget(self) -> None:
         """Start the next test with an empty store."""
@@ -25,6 +26,7 @@ class Origin:
         self.refuse_uploads_of.clear()
         self.requests.clear()
         self.fetched.clear()
+        self.held.clear()
 
     def give(self, name: str, data: bytes) -> str:
         """Hold a source; return its URL."""
@@ -49,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "error":
             self._answer(int(name), b"")
         elif kind == "source" and name in self.origin.sources:
+            if name in self.origin.held:
+                self.origin.held[name].wait(60)
             self._answer(200, self.origin.sources[name])
             self.origin.fetched.set()
         else:
