@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -84,7 +85,8 @@ class PlainBoard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.flush()
 
     def progress(self, name: str, line: str) -> None:
         """Prints the step."""
@@ -115,7 +117,7 @@ class PlainBoard:
 
     def say(self, text: str) -> None:
         """Prints the text."""
-        print(text, file=self._stream, flush=True)
+        self._write(text)
 
     def tick(self) -> None:
         """Repeats the steps that have taken long, with their time."""
@@ -129,9 +131,14 @@ class PlainBoard:
 
     def _print(self, line: str) -> None:
         elapsed = time.monotonic() - self._began
-        # One write: steps of several parts come from several threads.
-        self._stream.write(f"[{elapsed:6.1f} s] {line}\n")
-        self._stream.flush()
+        self._write(f"[{elapsed:6.1f} s] {line}")
+
+    def _write(self, text: str) -> None:
+        # A reader that went away must not stop the platform.
+        with contextlib.suppress(BrokenPipeError):
+            # One write: steps of several parts come from several threads.
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
 
 class LiveBoard:

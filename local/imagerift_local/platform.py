@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
@@ -56,7 +57,7 @@ async def provision(settings: PlatformSettings, board: Board) -> Provisions:
 
 
 async def run(settings: PlatformSettings, board: Board) -> None:
-    """Runs the platform until SIGINT or SIGTERM.
+    """Runs the platform until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
         PlatformError: it cannot be started, or a part was given up.
@@ -67,7 +68,7 @@ async def run(settings: PlatformSettings, board: Board) -> None:
         become_subreaper()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         with board, contextlib.suppress(StoppedError):
             await _run_owned(settings, data, board, stop)
@@ -90,6 +91,8 @@ async def _run_owned(
         write_state(data, supervisor.statuses, ready=True)
         if accounts:
             board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
+            if shutil.which("curl") is None:
+                board.say("curl is not on this machine yet: apt-get install curl\n")
         board.say(f"ImageRift is ready; its data and logs are in {data.root}")
         await _unless_stopped(supervisor.wait_failed(), stop)
 

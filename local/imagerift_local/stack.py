@@ -361,7 +361,7 @@ class Stack:
             http_probe(f"{address}/healthz"),
             parts.build_operator_command(),
             environment=self._service_environment("imagerift-operator"),
-            after=("kube-apiserver", "kube-controller-manager", "mongod"),
+            after=("mongod", *self._needs_of_account("imagerift-operator")),
             stop_before=("triton", "seaweedfs"),
             stop_grace=20.0,
         )
@@ -373,10 +373,23 @@ class Stack:
             http_probe(f"{self.api_url}/readyz"),
             parts.build_api_command(),
             environment=self._service_environment("imagerift-api"),
-            after=("kube-apiserver", "kube-controller-manager", "mongod", "seaweedfs"),
+            after=("mongod", "seaweedfs", *self._needs_of_account("imagerift-api")),
             stop_before=("operator",),
             stop_grace=20.0,
         )
+
+    def _needs_of_account(self, account: str) -> tuple[str, ...]:
+        """What must be ready before a service can use its account.
+
+        Its token is made by the controller manager, once: a later start in the same folder need
+        not wait for it.
+        """
+        known = self.data.kubeconfig(account)
+        if self.settings.kubeconfig is None and known.exists():
+            address = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
+            if read_kubeconfig(known).server == address:
+                return ("kube-apiserver",)
+        return ("kube-apiserver", "kube-controller-manager")
 
     def _service_environment(self, account: str) -> dict[str, str]:
         # Settings of the services that the platform does not make go through as they are.

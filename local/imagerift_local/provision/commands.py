@@ -37,6 +37,11 @@ class RunningCommands:
         with self._lock:
             self._processes.discard(process)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether work should end."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """Ends all programs, with their children, and every one that is started later."""
         with self._lock:

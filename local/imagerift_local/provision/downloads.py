@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision.commands import RUNNING
 
 CONNECT_TIMEOUT = 5.0
 CHUNK = 1 << 20
@@ -85,6 +86,8 @@ def fetch_release(release: Release, target: Path) -> None:
             archive.open("wb") as file,
         ):
             while chunk := response.read(CHUNK):
+                if RUNNING.cancelled:
+                    raise RouteUnavailableError(f"{release.url}: interrupted")
                 digest.update(chunk)
                 file.write(chunk)
     except (OSError, ValueError) as error:
