@@ -10,11 +10,13 @@ from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_api.authentication import Caller
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
+from imagerift_api.traffic import Traffic
 
 if TYPE_CHECKING:
     from imagerift_api.context import ProcessContext
 
 SETTINGS = web.AppKey("settings", ApiSettings)
+TRAFFIC = web.AppKey("traffic", Traffic)
 METRICS = web.AppKey("metrics", Metrics)
 CONTEXT: web.AppKey[ProcessContext] = web.AppKey("context")
 

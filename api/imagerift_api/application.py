@@ -9,12 +9,14 @@ from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
 from imagerift_api.routes import generate, health, jobs, modes
 from imagerift_api.settings import ApiSettings
+from imagerift_api.traffic import Traffic
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
     application = web.Application(middlewares=[middlewares.observe, middlewares.answer_problems])
     application[app_keys.SETTINGS] = settings
     application[app_keys.METRICS] = metrics
+    application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
     for part in (generate, jobs, modes, health):

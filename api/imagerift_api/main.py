@@ -11,12 +11,14 @@ import uvloop
 from aiohttp import web
 from pydantic import ValidationError
 
+from imagerift_api import app_keys
 from imagerift_api.application import build_application
 from imagerift_api.logs import configure_logs
 from imagerift_api.metrics import Metrics, build_metrics_application
 from imagerift_api.settings import ApiSettings
 
-_SHUTDOWN_SECONDS = 30
+_DRAIN_SECONDS = 25
+_SHUTDOWN_SECONDS = 1
 _KEEPALIVE_SECONDS = 75
 _LINGERING_SECONDS = 5
 _log = structlog.get_logger()
@@ -42,18 +44,24 @@ async def serve(settings: ApiSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     metrics = Metrics()
+    application = build_application(settings, metrics)
     runners = [
-        api_runner(build_application(settings, metrics)),
+        api_runner(application),
         web.AppRunner(build_metrics_application(metrics), access_log=None),
     ]
+    sites = []
     try:
         ports = (settings.api_port, settings.api_metrics_port)
         for runner, port in zip(runners, ports, strict=True):
             await runner.setup()
-            await web.TCPSite(runner, settings.api_host, port).start()
+            sites.append(web.TCPSite(runner, settings.api_host, port))
+            await sites[-1].start()
         _log.info("serving", host=settings.api_host, port=settings.api_port)
         await stop.wait()
         _log.info("stopping")
+        await sites[0].stop()
+        if not await application[app_keys.TRAFFIC].drain(seconds=_DRAIN_SECONDS):
+            _log.warning("requests_cut_off")
     finally:
         for runner in runners:
             await runner.cleanup()

@@ -34,10 +34,13 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = request[app_keys.REQUEST_ID] = new_request_id()
     started = time.perf_counter()
     status = 500
+    traffic = request.app[app_keys.TRAFFIC]
     try:
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with traffic.request(), structlog.contextvars.bound_contextvars(request_id=request_id):
             response = await handler(request)
         status = response.status
+        if traffic.draining:
+            response.force_close()
     except ConnectionError:
         # Nobody is left to answer.
         status = _CLIENT_GONE

@@ -6,22 +6,16 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from imagerift_core import clock
 from pymongo import AsyncMongoClient, monitoring
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-)
 
 from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.harness import (
     Api,
+    MongoCommands,
     Tenant,
     environment_of,
     plans_of_tests,
@@ -40,55 +34,43 @@ def bucket(s3_address: S3Address) -> Iterator[str]:
     s3_address.drop_bucket(name)
 
 
-@pytest.fixture
-async def environment(
-    mongo_url: str, s3_address: S3Address, bucket: str, tmp_path: Path
-) -> AsyncIterator[dict[str, str]]:
-    """The variables of a replica with a database of its own and generous plans."""
+@pytest.fixture(scope="session")
+async def database_name(mongo_url: str) -> AsyncIterator[str]:
+    """One database for all these tests; each has workspaces of its own in it."""
     name = f"api_{secrets.token_hex(6)}"
-    plans = tmp_path / "plans.json"
-    plans.write_text(json.dumps(plans_of_tests(unitsPerMonth=1000)))
-    variables = environment_of(mongo_url, name, s3_address, bucket, tmp_path)
-    yield variables | {"IMAGERIFT_PLANS_FILE": str(plans)}
+    yield name
     cleaner: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_url)
     await cleaner.drop_database(name)
     await cleaner.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def environment(
+    mongo_url: str,
+    s3_address: S3Address,
+    bucket: str,
+    database_name: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The variables of a replica with generous plans."""
+    folder = tmp_path_factory.mktemp("api")
+    plans = folder / "plans.json"
+    plans.write_text(json.dumps(plans_of_tests(unitsPerMonth=1000)))
+    variables = environment_of(mongo_url, database_name, s3_address, bucket, folder)
+    return variables | {"IMAGERIFT_PLANS_FILE": str(plans)}
+
+
+@pytest.fixture(scope="session")
 async def api(environment: dict[str, str]) -> AsyncIterator[Api]:
+    """A replica that every test may share."""
     async with Api(settings_of(environment)) as replica:
         await replica.until_ready()
         yield replica
 
 
-class MongoCommands(CommandListener):
-    """The (command, collection) pairs that this process sends from `start` on."""
-
-    def __init__(self) -> None:
-        self._seen: list[tuple[str, str]] | None = None
-
-    def start(self) -> list[tuple[str, str]]:
-        self._seen = []
-        return self._seen
-
-    def stop(self) -> None:
-        self._seen = None
-
-    def started(self, event: CommandStartedEvent) -> None:
-        if self._seen is not None:
-            self._seen.append((event.command_name, str(event.command[event.command_name])))
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Only starts are of interest."""
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        """Only starts are of interest."""
-
-
 @pytest.fixture
 def mongo_commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[MongoCommands]:
-    """Ask for it before `api`: clients made later report to it."""
+    """Clients that are made while this is in use report to it."""
     listener = MongoCommands()
     known = monitoring._LISTENERS
     grown = known._replace(command_listeners=[*known.command_listeners, listener])

@@ -26,6 +26,12 @@ from imagerift_core.mongo import accounts
 from imagerift_core.mongo.database import Database, connect
 from imagerift_core.plans import Plan, Plans, load_plans
 from imagerift_core.s3 import ObjectStore, open_store
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from tests.pictures import encode, picture
 from tests.servers import S3Address, free_port
@@ -108,6 +114,30 @@ def settings_of(environment: dict[str, str], **changes: Any) -> ApiSettings:
         for name, value in environment.items()
     }
     return ApiSettings.model_validate(values | changes)
+
+
+class MongoCommands(CommandListener):
+    """The (command, collection) pairs that this process sends from `start` on."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[str, str]] | None = None
+
+    def start(self) -> list[tuple[str, str]]:
+        self._seen = []
+        return self._seen
+
+    def stop(self) -> None:
+        self._seen = None
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if self._seen is not None:
+            self._seen.append((event.command_name, str(event.command[event.command_name])))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Only starts are of interest."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Only starts are of interest."""
 
 
 class Api:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from imagerift_core.mongo import jobs, scheduler_snapshot, transitions
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 from imagerift_core.mongo.settlement import settle
 
-from tests.integration.api.harness import Answer, Api, Tenant
+from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.records import broken
 
 
@@ -57,14 +59,19 @@ async def test_a_poll_answers_with_the_same_job(api: Api, tenant: Tenant) -> Non
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_a_poll_is_one_increment_and_one_read(mongo_commands: Any, api: Api) -> None:
-    tenant = await api.tenant()
-    job_id = (await api.generate(tenant)).body["jobId"]
-    await get(api, tenant, job_id)
-    seen = mongo_commands.start()
+async def test_a_poll_is_one_increment_and_one_read(
+    mongo_commands: MongoCommands, environment: dict[str, str]
+) -> None:
+    async with Api(settings_of(environment)) as api:
+        await api.until_ready()
+        tenant = await api.tenant()
+        job_id = (await api.generate(tenant)).body["jobId"]
+        await get(api, tenant, job_id)
+        seen = mongo_commands.start()
 
-    await get(api, tenant, job_id)
+        await get(api, tenant, job_id)
 
+        mongo_commands.stop()
     assert seen == [("findAndModify", "rate_windows"), ("find", "jobs")]
 
 
@@ -92,6 +99,10 @@ async def test_a_queued_job_shows_its_place(api: Api, tenant: Tenant) -> None:
     await scheduler_snapshot.write(api.database, snapshot)
 
     answer = await get(api, tenant, job_id)
+    end = time.monotonic() + 5
+    while answer.body["queue"]["position"] is None and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+        answer = await get(api, tenant, job_id)
 
     assert answer.body["queue"] == {
         "position": 4,

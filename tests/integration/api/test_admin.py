@@ -1,0 +1,98 @@
+"""The admin commands, as an operator runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from imagerift_api.admin import app
+from typer.testing import CliRunner, Result
+
+from tests.integration.api.harness import Api
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Any:
+    runner = CliRunner(env=environment)
+
+    async def call(*arguments: str) -> Result:
+        # In a thread: the commands bring an event loop of their own.
+        return await asyncio.to_thread(runner.invoke, app, list(arguments))
+
+    return call
+
+
+async def test_a_workspace_and_a_key_made_by_the_commands_can_call(api: Api, run: Any) -> None:
+    workspace = json.loads(
+        (await run("workspace", "create", "--name", "Demo", "--plan", "business")).stdout
+    )
+    key = json.loads(
+        (await run("key", "create", "--workspace", workspace["workspaceId"], "--name", "ci")).stdout
+    )
+
+    answer = await api.call(
+        "GET", "/api/v1/jobs", headers={"Authorization": f"Bearer {key['token']}"}
+    )
+
+    assert answer.status == 200
+    listed = await run("key", "list", "--workspace", workspace["workspaceId"])
+    shown = json.loads(listed.stdout)
+    assert [one["keyId"] for one in shown] == [key["keyId"]]
+    assert key["token"] not in listed.stdout
+    assert shown[0]["lastFour"] == key["token"][-4:]
+
+
+async def test_no_key_is_made_on_a_plan_without_api_access(run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "F", "--plan", "free")).stdout)
+
+    refused = await run("key", "create", "--workspace", made["workspaceId"], "--name", "k")
+
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("api_access_locked: ")
+
+
+async def test_a_revoked_key_says_since_when(run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "R", "--plan", "pro")).stdout)
+    key = json.loads(
+        (await run("key", "create", "--workspace", made["workspaceId"], "--name", "k")).stdout
+    )
+
+    revoked = json.loads((await run("key", "revoke", "--key", key["keyId"])).stdout)
+
+    assert revoked["revokedAt"] is not None
+    assert (await run("key", "revoke", "--key", "key_none")).exit_code == 1
+
+
+async def test_a_workspace_moves_to_another_plan(run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "P", "--plan", "pro")).stdout)
+    name = made["workspaceId"]
+
+    moved = json.loads(
+        (await run("workspace", "set-plan", "--workspace", name, "--plan", "business")).stdout
+    )
+
+    assert moved["plan"] == "business"
+    listed = json.loads((await run("workspace", "list")).stdout)
+    assert {"workspaceId": name, "plan": "business"}.items() <= next(
+        one for one in listed if one["workspaceId"] == name
+    ).items()
+    assert (await run("workspace", "create", "--name", "x", "--plan", "gold")).exit_code == 2
+
+
+async def test_the_audit_finds_a_counter_that_was_changed(api: Api, run: Any) -> None:
+    tenant = await api.tenant()
+    await api.generate(tenant)
+    clean = await run("audit")
+    assert (clean.exit_code, json.loads(clean.stdout)) == (0, {"differences": []})
+
+    await api.database.counters.update_one({"_id": tenant.counter}, {"$inc": {"reserved": 1}})
+    found = await run("audit")
+    await api.database.counters.update_one({"_id": tenant.counter}, {"$inc": {"reserved": -1}})
+
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["differences"] == [
+        {"counter": tenant.counter, "field": "reserved", "stored": 2, "recomputed": 1}
+    ]
