@@ -14,6 +14,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
 
 _MERGE_PATCH = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 _LIST_PAGE = 500
 
 
@@ -47,14 +48,7 @@ class Kube:
             raise
 
     async def get_job(self, name: str) -> dict[str, Any] | None:
-        try:
-            return await self._object_call(
-                self._objects.get_namespaced_custom_object, JOBS, name=name
-            )
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise
+        return await self._get(JOBS, name)
 
     async def list_jobs(self) -> AsyncIterator[dict[str, Any]]:
         """Every GenerationJob of the namespace, page by page, from the server's own truth."""
@@ -73,13 +67,14 @@ class Kube:
     async def patch_job_status(
         self, name: str, status: dict[str, Any], *, uid: str
     ) -> dict[str, Any] | None:
-        """Merges `status` into the resource of this very uid. None where it is gone."""
-        return await self._patch_status(JOBS, name, status, uid)
+        """Writes the whole status of the resource of this very uid. None where it is gone."""
+        return await self._write_status(JOBS, name, status, uid)
 
     async def patch_pool_status(
         self, name: str, status: dict[str, Any], *, uid: str
     ) -> dict[str, Any] | None:
-        return await self._patch_status(POOLS, name, status, uid)
+        """Writes the whole status of the pool of this very uid. None where it is gone."""
+        return await self._write_status(POOLS, name, status, uid)
 
     async def request_cancel(self, name: str) -> dict[str, Any] | None:
         """Sets `spec.cancel`. None where the resource is gone."""
@@ -146,20 +141,41 @@ class Kube:
                 return None
             raise
 
-    async def _patch_status(
+    async def _write_status(
         self, plural: str, name: str, status: dict[str, Any], uid: str
     ) -> dict[str, Any] | None:
+        # A merge patch would not do: servers drop its metadata, and with it the uid, when they
+        # take a status. The test is made on the object as it is stored.
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         try:
             return await self._object_call(
                 self._objects.patch_namespaced_custom_object_status,
                 plural,
                 name=name,
-                body={"metadata": {"uid": uid}, "status": status},
-                _content_type=_MERGE_PATCH,
+                body=operations,
+                _content_type=_JSON_PATCH,
             )
         except ApiException as error:
-            # 409: another object of that name lives there now.
-            if error.status in {404, 409}:
+            if error.status == 404:
+                return None
+            if error.status == 422 and not await self._is_there(plural, name, uid):
+                return None
+            raise
+
+    async def _is_there(self, plural: str, name: str, uid: str) -> bool:
+        found = await self._get(plural, name)
+        return found is not None and found["metadata"]["uid"] == uid
+
+    async def _get(self, plural: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._object_call(
+                self._objects.get_namespaced_custom_object, plural, name=name
+            )
+        except ApiException as error:
+            if error.status == 404:
                 return None
             raise
 
