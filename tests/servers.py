@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -51,13 +53,8 @@ def platform_environment() -> dict[str, str]:
     path = os.environ.get("IMAGERIFT_TEST_ENV")
     if not path:
         return {}
-    lines = (line.strip() for line in Path(path).read_text().splitlines())
-    pairs = (
-        line.removeprefix("export ").split("=", 1)
-        for line in lines
-        if "=" in line and line[0] != "#"
-    )
-    return {key: value.strip("'\"") for key, value in pairs}
+    pairs = (token.partition("=") for token in shlex.split(Path(path).read_text()))
+    return {name: value for name, _, value in pairs}
 
 
 def find_program(name: str, variable: str) -> Path:
@@ -289,3 +286,38 @@ class SeaweedFs:
             return True
         except OSError:
             return False
+
+
+class ControlPlane:
+    """A private etcd, API server and controller manager, started by the platform's own code."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = _Process("platform", folder)
+        self._data = folder / "data"
+        self.kubeconfig = self._data / "kubeconfigs" / "admin.kubeconfig"
+
+    def start(self) -> None:
+        parts = "etcd,kube-apiserver,kube-controller-manager"
+        self._process.launch(
+            [
+                str(Path(sys.executable).parent / "imagerift-platform"),
+                "up",
+                f"--data-dir={self._data}",
+                f"--only={parts}",
+                "--port-base=auto",
+            ]
+        )
+        # The first start on a machine builds the programs.
+        wait_until(self._is_ready, "a Kubernetes API server", seconds=900)
+
+    def stop(self) -> None:
+        """Not by SIGKILL: the platform ends its own children."""
+        self._process.end(signal.SIGTERM)
+
+    def _is_ready(self) -> bool:
+        self._process.check_alive()
+        try:
+            states = json.loads((self._data / "state.json").read_text())["parts"].values()
+        except (FileNotFoundError, ValueError, KeyError):
+            return False
+        return self.kubeconfig.exists() and all(part["state"] == "ready" for part in states)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.servers import Mongod, S3Address, SeaweedFs, platform_environment
+from tests.servers import ControlPlane, Mongod, S3Address, SeaweedFs, platform_environment
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,18 @@ def s3_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Address]:
         yield server.address
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An administrator's way into a cluster; tests take a namespace of their own in it."""
+    given = os.environ.get("IMAGERIFT_TEST_KUBECONFIG") or platform_environment().get("KUBECONFIG")
+    if given:
+        yield Path(given)
+        return
+    server = ControlPlane(tmp_path_factory.mktemp("kubernetes"))
+    try:
+        server.start()
+        yield server.kubeconfig
+    finally:
+        server.stop()
