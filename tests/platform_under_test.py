@@ -134,6 +134,7 @@ def started() -> Iterator[PlatformUnderTest]:
         "IMAGERIFT_CRASH_DIR": str(folder / "crash"),
         # Long enough to look at an ended resource, short enough to see it go.
         "IMAGERIFT_JOB_TTL_SECONDS": "15",
+        "IMAGERIFT_LEASE_SECONDS": "4",
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(CHECKOUT / "bench/models"),
     }
     command = [str(BIN / "imagerift-platform"), "up", "--data-dir", str(data)]
