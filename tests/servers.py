@@ -66,7 +66,7 @@ def find_program(name: str, variable: str) -> Path:
     if found:
         return Path(found)
     cache = Path(os.environ.get("IMAGERIFT_CACHE_DIR") or platformdirs.user_cache_path("imagerift"))
-    for candidate in sorted((cache / "parts").glob(f"*/**/{name}")):
+    for candidate in sorted((cache / "parts").glob(f"*/*/{name}")):
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
     raise ServerMissing(

@@ -65,6 +65,7 @@ async def test_a_status_is_written_whole_and_the_spec_stays(kube: Kube) -> None:
         patched = await kube.patch_job_status(name, status, uid=uid)
         assert patched is not None
         assert patched["status"] == status
+    assert patched is not None
     assert patched["spec"] == resource["spec"]
     assert patched["metadata"]["generation"] == resource["metadata"]["generation"] == 1
 

@@ -71,7 +71,8 @@ async def test_fields_of_nobody_are_dropped(kube: Kube) -> None:
     ],
 )
 async def test_what_is_out_of_bounds_is_refused(kube: Kube, field: str, value: object) -> None:
-    body = job(**{field: value})
+    fields: dict[str, Any] = {field: value}
+    body = job(**fields)
     with pytest.raises(ApiException) as refusal:
         await kube.create_job(body)
     assert refusal.value.status == 422

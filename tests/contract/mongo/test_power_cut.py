@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from imagerift_core.errors import CapacityUnavailable, QuotaExhausted
@@ -86,7 +86,8 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
 
     async def cut_power() -> None:
         for moment in moments.values():
-            await asyncio.wait([work, moment], return_when=asyncio.FIRST_COMPLETED)
+            parties: list[asyncio.Future[Any]] = [work, moment]
+            await asyncio.wait(parties, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
 
@@ -109,7 +110,7 @@ async def test_a_transaction_cut_before_its_commit_leaves_nothing(
     record = await lives.processing(database, units=3)
     cut = False
 
-    async def half_done(session: object) -> str:
+    async def half_done(session: Any) -> str:
         nonlocal cut
         await database.counters.update_one(
             {"_id": record.quota.counter}, {"$inc": {"reserved": -3}}, session=session

@@ -222,7 +222,7 @@ async def test_trouble_is_unavailable_capacity_and_tells_no_signature(
     trouble: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    wrong = {
+    wrong: dict[str, dict[str, object]] = {
         "away": {"s3_internal_url": f"http://127.0.0.1:{free_port()}"},
         "wrong secret": {"s3_secret_key": SecretStr("x" * 40)},
     }

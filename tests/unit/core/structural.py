@@ -18,8 +18,9 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 def faults(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
     """Every way in which `value` breaks `schema`; unknown fields count as faults."""
-    kind = schema["type"]
-    if not isinstance(value, TYPES[kind]) or (kind == "integer" and isinstance(value, bool)):
+    kind: str = schema["type"]
+    right = isinstance(value, TYPES[kind])
+    if not right or (kind == "integer" and isinstance(value, bool)):
         yield f"{path}: not a {kind}"
         return
     if "enum" in schema and value not in schema["enum"]:
