@@ -26,7 +26,12 @@ from imagerift_api.settings import AdminSettings
 
 Result = TypeVar("Result")
 
-app = typer.Typer(help="Run the installation: workspaces, keys, audit.", no_args_is_help=True)
+app = typer.Typer(
+    help="Run the installation: workspaces, keys, audit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
 workspace_app = typer.Typer(help="Workspaces and their plans.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(workspace_app, name="workspace")

@@ -18,7 +18,7 @@ from imagerift_api.metrics import Metrics, build_metrics_application
 from imagerift_api.settings import ApiSettings
 
 _DRAIN_SECONDS = 25
-_SHUTDOWN_SECONDS = 1
+_SHUTDOWN_SECONDS = 5
 _KEEPALIVE_SECONDS = 75
 _LINGERING_SECONDS = 5
 _log = structlog.get_logger()

@@ -1,0 +1,45 @@
+"""The Python client of ImageRift.
+
+from imagerift import ImageRift
+
+with ImageRift("http://127.0.0.1:8080", api_key) as api:
+    job = api.wait(api.generate(image="photo.jpg", prompt="clean studio background"))
+    picture = api.download(job.outputs[0])
+"""
+
+from imagerift.client import ImageRift
+from imagerift.errors import (
+    ApiError,
+    AuthenticationError,
+    ConflictError,
+    ImageRiftError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    ServerError,
+    Unreachable,
+    WaitTimeout,
+)
+from imagerift.jobs import Job, JobPage, Output, QueuePlace
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "ConflictError",
+    "ImageRift",
+    "ImageRiftError",
+    "InvalidRequestError",
+    "Job",
+    "JobPage",
+    "NotFoundError",
+    "Output",
+    "PermissionDeniedError",
+    "QueuePlace",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "ServerError",
+    "Unreachable",
+    "WaitTimeout",
+]

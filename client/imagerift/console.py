@@ -1,0 +1,97 @@
+"""What the commands say: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from imagerift.errors import ApiError, ImageRiftError
+from imagerift.jobs import Job
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_JOB_NOT_SUCCEEDED = 3
+
+_STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
+_REASONS = {
+    "waiting_for_turn": "waiting for its turn",
+    "waiting_for_gpu": "waiting for a GPU",
+    "model_loading": "the model is loading",
+    "pool_unavailable": "no model server is ready",
+    "workspace_concurrency": "other jobs of this workspace come first",
+}
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+
+
+def fail(error: ImageRiftError) -> NoReturn:
+    """Says what went wrong, and ends with code 1."""
+    if isinstance(error, ApiError):
+        say(f"error: {error.detail} [{error.code}]")
+        for fault in error.errors[1:]:
+            say(f"  {fault.get('param')}: {fault.get('message')}")
+        if error.request_id:
+            say(f"  request {error.request_id}")
+    else:
+        say(f"error: {error}")
+    raise typer.Exit(EXIT_FAILED)
+
+
+def describe(job: Job) -> str:
+    """One line on where a job is."""
+    if job.status != "queued":
+        return job.status
+    parts = ["queued"]
+    if job.queue.position is not None:
+        parts.append(f"place {job.queue.position}")
+    if job.queue.eta_seconds is not None:
+        parts.append(f"about {round(job.queue.eta_seconds)} s")
+    if job.queue.reason:
+        parts.append(_REASONS.get(job.queue.reason, job.queue.reason))
+    return ", ".join(parts)
+
+
+class JobProgress:
+    """A bar of three steps on standard error; without a terminal, a line at each change."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._last = ""
+        if console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(),
+                BarColumn(bar_width=24),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=console,
+            )
+            self._task = self._bar.add_task("sending", total=2)
+
+    def __enter__(self) -> JobProgress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, job: Job) -> None:
+        text = describe(job)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=_STEPS.get(job.status, 0), description=text)
+        elif text != self._last:
+            say(text)
+        self._last = text

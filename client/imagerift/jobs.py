@@ -1,0 +1,90 @@
+"""Jobs as the API shows them. `raw` keeps all of the answer, also what this version knows not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TERMINAL = frozenset({"succeeded", "failed", "canceled"})
+
+
+@dataclass(frozen=True)
+class Output:
+    """One picture: its size in pixels and bytes, and a URL that lives for ten minutes."""
+
+    index: int
+    generation_id: str
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str
+    download_url: str | None
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    """Estimates; None where the server does not know."""
+
+    position: int | None
+    eta_seconds: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at the moment of the answer. `retry_after_seconds` says when to ask again."""
+
+    job_id: str
+    status: str
+    outputs: list[Output]
+    queue: QueuePlace
+    download_url: str | None
+    error_code: str | None
+    error_message: str | None
+    raw: dict[str, Any] = field(repr=False)
+    retry_after_seconds: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Jobs newest first; `next_cursor` is None on the last page."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
+    """Raises `KeyError` or `TypeError` where `content` is no job."""
+    queue = content.get("queue") or {}
+    error = content.get("error") or {}
+    return Job(
+        job_id=content["jobId"],
+        status=content["status"],
+        outputs=[_output(item) for item in content.get("outputs") or []],
+        queue=QueuePlace(queue.get("position"), queue.get("etaSeconds"), queue.get("reason")),
+        download_url=content.get("downloadUrl"),
+        error_code=error.get("code"),
+        error_message=error.get("message"),
+        raw=content,
+        retry_after_seconds=retry_after,
+    )
+
+
+def _output(item: dict[str, Any]) -> Output:
+    return Output(
+        index=item["index"],
+        generation_id=item["generationId"],
+        seed=item["seed"],
+        width=item["width"],
+        height=item["height"],
+        content_type=item["contentType"],
+        size_bytes=item["sizeBytes"],
+        sha256=item["sha256"],
+        download_url=item.get("downloadUrl"),
+    )
