@@ -15,8 +15,8 @@ from imagerift_vision.runtime import open_session, package_version, packaged_fil
 Float = NDArray[np.float32]
 Generator = np.random.Generator
 
-# The network paints at this size: its strokes have a fixed width in pixels, and above they would
-# be too fine to be seen, at many times the cost.
+# The longest side to paint at: strokes have a fixed width in pixels, and on a larger picture they
+# would be too fine to be seen, at many times the cost.
 PAINT_EDGE = 1024
 NUMBER_OF_STYLES = 26
 PAPER = np.array([0.975, 0.962, 0.935], np.float32)
@@ -49,11 +49,8 @@ class Painter:
 
         Raises VisionError `canceled` or `timeout` between steps.
         """
-        height, width = photo.shape[:2]
-        scale = min(1.0, PAINT_EDGE / max(height, width))
-        size = (max(8, round(width * scale)), max(8, round(height * scale)))
-        picture = cv2.resize(photo, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        weight = cv2.resize(subject, size, interpolation=cv2.INTER_AREA)
+        picture = photo.astype(np.float32) / 255
+        weight = subject
         hand, rng = np.random.default_rng(HAND_SEED), np.random.default_rng([seed, 77])
         brushes: dict[str, Callable[..., Float]] = {
             "oil": self._oil,
@@ -62,8 +59,6 @@ class Painter:
         }
         painted = brushes[brush](picture, weight, hand, rng, guard)
         guard.check()
-        if scale < 1:
-            painted = cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC)
         return (np.clip(painted, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _oil(

@@ -12,12 +12,13 @@ from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matte, Matting, estimate_foreground, own_matte
-from imagerift_vision.painting import Painter
+from imagerift_vision.painting import PAINT_EDGE, Painter
 from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
-from imagerift_vision.scene.placement import Subject, describe, place, warp
+from imagerift_vision.scene.placement import Subject, densified, describe, place, trimmed, warp
 from imagerift_vision.scene.render import render
+from imagerift_vision.superres import SCALE, SuperResolver
 from imagerift_vision.whole import Picture, restyle
 
 Float = NDArray[np.float32]
@@ -25,9 +26,13 @@ Float = NDArray[np.float32]
 STUDIO = ModelVersion("imagerift-studio", "1")
 # Colour under a transparent pixel is arbitrary; the whole picture is shown on white paper.
 PAPER = 255.0
+# Enlarged less than this, plain resampling keeps more of a photo's texture.
+DETAIL_FROM_SCALE = 1.8
+# About ten seconds on one core, and 200 MB for the enlarged picture.
+MOST_PIXELS_TO_RESOLVE = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Analysis:
     """What is known of a source, whatever the seed."""
 
@@ -36,6 +41,10 @@ class Analysis:
     matte: Matte
     subject: Subject | None
     matted_by: ModelVersion | None
+    dense_subject: Subject | None = None
+    """The subject after super-resolution, once it was needed."""
+    dense_rgb: NDArray[np.uint8] | None = None
+    """The whole picture after super-resolution, once it was needed."""
 
 
 class StyleMode:
@@ -46,6 +55,7 @@ class StyleMode:
         self._matting = Matting(threads)
         self._painter = Painter(threads)
         self._reader = PromptReader(threads, PRESETS)
+        self._resolver = SuperResolver(threads)
         self._last: Analysis | None = None
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
@@ -75,6 +85,8 @@ class StyleMode:
         models = [STUDIO, analysis.matted_by, read_by]
         if preset.brush in ("oil", "watercolor"):
             models.append(self._painter.version)
+        if self._wants_detail(analysis, preset, call):
+            models.append(self._resolver.version)
         return ModeAnswer(
             images=np.stack(images),
             preset=preset.name,
@@ -114,27 +126,82 @@ class StyleMode:
             found = describe(colours, matte.alpha)
             # A close-up that the frame cuts above as well has no place in another scene.
             close_up = "top" in found.touches and len(found.touches) > 1
-            subject = None if close_up else found
+            subject = None if close_up else trimmed(found)
         self._last = Analysis(digest, rgb, matte, subject, matted_by)
         return self._last
 
     def _picture(
         self, analysis: Analysis, preset: Preset, seed: int, call: ModeCall, guard: Guard
     ) -> NDArray[np.uint8]:
-        width, height = call.width, call.height
+        if preset.brush != "none":
+            return self._painting(analysis, preset, seed, call, guard)
+        size = (call.width, call.height)
         if analysis.subject is None:
-            picture = Picture(analysis.rgb, analysis.matte.alpha)
-            photo = restyle(picture, preset, seed, (width, height), guard)
+            return restyle(self._whole(analysis, call, guard), preset, seed, size, guard)
+        return render(self._subject(analysis, preset, call, guard), preset, seed, size, guard)
+
+    def _painting(
+        self, analysis: Analysis, preset: Preset, seed: int, call: ModeCall, guard: Guard
+    ) -> NDArray[np.uint8]:
+        """Painted at the brush's own scale; a larger sheet is enlarged from that."""
+        scale = min(1.0, PAINT_EDGE / max(call.width, call.height))
+        width, height = round(call.width * scale), round(call.height * scale)
+        subject = analysis.subject
+        if subject is None:
+            whole = Picture(analysis.rgb, analysis.matte.alpha)
+            photo = restyle(whole, preset, seed, (width, height), guard)
             weight = np.full((height, width), 0.6, np.float32)
         else:
-            photo = render(analysis.subject, preset, seed, (width, height), guard)
-            if preset.brush == "none":
-                return photo
-            spot = place(analysis.subject, width, height, preset.fill)
-            _, weight = warp(analysis.subject, spot, width, height)
-        if preset.brush == "none":
-            return photo
-        return self._painter.paint(photo, weight, preset.brush, seed, guard)
+            photo = render(subject, preset, seed, (width, height), guard)
+            spot = place(subject, width, height, preset.fill)
+            _, weight = warp(subject, spot, width, height)
+        painted = self._painter.paint(photo, weight, preset.brush, seed, guard)
+        if scale == 1:
+            return painted
+        large = self._resolver.enlarge(painted.astype(np.float32) / 255, guard)
+        sheet = (large * 255 + 0.5).astype(np.uint8)
+        return np.asarray(
+            cv2.resize(sheet, (call.width, call.height), interpolation=cv2.INTER_AREA), np.uint8
+        )
+
+    def _wants_detail(self, analysis: Analysis, preset: Preset, call: ModeCall) -> bool:
+        """Whether the output shows the source so large that super-resolution pays."""
+        if preset.brush != "none":
+            return max(call.width, call.height) > PAINT_EDGE
+        if analysis.subject is None:
+            return _whole_wants_detail(analysis.rgb, call)
+        scale = place(analysis.subject, call.width, call.height, preset.fill).scale
+        return _pays(analysis.subject.alpha.size, scale)
+
+    def _subject(self, analysis: Analysis, preset: Preset, call: ModeCall, guard: Guard) -> Subject:
+        subject = analysis.subject
+        if subject is None:
+            raise ValueError("the picture has no subject")
+        if not self._wants_detail(analysis, preset, call):
+            return subject
+        if analysis.dense_subject is None:
+            colours = self._resolver.enlarge(subject.colours, guard)
+            analysis.dense_subject = densified(subject, colours, SCALE)
+        return analysis.dense_subject
+
+    def _whole(self, analysis: Analysis, call: ModeCall, guard: Guard) -> Picture:
+        interest = analysis.matte.alpha
+        if not _whole_wants_detail(analysis.rgb, call):
+            return Picture(analysis.rgb, interest)
+        if analysis.dense_rgb is None:
+            large = self._resolver.enlarge(analysis.rgb.astype(np.float32) / 255, guard)
+            analysis.dense_rgb = (large * 255 + 0.5).astype(np.uint8)
+        high, wide = analysis.dense_rgb.shape[:2]
+        return Picture(analysis.dense_rgb, cv2.resize(interest, (wide, high)))
+
+
+def _whole_wants_detail(rgb: NDArray[np.uint8], call: ModeCall) -> bool:
+    high, wide = rgb.shape[:2]
+    return _pays(high * wide, max(call.width / wide, call.height / high))
+
+
+def _pays(pixels: int, scale: float) -> bool:
+    return scale >= DETAIL_FROM_SCALE and pixels <= MOST_PIXELS_TO_RESOLVE
 
 
 def _bled(rgb: NDArray[np.uint8], alpha: Float) -> Float:

@@ -53,13 +53,19 @@ def vignette(width: int, height: int, amount: float) -> Float:
     return falloff
 
 
-def film_grain(rng: np.random.Generator, width: int, height: int, sigma: float) -> Float:
-    """Grain [height, width] around 0, a little coarser than a pixel as on film."""
+def film_grain(
+    rng: np.random.Generator, width: int, height: int, sigma: float, full_height: int = 0
+) -> Float:
+    """Grain [height, width] around 0, a little coarser than a pixel as on film.
+
+    `full_height` is the canvas's when this is a strip of it: grain grows with the picture.
+    """
     noise = rng.standard_normal((height, width), dtype=np.float32)
-    scale = max(width, height) / 1024
-    if scale > 1.01:
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.45 * scale)
-        noise /= max(1e-6, float(noise.std()))
-    else:
-        noise = 0.72 * noise + 0.72 * cv2.GaussianBlur(noise, (0, 0), 0.7) * 1.6
+    scale = max(width, full_height or height) / 1024
+    # Blurred white noise of standard deviation 1 has 1 / (2 sigma sqrt(pi)) left.
+    blur = 0.45 * scale if scale > 1.01 else 0.7
+    soft = cv2.GaussianBlur(noise, (0, 0), blur) * (2 * blur * np.sqrt(np.pi))
+    noise = (
+        soft.astype(np.float32) if scale > 1.01 else (0.6 * noise + 0.6 * soft).astype(np.float32)
+    )
     return noise * sigma

@@ -1,6 +1,6 @@
 """Where the subject stands on the canvas, and what it stands on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -32,6 +32,8 @@ class Subject:
     touches: frozenset[str]
     """Borders of the picture that cut the subject."""
     grounding: Grounding
+    density: int = 1
+    """Pixels a side for each pixel of the source: 4 after super-resolution."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,39 @@ def _hull_fill(part: NDArray[np.bool_]) -> float:
     return float(part.sum()) / max(1.0, area)
 
 
+def trimmed(subject: Subject, margin: int = 12) -> Subject:
+    """The subject without the empty surroundings that its placement does not need."""
+    if subject.grounding == "anchored":
+        return subject
+    height, width = subject.alpha.shape
+    left, top, right, bottom = subject.box
+    x0, y0 = max(0, left - margin), max(0, top - margin)
+    x1, y1 = min(width, right + margin), min(height, bottom + margin)
+    return replace(
+        subject,
+        colours=np.ascontiguousarray(subject.colours[y0:y1, x0:x1]),
+        alpha=np.ascontiguousarray(subject.alpha[y0:y1, x0:x1]),
+        box=(left - x0, top - y0, right - x0, bottom - y0),
+    )
+
+
+def densified(subject: Subject, colours: Float, density: int) -> Subject:
+    """The subject with `density` times the pixels a side, given its enlarged colours."""
+    height, width = subject.alpha.shape
+    size = (width * density, height * density)
+    alpha = cv2.resize(subject.alpha, size, interpolation=cv2.INTER_CUBIC)
+    # Enlarged, the matte's edge would be a soft ramp: make it steep again.
+    alpha = np.clip((alpha - 0.5) * 2.0 + 0.5, 0, 1)
+    left, top, right, bottom = (edge * density for edge in subject.box)
+    return replace(
+        subject,
+        colours=colours,
+        alpha=alpha,
+        box=(left, top, right, bottom),
+        density=subject.density * density,
+    )
+
+
 def place(subject: Subject, width: int, height: int, fill: float) -> Placement:
     """Place the subject on a canvas of `width` x `height` pixels.
 
@@ -100,7 +135,7 @@ def place(subject: Subject, width: int, height: int, fill: float) -> Placement:
     wide, high = max(1, right - left), max(1, bottom - top)
     if subject.grounding == "anchored":
         return _place_anchored(subject, width, height)
-    scale = min(width * fill / wide, height * fill * 1.02 / high, MAX_ENLARGEMENT)
+    scale = min(width * fill / wide, height * fill * 1.02 / high, MAX_ENLARGEMENT / subject.density)
     middle = width / 2 - (left + right) / 2 * scale
     if subject.grounding == "table":
         return Placement(scale, middle, height * 0.515 - (top + bottom) / 2 * scale)
@@ -118,7 +153,7 @@ def _place_anchored(subject: Subject, width: int, height: int) -> Placement:
         scale = max(scale, width / source_width)
     if {"top", "bottom"} <= cut:
         scale = max(scale, height / source_height)
-    scale = min(scale, MAX_ENLARGEMENT * 2)
+    scale = min(scale, 2 * MAX_ENLARGEMENT / subject.density)
     x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
     y = _anchor("top" in cut, "bottom" in cut, top * scale, bottom * scale, height)
     if "top" not in cut:
@@ -139,25 +174,39 @@ def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> flo
 
 def warp(subject: Subject, placement: Placement, width: int, height: int) -> tuple[Float, Float]:
     """The subject on the canvas: colours [height, width, 3] and alpha [height, width]."""
-    matrix = np.array(
-        [[placement.scale, 0, placement.left], [0, placement.scale, placement.top]], np.float32
-    )
-    shrink = placement.scale < 0.75
-    colours, alpha = subject.colours, subject.alpha
-    if shrink:
-        size = (
-            max(1, round(alpha.shape[1] * placement.scale)),
-            max(1, round(alpha.shape[0] * placement.scale)),
+    return Warp(subject, placement, width).rows(0, height)
+
+
+class Warp:
+    """The subject on the canvas, a strip of rows at a time, so that a large canvas needs no more
+    memory than a strip."""
+
+    def __init__(self, subject: Subject, placement: Placement, width: int) -> None:
+        """Scale down once where that is needed: resampling alone would alias."""
+        self._colours, self._alpha = subject.colours, subject.alpha
+        self._placement = placement
+        self._width = width
+        self._scale = placement.scale
+        # At a border that cuts the subject the alpha must go on to the frame's edge.
+        self._border = cv2.BORDER_REPLICATE if subject.touches else cv2.BORDER_CONSTANT
+        if placement.scale < 0.75:
+            high, wide = subject.alpha.shape
+            size = (max(1, round(wide * self._scale)), max(1, round(high * self._scale)))
+            self._colours = cv2.resize(self._colours, size, interpolation=cv2.INTER_AREA)
+            self._alpha = cv2.resize(self._alpha, size, interpolation=cv2.INTER_AREA)
+            self._scale = 1.0
+
+    def rows(self, top: int, count: int) -> tuple[Float, Float]:
+        """Colours [count, width, 3] and alpha [count, width] of the rows from `top` on."""
+        matrix = np.array(
+            [[self._scale, 0, self._placement.left], [0, self._scale, self._placement.top - top]],
+            np.float32,
         )
-        colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-        matrix[0, 0] = matrix[1, 1] = 1
-    moved = cv2.warpAffine(
-        colours, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    ).clip(0, 1)
-    # At a border that cuts the subject the alpha must go on to the frame's edge.
-    mode = cv2.BORDER_REPLICATE if subject.touches else cv2.BORDER_CONSTANT
-    mask = cv2.warpAffine(
-        alpha, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=mode
-    ).clip(0, 1)
-    return moved, mask
+        size = (self._width, count)
+        colours = cv2.warpAffine(
+            self._colours, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        alpha = cv2.warpAffine(
+            self._alpha, matrix, size, flags=cv2.INTER_LINEAR, borderMode=self._border
+        )
+        return colours.clip(0, 1), alpha.clip(0, 1)

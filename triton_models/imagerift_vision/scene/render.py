@@ -1,5 +1,7 @@
 """One picture of the studio: subject, preset, seed and size in, pixels out."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from imagerift_vision.control import Guard
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene import backdrop, finish, grounding
 from imagerift_vision.scene.light import Lamp, hang_lamp
-from imagerift_vision.scene.placement import Subject, place, warp
+from imagerift_vision.scene.placement import Subject, Warp, place, warp
 
 Float = NDArray[np.float32]
 
@@ -26,7 +28,7 @@ def render(
 
     The subject's place and size depend on preset and canvas alone; the seed chooses palette, lamp,
     gobo, shadow, horizon, props and grain. The same arguments always give the same pixels.
-    `size` is width and height.     Raises VisionError `canceled` or `timeout` between steps.
+    `size` is width and height. Raises VisionError `canceled` or `timeout` between steps.
     """
     width, height = size
     rng = np.random.default_rng([seed, *preset.name.encode()])
@@ -45,19 +47,64 @@ def render(
         gloss = preset.reflection * float(rng.uniform(0.75, 1.25))
         stage = grounding.reflect(stage, colours, alpha, gloss, 0.0016 + 0.003 * preset.softness)
     guard.check()
-    lights = _subject_lights(preset, palette, lamp, stage, alpha)
-    if shrink < 1:
-        colours, alpha = warp(subject, place(subject, width, height, preset.fill), width, height)
-        stage = cv2.resize(stage, (width, height), interpolation=cv2.INTER_CUBIC)
-        lights = [cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR) for x in lights]
-    picture = _composite(stage, colours, alpha, *lights)
+    gain, add = _subject_lights(preset, palette, lamp, stage, alpha)
+    small_picture = _composite(stage, colours, alpha, gain, add)
+    glow = finish.bloom_of(small_picture, preset.grade.bloom)
     guard.check()
-    return _developed(picture, alpha, preset, rng, guard)
+    view = Warp(subject, place(subject, width, height, preset.fill), width)
+    corners = finish.vignette(width, height, preset.grade.vignette)
+    fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, STRIP_ROWS):
+        guard.check()
+        count = min(STRIP_ROWS, height - top)
+        strip = Strip(top, count, width, height)
+        if shrink < 1:
+            colours, alpha = view.rows(top, count)
+            picture = _composite(
+                strip.of(stage, cv2.INTER_CUBIC), colours, alpha, strip.of(gain), strip.of(add)
+            )
+        else:
+            picture = small_picture[top : top + count]
+        weight = alpha if shrink < 1 else alpha[top : top + count]
+        picture = finish.graded(finish.screened(picture, strip.of(glow)), preset.grade)
+        grain = finish.film_grain(rng, width, count, preset.grade.grain, height)
+        own_grain = finish.film_grain(fixed, width, count, preset.grade.grain * 0.7, height)
+        grain += (own_grain - grain) * weight
+        picture = picture * corners[top : top + count, :, None] + grain[..., None]
+        out[top : top + count] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return out
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A strip of the canvas's rows."""
+
+    top: int
+    count: int
+    width: int
+    height: int
+
+    def of(self, field: Float, way: int = cv2.INTER_LINEAR) -> Float:
+        """The strip of a field that covers the canvas at any resolution."""
+        high, wide = field.shape[:2]
+        if (high, wide) == (self.height, self.width):
+            return field[self.top : self.top + self.count]
+        x, y = wide / self.width, high / self.height
+        matrix = np.array([[x, 0, 0.5 * x - 0.5], [0, y, (self.top + 0.5) * y - 0.5]], np.float32)
+        enlarged: Float = cv2.warpAffine(
+            field,
+            matrix,
+            (self.width, self.count),
+            flags=way | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return enlarged
 
 
 def _subject_lights(
     preset: Preset, palette: Palette, lamp: Lamp, stage: Float, alpha: Float
-) -> list[Float]:
+) -> tuple[Float, Float]:
     """What the set does to the subject: a gain and an addition, each [h, w, 3]."""
     height, width = alpha.shape
     longest = max(height, width)
@@ -89,7 +136,7 @@ def _subject_lights(
     # Light wrap: a bright set bleeds a little over the subject's edge.
     blurred = cv2.GaussianBlur(np.clip(stage, 0, 1), (0, 0), 0.02 * longest)
     add = add + 0.22 * edge[..., None] * blurred * blurred
-    return [gain.astype(np.float32), add.astype(np.float32)]
+    return gain.astype(np.float32), add.astype(np.float32)
 
 
 def _facing(slope_x: Float, slope_y: Float, steep: Float, towards: tuple[float, float]) -> Float:
@@ -99,33 +146,7 @@ def _facing(slope_x: Float, slope_y: Float, steep: Float, towards: tuple[float, 
 
 
 def _composite(stage: Float, colours: Float, alpha: Float, gain: Float, add: Float) -> Float:
-    """Lay the lit subject over the set, strip by strip, in place of the set."""
-    for top in range(0, stage.shape[0], STRIP_ROWS):
-        rows = slice(top, top + STRIP_ROWS)
-        front = np.clip(colours[rows] * gain[rows] + add[rows], 0, 1)
-        weight = alpha[rows][..., None]
-        stage[rows] = np.clip(stage[rows], 0, 1) * (1 - weight) + front * weight
-    return stage
-
-
-def _developed(
-    picture: Float, alpha: Float, preset: Preset, rng: np.random.Generator, guard: Guard
-) -> NDArray[np.uint8]:
-    """Bloom, grade, vignette, grain; 8 bits with noise enough to keep gradients smooth."""
-    height, width = picture.shape[:2]
-    glow = finish.bloom_of(picture, preset.grade.bloom)
-    corners = finish.vignette(width, height, preset.grade.vignette)
-    grain = finish.film_grain(rng, width, height, preset.grade.grain)
-    fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
-    subject_grain = finish.film_grain(fixed, width, height, preset.grade.grain * 0.7)
-    out = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, STRIP_ROWS):
-        guard.check()
-        rows = slice(top, top + STRIP_ROWS)
-        strip = finish.screened(picture[rows], glow[rows])
-        strip = finish.graded(strip, preset.grade)
-        weight = alpha[rows]
-        mixed = grain[rows] * (1 - weight) + subject_grain[rows] * weight
-        strip = strip * corners[rows][..., None] + mixed[..., None]
-        out[rows] = (np.clip(strip, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return out
+    """The lit subject over the set."""
+    front = np.clip(colours * gain + add, 0, 1)
+    back = np.clip(stage, 0, 1)
+    return back + (front - back) * alpha[..., None]
