@@ -26,7 +26,8 @@ PROBLEM_MEMBERS = {
     "retryable",
 }
 
-BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str, str, str]] = {
+BadField = tuple[dict[str, Any], int, str, str, str]
+BAD_FIELDS: dict[str, BadField] = {
     "unknown field": ({"colour": "red"}, 400, "invalid_request", "colour", "Unknown field"),
     "no source": ({"imageBase64": None}, 400, "invalid_request", "imageBase64", "exactly one"),
     "two sources": ({"imageKey": "k"}, 400, "invalid_request", "imageBase64", "exactly one"),
@@ -131,7 +132,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str, str, str]] = {
         "metadata",
         "16",
     ),
-} | {
+}
+TRUNCATED: dict[str, BadField] = {
     f"a truncated {kind}": (
         {"imageBase64": encode(data[: len(data) // 2])},
         422,
@@ -142,6 +144,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str, str, str]] = {
     for kind in ("JPEG", "PNG", "WEBP")
     for data in [picture(kind, (300, 200))]
 }
+BAD_FIELDS |= TRUNCATED
 
 BAD_BODIES = {
     "nothing": b"",

@@ -10,7 +10,7 @@ from imagerift_core.mongo import jobs
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.servers import free_port
 
-ANSWER_SECONDS = 12
+ANSWER_SECONDS = 20
 
 
 async def test_without_kubernetes_submits_and_cancels_go_on(api: Api, tenant: Tenant) -> None:

@@ -1,0 +1,138 @@
+"""The job object, from the record alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from imagerift_api.job_object import job_object
+from imagerift_core.jobs import JobError, JobRecord, Status
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+
+from tests.records import ACCEPTED_AT, make_output, make_record
+
+# Key and type of the published sample.
+SAMPLE: dict[str, Any] = {
+    "jobId": str,
+    "status": str,
+    "statusUrl": str,
+    "requestId": str,
+    "quota": {
+        "source": str,
+        "scope": str,
+        "remaining": int,
+        "charged": bool,
+        "remainingAfterQueue": int,
+        "chargedOnSuccess": bool,
+    },
+    "rateLimit": {"remainingThisMinute": int},
+}
+
+
+def succeeded() -> JobRecord:
+    record = make_record(units=2, attempt=1)
+    return record.model_copy(
+        update={
+            "status": Status.SUCCEEDED,
+            "outputs": [make_output(record, 0), make_output(record, 1)],
+            "started_at": ACCEPTED_AT + timedelta(milliseconds=250),
+            "completed_at": ACCEPTED_AT + timedelta(milliseconds=1250),
+            "preset_used": "noir",
+            "quota": record.quota.model_copy(
+                update={"state": "charged", "charged_units": 2, "remaining": 998}
+            ),
+        }
+    )
+
+
+def test_it_has_every_key_of_the_sample_with_its_type() -> None:
+    def check(sample: dict[str, Any], content: dict[str, Any]) -> None:
+        for key, kind in sample.items():
+            if isinstance(kind, dict):
+                check(kind, content[key])
+            else:
+                assert type(content[key]) is kind, key
+
+    check(SAMPLE, job_object(make_record(), remaining_this_minute=29))
+
+
+def test_the_shape_is_the_same_at_every_status() -> None:
+    def shape(content: Any) -> Any:
+        return {k: shape(v) for k, v in content.items()} if isinstance(content, dict) else None
+
+    queued = job_object(make_record(), remaining_this_minute=1)
+    failed = make_record(status=Status.FAILED, completed_at=ACCEPTED_AT)
+    others = [succeeded(), failed, make_record(status=Status.CANCELED)]
+
+    for record in others:
+        assert shape(job_object(record, remaining_this_minute=1)) == shape(queued)
+
+
+def test_a_reservation_is_shown_until_it_is_charged_or_released() -> None:
+    queued = job_object(make_record(units=3), remaining_this_minute=1)["quota"]
+    charged = job_object(succeeded(), remaining_this_minute=1)["quota"]
+
+    assert (queued["reserved"], queued["charged"], queued["units"]) == (3, False, 3)
+    assert (charged["reserved"], charged["charged"], charged["units"]) == (0, True, 2)
+    assert charged["remaining"] == 998
+
+
+def test_urls_appear_only_where_they_were_signed() -> None:
+    record = succeeded()
+    expiry = ACCEPTED_AT + timedelta(minutes=10)
+
+    without = job_object(record, remaining_this_minute=1)
+    signed = job_object(
+        record,
+        remaining_this_minute=1,
+        download_urls={0: "https://s3/a", 1: "https://s3/b"},
+        urls_expire_at=expiry,
+    )
+
+    assert without["downloadUrl"] is None
+    assert without["outputs"][0]["downloadUrlExpiresAt"] is None
+    assert signed["downloadUrl"] == "https://s3/a"
+    assert signed["outputs"][1]["downloadUrl"] == "https://s3/b"
+    assert signed["outputs"][1]["downloadUrlExpiresAt"] == "2026-11-22T12:10:00.000Z"
+
+
+def test_times_are_told_in_milliseconds() -> None:
+    content = job_object(succeeded(), remaining_this_minute=1)
+
+    assert content["metrics"] == {"queueMs": 250, "executionMs": 1000, "totalMs": 1250}
+    assert content["createdAt"] == "2026-11-22T12:00:00.000Z"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_place_is_told_or_null(known: bool) -> None:
+    place = QueuePlace(position=2, eta_seconds=None, reason="waiting_for_gpu") if known else None
+
+    queue = job_object(make_record(), remaining_this_minute=1, place=place)["queue"]
+
+    assert queue == {
+        "position": 2 if known else None,
+        "etaSeconds": None,
+        "reason": "waiting_for_gpu" if known else None,
+    }
+
+
+def test_a_failure_is_a_code_and_a_message() -> None:
+    record = make_record(
+        status=Status.FAILED, error=JobError(code="timeout", message="too slow", retryable=True)
+    )
+
+    assert job_object(record, remaining_this_minute=1)["error"] == {
+        "code": "timeout",
+        "message": "too slow",
+        "retryable": True,
+    }
+
+
+def test_no_bucket_key_of_an_output_is_shown() -> None:
+    record = succeeded()
+
+    text = str(job_object(record, remaining_this_minute=1))
+
+    assert record.outputs[0].key not in text
+    assert make_output(record).key not in text

@@ -1,0 +1,149 @@
+"""The `imagerift` command: what it prints where, and how it exits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from imagerift.cli import app
+from typer.testing import CliRunner, Result
+
+from tests.unit.client.fake_api import JOB_ID, FakeApi, job
+
+PIXELS = b"pixels"
+
+
+async def run(server: FakeApi, *arguments: str, key: str = "ir_live_x") -> Result:
+    runner = CliRunner(env={"IMAGERIFT_API_URL": server.url, "IMAGERIFT_API_KEY": key})
+    return await asyncio.to_thread(runner.invoke, app, list(arguments))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"picture")
+    return str(path)
+
+
+def succeeded(server: FakeApi) -> dict[str, object]:
+    output = {
+        "index": 0,
+        "generationId": "g",
+        "seed": 1,
+        "width": 2,
+        "height": 2,
+        "contentType": "image/png",
+        "sizeBytes": len(PIXELS),
+        "sha256": hashlib.sha256(PIXELS).hexdigest(),
+        "downloadUrl": f"{server.url}/bucket/key",
+    }
+    return job("succeeded", outputs=[output], downloadUrl=output["downloadUrl"])
+
+
+async def test_generate_sends_every_option(server: FakeApi, photo: str) -> None:
+    server.will_answer(job(), 202)
+
+    result = await run(
+        server,
+        *("generate", photo, "--prompt", "p", "--preset", "noir", "--variations", "2"),
+        *("--seed", "3", "--aspect", "1:1", "--format", "webp", "--size", "base", "--json"),
+    )
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["jobId"] == JOB_ID
+    body = server.seen[0][3]
+    del body["imageBase64"]
+    assert body == {
+        "mode": "style",
+        "prompt": "p",
+        "preset": "noir",
+        "variations": 2,
+        "seed": 3,
+        "outputAspect": "1:1",
+        "outputFormat": "webp",
+        "exportSize": "base",
+    }
+
+
+async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Path) -> None:
+    queue = {"position": 3, "etaSeconds": 9.6, "reason": "waiting_for_turn"}
+    server.will_answer(job(queue=queue), 202, {"Retry-After": "0"})
+    server.will_answer(job("processing"), headers={"Retry-After": "0.01"})
+    server.will_answer(succeeded(server))
+    server.will_answer(PIXELS)
+    folder = tmp_path / "out"
+
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait", "-o", str(folder))
+
+    assert result.exit_code == 0, result.output
+    saved = folder / f"{JOB_ID}-0.png"
+    assert saved.read_bytes() == PIXELS
+    assert str(saved) in result.stdout
+    said = result.stderr.splitlines()
+    assert said == ["queued, place 3, about 10 s, waiting for its turn", "processing", "succeeded"]
+
+
+async def test_a_failed_job_exits_with_3(server: FakeApi, photo: str) -> None:
+    error = {"code": "model_error", "message": "the model failed"}
+    server.will_answer(job("failed", error=error), 202)
+
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+
+    assert result.exit_code == 3
+    assert "the model failed [model_error]" in result.stderr
+
+
+async def test_a_refusal_is_told_on_standard_error(server: FakeApi, photo: str) -> None:
+    problem = {
+        "code": "invalid_request",
+        "detail": "seed: too large. And 1 more, listed in errors.",
+        "requestId": "req_1",
+        "errors": [
+            {"param": "seed", "message": "too large"},
+            {"param": "prompt", "message": "too long"},
+        ],
+    }
+    server.will_answer(problem, 400)
+
+    result = await run(server, "generate", photo, "--prompt", "p", "--json")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "[invalid_request]" in result.stderr
+    assert "prompt: too long" in result.stderr
+    assert "req_1" in result.stderr
+
+
+async def test_without_a_key_it_says_what_to_set(server: FakeApi) -> None:
+    result = await run(server, "jobs", "list", key="")
+
+    assert result.exit_code == 2
+    assert "IMAGERIFT_API_KEY" in result.stderr
+    assert server.seen == []
+
+
+async def test_jobs_can_be_listed_shown_and_canceled(server: FakeApi) -> None:
+    server.will_answer({"data": [job()], "nextCursor": "abc"})
+    server.will_answer(job("processing"))
+    server.will_answer(job("canceled"))
+
+    listed = await run(server, "jobs", "list")
+    shown = await run(server, "jobs", "get", JOB_ID)
+    canceled = await run(server, "jobs", "cancel", JOB_ID, "--json")
+
+    assert JOB_ID in listed.stdout
+    assert "--cursor abc" in listed.stderr
+    assert "processing" in shown.stdout
+    assert json.loads(canceled.stdout)["status"] == "canceled"
+    assert server.seen[2][:2] == ("POST", f"/api/v1/jobs/{JOB_ID}/cancel")
+
+
+async def test_other_packages_add_commands(server: FakeApi) -> None:
+    result = await run(server, "--help")
+
+    assert "admin" in result.stdout
+    assert (await run(server, "admin", "key", "--help")).exit_code == 0
+    assert (await run(server, "nothing")).exit_code == 2
