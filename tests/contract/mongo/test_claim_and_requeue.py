@@ -149,3 +149,13 @@ async def test_the_first_resource_seen_stays_on_record(database: Database) -> No
     for uid in ("first", "second"):
         await transitions.note_resource(database, record.id, uid)
     assert (await lives.current(database, record)).resource_uid == "first"
+
+
+async def test_a_job_of_another_resource_cannot_be_claimed(database: Database) -> None:
+    record = await lives.queued(database)
+    await transitions.note_resource(database, record.id, "another")
+    assert await lives.claim(database, record) is None
+    assert (await lives.current(database, record)).status is Status.QUEUED
+    seen = await lives.queued(database)
+    await transitions.note_resource(database, seen.id, f"uid-{seen.id}")
+    assert await lives.claim(database, seen) is not None
