@@ -36,7 +36,7 @@ def build(
     if preset.prop == "bokeh":
         lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
     elif preset.prop == "tubes":
-        lit = _tubes(lit, palette, lamp, rng)
+        lit = _tubes(lit, palette, lamp, seed % 3)
     return lit.astype(np.float32)
 
 
@@ -126,7 +126,7 @@ def _bokeh(
     return screened
 
 
-def _tubes(lit: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -> Float:
+def _tubes(lit: Float, palette: Palette, lamp: Lamp, shape: int) -> Float:
     """Neon: a ring or bars on the wall, each with its glow, and light of both colours around."""
     height, width = lit.shape[:2]
     longest = max(width, height)
@@ -134,7 +134,6 @@ def _tubes(lit: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -
     second = np.zeros((height, width), np.uint8)
     thick = max(2, round(0.009 * longest))
     centre = (round(width * (0.5 + 0.03 * lamp.side)), round(height * 0.44))
-    shape = int(rng.integers(0, 3))
     if shape == 0:
         cv2.circle(first, centre, round(0.36 * min(width, height)), 255, thick, cv2.LINE_AA)
         radius = round(0.405 * min(width, height))
