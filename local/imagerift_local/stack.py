@@ -35,7 +35,7 @@ from imagerift_local.supervisor import Part
 
 MODEL_REPOSITORY = CHECKOUT / "triton_models" / "repository"
 VISION = CHECKOUT / "triton_models"
-POOL_MODES = ("style",)
+SHIPPED_MODES = CHECKOUT / "core" / "imagerift_core" / "data" / "modes.json"
 # What a child process sees of the environment besides its own variables.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
@@ -385,7 +385,8 @@ class Stack:
         )
 
     async def _install_cluster(self) -> None:
-        pool = pool_manifest(self.settings.namespace, self.triton_url, POOL_MODES)
+        modes = json.loads(SHIPPED_MODES.read_text())
+        pool = pool_manifest(self.settings.namespace, self.triton_url, modes)
         async with self.cluster() as cluster:
             await cluster.install(pool)
 
