@@ -95,6 +95,7 @@ class Dispatcher:
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
         self.ended_total = 0
+        self.set_aside: set[str] = set()
 
     def wake(self) -> None:
         """Something changed that may let a job start."""
@@ -307,15 +308,15 @@ class Dispatcher:
 
         The old call may still occupy a slot, so its attempt is flagged on every replica.
         """
-        if record.owner is None:
+        if record.owner is None or record.id in self.set_aside:
             return
         await self._pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
         if await self._requeue(entry, record.attempt, failed=False, owner=record.owner):
             log.info("attempt_taken_over", job=record.id, attempt=record.attempt)
             return
         if record.cancel_requested:
-            ended = Settlement(job_id=record.id, attempt=record.attempt, owner=record.owner)
-            await self._settle(entry, ended)
+            error = JobError(code="model_error", message="The attempt was given up.")
+            await self._settle(entry, failed_settlement(record, record.owner, error))
 
     async def _settle(self, entry: Entry, ended: Settlement) -> None:
         try:
@@ -324,6 +325,7 @@ class Dispatcher:
             log.info("attempt_superseded", job=ended.job_id, attempt=ended.attempt)
             return
         except SetAside:
+            await self._settle_without_result(entry, ended)
             return
         self._crash.reach("operator-settled")
         self.ended_total += 1
@@ -331,6 +333,18 @@ class Dispatcher:
         # The job is over; its slot in the bookkeeping must not wait for the API server.
         self.in_flight.pop(entry.job_id, None)
         await self._writer.write(entry, record)
+
+    async def _settle_without_result(self, entry: Entry, ended: Settlement) -> None:
+        """Ends a job whose result the store refuses: failed and uncharged, so that it ends."""
+        if ended.error is not None and not ended.outputs:
+            # Not even that can be written: left to people, and out of the janitor's way.
+            self.set_aside.add(ended.job_id)
+            return
+        error = JobError(code="model_error", message="The result could not be recorded.")
+        bare = Settlement(
+            job_id=ended.job_id, attempt=ended.attempt, owner=ended.owner, error=error
+        )
+        await self._settle(entry, bare)
 
 
 def _store_retries() -> Any:

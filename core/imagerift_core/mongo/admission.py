@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pymongo.errors import DuplicateKeyError
 
@@ -24,7 +24,8 @@ class Admissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Holds a lock only while somebody uses it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def admit(self, record: JobRecord, *, resets_at: datetime) -> JobRecord | None:
         """Holds `record.quota.units` within `record.quota.limit` and inserts the record.
@@ -50,7 +51,7 @@ class Admissions:
             await self._database.jobs.insert_one(admitted.document(), session=session)
             return admitted
 
-        async with self._turns[record.quota.counter]:
+        async with self._turns.setdefault(record.quota.counter, asyncio.Lock()):
             return await self._database.transaction(body)
 
     async def check_room(self, hold: QuotaHold, *, resets_at: datetime) -> None:
