@@ -65,6 +65,16 @@ async def page(
     return [JobRecord.model_validate(document) async for document in cursor]
 
 
+async def by_generation_id(
+    database: Database, generation_id: str, *, workspace: str
+) -> JobRecord | None:
+    """The workspace's record that has this output."""
+    document = await database.jobs.find_one(
+        {"outputs.generation_id": generation_id, "workspace": workspace}
+    )
+    return JobRecord.model_validate(document) if document else None
+
+
 async def source_of(database: Database, *, workspace: str, key: str) -> JobRecord | None:
     """The workspace's record that names `key` as its source or as an output."""
     owner = job_of_key(key)
