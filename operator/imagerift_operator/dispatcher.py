@@ -18,19 +18,18 @@ from imagerift_core.kube import KubeUnavailable
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Database, jobs, transitions, translated_errors
 from imagerift_core.s3 import ObjectStore
-from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
+from imagerift_core.settlements import Settlement
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
 from imagerift_operator.attempts import (
-    CANCELED,
     NOT_SENT,
     ModelAnswer,
     ModelProblem,
     Signer,
-    attempt_error,
     attempt_id,
     build_request,
     failed_settlement,
+    next_try,
     read_answer,
     settlement_of,
     without_urls,
@@ -258,19 +257,11 @@ class Dispatcher:
     async def _end(self, entry: Entry, record: JobRecord, answer: ModelAnswer) -> None:
         owner = self._leadership.identity
         if answer.error is not None and not answer.outputs:
-            if answer.error.code in {NOT_SENT, CANCELED}:
-                # Not this job's failure: give it back, unless a cancel was asked for.
-                if await self._requeue(entry, record.attempt, failed=False):
-                    return
-            else:
-                error = attempt_error(record, answer.error, at=now())
-                current = record.model_copy(update={"failures": record.failures + 1})
-                if may_retry(current, error):
-                    pause = timedelta(seconds=backoff_seconds(current.failures))
-                    if await self._requeue(
-                        entry, record.attempt, failed=True, not_before=now() + pause
-                    ):
-                        return
+            again = next_try(record, answer.error, at=now())
+            if again is not None and await self._requeue(
+                entry, record.attempt, failed=again.failed, not_before=again.not_before
+            ):
+                return
         await self._settle(entry, settlement_of(record, owner, answer))
 
     async def _requeue(
