@@ -39,11 +39,29 @@ provision: venv ## Fetch or build every server into the cache.
 test: venv ## Run every check and test on the real servers.
 	@bash scripts/test.sh $(ARGS)
 
+.PHONY: test-unit
+test-unit: venv ## Run the tests that need no server.
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: test-vision
+test-vision: venv ## Run the pixel code's tests in the models' environment.
+	@$$($(BIN)/imagerift-platform models-python) -m pytest -c triton_models/pytest.ini --rootdir . \
+		--confcutdir tests/unit/vision tests/unit/vision $(ARGS)
+
+.PHONY: bench
+bench: venv ## Measure whole jobs beside direct model calls.
+	@$(BIN)/python -m bench.throughput $(ARGS)
+
+.PHONY: crds
+crds: venv ## Write crds/ anew from core's models.
+	@$(BIN)/python -m imagerift_core.crds crds
+
 .PHONY: lint
-lint: venv ## Check style and types.
+lint: venv ## Check style, types and the layers' import rules.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local
+	@$(BIN)/lint-imports
 
 .PHONY: fmt
 fmt: venv ## Format the code.

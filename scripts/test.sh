@@ -1,8 +1,26 @@
 #!/usr/bin/env bash
-# Every check and test, on the real servers. Arguments go to pytest.
+# Every check and test, on the real servers. Arguments go to the last run of pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
+
+step "style, types, layers"
 make --no-print-directory lint
+
+step "servers"
 .venv/bin/imagerift-platform provision
-exec .venv/bin/python -m pytest "$@"
+models_python=$(.venv/bin/imagerift-platform models-python)
+export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
+
+step "unit tests"
+.venv/bin/python -m pytest tests/unit
+
+step "pixel code, in the models' environment"
+make --no-print-directory test-vision
+
+step "contract, integration and end-to-end tests"
+.venv/bin/python -m tests.platform_under_test \
+  .venv/bin/python -m pytest tests/contract tests/integration tests/e2e "$@"
+
+step "done"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from imagerift_core.errors import (
     DomainError,
@@ -18,18 +17,13 @@ from imagerift_core.errors import (
     PayloadTooLarge,
     UnsupportedImage,
 )
-from imagerift_core.png_chunks import check_chunks
+from imagerift_core.jpeg_segments import check_segments
+from imagerift_core.png_chunks import check_chunks, png_size
+from imagerift_core.webp_chunks import read_header
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_METADATA_BYTES = 1024 * 1024
-# Pillow's own `open` is not used: it warns of large pictures, which cannot be filtered for one
-# of several threads, and takes a photo with a depth or gain map behind it for an animation.
-_READERS: dict[str, type[ImageFile.ImageFile]] = {
-    "image/jpeg": JpegImageFile,
-    "image/png": PngImageFile,
-    "image/webp": WebPImageFile,
-}
 
 
 @dataclass(frozen=True)
@@ -46,9 +40,10 @@ def inspect_image(data: bytes, *, param: str) -> InspectedImage:
     """Reads a JPEG, PNG or WebP of one frame, or says why it cannot be used.
 
     Size and frames are read from the header, so a picture over the limit costs no memory.
-    Then the whole file is walked: JPEG decoded at an eighth of its size, PNG by its chunk
-    checksums, WebP decoded. A PNG with right checksums over wrong pixels is found later, by
-    the model. Colour profile and PNG text may have 1 MiB once inflated.
+    Then the whole file is walked: JPEG decoded at an eighth of its size, PNG by its chunks'
+    checksums, WebP by its chunks' sizes (its decoder takes 15 bytes a pixel). A PNG or WebP
+    that is whole but has wrong pixels is found later, by the model. Colour profile and PNG
+    text may have 1 MiB once inflated.
 
     Raises `PayloadTooLarge`, `UnsupportedImage`, `ImageTooLarge` or `ImageUnreadable`.
     """
@@ -58,14 +53,7 @@ def inspect_image(data: bytes, *, param: str) -> InspectedImage:
         )
     content_type = _content_type(data, param)
     try:
-        if content_type == "image/webp":
-            # Its reader makes the canvas when it opens.
-            _check_size(_webp_size(data), param)
-        with _READERS[content_type](io.BytesIO(data)) as image:
-            width, height = image.size
-            _check_size(image.size, param)
-            _check_header(image, param)
-            _walk(image, data)
+        width, height = _READERS[content_type](data, param)
     except DomainError:
         raise
     except Exception as error:
@@ -96,44 +84,52 @@ def _check_size(size: tuple[int, int], param: str) -> None:
         )
 
 
-def _check_header(image: ImageFile.ImageFile, param: str) -> None:
-    if getattr(image, "n_frames", 1) > 1:
+def _check_frames(frames: int, param: str) -> None:
+    if frames > 1:
         raise UnsupportedImage("The image is animated; send one frame.", param=param)
-    if len(image.info.get("icc_profile") or b"") > MAX_METADATA_BYTES:
+
+
+def _check_profile(size: int, param: str) -> None:
+    if size > MAX_METADATA_BYTES:
         raise ImageUnreadable(
             f"The colour profile has more than {MAX_METADATA_BYTES} bytes (1 MiB).", param=param
         )
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from a WebP's first chunk (RFC 9649, sections 2.5 to 2.7).
-
-    Raises `ValueError` for a file that is cut off or has no such chunk.
-    """
-    declared = int.from_bytes(data[4:8], "little") + 8
-    if len(data) < max(declared, 30):
-        raise ValueError("cut off")
-    first = data[12:16]
-    if first == b"VP8X":
-        return (
-            int.from_bytes(data[24:27], "little") + 1,
-            int.from_bytes(data[27:30], "little") + 1,
-        )
-    if first == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if first == b"VP8 ":
-        width, height = (int.from_bytes(data[at : at + 2], "little") for at in (26, 28))
-        return width & 0x3FFF, height & 0x3FFF
-    raise ValueError("no picture")
-
-
-def _walk(image: ImageFile.ImageFile, data: bytes) -> None:
-    if isinstance(image, PngImageFile):
-        check_chunks(data, max_metadata_bytes=MAX_METADATA_BYTES)
-        image.verify()
-        return
-    if isinstance(image, JpegImageFile):
+def _read_jpeg(data: bytes, param: str) -> tuple[int, int]:
+    check_segments(data)
+    with JpegImageFile(io.BytesIO(data)) as image:
         width, height = image.size
+        _check_size((width, height), param)
+        _check_profile(len(image.info.get("icc_profile") or b""), param)
         image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
-    image.load()
+        image.load()
+    return width, height
+
+
+def _read_png(data: bytes, param: str) -> tuple[int, int]:
+    _check_size(png_size(data), param)
+    check_chunks(data, max_metadata_bytes=MAX_METADATA_BYTES)
+    with PngImageFile(io.BytesIO(data)) as image:
+        _check_frames(image.n_frames, param)
+        size = image.size
+        image.verify()
+    return size
+
+
+def _read_webp(data: bytes, param: str) -> tuple[int, int]:
+    header = read_header(data)
+    size = header.width, header.height
+    _check_size(size, param)
+    _check_frames(header.frames, param)
+    _check_profile(header.profile_bytes, param)
+    return size
+
+
+# Pillow's own `open` is not used: it warns of large pictures, which cannot be filtered for one
+# of several threads, and takes a photo with a depth or gain map behind it for an animation.
+_READERS: dict[str, Callable[[bytes, str], tuple[int, int]]] = {
+    "image/jpeg": _read_jpeg,
+    "image/png": _read_png,
+    "image/webp": _read_webp,
+}

@@ -7,6 +7,8 @@ import zlib
 _SIGNATURE_BYTES = 8
 # Length, type and checksum.
 _FRAME_BYTES = 12
+# 20 MiB in the smallest pieces that encoders write are some 5,000; each costs a reader time.
+_MAX_CHUNKS = 50_000
 
 
 def check_chunks(data: bytes, *, max_metadata_bytes: int) -> None:
@@ -15,13 +17,14 @@ def check_chunks(data: bytes, *, max_metadata_bytes: int) -> None:
     Bytes behind the end chunk are ignored, as every decoder does. At most
     `max_metadata_bytes` are ever inflated.
 
-    Raises `ValueError` for a damaged or missing chunk, and where colour profile and text
-    together hold more than `max_metadata_bytes`.
+    Raises `ValueError` for a damaged or missing chunk, for too many of them, and where colour
+    profile and text together hold more than `max_metadata_bytes`.
     """
     view = memoryview(data)
     place = _SIGNATURE_BYTES
     name = b""
     left = max_metadata_bytes
+    chunks = 0
     while name != b"IEND":
         if len(data) < place + _FRAME_BYTES:
             raise ValueError("no end chunk")
@@ -37,6 +40,16 @@ def check_chunks(data: bytes, *, max_metadata_bytes: int) -> None:
         if left < 0:
             raise ValueError("too much colour profile or text")
         place = checksum_at + 4
+        chunks += 1
+        if chunks > _MAX_CHUNKS:
+            raise ValueError("too many chunks")
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels. Raises `ValueError` where the header is not the first chunk."""
+    if data[12:16] != b"IHDR" or len(data) < 24:
+        raise ValueError("no header")
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
 
 
 def _metadata_bytes(name: bytes, body: memoryview, left: int) -> int:

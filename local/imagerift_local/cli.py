@@ -1,4 +1,4 @@
-"""The command `imagerift-platform`: up, down, reset, status, env and provision."""
+"""The command `imagerift-platform`: up, down, reset, status, env, models-python and provision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,6 +28,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.kubectl import provision_kubectl
+from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import PlatformSettings
 from imagerift_local.state import parse_environment, read_state, running_pid
 
@@ -148,16 +150,29 @@ def env(data_dir: DataDir = None) -> None:
     except OSError:
         _fail(PlatformError(f"no platform was started in {data.root} yet: run `make up`"))
     try:
-        debian = Debian(settings.cache_dir / "logs" / "debian.log")
-        workshop = Workshop(Cache(settings.cache_dir.absolute()), debian, _ignore)
-        kubectl = provision_kubectl(workshop).files["kubectl"]
+        kubectl = provision_kubectl(_workshop(settings)).files["kubectl"]
     except PlatformError as error:
         _fail(error)
-    folders = [str(kubectl.parent), str(Path(shutil.which("imagerift") or "").parent)]
+    folders = [str(kubectl.parent), str(Path(sys.executable).parent)]
     path = os.environ.get("PATH", "")
     added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]
     typer.echo(f"export KUBECONFIG={shlex.quote(variables['KUBECONFIG'])}")
     typer.echo(f"export PATH={shlex.quote(':'.join([*added, path]))}")
+
+
+@app.command("models-python")
+def models_python() -> None:
+    """Print the Python of the models' environment, for their tests and tools."""
+    try:
+        environment = provision_triton(_workshop(read_settings())).files["environment"]
+    except PlatformError as error:
+        _fail(error)
+    typer.echo(environment / "bin" / "python")
+
+
+def _workshop(settings: PlatformSettings) -> Workshop:
+    debian = Debian(settings.cache_dir / "logs" / "debian.log")
+    return Workshop(Cache(settings.cache_dir.absolute()), debian, _ignore)
 
 
 def _data_folder(data_dir: Path | None) -> DataFolder:

@@ -104,28 +104,6 @@ def pool_manifest(namespace: str, endpoint: str, modes: Iterable[str]) -> dict[s
     }
 
 
-def without_empty_defaults(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition without schema defaults that are an empty string.
-
-    Servers of version 1.20 read such a default as null and refuse the whole definition; whoever
-    reads an object takes a missing text for an empty one.
-    """
-    stripped = _without_empty_defaults(definition)
-    return stripped if isinstance(stripped, dict) else {}
-
-
-def _without_empty_defaults(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: _without_empty_defaults(entry)
-            for key, entry in value.items()
-            if not (key == "default" and entry == "")
-        }
-    if isinstance(value, list):
-        return [_without_empty_defaults(entry) for entry in value]
-    return value
-
-
 class Cluster:
     """A small client of one API server, for the few calls that the platform makes."""
 
@@ -226,7 +204,6 @@ class Cluster:
     async def _replace(self, definition: Mapping[str, Any]) -> None:
         # Old servers refuse to apply a definition with fields that they do not know, but take it
         # when it is created or replaced.
-        definition = without_empty_defaults(definition)
         path = object_path(definition, self._namespace)
         status, answer = await self._call("POST", path.rpartition("/")[0], definition)
         if status == 409:

@@ -21,13 +21,15 @@ from imagerift_local.demo import (
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
+from imagerift_local.leftovers import sweep_control_flags
 from imagerift_local.ports import PortSettings, check_ports, choose_ports
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import RUNNING
 from imagerift_local.provision.everything import Provisions, provision_parts
 from imagerift_local.secrets import load_secrets
+from imagerift_local.selection import started_parts, wanted_parts
 from imagerift_local.settings import CHECKOUT, PlatformSettings
-from imagerift_local.stack import Stack, started_parts, sweep_control_flags, wanted_parts
+from imagerift_local.stack import Stack
 from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import Status, Supervisor, become_subreaper
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets as random_secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from imagerift_local.kubeconfig import (
     write_token_kubeconfig,
 )
 from imagerift_local.layout import DataFolder
+from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
 from imagerift_local.pki import ControlPlanePki, ensure_pki
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
@@ -29,53 +29,15 @@ from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.triton import library_path
 from imagerift_local.replica_set import ensure_replica_set, replica_set_url
 from imagerift_local.secrets import PlatformSecrets
+from imagerift_local.selection import ALL_PARTS, wanted_parts
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.supervisor import Part
 
-ALL_PARTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "mongod",
-    "seaweedfs",
-    "triton",
-    "operator",
-    "api",
-)
-CONTROL_PLANE = frozenset({"etcd", "kube-apiserver", "kube-controller-manager"})
 MODEL_REPOSITORY = CHECKOUT / "triton_models" / "repository"
 VISION = CHECKOUT / "triton_models"
-POOL_MODES = ("style",)
+SHIPPED_MODES = CHECKOUT / "core" / "imagerift_core" / "data" / "modes.json"
 # What a child process sees of the environment besides its own variables.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
-
-
-def wanted_parts(settings: PlatformSettings) -> frozenset[str]:
-    """The parts of this start, those that exist already among them.
-
-    Raises:
-        PlatformError: `only` names a part that does not exist.
-    """
-    unknown = settings.only - set(ALL_PARTS)
-    if unknown:
-        raise PlatformError(
-            f"no such part: {', '.join(sorted(unknown))} (there are {', '.join(ALL_PARTS)})"
-        )
-    return settings.only or frozenset(ALL_PARTS)
-
-
-def started_parts(settings: PlatformSettings) -> frozenset[str]:
-    """The parts that this start runs itself: those without an address in the settings."""
-    started = set(wanted_parts(settings))
-    if settings.kubeconfig is not None:
-        started -= CONTROL_PLANE
-    if settings.mongo_url is not None:
-        started.discard("mongod")
-    if settings.s3_url is not None:
-        started.discard("seaweedfs")
-    if settings.triton_url is not None:
-        started.discard("triton")
-    return frozenset(started)
 
 
 @dataclass(frozen=True)
@@ -423,7 +385,8 @@ class Stack:
         )
 
     async def _install_cluster(self) -> None:
-        pool = pool_manifest(self.settings.namespace, self.triton_url, POOL_MODES)
+        modes = json.loads(SHIPPED_MODES.read_text())
+        pool = pool_manifest(self.settings.namespace, self.triton_url, modes)
         async with self.cluster() as cluster:
             await cluster.install(pool)
 
@@ -443,27 +406,3 @@ class Stack:
 
 async def _always_ready() -> bool:
     return True
-
-
-def sweep_shared_memory(prefix: str) -> None:
-    """Deletes the shared memory that a killed Triton left."""
-    for leftover in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108
-        leftover.unlink(missing_ok=True)
-
-
-def sweep_sockets(ports: Ports) -> None:
-    """Deletes the sockets of a killed SeaweedFS; their place cannot be set."""
-    roles = {
-        "master": ports.seaweedfs_master_grpc,
-        "volume": ports.seaweedfs_volume_grpc,
-        "filer": ports.seaweedfs_filer_grpc,
-        "s3": ports.s3_grpc,
-    }
-    for role, port in roles.items():
-        Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
-
-
-def sweep_control_flags(data: DataFolder) -> None:
-    """Throws the cancel flags of an earlier run away."""
-    shutil.rmtree(data.control, ignore_errors=True)
-    data.control.mkdir(parents=True, exist_ok=True, mode=0o700)

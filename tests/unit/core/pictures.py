@@ -47,6 +47,12 @@ def png_with(before_pixels: bytes = b"", after_pixels: bytes = b"") -> bytes:
     return plain[:header_end] + before_pixels + plain[header_end:end] + after_pixels + plain[end:]
 
 
+def webp_with(behind: bytes) -> bytes:
+    """A good WebP with chunks of the test's own behind its picture."""
+    body = encode(picture(), "WEBP")[8:] + behind
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 def png_of_size(width: int, height: int) -> bytes:
     """A PNG whose header claims this size, with a few pixels' worth of data."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

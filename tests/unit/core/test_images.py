@@ -6,8 +6,12 @@ import hashlib
 import random
 import resource
 import struct
+import subprocess
+import sys
+import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import pytest
 from imagerift_core.errors import (
@@ -18,9 +22,10 @@ from imagerift_core.errors import (
     UnsupportedImage,
 )
 from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
+from PIL import Image
 
 from tests.unit.core import pictures
-from tests.unit.core.pictures import chunk, encode, picture, png_with
+from tests.unit.core.pictures import chunk, encode, picture, png_with, webp_with
 
 PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 MEBIBYTE = 1024 * 1024
@@ -231,3 +236,51 @@ def test_a_png_without_pixels_is_unreadable() -> None:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
     with pytest.raises(ImageUnreadable):
         inspect(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from imagerift_core.images import inspect_image
+small, large = (Path(name).read_bytes() for name in sys.argv[1:])
+inspect_image(small, param="x")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert inspect_image(large, param="x").width == 9000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(("kind", "kibibytes"), [("WEBP", 8192), ("PNG", 8192), ("JPEG", 16384)])
+def test_a_large_picture_in_a_small_file_costs_little_memory(
+    tmp_path: Path, kind: str, kibibytes: int
+) -> None:
+    """In a process of its own, since a process's peak never falls."""
+    paths = [tmp_path / "small", tmp_path / "large"]
+    for path, size in zip(paths, [(64, 48), (9000, 5000)], strict=True):
+        path.write_bytes(encode(Image.new("RGB", size), kind, quality=1, method=0))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *paths], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < kibibytes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_with(chunk(b"eXIf", b"") * 200_000),
+        GOOD["jpeg"][:2] + b"\xff\xfe\0\2" * 200_000 + GOOD["jpeg"][2:],
+        webp_with(b"junk\0\0\0\0" * 200_000),
+    ],
+    ids=["png", "jpeg", "webp"],
+)
+def test_a_flood_of_tiny_parts_is_refused_early(data: bytes) -> None:
+    start = time.process_time()
+    with pytest.raises(ImageUnreadable):
+        inspect(data)
+    assert time.process_time() - start < 1
+
+
+def test_a_webp_without_a_picture_is_unreadable() -> None:
+    empty = b"RIFF" + struct.pack("<I", 4) + b"WEBP"
+    with pytest.raises(ImageUnreadable):
+        inspect(empty)

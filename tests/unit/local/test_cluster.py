@@ -12,7 +12,6 @@ from imagerift_local.cluster import (
     pool_manifest,
     rbac_manifests,
     token_secret_manifest,
-    without_empty_defaults,
 )
 from imagerift_local.errors import PlatformError
 
@@ -48,22 +47,3 @@ def test_a_namespaced_path_names_the_objects_own_namespace() -> None:
 def test_the_pool_points_at_triton() -> None:
     spec = pool_manifest("shard", "http://127.0.0.1:18000", ["style"])["spec"]
     assert spec == {"endpoint": "http://127.0.0.1:18000", "slotsPerReplica": 2, "modes": ["style"]}
-
-
-def test_only_empty_defaults_are_left_out() -> None:
-    schema = {
-        "properties": {
-            "prompt": {"type": "string", "default": ""},
-            "size": {"type": "string", "default": "base"},
-            "count": {"type": "integer", "default": 0},
-        },
-        "allOf": [{"default": ""}, 1],
-    }
-    assert without_empty_defaults(schema) == {
-        "properties": {
-            "prompt": {"type": "string"},
-            "size": {"type": "string", "default": "base"},
-            "count": {"type": "integer", "default": 0},
-        },
-        "allOf": [{}, 1],
-    }

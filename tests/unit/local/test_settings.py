@@ -8,8 +8,8 @@ import pytest
 from imagerift_local.cli import read_settings
 from imagerift_local.errors import PlatformError
 from imagerift_local.machine import machine_problem, parse_os_release
+from imagerift_local.selection import ALL_PARTS, CONTROL_PLANE, started_parts, wanted_parts
 from imagerift_local.settings import PlatformSettings
-from imagerift_local.stack import ALL_PARTS, CONTROL_PLANE, started_parts, wanted_parts
 
 
 @pytest.fixture(autouse=True)
