@@ -37,3 +37,19 @@ def is_job_id(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def new_person_id() -> str:
+    return "usr_" + random_base62(_ID_CHARACTERS)
+
+
+def new_invitation_id() -> str:
+    return "inv_" + random_base62(_ID_CHARACTERS)
+
+
+def new_log_id() -> str:
+    return "log_" + random_base62(_ID_CHARACTERS)
+
+
+def new_webhook_id() -> str:
+    return "whk_" + random_base62(_ID_CHARACTERS)

@@ -22,7 +22,11 @@ class Workspace(BaseModel):
 
 
 class ApiKey(BaseModel):
-    """A key as stored: its keyed hash, never the token."""
+    """A key as stored: its keyed hash, never the token.
+
+    After a rotation the token before lives on under `previous_hash` until `previous_until`.
+    `created_by` is the person whose membership the key depends on, None for the operator's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,6 +41,10 @@ class ApiKey(BaseModel):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    created_by: str | None = None
+    previous_hash: str | None = None
+    previous_until: datetime | None = None
+    rotated_at: datetime | None = None
 
 
 async def create_workspace(database: Database, workspace: Workspace) -> None:
