@@ -7,7 +7,7 @@ from aiohttp import web
 from imagerift_api import app_keys, middlewares
 from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
-from imagerift_api.routes import generate, health, jobs, modes
+from imagerift_api.routes import generate, health, jobs, modes, reference
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
 
@@ -19,6 +19,6 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
-    for part in (generate, jobs, modes, health):
+    for part in (generate, jobs, modes, reference, health):
         part.add_routes(application)
     return application

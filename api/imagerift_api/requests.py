@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from imagerift_core.errors import InvalidRequest
 from imagerift_core.generation import (
@@ -62,6 +63,14 @@ class GenerateBody(BaseModel):
         """The wish, with a random seed where none was asked for."""
         wish = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
         return GenerationSpec(**wish, seed=random_seed() if self.seed is None else self.seed)
+
+
+class JobPath(BaseModel):
+    """The path of a job. Any other id is simply not found."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    job_id: UUID = Field(description="The job's id.")
 
 
 class ListQuery(BaseModel):

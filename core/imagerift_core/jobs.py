@@ -118,6 +118,7 @@ class JobRecord(_Record):
     workspace: str
     request_id: str
     key_id: str | None = None
+    batch_id: str | None = None
     origin: Literal["api", "kubectl"] = "api"
     namespace: str
     resource_name: str

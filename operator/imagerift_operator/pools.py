@@ -12,6 +12,7 @@ import structlog
 from imagerift_core.clock import now, rfc3339
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.modes import Modes
+from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_core.triton import (
     ModelServer,
@@ -128,7 +129,7 @@ class Pools:
                 choices.append((pool, replica, targets))
         return choices
 
-    def waiting_reason(self, target: str) -> str:
+    def waiting_reason(self, target: str) -> WaitingReason:
         """Why a job that asks for `target` is not running."""
         serving = [pool for pool in self._pools.values() if target in pool.targets(self._modes)]
         if not serving:

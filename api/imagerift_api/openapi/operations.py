@@ -23,10 +23,11 @@ A module of routes lists its operations and adds them; nothing else has to be to
         add_operations(application, OPERATIONS)
 
 `body`, `query`, `headers` and `path_model` are the pydantic models that the handler validates
-with; a reply's `content` is a pydantic model or a `typing_extensions.TypedDict` with a docstring
-(which costs nothing at run time, and lets mypy hold the handler to the document). `errors` names
-codes from `imagerift_api.problems`; those that come with the access, with any query and with any
-body need not be named. `GET /api/v1/openapi.json` then shows the route with all of it.
+with; a reply's `content` is a pydantic model, or a `typing_extensions.TypedDict` marked with
+`openapi.shapes.closed` (which costs nothing at run time, and lets mypy hold the handler to the
+document). `errors` names codes from `imagerift_api.problems`; those that come with the access,
+with any query and with any body need not be named. `GET /api/v1/openapi.json` then shows the
+route with all of it.
 """
 
 from __future__ import annotations
@@ -86,10 +87,10 @@ OPERATIONS: web.AppKey[list[Operation]] = web.AppKey("operations", list)
 def add_operations(application: web.Application, operations: tuple[Operation, ...]) -> None:
     """Serves the operations, and has the document show them."""
     for operation in operations:
-        application.router.add_route(
-            operation.method,
-            operation.path,
-            operation.handler,
-            expect_handler=operation.expect_handler,
-        )
+        # A GET answers HEAD too.
+        methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+        for method in methods:
+            application.router.add_route(
+                method, operation.path, operation.handler, expect_handler=operation.expect_handler
+            )
         application.setdefault(OPERATIONS, []).append(operation)

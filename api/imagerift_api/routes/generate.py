@@ -7,11 +7,23 @@ from aiohttp import web
 from imagerift_api import app_keys
 from imagerift_api.body_reading import leave_continue_for_later, read_json
 from imagerift_api.job_object import job_path
-from imagerift_api.requests import parse_generate_body, refuse_query
+from imagerift_api.job_schema import JobObject
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.requests import GenerateBody, parse_generate_body, refuse_query
 from imagerift_api.routes.answers import job_answer
 from imagerift_api.routes.callers import admit_caller
 from imagerift_api.services.job_reads import JobView
 from imagerift_api.tracing import traceparent_of
+
+# What checks of a body, of its source and of the plan may refuse.
+SUBMIT_ERRORS = (
+    "quota_exhausted",
+    "export_not_permitted",
+    "source_not_found",
+    "unsupported_image",
+    "image_unreadable",
+    "image_too_large",
+)
 
 
 async def generate(request: web.Request) -> web.Response:
@@ -31,7 +43,40 @@ async def generate(request: web.Request) -> web.Response:
     return response
 
 
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/generate",
+        handler=generate,
+        name="generate",
+        tag="Jobs",
+        summary="Submit an image-generation job",
+        description="The 202 means that the job is stored and will reach a terminal status. Send "
+        "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
+        scope="jobs:write",
+        body=GenerateBody,
+        body_example={
+            "mode": "style",
+            "imageBase64": "…",
+            "prompt": "cinematic product photo on a clean studio background",
+            "exportSize": "base",
+            "outputAspect": "source",
+        },
+        replies={
+            202: Reply(
+                "The accepted job.",
+                JobObject,
+                headers={
+                    "Location": "The job's address.",
+                    "Retry-After": "Seconds to wait before the first poll.",
+                },
+            )
+        },
+        errors=SUBMIT_ERRORS,
+        expect_handler=leave_continue_for_later,
+    ),
+)
+
+
 def add_routes(application: web.Application) -> None:
-    application.router.add_post(
-        "/api/v1/generate", generate, expect_handler=leave_continue_for_later
-    )
+    add_operations(application, OPERATIONS)

@@ -6,7 +6,9 @@ from aiohttp import web
 
 from imagerift_api import app_keys
 from imagerift_api.job_object import JOBS_PATH
-from imagerift_api.requests import parse_list_query, refuse_query
+from imagerift_api.job_schema import JobObject, JobPageObject
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.requests import JobPath, ListQuery, parse_list_query, refuse_query
 from imagerift_api.routes.answers import describe, job_answer, json_answer
 from imagerift_api.routes.callers import admit_caller
 
@@ -40,7 +42,46 @@ async def cancel_job(request: web.Request) -> web.Response:
     return job_answer(request, caller, await context.job_reads.view(record))
 
 
+_RETRY = {"Retry-After": "Seconds to wait before the next poll; until the job has ended."}
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path=JOBS_PATH,
+        handler=list_jobs,
+        name="listJobs",
+        tag="Jobs",
+        summary="List jobs, newest first",
+        scope="jobs:read",
+        query=ListQuery,
+        replies={200: Reply("A page of jobs.", JobPageObject)},
+    ),
+    Operation(
+        method="GET",
+        path=JOBS_PATH + "/{job_id}",
+        handler=get_job,
+        name="getJob",
+        tag="Jobs",
+        summary="Read a job, with fresh download URLs",
+        scope="jobs:read",
+        path_model=JobPath,
+        replies={200: Reply("The job.", JobObject, headers=_RETRY)},
+        errors=("job_not_found",),
+    ),
+    Operation(
+        method="POST",
+        path=JOBS_PATH + "/{job_id}/cancel",
+        handler=cancel_job,
+        name="cancelJob",
+        tag="Jobs",
+        summary="Cancel a job",
+        description="After the 200 the job ends canceled and uncharged.",
+        scope="jobs:cancel",
+        path_model=JobPath,
+        replies={200: Reply("The job.", JobObject, headers=_RETRY)},
+        errors=("job_not_found", "job_not_cancelable"),
+    ),
+)
+
+
 def add_routes(application: web.Application) -> None:
-    application.router.add_get(JOBS_PATH, list_jobs)
-    application.router.add_get(JOBS_PATH + "/{job_id}", get_job)
-    application.router.add_post(JOBS_PATH + "/{job_id}/cancel", cancel_job)
+    add_operations(application, OPERATIONS)
