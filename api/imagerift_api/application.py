@@ -7,9 +7,21 @@ from aiohttp import web
 from imagerift_api import app_keys, middlewares
 from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
-from imagerift_api.routes import generate, health, jobs, modes, reference
+from imagerift_api.routes import (
+    account,
+    account_keys,
+    account_members,
+    generate,
+    health,
+    jobs,
+    modes,
+    reference,
+    sign_in,
+)
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
+
+_ACCOUNT_ROUTES = (sign_in, account, account_keys, account_members)
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
@@ -19,6 +31,6 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
-    for part in (generate, jobs, modes, reference, health):
+    for part in (generate, jobs, modes, reference, health, *_ACCOUNT_ROUTES):
         part.add_routes(application)
     return application

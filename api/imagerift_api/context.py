@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
+import aiohttp
 import stamina
 import structlog
 from aiohttp import web
@@ -26,12 +27,21 @@ from imagerift_api.key_usage import KeyUsage
 from imagerift_api.services.cancellations import Cancellations
 from imagerift_api.services.job_reads import JobReads
 from imagerift_api.services.job_resources import CALL_SECONDS, JobResources
+from imagerift_api.services.key_creation import KeyCreation
+from imagerift_api.services.members import Members
 from imagerift_api.services.queue_view import QueueView
 from imagerift_api.services.readiness import Readiness
+from imagerift_api.services.sign_ins import SignIns
 from imagerift_api.services.sources import Sources
 from imagerift_api.services.submissions import Submissions
+from imagerift_api.settings import ApiSettings
+from imagerift_api.sign_in.built_in import BuiltInIssuer
+from imagerift_api.sign_in.oidc import OidcIssuer
+from imagerift_api.sign_in.sessions import Sessions
 
 _DRAIN_SECONDS = 20
+_ISSUER_SECONDS = 10
+CALLBACK_PATH = "/account/sign-in/callback"
 _log = structlog.get_logger()
 
 
@@ -48,6 +58,10 @@ class ProcessContext:
     job_reads: JobReads
     cancellations: Cancellations
     readiness: Readiness
+    sessions: Sessions
+    sign_ins: SignIns
+    key_creation: KeyCreation
+    members: Members
 
 
 async def open_context(application: web.Application) -> AsyncIterator[None]:
@@ -74,6 +88,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
         resources = JobResources(kube, metrics)
+        oidc_http = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
+        )
         application[app_keys.CONTEXT] = ProcessContext(
             database=database,
             modes=modes,
@@ -93,8 +110,27 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             job_reads=JobReads(database, store, QueueView(database, settings.namespace)),
             cancellations=Cancellations(database, resources, background),
             readiness=readiness,
+            sessions=Sessions(database, plans, settings),
+            sign_ins=_sign_ins(settings, database, oidc_http),
+            key_creation=KeyCreation(database, plans, settings.pepper()),
+            members=Members(database),
         )
         yield
+
+
+def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSession) -> SignIns:
+    oidc, built_in, secret = None, None, settings.oidc_client_secret
+    if settings.oidc_issuer is not None:
+        oidc = OidcIssuer(
+            http,
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id or "",
+            client_secret=secret.get_secret_value() if secret else None,
+            redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
+        )
+    if settings.sign_in_users_file is not None:
+        built_in = BuiltInIssuer(database, settings.sign_in_users_file)
+    return SignIns(database, oidc=oidc, built_in=built_in)
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:

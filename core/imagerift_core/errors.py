@@ -186,3 +186,29 @@ class CapacityUnavailable(DomainError):
 
     code = "capacity_unavailable"
     retryable = True
+
+
+class IdempotencyInProgress(DomainError):
+    """Another request with this key is being admitted at this moment."""
+
+    code = "idempotency_in_progress"
+    retryable = True
+
+
+class IdempotencyKeyReused(DomainError):
+    code = "idempotency_key_reused"
+
+
+class BatchNotFound(DomainError):
+    code = "batch_not_found"
+
+
+class JobNotEnded(DomainError):
+    code = "job_not_ended"
+
+
+class TooManyStreams(DomainError):
+    """The workspace has as many waits and event streams open as it may."""
+
+    code = "too_many_streams"
+    retryable = True

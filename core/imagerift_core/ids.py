@@ -7,6 +7,7 @@ import string
 import uuid
 
 BASE62 = string.digits + string.ascii_letters
+UPLOAD_PREFIX = "img_"
 _ID_CHARACTERS = 20
 
 
@@ -29,6 +30,14 @@ def new_request_id() -> str:
 
 def new_workspace_id() -> str:
     return "ws_" + random_base62(_ID_CHARACTERS)
+
+
+def new_batch_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_upload_id() -> str:
+    return UPLOAD_PREFIX + random_base62(_ID_CHARACTERS)
 
 
 def is_job_id(text: str) -> bool:

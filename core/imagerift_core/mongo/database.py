@@ -50,6 +50,10 @@ class Database:
         self.webhooks: AsyncIOMotorCollection[dict[str, Any]] = database.webhooks
         self.webhook_secrets: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_secrets
         self.deliveries: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_deliveries
+        self.idempotency_keys: AsyncIOMotorCollection[dict[str, Any]] = database.idempotency_keys
+        self.uploads: AsyncIOMotorCollection[dict[str, Any]] = database.uploads
+        self.batches: AsyncIOMotorCollection[dict[str, Any]] = database.batches
+        self.streams: AsyncIOMotorCollection[dict[str, Any]] = database.streams
         self.snapshots: AsyncIOMotorCollection[dict[str, Any]] = database.scheduler_snapshots
         self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
             "rate_windows", write_concern=WriteConcern(w=1)
@@ -72,15 +76,16 @@ class Database:
         await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
         await self.ledger.create_index("counter")
         await self.api_keys.create_index("workspace")
+        await self.idempotency_keys.create_index("expires_at", expireAfterSeconds=0)
+        await self.uploads.create_index("expires_at")
+        await self.jobs.create_index("batch_id", sparse=True)
         await self.rate_windows.create_index("expires_at", expireAfterSeconds=0)
         await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
 
         await self._ensure_account_indexes()
 
     async def _ensure_account_indexes(self) -> None:
-        await self.people.create_index(
-            [("issuer", ASCENDING), ("subject", ASCENDING)], unique=True
-        )
+        await self.people.create_index([("issuer", ASCENDING), ("subject", ASCENDING)], unique=True)
         await self.members.create_index("workspace")
         await self.members.create_index("person")
         await self.invitations.create_index("token_hash", unique=True)

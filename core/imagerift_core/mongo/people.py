@@ -112,7 +112,8 @@ async def ensure_person(
     async def body(session: Any) -> None:
         await database.people.insert_one(person.model_dump(by_alias=True), session=session)
         await database.workspaces.insert_one(workspace.model_dump(by_alias=True), session=session)
-        await _insert_member(database, session, person.home, person.id, "owner", at)
+        owner = Member(workspace=person.home, person=person.id, role="owner", added_at=at)
+        await _insert_member(database, session, owner)
         await account_log.append(
             database,
             workspace=person.home,
@@ -132,6 +133,35 @@ async def ensure_person(
         if again is None:
             raise
         return again
+    return person
+
+
+async def place_person(
+    database: Database,
+    workspace: str,
+    *,
+    issuer: str,
+    subject: str,
+    role: Role,
+    actor: Actor,
+    at: datetime,
+) -> Person:
+    """Makes a person a member, whom the first sign-in then finds in place.
+
+    Somebody new gets no workspace of their own. Raises `AlreadyMember`.
+    """
+    person = await find_person(database, issuer, subject)
+    if person is None:
+        person = Person(
+            _id=new_person_id(),
+            issuer=issuer,
+            subject=subject,
+            name=subject,
+            created_at=at,
+            home=workspace,
+        )
+        await database.people.insert_one(person.model_dump(by_alias=True))
+    await add_member(database, workspace, person.id, role, actor=actor, at=at)
     return person
 
 
@@ -167,7 +197,8 @@ async def add_member(
     """Raises `AlreadyMember`."""
 
     async def body(session: Any) -> None:
-        await _insert_member(database, session, workspace, person, role, at)
+        member = Member(workspace=workspace, person=person, role=role, added_at=at)
+        await _insert_member(database, session, member)
         await account_log.append(
             database,
             workspace=workspace,
@@ -254,9 +285,7 @@ async def create_invitation(
     actor: Actor,
 ) -> None:
     async def body(session: Any) -> None:
-        await database.invitations.insert_one(
-            invitation.model_dump(by_alias=True), session=session
-        )
+        await database.invitations.insert_one(invitation.model_dump(by_alias=True), session=session)
         await account_log.append(
             database,
             workspace=invitation.workspace,
@@ -314,9 +343,10 @@ async def accept_invitation(
         if document is None:
             raise InvitationNotFound("The invitation was used, was revoked or has expired.")
         invitation = Invitation.model_validate(document)
-        await _insert_member(
-            database, session, invitation.workspace, person, invitation.role, at
+        member = Member(
+            workspace=invitation.workspace, person=person, role=invitation.role, added_at=at
         )
+        await _insert_member(database, session, member)
         await account_log.append(
             database,
             workspace=invitation.workspace,
@@ -327,9 +357,7 @@ async def accept_invitation(
             details={"role": invitation.role, "invitation": invitation.id},
             session=session,
         )
-        return Member(
-            workspace=invitation.workspace, person=person, role=invitation.role, added_at=at
-        )
+        return member
 
     try:
         return await database.transaction(body)
@@ -345,13 +373,9 @@ def _member_id(workspace: str, person: str) -> str:
     return f"{workspace}:{person}"
 
 
-async def _insert_member(
-    database: Database, session: Any, workspace: str, person: str, role: Role, at: datetime
-) -> None:
-    member = Member(workspace=workspace, person=person, role=role, added_at=at)
-    await database.members.insert_one(
-        member.model_dump() | {"_id": _member_id(workspace, person)}, session=session
-    )
+async def _insert_member(database: Database, session: Any, member: Member) -> None:
+    document = member.model_dump() | {"_id": _member_id(member.workspace, member.person)}
+    await database.members.insert_one(document, session=session)
 
 
 async def _require_owner(database: Database, session: Any, workspace: str) -> None:
