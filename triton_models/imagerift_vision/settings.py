@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MODE_MODELS = {"style": "style"}
+MODE_MODELS = {"style": "style", "enhance": "enhance"}
 
 
 @dataclass(frozen=True)

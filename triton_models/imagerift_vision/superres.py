@@ -66,6 +66,23 @@ class SuperResolver:
         mixed: Float = cv2.addWeighted(drawn, 1 - TEXTURE_SHARE, plain, TEXTURE_SHARE, 0)
         return np.clip(mixed, 0, 1, out=mixed)
 
+    def enlarge_pixels(self, rgb: NDArray[np.uint8], guard: Guard) -> NDArray[np.uint8]:
+        """[h, w, 3] 8-bit pixels to [4 h, 4 w, 3], row by row of tiles: for large pictures.
+
+        Raises VisionError `canceled` or `timeout` between tiles.
+        """
+        height, width = rgb.shape[:2]
+        out = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
+        for top in range(0, height, TILE):
+            bottom = min(top + TILE, height)
+            # Resampling looks across the strip's border just as the network does.
+            above, below = min(OVERLAP, top), min(OVERLAP, height - bottom)
+            strip = rgb[top - above : bottom + below].astype(np.float32) / 255
+            large = self.enlarge(strip, guard)
+            inner = large[above * SCALE : above * SCALE + (bottom - top) * SCALE]
+            out[top * SCALE : bottom * SCALE] = (inner * 255 + 0.5).astype(np.uint8)
+        return out
+
     def _run(self, tile: Float) -> Float:
         # ncnn.Mat borrows the array's memory: the name keeps it alive until the clone is made.
         planes = np.ascontiguousarray(tile.transpose(2, 0, 1))
