@@ -11,6 +11,7 @@ from imagerift_core.clock import rfc3339
 from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
+    IdempotencyInProgress,
     InsufficientScope,
     InvalidApiKey,
     InvalidRequest,
@@ -48,6 +49,10 @@ KINDS: dict[str, tuple[int, str]] = {
     "delivery_not_found": (404, "There is no such delivery"),
     "method_not_allowed": (405, "This method is not allowed here"),
     "request_timeout": (408, "The request took too long to arrive"),
+    "batch_not_found": (404, "There is no such batch"),
+    "idempotency_in_progress": (409, "A request with this key is being accepted"),
+    "idempotency_key_reused": (422, "The idempotency key stands for another request"),
+    "job_not_ended": (409, "The job has not ended"),
     "job_not_cancelable": (409, "The job has already ended"),
     "already_member": (409, "This person is a member already"),
     "last_owner": (409, "A workspace keeps at least one owner"),
@@ -57,6 +62,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "image_unreadable": (422, "The image cannot be read"),
     "image_too_large": (422, "The image has too many pixels"),
     "rate_limited": (429, "Too many requests"),
+    "too_many_streams": (429, "Too many streams are open"),
     "internal_error": (500, "Something went wrong here"),
     "capacity_unavailable": (503, "A part that is needed does not answer"),
 }
@@ -185,6 +191,8 @@ def _headers(error: DomainError) -> dict[str, str]:
         return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
     if isinstance(error, RateLimited):
         return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, IdempotencyInProgress):
+        return {"Retry-After": "1"}
     if isinstance(error, CapacityUnavailable):
         return {"Retry-After": str(_CAPACITY_RETRY_SECONDS)}
     return {}

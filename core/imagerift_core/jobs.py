@@ -48,14 +48,18 @@ class _Record(BaseModel):
 
 
 class SourceImage(_Record):
-    """The job's own copy of its source. `key` is in the bucket; sizes are bytes and pixels."""
+    """The job's own copy of its source. `key` is in the bucket; sizes are bytes and pixels.
+
+    Pixels and digest are None for an upload that a hand-made resource names: nobody but the
+    model opens that one.
+    """
 
     key: str
     content_type: str
     size_bytes: int
-    width: int
-    height: int
-    sha256: str
+    width: int | None
+    height: int | None
+    sha256: str | None
     image_key: str | None = None
 
 

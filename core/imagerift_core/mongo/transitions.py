@@ -188,11 +188,20 @@ async def forget(database: Database, job_id: str, *, at: datetime) -> bool:
     """
 
     async def body(session: Any) -> bool:
-        result = await database.jobs.delete_one(
+        document = await database.jobs.find_one_and_delete(
             {"_id": job_id, "status": {"$in": _TERMINAL_VALUES}}, session=session
         )
-        if result.deleted_count:
-            await database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
-        return bool(result.deleted_count)
+        if document is None:
+            return False
+        await database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
+        batch_id = document.get("batch_id")
+        if batch_id is not None:
+            # A batch goes with its last job; the count makes two last ones take turns.
+            batch = await database.batches.find_one_and_update(
+                {"_id": batch_id}, {"$inc": {"left": -1}}, return_document=True, session=session
+            )
+            if batch is not None and batch["left"] <= 0:
+                await database.batches.delete_one({"_id": batch_id}, session=session)
+        return True
 
     return await database.transaction(body)
