@@ -17,6 +17,7 @@ from imagerift_api.routes import (
     modes,
     reference,
     sign_in,
+    uploads,
 )
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
@@ -31,6 +32,6 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
-    for part in (generate, jobs, modes, reference, health, *_ACCOUNT_ROUTES):
+    for part in (generate, jobs, uploads, modes, reference, health, *_ACCOUNT_ROUTES):
         part.add_routes(application)
     return application

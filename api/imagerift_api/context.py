@@ -34,6 +34,7 @@ from imagerift_api.services.readiness import Readiness
 from imagerift_api.services.sign_ins import SignIns
 from imagerift_api.services.sources import Sources
 from imagerift_api.services.submissions import Submissions
+from imagerift_api.services.upload_places import UploadPlaces
 from imagerift_api.settings import ApiSettings
 from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import OidcIssuer
@@ -57,6 +58,7 @@ class ProcessContext:
     submissions: Submissions
     job_reads: JobReads
     cancellations: Cancellations
+    upload_places: UploadPlaces
     readiness: Readiness
     sessions: Sessions
     sign_ins: SignIns
@@ -109,6 +111,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             ),
             job_reads=JobReads(database, store, QueueView(database, settings.namespace)),
             cancellations=Cancellations(database, resources, background),
+            upload_places=UploadPlaces(database, store, settings.namespace),
             readiness=readiness,
             sessions=Sessions(database, plans, settings),
             sign_ins=_sign_ins(settings, database, oidc_http),
