@@ -28,6 +28,10 @@ SAME_FACE = 0.3
 # Pictures are also searched by quarters, where faces are too small for one look.
 QUARTERS_FROM_EDGE = 384
 
+IRIS_SIDE = 64
+# The iris network looks at a square of this many times the eye's width.
+IRIS_MARGIN = 2.3
+
 # Indices of the mesh's contours (the canonical face model of MediaPipe).
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
@@ -35,6 +39,8 @@ LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0
 MOUTH = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 LEFT_BROW = (276, 283, 282, 295, 285, 336, 296, 334, 293, 300)
 RIGHT_BROW = (46, 53, 52, 65, 55, 107, 66, 105, 63, 70)
+LEFT_LID = (263, 466, 388, 387, 386, 385, 384, 398, 362)
+RIGHT_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -81,6 +87,15 @@ class Face:
         return Face(mesh.astype(np.float32), self.score)
 
 
+@dataclass(frozen=True)
+class Iris:
+    """An iris, in pixels of the picture."""
+
+    x: float
+    y: float
+    radius: float
+
+
 class FaceFinder:
     """BlazeFace (Bazarevsky et al. 2019) and the face mesh (Kartynnik et al. 2019)."""
 
@@ -88,6 +103,7 @@ class FaceFinder:
         """Load the weights."""
         self._detector = _network("face_detection_back.tflite")
         self._mesh = _network("face_landmark.tflite")
+        self._iris = _network("iris_landmark.tflite")
         self._anchors = _anchors()
 
     @property
@@ -106,6 +122,34 @@ class FaceFinder:
                 if len(found) >= MOST_FACES:
                     break
         return tuple(sorted(found, key=lambda face: -face.size * face.score))
+
+    def irises(self, rgb: Pixels, face: Face) -> tuple[Iris, Iris]:
+        """The irises of the face's left and right eye (Ablavatski et al. 2020)."""
+        return self._iris_of(rgb, face, LEFT_EYE, False), self._iris_of(rgb, face, RIGHT_EYE, True)
+
+    def _iris_of(self, rgb: Pixels, face: Face, eye: tuple[int, ...], mirrored: bool) -> Iris:
+        points = face.contour(eye)
+        centre = (points.min(axis=0) + points.max(axis=0)) / 2
+        side = float((points.max(axis=0) - points.min(axis=0)).max()) * IRIS_MARGIN
+        scale = IRIS_SIDE / max(side, 1.0)
+        # The network knows left eyes: a right one is shown in the mirror.
+        flip = -1.0 if mirrored else 1.0
+        view = np.array(
+            [
+                [flip * scale, 0, IRIS_SIDE / 2 - flip * scale * centre[0]],
+                [0, scale, IRIS_SIDE / 2 - scale * centre[1]],
+            ],
+            np.float32,
+        )
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        part = cv2.warpAffine(rgb, view, (IRIS_SIDE, IRIS_SIDE), flags=way)
+        planes = (part.astype(np.float32) / 255).transpose(2, 0, 1)[None]
+        self._iris.setInput(np.ascontiguousarray(planes))
+        found = self._iris.forward("output_iris").reshape(5, 3)[:, :2]
+        back = cv2.invertAffineTransform(view)
+        places = found @ back[:, :2].T + back[:, 2]
+        radius = float(np.hypot(*(places[1:] - places[0]).T).mean())
+        return Iris(float(places[0, 0]), float(places[0, 1]), radius)
 
     def _candidates(self, rgb: Pixels) -> list[Float]:
         """[4, 2] each: two corners of the box, then the eyes, in pixels; the best first."""

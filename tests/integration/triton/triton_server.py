@@ -21,7 +21,13 @@ REPOSITORIES = (
     Path(__file__).resolve().parent / "models",
 )
 START_SECONDS = 120
-MODES = {"style": "style", "enhance": "enhance", "broken": "broken", "absent": "absent"}
+MODES = {
+    "style": "style",
+    "avatar": "avatar",
+    "enhance": "enhance",
+    "broken": "broken",
+    "absent": "absent",
+}
 
 
 class Triton:

@@ -43,6 +43,8 @@ def test_the_shipped_modes_can_be_read() -> None:
     # Its picture depends on the source alone, so a second one would be the same.
     assert modes["enhance"].max_variations == 1
     assert not modes["enhance"].prompt_required
+    assert modes["avatar"].preset_required
+    assert modes["avatar"].presets == ["anime", "cartoon3d", "oilpaint"]
     assert all(mode.export_sizes == ["base", "2k", "4k"] for mode in modes.values())
 
 
