@@ -13,16 +13,18 @@ from imagerift_api.routes import (
     account_members,
     generate,
     health,
+    job_events,
     jobs,
     modes,
     reference,
     sign_in,
     uploads,
+    webhooks,
 )
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
 
-_ACCOUNT_ROUTES = (sign_in, account, account_keys, account_members)
+_ACCOUNT_ROUTES = (sign_in, account, account_keys, account_members, webhooks)
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
@@ -32,6 +34,6 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
-    for part in (generate, jobs, uploads, modes, reference, health, *_ACCOUNT_ROUTES):
+    for part in (generate, jobs, job_events, uploads, modes, reference, health, *_ACCOUNT_ROUTES):
         part.add_routes(application)
     return application

@@ -18,6 +18,7 @@ from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo.database import Database, connect, translated_errors
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
+from imagerift_core.sealing import Sealer
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Authenticator
@@ -25,6 +26,8 @@ from imagerift_api.background import Background
 from imagerift_api.body_reading import BodyBudget
 from imagerift_api.key_usage import KeyUsage
 from imagerift_api.services.cancellations import Cancellations
+from imagerift_api.services.job_changes import JobChanges
+from imagerift_api.services.job_following import JobFollowing
 from imagerift_api.services.job_reads import JobReads
 from imagerift_api.services.job_resources import CALL_SECONDS, JobResources
 from imagerift_api.services.key_creation import KeyCreation
@@ -33,12 +36,17 @@ from imagerift_api.services.queue_view import QueueView
 from imagerift_api.services.readiness import Readiness
 from imagerift_api.services.sign_ins import SignIns
 from imagerift_api.services.sources import Sources
+from imagerift_api.services.stream_places import StreamPlaces
 from imagerift_api.services.submissions import Submissions
 from imagerift_api.services.upload_places import UploadPlaces
+from imagerift_api.services.webhooks import Webhooks
 from imagerift_api.settings import ApiSettings
 from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import OidcIssuer
 from imagerift_api.sign_in.sessions import Sessions
+from imagerift_api.webhooks.egress import Egress
+from imagerift_api.webhooks.secrets import WebhookSecrets
+from imagerift_api.webhooks.worker import WebhookWorker
 
 _DRAIN_SECONDS = 20
 _ISSUER_SECONDS = 10
@@ -59,11 +67,14 @@ class ProcessContext:
     job_reads: JobReads
     cancellations: Cancellations
     upload_places: UploadPlaces
+    stream_places: StreamPlaces
+    job_following: JobFollowing
     readiness: Readiness
     sessions: Sessions
     sign_ins: SignIns
     key_creation: KeyCreation
     members: Members
+    webhooks: Webhooks
 
 
 async def open_context(application: web.Application) -> AsyncIterator[None]:
@@ -90,6 +101,14 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
         resources = JobResources(kube, metrics)
+        job_reads = JobReads(database, store, QueueView(database, settings.namespace))
+        egress = Egress(
+            allowed_hosts=settings.allowed_webhook_hosts(),
+            refused_networks=settings.refused_webhook_networks(),
+        )
+        webhook_secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
+        worker = WebhookWorker(database, webhook_secrets, egress)
+        stack.push_async_callback(_stop, asyncio.create_task(worker.run()))
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
@@ -108,15 +127,19 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 background=background,
                 crash_points=CrashPoints(settings.crash_dir),
                 metrics=metrics,
+                egress=egress,
             ),
-            job_reads=JobReads(database, store, QueueView(database, settings.namespace)),
+            job_reads=job_reads,
             cancellations=Cancellations(database, resources, background),
+            stream_places=StreamPlaces(database, background),
+            job_following=JobFollowing(job_reads, JobChanges(database)),
             upload_places=UploadPlaces(database, store, settings.namespace),
             readiness=readiness,
             sessions=Sessions(database, plans, settings),
             sign_ins=_sign_ins(settings, database, oidc_http),
             key_creation=KeyCreation(database, plans, settings.pepper()),
             members=Members(database),
+            webhooks=Webhooks(database, webhook_secrets, egress),
         )
         yield
 

@@ -57,6 +57,9 @@ class StoredSourceBody(BaseModel):
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
     )
+    webhook_url: str | None = Field(
+        None, min_length=1, max_length=2048, description="Where the job's end is told; https."
+    )
     deadline_seconds: int = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
 
     def spec(self) -> GenerationSpec:

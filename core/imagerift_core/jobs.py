@@ -141,6 +141,7 @@ class JobRecord(_Record):
     source: SourceImage
     quota: QuotaHold
     metadata: dict[str, str] = Field(default_factory=dict)
+    webhook_url: str | None = None
     pool: str | None = None
     outputs: list[Output] = Field(default_factory=list)
     omitted: list[OmittedOutput] = Field(default_factory=list)

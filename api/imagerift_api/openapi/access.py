@@ -43,6 +43,7 @@ _KEY_ERRORS = (
     "api_access_locked",
     "rate_limited",
 )
+_SESSION_ERRORS = ("invalid_session", "cross_site_request")
 _RATE_HEADERS = {
     "RateLimit-Policy": "The policy: requests per window of a minute.",
     "RateLimit": "What is left in this window, and seconds until it resets.",
@@ -59,8 +60,10 @@ class AccessRules:
 
 RULES: dict[Access, AccessRules] = {
     "key": AccessRules((*_KEY_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
-    "either": AccessRules((*_KEY_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
-    "session": AccessRules(("capacity_unavailable",)),
+    "either": AccessRules(
+        (*_KEY_ERRORS, *_SESSION_ERRORS, "capacity_unavailable"), _RATE_HEADERS
+    ),
+    "session": AccessRules((*_SESSION_ERRORS, "rate_limited", "capacity_unavailable")),
     "open": AccessRules(),
 }
 

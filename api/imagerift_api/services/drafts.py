@@ -72,6 +72,7 @@ def check_and_draft(
             "spec": spec,
             "quota": hold,
             "metadata": body.metadata,
+            "webhook_url": body.webhook_url,
             "traceparent": origin.traceparent,
             "created_at": at,
             "deadline_at": at + timedelta(seconds=body.deadline_seconds),

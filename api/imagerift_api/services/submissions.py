@@ -26,6 +26,7 @@ from imagerift_api.requests import StoredSourceBody
 from imagerift_api.services.drafts import Draft, RequestOrigin, check_and_draft, in_batch
 from imagerift_api.services.job_resources import JobResources
 from imagerift_api.services.sources import Source, Sources
+from imagerift_api.webhooks.egress import Egress
 
 _ANSWER_SECONDS = 25.0
 _SOURCES_AT_ONCE = 4
@@ -81,7 +82,9 @@ class Submissions:
         background: Background,
         crash_points: CrashPoints,
         metrics: Metrics,
+        egress: Egress,
     ) -> None:
+        self._egress = egress
         self._database = database
         self._admissions = Admissions(database)
         self._modes = modes
@@ -132,7 +135,20 @@ class Submissions:
             raise CapacityUnavailable("The job could not be accepted in time.") from None
         return Accepted(submit.batch_id or records[0].id, records)
 
+    async def _check_webhook_urls(self, submit: Submit) -> None:
+        first = {body.webhook_url: index for index, body in reversed([*enumerate(submit.bodies)])}
+        await asyncio.gather(
+            *(
+                self._egress.check(
+                    url, param=f"jobs.{index}.webhookUrl" if submit.batch_id else "webhookUrl"
+                )
+                for url, index in first.items()
+                if url is not None
+            )
+        )
+
     async def _check(self, submit: Submit) -> _Accepting:
+        await self._check_webhook_urls(submit)
         at = clock.now()
         caller = submit.caller
         drafts = check_and_draft(

@@ -7,6 +7,7 @@ from typing import Any
 
 from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import TERMINAL, JobRecord, Status
+from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
 
 _TERMINAL_VALUES = [status.value for status in TERMINAL]
@@ -115,7 +116,8 @@ async def cancel(
 async def cancel_queued(
     database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
 ) -> JobRecord | None:
-    """queued → canceled, with the release in the same transaction. None where not queued."""
+    """queued → canceled, with release and webhooks in the same transaction. None where not
+    queued."""
 
     async def body(session: Any) -> JobRecord | None:
         document = await database.jobs.find_one_and_update(
@@ -149,6 +151,7 @@ async def cancel_queued(
             {"$inc": {"reserved": -record.quota.units}},
             session=session,
         )
+        await deliveries.add(database, session, [record], at=at)
         return record
 
     return await database.transaction(body)

@@ -165,6 +165,7 @@ class Api:
         self.store = await self._stack.enter_async_context(open_store(self.settings))
         runner = api_runner(build_application(self.settings, metrics))
         await runner.setup()
+        self._runner = runner
         self._stack.push_async_callback(runner.cleanup)
         port = free_port()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -178,6 +179,10 @@ class Api:
         while (await self.call("GET", "/readyz")).status != 200:
             assert time.monotonic() < end, "the API does not become ready"
             await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Ends the replica; the test's own way to the stores stays open."""
+        await self._runner.cleanup()
 
     async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
