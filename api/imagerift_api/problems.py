@@ -17,12 +17,14 @@ from imagerift_core.errors import (
     InvalidRequest,
     QuotaExhausted,
     RateLimited,
+    TooManyStreams,
 )
 
 CONTENT_TYPE = "application/problem+json"
 REALM = 'Bearer realm="imagerift"'
 _TYPE_BASE = "https://www.imagerift.com/problems/"
 _CAPACITY_RETRY_SECONDS = 5
+_STREAM_RETRY_SECONDS = 10
 
 # Code to status and title. A code means one thing wherever it appears.
 KINDS: dict[str, tuple[int, str]] = {
@@ -193,6 +195,8 @@ def _headers(error: DomainError) -> dict[str, str]:
         return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, IdempotencyInProgress):
         return {"Retry-After": "1"}
+    if isinstance(error, TooManyStreams):
+        return {"Retry-After": str(_STREAM_RETRY_SECONDS)}
     if isinstance(error, CapacityUnavailable):
         return {"Retry-After": str(_CAPACITY_RETRY_SECONDS)}
     return {}

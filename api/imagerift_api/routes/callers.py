@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope
-from imagerift_core.errors import ApiAccessLocked, RateLimited
+from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
 from imagerift_core.mongo.rate_limit import RateWindow, count_request
 from imagerift_core.roles import session_scopes
 
@@ -21,11 +21,7 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     request with a valid credential counts, refused or not. Raises the 401, 403 and 429 errors.
     """
     context = request.app[app_keys.CONTEXT]
-    authorization = request.headers.get(hdrs.AUTHORIZATION)
-    if authorization is None and COOKIE in request.cookies:
-        caller = _caller_of(await context.sessions.signed_in(request))
-    else:
-        caller = await context.authenticator.authenticate(authorization)
+    caller = await _authenticated(request)
     request[app_keys.CALLER] = caller
     if caller.key_id is not None:
         context.key_usage.note(caller.key_id)
@@ -42,6 +38,30 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     if scope is not None:
         caller.require_scope(scope)
     return caller
+
+
+async def may_still_call(request: web.Request, scope: Scope) -> bool:
+    """Whether a request that was admitted would be now; nothing is counted.
+
+    Where that cannot be found out for the moment, it stays admitted.
+    """
+    try:
+        caller = await _authenticated(request)
+        caller.require_access()
+        caller.require_scope(scope)
+    except CapacityUnavailable:
+        return True
+    except DomainError:
+        return False
+    return caller.workspace == request[app_keys.CALLER].workspace
+
+
+async def _authenticated(request: web.Request) -> Caller:
+    context = request.app[app_keys.CONTEXT]
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    if authorization is None and COOKIE in request.cookies:
+        return _caller_of(await context.sessions.signed_in(request))
+    return await context.authenticator.authenticate(authorization)
 
 
 def _caller_of(signed_in: SignedIn) -> Caller:

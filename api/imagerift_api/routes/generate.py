@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack, aclosing, suppress
+
 from aiohttp import web
 
 from imagerift_api import app_keys
+from imagerift_api.authentication import Caller
 from imagerift_api.body_reading import leave_continue_for_later, read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import job_path
 from imagerift_api.job_schema import JobObject
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.preferences import APPLIED, PreferHeaders, preferred_wait
 from imagerift_api.requests import GenerateBody, parse_generate_body, refuse_query
 from imagerift_api.routes.answers import job_answer
-from imagerift_api.routes.callers import admit_caller
+from imagerift_api.routes.callers import admit_caller, may_still_call
+from imagerift_api.routes.job_events import is_listening
 from imagerift_api.services.drafts import RequestOrigin
 from imagerift_api.services.job_reads import JobView
-from imagerift_api.services.submissions import Submit
+from imagerift_api.services.submissions import Accepted, Submit
 from imagerift_api.tracing import traceparent_of
 
 # What checks of a body, of its source and of the plan may refuse.
@@ -31,26 +37,59 @@ SUBMIT_ERRORS = (
 )
 
 
+class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
+    """What a submit may say beside its body."""
+
+
 async def generate(request: web.Request) -> web.Response:
     context = request.app[app_keys.CONTEXT]
     caller = await admit_caller(request, "jobs:write")
     refuse_query(request.query)
-    async with context.body_budget.hold(request):
-        content = await read_json(request)
-        key = await request_key(
-            request.headers, workspace=caller.workspace, operation="generate", content=content
-        )
-        submit = Submit(caller, [parse_generate_body(content)], origin_of(request), key)
-        accepted = await context.submissions.submit(submit)
-    if accepted.replayed:
-        view = await context.job_reads.get(caller.workspace, accepted.id)
-    else:
-        view = JobView(accepted.records[0])
-    response = job_answer(request, caller, view, status=202)
+    wait = preferred_wait(request.headers)
+    async with AsyncExitStack() as place:
+        if wait is not None:
+            await place.enter_async_context(context.stream_places.hold(caller.workspace))
+        async with context.body_budget.hold(request):
+            accepted = await _submit(request, caller)
+        if accepted.replayed:
+            view = await context.job_reads.get(caller.workspace, accepted.id)
+        else:
+            view = JobView(accepted.records[0])
+        if wait is not None:
+            view = await _awaited(request, caller, view, seconds=wait)
+    ended = wait is not None and view.record.status.terminal
+    response = job_answer(request, caller, view, status=200 if ended else 202)
     response.headers["Location"] = job_path(accepted.id)
     if accepted.replayed:
         response.headers[REPLAYED] = "true"
+    if wait is not None:
+        response.headers[APPLIED] = f"wait={wait}"
     return response
+
+
+async def _submit(request: web.Request, caller: Caller) -> Accepted:
+    content = await read_json(request)
+    key = await request_key(
+        request.headers, workspace=caller.workspace, operation="generate", content=content
+    )
+    body = parse_generate_body(content)
+    submit = Submit(caller, [body], origin_of(request), key)
+    return await request.app[app_keys.CONTEXT].submissions.submit(submit)
+
+
+async def _awaited(request: web.Request, caller: Caller, view: JobView, *, seconds: int) -> JobView:
+    """The job once it has ended, or as it is when the time is over."""
+
+    async def go_on() -> bool:
+        return is_listening(request) and await may_still_call(request, "jobs:write")
+
+    following = request.app[app_keys.CONTEXT].job_following
+    states = following.states(caller.workspace, view.record.id, go_on=go_on)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(states):
+            async for state in states:
+                view = state
+    return view
 
 
 def origin_of(request: web.Request) -> RequestOrigin:
@@ -61,6 +100,11 @@ def origin_of(request: web.Request) -> RequestOrigin:
     )
 
 
+_SHOWN = {
+    "Location": "The job's address.",
+    REPLAYED: "`true` where the job was accepted by an earlier request.",
+    APPLIED: "The wait that was applied.",
+}
 OPERATIONS = (
     Operation(
         method="POST",
@@ -72,7 +116,7 @@ OPERATIONS = (
         description="The 202 means that the job is stored and will reach a terminal status. Send "
         "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
         scope="jobs:write",
-        headers=IdempotencyHeaders,
+        headers=SubmitHeaders,
         body=GenerateBody,
         body_example={
             "mode": "style",
@@ -82,17 +126,16 @@ OPERATIONS = (
             "outputAspect": "source",
         },
         replies={
+            200: Reply(
+                "The job, which ended during the wait.", JobObject, headers=_SHOWN
+            ),
             202: Reply(
                 "The accepted job.",
                 JobObject,
-                headers={
-                    "Location": "The job's address.",
-                    "Retry-After": "Seconds to wait before the first poll.",
-                    REPLAYED: "`true` where the job was accepted by an earlier request.",
-                },
-            )
+                headers=_SHOWN | {"Retry-After": "Seconds to wait before the first poll."},
+            ),
         },
-        errors=(*SUBMIT_ERRORS, "job_not_found"),
+        errors=(*SUBMIT_ERRORS, "job_not_found", "too_many_streams"),
         expect_handler=leave_continue_for_later,
     ),
 )

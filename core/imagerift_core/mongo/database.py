@@ -78,6 +78,7 @@ class Database:
         await self.api_keys.create_index("workspace")
         await self.idempotency_keys.create_index("expires_at", expireAfterSeconds=0)
         await self.uploads.create_index("expires_at")
+        await self.streams.create_index("expires_at", expireAfterSeconds=0)
         await self.jobs.create_index("batch_id", sparse=True)
         await self.rate_windows.create_index("expires_at", expireAfterSeconds=0)
         await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
