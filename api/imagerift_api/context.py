@@ -16,7 +16,7 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo.database import Database, connect, translated_errors
-from imagerift_core.plans import load_plans
+from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
 
@@ -25,7 +25,10 @@ from imagerift_api.authentication import Authenticator
 from imagerift_api.background import Background
 from imagerift_api.body_reading import BodyBudget
 from imagerift_api.key_usage import KeyUsage
+from imagerift_api.services.account_overview import AccountOverview
+from imagerift_api.services.batches import Batches
 from imagerift_api.services.cancellations import Cancellations
+from imagerift_api.services.deletions import Deletions
 from imagerift_api.services.job_changes import JobChanges
 from imagerift_api.services.job_following import JobFollowing
 from imagerift_api.services.job_reads import JobReads
@@ -66,6 +69,8 @@ class ProcessContext:
     submissions: Submissions
     job_reads: JobReads
     cancellations: Cancellations
+    deletions: Deletions
+    batches: Batches
     upload_places: UploadPlaces
     stream_places: StreamPlaces
     job_following: JobFollowing
@@ -75,6 +80,8 @@ class ProcessContext:
     key_creation: KeyCreation
     members: Members
     webhooks: Webhooks
+    account_overview: AccountOverview
+    plans: Plans
 
 
 async def open_context(application: web.Application) -> AsyncIterator[None]:
@@ -101,6 +108,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
         resources = JobResources(kube, metrics)
+        cancellations = Cancellations(database, resources, background)
         job_reads = JobReads(database, store, QueueView(database, settings.namespace))
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
@@ -130,7 +138,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 egress=egress,
             ),
             job_reads=job_reads,
-            cancellations=Cancellations(database, resources, background),
+            cancellations=cancellations,
+            deletions=Deletions(database, store, resources),
+            batches=Batches(database, cancellations),
             stream_places=StreamPlaces(database, background),
             job_following=JobFollowing(job_reads, JobChanges(database)),
             upload_places=UploadPlaces(database, store, settings.namespace),
@@ -140,6 +150,8 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             key_creation=KeyCreation(database, plans, settings.pepper()),
             members=Members(database),
             webhooks=Webhooks(database, webhook_secrets, egress),
+            account_overview=AccountOverview(database, store),
+            plans=plans,
         )
         yield
 

@@ -27,9 +27,11 @@ Body = TypeVar("Body", bound=BaseModel)
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
 DEFAULT_DEADLINE_SECONDS = 3600
+_METADATA_FILTER = "metadata."
 SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
 
-MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
+# The store's names of fields cannot hold a null character.
+MetadataKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 MetadataValue = Annotated[str, Field(max_length=512)]
 
 
@@ -89,6 +91,12 @@ class ListQuery(BaseModel):
 
     status: list[Status] = Field(default_factory=list)
     mode: ModeName | None = None
+    batch_id: UUID | None = None
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default_factory=dict,
+        max_length=MAX_METADATA_PAIRS,
+        description="Jobs whose metadata has this value under KEY; may come for several keys.",
+    )
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
     cursor: str | None = Field(None, max_length=64)
@@ -142,14 +150,22 @@ def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[
 def parse_list_query(query: MultiMapping[str]) -> ListQuery:
     """The query; `status` may come several times, or with commas. Raises `InvalidRequest`."""
     content: dict[str, Any] = {}
-    for name in query:
+    metadata: dict[str, str] = {}
+    # Each name once, however often it came.
+    for name in dict.fromkeys(query):
         values = query.getall(name)
         if name == "status":
             content[name] = [part for value in values for part in value.split(",")]
         elif len(values) > 1:
             raise InvalidRequest(f"{name} came more than once.", param=name)
+        elif name.startswith(_METADATA_FILTER):
+            metadata[name.removeprefix(_METADATA_FILTER)] = values[0]
+        elif name == "metadata":
+            raise InvalidRequest("Unknown filter.", param=name)
         else:
             content[name] = values[0]
+    if metadata:
+        content["metadata"] = metadata
     try:
         return ListQuery.model_validate(content)
     except ValidationError as error:

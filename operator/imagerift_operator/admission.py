@@ -204,7 +204,7 @@ def _record(
     metadata = body["metadata"]
     at = now()
     hold = QuotaHold(
-        counter=quota.counter_id(plan.quota_scope, spec.workspace, quota.period_of(at)),
+        counter=quota.counter_id(spec.workspace, quota.period_of(at)),
         scope=plan.quota_scope,
         limit=plan.units_per_month,
         units=spec.variations,

@@ -126,9 +126,7 @@ OPERATIONS = (
             "outputAspect": "source",
         },
         replies={
-            200: Reply(
-                "The job, which ended during the wait.", JobObject, headers=_SHOWN
-            ),
+            200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),
             202: Reply(
                 "The accepted job.",
                 JobObject,

@@ -42,6 +42,14 @@ async def cancel_job(request: web.Request) -> web.Response:
     return job_answer(request, caller, await context.job_reads.view(record))
 
 
+async def delete_job(request: web.Request) -> web.Response:
+    caller = await admit_caller(request, "jobs:cancel")
+    refuse_query(request.query)
+    deletions = request.app[app_keys.CONTEXT].deletions
+    await deletions.delete(caller.workspace, request.match_info["job_id"])
+    return web.Response(status=204)
+
+
 _RETRY = {"Retry-After": "Seconds to wait before the next poll; until the job has ended."}
 OPERATIONS = (
     Operation(
@@ -79,6 +87,20 @@ OPERATIONS = (
         path_model=JobPath,
         replies={200: Reply("The job.", JobObject, headers=_RETRY)},
         errors=("job_not_found", "job_not_cancelable"),
+    ),
+    Operation(
+        method="DELETE",
+        path=JOBS_PATH + "/{job_id}",
+        handler=delete_job,
+        name="deleteJob",
+        tag="Jobs",
+        summary="Delete a job that has ended, and every byte of it",
+        description="When the answer comes, nothing of the job is left. The ledger keeps what "
+        "was charged.",
+        scope="jobs:cancel",
+        path_model=JobPath,
+        replies={204: Reply("It is gone.")},
+        errors=("job_not_found", "job_not_ended"),
     ),
 )
 

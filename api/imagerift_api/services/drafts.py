@@ -91,7 +91,7 @@ def in_batch(error: DomainError, index: int | None) -> DomainError:
 def _hold(caller: Caller, spec: GenerationSpec, period: str) -> QuotaHold:
     limit = caller.plan.units_per_month
     return QuotaHold(
-        counter=quota.counter_id(caller.plan.quota_scope, caller.workspace, period),
+        counter=quota.counter_id(caller.workspace, period),
         scope=caller.plan.quota_scope,
         limit=limit,
         units=spec.variations,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ async def page(
     workspace: str,
     status: Sequence[str] = (),
     mode: str | None = None,
+    batch_id: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     before: tuple[datetime, str] | None = None,
@@ -45,6 +47,10 @@ async def page(
         query["status"] = {"$in": list(status)}
     if mode is not None:
         query["spec.mode"] = mode
+    if batch_id is not None:
+        query["batch_id"] = batch_id
+    if metadata:
+        query["$expr"] = {"$and": [_metadata_is(*pair) for pair in metadata.items()]}
     created: dict[str, Any] = {}
     if created_after is not None:
         created["$gt"] = created_after
@@ -62,6 +68,12 @@ async def page(
         ]
     cursor = database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
     return [JobRecord.model_validate(document) async for document in cursor]
+
+
+def _metadata_is(name: str, value: str) -> dict[str, Any]:
+    """Names are the client's own, and may hold dots and dollar signs."""
+    field = {"$getField": {"field": {"$literal": name}, "input": "$metadata"}}
+    return {"$eq": [field, {"$literal": value}]}
 
 
 async def by_resource_uid(database: Database, uid: str) -> JobRecord | None:

@@ -55,7 +55,7 @@ class Tenant:
 
     @property
     def counter(self) -> str:
-        return quota.counter_id(self.plan.quota_scope, self.workspace, quota.period_of(clock.now()))
+        return quota.counter_id(self.workspace, quota.period_of(clock.now()))
 
 
 @dataclass(frozen=True)
