@@ -93,7 +93,7 @@ def _grid(width: int, height: int) -> tuple[Float, Float]:
 
 
 def _over(base: Float, colour: Colour, mask: Float) -> Float:
-    weight = mask[..., None]
+    weight: Float = mask[..., None]
     mixed: Float = base * (1 - weight) + np.array(colour, np.float32) * weight
     return mixed
 
