@@ -82,6 +82,7 @@ class Janitor:
         sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (1, self.publish_queue),
             (2, self.recover_attempts),
+            (2, self.fail_overdue),
             (5, self.create_missing_resources),
             (10, self.settle_unqueued),
             (30, self.compare_with_server),
@@ -137,6 +138,25 @@ class Janitor:
                     await self._dispatcher.cancel_in_flight(record.id)
             elif self._leadership.leading:
                 await self._dispatcher.take_over(self._entry_for(record), record)
+
+    async def fail_overdue(self) -> None:
+        """Queued jobs whose deadline passed before a slot came free."""
+        at = now()
+        async with translated_errors():
+            overdue = [
+                record
+                async for record in jobs.overdue(self._database, namespace=self._namespace, at=at)
+            ]
+        for record in overdue:
+            async with translated_errors():
+                failed = await transitions.fail_overdue(self._database, record.id, at=at)
+            if failed is None:
+                continue
+            self._scheduler.remove(record.id)
+            self._metrics.ended(failed.status.value)
+            entry = self._feed.entries.get(failed.resource_uid or "")
+            if entry is not None:
+                await self._writer.write(entry, failed)
 
     async def create_missing_resources(self) -> None:
         """Queued records whose resource was never seen."""

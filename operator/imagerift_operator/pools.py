@@ -63,6 +63,11 @@ class Pool:
         served = {f"mode/{m}" for m in self.spec.modes if m in modes and modes[m].model in ready}
         return served | {f"pool/{self.name}"} if served else set()
 
+    def is_loading(self, target: str) -> bool:
+        """Whether a replica answers that is meant to run `target`, but has no model for it yet."""
+        meant = {f"mode/{mode}" for mode in self.spec.modes} | {f"pool/{self.name}"}
+        return target in meant and any(replica.ready for replica in self.replicas)
+
     def freest(self) -> Replica | None:
         """The ready replica with the most free slots, None where all are busy or away."""
         best = max(self.replicas, key=lambda replica: replica.free, default=None)
@@ -133,7 +138,8 @@ class Pools:
         """Why a job that asks for `target` is not running."""
         serving = [pool for pool in self._pools.values() if target in pool.targets(self._modes)]
         if not serving:
-            return "pool_unavailable"
+            loading = any(pool.is_loading(target) for pool in self._pools.values())
+            return "model_loading" if loading else "pool_unavailable"
         if not any(pool.freest() for pool in serving):
             return "waiting_for_gpu"
         return "waiting_for_turn"

@@ -130,6 +130,12 @@ def live(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
     return _stream(database, {"namespace": namespace, "status": {"$in": _LIVE}})
 
 
+def overdue(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:
+    """Queued records whose deadline has passed."""
+    query = {"namespace": namespace, "status": Status.QUEUED.value, "deadline_at": {"$lte": at}}
+    return _stream(database, query)
+
+
 def processing(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
     return _stream(database, {"namespace": namespace, "status": Status.PROCESSING.value})
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from imagerift_core.errors import JobNotCancelable, JobNotFound
-from imagerift_core.jobs import TERMINAL, JobRecord, Status
+from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
 from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
 
@@ -128,6 +128,55 @@ async def cancel_queued(
                         "status": Status.CANCELED.value,
                         "cancel_requested": True,
                         "cancel_reason": {"$literal": reason},
+                        "completed_at": at,
+                        "expires_at": {
+                            "$dateAdd": {
+                                "startDate": at,
+                                "unit": "day",
+                                "amount": "$retention_days",
+                            }
+                        },
+                        "quota.state": "released",
+                    }
+                }
+            ],
+            return_document=True,
+            session=session,
+        )
+        if document is None:
+            return None
+        record = JobRecord.model_validate(document)
+        await database.counters.update_one(
+            {"_id": record.quota.counter},
+            {"$inc": {"reserved": -record.quota.units}},
+            session=session,
+        )
+        await deliveries.add(database, session, [record], at=at)
+        return record
+
+    return await database.transaction(body)
+
+
+async def fail_overdue(database: Database, job_id: str, *, at: datetime) -> JobRecord | None:
+    """queued → failed, of a job whose deadline passed while it waited; released, not charged.
+
+    None where it is no longer queued, was asked to be canceled, or has time left.
+    """
+    error = JobError(code="timeout", message="The job's deadline passed before it was started.")
+
+    async def body(session: Any) -> JobRecord | None:
+        document = await database.jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "status": Status.QUEUED.value,
+                "cancel_requested": False,
+                "deadline_at": {"$lte": at},
+            },
+            [
+                {
+                    "$set": {
+                        "status": Status.FAILED.value,
+                        "error": {"$literal": error.model_dump()},
                         "completed_at": at,
                         "expires_at": {
                             "$dateAdd": {
