@@ -143,8 +143,9 @@ class MongoCommands(CommandListener):
 class Api:
     """One replica, in this process."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, *, port: int | None = None) -> None:
         self.settings = settings
+        self._port = port
         self._stack = AsyncExitStack()
         self.base_url = ""
         self.database: Database
@@ -167,7 +168,7 @@ class Api:
         await runner.setup()
         self._runner = runner
         self._stack.push_async_callback(runner.cleanup)
-        port = free_port()
+        port = self._port or free_port()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         self.base_url = f"http://127.0.0.1:{port}"
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession(self.base_url))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import deliveries, transitions
+from imagerift_core.mongo import transitions
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.integration.api.harness import Answer, Api, Tenant, settings_of
