@@ -43,7 +43,7 @@ def make_record(
             sha256="0" * 64,
         ),
         "quota": QuotaHold(
-            counter=quota.counter_id(scope, workspace, quota.period_of(at)),
+            counter=quota.counter_id(workspace, quota.period_of(at)),
             scope=scope,
             limit=limit,
             units=units,

@@ -15,10 +15,12 @@ from imagerift_core.api_keys import ALL_SCOPES, Scope
 from imagerift_core.clock import rfc3339
 from imagerift_core.errors import DomainError, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
-from imagerift_core.mongo import accounts
+from imagerift_core.mongo import accounts, key_changes, people
+from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.audit import audit as audit_counters
 from imagerift_core.mongo.database import Database, connect, translated_errors
 from imagerift_core.plans import Plans, load_plans
+from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
 
 from imagerift_api.services.key_creation import KeyCreation
@@ -35,7 +37,9 @@ app = typer.Typer(
 workspace_app = typer.Typer(help="Workspaces and their plans.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(workspace_app, name="workspace")
+member_app = typer.Typer(help="Members of workspaces.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(member_app, name="member")
 
 WorkspaceId = Annotated[str, typer.Option("--workspace", help="Id of the workspace (ws_…).")]
 PlanName = Annotated[str, typer.Option("--plan", help="A plan of the plans file.")]
@@ -110,14 +114,42 @@ def revoke_key(
 ) -> None:
     """Revoke a key; it stops working on every replica within 5 seconds."""
 
-    async def revoke(database: Database) -> accounts.ApiKey | None:
-        await accounts.revoke_key(database, key, at=clock.now())
-        return await accounts.get_key(database, key)
-
-    revoked = _with_database(_settings(), revoke)
-    if revoked is None:
-        _refuse("key_not_found", f"There is no key '{key}'.")
+    revoked = _with_database(
+        _settings(),
+        lambda db: key_changes.revoke(db, None, key, actor=ADMIN_COMMAND, at=clock.now()),
+    )
     _print(_key(revoked))
+
+
+@member_app.command("add")
+def add_member(
+    workspace: WorkspaceId,
+    issuer: Annotated[str, typer.Option("--issuer", help="Who vouches for the person.")],
+    subject: Annotated[str, typer.Option("--subject", help="The issuer's id of the person.")],
+    role: Annotated[str, typer.Option("--role", help="owner, admin or member.")] = "member",
+) -> None:
+    """Make a person a member, whether or not they have signed in yet."""
+    if role not in ALL_ROLES:
+        _refuse("role_not_found", f"role must be one of: {', '.join(ALL_ROLES)}.", exit_code=2)
+    known: Role = role
+
+    async def add(database: Database) -> people.Person | None:
+        if await accounts.get_workspace(database, workspace) is None:
+            return None
+        return await people.place_person(
+            database,
+            workspace,
+            issuer=issuer,
+            subject=subject,
+            role=known,
+            actor=ADMIN_COMMAND,
+            at=clock.now(),
+        )
+
+    person = _with_database(_settings(), add)
+    if person is None:
+        _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
+    _print({"workspaceId": workspace, "personId": person.id, "role": known})
 
 
 @app.command("audit")

@@ -10,6 +10,7 @@ from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_api.authentication import Caller
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
+from imagerift_api.sign_in.sessions import SignedIn
 from imagerift_api.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -22,4 +23,5 @@ CONTEXT: web.AppKey[ProcessContext] = web.AppKey("context")
 
 REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
+SIGNED_IN = web.RequestKey("signed_in", SignedIn)
 RATE_WINDOW = web.RequestKey("rate_window", RateWindow)

@@ -7,9 +7,37 @@ from aiohttp import web
 from imagerift_api import app_keys, middlewares
 from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
-from imagerift_api.routes import generate, health, jobs, modes
+from imagerift_api.routes import (
+    account,
+    account_keys,
+    account_members,
+    account_overview,
+    batches,
+    generate,
+    health,
+    job_events,
+    jobs,
+    modes,
+    pages,
+    reference,
+    sign_in,
+    uploads,
+    usage,
+    webhooks,
+)
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
+
+_JOB_ROUTES = (generate, jobs, job_events, batches, uploads, usage, modes)
+_ACCOUNT_ROUTES = (
+    sign_in,
+    account,
+    account_keys,
+    account_members,
+    account_overview,
+    webhooks,
+    pages,
+)
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
@@ -19,6 +47,6 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)
-    for part in (generate, jobs, modes, health):
+    for part in (*_JOB_ROUTES, reference, health, *_ACCOUNT_ROUTES):
         part.add_routes(application)
     return application

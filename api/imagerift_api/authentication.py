@@ -31,17 +31,22 @@ _NOT_VALID = "The API key is not valid."
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever a valid token belongs to."""
+    """Whoever a valid token or an account session belongs to; one of `key_id`, `person` is set."""
 
     workspace: str
-    key_id: str
+    key_id: str | None
     plan_name: str
     plan: Plan
     scopes: frozenset[str]
+    person: str | None = None
+    name: str = ""
 
     def require_access(self) -> None:
-        """Raises `ApiAccessLocked` where the plan has no API; existing keys stop working too."""
-        if not self.plan.api_access:
+        """Raises `ApiAccessLocked` where the plan has no API; existing keys stop working too.
+
+        The pages of this installation work on every plan, so sessions are not locked.
+        """
+        if self.person is None and not self.plan.api_access:
             raise ApiAccessLocked(f"The plan '{self.plan_name}' has no API access.")
 
     def require_scope(self, scope: Scope) -> None:
@@ -87,7 +92,7 @@ class Authenticator:
         if key_id is None:
             raise InvalidApiKey("The API key is not well formed; it may have been cut or mistyped.")
         known = await self._look_up(key_id)
-        if known is None or not token_matches(token, self._pepper, known.key.token_hash):
+        if known is None or not self._is_token_of(token, known.key):
             raise InvalidApiKey(_NOT_VALID)
         if known.key.revoked_at is not None:
             raise RevokedApiKey("The API key was revoked.")
@@ -102,7 +107,19 @@ class Authenticator:
             plan_name=known.workspace.plan,
             plan=plan,
             scopes=frozenset(known.key.scopes),
+            name=known.key.name,
         )
+
+    def _is_token_of(self, token: str, key: accounts.ApiKey) -> bool:
+        if token_matches(token, self._pepper, key.token_hash):
+            return True
+        if key.previous_hash is None or key.previous_until is None:
+            return False
+        if not token_matches(token, self._pepper, key.previous_hash):
+            return False
+        if key.previous_until <= clock.now():
+            raise ExpiredApiKey("The API key was rotated; use its new token.")
+        return True
 
     async def _look_up(self, key_id: str) -> _Known | None:
         known = self._known.get(key_id)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
+import aiohttp
 import stamina
 import structlog
 from aiohttp import web
@@ -15,23 +16,44 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo.database import Database, connect, translated_errors
-from imagerift_core.plans import load_plans
+from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import open_store
+from imagerift_core.sealing import Sealer
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Authenticator
 from imagerift_api.background import Background
 from imagerift_api.body_reading import BodyBudget
 from imagerift_api.key_usage import KeyUsage
+from imagerift_api.services.account_overview import AccountOverview
+from imagerift_api.services.batches import Batches
 from imagerift_api.services.cancellations import Cancellations
+from imagerift_api.services.deletions import Deletions
+from imagerift_api.services.job_changes import JobChanges
+from imagerift_api.services.job_following import JobFollowing
 from imagerift_api.services.job_reads import JobReads
 from imagerift_api.services.job_resources import CALL_SECONDS, JobResources
+from imagerift_api.services.key_creation import KeyCreation
+from imagerift_api.services.members import Members
 from imagerift_api.services.queue_view import QueueView
 from imagerift_api.services.readiness import Readiness
+from imagerift_api.services.sign_ins import SignIns
 from imagerift_api.services.sources import Sources
+from imagerift_api.services.stream_places import StreamPlaces
 from imagerift_api.services.submissions import Submissions
+from imagerift_api.services.upload_places import UploadPlaces
+from imagerift_api.services.webhooks import Webhooks
+from imagerift_api.settings import ApiSettings
+from imagerift_api.sign_in.built_in import BuiltInIssuer
+from imagerift_api.sign_in.oidc import OidcIssuer
+from imagerift_api.sign_in.sessions import Sessions
+from imagerift_api.webhooks.egress import Egress
+from imagerift_api.webhooks.secrets import WebhookSecrets
+from imagerift_api.webhooks.worker import WebhookWorker
 
 _DRAIN_SECONDS = 20
+_ISSUER_SECONDS = 10
+CALLBACK_PATH = "/account/sign-in/callback"
 _log = structlog.get_logger()
 
 
@@ -47,7 +69,19 @@ class ProcessContext:
     submissions: Submissions
     job_reads: JobReads
     cancellations: Cancellations
+    deletions: Deletions
+    batches: Batches
+    upload_places: UploadPlaces
+    stream_places: StreamPlaces
+    job_following: JobFollowing
     readiness: Readiness
+    sessions: Sessions
+    sign_ins: SignIns
+    key_creation: KeyCreation
+    members: Members
+    webhooks: Webhooks
+    account_overview: AccountOverview
+    plans: Plans
 
 
 async def open_context(application: web.Application) -> AsyncIterator[None]:
@@ -74,6 +108,18 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
         resources = JobResources(kube, metrics)
+        cancellations = Cancellations(database, resources, background)
+        job_reads = JobReads(database, store, QueueView(database, settings.namespace))
+        egress = Egress(
+            allowed_hosts=settings.allowed_webhook_hosts(),
+            refused_networks=settings.refused_webhook_networks(),
+        )
+        webhook_secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
+        worker = WebhookWorker(database, webhook_secrets, egress)
+        stack.push_async_callback(_stop, asyncio.create_task(worker.run()))
+        oidc_http = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
+        )
         application[app_keys.CONTEXT] = ProcessContext(
             database=database,
             modes=modes,
@@ -89,12 +135,40 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 background=background,
                 crash_points=CrashPoints(settings.crash_dir),
                 metrics=metrics,
+                egress=egress,
             ),
-            job_reads=JobReads(database, store, QueueView(database, settings.namespace)),
-            cancellations=Cancellations(database, resources, background),
+            job_reads=job_reads,
+            cancellations=cancellations,
+            deletions=Deletions(database, store, resources),
+            batches=Batches(database, cancellations),
+            stream_places=StreamPlaces(database, background),
+            job_following=JobFollowing(job_reads, JobChanges(database)),
+            upload_places=UploadPlaces(database, store, settings.namespace),
             readiness=readiness,
+            sessions=Sessions(database, plans, settings),
+            sign_ins=_sign_ins(settings, database, oidc_http),
+            key_creation=KeyCreation(database, plans, settings.pepper()),
+            members=Members(database),
+            webhooks=Webhooks(database, webhook_secrets, egress),
+            account_overview=AccountOverview(database, store),
+            plans=plans,
         )
         yield
+
+
+def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSession) -> SignIns:
+    oidc, built_in, secret = None, None, settings.oidc_client_secret
+    if settings.oidc_issuer is not None:
+        oidc = OidcIssuer(
+            http,
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id or "",
+            client_secret=secret.get_secret_value() if secret else None,
+            redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
+        )
+    if settings.sign_in_users_file is not None:
+        built_in = BuiltInIssuer(database, settings.sign_in_users_file)
+    return SignIns(database, oidc=oidc, built_in=built_in)
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Output
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+
+from imagerift_api.job_schema import (
+    JobErrorObject,
+    JobObject,
+    OutputObject,
+    QueueObject,
+    QuotaObject,
+)
 
 JOBS_PATH = "/api/v1/jobs"
 
@@ -24,7 +31,7 @@ def job_object(
     place: QueuePlace | None = None,
     download_urls: Mapping[int, str] | None = None,
     urls_expire_at: datetime | None = None,
-) -> dict[str, Any]:
+) -> JobObject:
     """The job object of `record`.
 
     `place` is where it waits, None where that is not known. `download_urls` are signed URLs
@@ -41,7 +48,7 @@ def job_object(
         "requestId": record.request_id,
         "quota": _quota(record),
         "rateLimit": {"remainingThisMinute": remaining_this_minute},
-        "batchId": None,
+        "batchId": record.batch_id,
         "mode": spec.mode,
         "preset": spec.preset or record.preset_used,
         "prompt": spec.prompt,
@@ -57,16 +64,12 @@ def job_object(
         "completedAt": _time(record.completed_at),
         "deadlineAt": _time(record.deadline_at),
         "expiresAt": _time(record.expires_at),
-        "queue": {
-            "position": place.position if place else None,
-            "etaSeconds": place.eta_seconds if place else None,
-            "reason": place.reason if place else None,
-        },
+        "queue": _queue(place),
         "outputs": outputs,
         "omitted": [{"index": item.index, "code": item.code} for item in record.omitted],
         "downloadUrl": outputs[0]["downloadUrl"] if outputs else None,
         "thumbnailUrl": None,
-        "error": record.error.model_dump() if record.error else None,
+        "error": _error(record),
         "metrics": {
             "queueMs": _milliseconds(record.created_at, record.started_at),
             "executionMs": _milliseconds(record.started_at, record.completed_at),
@@ -74,11 +77,24 @@ def job_object(
         },
         "metadata": record.metadata,
         "cancelReason": record.cancel_reason,
-        "urls": {"self": path, "cancel": f"{path}/cancel", "events": None},
+        "urls": {"self": path, "cancel": f"{path}/cancel", "events": f"{path}/events"},
     }
 
 
-def _quota(record: JobRecord) -> dict[str, Any]:
+def _queue(place: QueuePlace | None) -> QueueObject:
+    if place is None:
+        return {"position": None, "etaSeconds": None, "reason": None}
+    return {"position": place.position, "etaSeconds": place.eta_seconds, "reason": place.reason}
+
+
+def _error(record: JobRecord) -> JobErrorObject | None:
+    error = record.error
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "retryable": error.retryable}
+
+
+def _quota(record: JobRecord) -> QuotaObject:
     hold = record.quota
     charged = hold.state == "charged"
     return {
@@ -93,7 +109,7 @@ def _quota(record: JobRecord) -> dict[str, Any]:
     }
 
 
-def _output(output: Output, url: str | None, expires_at: datetime | None) -> dict[str, Any]:
+def _output(output: Output, url: str | None, expires_at: datetime | None) -> OutputObject:
     return {
         "index": output.index,
         "generationId": output.generation_id,

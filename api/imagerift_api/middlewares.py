@@ -49,7 +49,6 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         seconds = time.perf_counter() - started
         route = _template(request)
         request.app[app_keys.METRICS].request_answered(route, request.method, status, seconds)
-        caller = request.get(app_keys.CALLER)
         write = _log.debug if route in _PROBES else _log.info
         write(
             "request",
@@ -58,7 +57,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             status=status,
             ms=round(seconds * 1000, 1),
             request_id=request_id,
-            workspace=caller.workspace if caller else None,
+            workspace=_workspace(request),
         )
     return response
 
@@ -103,6 +102,17 @@ def _response(request: web.Request, problem: Problem) -> web.Response:
     if problem.closes:
         response.force_close()
     return response
+
+
+def _workspace(request: web.Request) -> str | None:
+    caller = request.get(app_keys.CALLER)
+    signed_in = request.get(app_keys.SIGNED_IN)
+    workspace: str | None = None
+    if caller is not None:
+        workspace = caller.workspace
+    elif signed_in is not None:
+        workspace = signed_in.workspace.id
+    return workspace
 
 
 def _template(request: web.Request) -> str:

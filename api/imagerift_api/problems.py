@@ -11,40 +11,60 @@ from imagerift_core.clock import rfc3339
 from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
+    IdempotencyInProgress,
     InsufficientScope,
     InvalidApiKey,
     InvalidRequest,
     QuotaExhausted,
     RateLimited,
+    TooManyStreams,
 )
 
 CONTENT_TYPE = "application/problem+json"
 REALM = 'Bearer realm="imagerift"'
 _TYPE_BASE = "https://www.imagerift.com/problems/"
 _CAPACITY_RETRY_SECONDS = 5
+_STREAM_RETRY_SECONDS = 10
 
 # Code to status and title. A code means one thing wherever it appears.
-_KINDS: dict[str, tuple[int, str]] = {
+KINDS: dict[str, tuple[int, str]] = {
     "invalid_request": (400, "The request is not valid"),
     "invalid_api_key": (401, "The API key is not valid"),
     "revoked_api_key": (401, "The API key was revoked"),
     "expired_api_key": (401, "The API key has expired"),
+    "invalid_session": (401, "Nobody is signed in"),
+    "sign_in_failed": (401, "The sign-in failed"),
     "quota_exhausted": (402, "The quota is used up"),
     "insufficient_scope": (403, "The API key lacks a scope"),
     "api_access_locked": (403, "The plan has no API access"),
     "export_not_permitted": (403, "The plan does not permit this export size"),
+    "cross_site_request": (403, "The request did not come from these pages"),
+    "role_not_permitted": (403, "Your role does not permit this"),
     "not_found": (404, "There is nothing at this address"),
     "job_not_found": (404, "There is no such job"),
     "source_not_found": (404, "There is no such source"),
     "workspace_not_found": (404, "There is no such workspace"),
+    "key_not_found": (404, "There is no such key"),
+    "member_not_found": (404, "There is no such member"),
+    "invitation_not_found": (404, "There is no such invitation"),
+    "webhook_not_found": (404, "There is no such webhook"),
+    "delivery_not_found": (404, "There is no such delivery"),
     "method_not_allowed": (405, "This method is not allowed here"),
     "request_timeout": (408, "The request took too long to arrive"),
+    "batch_not_found": (404, "There is no such batch"),
+    "idempotency_in_progress": (409, "A request with this key is being accepted"),
+    "idempotency_key_reused": (422, "The idempotency key stands for another request"),
+    "job_not_ended": (409, "The job has not ended"),
     "job_not_cancelable": (409, "The job has already ended"),
+    "already_member": (409, "This person is a member already"),
+    "last_owner": (409, "A workspace keeps at least one owner"),
+    "key_not_rotatable": (409, "The key was revoked or has expired"),
     "payload_too_large": (413, "The request is too large"),
     "unsupported_image": (415, "The image is of a kind that is not taken"),
     "image_unreadable": (422, "The image cannot be read"),
     "image_too_large": (422, "The image has too many pixels"),
     "rate_limited": (429, "Too many requests"),
+    "too_many_streams": (429, "Too many streams are open"),
     "internal_error": (500, "Something went wrong here"),
     "capacity_unavailable": (503, "A part that is needed does not answer"),
 }
@@ -95,7 +115,7 @@ class Problem:
 
 def problem_of(error: DomainError) -> Problem:
     """The answer to a domain error."""
-    status, title = _KINDS.get(error.code, _KINDS["internal_error"])
+    status, title = KINDS.get(error.code, KINDS["internal_error"])
     return Problem(
         code=error.code,
         detail=error.message,
@@ -114,7 +134,7 @@ def problem_of(error: DomainError) -> Problem:
 def problem_of_http(error: web.HTTPException) -> Problem:
     """The answer to a refusal by the web framework itself, such as an unknown path."""
     code = _CODES_OF_STATUS.get(error.status, "invalid_request")
-    status, title = _KINDS[code]
+    status, title = KINDS[code]
     if error.status not in _CODES_OF_STATUS and 400 <= error.status < 500:
         status, title = error.status, error.reason
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -129,7 +149,7 @@ def problem_of_http(error: web.HTTPException) -> Problem:
 
 
 def internal_problem() -> Problem:
-    status, title = _KINDS["internal_error"]
+    status, title = KINDS["internal_error"]
     return Problem(
         code="internal_error",
         detail="The error is logged under this requestId.",
@@ -173,6 +193,10 @@ def _headers(error: DomainError) -> dict[str, str]:
         return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
     if isinstance(error, RateLimited):
         return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, IdempotencyInProgress):
+        return {"Retry-After": "1"}
+    if isinstance(error, TooManyStreams):
+        return {"Retry-After": str(_STREAM_RETRY_SECONDS)}
     if isinstance(error, CapacityUnavailable):
         return {"Retry-After": str(_CAPACITY_RETRY_SECONDS)}
     return {}

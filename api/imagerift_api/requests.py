@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from imagerift_core.errors import InvalidRequest
 from imagerift_core.generation import (
@@ -22,17 +23,20 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+Body = TypeVar("Body", bound=BaseModel)
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
 DEFAULT_DEADLINE_SECONDS = 3600
-_SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
+_METADATA_FILTER = "metadata."
+SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
 
-MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
+# The store's names of fields cannot hold a null character.
+MetadataKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 MetadataValue = Annotated[str, Field(max_length=512)]
 
 
-class GenerateBody(BaseModel):
-    """The body of a submit."""
+class StoredSourceBody(BaseModel):
+    """What to make from a picture that the workspace has already."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -50,11 +54,13 @@ class GenerateBody(BaseModel):
     output_format: OutputFormat = "png"
     variations: int = Field(1, ge=1, le=8)
     seed: int | None = Field(None, ge=0, le=MAX_SEED)
-    image_base64: str | None = None
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
     source_generation_id: str | None = Field(None, min_length=1, max_length=64)
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
+    )
+    webhook_url: str | None = Field(
+        None, min_length=1, max_length=2048, description="Where the job's end is told; https."
     )
     deadline_seconds: int = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
 
@@ -64,6 +70,20 @@ class GenerateBody(BaseModel):
         return GenerationSpec(**wish, seed=random_seed() if self.seed is None else self.seed)
 
 
+class GenerateBody(StoredSourceBody):
+    """The body of a submit."""
+
+    image_base64: str | None = None
+
+
+class JobPath(BaseModel):
+    """The path of a job. Any other id is simply not found."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    job_id: UUID = Field(description="The job's id.")
+
+
 class ListQuery(BaseModel):
     """The query of a job list."""
 
@@ -71,6 +91,12 @@ class ListQuery(BaseModel):
 
     status: list[Status] = Field(default_factory=list)
     mode: ModeName | None = None
+    batch_id: UUID | None = None
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default_factory=dict,
+        max_length=MAX_METADATA_PAIRS,
+        description="Jobs whose metadata has this value under KEY; may come for several keys.",
+    )
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
     cursor: str | None = Field(None, max_length=64)
@@ -81,39 +107,69 @@ def parse_generate_body(content: Any) -> GenerateBody:
     """The body of a submit. Raises `InvalidRequest` that lists every fault."""
     if not isinstance(content, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    faults = _source_faults(content)
+    faults = source_faults(content, SOURCES)
     try:
         body = GenerateBody.model_validate(content)
     except ValidationError as error:
-        raise _invalid(_faults(error, "field") + faults) from None
+        raise invalid(faults_of(error, "field") + faults) from None
     if faults:
-        raise _invalid(faults)
+        raise invalid(faults)
     return body
 
 
-def _source_faults(content: dict[str, Any]) -> list[dict[str, str]]:
-    sent = [name for name in _SOURCES if content.get(name) is not None]
+def parse_body(model: type[Body], content: Any) -> Body:
+    """The body as `model`. Raises `InvalidRequest` that lists every fault."""
+    if not isinstance(content, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise invalid(faults_of(error, "field")) from None
+
+
+def parse_query(model: type[Body], query: MultiMapping[str]) -> Body:
+    """The query as `model`; nothing may come twice. Raises `InvalidRequest`."""
+    for name in query:
+        if len(query.getall(name)) > 1:
+            raise InvalidRequest(f"{name} came more than once.", param=name)
+    try:
+        return model.model_validate(dict(query.items()))
+    except ValidationError as error:
+        raise invalid(faults_of(error, "filter")) from None
+
+
+def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, str]]:
+    """The fault of a body that does not name exactly one of the sources."""
+    sent = [name for name in names if content.get(name) is not None]
     if len(sent) == 1:
         return []
-    message = f"Send exactly one of {', '.join(_SOURCES)}; {' and '.join(sent) or 'none'} came."
-    return [{"param": name, "message": message} for name in sent or _SOURCES[:1]]
+    message = f"Send exactly one of {', '.join(names)}; {' and '.join(sent) or 'none'} came."
+    return [{"param": name, "message": message} for name in sent or names[:1]]
 
 
 def parse_list_query(query: MultiMapping[str]) -> ListQuery:
     """The query; `status` may come several times, or with commas. Raises `InvalidRequest`."""
     content: dict[str, Any] = {}
-    for name in query:
+    metadata: dict[str, str] = {}
+    # Each name once, however often it came.
+    for name in dict.fromkeys(query):
         values = query.getall(name)
         if name == "status":
             content[name] = [part for value in values for part in value.split(",")]
         elif len(values) > 1:
             raise InvalidRequest(f"{name} came more than once.", param=name)
+        elif name.startswith(_METADATA_FILTER):
+            metadata[name.removeprefix(_METADATA_FILTER)] = values[0]
+        elif name == "metadata":
+            raise InvalidRequest("Unknown filter.", param=name)
         else:
             content[name] = values[0]
+    if metadata:
+        content["metadata"] = metadata
     try:
         return ListQuery.model_validate(content)
     except ValidationError as error:
-        raise _invalid(_faults(error, "filter")) from None
+        raise invalid(faults_of(error, "filter")) from None
 
 
 def refuse_query(query: MultiMapping[str]) -> None:
@@ -123,11 +179,13 @@ def refuse_query(query: MultiMapping[str]) -> None:
         raise InvalidRequest("Unknown filter.", param=name)
 
 
-def _faults(error: ValidationError, kind: str) -> list[dict[str, str]]:
+def faults_of(error: ValidationError, kind: str) -> list[dict[str, str]]:
+    """Every fault, with the path of its field; no value that came is quoted."""
     return [_fault(item, kind) for item in error.errors(include_url=False, include_input=False)]
 
 
-def _invalid(faults: list[dict[str, str]]) -> InvalidRequest:
+def invalid(faults: list[dict[str, str]]) -> InvalidRequest:
+    """The refusal that lists the faults."""
     first = faults[0]
     summary = f"{first['param']}: {first['message']}"
     if len(faults) > 1:

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
+from imagerift_core.sealing import derived_key
 from imagerift_core.settings import SharedSettings
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_MIN_PEPPER_BYTES = 32
+_MIN_SECRET_BYTES = 32
 
 
-def _checked_pepper(value: SecretStr) -> SecretStr:
+def _checked_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError("must be http(s)://host[:port]")
+    if parts.path.rstrip("/") or parts.query or parts.fragment:
+        raise ValueError("must have no path")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _checked_networks(value: str) -> str:
+    for part in _listed(value):
+        ipaddress.ip_network(part)
+    return value
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _checked_secret(value: SecretStr) -> SecretStr:
     try:
         length = len(bytes.fromhex(value.get_secret_value()))
     except ValueError:
         raise ValueError("must be hexadecimal") from None
-    if length < _MIN_PEPPER_BYTES:
-        raise ValueError(f"must hold at least {_MIN_PEPPER_BYTES} bytes")
+    if length < _MIN_SECRET_BYTES:
+        raise ValueError(f"must hold at least {_MIN_SECRET_BYTES} bytes")
     return value
 
 
-KeyPepper = Annotated[SecretStr, AfterValidator(_checked_pepper)]
+HexSecret = Annotated[SecretStr, AfterValidator(_checked_secret)]
 
 
 class ApiSettings(SharedSettings):
@@ -30,15 +52,71 @@ class ApiSettings(SharedSettings):
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
-    key_pepper: KeyPepper = Field(
+    key_pepper: HexSecret = Field(
         description="Secret under which API keys are hashed: hex, at least 32 bytes."
     )
     api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port of the API.")
     api_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics.")
+    public_url: Annotated[str, AfterValidator(_checked_origin)] | None = Field(
+        None, description="Origin under which browsers reach this installation; default: as asked."
+    )
+    forwarded_hops: int = Field(
+        0, ge=0, description="How many trusted proxies append to X-Forwarded-For before this one."
+    )
+    session_key: HexSecret | None = Field(
+        None, description="Signs account sessions: hex, 32 bytes; default: from the key pepper."
+    )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect issuer that people sign in with; none: no such sign-in."
+    )
+    oidc_client_id: str | None = Field(None, description="This installation's client id there.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Its client secret; none for a public client (PKCE is always used)."
+    )
+    sign_in_users_file: Path | None = Field(
+        None,
+        description="JSON file of names and argon2 hashes: the built-in issuer. Off without it.",
+    )
+    webhook_key: HexSecret | None = Field(
+        None, description="Encrypts webhook secrets: hex, 32 bytes; default: from the key pepper."
+    )
+    webhook_allowed_hosts: str = Field(
+        "", description="Development: host:port pairs, comma-separated, that webhooks may reach."
+    )
+    webhook_refused_networks: Annotated[str, AfterValidator(_checked_networks)] = Field(
+        "", description="The cluster's own ranges, comma-separated; webhooks never go there."
+    )
+
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> Self:
+        if self.oidc_issuer is not None:
+            if self.oidc_client_id is None or self.public_url is None:
+                raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID and PUBLIC_URL")
+            if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
+                raise ValueError("OIDC_ISSUER must be https")
+        return self
 
     def pepper(self) -> bytes:
         return bytes.fromhex(self.key_pepper.get_secret_value())
+
+    def session_secret(self) -> bytes:
+        return self._own_or_derived(self.session_key, "imagerift account sessions")
+
+    def webhook_secret(self) -> bytes:
+        return self._own_or_derived(self.webhook_key, "imagerift webhook secrets")
+
+    def allowed_webhook_hosts(self) -> frozenset[str]:
+        return frozenset(part.lower() for part in _listed(self.webhook_allowed_hosts))
+
+    def refused_webhook_networks(
+        self,
+    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(ipaddress.ip_network(p) for p in _listed(self.webhook_refused_networks))
+
+    def _own_or_derived(self, own: SecretStr | None, purpose: str) -> bytes:
+        secret = bytes.fromhex(own.get_secret_value()) if own else self.pepper()
+        return derived_key(secret, purpose)
 
 
 class AdminSettings(BaseSettings):
@@ -50,7 +128,7 @@ class AdminSettings(BaseSettings):
 
     mongo_url: SecretStr = Field(description="Connection string of a MongoDB replica set.")
     mongo_database: str = Field("imagerift", description="Database that holds every collection.")
-    key_pepper: KeyPepper = Field(description="The API's own pepper; keys are hashed under it.")
+    key_pepper: HexSecret = Field(description="The API's own pepper; keys are hashed under it.")
     plans_file: Path | None = Field(None, description="JSON file of plans; default: shipped.")
 
     def pepper(self) -> bytes:

@@ -57,11 +57,16 @@ def _checksum(body: str) -> str:
 
 
 def new_api_key() -> NewApiKey:
-    identifier = random_base62(ID_LENGTH)
+    return new_token_of(f"key_{random_base62(ID_LENGTH)}")
+
+
+def new_token_of(key_id: str) -> NewApiKey:
+    """A token with a new secret for the key of this id."""
+    identifier = key_id.removeprefix("key_")
     body = PREFIX + identifier + random_base62(SECRET_LENGTH)
     token = body + _checksum(body)
     return NewApiKey(
-        key_id=f"key_{identifier}",
+        key_id=key_id,
         token=token,
         prefix=PREFIX + identifier[:4],
         last_four=token[-4:],

@@ -96,6 +96,62 @@ class WorkspaceNotFound(DomainError):
     code = "workspace_not_found"
 
 
+class InvalidSession(DomainError):
+    """Nobody is signed in, or whoever was is no longer a member."""
+
+    code = "invalid_session"
+
+
+class SignInFailed(DomainError):
+    """Who asks to be signed in was not shown to be who they say."""
+
+    code = "sign_in_failed"
+
+
+class CrossSiteRequest(DomainError):
+    """A change under an account session that did not come from this installation's pages."""
+
+    code = "cross_site_request"
+
+
+class RoleNotPermitted(DomainError):
+    code = "role_not_permitted"
+
+
+class KeyNotFound(DomainError):
+    code = "key_not_found"
+
+
+class MemberNotFound(DomainError):
+    code = "member_not_found"
+
+
+class InvitationNotFound(DomainError):
+    code = "invitation_not_found"
+
+
+class WebhookNotFound(DomainError):
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(DomainError):
+    code = "delivery_not_found"
+
+
+class AlreadyMember(DomainError):
+    code = "already_member"
+
+
+class LastOwner(DomainError):
+    code = "last_owner"
+
+
+class KeyNotRotatable(DomainError):
+    """A revoked or expired key stays what it is."""
+
+    code = "key_not_rotatable"
+
+
 class QuotaExhausted(DomainError):
     """The units asked for do not fit in what is left of the period's limit."""
 
@@ -129,4 +185,30 @@ class CapacityUnavailable(DomainError):
     """A store that the request needs did not answer; nothing was accepted."""
 
     code = "capacity_unavailable"
+    retryable = True
+
+
+class IdempotencyInProgress(DomainError):
+    """Another request with this key is being admitted at this moment."""
+
+    code = "idempotency_in_progress"
+    retryable = True
+
+
+class IdempotencyKeyReused(DomainError):
+    code = "idempotency_key_reused"
+
+
+class BatchNotFound(DomainError):
+    code = "batch_not_found"
+
+
+class JobNotEnded(DomainError):
+    code = "job_not_ended"
+
+
+class TooManyStreams(DomainError):
+    """The workspace has as many waits and event streams open as it may."""
+
+    code = "too_many_streams"
     retryable = True

@@ -7,6 +7,7 @@ import string
 import uuid
 
 BASE62 = string.digits + string.ascii_letters
+UPLOAD_PREFIX = "img_"
 _ID_CHARACTERS = 20
 
 
@@ -31,9 +32,33 @@ def new_workspace_id() -> str:
     return "ws_" + random_base62(_ID_CHARACTERS)
 
 
+def new_batch_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_upload_id() -> str:
+    return UPLOAD_PREFIX + random_base62(_ID_CHARACTERS)
+
+
 def is_job_id(text: str) -> bool:
     """Whether `text` is a UUID in its canonical lower-case form."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def new_person_id() -> str:
+    return "usr_" + random_base62(_ID_CHARACTERS)
+
+
+def new_invitation_id() -> str:
+    return "inv_" + random_base62(_ID_CHARACTERS)
+
+
+def new_log_id() -> str:
+    return "log_" + random_base62(_ID_CHARACTERS)
+
+
+def new_webhook_id() -> str:
+    return "whk_" + random_base62(_ID_CHARACTERS)

@@ -48,14 +48,18 @@ class _Record(BaseModel):
 
 
 class SourceImage(_Record):
-    """The job's own copy of its source. `key` is in the bucket; sizes are bytes and pixels."""
+    """The job's own copy of its source. `key` is in the bucket; sizes are bytes and pixels.
+
+    Pixels and digest are None for an upload that a hand-made resource names: nobody but the
+    model opens that one.
+    """
 
     key: str
     content_type: str
     size_bytes: int
-    width: int
-    height: int
-    sha256: str
+    width: int | None
+    height: int | None
+    sha256: str | None
     image_key: str | None = None
 
 
@@ -118,6 +122,7 @@ class JobRecord(_Record):
     workspace: str
     request_id: str
     key_id: str | None = None
+    batch_id: str | None = None
     origin: Literal["api", "kubectl"] = "api"
     namespace: str
     resource_name: str
@@ -136,6 +141,7 @@ class JobRecord(_Record):
     source: SourceImage
     quota: QuotaHold
     metadata: dict[str, str] = Field(default_factory=dict)
+    webhook_url: str | None = None
     pool: str | None = None
     outputs: list[Output] = Field(default_factory=list)
     omitted: list[OmittedOutput] = Field(default_factory=list)

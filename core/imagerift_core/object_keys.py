@@ -18,6 +18,10 @@ def source_key(workspace: str, job_id: str) -> str:
     return job_prefix(workspace, job_id) + "source"
 
 
+def upload_key(workspace: str, upload_id: str) -> str:
+    return f"workspaces/{workspace}/uploads/{upload_id}"
+
+
 def attempt_prefix(workspace: str, job_id: str, attempt: int) -> str:
     return f"{job_prefix(workspace, job_id)}{attempt}/"
 

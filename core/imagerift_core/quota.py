@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from imagerift_core.plans import QuotaScope
-
 
 def period_of(moment: datetime) -> str:
     """The UTC calendar month of `moment`, such as `2026-11`."""
@@ -20,9 +18,13 @@ def period_end(moment: datetime) -> datetime:
     return start.replace(month=start.month + 1)
 
 
-def counter_id(scope: QuotaScope, workspace: str, period: str) -> str:
-    """The counter's document id: one a quota scope and period."""
-    return f"{scope}:{workspace}:{period}"
+def counter_id(workspace: str, period: str) -> str:
+    """The counter's document id: one a workspace and period.
+
+    The plan's scope is no part of it: a plan that changes within a period finds what was
+    charged before.
+    """
+    return f"{workspace}:{period}"
 
 
 def remaining(limit: int, charged: int) -> int:

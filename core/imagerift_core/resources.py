@@ -35,7 +35,7 @@ class SourceReference(_Part):
     key: str = Field(
         min_length=1,
         max_length=1024,
-        description="Key of an object recorded for the workspace.",
+        description="An imageKey: of an upload, or of a source or output of a job.",
     )
 
 

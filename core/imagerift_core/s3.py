@@ -34,6 +34,14 @@ class StoredObject:
     modified_at: datetime
 
 
+@dataclass(frozen=True)
+class UploadForm:
+    """Where to POST a file as multipart/form-data, and the fields that go before it."""
+
+    url: str
+    fields: dict[str, str]
+
+
 class ObjectStore:
     """Puts, copies, lists, deletes and signs.
 
@@ -74,6 +82,22 @@ class ObjectStore:
             },
             ExpiresIn=seconds,
         )
+
+    def presign_post(
+        self, key: str, *, content_type: str, max_bytes: int, seconds: int
+    ) -> UploadForm:
+        """A form by which a client writes `key`, of this type and at most so many bytes."""
+        made = self._public.generate_presigned_post(
+            self._bucket,
+            key,
+            Fields={"Content-Type": content_type},
+            Conditions=[
+                {"Content-Type": content_type},
+                ["content-length-range", 1, max_bytes],
+            ],
+            ExpiresIn=seconds,
+        )
+        return UploadForm(made["url"], made["fields"])
 
     async def put(self, key: str, data: bytes, *, content_type: str) -> None:
         """Raises `CapacityUnavailable` where the bucket does not take it."""
@@ -126,6 +150,15 @@ class ObjectStore:
         except ClientError:
             return False
         return True
+
+    async def size_of(self, key: str) -> int | None:
+        """The object's size in bytes, None where there is none."""
+        try:
+            answer = await self._call(self._internal.head_object, Bucket=self._bucket, Key=key)
+        except ClientError:
+            return None
+        size: int = answer["ContentLength"]
+        return size
 
     async def list_objects(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Every object under `prefix`, page by page."""

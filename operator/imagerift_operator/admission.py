@@ -11,15 +11,17 @@ from imagerift_core.clock import now
 from imagerift_core.errors import (
     DomainError,
     InvalidRequest,
+    PayloadTooLarge,
     SourceNotFound,
     WorkspaceNotFound,
 )
 from imagerift_core.generation import check_permitted
-from imagerift_core.ids import new_request_id
+from imagerift_core.ids import UPLOAD_PREFIX, new_request_id
+from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import Database, accounts, jobs, translated_errors
+from imagerift_core.mongo import Database, accounts, jobs, translated_errors, uploads
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.object_keys import job_prefix, source_key
 from imagerift_core.plans import Plan, Plans
@@ -73,18 +75,11 @@ class HandMadeAdmission:
         await self._check_binding(spec.workspace)
         async with translated_errors():
             workspace = await accounts.get_workspace(self._database, spec.workspace)
-            source = await jobs.source_of(
-                self._database, workspace=spec.workspace, key=spec.source.key
-            )
         if workspace is None or workspace.plan not in self._plans:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
         plan = self._plans[workspace.plan]
         check_permitted(spec.wish(), self._modes, plan)
-        if source is None:
-            raise SourceNotFound("The workspace has no such source.", param="source.key")
-        copy = _own_copy(source, spec, metadata["uid"])
-        if not await self._store.copy(spec.source.key, copy.key):
-            raise SourceNotFound("The source is gone.", param="source.key")
+        copy = await self._copied_source(spec, plan, metadata["uid"])
         record = _record(body, spec, plan, copy)
         try:
             async with translated_errors():
@@ -94,6 +89,55 @@ class HandMadeAdmission:
         except DomainError:
             await self._store.delete_prefix(job_prefix(spec.workspace, record.id))
             raise
+
+    async def _copied_source(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
+        """The job's own copy of the source, which an upload, a job or an output may be.
+
+        Raises `SourceNotFound`, or `PayloadTooLarge` for an upload over the limit.
+        """
+        named = spec.source.key
+        if named.startswith(UPLOAD_PREFIX):
+            return await self._copied_upload(spec, plan, uid)
+        async with translated_errors():
+            source = await jobs.source_of(self._database, workspace=spec.workspace, key=named)
+        if source is None:
+            raise _not_found()
+        copy = _own_copy(source, spec, uid)
+        if not await self._store.copy(named, copy.key):
+            raise _gone()
+        return copy
+
+    async def _copied_upload(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
+        at = now()
+        named = spec.source.key
+        async with translated_errors():
+            upload = await uploads.get(self._database, named, workspace=spec.workspace, at=at)
+        if upload is None:
+            raise _not_found()
+        key = source_key(spec.workspace, uid)
+        if not await self._store.copy(upload.key, key):
+            raise _gone()
+        async with translated_errors():
+            until = at + timedelta(days=plan.retention_days)
+            await uploads.keep(self._database, upload.id, until=until)
+        size = await self._store.size_of(key)
+        if size is None:
+            raise _gone()
+        if size > MAX_IMAGE_BYTES:
+            await self._store.delete([key])
+            raise PayloadTooLarge(
+                f"The source has {size} bytes; at most {MAX_IMAGE_BYTES}.", param="source.key"
+            )
+        # Pixels never pass through here; the model opens the picture and checks it.
+        return SourceImage(
+            key=key,
+            image_key=named,
+            content_type=upload.content_type,
+            size_bytes=size,
+            width=None,
+            height=None,
+            sha256=None,
+        )
 
     async def _check_binding(self, workspace: str) -> None:
         bound = self._binding.get("bound")
@@ -107,6 +151,14 @@ class HandMadeAdmission:
                 f"This namespace is not bound to workspace '{workspace}'; an administrator "
                 f"binds it by the namespace's annotation {WORKSPACES_ANNOTATION}."
             )
+
+
+def _not_found() -> SourceNotFound:
+    return SourceNotFound("The workspace has no such source.", param="source.key")
+
+
+def _gone() -> SourceNotFound:
+    return SourceNotFound("The source is gone.", param="source.key")
 
 
 class WorkspaceNotBound(DomainError):
@@ -152,7 +204,7 @@ def _record(
     metadata = body["metadata"]
     at = now()
     hold = QuotaHold(
-        counter=quota.counter_id(plan.quota_scope, spec.workspace, quota.period_of(at)),
+        counter=quota.counter_id(spec.workspace, quota.period_of(at)),
         scope=plan.quota_scope,
         limit=plan.units_per_month,
         units=spec.variations,

@@ -11,7 +11,14 @@ from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube, KubeUnavailable
-from imagerift_core.mongo import Database, jobs, scheduler_snapshot, transitions, translated_errors
+from imagerift_core.mongo import (
+    Database,
+    jobs,
+    scheduler_snapshot,
+    transitions,
+    translated_errors,
+    uploads,
+)
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 from imagerift_core.object_keys import job_of_key, job_prefix
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
@@ -75,10 +82,12 @@ class Janitor:
         sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (1, self.publish_queue),
             (2, self.recover_attempts),
+            (2, self.fail_overdue),
             (5, self.create_missing_resources),
             (10, self.settle_unqueued),
             (30, self.compare_with_server),
             (60, self.delete_expired),
+            (60, self.delete_expired_uploads),
             (600, self.delete_orphaned_bytes),
         ]
         async with asyncio.TaskGroup() as group:
@@ -129,6 +138,25 @@ class Janitor:
                     await self._dispatcher.cancel_in_flight(record.id)
             elif self._leadership.leading:
                 await self._dispatcher.take_over(self._entry_for(record), record)
+
+    async def fail_overdue(self) -> None:
+        """Queued jobs whose deadline passed before a slot came free."""
+        at = now()
+        async with translated_errors():
+            overdue = [
+                record
+                async for record in jobs.overdue(self._database, namespace=self._namespace, at=at)
+            ]
+        for record in overdue:
+            async with translated_errors():
+                failed = await transitions.fail_overdue(self._database, record.id, at=at)
+            if failed is None:
+                continue
+            self._scheduler.remove(record.id)
+            self._metrics.ended(failed.status.value)
+            entry = self._feed.entries.get(failed.resource_uid or "")
+            if entry is not None:
+                await self._writer.write(entry, failed)
 
     async def create_missing_resources(self) -> None:
         """Queued records whose resource was never seen."""
@@ -237,6 +265,21 @@ class Janitor:
             await self._store.delete_prefix(job_prefix(record.workspace, record.id))
             async with translated_errors():
                 await transitions.forget(self._database, record.id, at=now())
+
+    async def delete_expired_uploads(self) -> None:
+        """Uploads that no job used in time: the bytes, then what is known of them."""
+        at = now()
+        async with translated_errors():
+            expired = [
+                upload
+                async for upload in uploads.expired(
+                    self._database, namespace=self._namespace, at=at
+                )
+            ]
+        for upload in expired:
+            await self._store.delete([upload.key])
+            async with translated_errors():
+                await uploads.forget(self._database, upload.id, at=at)
 
     async def delete_orphaned_bytes(self) -> None:
         """Objects of jobs that no record names, left by attempts and processes that died."""

@@ -12,6 +12,7 @@ import structlog
 from imagerift_core.clock import now, rfc3339
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.modes import Modes
+from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_core.triton import (
     ModelServer,
@@ -61,6 +62,11 @@ class Pool:
         ready = {model for replica in self.replicas if replica.ready for model in replica.models}
         served = {f"mode/{m}" for m in self.spec.modes if m in modes and modes[m].model in ready}
         return served | {f"pool/{self.name}"} if served else set()
+
+    def is_loading(self, target: str) -> bool:
+        """Whether a replica answers that is meant to run `target`, but has no model for it yet."""
+        meant = {f"mode/{mode}" for mode in self.spec.modes} | {f"pool/{self.name}"}
+        return target in meant and any(replica.ready for replica in self.replicas)
 
     def freest(self) -> Replica | None:
         """The ready replica with the most free slots, None where all are busy or away."""
@@ -128,11 +134,12 @@ class Pools:
                 choices.append((pool, replica, targets))
         return choices
 
-    def waiting_reason(self, target: str) -> str:
+    def waiting_reason(self, target: str) -> WaitingReason:
         """Why a job that asks for `target` is not running."""
         serving = [pool for pool in self._pools.values() if target in pool.targets(self._modes)]
         if not serving:
-            return "pool_unavailable"
+            loading = any(pool.is_loading(target) for pool in self._pools.values())
+            return "model_loading" if loading else "pool_unavailable"
         if not any(pool.freest() for pool in serving):
             return "waiting_for_gpu"
         return "waiting_for_turn"

@@ -1,18 +1,25 @@
 """sRGB pixels to file bytes. The same pixels and provenance always give the same bytes."""
 
 import io
+import struct
+import zlib
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngInfo
 
 from imagerift_vision.provenance import Provenance
 
 CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-# Level 9 costs three times the time of level 4 for 3 % of the size on these pictures.
-PNG_LEVEL = 4
+# Grainy photographs hold no repeats to search for: run lengths alone give files as small as a full
+# search in a third of the time.
+PNG_OPTIONS = (
+    cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+)  # fmt: skip
+# Signature and IHDR; ancillary chunks follow them.
+PNG_HEAD = 8 + 25
 JPEG_QUALITY = 93
 WEBP_QUALITY = 92
 RELATIVE_COLORIMETRIC = b"\x01"
@@ -26,12 +33,12 @@ def encode(pixels: NDArray[np.uint8], output_format: str, provenance: Provenance
 
     The file carries the provenance and a mark of sRGB, and nothing of the source's metadata.
     """
+    if output_format == "png":
+        return _png(pixels, provenance)
     image = Image.fromarray(pixels)
     out = io.BytesIO()
     xmp = provenance.as_xmp()
-    if output_format == "png":
-        image.save(out, "PNG", compress_level=PNG_LEVEL, pnginfo=_png_chunks(provenance))
-    elif output_format == "jpeg":
+    if output_format == "jpeg":
         image.save(
             out,
             "JPEG",
@@ -55,10 +62,20 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def _png_chunks(provenance: Provenance) -> PngInfo:
-    chunks = PngInfo()
-    chunks.add(b"sRGB", RELATIVE_COLORIMETRIC)
+def _png(pixels: NDArray[np.uint8], provenance: Provenance) -> bytes:
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), PNG_OPTIONS)
+    plain = encoded.tobytes()
+    chunks = [_chunk(b"sRGB", RELATIVE_COLORIMETRIC)]
     for keyword, text in provenance.as_text().items():
-        chunks.add_text(keyword, text)
-    chunks.add_itxt("XML:com.adobe.xmp", provenance.as_xmp().decode())
-    return chunks
+        chunks.append(
+            _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1", "replace"))
+        )
+    # Keyword, uncompressed, no language, no translated keyword, text.
+    head = b"XML:com.adobe.xmp\0" + b"\0\0" + b"\0" + b"\0"
+    chunks.append(_chunk(b"iTXt", head + provenance.as_xmp()))
+    return plain[:PNG_HEAD] + b"".join(chunks) + plain[PNG_HEAD:]
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    """A PNG chunk (section 5.3 of the PNG specification)."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

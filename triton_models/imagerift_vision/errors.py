@@ -1,7 +1,7 @@
 """The one family of errors that leaves the model server: a code, a message, a retry class."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 ErrorCode = Literal[
     "image_unreadable",
@@ -17,6 +17,7 @@ ErrorCode = Literal[
     "invalid_request",
 ]
 
+ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 # These end the whole job; every other code may end one variation alone.
 JOB_ENDING: frozenset[str] = frozenset({"canceled", "timeout"})
 

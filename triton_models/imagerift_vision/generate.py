@@ -72,8 +72,7 @@ class Pipeline:
 
         Raises VisionError when the whole attempt fails; a variation that fails alone is omitted.
         """
-        if request.mode not in self.mode_models:
-            raise VisionError("invalid_request", "this model server does not have the mode")
+        model = model_of(self.mode_models, request.mode, request.preset)
         source = self._source(request, guard, result)
         width, height = output_size(
             request.export_size, request.output_aspect, source.width, source.height
@@ -82,9 +81,10 @@ class Pipeline:
         for targets in _batches(request.targets, width * height):
             guard.check()
             with timed(result.metrics, "modelMs"):
-                answer = self._render(request, source, targets, width, height)
+                answer = self._render(model, request, source, targets, (width, height))
             if answer.error is not None:
                 raise answer.error
+            _check(answer, len(targets), width, height)
             result.preset = answer.preset
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
@@ -114,23 +114,23 @@ class Pipeline:
 
     def _render(
         self,
+        model: str,
         request: GenerateRequest,
         source: Source,
         targets: Sequence[Target],
-        width: int,
-        height: int,
+        size: tuple[int, int],
     ) -> ModeAnswer:
         return self.modes.call(
             ModeCall(
-                model=self.mode_models[request.mode],
+                model=model,
                 image=source.rgba,
                 attempt_id=request.attempt_id,
                 deadline=request.deadline,
                 prompt=request.prompt,
                 preset=request.preset,
                 seeds=tuple(request.seed_of(target.index) for target in targets),
-                width=width,
-                height=height,
+                width=size[0],
+                height=size[1],
             )
         )
 
@@ -165,6 +165,30 @@ class Pipeline:
                 sha256=hashlib.sha256(body).hexdigest(),
             )
         )
+
+
+def model_of(mode_models: Mapping[str, str], mode: str, preset: str | None) -> str:
+    """The Triton model for a mode, or for that preset of it where one is named.
+
+    Raises VisionError `invalid_request` when there is none.
+    """
+    for key in (f"{mode}/{preset}", mode):
+        if key in mode_models:
+            return mode_models[key]
+    raise VisionError("invalid_request", "this model server does not have the mode")
+
+
+def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
+    """Hold a mode's model to its contract: anyone may write one.
+
+    Raises VisionError `model_error`.
+    """
+    lost = {position for position, _ in answer.omitted}
+    expected = (asked - len(lost), height, width, 3)
+    if not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
+        raise VisionError("model_error", "the mode's model broke its contract")
+    if answer.images.shape != expected and expected[0]:
+        raise VisionError("model_error", "the mode's model gave pictures of another size")
 
 
 def _batches(targets: tuple[Target, ...], pixels_each: int) -> Iterator[tuple[Target, ...]]:

@@ -46,12 +46,13 @@ class Matting:
 
     def matte(self, rgb: NDArray[np.uint8]) -> Matte:
         """The matte of the salient subject of [H, W, 3] sRGB pixels."""
-        raw = self._saliency(rgb)
+        raw = self.saliency(rgb)
         cover = float((raw > 0.5).mean())
         separable = bool(raw.max() >= CONFIDENT) and SMALLEST_COVER <= cover <= LARGEST_COVER
         return Matte(refine(rgb, raw), separable)
 
-    def _saliency(self, rgb: NDArray[np.uint8]) -> Float:
+    def saliency(self, rgb: NDArray[np.uint8]) -> Float:
+        """What stands out in [H, W, 3] sRGB pixels: [320, 320], 0 to 1."""
         small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
         small = (small / max(1.0, float(small.max())) - MEAN) / SPREAD
         name = self._session.get_inputs()[0].name

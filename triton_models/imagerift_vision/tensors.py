@@ -7,7 +7,7 @@ import numpy as np
 import triton_python_backend_utils as pb
 from numpy.typing import NDArray
 
-from imagerift_vision.errors import VisionError
+from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
 
@@ -77,11 +77,20 @@ class BlsModes:
         if response.has_error():
             raise VisionError("model_error", "the mode's model could not be run", retryable=True)
         info = json.loads(pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0])
-        error = info.get("error")
         return ModeAnswer(
             images=pb.get_output_tensor_by_name(response, "IMAGES").as_numpy(),
             preset=info.get("preset"),
             models=tuple(ModelVersion(m["name"], m["version"]) for m in info.get("models") or ()),
             omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
-            error=None if error is None else VisionError(**error),
+            error=_error_of(info),
         )
+
+
+def _error_of(info: dict[str, Any]) -> VisionError | None:
+    """The error an INFO document tells, under a code that clients know."""
+    error = info.get("error")
+    if error is None:
+        return None
+    if error.get("code") not in ERROR_CODES:
+        return VisionError("model_error", "the mode's model failed")
+    return VisionError(error["code"], str(error.get("message")), bool(error.get("retryable")))

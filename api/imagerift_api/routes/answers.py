@@ -9,6 +9,7 @@ from aiohttp import web
 
 from imagerift_api.authentication import Caller
 from imagerift_api.job_object import job_object
+from imagerift_api.job_schema import JobObject
 from imagerift_api.rate_headers import poll_after_seconds
 from imagerift_api.routes.callers import rate_window
 from imagerift_api.services.job_reads import JobView
@@ -33,7 +34,7 @@ def job_answer(
     return response
 
 
-def describe(request: web.Request, view: JobView) -> dict[str, Any]:
+def describe(request: web.Request, view: JobView) -> JobObject:
     return job_object(
         view.record,
         remaining_this_minute=rate_window(request).remaining,

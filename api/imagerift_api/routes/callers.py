@@ -5,22 +5,26 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope
-from imagerift_core.errors import RateLimited
+from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
 from imagerift_core.mongo.rate_limit import RateWindow, count_request
+from imagerift_core.roles import session_scopes
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
+from imagerift_api.sign_in.sessions import COOKIE, SignedIn
 
 
 async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     """Authenticates, counts this request, then checks plan and scope.
 
-    Every request with a valid key counts, refused or not. Raises the 401, 403 and 429 errors.
+    The caller has an API key or, without an `Authorization` header, an account session. Every
+    request with a valid credential counts, refused or not. Raises the 401, 403 and 429 errors.
     """
     context = request.app[app_keys.CONTEXT]
-    caller = await context.authenticator.authenticate(request.headers.get(hdrs.AUTHORIZATION))
+    caller = await _authenticated(request)
     request[app_keys.CALLER] = caller
-    context.key_usage.note(caller.key_id)
+    if caller.key_id is not None:
+        context.key_usage.note(caller.key_id)
     window = await count_request(
         context.database,
         caller.workspace,
@@ -34,6 +38,44 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     if scope is not None:
         caller.require_scope(scope)
     return caller
+
+
+async def may_still_call(request: web.Request, scope: Scope) -> bool:
+    """Whether a request that was admitted would be now; nothing is counted.
+
+    Where that cannot be found out for the moment, it stays admitted.
+    """
+    try:
+        caller = await _authenticated(request)
+        caller.require_access()
+        caller.require_scope(scope)
+    except CapacityUnavailable:
+        return True
+    except DomainError:
+        return False
+    return caller.workspace == request[app_keys.CALLER].workspace
+
+
+async def _authenticated(request: web.Request) -> Caller:
+    context = request.app[app_keys.CONTEXT]
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    if authorization is None and COOKIE in request.cookies:
+        return _caller_of(await context.sessions.signed_in(request))
+    return await context.authenticator.authenticate(authorization)
+
+
+def _caller_of(signed_in: SignedIn) -> Caller:
+    if signed_in.plan is None:
+        raise ApiAccessLocked(f"The plan '{signed_in.workspace.plan}' is not offered here.")
+    return Caller(
+        workspace=signed_in.workspace.id,
+        key_id=None,
+        plan_name=signed_in.workspace.plan,
+        plan=signed_in.plan,
+        scopes=session_scopes(signed_in.member.role),
+        person=signed_in.person.id,
+        name=signed_in.person.name,
+    )
 
 
 def rate_window(request: web.Request) -> RateWindow:

@@ -2,36 +2,142 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack, aclosing, suppress
+
 from aiohttp import web
 
 from imagerift_api import app_keys
+from imagerift_api.authentication import Caller
 from imagerift_api.body_reading import leave_continue_for_later, read_json
+from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import job_path
-from imagerift_api.requests import parse_generate_body, refuse_query
+from imagerift_api.job_schema import JobObject
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.preferences import APPLIED, PreferHeaders, preferred_wait
+from imagerift_api.requests import GenerateBody, parse_generate_body, refuse_query
 from imagerift_api.routes.answers import job_answer
-from imagerift_api.routes.callers import admit_caller
+from imagerift_api.routes.callers import admit_caller, may_still_call
+from imagerift_api.routes.job_events import is_listening
+from imagerift_api.services.drafts import RequestOrigin
 from imagerift_api.services.job_reads import JobView
+from imagerift_api.services.submissions import Accepted, Submit
 from imagerift_api.tracing import traceparent_of
+
+# What checks of a body, of its source and of the plan may refuse.
+SUBMIT_ERRORS = (
+    "quota_exhausted",
+    "export_not_permitted",
+    "source_not_found",
+    "unsupported_image",
+    "image_unreadable",
+    "image_too_large",
+    "idempotency_in_progress",
+    "idempotency_key_reused",
+)
+
+
+class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
+    """What a submit may say beside its body."""
 
 
 async def generate(request: web.Request) -> web.Response:
     context = request.app[app_keys.CONTEXT]
     caller = await admit_caller(request, "jobs:write")
     refuse_query(request.query)
-    async with context.body_budget.hold(request):
-        body = parse_generate_body(await read_json(request))
-        record = await context.submissions.submit(
-            caller,
-            body,
-            request_id=request[app_keys.REQUEST_ID],
-            traceparent=traceparent_of(request.headers.get("traceparent")),
-        )
-    response = job_answer(request, caller, JobView(record), status=202)
-    response.headers["Location"] = job_path(record.id)
+    wait = preferred_wait(request.headers)
+    async with AsyncExitStack() as place:
+        if wait is not None:
+            await place.enter_async_context(context.stream_places.hold(caller.workspace))
+        async with context.body_budget.hold(request):
+            accepted = await _submit(request, caller)
+        if accepted.replayed:
+            view = await context.job_reads.get(caller.workspace, accepted.id)
+        else:
+            view = JobView(accepted.records[0])
+        if wait is not None:
+            view = await _awaited(request, caller, view, seconds=wait)
+    ended = wait is not None and view.record.status.terminal
+    response = job_answer(request, caller, view, status=200 if ended else 202)
+    response.headers["Location"] = job_path(accepted.id)
+    if accepted.replayed:
+        response.headers[REPLAYED] = "true"
+    if wait is not None:
+        response.headers[APPLIED] = f"wait={wait}"
     return response
 
 
-def add_routes(application: web.Application) -> None:
-    application.router.add_post(
-        "/api/v1/generate", generate, expect_handler=leave_continue_for_later
+async def _submit(request: web.Request, caller: Caller) -> Accepted:
+    content = await read_json(request)
+    key = await request_key(
+        request.headers, workspace=caller.workspace, operation="generate", content=content
     )
+    body = parse_generate_body(content)
+    submit = Submit(caller, [body], origin_of(request), key)
+    return await request.app[app_keys.CONTEXT].submissions.submit(submit)
+
+
+async def _awaited(request: web.Request, caller: Caller, view: JobView, *, seconds: int) -> JobView:
+    """The job once it has ended, or as it is when the time is over."""
+
+    async def go_on() -> bool:
+        return is_listening(request) and await may_still_call(request, "jobs:write")
+
+    following = request.app[app_keys.CONTEXT].job_following
+    states = following.states(caller.workspace, view.record.id, go_on=go_on)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(states):
+            async for state in states:
+                view = state
+    return view
+
+
+def origin_of(request: web.Request) -> RequestOrigin:
+    """Where the jobs of this request come from."""
+    return RequestOrigin(
+        request_id=request[app_keys.REQUEST_ID],
+        traceparent=traceparent_of(request.headers.get("traceparent")),
+    )
+
+
+_SHOWN = {
+    "Location": "The job's address.",
+    REPLAYED: "`true` where the job was accepted by an earlier request.",
+    APPLIED: "The wait that was applied.",
+}
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/generate",
+        handler=generate,
+        name="generate",
+        tag="Jobs",
+        summary="Submit an image-generation job",
+        description="The 202 means that the job is stored and will reach a terminal status. Send "
+        "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
+        scope="jobs:write",
+        headers=SubmitHeaders,
+        body=GenerateBody,
+        body_example={
+            "mode": "style",
+            "imageBase64": "…",
+            "prompt": "cinematic product photo on a clean studio background",
+            "exportSize": "base",
+            "outputAspect": "source",
+        },
+        replies={
+            200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),
+            202: Reply(
+                "The accepted job.",
+                JobObject,
+                headers=_SHOWN | {"Retry-After": "Seconds to wait before the first poll."},
+            ),
+        },
+        errors=(*SUBMIT_ERRORS, "job_not_found", "too_many_streams"),
+        expect_handler=leave_continue_for_later,
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.routes.answers import json_answer
+
+
+class Alive(TypedDict):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(TypedDict):
+    """Whether the process can take requests, and which part answers."""
+
+    status: Literal["ready", "not_ready"]
+    parts: dict[str, bool]
 
 
 async def healthz(_request: web.Request) -> web.Response:
@@ -20,6 +37,32 @@ async def readyz(request: web.Request) -> web.Response:
     )
 
 
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        name="healthz",
+        tag="Operation",
+        summary="Whether the process is alive",
+        access="open",
+        replies={200: Reply("It is.", Alive)},
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        name="readyz",
+        tag="Operation",
+        summary="Whether the process can take requests",
+        access="open",
+        replies={
+            200: Reply("It can.", Ready),
+            503: Reply("A part that is needed does not answer.", Ready),
+        },
+    ),
+)
+
+
 def add_routes(application: web.Application) -> None:
-    application.router.add_get("/healthz", healthz)
-    application.router.add_get("/readyz", readyz)
+    add_operations(application, OPERATIONS)

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import get_args
 
 from aiohttp import web
+from imagerift_core.generation import OutputAspect
 from imagerift_core.modes import Mode
-from imagerift_core.plans import Plan
+from imagerift_core.plans import ExportSize, Plan
+from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import closed
 from imagerift_api.requests import refuse_query
 from imagerift_api.routes.answers import json_answer
 from imagerift_api.routes.callers import admit_caller
+
+
+@closed
+class ModeExportSize(TypedDict):
+    """A size that a mode makes, and whether the caller's plan permits it."""
+
+    exportSize: ExportSize
+    permitted: bool
+
+
+@closed
+class ModeObject(TypedDict):
+    """A way to make a picture."""
+
+    mode: str
+    promptRequired: bool
+    presetRequired: bool
+    presets: list[str]
+    exportSizes: list[ModeExportSize]
+    outputAspects: list[str]
+    maxVariations: int
+
+
+@closed
+class ModeList(TypedDict):
+    """Every mode that is offered here."""
+
+    data: list[ModeObject]
 
 
 async def list_modes(request: web.Request) -> web.Response:
@@ -23,7 +55,7 @@ async def list_modes(request: web.Request) -> web.Response:
     )
 
 
-def _described(name: str, mode: Mode, plan: Plan) -> dict[str, Any]:
+def _described(name: str, mode: Mode, plan: Plan) -> ModeObject:
     return {
         "mode": name,
         "promptRequired": mode.prompt_required,
@@ -33,9 +65,23 @@ def _described(name: str, mode: Mode, plan: Plan) -> dict[str, Any]:
             {"exportSize": size, "permitted": plan.permits_export(size)}
             for size in mode.export_sizes
         ],
+        "outputAspects": list(get_args(OutputAspect)),
         "maxVariations": mode.max_variations,
     }
 
 
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/modes",
+        handler=list_modes,
+        name="listModes",
+        tag="Modes",
+        summary="List modes, presets and sizes, and what the plan permits",
+        replies={200: Reply("The modes.", ModeList)},
+    ),
+)
+
+
 def add_routes(application: web.Application) -> None:
-    application.router.add_get("/api/v1/modes", list_modes)
+    add_operations(application, OPERATIONS)

@@ -81,6 +81,8 @@ class JobReads:
                 workspace=workspace,
                 status=[status.value for status in query.status],
                 mode=query.mode,
+                batch_id=str(query.batch_id) if query.batch_id else None,
+                metadata=query.metadata,
                 created_after=query.created_after,
                 created_before=query.created_before,
                 before=before,

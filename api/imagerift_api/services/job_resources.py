@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.resources import build_generation_job
@@ -60,6 +61,17 @@ class JobResources:
             await self._kube.request_cancel(record.resource_name)
         except KubeUnavailable:
             self._pause("cancel", record.id)
+
+    async def delete(self, record: JobRecord) -> None:
+        """Deletes the resource; one that is gone is no error.
+
+        Raises `CapacityUnavailable` where Kubernetes does not answer.
+        """
+        # An API job's resource is named by the job; one that the record never saw is its own too.
+        try:
+            await self._kube.delete_job(record.resource_name, uid=record.resource_uid)
+        except KubeUnavailable:
+            raise CapacityUnavailable("Kubernetes does not answer.") from None
 
     def _paused(self) -> bool:
         return self._monotonic() < self._paused_until

@@ -1,16 +1,20 @@
-"""API keys: made under the plan's lock, whoever asks for them."""
+"""API keys: made and rotated under the plan's lock, whoever asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from imagerift_core import clock
-from imagerift_core.api_keys import ALL_SCOPES, Scope, hash_token, new_api_key
+from imagerift_core.api_keys import ALL_SCOPES, Scope, hash_token, new_api_key, new_token_of
 from imagerift_core.errors import ApiAccessLocked, WorkspaceNotFound
-from imagerift_core.mongo import accounts
+from imagerift_core.mongo import accounts, key_changes
+from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
 from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plans
+
+MAX_OVERLAP_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class CreatedKey:
 
 
 class KeyCreation:
-    """The one way in which keys come to be, for the admin command and the account page alike."""
+    """The one way in which tokens come to be, for the admin command and the account page alike."""
 
     def __init__(self, database: Database, plans: Plans, pepper: bytes) -> None:
         self._database = database
@@ -30,17 +34,20 @@ class KeyCreation:
         self._pepper = pepper
 
     async def create(
-        self, workspace_id: str, name: str, *, scopes: Sequence[Scope] = ALL_SCOPES
+        self,
+        workspace_id: str,
+        name: str,
+        *,
+        scopes: Sequence[Scope] = ALL_SCOPES,
+        expires_at: datetime | None = None,
+        created_by: str | None = None,
+        actor: Actor = ADMIN_COMMAND,
     ) -> CreatedKey:
-        """Raises `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API access."""
-        workspace = await accounts.get_workspace(self._database, workspace_id)
-        if workspace is None:
-            raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
-        plan = self._plans.get(workspace.plan)
-        if plan is None or not plan.api_access:
-            raise ApiAccessLocked(
-                f"The plan '{workspace.plan}' has no API access; keys cannot be created."
-            )
+        """Raises `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API access.
+
+        A key with `created_by` is revoked when that person leaves the workspace.
+        """
+        await self._check_access(workspace_id)
         made = new_api_key()
         key = accounts.ApiKey(
             _id=made.key_id,
@@ -51,6 +58,39 @@ class KeyCreation:
             last_four=made.last_four,
             scopes=list(scopes),
             created_at=clock.now(),
+            expires_at=expires_at,
+            created_by=created_by,
         )
-        await accounts.create_key(self._database, key)
+        await key_changes.create(self._database, key, actor=actor)
         return CreatedKey(key, made.token)
+
+    async def rotate(
+        self, workspace_id: str, key_id: str, *, overlap: timedelta, actor: Actor
+    ) -> CreatedKey:
+        """A new secret under the same id; the old one lives for `overlap` more.
+
+        Raises `KeyNotFound`, `KeyNotRotatable`, `WorkspaceNotFound` or `ApiAccessLocked`.
+        """
+        await self._check_access(workspace_id)
+        made = new_token_of(key_id)
+        at = clock.now()
+        key = await key_changes.rotate(
+            self._database,
+            workspace_id,
+            key_id,
+            key_changes.NewSecret(hash_token(made.token, self._pepper), made.last_four),
+            overlap_until=at + overlap,
+            actor=actor,
+            at=at,
+        )
+        return CreatedKey(key, made.token)
+
+    async def _check_access(self, workspace_id: str) -> None:
+        workspace = await accounts.get_workspace(self._database, workspace_id)
+        if workspace is None:
+            raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
+        plan = self._plans.get(workspace.plan)
+        if plan is None or not plan.api_access:
+            raise ApiAccessLocked(
+                f"The plan '{workspace.plan}' has no API access; keys cannot be created."
+            )

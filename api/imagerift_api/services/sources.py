@@ -6,13 +6,14 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
-from imagerift_core import object_keys
+from imagerift_core import clock, object_keys
 from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
@@ -20,14 +21,15 @@ from imagerift_core.errors import (
     PayloadTooLarge,
     SourceNotFound,
 )
-from imagerift_core.ids import is_job_id
+from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
 from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
 from imagerift_core.jobs import SourceImage
-from imagerift_core.mongo import jobs
+from imagerift_core.mongo import jobs, uploads
 from imagerift_core.mongo.database import Database, translated_errors
 from imagerift_core.s3 import ObjectStore
 
-from imagerift_api.requests import GenerateBody
+from imagerift_api.authentication import Caller
+from imagerift_api.requests import GenerateBody, StoredSourceBody
 
 _BASE64 = "imageBase64"
 _DATA_URL = re.compile(r"data:[^,]{0,256};base64,")
@@ -46,11 +48,16 @@ class InlineSource:
 
 @dataclass(frozen=True)
 class StoredSource:
-    """A picture that the workspace already has. `param` is the field that named it."""
+    """A picture that the workspace already has. `param` is the field that named it.
+
+    An upload (`upload_id`) that is used is kept until `keep_until`.
+    """
 
     key: str
     param: str
     image_key: str | None
+    upload_id: str | None = None
+    keep_until: datetime | None = None
 
 
 Source = InlineSource | StoredSource
@@ -68,14 +75,17 @@ class Sources:
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
-    async def find(self, workspace: str, body: GenerateBody) -> Source:
+    async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
         """The source that `body` names. Nothing is stored yet.
 
         Raises `InvalidRequest`, `SourceNotFound`, or what `inspect_image` raises.
         """
-        if body.image_base64 is not None:
+        workspace = caller.workspace
+        if isinstance(body, GenerateBody) and body.image_base64 is not None:
             return await self._in_thread(_decode_and_inspect, body.image_base64)
         if body.image_key is not None:
+            if body.image_key.startswith(UPLOAD_PREFIX):
+                return await self._by_upload(caller, body.image_key)
             return await self._by_key(workspace, body.image_key)
         assert body.source_generation_id is not None  # noqa: S101 - exactly one was checked
         return await self._by_generation(workspace, body.source_generation_id)
@@ -93,7 +103,7 @@ class Sources:
             else:
                 image, size = await self._copy(source, key)
         except DomainError:
-            await self.drop(key)
+            await self.drop([key])
             raise
         return SourceImage(
             key=key,
@@ -105,16 +115,19 @@ class Sources:
             image_key=source.image_key if isinstance(source, StoredSource) else None,
         )
 
-    async def drop(self, key: str) -> None:
-        """Deletes a source that no job came of; the operator sweeps what stays behind."""
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Deletes sources that no job came of; the operator sweeps what stays behind."""
         try:
-            await self._store.delete([key])
+            await self._store.delete(keys)
         except CapacityUnavailable as error:
             _log.warning("source_left_behind", exc_info=error)
 
     async def _copy(self, source: StoredSource, key: str) -> tuple[InspectedImage, int]:
         if not await self._store.copy(source.key, key):
             raise _not_found(source.param)
+        if source.upload_id is not None and source.keep_until is not None:
+            async with translated_errors():
+                await uploads.keep(self._database, source.upload_id, until=source.keep_until)
         data = await self._store.get(key, max_bytes=MAX_IMAGE_BYTES)
         if data is None:
             raise _not_found(source.param)
@@ -130,6 +143,20 @@ class Sources:
         if key not in recorded:
             raise _not_found("imageKey")
         return StoredSource(key, "imageKey", key)
+
+    async def _by_upload(self, caller: Caller, image_key: str) -> StoredSource:
+        at = clock.now()
+        async with translated_errors():
+            upload = await uploads.get(self._database, image_key, workspace=caller.workspace, at=at)
+        if upload is None:
+            raise _not_found("imageKey")
+        return StoredSource(
+            upload.key,
+            "imageKey",
+            image_key,
+            upload_id=upload.id,
+            keep_until=at + timedelta(days=caller.plan.retention_days),
+        )
 
     async def _by_generation(self, workspace: str, identifier: str) -> StoredSource:
         param = "sourceGenerationId"

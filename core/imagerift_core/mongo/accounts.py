@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagerift_core import clock
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
 from imagerift_core.mongo.database import Database
 
 
@@ -22,7 +26,11 @@ class Workspace(BaseModel):
 
 
 class ApiKey(BaseModel):
-    """A key as stored: its keyed hash, never the token."""
+    """A key as stored: its keyed hash, never the token.
+
+    After a rotation the token before lives on under `previous_hash` until `previous_until`.
+    `created_by` is the person whose membership the key depends on, None for the operator's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,6 +45,10 @@ class ApiKey(BaseModel):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    created_by: str | None = None
+    previous_hash: str | None = None
+    previous_until: datetime | None = None
+    rotated_at: datetime | None = None
 
 
 async def create_workspace(database: Database, workspace: Workspace) -> None:
@@ -48,19 +60,41 @@ async def get_workspace(database: Database, workspace_id: str) -> Workspace | No
     return Workspace.model_validate(document) if document else None
 
 
+async def get_workspaces(database: Database, ids: Sequence[str]) -> dict[str, Workspace]:
+    """Those that exist, by id."""
+    cursor = database.workspaces.find({"_id": {"$in": list(ids)}})
+    return {document["_id"]: Workspace.model_validate(document) async for document in cursor}
+
+
 async def list_workspaces(database: Database) -> list[Workspace]:
     cursor = database.workspaces.find().sort("created_at", 1)
     return [Workspace.model_validate(document) async for document in cursor]
 
 
-async def set_plan(database: Database, workspace_id: str, plan: str) -> bool:
-    """False where there is no such workspace."""
-    result = await database.workspaces.update_one({"_id": workspace_id}, {"$set": {"plan": plan}})
-    return bool(result.matched_count)
+async def set_plan(
+    database: Database, workspace_id: str, plan: str, *, actor: Actor = ADMIN_COMMAND
+) -> bool:
+    """Moves the workspace to another plan, and notes who did. False where there is none."""
 
+    async def body(session: Any) -> bool:
+        before = await database.workspaces.find_one_and_update(
+            {"_id": workspace_id}, {"$set": {"plan": plan}}, session=session
+        )
+        if before is None:
+            return False
+        await account_log.append(
+            database,
+            workspace=workspace_id,
+            actor=actor,
+            action="workspace.plan_changed",
+            at=clock.now(),
+            target=workspace_id,
+            details={"from": str(before["plan"]), "to": plan},
+            session=session,
+        )
+        return True
 
-async def create_key(database: Database, key: ApiKey) -> None:
-    await database.api_keys.insert_one(key.model_dump(by_alias=True))
+    return await database.transaction(body)
 
 
 async def get_key(database: Database, key_id: str) -> ApiKey | None:
@@ -71,14 +105,6 @@ async def get_key(database: Database, key_id: str) -> ApiKey | None:
 async def list_keys(database: Database, workspace_id: str) -> list[ApiKey]:
     cursor = database.api_keys.find({"workspace": workspace_id}).sort("created_at", 1)
     return [ApiKey.model_validate(document) async for document in cursor]
-
-
-async def revoke_key(database: Database, key_id: str, *, at: datetime) -> bool:
-    """Revokes the key; the first time stays on record. False where there is no such key."""
-    result = await database.api_keys.update_one(
-        {"_id": key_id}, [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", at]}}}]
-    )
-    return bool(result.matched_count)
 
 
 async def touch_keys(database: Database, key_ids: Sequence[str], *, at: datetime) -> None:

@@ -41,6 +41,19 @@ class Database:
         self.tombstones: AsyncIOMotorCollection[dict[str, Any]] = database.tombstones
         self.workspaces: AsyncIOMotorCollection[dict[str, Any]] = database.workspaces
         self.api_keys: AsyncIOMotorCollection[dict[str, Any]] = database.api_keys
+        self.people: AsyncIOMotorCollection[dict[str, Any]] = database.people
+        self.members: AsyncIOMotorCollection[dict[str, Any]] = database.members
+        self.invitations: AsyncIOMotorCollection[dict[str, Any]] = database.invitations
+        self.sign_ins: AsyncIOMotorCollection[dict[str, Any]] = database.sign_ins
+        self.ended_sessions: AsyncIOMotorCollection[dict[str, Any]] = database.ended_sessions
+        self.account_log: AsyncIOMotorCollection[dict[str, Any]] = database.account_log
+        self.webhooks: AsyncIOMotorCollection[dict[str, Any]] = database.webhooks
+        self.webhook_secrets: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_secrets
+        self.deliveries: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_deliveries
+        self.idempotency_keys: AsyncIOMotorCollection[dict[str, Any]] = database.idempotency_keys
+        self.uploads: AsyncIOMotorCollection[dict[str, Any]] = database.uploads
+        self.batches: AsyncIOMotorCollection[dict[str, Any]] = database.batches
+        self.streams: AsyncIOMotorCollection[dict[str, Any]] = database.streams
         self.snapshots: AsyncIOMotorCollection[dict[str, Any]] = database.scheduler_snapshots
         self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
             "rate_windows", write_concern=WriteConcern(w=1)
@@ -62,8 +75,32 @@ class Database:
         await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
         await self.ledger.create_index("counter")
         await self.api_keys.create_index("workspace")
+        await self.idempotency_keys.create_index("expires_at", expireAfterSeconds=0)
+        await self.uploads.create_index("expires_at")
+        await self.streams.create_index("expires_at", expireAfterSeconds=0)
+        await self.jobs.create_index("batch_id", sparse=True)
         await self.rate_windows.create_index("expires_at", expireAfterSeconds=0)
         await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
+
+        await self._ensure_account_indexes()
+
+    async def _ensure_account_indexes(self) -> None:
+        await self.people.create_index([("issuer", ASCENDING), ("subject", ASCENDING)], unique=True)
+        await self.members.create_index("workspace")
+        await self.members.create_index("person")
+        await self.invitations.create_index("token_hash", unique=True)
+        await self.invitations.create_index("workspace")
+        for passing in (self.invitations, self.sign_ins, self.ended_sessions):
+            await passing.create_index("expires_at", expireAfterSeconds=0)
+        await self.account_log.create_index(
+            [("workspace", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]
+        )
+        await self.webhooks.create_index("workspace")
+        await self.deliveries.create_index([("state", ASCENDING), ("next_at", ASCENDING)])
+        await self.deliveries.create_index(
+            [("workspace", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]
+        )
+        await self.deliveries.create_index("expires_at", expireAfterSeconds=0)
 
     async def transaction(self, body: Callable[[Any], Awaitable[Result]]) -> Result:
         """Runs `body(session)` in one transaction; see `run_transaction`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ async def page(
     workspace: str,
     status: Sequence[str] = (),
     mode: str | None = None,
+    batch_id: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     before: tuple[datetime, str] | None = None,
@@ -46,6 +48,10 @@ async def page(
         query["status"] = {"$in": list(status)}
     if mode is not None:
         query["spec.mode"] = mode
+    if batch_id is not None:
+        query["batch_id"] = batch_id
+    if metadata:
+        query["$expr"] = {"$and": [_metadata_is(*pair) for pair in metadata.items()]}
     created: dict[str, Any] = {}
     if created_after is not None:
         created["$gt"] = created_after
@@ -63,6 +69,12 @@ async def page(
         ]
     cursor = database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
     return [JobRecord.model_validate(document) async for document in cursor]
+
+
+def _metadata_is(name: str, value: str) -> dict[str, Any]:
+    """Names are the client's own, and may hold dots and dollar signs."""
+    field = {"$getField": {"field": {"$literal": name}, "input": "$metadata"}}
+    return {"$eq": [field, {"$literal": value}]}
 
 
 async def by_generation_id(
@@ -111,6 +123,12 @@ def without_resource(
 def live(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
     """Every queued or processing record of the namespace."""
     return _stream(database, {"namespace": namespace, "status": {"$in": _LIVE}})
+
+
+def overdue(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:
+    """Queued records whose deadline has passed."""
+    query = {"namespace": namespace, "status": Status.QUEUED.value, "deadline_at": {"$lte": at}}
+    return _stream(database, query)
 
 
 def processing(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.database import Database
 
+WaitingReason = Literal[
+    "waiting_for_turn",
+    "waiting_for_gpu",
+    "model_loading",
+    "pool_unavailable",
+    "workspace_concurrency",
+]
 STALE_AFTER = timedelta(seconds=10)
 
 
@@ -19,7 +26,7 @@ class QueuePlace(BaseModel):
 
     position: int
     eta_seconds: float | None
-    reason: str
+    reason: WaitingReason
 
 
 class SchedulerSnapshot(BaseModel):

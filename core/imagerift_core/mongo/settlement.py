@@ -12,6 +12,7 @@ from pymongo import UpdateOne
 
 from imagerift_core import quota
 from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database, is_passing
 from imagerift_core.settlements import Settlement
 
@@ -79,6 +80,7 @@ async def _settle_in(
     if rows:
         await database.ledger.insert_many(rows, session=session)
     await database.jobs.bulk_write([_update(record) for record in ended], session=session)
+    await deliveries.add(database, session, ended, at=at)
     result.settled = {record.id: record for record in ended}
     return result
 

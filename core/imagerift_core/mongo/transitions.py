@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from imagerift_core.errors import JobNotCancelable, JobNotFound
-from imagerift_core.jobs import TERMINAL, JobRecord, Status
+from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
+from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
 
 _TERMINAL_VALUES = [status.value for status in TERMINAL]
@@ -115,7 +116,8 @@ async def cancel(
 async def cancel_queued(
     database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
 ) -> JobRecord | None:
-    """queued → canceled, with the release in the same transaction. None where not queued."""
+    """queued → canceled, with release and webhooks in the same transaction. None where not
+    queued."""
 
     async def body(session: Any) -> JobRecord | None:
         document = await database.jobs.find_one_and_update(
@@ -149,6 +151,56 @@ async def cancel_queued(
             {"$inc": {"reserved": -record.quota.units}},
             session=session,
         )
+        await deliveries.add(database, session, [record], at=at)
+        return record
+
+    return await database.transaction(body)
+
+
+async def fail_overdue(database: Database, job_id: str, *, at: datetime) -> JobRecord | None:
+    """queued → failed, of a job whose deadline passed while it waited; released, not charged.
+
+    None where it is no longer queued, was asked to be canceled, or has time left.
+    """
+    error = JobError(code="timeout", message="The job's deadline passed before it was started.")
+
+    async def body(session: Any) -> JobRecord | None:
+        document = await database.jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "status": Status.QUEUED.value,
+                "cancel_requested": False,
+                "deadline_at": {"$lte": at},
+            },
+            [
+                {
+                    "$set": {
+                        "status": Status.FAILED.value,
+                        "error": {"$literal": error.model_dump()},
+                        "completed_at": at,
+                        "expires_at": {
+                            "$dateAdd": {
+                                "startDate": at,
+                                "unit": "day",
+                                "amount": "$retention_days",
+                            }
+                        },
+                        "quota.state": "released",
+                    }
+                }
+            ],
+            return_document=True,
+            session=session,
+        )
+        if document is None:
+            return None
+        record = JobRecord.model_validate(document)
+        await database.counters.update_one(
+            {"_id": record.quota.counter},
+            {"$inc": {"reserved": -record.quota.units}},
+            session=session,
+        )
+        await deliveries.add(database, session, [record], at=at)
         return record
 
     return await database.transaction(body)
@@ -188,11 +240,20 @@ async def forget(database: Database, job_id: str, *, at: datetime) -> bool:
     """
 
     async def body(session: Any) -> bool:
-        result = await database.jobs.delete_one(
+        document = await database.jobs.find_one_and_delete(
             {"_id": job_id, "status": {"$in": _TERMINAL_VALUES}}, session=session
         )
-        if result.deleted_count:
-            await database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
-        return bool(result.deleted_count)
+        if document is None:
+            return False
+        await database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
+        batch_id = document.get("batch_id")
+        if batch_id is not None:
+            # A batch goes with its last job; the count makes two last ones take turns.
+            batch = await database.batches.find_one_and_update(
+                {"_id": batch_id}, {"$inc": {"left": -1}}, return_document=True, session=session
+            )
+            if batch is not None and batch["left"] <= 0:
+                await database.batches.delete_one({"_id": batch_id}, session=session)
+        return True
 
     return await database.transaction(body)

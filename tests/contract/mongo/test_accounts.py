@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from imagerift_core.mongo import Database, accounts
+from imagerift_core.errors import KeyNotFound
+from imagerift_core.mongo import Database, account_log, accounts, key_changes
+from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.accounts import ApiKey, Workspace
 from pymongo.errors import DuplicateKeyError
 
@@ -50,35 +52,41 @@ async def test_a_workspace_is_kept_with_its_plan(database: Database) -> None:
 
 
 async def test_a_key_is_kept_by_its_hash_alone(database: Database) -> None:
-    await accounts.create_key(database, key())
+    await key_changes.create(database, key(), actor=ADMIN_COMMAND)
     assert await accounts.get_key(database, "key_1") == key()
     assert await accounts.get_key(database, "key_2") is None
     with pytest.raises(DuplicateKeyError):
-        await accounts.create_key(database, key())
+        await key_changes.create(database, key(), actor=ADMIN_COMMAND)
 
 
 async def test_keys_are_listed_oldest_first_and_by_workspace(database: Database) -> None:
     for number in (3, 1, 2):
-        await accounts.create_key(database, key(number))
-    await accounts.create_key(database, key(4, workspace="ws_b"))
+        await key_changes.create(database, key(number), actor=ADMIN_COMMAND)
+    await key_changes.create(database, key(4, workspace="ws_b"), actor=ADMIN_COMMAND)
     listed = await accounts.list_keys(database, "ws_a")
     assert [k.id for k in listed] == ["key_1", "key_2", "key_3"]
 
 
 async def test_the_first_revocation_stays_on_record(database: Database) -> None:
-    await accounts.create_key(database, key())
+    await key_changes.create(database, key(), actor=ADMIN_COMMAND)
     moments = [BORN + timedelta(hours=hour) for hour in (1, 2)]
     for moment in moments:
-        assert await accounts.revoke_key(database, "key_1", at=moment)
+        revoked = await key_changes.revoke(database, None, "key_1", actor=ADMIN_COMMAND, at=moment)
+        assert revoked.revoked_at == moments[0]
     stored = await accounts.get_key(database, "key_1")
     assert stored is not None
     assert stored.revoked_at == moments[0]
-    assert not await accounts.revoke_key(database, "key_2", at=BORN)
+    with pytest.raises(KeyNotFound):
+        await key_changes.revoke(database, None, "key_2", actor=ADMIN_COMMAND, at=BORN)
+    with pytest.raises(KeyNotFound):
+        await key_changes.revoke(database, "ws_b", "key_1", actor=ADMIN_COMMAND, at=BORN)
+    entries = await account_log.page(database, "ws_a", before=None, limit=10)
+    assert [entry.action for entry in entries] == ["key.revoked", "key.created"]
 
 
 async def test_last_use_never_moves_back(database: Database) -> None:
     for number in (1, 2):
-        await accounts.create_key(database, key(number))
+        await key_changes.create(database, key(number), actor=ADMIN_COMMAND)
     moments = [BORN + timedelta(minutes=minute) for minute in (5, 9, 7)]
     await asyncio.gather(
         *(accounts.touch_keys(database, ["key_1", "gone"], at=moment) for moment in moments)

@@ -55,7 +55,7 @@ class Tenant:
 
     @property
     def counter(self) -> str:
-        return quota.counter_id(self.plan.quota_scope, self.workspace, quota.period_of(clock.now()))
+        return quota.counter_id(self.workspace, quota.period_of(clock.now()))
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ class MongoCommands(CommandListener):
 class Api:
     """One replica, in this process."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, *, port: int | None = None) -> None:
         self.settings = settings
+        self._port = port
         self._stack = AsyncExitStack()
         self.base_url = ""
         self.database: Database
@@ -165,8 +166,9 @@ class Api:
         self.store = await self._stack.enter_async_context(open_store(self.settings))
         runner = api_runner(build_application(self.settings, metrics))
         await runner.setup()
+        self._runner = runner
         self._stack.push_async_callback(runner.cleanup)
-        port = free_port()
+        port = self._port or free_port()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         self.base_url = f"http://127.0.0.1:{port}"
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession(self.base_url))
@@ -178,6 +180,10 @@ class Api:
         while (await self.call("GET", "/readyz")).status != 200:
             assert time.monotonic() < end, "the API does not become ready"
             await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Ends the replica; the test's own way to the stores stays open."""
+        await self._runner.cleanup()
 
     async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from imagerift_core import clock
 from imagerift_core.api_keys import hash_token, new_api_key
-from imagerift_core.mongo import accounts
+from imagerift_core.mongo import accounts, key_changes
+from imagerift_core.mongo.account_log import ADMIN_COMMAND
 
 from tests.integration.api.harness import PEPPER, Answer, Api, Tenant
 
@@ -42,6 +43,12 @@ async def test_a_mistyped_key_is_told_from_an_unknown_one(api: Api, tenant: Tena
     assert "mistyped" not in unknown.body["detail"]
 
 
+async def revoke(api: Api, tenant: Tenant) -> None:
+    await key_changes.revoke(
+        api.database, tenant.workspace, tenant.key_id, actor=ADMIN_COMMAND, at=clock.now()
+    )
+
+
 async def test_a_forged_secret_under_a_known_id_is_refused(api: Api, tenant: Tenant) -> None:
     await list_with(api, f"Bearer {tenant.token}")
     other = new_api_key()
@@ -50,7 +57,7 @@ async def test_a_forged_secret_under_a_known_id_is_refused(api: Api, tenant: Ten
     forged = stored.model_copy(
         update={"id": other.key_id, "token_hash": hash_token("another", bytes.fromhex(PEPPER))}
     )
-    await accounts.create_key(api.database, forged)
+    await key_changes.create(api.database, forged, actor=ADMIN_COMMAND)
 
     answer = await list_with(api, f"Bearer {other.token}")
 
@@ -59,7 +66,7 @@ async def test_a_forged_secret_under_a_known_id_is_refused(api: Api, tenant: Ten
 
 async def test_a_revoked_key_stops_within_five_seconds(api: Api, tenant: Tenant) -> None:
     assert (await list_with(api, f"Bearer {tenant.token}")).status == 200
-    await accounts.revoke_key(api.database, tenant.key_id, at=clock.now())
+    await revoke(api, tenant)
     revoked_at = time.monotonic()
 
     answer = await list_with(api, f"Bearer {tenant.token}")
@@ -73,7 +80,7 @@ async def test_a_revoked_key_stops_within_five_seconds(api: Api, tenant: Tenant)
 
 
 async def test_a_revoked_key_submits_nothing(api: Api, tenant: Tenant) -> None:
-    await accounts.revoke_key(api.database, tenant.key_id, at=clock.now())
+    await revoke(api, tenant)
 
     answer = await api.generate(tenant)
 

@@ -24,8 +24,11 @@ async def record_of(api: Api, job_id: str) -> JobRecord:
 
 async def finished_job(api: Api, tenant: Tenant) -> JobRecord:
     """A succeeded job with one output in the bucket."""
-    answer = await api.generate(tenant)
-    queued = await record_of(api, answer.body["jobId"])
+    return await finish(api, (await api.generate(tenant)).body["jobId"])
+
+
+async def finish(api: Api, job_id: str, *, resource_uid: str | None = None) -> JobRecord:
+    queued = await record_of(api, job_id)
     at = clock.now()
     claimed = await transitions.claim(
         api.database,
@@ -33,7 +36,7 @@ async def finished_job(api: Api, tenant: Tenant) -> JobRecord:
         attempt=0,
         owner="dispatcher",
         pool="default",
-        resource_uid=str(uuid.uuid4()),
+        resource_uid=resource_uid or str(uuid.uuid4()),
         at=at,
         attempt_deadline=at,
     )

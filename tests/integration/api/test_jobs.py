@@ -149,10 +149,32 @@ async def test_filters_narrow_a_list(api: Api, tenant: Tenant) -> None:
     assert gone["jobId"] not in await ids(f"?createdBefore={gone['createdAt']}")
 
 
+async def test_metadata_narrows_a_list_whatever_its_names(api: Api, tenant: Tenant) -> None:
+    pairs = [{"customer": "42", "a.b": "x"}, {"customer": "42", "$where": "$customer"}, {}]
+    ids = [(await api.generate(tenant, metadata=pair)).body["jobId"] for pair in pairs]
+
+    async def found(query: str) -> set[str]:
+        answer = await list_jobs(api, tenant, query)
+        assert answer.status == 200, answer.body
+        return {job["jobId"] for job in answer.body["data"]}
+
+    assert await found("?metadata.customer=42") == set(ids[:2])
+    assert await found("?metadata.a.b=x") == {ids[0]}
+    assert await found("?metadata.customer=42&metadata.a.b=x") == {ids[0]}
+    assert await found("?metadata.%24where=%24customer") == {ids[1]}
+    assert await found("?metadata.customer=%24customer") == set()
+    assert await found("?metadata.customer=42&status=failed") == set()
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [
         ("?colour=red", "colour"),
+        ("?metadata=x", "metadata"),
+        ("?metadata.=x", "metadata."),
+        ("?metadata.a%00b=x", "metadata.a\x00b"),
+        ("?metadata.a=1&metadata.a=2", "metadata.a"),
+        ("?batchId=7", "batchId"),
         ("?limit=0", "limit"),
         ("?limit=101", "limit"),
         ("?status=done", "status.0"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from generate_cases import GenerateCases, request_for
-from odd_images import READABLE
+from odd_images import READABLE, scene
 from origin import Origin
 from triton_server import Triton
 
-_JPEG = READABLE["jpeg"]()
+_JPEG = READABLE["jpeg"](scene())
 
 
 class TestGenerate(GenerateCases):
@@ -65,13 +65,15 @@ class TestBenchModels:
         assert result["error"] is None
         assert [output["index"] for output in result["outputs"]] == [0, 1]
         assert (result["outputs"][0]["width"], result["outputs"][0]["height"]) == (480, 320)
-        assert origin.outputs["1"] == ("image/png", READABLE["jpeg"]())
+        assert origin.outputs["1"] == ("image/png", READABLE["jpeg"](scene()))
 
     def test_delay_ends_at_cancel_and_deadline(self, triton: Triton, origin: Origin) -> None:
-        timeout = _delay_request(origin, origin.give("photo", READABLE["jpeg"]()), "late/1")
+        timeout = _delay_request(origin, origin.give("photo", READABLE["jpeg"](scene())), "late/1")
         timeout["deadline"] = time.time() + 0.05
         assert triton.infer("delay", "REQUEST", timeout)["error"]["code"] == "timeout"
-        request = _delay_request(origin, origin.give("photo", READABLE["jpeg"]()), "stopped/1")
+        request = _delay_request(
+            origin, origin.give("photo", READABLE["jpeg"](scene())), "stopped/1"
+        )
         origin.fetched.clear()
 
         def cancel_when_fetched() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,26 @@ ROOT = Path(__file__).resolve().parents[3]
 REPOSITORIES = (
     ROOT / "triton_models" / "repository",
     ROOT / "bench" / "models",
+    ROOT / "docs" / "examples",
     Path(__file__).resolve().parent / "models",
 )
 START_SECONDS = 120
-MODES = {"style": "style", "broken": "broken", "absent": "absent"}
+# What a team adds to the shipped modes: modes of its own, and one preset of a shipped mode.
+MODES = {
+    "duotone": "duotone",
+    "style/warm": "duotone",
+    "careless": "careless",
+    "broken": "broken",
+    "absent": "absent",
+}
 
 
 class Triton:
     """A running server, spoken to over plain KServe HTTP."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int = 0) -> None:
         self.url = url
+        self.pid = pid
 
     def generate(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer a REQUEST with its RESULT."""
@@ -60,6 +69,15 @@ class Triton:
         result: dict[str, Any] = json.loads(answer["outputs"][0]["data"][0])
         return result
 
+    def compute_seconds(self) -> dict[str, float]:
+        """Seconds that each model's code has run so far, by Triton's own statistics."""
+        with urllib.request.urlopen(f"{self.url}/v2/models/stats", timeout=10) as response:  # noqa: S310
+            document = json.load(response)
+        return {
+            model["name"]: model["inference_stats"]["compute_infer"].get("ns", 0) / 1e9
+            for model in document["model_stats"]
+        }
+
     def is_ready(self) -> bool:
         """Whether every model is loaded."""
         try:
@@ -70,7 +88,9 @@ class Triton:
 
 
 @contextmanager
-def run(python: Path, origin: str, folder: Path) -> Iterator[Triton]:
+def run(
+    python: Path, origin: str, folder: Path, repositories: Sequence[Path] = REPOSITORIES
+) -> Iterator[Triton]:
     """Start Triton from the models' environment that `python` belongs to; stop it at the end."""
     site = Path(
         subprocess.check_output(
@@ -102,7 +122,7 @@ def run(python: Path, origin: str, folder: Path) -> Iterator[Triton]:
     }
     command = [
         str(binary),
-        *(f"--model-repository={path}" for path in REPOSITORIES),
+        *(f"--model-repository={path}" for path in repositories),
         f"--backend-directory={folder / 'backends'}",
         "--http-address=127.0.0.1",
         f"--http-port={port}",
@@ -113,7 +133,7 @@ def run(python: Path, origin: str, folder: Path) -> Iterator[Triton]:
     log = (folder / "triton.log").open("wb")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        triton = Triton(f"http://127.0.0.1:{port}")
+        triton = Triton(f"http://127.0.0.1:{port}", process.pid)
         _wait_until_ready(triton, process, folder / "triton.log")
         yield triton
     finally:

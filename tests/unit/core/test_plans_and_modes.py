@@ -37,9 +37,15 @@ def test_a_plan_permits_sizes_up_to_its_own(plan: str, permitted: int) -> None:
 
 
 def test_the_shipped_modes_can_be_read() -> None:
-    style = load_modes()["style"]
-    assert style.prompt_required
-    assert style.max_variations == 8
+    modes = load_modes()
+    assert modes["style"].prompt_required
+    assert modes["style"].max_variations == 8
+    # Its picture depends on the source alone, so a second one would be the same.
+    assert modes["enhance"].max_variations == 1
+    assert not modes["enhance"].prompt_required
+    assert modes["avatar"].preset_required
+    assert modes["avatar"].presets == ["anime", "cartoon3d", "oilpaint"]
+    assert all(mode.export_sizes == ["base", "2k", "4k"] for mode in modes.values())
 
 
 GOOD_PLAN: dict[str, Any] = {

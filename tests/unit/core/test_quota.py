@@ -35,14 +35,13 @@ def test_a_local_month_is_not_the_period(hours: int, period: str) -> None:
     assert quota.period_of(datetime(2026, 12, 1, 0, 30, tzinfo=local)) == period
 
 
-def test_a_counter_is_one_scope_one_workspace_one_period() -> None:
+def test_a_counter_is_one_workspace_and_one_period() -> None:
     ids = {
-        quota.counter_id("account", "ws_a", "2026-11"),
-        quota.counter_id("team", "ws_a", "2026-11"),
-        quota.counter_id("account", "ws_b", "2026-11"),
-        quota.counter_id("account", "ws_a", "2026-12"),
+        quota.counter_id("ws_a", "2026-11"),
+        quota.counter_id("ws_b", "2026-11"),
+        quota.counter_id("ws_a", "2026-12"),
     }
-    assert len(ids) == 4
+    assert len(ids) == 3
 
 
 @given(limit=st.integers(0, 10**9), charged=st.integers(0, 10**9))

@@ -27,9 +27,23 @@ def origin(_server):
     return _server
 
 
+class Loaded(dict):
+    """The modes' networks, each loaded once, when it is first asked for."""
+
+    def __missing__(self, name):
+        import_module("imagerift_vision.runtime").limit_threads(1)
+        mode = getattr(import_module(f"imagerift_vision.{name}"), f"{name.capitalize()}Mode")
+        return self.setdefault(name, mode(threads=1))
+
+
 @pytest.fixture(scope="session")
-def style():
-    """The mode's networks, loaded once."""
-    runtime = import_module("imagerift_vision.runtime")
-    runtime.limit_threads(1)
-    return import_module("imagerift_vision.style").StyleMode(threads=1)
+def loaded():
+    """The modes by name."""
+    return Loaded()
+
+
+@pytest.fixture
+def guard(tmp_path):
+    """Nothing stops the work."""
+    control = import_module("imagerift_vision.control")
+    return control.AttemptGuard(control.CancelFlags(tmp_path), "test", float("inf"))

@@ -30,7 +30,7 @@ class Service(Protocol):
 
 def request_for(origin: Origin, data: bytes | None = None, **changes: Any) -> dict[str, Any]:
     """A REQUEST for one base picture; `changes` replaces members."""
-    source = origin.give("photo", READABLE["jpeg"]() if data is None else data)
+    source = origin.give("photo", READABLE["jpeg"](scene()) if data is None else data)
     document: dict[str, Any] = {
         "attemptId": f"job_{hashlib.sha256(repr(changes).encode()).hexdigest()[:12]}/1",
         "deadline": time.time() + 120,
@@ -86,7 +86,7 @@ class GenerateCases:
     def test_every_readable_picture_becomes_an_output(
         self, service: Service, origin: Origin, kind: str
     ) -> None:
-        result = service.generate(request_for(origin, READABLE[kind]()))
+        result = service.generate(request_for(origin, READABLE[kind](scene())))
         assert result["error"] is None
         [output] = result["outputs"]
         content_type, body = origin.outputs["0"]
@@ -102,9 +102,9 @@ class GenerateCases:
     def test_an_odd_file_gives_the_picture_of_the_plain_one(
         self, service: Service, origin: Origin, kind: str
     ) -> None:
-        service.generate(request_for(origin, READABLE["png"]()))
+        service.generate(request_for(origin, READABLE["png"](scene())))
         plain = picture(origin)
-        service.generate(request_for(origin, READABLE[kind]()))
+        service.generate(request_for(origin, READABLE[kind](scene())))
         difference = np.abs(plain.astype(int) - picture(origin).astype(int))
         assert difference.mean() < 6
 
@@ -309,7 +309,9 @@ class GenerateCases:
     def test_outputs_say_how_they_were_made_and_nothing_of_the_source(
         self, service: Service, origin: Origin, output_format: str
     ) -> None:
-        request = request_for(origin, with_srgb_profile_and_gps(), outputFormat=output_format)
+        request = request_for(
+            origin, with_srgb_profile_and_gps(scene()), outputFormat=output_format
+        )
         result = service.generate(request)
         content_type, body = origin.outputs["0"]
         assert content_type == CONTENT_TYPES[output_format]
@@ -322,6 +324,22 @@ class GenerateCases:
             assert f"{model['name']} {model['version']}" in text
         assert not image.getexif()
         assert b"SECRET" not in body
+
+    def test_enhance_makes_one_picture_with_the_same_bytes_for_any_seed(
+        self, service: Service, origin: Origin
+    ) -> None:
+        ask = {"mode": "enhance", "preset": None, "outputAspect": "4:5"}
+        hashes = []
+        for seed in (1, 99):
+            result = service.generate(request_for(origin, **ask, seed=seed, outputFormat="webp"))
+            assert result["preset"] is None
+            assert "imagerift-enhance" in [model["name"] for model in result["models"]]
+            hashes.append(picture(origin).tobytes())
+        assert hashes[0] == hashes[1]
+        assert picture(origin).shape == (1024, 819, 3)
+        for wrong in ({"variations": 2}, {"preset": "studio"}):
+            result = service.generate(request_for(origin, **(ask | wrong)))
+            assert result["error"]["code"] == "invalid_request"
 
     def test_metrics_tell_every_stage(self, service: Service, origin: Origin) -> None:
         metrics = service.generate(request_for(origin))["metrics"]

@@ -4,11 +4,13 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 WIDTH, HEIGHT = 480, 320
+PORTRAIT = Path(__file__).resolve().parents[3] / "docs" / "images" / "portrait.jpg"
 
 
 def scene(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
@@ -25,6 +27,11 @@ def scene(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     return image
 
 
+def portrait() -> Image.Image:
+    """A face, as large as the scene."""
+    return Image.open(PORTRAIT).convert("RGB").crop((16, 0, 496, 320))
+
+
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     """A picture's file bytes."""
     out = io.BytesIO()
@@ -32,24 +39,23 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def rotated_by_exif() -> bytes:
+def rotated_by_exif(image: Image.Image) -> bytes:
     """Lies on its side in the file; EXIF says how to turn it upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    return saved(scene().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=92, exif=exif)
+    return saved(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=92, exif=exif)
 
 
-def sixteen_bit_grey() -> bytes:
+def sixteen_bit_grey(image: Image.Image) -> bytes:
     """A 16-bit grey PNG."""
-    grey = scene().convert("L")
+    grey = image.convert("L")
     wide = Image.new("I;16", grey.size)
     wide.putdata([value * 257 for value in grey.tobytes()])
     return saved(wide, "PNG")
 
 
-def sixteen_bit_colour() -> bytes:
+def sixteen_bit_colour(image: Image.Image) -> bytes:
     """A 16-bit RGB PNG, which Pillow itself cannot write."""
-    image = scene()
     rows = b"".join(
         b"\0"
         + b"".join(bytes((value, value)) for value in image.tobytes()[y * WIDTH * 3 :][: WIDTH * 3])
@@ -58,9 +64,9 @@ def sixteen_bit_colour() -> bytes:
     return _png(struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0), zlib.compress(rows))
 
 
-def palette_with_alpha() -> bytes:
+def palette_with_alpha(image: Image.Image) -> bytes:
     """A palette PNG whose transparency cuts the subject out."""
-    image = scene().convert("RGBA")
+    image = image.convert("RGBA")
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((163, 60, 300, 256), 22, fill=255)
     image.putalpha(mask)
@@ -76,13 +82,13 @@ def with_huge_profile() -> bytes:
     return _png(header, zlib.compress(rows), (b"iCCP", profile))
 
 
-def with_srgb_profile_and_gps() -> bytes:
+def with_srgb_profile_and_gps(image: Image.Image) -> bytes:
     """An ordinary phone photo: colour profile and GPS position."""
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"
     exif[0x010E] = "SECRET-LOCATION"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return saved(scene(), "JPEG", quality=92, exif=exif, icc_profile=profile)
+    return saved(image, "JPEG", quality=92, exif=exif, icc_profile=profile)
 
 
 def bomb(side: int = 50_000) -> bytes:
@@ -105,7 +111,7 @@ def text_bomb() -> bytes:
 
 def _half(kind: str) -> bytes:
     """The first half of a readable file."""
-    whole = READABLE[kind]()
+    whole = READABLE[kind](scene())
     return whole[: len(whole) // 2]
 
 
@@ -117,18 +123,18 @@ def _png(header: bytes, pixels: bytes, *more: tuple[bytes, bytes]) -> bytes:
     )
 
 
-READABLE: dict[str, Callable[[], bytes]] = {
-    "jpeg": lambda: saved(scene(), "JPEG", quality=92),
-    "png": lambda: saved(scene(), "PNG"),
-    "webp": lambda: saved(scene(), "WEBP", quality=90),
+READABLE: dict[str, Callable[[Image.Image], bytes]] = {
+    "jpeg": lambda image: saved(image, "JPEG", quality=92),
+    "png": lambda image: saved(image, "PNG"),
+    "webp": lambda image: saved(image, "WEBP", quality=90),
     "rotated by exif": rotated_by_exif,
-    "cmyk": lambda: saved(scene().convert("CMYK"), "JPEG", quality=92),
+    "cmyk": lambda image: saved(image.convert("CMYK"), "JPEG", quality=92),
     "16-bit grey": sixteen_bit_grey,
     "16-bit colour": sixteen_bit_colour,
     "palette with alpha": palette_with_alpha,
-    "grey": lambda: saved(scene().convert("L"), "PNG"),
-    "grey with alpha": lambda: saved(scene().convert("LA"), "PNG"),
-    "one bit": lambda: saved(scene().convert("1"), "PNG"),
+    "grey": lambda image: saved(image.convert("L"), "PNG"),
+    "grey with alpha": lambda image: saved(image.convert("LA"), "PNG"),
+    "one bit": lambda image: saved(image.convert("1"), "PNG"),
     "profile and gps": with_srgb_profile_and_gps,
 }
 

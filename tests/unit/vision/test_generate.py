@@ -1,40 +1,48 @@
 """The pipeline as plain functions: every case of `generate` without a server but the store."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from generate_cases import GenerateCases, request_for
-from imagerift_vision.control import AttemptGuard, CancelFlags
+from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.entry import answer
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.settings import MODE_MODELS
 from imagerift_vision.storage import OriginClient
-from imagerift_vision.style import StyleMode
 from origin import Origin
+
+
+class Mode(Protocol):
+    """A mode's plain class."""
+
+    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer: ...
 
 
 class Modes:
     """Runs the modes in this process."""
 
-    def __init__(self, style: StyleMode, flags: CancelFlags) -> None:
-        self.style = style
+    def __init__(self, loaded: Mapping[str, Mode], flags: CancelFlags) -> None:
+        self.loaded = loaded
         self.flags = flags
         self.raises: Exception | None = None
 
     def call(self, call: ModeCall) -> ModeAnswer:
         if self.raises is not None:
             raise self.raises
-        return self.style.run(call, AttemptGuard(self.flags, call.attempt_id, call.deadline))
+        guard = AttemptGuard(self.flags, call.attempt_id, call.deadline)
+        return self.loaded[call.model].run(call, guard)
 
 
 class Plain:
     """The pipeline, called."""
 
-    def __init__(self, origin: Origin, flags: CancelFlags, style: StyleMode) -> None:
+    def __init__(self, origin: Origin, flags: CancelFlags, loaded: Mapping[str, Mode]) -> None:
         self.flags = flags
-        self.modes = Modes(style, flags)
-        self.pipeline = Pipeline(OriginClient(origin.url), self.modes, {"style": "style"})
+        self.modes = Modes(loaded, flags)
+        self.pipeline = Pipeline(OriginClient(origin.url), self.modes, MODE_MODELS)
 
     def generate(self, request: dict[str, Any]) -> dict[str, Any]:
         return json.loads(answer(json.dumps(request), self.flags, self.pipeline.run).to_json())
@@ -44,8 +52,8 @@ class Plain:
 
 
 @pytest.fixture
-def service(origin: Origin, style: StyleMode, tmp_path: Path):
-    plain = Plain(origin, CancelFlags(tmp_path), style)
+def service(origin: Origin, loaded: Mapping[str, Mode], tmp_path: Path):
+    plain = Plain(origin, CancelFlags(tmp_path), loaded)
     yield plain
     plain.pipeline.client.close()
 

@@ -1,0 +1,92 @@
+"""What the account pages may send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from imagerift_core.api_keys import ALL_SCOPES, Scope
+from imagerift_core.roles import Role
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from imagerift_api.services.key_creation import MAX_OVERLAP_DAYS
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+
+class SignInBody(_Body):
+    """A name and password of the built-in issuer."""
+
+    name: str = Field(max_length=100)
+    password: str = Field(max_length=1024)
+
+
+class WorkspaceChoice(_Body):
+    """The workspace to go on in."""
+
+    workspace_id: str = Field(max_length=64)
+
+
+class KeyBody(_Body):
+    """A new API key. It never expires unless `expiresAt` says when."""
+
+    name: Name
+    scopes: list[Scope] = Field(default_factory=lambda: list(ALL_SCOPES), min_length=1)
+    expires_at: AwareDatetime | None = None
+
+
+class RotationBody(_Body):
+    """For how many days the old secret lives on."""
+
+    overlap_days: float = Field(0, ge=0, le=MAX_OVERLAP_DAYS, allow_inf_nan=False)
+
+
+class InvitationBody(_Body):
+    """The role that whoever accepts will have."""
+
+    role: Role = "member"
+
+
+class AcceptanceBody(_Body):
+    """The token of an invitation."""
+
+    token: str = Field(max_length=128)
+
+
+class RoleBody(_Body):
+    """A member's new role."""
+
+    role: Role
+
+
+class KeyPath(BaseModel):
+    """The path of a key."""
+
+    key_id: str = Field(alias="keyId", description="The key's id, `key_…`.")
+
+
+class MemberPath(BaseModel):
+    """The path of a member."""
+
+    person_id: str = Field(alias="personId", description="The person's id, `usr_…`.")
+
+
+class InvitationPath(BaseModel):
+    """The path of an invitation."""
+
+    invitation_id: str = Field(alias="invitationId", description="The invitation's id, `inv_…`.")
+
+
+class LogQuery(BaseModel):
+    """The query of the account log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    cursor: str | None = Field(None, max_length=128)
+    limit: int = Field(50, ge=1, le=100)

@@ -1,0 +1,55 @@
+"""What clients may send to make a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from imagerift_api.requests import SOURCES, StoredSourceBody, faults_of, invalid, source_faults
+
+MAX_BATCH_JOBS = 100
+_STORED_SOURCES = SOURCES[1:]
+
+
+class BatchBody(BaseModel):
+    """The body of a batch: generate bodies, each by `imageKey` or `sourceGenerationId`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+    jobs: list[StoredSourceBody] = Field(min_length=1, max_length=MAX_BATCH_JOBS)
+
+
+class BatchPath(BaseModel):
+    """The path of a batch. Any other id is simply not found."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    batch_id: str = Field(description="The batch's id.", json_schema_extra={"format": "uuid"})
+
+
+def parse_batch_body(content: Any) -> BatchBody:
+    """The body of a batch. Raises `InvalidRequest` that lists every fault of every job."""
+    faults = []
+    try:
+        body = BatchBody.model_validate(content)
+    except ValidationError as error:
+        faults = faults_of(error, "field")
+    jobs = content.get("jobs") if isinstance(content, dict) else None
+    if isinstance(jobs, list) and len(jobs) <= MAX_BATCH_JOBS:
+        faults += [
+            {**fault, "param": f"jobs.{index}.{fault['param']}"}
+            for index, job in enumerate(jobs)
+            if isinstance(job, dict)
+            for fault in source_faults(job, _STORED_SOURCES)
+        ]
+    if faults:
+        raise invalid(faults)
+    return body

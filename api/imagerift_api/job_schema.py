@@ -1,0 +1,158 @@
+"""The shapes of answers about jobs. mypy holds the code to them, and the document shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from imagerift_core.generation import MAX_SEED, OutputAspect, OutputFormat
+from imagerift_core.jobs import JobErrorCode
+from imagerift_core.mongo.scheduler_snapshot import WaitingReason
+from imagerift_core.plans import ExportSize, QuotaScope
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from imagerift_api.openapi.shapes import Time, Uuid, closed
+
+StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
+
+
+@closed
+class QuotaObject(TypedDict):
+    """The job's part of the quota, as of its last change."""
+
+    source: Literal["plan"]
+    scope: QuotaScope
+    remaining: Annotated[int, Field(ge=0, description="Limit minus what is charged.")]
+    charged: bool
+    remainingAfterQueue: Annotated[int, Field(ge=0)]
+    chargedOnSuccess: bool
+    reserved: Annotated[int, Field(ge=0, description="Units that this job holds in flight.")]
+    units: Annotated[int, Field(ge=0, description="Units asked for or, once charged, delivered.")]
+
+
+@closed
+class RateLimitObject(TypedDict):
+    """Where the workspace stands in this minute."""
+
+    remainingThisMinute: Annotated[int, Field(ge=0)]
+
+
+@closed
+class SourceObject(TypedDict):
+    """The job's own copy of its source."""
+
+    imageKey: str
+
+
+@closed
+class ModelObject(TypedDict):
+    """A model that took part."""
+
+    name: str
+    version: str
+
+
+@closed
+class QueueObject(TypedDict):
+    """Estimates of the wait; null where they are not known."""
+
+    position: int | None
+    etaSeconds: float | None
+    reason: WaitingReason | None
+
+
+@closed
+class OutputObject(TypedDict):
+    """One delivered picture; its URL is signed at every read and lives for ten minutes."""
+
+    index: int
+    generationId: Uuid
+    seed: int
+    width: int
+    height: int
+    contentType: str
+    sizeBytes: int
+    sha256: str
+    downloadUrl: str | None
+    downloadUrlExpiresAt: Time | None
+
+
+@closed
+class OmittedObject(TypedDict):
+    """A variation that was not delivered, and is not charged."""
+
+    index: int
+    code: str
+
+
+@closed
+class JobErrorObject(TypedDict):
+    """Why the job failed."""
+
+    code: JobErrorCode
+    message: str
+    retryable: bool
+
+
+@closed
+class MetricsObject(TypedDict):
+    """How long the job took, in milliseconds."""
+
+    queueMs: int | None
+    executionMs: int | None
+    totalMs: int | None
+
+
+@closed
+class UrlsObject(TypedDict):
+    """Paths of what can be done with the job."""
+
+    self: str
+    cancel: str
+    events: str
+
+
+@closed
+class JobObject(TypedDict):
+    """A job: one shape in every answer and at every status."""
+
+    jobId: Uuid
+    status: StatusName
+    statusUrl: str
+    requestId: str
+    quota: QuotaObject
+    rateLimit: RateLimitObject
+    batchId: str | None
+    mode: str
+    preset: str | None
+    prompt: str
+    exportSize: ExportSize
+    outputAspect: OutputAspect
+    outputFormat: OutputFormat
+    variations: int
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    source: SourceObject
+    models: list[ModelObject]
+    createdAt: Time
+    startedAt: Time | None
+    completedAt: Time | None
+    deadlineAt: Time | None
+    expiresAt: Time | None
+    queue: QueueObject
+    outputs: list[OutputObject]
+    omitted: list[OmittedObject]
+    downloadUrl: Annotated[str | None, Field(description="The first output's.")]
+    thumbnailUrl: str | None
+    error: JobErrorObject | None
+    metrics: MetricsObject
+    metadata: dict[str, str]
+    cancelReason: str | None
+    urls: UrlsObject
+
+
+@closed
+class JobPageObject(TypedDict):
+    """A page of jobs, newest first, without URLs."""
+
+    data: list[JobObject]
+    nextCursor: Annotated[str | None, Field(description="The next page's cursor; null at the end")]

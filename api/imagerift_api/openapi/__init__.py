@@ -1,0 +1,1 @@
+"""The OpenAPI document, assembled from what each route says of itself."""

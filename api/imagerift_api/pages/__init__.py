@@ -1,0 +1,1 @@
+"""The pages for people: /developers and /account, plain files without any outside host."""

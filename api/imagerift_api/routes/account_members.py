@@ -1,0 +1,228 @@
+"""/api/v1/account/members and /invitations."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from imagerift_core.clock import rfc3339
+from imagerift_core.mongo.people import Invitation
+from imagerift_core.roles import Role
+from typing_extensions import TypedDict
+
+from imagerift_api import app_keys
+from imagerift_api.account_requests import (
+    AcceptanceBody,
+    InvitationBody,
+    InvitationPath,
+    MemberPath,
+    RoleBody,
+)
+from imagerift_api.body_reading import read_json
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import Time, closed
+from imagerift_api.requests import parse_body, refuse_query
+from imagerift_api.routes.private_answers import no_content, private_answer
+from imagerift_api.routes.signed_in import admit_signed_in
+from imagerift_api.services.members import MemberView
+
+_PATH = "/api/v1/account/members"
+_INVITATIONS = "/api/v1/account/invitations"
+
+
+@closed
+class MemberObject(TypedDict):
+    """A member of the workspace."""
+
+    personId: str
+    name: str
+    email: str | None
+    role: Role
+    addedAt: Time
+
+
+@closed
+class InvitationObject(TypedDict):
+    """An invitation that can still be accepted."""
+
+    invitationId: str
+    role: Role
+    createdAt: Time
+    expiresAt: Time
+
+
+@closed
+class MemberList(TypedDict):
+    """The members, and the invitations under way."""
+
+    data: list[MemberObject]
+    invitations: list[InvitationObject]
+
+
+@closed
+class NewInvitationObject(TypedDict):
+    """An invitation with its address, which works once and is shown this once."""
+
+    invitation: InvitationObject
+    url: str
+
+
+@closed
+class AcceptedObject(TypedDict):
+    """The workspace that was entered."""
+
+    workspaceId: str
+    role: Role
+
+
+async def list_members(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    members = request.app[app_keys.CONTEXT].members
+    answer: MemberList = {
+        "data": [_member(view) for view in await members.all(signed_in.workspace.id)],
+        "invitations": [_invitation(i) for i in await members.invitations(signed_in.workspace.id)],
+    }
+    return private_answer(answer)
+
+
+async def invite(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    body = parse_body(InvitationBody, await read_json(request))
+    context = request.app[app_keys.CONTEXT]
+    created = await context.members.invite(signed_in, body.role)
+    # In the fragment, which browsers do not send: it is in no log on the way.
+    url = f"{context.sessions.origin_of(request)}/account#invitation={created.token}"
+    answer: NewInvitationObject = {"invitation": _invitation(created.invitation), "url": url}
+    return private_answer(answer, status=201)
+
+
+async def accept(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    body = parse_body(AcceptanceBody, await read_json(request))
+    member = await request.app[app_keys.CONTEXT].members.accept(signed_in, body.token)
+    answer: AcceptedObject = {"workspaceId": member.workspace, "role": member.role}
+    return private_answer(answer)
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    members = request.app[app_keys.CONTEXT].members
+    await members.withdraw(signed_in, request.match_info["invitation_id"])
+    return no_content()
+
+
+async def change_role(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    body = parse_body(RoleBody, await read_json(request))
+    members = request.app[app_keys.CONTEXT].members
+    await members.change_role(signed_in, request.match_info["person_id"], body.role)
+    return no_content()
+
+
+async def remove(request: web.Request) -> web.Response:
+    signed_in = await admit_signed_in(request)
+    refuse_query(request.query)
+    members = request.app[app_keys.CONTEXT].members
+    await members.remove(signed_in, request.match_info["person_id"])
+    return no_content()
+
+
+def _member(view: MemberView) -> MemberObject:
+    return {
+        "personId": view.member.person,
+        "name": view.person.name if view.person else "",
+        "email": view.person.email if view.person else None,
+        "role": view.member.role,
+        "addedAt": rfc3339(view.member.added_at),
+    }
+
+
+def _invitation(invitation: Invitation) -> InvitationObject:
+    return {
+        "invitationId": invitation.id,
+        "role": invitation.role,
+        "createdAt": rfc3339(invitation.created_at),
+        "expiresAt": rfc3339(invitation.expires_at),
+    }
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path=_PATH,
+        handler=list_members,
+        name="listMembers",
+        tag="Account",
+        summary="List members and invitations",
+        access="session",
+        replies={200: Reply("The members.", MemberList)},
+    ),
+    Operation(
+        method="PATCH",
+        path=_PATH + "/{person_id}",
+        handler=change_role,
+        name="changeRole",
+        tag="Account",
+        summary="Change a member's role",
+        access="session",
+        path_model=MemberPath,
+        body=RoleBody,
+        replies={204: Reply("Changed.")},
+        errors=("member_not_found", "role_not_permitted", "last_owner"),
+    ),
+    Operation(
+        method="DELETE",
+        path=_PATH + "/{person_id}",
+        handler=remove,
+        name="removeMember",
+        tag="Account",
+        summary="Remove a member and revoke the keys they made, or leave",
+        access="session",
+        path_model=MemberPath,
+        replies={204: Reply("Removed.")},
+        errors=("member_not_found", "role_not_permitted", "last_owner"),
+    ),
+    Operation(
+        method="POST",
+        path=_INVITATIONS,
+        handler=invite,
+        name="invite",
+        tag="Account",
+        summary="Make an invitation",
+        access="session",
+        body=InvitationBody,
+        replies={201: Reply("The invitation and its address.", NewInvitationObject)},
+        errors=("role_not_permitted",),
+    ),
+    Operation(
+        method="POST",
+        path=_INVITATIONS + "/accept",
+        handler=accept,
+        name="acceptInvitation",
+        tag="Account",
+        summary="Accept an invitation",
+        access="session",
+        body=AcceptanceBody,
+        replies={200: Reply("The workspace that was entered.", AcceptedObject)},
+        errors=("invitation_not_found", "already_member"),
+    ),
+    Operation(
+        method="DELETE",
+        path=_INVITATIONS + "/{invitation_id}",
+        handler=withdraw,
+        name="withdrawInvitation",
+        tag="Account",
+        summary="Withdraw an invitation",
+        access="session",
+        path_model=InvitationPath,
+        replies={204: Reply("Withdrawn.")},
+        errors=("invitation_not_found", "role_not_permitted"),
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

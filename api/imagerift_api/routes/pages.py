@@ -1,0 +1,63 @@
+"""/developers, /account and the files that they load."""
+
+from __future__ import annotations
+
+from html import escape
+
+from aiohttp import hdrs, web
+
+from imagerift_api import app_keys
+from imagerift_api.pages import documents
+
+_ASSETS: web.AppKey[dict[str, documents.Asset]] = web.AppKey("assets", dict)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+async def developers(request: web.Request) -> web.Response:
+    context = request.app[app_keys.CONTEXT]
+    return _page(
+        request,
+        "developers.html",
+        {
+            "ORIGIN": escape(context.sessions.origin_of(request)),
+            "PLANS": documents.plan_rows(context.plans),
+            "LIMITS": documents.limits_sentence(context.plans),
+        },
+    )
+
+
+async def account(request: web.Request) -> web.Response:
+    return _page(request, "account.html", {})
+
+
+async def asset(request: web.Request) -> web.Response:
+    found = request.app[_ASSETS].get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    etag = f'"{found.etag}"'
+    headers = _HEADERS | {"ETag": etag, "Cache-Control": "no-cache"}
+    if request.headers.get(hdrs.IF_NONE_MATCH) == etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=found.body, headers=headers | {hdrs.CONTENT_TYPE: found.content_type})
+
+
+def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Response:
+    policy = documents.content_security_policy(request.app[app_keys.SETTINGS].s3_public_url)
+    return web.Response(
+        text=documents.page(name, places),
+        content_type="text/html",
+        headers=_HEADERS | {"Content-Security-Policy": policy, "Cache-Control": "no-cache"},
+    )
+
+
+def add_routes(application: web.Application) -> None:
+    application[_ASSETS] = documents.load_assets()
+    application.router.add_get("/developers", developers)
+    application.router.add_get("/account", account)
+    application.router.add_get("/static/{name}", asset)

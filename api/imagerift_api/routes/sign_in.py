@@ -1,0 +1,155 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from imagerift_core.errors import DomainError
+from typing_extensions import TypedDict
+
+from imagerift_api import app_keys
+from imagerift_api.account_requests import SignInBody
+from imagerift_api.body_reading import read_json
+from imagerift_api.context import CALLBACK_PATH
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import closed
+from imagerift_api.requests import parse_body, refuse_query
+from imagerift_api.routes.private_answers import no_content, private_answer
+from imagerift_api.services.sign_ins import MINUTES
+from imagerift_api.sign_in.sessions import SignedIn
+
+_PATH = "/account/sign-in"
+_BROWSER_COOKIE = "imagerift_sign_in"
+_ACCOUNT_PAGE = "/account"
+
+
+@closed
+class SignInWays(TypedDict):
+    """How one can sign in here. `oidcUrl` is where a browser begins."""
+
+    password: bool
+    oidcUrl: str | None
+
+
+async def list_ways(request: web.Request) -> web.Response:
+    refuse_query(request.query)
+    sign_ins = request.app[app_keys.CONTEXT].sign_ins
+    return private_answer(
+        {
+            "password": sign_ins.offers_password,
+            "oidcUrl": _PATH if sign_ins.offers_oidc else None,
+        }
+    )
+
+
+async def sign_in_with_password(request: web.Request) -> web.Response:
+    context = request.app[app_keys.CONTEXT]
+    refuse_query(request.query)
+    context.sessions.require_same_origin(request)
+    body = parse_body(SignInBody, await read_json(request))
+    account = await context.sign_ins.with_password(
+        body.name, body.password, address=context.sessions.address_of(request)
+    )
+    response = no_content()
+    context.sessions.open(response, account.person.id, account.workspace)
+    return response
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    context = request.app[app_keys.CONTEXT]
+    refuse_query(request.query)
+    signed_in: SignedIn = await context.sessions.signed_in(request)
+    response = no_content()
+    await context.sessions.end(response, signed_in.claims)
+    return response
+
+
+async def begin(request: web.Request) -> web.Response:
+    context = request.app[app_keys.CONTEXT]
+    begun = await context.sign_ins.begin()
+    response = _see_other(begun.url)
+    response.set_cookie(
+        _BROWSER_COOKIE,
+        begun.browser,
+        max_age=MINUTES * 60,
+        path=_PATH,
+        httponly=True,
+        samesite="Lax",
+        secure=context.sessions.is_secure,
+    )
+    return response
+
+
+async def finish(request: web.Request) -> web.Response:
+    """A person is looking: a refusal goes to the account page, which words it."""
+    context = request.app[app_keys.CONTEXT]
+    query = request.query
+    try:
+        account = await context.sign_ins.finish(
+            state=query.get("state", ""),
+            code=query.get("code", ""),
+            issuer=query.get("iss"),
+            browser=request.cookies.get(_BROWSER_COOKIE),
+            address=context.sessions.address_of(request),
+        )
+    except DomainError as error:
+        response = _see_other(f"{_ACCOUNT_PAGE}#refused={error.code}")
+    else:
+        response = _see_other(_ACCOUNT_PAGE)
+        context.sessions.open(response, account.person.id, account.workspace)
+    response.del_cookie(_BROWSER_COOKIE, path=_PATH)
+    return response
+
+
+def _see_other(location: str) -> web.Response:
+    return web.Response(
+        status=303,
+        headers={
+            "Location": location,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+        },
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/account/sign-in",
+        handler=list_ways,
+        name="listSignInWays",
+        tag="Account",
+        summary="List the ways of signing in",
+        access="open",
+        replies={200: Reply("The ways.", SignInWays)},
+        errors=("invalid_request",),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/account/session",
+        handler=sign_in_with_password,
+        name="signInWithPassword",
+        tag="Account",
+        summary="Sign in at the built-in issuer",
+        description="Sets the session's cookie. Only from this installation's own pages.",
+        access="open",
+        body=SignInBody,
+        replies={204: Reply("Signed in.", headers={"Set-Cookie": "The session."})},
+        errors=("sign_in_failed", "cross_site_request", "rate_limited", "capacity_unavailable"),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/v1/account/session",
+        handler=sign_out,
+        name="signOut",
+        tag="Account",
+        summary="Sign out",
+        access="session",
+        replies={204: Reply("The session is over, on every replica.")},
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)
+    application.router.add_get(_PATH, begin)
+    application.router.add_get(CALLBACK_PATH, finish)

@@ -1,0 +1,110 @@
+"""POST /api/v1/uploads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from aiohttp import web
+from imagerift_core.clock import rfc3339
+from imagerift_core.images import MAX_IMAGE_BYTES
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from typing_extensions import TypedDict
+
+from imagerift_api import app_keys
+from imagerift_api.body_reading import read_json
+from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import Time, closed
+from imagerift_api.requests import parse_body, refuse_query
+from imagerift_api.routes.answers import json_answer
+from imagerift_api.routes.callers import admit_caller
+from imagerift_api.services.upload_places import UploadPlace
+
+
+class UploadBody(BaseModel):
+    """What will be uploaded."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+    size_bytes: int = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
+    content_type: Literal["image/jpeg", "image/png", "image/webp"]
+
+
+@closed
+class UploadObject(TypedDict):
+    """A place for a picture: POST `fields` and then `file` to `url` as multipart/form-data."""
+
+    imageKey: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
+    url: str
+    fields: dict[str, str]
+    expiresAt: Annotated[Time, Field(description="Until when the form is taken.")]
+    maxBytes: int
+
+
+async def make_upload(request: web.Request) -> web.Response:
+    context = request.app[app_keys.CONTEXT]
+    caller = await admit_caller(request, "uploads:write")
+    refuse_query(request.query)
+    async with context.body_budget.hold(request):
+        content = await read_json(request)
+    body = parse_body(UploadBody, content)
+    key = await request_key(
+        request.headers, workspace=caller.workspace, operation="uploads", content=content
+    )
+    place = await context.upload_places.make(
+        caller.workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
+    )
+    response = json_answer(_described(place), status=201)
+    # The form is signed for whoever asked.
+    response.headers["Cache-Control"] = "no-store"
+    if place.replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _described(place: UploadPlace) -> UploadObject:
+    return {
+        "imageKey": place.upload.id,
+        "url": place.form.url,
+        "fields": place.form.fields,
+        "expiresAt": rfc3339(place.expires_at),
+        "maxBytes": place.upload.size_bytes,
+    }
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/uploads",
+        handler=make_upload,
+        name="makeUpload",
+        tag="Uploads",
+        summary="Make a place for a picture, and a form to upload it by",
+        description="The picture goes straight to the object store. Every job that names the "
+        "`imageKey` gets a checked copy of its own; an upload that no job used is deleted a day "
+        "later.",
+        scope="uploads:write",
+        headers=IdempotencyHeaders,
+        body=UploadBody,
+        body_example={"sizeBytes": 1_048_576, "contentType": "image/jpeg"},
+        replies={
+            201: Reply(
+                "The place and its form.",
+                UploadObject,
+                headers={REPLAYED: "`true` where the place was made by an earlier request."},
+            )
+        },
+        errors=("idempotency_in_progress", "idempotency_key_reused", "source_not_found"),
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

@@ -1,0 +1,187 @@
+"""GET /api/v1/usage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from aiohttp import web
+from imagerift_core import clock, quota
+from imagerift_core.clock import rfc3339
+from imagerift_core.mongo import usage
+from imagerift_core.mongo.database import translated_errors
+from imagerift_core.mongo.usage import LedgerRow, PeriodUsage
+from imagerift_core.plans import QuotaScope
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from imagerift_api import app_keys
+from imagerift_api.authentication import Caller
+from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import Time, Uuid, closed
+from imagerift_api.requests import parse_query
+from imagerift_api.routes.answers import json_answer
+from imagerift_api.routes.callers import admit_caller
+from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
+
+Period = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+
+
+class UsageQuery(BaseModel):
+    """Which period, and which page of its ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    period: Period | None = Field(
+        None, description="A UTC month such as 2026-11; the present one by default."
+    )
+    cursor: str | None = Field(None, max_length=128, description="`nextCursor` of a page before.")
+    limit: int = Field(50, ge=1, le=100, description="Rows of the ledger.")
+
+
+@closed
+class UsageQuota(TypedDict):
+    """The quota of the period. Past periods are shown with the present plan's limit."""
+
+    scope: QuotaScope
+    limit: int
+    charged: int
+    reserved: int
+    remaining: int
+
+
+@closed
+class UsagePeriod(TypedDict):
+    """What another period came to."""
+
+    period: str
+    charged: int
+    reserved: int
+
+
+@closed
+class UsageKey(TypedDict):
+    """Units charged by one key; without a key, by sessions and resources made by hand."""
+
+    keyId: str | None
+    units: int
+
+
+@closed
+class UsageRow(TypedDict):
+    """One charged output."""
+
+    jobId: Uuid
+    outputIndex: int
+    keyId: str | None
+    mode: str
+    units: int
+    at: Time
+
+
+@closed
+class UsageLedger(TypedDict):
+    """A page of the ledger, newest first."""
+
+    data: list[UsageRow]
+    nextCursor: str | None
+
+
+@closed
+class UsageObject(TypedDict):
+    """What the workspace used in a period."""
+
+    period: str
+    plan: str
+    resetsAt: Time
+    quota: UsageQuota
+    keys: list[UsageKey]
+    ledger: UsageLedger
+    periods: list[UsagePeriod]
+
+
+async def read_usage(request: web.Request) -> web.Response:
+    caller = await admit_caller(request, "usage:read")
+    query = parse_query(UsageQuery, request.query)
+    before = _place(query.cursor) if query.cursor else None
+    period = query.period or quota.period_of(clock.now())
+    database = request.app[app_keys.CONTEXT].database
+    async with translated_errors():
+        periods = await usage.periods(database, caller.workspace)
+        keys = await usage.by_key(database, caller.workspace, period)
+        rows = await usage.ledger_page(
+            database, caller.workspace, period, before=before, limit=query.limit + 1
+        )
+    shown = rows[: query.limit]
+    answer: UsageObject = {
+        "period": period,
+        "plan": caller.plan_name,
+        "resetsAt": rfc3339(quota.period_end(_moment_in(period))),
+        "quota": _quota(caller, periods, period),
+        "keys": [{"keyId": key.key_id, "units": key.units} for key in keys],
+        "ledger": {
+            "data": [_row(row) for row in shown],
+            "nextCursor": _cursor(shown[-1]) if len(rows) > query.limit else None,
+        },
+        "periods": [
+            {"period": one.period, "charged": one.charged, "reserved": one.reserved}
+            for one in periods
+        ],
+    }
+    return json_answer(answer)
+
+
+def _quota(caller: Caller, periods: list[PeriodUsage], period: str) -> UsageQuota:
+    found = next((one for one in periods if one.period == period), PeriodUsage(period, 0, 0))
+    limit = caller.plan.units_per_month
+    return {
+        "scope": caller.plan.quota_scope,
+        "limit": limit,
+        "charged": found.charged,
+        "reserved": found.reserved,
+        "remaining": quota.remaining(limit, found.charged),
+    }
+
+
+def _row(row: LedgerRow) -> UsageRow:
+    return {
+        "jobId": row.job,
+        "outputIndex": row.output_index,
+        "keyId": row.key_id,
+        "mode": row.mode,
+        "units": row.units,
+        "at": rfc3339(row.at),
+    }
+
+
+def _moment_in(period: str) -> datetime:
+    year, month = period.split("-")
+    return datetime(int(year), int(month), 1, tzinfo=UTC)
+
+
+def _cursor(row: LedgerRow) -> str:
+    return encode_text_cursor(row.at, row.id.replace(":", "_"))
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    moment, identifier = decode_text_cursor(cursor)
+    return moment, identifier.replace("_", ":")
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/usage",
+        handler=read_usage,
+        name="readUsage",
+        tag="Usage",
+        summary="Read a period's quota, what each key was charged for, and the ledger",
+        scope="usage:read",
+        query=UsageQuery,
+        replies={200: Reply("The usage.", UsageObject)},
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

@@ -1,0 +1,71 @@
+"""What the account page shows first: the period's quota, a month of use, recent generations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from imagerift_core import clock, quota
+from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo import jobs, usage_by_day
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.plans import Plan
+from imagerift_core.s3 import ObjectStore
+
+DAYS = 30
+_GENERATIONS = 12
+_PICTURE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A recent job, with a URL of its first output that was signed just now."""
+
+    record: JobRecord
+    picture_url: str | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`days` are UTC days, oldest first, each with the units that were charged."""
+
+    limit: int
+    charged: int
+    reserved: int
+    resets_at: datetime
+    days: list[tuple[date, int]]
+    generations: list[Generation]
+
+
+class AccountOverview:
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def of(self, workspace: str, plan: Plan) -> Overview:
+        """Raises `CapacityUnavailable`."""
+        at = clock.now()
+        counter = quota.counter_id(workspace, quota.period_of(at))
+        first = at.date() - timedelta(days=DAYS - 1)
+        async with translated_errors():
+            standing = await usage_by_day.standing(self._database, counter)
+            by_day = await usage_by_day.by_day(self._database, workspace, since=first)
+            records = await jobs.page(self._database, workspace=workspace, limit=_GENERATIONS)
+        return Overview(
+            limit=plan.units_per_month,
+            charged=standing.charged,
+            reserved=standing.reserved,
+            resets_at=quota.period_end(at),
+            days=[
+                (day, by_day.get(day, 0))
+                for day in (first + timedelta(days=n) for n in range(DAYS))
+            ],
+            generations=[Generation(record, self._picture(record)) for record in records],
+        )
+
+    def _picture(self, record: JobRecord) -> str | None:
+        if not record.outputs:
+            return None
+        return self._store.presign_download(
+            record.outputs[0].key, filename=f"imagerift-{record.id}", seconds=_PICTURE_SECONDS
+        )

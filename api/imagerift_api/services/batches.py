@@ -1,0 +1,50 @@
+"""Batches: up to 100 jobs that are admitted together or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
+from imagerift_core.mongo import batches
+from imagerift_core.mongo.batches import Batch
+from imagerift_core.mongo.database import Database, translated_errors
+
+from imagerift_api.services.cancellations import Cancellations
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch and how many of its jobs have each status; jobs that were deleted have none."""
+
+    batch: Batch
+    progress: dict[str, int]
+
+
+class Batches:
+    def __init__(self, database: Database, cancellations: Cancellations) -> None:
+        self._database = database
+        self._cancellations = cancellations
+
+    async def get(self, workspace: str, batch_id: str) -> BatchView:
+        """Raises `BatchNotFound` or `CapacityUnavailable`."""
+        async with translated_errors():
+            batch = await batches.get(self._database, batch_id, workspace=workspace)
+            if batch is None:
+                raise BatchNotFound("There is no such batch.")
+            return BatchView(batch, await batches.progress(self._database, batch_id))
+
+    async def cancel(self, workspace: str, batch_id: str) -> BatchView:
+        """Cancels every job that has not ended; those that have stay as they are.
+
+        Raises `BatchNotFound` or `CapacityUnavailable`.
+        """
+        view = await self.get(workspace, batch_id)
+        async with translated_errors():
+            live = [r.id async for r in batches.records(self._database, batch_id, live=True)]
+        for job_id in live:
+            try:
+                await self._cancellations.cancel(workspace, job_id)
+            except (JobNotCancelable, JobNotFound):
+                # It ended, or was deleted, in this very moment.
+                continue
+        return await self.get(workspace, batch_id) if live else view

@@ -1,0 +1,140 @@
+"""Sign-ins from their beginning to an account: the first one makes a free account."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from imagerift_core import clock
+from imagerift_core.errors import SignInFailed
+from imagerift_core.mongo import account_log, people, sign_ins
+from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.sign_ins import SignInUnderWay
+
+from imagerift_api.sign_in.built_in import BuiltInIssuer
+from imagerift_api.sign_in.oidc import Identity, OidcIssuer
+
+FIRST_PLAN = "free"
+MINUTES = 10
+_NOT_OFFERED = "This way of signing in is not offered here."
+
+
+@dataclass(frozen=True)
+class BegunSignIn:
+    """Where the browser goes, and what it must bring back in its cookie."""
+
+    url: str
+    browser: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person and the workspace that their session begins in."""
+
+    person: people.Person
+    workspace: str
+
+
+class SignIns:
+    """The ways of signing in that this installation offers."""
+
+    def __init__(
+        self, database: Database, *, oidc: OidcIssuer | None, built_in: BuiltInIssuer | None
+    ) -> None:
+        self._database = database
+        self._oidc = oidc
+        self._built_in = built_in
+
+    @property
+    def offers_oidc(self) -> bool:
+        return self._oidc is not None
+
+    @property
+    def offers_password(self) -> bool:
+        return self._built_in is not None
+
+    async def begin(self) -> BegunSignIn:
+        """Raises `SignInFailed` where there is no OIDC issuer, or `CapacityUnavailable`."""
+        if self._oidc is None:
+            raise SignInFailed(_NOT_OFFERED)
+        state, nonce, verifier, browser = (secrets.token_urlsafe(32) for _ in range(4))
+        url = await self._oidc.authorization_url(state=state, nonce=nonce, verifier=verifier)
+        under_way = SignInUnderWay(
+            nonce=nonce,
+            verifier=verifier,
+            browser_hash=_hashed(browser),
+            expires_at=clock.now() + timedelta(minutes=MINUTES),
+        )
+        async with translated_errors():
+            await sign_ins.begin(self._database, state, under_way)
+        return BegunSignIn(url, browser)
+
+    async def finish(
+        self,
+        *,
+        state: str,
+        code: str,
+        issuer: str | None,
+        browser: str | None,
+        address: str | None,
+    ) -> Account:
+        """The account behind an issuer's answer; a state works once and in one browser.
+
+        Raises `SignInFailed` or `CapacityUnavailable`.
+        """
+        if self._oidc is None:
+            raise SignInFailed(_NOT_OFFERED)
+        async with translated_errors():
+            under_way = await sign_ins.take(self._database, state, at=clock.now())
+        if under_way is None:
+            raise SignInFailed("This sign-in was used already or took too long. Begin again.")
+        if browser is None or not hmac.compare_digest(_hashed(browser), under_way.browser_hash):
+            raise SignInFailed("This sign-in began in another browser. Begin again.")
+        if issuer is not None and issuer != self._oidc.issuer:
+            raise SignInFailed("The answer came from another issuer.")
+        identity = await self._oidc.redeem(code, verifier=under_way.verifier, nonce=under_way.nonce)
+        return await self._account_of(identity, address)
+
+    async def with_password(self, name: str, password: str, *, address: str | None) -> Account:
+        """Raises `SignInFailed`, `RateLimited` or `CapacityUnavailable`."""
+        if self._built_in is None:
+            raise SignInFailed(_NOT_OFFERED)
+        identity = await self._built_in.check(name, password, address=address)
+        return await self._account_of(identity, address)
+
+    async def _account_of(self, identity: Identity, address: str | None) -> Account:
+        at = clock.now()
+        async with translated_errors():
+            person = await people.ensure_person(
+                self._database,
+                issuer=identity.issuer,
+                subject=identity.subject,
+                name=identity.name,
+                email=identity.email,
+                plan=FIRST_PLAN,
+                address=address,
+                at=at,
+            )
+            memberships = await people.memberships_of(self._database, person.id)
+            if not memberships:
+                raise SignInFailed("This account is a member of no workspace.")
+            places = [member.workspace for member in memberships]
+            workspace = person.home if person.home in places else places[0]
+            await account_log.append(
+                self._database,
+                workspace=workspace,
+                actor=Actor(kind="person", id=person.id, name=person.name, address=address),
+                action="account.signed_in",
+                at=at,
+                target=person.id,
+                details={"issuer": identity.issuer},
+            )
+        return Account(person, workspace)
+
+
+def _hashed(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""The built-in issuer: names and argon2 hashes in a file, for installations without OIDC."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from imagerift_core import clock
+from imagerift_core.errors import RateLimited, SignInFailed
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.rate_limit import count_request
+from pydantic import TypeAdapter
+
+from imagerift_api.sign_in.oidc import Identity
+
+ISSUER = "imagerift-built-in"
+_TRIES_A_MINUTE = 10
+_MAX_PASSWORD_CHARACTERS = 256
+_CHECKS_AT_ONCE = 2
+
+
+class BuiltInIssuer:
+    """Checks passwords; slowly on purpose, and only a few times a minute."""
+
+    def __init__(self, database: Database, users_file: Path) -> None:
+        self._database = database
+        self._hashes = TypeAdapter(dict[str, str]).validate_json(users_file.read_text())
+        self._hasher = PasswordHasher()
+        # Unknown names are checked against this, so that they take as long as known ones.
+        self._decoy = self._hasher.hash("no password")
+        self._room = asyncio.Semaphore(_CHECKS_AT_ONCE)
+
+    async def check(self, name: str, password: str, *, address: str | None) -> Identity:
+        """Raises `SignInFailed`, or `RateLimited` after ten tries in a minute."""
+        known = self._hashes.get(name)
+        # Names that do not exist share one window, so that nobody fills the store with them.
+        tried = [f"sign-in:name:{name if known else ''}", f"sign-in:from:{address}"]
+        async with translated_errors():
+            for subject in tried:
+                window = await count_request(
+                    self._database, subject, limit=_TRIES_A_MINUTE, at=clock.now()
+                )
+                if window.exceeded:
+                    raise RateLimited(
+                        limit=window.limit, retry_after_seconds=window.resets_in_seconds
+                    )
+        async with self._room:
+            right = await asyncio.to_thread(self._matches, known or self._decoy, password)
+        if not right or known is None:
+            raise SignInFailed("Name or password is wrong.")
+        return Identity(ISSUER, name, name)
+
+    def _matches(self, hashed: str, password: str) -> bool:
+        if len(password) > _MAX_PASSWORD_CHARACTERS:
+            return False
+        try:
+            return self._hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False

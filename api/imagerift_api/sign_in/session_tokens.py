@@ -1,0 +1,80 @@
+"""The account session as a token: a JWT of one fixed algorithm, and its token against forgery."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import jwt
+from imagerift_core import clock
+from imagerift_core.errors import InvalidSession
+
+SESSION_HOURS = 12
+_ALGORITHM = "HS256"
+_ISSUER = "imagerift"
+_AUDIENCE = "imagerift-account"
+_REQUIRED = ["iss", "aud", "sub", "ws", "jti", "iat", "exp"]
+
+
+@dataclass(frozen=True)
+class SessionClaims:
+    """What a session's token says: who, and in which workspace. Role and plan are not in it."""
+
+    session: str
+    person: str
+    workspace: str
+    expires_at: datetime
+
+
+class SessionTokens:
+    """Issues and reads session tokens. `key` has at least 32 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, person: str, workspace: str) -> str:
+        at = clock.now()
+        return jwt.encode(
+            {
+                "iss": _ISSUER,
+                "aud": _AUDIENCE,
+                "sub": person,
+                "ws": workspace,
+                "jti": secrets.token_urlsafe(18),
+                "iat": at,
+                "exp": at + timedelta(hours=SESSION_HOURS),
+            },
+            self._key,
+            algorithm=_ALGORITHM,
+        )
+
+    def read(self, token: str) -> SessionClaims:
+        """Raises `InvalidSession` for anything but a live token of `issue`."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                issuer=_ISSUER,
+                audience=_AUDIENCE,
+                options={"require": _REQUIRED},
+            )
+        except jwt.PyJWTError:
+            raise InvalidSession("Sign in again.") from None
+        return SessionClaims(
+            session=str(claims["jti"]),
+            person=str(claims["sub"]),
+            workspace=str(claims["ws"]),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        )
+
+    def csrf_token(self, session: str) -> str:
+        """The value of `X-CSRF-Token` for this session."""
+        return hmac.new(self._key, b"csrf:" + session.encode(), hashlib.sha256).hexdigest()
+
+    def csrf_matches(self, session: str, sent: str | None) -> bool:
+        expected = self.csrf_token(session)
+        return sent is not None and hmac.compare_digest(expected.encode(), sent.encode())

@@ -1,0 +1,182 @@
+"""Sends what the outbox holds. Every replica runs one; leases keep them apart."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import aiohttp
+import structlog
+from imagerift_core import clock
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo import deliveries, jobs, webhooks
+from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
+from imagerift_core.sealing import SealBroken
+from imagerift_core.webhooks import JOB_TARGET, pause_after
+from standardwebhooks.webhooks import Webhook as Signer
+
+from imagerift_api.webhooks.egress import Egress, GuardedResolver, UrlRefused
+from imagerift_api.webhooks.messages import message
+from imagerift_api.webhooks.secrets import WebhookSecrets
+
+TRY_SECONDS = 15
+_POLL_SECONDS = 0.5
+_AT_ONCE = 8
+_GONE = 410
+_SUCCESS = range(200, 300)
+_DELIVERY = Actor(kind="operator", id="imagerift-webhooks", name="webhook delivery")
+_log = structlog.get_logger()
+
+
+class WebhookWorker:
+    """Leases due deliveries, tries them, and writes down how it went."""
+
+    def __init__(self, database: Database, secrets_: WebhookSecrets, egress: Egress) -> None:
+        self._database = database
+        self._secrets = secrets_
+        self._egress = egress
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Works until canceled; tries under way are then given up, and their leases end."""
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(self._client())
+            stack.push_async_callback(self._give_up)
+            while True:
+                await self._room.acquire()
+                delivery = await self._lease()
+                if delivery is None:
+                    self._room.release()
+                    await asyncio.sleep(_POLL_SECONDS)
+                    continue
+                task = asyncio.create_task(self._deliver(http, delivery))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+
+    def _client(self) -> aiohttp.ClientSession:
+        # One connection a try: none is kept that was vetted for an earlier one.
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(self._egress), use_dns_cache=False, force_close=True
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=TRY_SECONDS),
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._room.release()
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("webhook_delivery_not_noted", exc_info=task.exception())
+
+    async def _give_up(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _lease(self) -> Delivery | None:
+        try:
+            async with translated_errors():
+                return await deliveries.lease(
+                    self._database, holder=secrets.token_hex(8), at=clock.now()
+                )
+        except CapacityUnavailable:
+            return None
+        except Exception as error:  # noqa: BLE001 - the worker must outlive whatever this is
+            _log.error("webhook_lease_failed", exc_info=error)
+            return None
+
+    async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
+        try:
+            secret = await self._secret_of(delivery)
+        except SealBroken:
+            secret = None
+        if secret is None:
+            await self._note(delivery, _failed("no_secret"), final=True)
+            return
+        record = await jobs.get(self._database, delivery.job, workspace=delivery.workspace)
+        result = await self._try(http, delivery, secret, message(delivery, record))
+        if result.status == _GONE and delivery.target != JOB_TARGET:
+            await webhooks.disable(
+                self._database, delivery.target, reason="gone", actor=_DELIVERY, at=result.at
+            )
+        final = result.status == _GONE or result.error == "refused"
+        await self._note(delivery, result, final=final)
+
+    async def _secret_of(self, delivery: Delivery) -> str | None:
+        """None where the webhook was deleted or turned off."""
+        if delivery.target == JOB_TARGET:
+            fresh = self._secrets.seal(self._secrets.make(), delivery.workspace)
+            sealed = await webhooks.workspace_secret(self._database, delivery.workspace, fresh)
+            return self._secrets.open(sealed, delivery.workspace)
+        webhook = await webhooks.get(self._database, delivery.target)
+        if webhook is None or webhook.disabled_at is not None:
+            return None
+        return self._secrets.open(webhook.secret, webhook.id)
+
+    async def _try(
+        self, http: aiohttp.ClientSession, delivery: Delivery, secret: str, body: bytes
+    ) -> Try:
+        at = clock.now()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "ImageRift-Webhooks",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Signer(secret).sign(delivery.id, at, body.decode()),
+        }
+        started = time.perf_counter()
+        status, error = None, None
+        try:
+            url = self._egress.parse(delivery.url)
+            async with http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                status = answer.status
+        except UrlRefused as refused:
+            error = "refused"
+            _log.warning("webhook_refused", delivery=delivery.id, reason=refused.reason)
+        except TimeoutError:
+            error = "timeout"
+        except aiohttp.ClientConnectorDNSError:
+            error = "name_not_resolved"
+        except aiohttp.ClientSSLError:
+            error = "tls_failed"
+        except (aiohttp.ClientError, OSError, ValueError):
+            error = "connection_failed"
+        latency = round((time.perf_counter() - started) * 1000)
+        return Try(at=at, status=status, latency_ms=latency, error=error)
+
+    async def _note(self, delivery: Delivery, result: Try, *, final: bool = False) -> None:
+        state: DeliveryState = "pending"
+        pause: timedelta | None = None
+        if result.status in _SUCCESS:
+            state = "delivered"
+        else:
+            pause = None if final else pause_after(delivery.tries + 1)
+            state = "failed" if pause is None else "pending"
+        next_at = None if pause is None else clock.now() + pause
+        async with translated_errors():
+            await deliveries.note_try(
+                self._database, delivery, result, state=state, next_at=next_at
+            )
+        _log.info(
+            "webhook_tried",
+            delivery=delivery.id,
+            workspace=delivery.workspace,
+            status=result.status,
+            error=result.error,
+            ms=result.latency_ms,
+            state=state,
+        )
+
+
+def _failed(error: str) -> Try:
+    return Try(at=clock.now(), status=None, latency_ms=0, error=error)

@@ -1,0 +1,99 @@
+"""The log of account actions: who did what, when, and from where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagerift_core.ids import new_log_id
+from imagerift_core.mongo.database import Database
+
+ActorKind = Literal["person", "key", "operator"]
+Action = Literal[
+    "account.created",
+    "account.signed_in",
+    "workspace.created",
+    "workspace.plan_changed",
+    "key.created",
+    "key.rotated",
+    "key.revoked",
+    "member.invited",
+    "member.invitation_revoked",
+    "member.added",
+    "member.role_changed",
+    "member.removed",
+    "webhook.created",
+    "webhook.deleted",
+    "webhook.disabled",
+    "webhook.replayed",
+    "webhook.secret_rotated",
+]
+
+
+class Actor(BaseModel):
+    """Who acts: a signed-in person, an API key, or whoever runs the admin commands.
+
+    `address` is the network address that the request came from, None for admin commands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: ActorKind
+    id: str
+    name: str
+    address: str | None = None
+
+
+ADMIN_COMMAND = Actor(kind="operator", id="imagerift-admin", name="imagerift admin")
+
+
+class LogEntry(BaseModel):
+    """One action. `details` holds names and settings, never a secret."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    at: datetime
+    actor: Actor
+    action: Action
+    target: str | None = None
+    details: dict[str, str] = Field(default_factory=dict)
+
+
+async def append(
+    database: Database,
+    *,
+    workspace: str,
+    actor: Actor,
+    action: Action,
+    at: datetime,
+    target: str | None = None,
+    details: dict[str, str] | None = None,
+    session: Any = None,
+) -> None:
+    """Adds an entry; with `session` in the transaction of the action itself."""
+    entry = LogEntry(
+        _id=new_log_id(),
+        workspace=workspace,
+        at=at,
+        actor=actor,
+        action=action,
+        target=target,
+        details=details or {},
+    )
+    await database.account_log.insert_one(entry.model_dump(by_alias=True), session=session)
+
+
+async def page(
+    database: Database, workspace: str, *, before: tuple[datetime, str] | None, limit: int
+) -> list[LogEntry]:
+    """Up to `limit` entries of the workspace, newest first, after the place `before`."""
+    query: dict[str, Any] = {"workspace": workspace}
+    if before is not None:
+        moment, entry_id = before
+        query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": entry_id}}]
+    cursor = database.account_log.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+    return [LogEntry.model_validate(document) async for document in cursor]

@@ -1,0 +1,34 @@
+"""Which jobs change, as one change stream over all of them tells it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from imagerift_core.mongo.database import Database, translated_errors
+
+# Ids alone: whoever follows a job reads its record.
+_PIPELINE = [{"$project": {"documentKey": 1}}]
+_AWAIT_MILLISECONDS = 1_000
+
+
+@asynccontextmanager
+async def open_changes(database: Database) -> AsyncIterator[AsyncIterator[str]]:
+    """The ids of jobs that change from here on, in order; every change is named at least once.
+
+    Raises `CapacityUnavailable`, on entering or while reading, where the store goes away.
+    """
+    async with (
+        translated_errors(),
+        database.jobs.watch(_PIPELINE, max_await_time_ms=_AWAIT_MILLISECONDS) as stream,
+    ):
+        # The first call is what opens it on the server.
+        first = await stream.try_next()
+
+        async def ids() -> AsyncIterator[str]:
+            if first is not None:
+                yield first["documentKey"]["_id"]
+            async for change in stream:
+                yield change["documentKey"]["_id"]
+
+        yield ids()

@@ -1,0 +1,146 @@
+"""Changes to API keys, each in one transaction with its entry in the account log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.errors import KeyNotFound, KeyNotRotatable, MemberNotFound
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.accounts import ApiKey
+from imagerift_core.mongo.database import Database
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """What a rotation puts in the place of the old secret."""
+
+    token_hash: str
+    last_four: str
+
+
+async def create(database: Database, key: ApiKey, *, actor: Actor) -> None:
+    """Raises `MemberNotFound` where the person behind the key is no member any more."""
+
+    async def body(session: Any) -> None:
+        if key.created_by is not None:
+            # A write, so that a removal of the member at the same time conflicts with it.
+            place = await database.members.update_one(
+                {"_id": f"{key.workspace}:{key.created_by}"},
+                {"$inc": {"keys_made": 1}},
+                session=session,
+            )
+            if not place.matched_count:
+                raise MemberNotFound("There is no such member.")
+        await database.api_keys.insert_one(key.model_dump(by_alias=True), session=session)
+        await account_log.append(
+            database,
+            workspace=key.workspace,
+            actor=actor,
+            action="key.created",
+            at=key.created_at,
+            target=key.id,
+            details={"name": key.name, "scopes": " ".join(key.scopes)},
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def rotate(
+    database: Database,
+    workspace: str,
+    key_id: str,
+    new: NewSecret,
+    *,
+    overlap_until: datetime,
+    actor: Actor,
+    at: datetime,
+) -> ApiKey:
+    """The key with its new secret; the old one lives until `overlap_until`.
+
+    A secret that was still in an earlier overlap ends now: one old secret lives at a time.
+    Raises `KeyNotFound`, or `KeyNotRotatable` for a revoked or expired key.
+    """
+
+    async def body(session: Any) -> ApiKey:
+        document = await database.api_keys.find_one_and_update(
+            {
+                "_id": key_id,
+                "workspace": workspace,
+                "revoked_at": None,
+                "$or": [{"expires_at": None}, {"expires_at": {"$gt": at}}],
+            },
+            [
+                {
+                    "$set": {
+                        "previous_hash": "$token_hash",
+                        "previous_until": overlap_until,
+                        "token_hash": new.token_hash,
+                        "last_four": new.last_four,
+                        "rotated_at": at,
+                    }
+                }
+            ],
+            return_document=True,
+            session=session,
+        )
+        if document is None:
+            known = {"_id": key_id, "workspace": workspace}
+            if await database.api_keys.find_one(known, session=session) is None:
+                raise KeyNotFound("There is no such key.")
+            raise KeyNotRotatable("A revoked or expired key cannot be rotated.")
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="key.rotated",
+            at=at,
+            target=key_id,
+            details={"oldSecretUntil": overlap_until.isoformat()},
+            session=session,
+        )
+        return ApiKey.model_validate(document)
+
+    return await database.transaction(body)
+
+
+async def revoke(
+    database: Database, workspace: str | None, key_id: str, *, actor: Actor, at: datetime
+) -> ApiKey:
+    """Revokes the key, of `workspace` unless None; the first time stays on record.
+
+    Raises `KeyNotFound`.
+    """
+    query: dict[str, Any] = {"_id": key_id}
+    if workspace is not None:
+        query["workspace"] = workspace
+
+    async def body(session: Any) -> ApiKey:
+        document = await database.api_keys.find_one_and_update(
+            query | {"revoked_at": None},
+            {"$set": {"revoked_at": at}},
+            return_document=True,
+            session=session,
+        )
+        if document is None:
+            document = await database.api_keys.find_one(query, session=session)
+            if document is None:
+                raise KeyNotFound("There is no such key.")
+            return ApiKey.model_validate(document)
+        key = ApiKey.model_validate(document)
+        await account_log.append(
+            database,
+            workspace=key.workspace,
+            actor=actor,
+            action="key.revoked",
+            at=at,
+            target=key_id,
+            details={"name": key.name},
+            session=session,
+        )
+        return key
+
+    return await database.transaction(body)

@@ -1,0 +1,390 @@
+"""People who sign in, the workspaces they are members of, and invitations."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import DuplicateKeyError
+
+from imagerift_core.errors import AlreadyMember, InvitationNotFound, LastOwner, MemberNotFound
+from imagerift_core.ids import new_person_id, new_workspace_id
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.accounts import Workspace
+from imagerift_core.mongo.database import Database
+from imagerift_core.roles import Role
+
+INVITATION_DAYS = 7
+
+
+class Person(BaseModel):
+    """Somebody who signed in. `issuer` and `subject` are the identity; the rest is for show."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    issuer: str
+    subject: str
+    name: str
+    email: str | None = None
+    created_at: datetime
+    home: str
+
+
+class Member(BaseModel):
+    """A person's place in a workspace."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    workspace: str
+    person: str
+    role: Role
+    added_at: datetime
+
+
+class Invitation(BaseModel):
+    """A way into a workspace that works once; only the hash of its token is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    role: Role
+    token_hash: str
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+def invitation_hash(token: str) -> str:
+    """The token is random, so a plain hash keeps it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def find_person(database: Database, issuer: str, subject: str) -> Person | None:
+    document = await database.people.find_one({"issuer": issuer, "subject": subject})
+    return Person.model_validate(document) if document else None
+
+
+async def get_person(database: Database, person_id: str) -> Person | None:
+    document = await database.people.find_one({"_id": person_id})
+    return Person.model_validate(document) if document else None
+
+
+async def get_people(database: Database, ids: list[str]) -> dict[str, Person]:
+    cursor = database.people.find({"_id": {"$in": ids}})
+    return {document["_id"]: Person.model_validate(document) async for document in cursor}
+
+
+async def ensure_person(
+    database: Database,
+    *,
+    issuer: str,
+    subject: str,
+    name: str,
+    email: str | None,
+    plan: str,
+    address: str | None,
+    at: datetime,
+) -> Person:
+    """The person of (issuer, subject); the first time with a workspace of their own on `plan`.
+
+    Name and e-mail follow what the issuer last said. They never identify anybody.
+    """
+    found = await _refresh(database, issuer, subject, name, email)
+    if found is not None:
+        return found
+    person = Person(
+        _id=new_person_id(),
+        issuer=issuer,
+        subject=subject,
+        name=name,
+        email=email,
+        created_at=at,
+        home=new_workspace_id(),
+    )
+    workspace = Workspace(_id=person.home, name=name, plan=plan, created_at=at)
+    actor = Actor(kind="person", id=person.id, name=name, address=address)
+
+    async def body(session: Any) -> None:
+        await database.people.insert_one(person.model_dump(by_alias=True), session=session)
+        await database.workspaces.insert_one(workspace.model_dump(by_alias=True), session=session)
+        owner = Member(workspace=person.home, person=person.id, role="owner", added_at=at)
+        await _insert_member(database, session, owner)
+        await account_log.append(
+            database,
+            workspace=person.home,
+            actor=actor,
+            action="account.created",
+            at=at,
+            target=person.id,
+            details={"plan": plan, "issuer": issuer},
+            session=session,
+        )
+
+    try:
+        await database.transaction(body)
+    except DuplicateKeyError:
+        # Two first sign-ins met; the other one made the account.
+        again = await find_person(database, issuer, subject)
+        if again is None:
+            raise
+        return again
+    return person
+
+
+async def place_person(
+    database: Database,
+    workspace: str,
+    *,
+    issuer: str,
+    subject: str,
+    role: Role,
+    actor: Actor,
+    at: datetime,
+) -> Person:
+    """Makes a person a member, whom the first sign-in then finds in place.
+
+    Somebody new gets no workspace of their own. Raises `AlreadyMember`.
+    """
+    person = await find_person(database, issuer, subject)
+    if person is None:
+        person = Person(
+            _id=new_person_id(),
+            issuer=issuer,
+            subject=subject,
+            name=subject,
+            created_at=at,
+            home=workspace,
+        )
+        await database.people.insert_one(person.model_dump(by_alias=True))
+    await add_member(database, workspace, person.id, role, actor=actor, at=at)
+    return person
+
+
+async def _refresh(
+    database: Database, issuer: str, subject: str, name: str, email: str | None
+) -> Person | None:
+    document = await database.people.find_one_and_update(
+        {"issuer": issuer, "subject": subject},
+        {"$set": {"name": name, "email": email}},
+        return_document=True,
+    )
+    return Person.model_validate(document) if document else None
+
+
+async def get_member(database: Database, workspace: str, person: str) -> Member | None:
+    document = await database.members.find_one({"_id": _member_id(workspace, person)})
+    return Member.model_validate(document) if document else None
+
+
+async def members_of(database: Database, workspace: str) -> list[Member]:
+    cursor = database.members.find({"workspace": workspace}).sort([("added_at", 1), ("_id", 1)])
+    return [Member.model_validate(document) async for document in cursor]
+
+
+async def memberships_of(database: Database, person: str) -> list[Member]:
+    cursor = database.members.find({"person": person}).sort([("added_at", 1), ("_id", 1)])
+    return [Member.model_validate(document) async for document in cursor]
+
+
+async def add_member(
+    database: Database, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime
+) -> None:
+    """Raises `AlreadyMember`."""
+
+    async def body(session: Any) -> None:
+        member = Member(workspace=workspace, person=person, role=role, added_at=at)
+        await _insert_member(database, session, member)
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="member.added",
+            at=at,
+            target=person,
+            details={"role": role},
+            session=session,
+        )
+
+    try:
+        await database.transaction(body)
+    except DuplicateKeyError:
+        raise AlreadyMember("This person is a member already.") from None
+
+
+async def change_role(
+    database: Database, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime
+) -> None:
+    """Raises `MemberNotFound`, or `LastOwner` where no owner would be left."""
+
+    async def body(session: Any) -> None:
+        changed = await database.members.update_one(
+            {"_id": _member_id(workspace, person)}, {"$set": {"role": role}}, session=session
+        )
+        if not changed.matched_count:
+            raise MemberNotFound("There is no such member.")
+        await _require_owner(database, session, workspace)
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="member.role_changed",
+            at=at,
+            target=person,
+            details={"role": role},
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def remove_member(
+    database: Database, workspace: str, person: str, *, actor: Actor, at: datetime
+) -> int:
+    """Removes the member and revokes the keys they made; returns how many keys.
+
+    Raises `MemberNotFound`, or `LastOwner` where no owner would be left.
+    """
+
+    async def body(session: Any) -> int:
+        gone = await database.members.delete_one(
+            {"_id": _member_id(workspace, person)}, session=session
+        )
+        if not gone.deleted_count:
+            raise MemberNotFound("There is no such member.")
+        await _require_owner(database, session, workspace)
+        revoked = await database.api_keys.update_many(
+            {"workspace": workspace, "created_by": person, "revoked_at": None},
+            {"$set": {"revoked_at": at}},
+            session=session,
+        )
+        count = int(revoked.modified_count)
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="member.removed",
+            at=at,
+            target=person,
+            details={"keysRevoked": str(count)},
+            session=session,
+        )
+        return count
+
+    return await database.transaction(body)
+
+
+async def create_invitation(
+    database: Database,
+    invitation: Invitation,
+    *,
+    actor: Actor,
+) -> None:
+    async def body(session: Any) -> None:
+        await database.invitations.insert_one(invitation.model_dump(by_alias=True), session=session)
+        await account_log.append(
+            database,
+            workspace=invitation.workspace,
+            actor=actor,
+            action="member.invited",
+            at=invitation.created_at,
+            target=invitation.id,
+            details={"role": invitation.role},
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def invitations_of(database: Database, workspace: str, *, at: datetime) -> list[Invitation]:
+    """Those that can still be accepted."""
+    query = {"workspace": workspace, "expires_at": {"$gt": at}}
+    cursor = database.invitations.find(query).sort([("created_at", 1), ("_id", 1)])
+    return [Invitation.model_validate(document) async for document in cursor]
+
+
+async def revoke_invitation(
+    database: Database, workspace: str, invitation: str, *, actor: Actor, at: datetime
+) -> None:
+    """Raises `InvitationNotFound`."""
+
+    async def body(session: Any) -> None:
+        gone = await database.invitations.delete_one(
+            {"_id": invitation, "workspace": workspace}, session=session
+        )
+        if not gone.deleted_count:
+            raise InvitationNotFound("There is no such invitation.")
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="member.invitation_revoked",
+            at=at,
+            target=invitation,
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def accept_invitation(
+    database: Database, token: str, person: str, *, actor: Actor, at: datetime
+) -> Member:
+    """Uses the invitation up. Raises `InvitationNotFound` or `AlreadyMember`."""
+
+    async def body(session: Any) -> Member:
+        document = await database.invitations.find_one_and_delete(
+            {"token_hash": invitation_hash(token), "expires_at": {"$gt": at}}, session=session
+        )
+        if document is None:
+            raise InvitationNotFound("The invitation was used, was revoked or has expired.")
+        invitation = Invitation.model_validate(document)
+        member = Member(
+            workspace=invitation.workspace, person=person, role=invitation.role, added_at=at
+        )
+        await _insert_member(database, session, member)
+        await account_log.append(
+            database,
+            workspace=invitation.workspace,
+            actor=actor,
+            action="member.added",
+            at=at,
+            target=person,
+            details={"role": invitation.role, "invitation": invitation.id},
+            session=session,
+        )
+        return member
+
+    try:
+        return await database.transaction(body)
+    except DuplicateKeyError:
+        raise AlreadyMember("You are a member of this workspace already.") from None
+
+
+def invitation_end(at: datetime) -> datetime:
+    return at + timedelta(days=INVITATION_DAYS)
+
+
+def _member_id(workspace: str, person: str) -> str:
+    return f"{workspace}:{person}"
+
+
+async def _insert_member(database: Database, session: Any, member: Member) -> None:
+    document = member.model_dump() | {"_id": _member_id(member.workspace, member.person)}
+    await database.members.insert_one(document, session=session)
+
+
+async def _require_owner(database: Database, session: Any, workspace: str) -> None:
+    # The write makes two such transactions conflict, so that two owners cannot remove each other.
+    await database.workspaces.update_one(
+        {"_id": workspace}, {"$inc": {"member_changes": 1}}, session=session
+    )
+    left = await database.members.find_one(
+        {"workspace": workspace, "role": "owner"}, session=session
+    )
+    if left is None:
+        raise LastOwner("A workspace keeps at least one owner.")

@@ -1,0 +1,70 @@
+"""Uploads: places in the bucket that clients fill by themselves, and for how long they last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.idempotency import KeyClaim
+
+
+class Upload(BaseModel):
+    """A place that a workspace may fill. `id` is the imageKey, `key` is in the bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    namespace: str
+    key: str
+    content_type: str
+    size_bytes: int
+    created_at: datetime
+    expires_at: datetime
+
+
+async def create(database: Database, upload: Upload, *, claim: KeyClaim | None = None) -> None:
+    """Stores the upload, with the row of its idempotency key in the same transaction.
+
+    Raises what `KeyClaim.write` raises; then nothing is stored.
+    """
+    document = upload.model_dump(by_alias=True)
+    if claim is None:
+        await database.uploads.insert_one(document)
+        return
+
+    async def body(session: Any) -> None:
+        await claim.write(database, session)
+        await database.uploads.insert_one(document, session=session)
+
+    await database.transaction(body)
+
+
+async def get(database: Database, upload_id: str, *, workspace: str, at: datetime) -> Upload | None:
+    """The upload, None where there is none, it has expired or it is another workspace's."""
+    document = await database.uploads.find_one(
+        {"_id": upload_id, "workspace": workspace, "expires_at": {"$gt": at}}
+    )
+    return Upload.model_validate(document) if document else None
+
+
+async def keep(database: Database, upload_id: str, *, until: datetime) -> None:
+    """An upload that was used lasts at least until `until`."""
+    await database.uploads.update_one({"_id": upload_id}, {"$max": {"expires_at": until}})
+
+
+async def expired(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[Upload]:
+    """Uploads of the shard whose time is over."""
+    async for document in database.uploads.find(
+        {"namespace": namespace, "expires_at": {"$lte": at}}
+    ):
+        yield Upload.model_validate(document)
+
+
+async def forget(database: Database, upload_id: str, *, at: datetime) -> None:
+    """Removes an expired upload, whose bytes the caller has deleted."""
+    await database.uploads.delete_one({"_id": upload_id, "expires_at": {"$lte": at}})

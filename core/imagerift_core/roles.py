@@ -1,0 +1,37 @@
+"""What members of a workspace may do, as plain rules."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from imagerift_core.api_keys import ALL_SCOPES
+
+Role = Literal["owner", "admin", "member"]
+ALL_ROLES: tuple[Role, ...] = ("owner", "admin", "member")
+Permission = Literal["keys:own", "keys:any", "members:manage", "webhooks:manage", "log:read"]
+
+_PERMITTED: dict[Permission, frozenset[Role]] = {
+    "keys:own": frozenset(ALL_ROLES),
+    "keys:any": frozenset({"owner", "admin"}),
+    "members:manage": frozenset({"owner", "admin"}),
+    "webhooks:manage": frozenset({"owner", "admin"}),
+    "log:read": frozenset({"owner"}),
+}
+
+
+def may(role: Role, permission: Permission) -> bool:
+    return role in _PERMITTED[permission]
+
+
+def may_give_or_take(actor: Role, role: Role) -> bool:
+    """Whether `actor` may make someone a `role`, or remove someone who is one.
+
+    Owners are made and removed by owners alone.
+    """
+    return may(actor, "members:manage") and (role != "owner" or actor == "owner")
+
+
+def session_scopes(role: Role) -> frozenset[str]:
+    """The scopes that a member's account session has on the job calls."""
+    scopes = frozenset[str](ALL_SCOPES)
+    return scopes if may(role, "webhooks:manage") else scopes - {"webhooks:manage"}

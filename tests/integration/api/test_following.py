@@ -1,0 +1,257 @@
+"""Waits and event streams: what they tell, when they end, and how many there may be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from imagerift_core import clock
+from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo import stream_leases, transitions
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.settlement import settle
+
+from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
+from tests.pictures import encode, picture
+from tests.records import broken
+
+SECONDS = 20
+
+
+class Events:
+    """The events of an open stream, one by one."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def next(self) -> dict[str, str] | None:
+        """The next event's fields; None at the end of the stream."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(SECONDS):
+            while line := await self.response.content.readline():
+                text = line.decode().rstrip("\r\n")
+                if not text and fields:
+                    return fields
+                if text and not text.startswith(":"):
+                    name, _, value = text.partition(": ")
+                    fields[name] = value
+        return None
+
+    async def job(self) -> dict[str, Any]:
+        event = await self.next()
+        assert event is not None
+        found: dict[str, Any] = json.loads(event["data"])
+        return found
+
+
+@asynccontextmanager
+async def stream(api: Api, tenant: Tenant, job_id: str, **headers: str) -> AsyncIterator[Events]:
+    path = f"/api/v1/jobs/{job_id}/events"
+    async with api.http.get(path, headers=tenant.headers | headers) as response:
+        yield Events(response)
+
+
+async def claim(api: Api, job_id: str) -> JobRecord:
+    claimed = await transitions.claim(
+        api.database,
+        job_id,
+        attempt=0,
+        owner="dispatcher",
+        pool="default",
+        resource_uid=str(uuid.uuid4()),
+        at=clock.now(),
+        attempt_deadline=clock.now(),
+    )
+    assert claimed is not None
+    return claimed
+
+
+async def generate(api: Api, tenant: Tenant, *, prefer: str) -> Answer:
+    body = {"mode": "style", "prompt": "p", "imageBase64": encode(picture())}
+    headers = tenant.headers | {"Prefer": prefer}
+    return await api.call("POST", "/api/v1/generate", json=body, headers=headers)
+
+
+async def open_leases(api: Api, tenant: Tenant) -> int:
+    row = await api.database.streams.find_one({"_id": tenant.workspace})
+    return len(row["leases"]) if row else 0
+
+
+async def until_free(api: Api, tenant: Tenant) -> None:
+    end = time.monotonic() + SECONDS
+    while await open_leases(api, tenant):
+        assert time.monotonic() < end, "a stream stays open"
+        await asyncio.sleep(0.05)
+
+
+async def test_a_stream_tells_the_job_then_each_change_and_ends_with_it(
+    api: Api, tenant: Tenant
+) -> None:
+    job_id = (await api.generate(tenant)).body["jobId"]
+
+    async with stream(api, tenant, job_id) as events:
+        assert events.response.status == 200
+        assert events.response.content_type == "text/event-stream"
+        first = await events.next()
+        assert first is not None
+        assert first["event"] == "job"
+        snapshot = json.loads(first["data"])
+        polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
+        assert snapshot | {"rateLimit": 0} == polled.body | {"rateLimit": 0}
+        claimed = await claim(api, job_id)
+        assert (await events.job())["status"] == "processing"
+        await settle(api.database, [broken(claimed)], at=clock.now())
+        last = await events.next()
+        assert last is not None
+        assert json.loads(last["data"])["status"] == "failed"
+        assert last["id"] != first["id"]
+        assert await events.next() is None
+
+    await until_free(api, tenant)
+    async with stream(api, tenant, job_id, **{"Last-Event-ID": last["id"]}) as again:
+        assert again.response.status == 204
+    async with stream(api, tenant, job_id, **{"Last-Event-ID": first["id"]}) as again:
+        assert (await again.job())["status"] == "failed"
+        assert await again.next() is None
+
+
+async def test_many_streams_of_a_job_share_one_change_stream(
+    mongo_commands: MongoCommands, environment: dict[str, str]
+) -> None:
+    async with Api(settings_of(environment)) as api:
+        await api.until_ready()
+        tenant = await api.tenant()
+        job_id = (await api.generate(tenant)).body["jobId"]
+        seen = mongo_commands.start()
+        open_streams = [stream(api, tenant, job_id) for _ in range(5)]
+        events = [await opened.__aenter__() for opened in open_streams]
+        for one in events:
+            await one.job()
+
+        await claim(api, job_id)
+
+        for one in events:
+            assert (await one.job())["status"] == "processing"
+        mongo_commands.stop()
+        for opened in open_streams:
+            await opened.__aexit__(None, None, None)
+    assert seen.count(("aggregate", "jobs")) == 1
+
+
+async def test_another_workspaces_job_has_no_stream(api: Api, tenant: Tenant) -> None:
+    foreign = (await api.generate(await api.tenant())).body["jobId"]
+
+    answer = await api.call("GET", f"/api/v1/jobs/{foreign}/events", headers=tenant.headers)
+
+    assert (answer.status, answer.body["code"]) == (404, "job_not_found")
+    assert await open_leases(api, tenant) == 0
+
+
+async def test_a_stream_ends_within_five_seconds_of_revocation(api: Api, tenant: Tenant) -> None:
+    job_id = (await api.generate(tenant)).body["jobId"]
+    async with stream(api, tenant, job_id) as events:
+        await events.job()
+        await api.database.api_keys.update_one(
+            {"_id": tenant.key_id}, {"$set": {"revoked_at": clock.now()}}
+        )
+        started = time.monotonic()
+
+        assert await events.next() is None
+
+        assert time.monotonic() - started < 5
+
+
+async def test_a_stream_of_a_deleted_job_ends(api: Api, tenant: Tenant) -> None:
+    job_id = (await api.generate(tenant)).body["jobId"]
+    async with stream(api, tenant, job_id) as events:
+        await events.job()
+        await api.database.jobs.delete_one({"_id": job_id})
+
+        assert await events.next() is None
+
+
+async def test_a_wait_is_answered_as_soon_as_the_job_has_ended(api: Api, tenant: Tenant) -> None:
+    async def end_it() -> None:
+        end = time.monotonic() + SECONDS
+        query = {"workspace": tenant.workspace}
+        while (row := await api.database.jobs.find_one(query)) is None:
+            assert time.monotonic() < end, "the job is not accepted"
+            await asyncio.sleep(0.02)
+        claimed = await claim(api, row["_id"])
+        await settle(api.database, [broken(claimed)], at=clock.now())
+
+    started = time.monotonic()
+    answer, _ = await asyncio.gather(generate(api, tenant, prefer="wait=30"), end_it())
+
+    assert (answer.status, answer.body["status"]) == (200, "failed")
+    assert answer.headers["Preference-Applied"] == "wait=30"
+    assert time.monotonic() - started < 10
+
+
+async def test_a_wait_that_is_over_answers_202(api: Api, tenant: Tenant) -> None:
+    started = time.monotonic()
+
+    answer = await generate(api, tenant, prefer="respond-async, wait=1")
+
+    assert (answer.status, answer.body["status"]) == (202, "queued")
+    assert answer.headers["Preference-Applied"] == "wait=1"
+    assert 1 <= time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "wait=-1", "wait", "wait=soon", "return=minimal"])
+async def test_what_is_no_wait_is_not_applied(api: Api, tenant: Tenant, prefer: str) -> None:
+    answer = await generate(api, tenant, prefer=prefer)
+
+    assert answer.status == 202
+    assert "Preference-Applied" not in answer.headers
+
+
+async def test_ten_may_be_open_and_the_eleventh_is_refused_before_anything_is_accepted(
+    api: Api, tenant: Tenant, environment: dict[str, str]
+) -> None:
+    job_id = (await api.generate(tenant)).body["jobId"]
+    async with Api(settings_of(environment)) as other:
+        await other.until_ready()
+        open_streams = [stream((api, other)[n % 2], tenant, job_id) for n in range(10)]
+        events = await asyncio.gather(*(opened.__aenter__() for opened in open_streams))
+        assert {one.response.status for one in events} == {200}
+
+        refused = await generate(other, tenant, prefer="wait=5")
+        streamed = await api.call("GET", f"/api/v1/jobs/{job_id}/events", headers=tenant.headers)
+
+        for answer in (refused, streamed):
+            assert (answer.status, answer.body["code"]) == (429, "too_many_streams")
+            assert int(answer.headers["Retry-After"]) >= 1
+        assert await api.jobs_of(tenant) == 1
+        for opened in open_streams:
+            await opened.__aexit__(None, None, None)
+        await until_free(api, tenant)
+        async with stream(api, tenant, job_id) as again:
+            assert again.response.status == 200
+
+
+async def test_leases_of_the_dead_expire_and_the_limit_is_exact(
+    api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database: Database = api.database
+
+    async def take(name: str) -> bool:
+        return await stream_leases.take(database, tenant.workspace, name, limit=10)
+
+    taken = await asyncio.gather(*(take(f"lease-{n}") for n in range(40)))
+    assert sum(taken) == 10
+    held = f"lease-{taken.index(True)}"
+    assert await take(held)
+    assert not await take("another")
+
+    monkeypatch.setattr(stream_leases, "LEASE_SECONDS", -1)
+    assert await take(held)
+    monkeypatch.undo()
+    assert await take("another")

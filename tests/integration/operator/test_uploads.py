@@ -1,0 +1,159 @@
+"""Uploads as the operator sees them: sources of hand-made resources, and swept when unused."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from imagerift_core import clock, object_keys
+from imagerift_core.errors import PayloadTooLarge, SourceNotFound
+from imagerift_core.ids import new_job_id, new_upload_id
+from imagerift_core.images import MAX_IMAGE_BYTES
+from imagerift_core.modes import load_modes
+from imagerift_core.mongo import Database, accounts, uploads
+from imagerift_core.mongo.uploads import Upload
+from imagerift_core.plans import load_plans
+from imagerift_core.s3 import ObjectStore
+from imagerift_operator.admission import HandMadeAdmission
+from imagerift_operator.janitor import Janitor
+
+from tests.pictures import picture
+
+PHOTO = picture("PNG", (60, 40))
+WORKSPACE = "ws_uploads"
+
+
+class Namespace:
+    """The annotations of a namespace that is bound to the workspace."""
+
+    async def namespace_annotations(self) -> dict[str, str]:
+        return {"imagerift.dev/workspaces": WORKSPACE}
+
+
+async def make_upload(
+    database: Database,
+    store: ObjectStore,
+    *,
+    workspace: str = WORKSPACE,
+    data: bytes | None = PHOTO,
+    expires_at: datetime | None = None,
+) -> Upload:
+    identifier = new_upload_id()
+    upload = Upload(
+        _id=identifier,
+        workspace=workspace,
+        namespace="imagerift",
+        key=object_keys.upload_key(workspace, identifier),
+        content_type="image/png",
+        size_bytes=len(PHOTO),
+        created_at=clock.now(),
+        expires_at=expires_at or clock.now() + timedelta(hours=1),
+    )
+    await uploads.create(database, upload)
+    if data is not None:
+        await store.put(upload.key, data, content_type="image/png")
+    return upload
+
+
+@pytest.fixture
+async def admission(database: Database, store: ObjectStore) -> HandMadeAdmission:
+    workspace = accounts.Workspace(
+        _id=WORKSPACE, name="test", plan="business", created_at=clock.now()
+    )
+    await accounts.create_workspace(database, workspace)
+    return HandMadeAdmission(
+        database=database,
+        store=store,
+        kube=cast(Any, Namespace()),
+        plans=load_plans(),
+        modes=load_modes(),
+    )
+
+
+def resource(key: str) -> dict[str, Any]:
+    name = new_job_id()
+    return {
+        "metadata": {"name": name, "namespace": "imagerift", "uid": name},
+        "spec": {"mode": "style", "prompt": "p", "workspace": WORKSPACE, "source": {"key": key}},
+    }
+
+
+async def test_a_hand_made_job_may_name_an_upload_and_gets_its_own_copy(
+    database: Database, store: ObjectStore, admission: HandMadeAdmission
+) -> None:
+    upload = await make_upload(database, store)
+
+    record = await admission.admit(resource(upload.id))
+
+    assert record is not None
+    assert record.source.image_key == upload.id
+    assert record.source.size_bytes == len(PHOTO)
+    assert record.source.key == object_keys.source_key(WORKSPACE, record.id)
+    assert await store.get(record.source.key, max_bytes=10**6) == PHOTO
+    kept = await uploads.get(
+        database, upload.id, workspace=WORKSPACE, at=clock.now() + timedelta(days=300)
+    )
+    assert kept is not None
+
+
+@pytest.mark.parametrize("case", ["foreign", "expired", "unknown", "empty"])
+async def test_any_other_upload_is_not_found(
+    database: Database, store: ObjectStore, admission: HandMadeAdmission, case: str
+) -> None:
+    made = {
+        "foreign": {"workspace": "ws_other"},
+        "expired": {"expires_at": clock.now()},
+        "empty": {"data": None},
+        "unknown": {},
+    }
+    upload = await make_upload(database, store, **cast(Any, made[case]))
+    key = new_upload_id() if case == "unknown" else upload.id
+    body = resource(key)
+
+    with pytest.raises(SourceNotFound):
+        await admission.admit(body)
+
+    prefix = object_keys.job_prefix(WORKSPACE, body["metadata"]["uid"])
+    assert [item async for item in store.list_objects(prefix)] == []
+
+
+async def test_an_upload_over_the_limit_is_refused_and_not_kept(
+    database: Database, store: ObjectStore, admission: HandMadeAdmission
+) -> None:
+    upload = await make_upload(database, store, data=bytes(MAX_IMAGE_BYTES + 1))
+    body = resource(upload.id)
+
+    with pytest.raises(PayloadTooLarge):
+        await admission.admit(body)
+
+    prefix = object_keys.job_prefix(WORKSPACE, body["metadata"]["uid"])
+    assert [item async for item in store.list_objects(prefix)] == []
+
+
+async def test_only_expired_uploads_of_the_shard_are_swept(
+    database: Database, store: ObjectStore
+) -> None:
+    expired = await make_upload(database, store, expires_at=clock.now())
+    lasting = await make_upload(database, store)
+    none: Any = None
+    janitor = Janitor(
+        database=database,
+        store=store,
+        kube=none,
+        feed=none,
+        scheduler=none,
+        dispatcher=none,
+        writer=none,
+        pools=none,
+        leadership=none,
+        metrics=none,
+        namespace="imagerift",
+    )
+
+    await janitor.delete_expired_uploads()
+    await janitor.delete_expired_uploads()
+
+    assert await store.get(expired.key, max_bytes=10**6) is None
+    assert await store.get(lasting.key, max_bytes=10**6) == PHOTO
+    assert [row["_id"] async for row in database.uploads.find()] == [lasting.id]

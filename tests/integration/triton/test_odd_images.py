@@ -1,0 +1,86 @@
+"""Every odd file, in every mode, through a real Triton: a correct picture or a clear error."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from generate_cases import request_for
+from odd_images import READABLE, REFUSED, portrait, scene
+from origin import Origin
+from PIL import Image
+from triton_server import Triton
+
+MODES: dict[str, dict[str, Any]] = {
+    "style": {"mode": "style", "preset": "studio"},
+    "avatar": {"mode": "avatar", "preset": "cartoon3d"},
+    "enhance": {"mode": "enhance", "preset": None},
+}
+# The mode's own picture of the same, plainly stored source.
+PLAIN: dict[str, np.ndarray] = {}
+
+
+def _made(triton: Triton, origin: Origin, mode: str, data: bytes) -> np.ndarray:
+    result = triton.generate(request_for(origin, data, outputFormat="webp", **MODES[mode]))
+    assert result["error"] is None
+    assert (result["outputs"][0]["width"], result["outputs"][0]["height"]) == (1024, 683)
+    return np.asarray(Image.open(io.BytesIO(origin.outputs["0"][1])).convert("L"), np.float32)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_readable_file_becomes_the_picture_of_the_plain_one(
+    triton: Triton, origin: Origin, mode: str, kind: str
+) -> None:
+    source = portrait() if mode == "avatar" else scene()
+    if mode not in PLAIN:
+        PLAIN[mode] = _made(triton, origin, mode, READABLE["png"](source))
+    shown = _made(triton, origin, mode, READABLE[kind](source))
+    plain = PLAIN[mode]
+    assert shown.std() > 8
+    if kind in ("palette with alpha", "one bit"):
+        return  # another cut-out, or no colours at all: only the orientation can be compared
+    # Turned or mirrored, the pictures would not correlate.
+    alike = float(np.corrcoef(shown.ravel(), plain.ravel())[0, 1])
+    assert alike > 0.75, kind
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_another_file_gets_its_code(triton: Triton, origin: Origin, mode: str, kind: str) -> None:
+    make, code = REFUSED[kind]
+    result = triton.generate(request_for(origin, make(), **MODES[mode]))
+    assert result["error"]["code"] == code
+    assert result["error"]["retryable"] is False
+    assert result["error"]["message"]
+    assert result["outputs"] == []
+    assert origin.outputs == {}
+    assert triton.is_ready()
+
+
+def test_a_picture_without_a_face_makes_no_avatar(triton: Triton, origin: Origin) -> None:
+    result = triton.generate(request_for(origin, **MODES["avatar"]))
+    assert result["error"]["code"] == "no_face_found"
+    assert result["error"]["retryable"] is False
+    assert origin.outputs == {}
+
+
+@pytest.mark.parametrize("mode", ["avatar", "enhance"])
+def test_same_seed_same_bytes(triton: Triton, origin: Origin, mode: str) -> None:
+    source = READABLE["jpeg"](portrait())
+    hashes = {
+        triton.generate(request_for(origin, source, **MODES[mode]))["outputs"][0]["sha256"]
+        for _ in range(2)
+    }
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("mode", ["avatar", "enhance"])
+def test_the_smallest_picture_is_no_crash(triton: Triton, origin: Origin, mode: str) -> None:
+    out = io.BytesIO()
+    scene().resize((16, 16)).save(out, "PNG")
+    result = triton.generate(request_for(origin, out.getvalue(), **MODES[mode]))
+    if mode == "avatar":
+        assert result["error"]["code"] == "no_face_found"
+    else:
+        assert result["error"] is None

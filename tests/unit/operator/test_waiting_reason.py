@@ -1,0 +1,34 @@
+"""Why a job waits, from what the pools' replicas say."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from imagerift_core.modes import load_modes
+from imagerift_core.resources import TritonPoolSpec
+from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
+
+NOTHING: Any = None
+
+
+@pytest.mark.parametrize(
+    ("models", "busy", "reason"),
+    [
+        ([], 0, "pool_unavailable"),
+        ([CONTROL_MODEL], 0, "model_loading"),
+        ([CONTROL_MODEL, "generate"], 1, "waiting_for_gpu"),
+        ([CONTROL_MODEL, "generate"], 0, "waiting_for_turn"),
+    ],
+)
+def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason: str) -> None:
+    pools = Pools(NOTHING, load_modes(), wake=lambda: None)
+    replica = Replica(NOTHING, NOTHING, 1)
+    replica.models, replica.busy = models, busy
+    spec = TritonPoolSpec(endpoint="http://127.0.0.1:1", slotsPerReplica=1, modes=["style"])
+    pools._pools["default"] = Pool("default", "uid", 1, spec, [replica])
+
+    assert pools.waiting_reason("mode/style") == reason
+    assert pools.waiting_reason("mode/avatar") == "pool_unavailable"
+    assert pools.waiting_reason("pool/other") == "pool_unavailable"
+    assert cast(str, pools.waiting_reason("pool/default")) == reason

@@ -1,0 +1,93 @@
+"""Reframing keeps subject and faces whole, and invents backdrop only where it must."""
+
+import numpy as np
+import pytest
+from imagerift_vision.extension import extended
+from imagerift_vision.faces import FaceFinder
+from imagerift_vision.reframing import Contents, Window, reframe
+from odd_images import portrait
+
+RATIOS = [1.0, 4 / 5, 9 / 16, 16 / 9, 3 / 2]
+
+
+def contents(
+    rows: slice, columns: slice, *, height: int = 400, width: int = 600, faces: tuple = ()
+) -> Contents:
+    interest = np.zeros((height, width), np.float32)
+    interest[rows, columns] = 1
+    return Contents(interest, np.ones_like(interest), faces, width, height)
+
+
+def covers(window: Window, rows: slice, columns: slice) -> bool:
+    return (
+        window.left <= columns.start
+        and window.left + window.width >= columns.stop
+        and window.top <= rows.start
+        and window.top + window.height >= rows.stop
+    )
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("place", [(40, 420), (120, 30), (200, 300)])
+def test_a_small_subject_is_cropped_to_and_never_cut(ratio: float, place: tuple[int, int]) -> None:
+    rows, columns = slice(place[0], place[0] + 150), slice(place[1], place[1] + 140)
+    window = reframe(contents(rows, columns), ratio)
+    assert covers(window, rows, columns)
+    assert window.beyond(600, 400) == (0, 0, 0, 0)
+    assert window.width / window.height == pytest.approx(ratio, rel=0.01)
+    # As much of the picture as its proportions allow.
+    assert window.height == 400 or window.width == 600
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4 / 5, 9 / 16])
+def test_the_backdrop_is_extended_only_where_the_subject_would_be_cut(ratio: float) -> None:
+    rows, columns = slice(150, 250), slice(60, 540)
+    window = reframe(contents(rows, columns), ratio)
+    assert covers(window, rows, columns)
+    left, top, right, bottom = window.beyond(600, 400)
+    assert (left, right) == (0, 0)
+    assert top > 0
+    assert bottom > 0
+
+
+def test_backdrop_is_never_put_beyond_a_border_that_cuts_the_subject() -> None:
+    window = reframe(contents(slice(120, 400), slice(60, 540)), 4 / 5)
+    assert window.beyond(600, 400)[3] == 0
+    assert window.beyond(600, 400)[1] > 0
+
+
+def test_a_close_up_that_fills_the_frame_is_cropped() -> None:
+    window = reframe(contents(slice(0, 400), slice(0, 600)), 9 / 16)
+    assert window.beyond(600, 400) == (0, 0, 0, 0)
+
+
+def test_without_anything_that_stands_out_the_middle_is_shown() -> None:
+    assert reframe(contents(slice(0, 0), slice(0, 0)), 1.0) == Window(100, 0, 400, 400)
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_a_portrait_keeps_its_head(ratio: float) -> None:
+    pixels = np.asarray(portrait())
+    height, width = pixels.shape[:2]
+    faces = FaceFinder().find(pixels)
+    # The person reaches from the top of the hair to the lower border.
+    person = contents(slice(5, height), slice(100, 330), height=height, width=width, faces=faces)
+    window = reframe(person, ratio)
+    left, top, right, bottom = faces[0].box
+    assert covers(window, slice(round(top), round(bottom)), slice(round(left), round(right)))
+    assert window.beyond(width, height)[3] == 0
+
+
+def test_extended_backdrop_is_continuous_and_without_a_second_subject() -> None:
+    rng = np.random.default_rng(1)
+    picture = np.full((200, 300, 3), 120, np.uint8)
+    picture += rng.integers(0, 6, picture.shape, dtype=np.uint8)
+    interest = np.zeros((200, 300), np.float32)
+    picture[40:160, 20:150] = (220, 20, 20)
+    interest[40:160, 20:150] = 1
+    larger = extended(picture, interest, (80, 30, 0, 10))
+    assert larger.shape == (240, 380, 3)
+    assert np.array_equal(larger[30:230, 80:], picture)
+    outside = larger[:, :80].astype(int)
+    assert np.abs(outside - 122).max() < 40
+    assert np.abs(larger[30:230, 78].astype(int) - larger[30:230, 81]).mean() < 6

@@ -1,0 +1,115 @@
+"""The `enhance` mode: the same photograph, reframed, cleaned and at the size wanted."""
+
+import hashlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.control import Guard
+from imagerift_vision.errors import VisionError
+from imagerift_vision.extension import extended
+from imagerift_vision.faces import FaceFinder
+from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.matting import SIDE, Matting
+from imagerift_vision.reframing import Contents, detail_of, reframe
+from imagerift_vision.requests import ModelVersion
+from imagerift_vision.restoration import denoised, noise_of, sharpened, toned
+from imagerift_vision.superres import SuperResolver
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+
+ENHANCER = ModelVersion("imagerift-enhance", "1")
+# Colour under a transparent pixel is arbitrary; the picture is shown on white paper.
+PAPER = 255.0
+# Enlarged less than this, plain resampling does as well.
+RESOLVE_FROM_SCALE = 1.25
+# About twenty seconds on one core, and 100 MB for the enlarged picture.
+MOST_PIXELS_TO_RESOLVE = 2_000_000
+# The same proportions, but for rounding.
+SAME_RATIO = 0.012
+
+
+class EnhanceMode:
+    """All networks of the mode, loaded once."""
+
+    def __init__(self, threads: int) -> None:
+        """Load the networks."""
+        self._matting = Matting(threads)
+        self._faces = FaceFinder()
+        self._resolver = SuperResolver(threads)
+        self._last: tuple[bytes, Contents, Float] | None = None
+
+    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
+        """The one enhanced picture, [1, height, width, 3].
+
+        Raises VisionError: `invalid_request` (a preset, or several seeds: they would all give the
+        same picture), `canceled`, `timeout`.
+        """
+        if call.preset is not None:
+            raise VisionError("invalid_request", "the enhance mode has no presets")
+        if len(call.seeds) != 1:
+            raise VisionError("invalid_request", "enhance makes one picture: seeds change nothing")
+        guard.check()
+        rgb = _on_paper(call.image)
+        models = [ENHANCER]
+        ratio = call.width / call.height
+        if abs(rgb.shape[1] / rgb.shape[0] / ratio - 1) > SAME_RATIO:
+            rgb = self._reframed(rgb, ratio)
+            models += [self._matting.version, self._faces.version]
+        guard.check()
+        picture = self._restored(rgb, call, guard)
+        if self._resolves(rgb, call):
+            models.append(self._resolver.version)
+        return ModeAnswer(picture[None], None, tuple(models))
+
+    def _reframed(self, rgb: Pixels, ratio: float) -> Pixels:
+        height, width = rgb.shape[:2]
+        digest = hashlib.blake2b(rgb.tobytes(), digest_size=16).digest() + repr(rgb.shape).encode()
+        if self._last is None or self._last[0] != digest:
+            interest = self._matting.saliency(rgb)
+            detail = detail_of(rgb, (SIDE, SIDE))
+            contents = Contents(interest, detail, self._faces.find(rgb), width, height)
+            self._last = (digest, contents, interest)
+        _, contents, interest = self._last
+        window = reframe(contents, ratio)
+        beyond = window.beyond(width, height)
+        left, top = window.left + beyond[0], window.top + beyond[1]
+        if any(beyond):
+            rgb = extended(rgb, cv2.resize(interest, (width, height)), beyond)
+        return np.ascontiguousarray(rgb[top : top + window.height, left : left + window.width])
+
+    def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> Pixels:
+        """Denoise at the smaller of both scales, resample, then tone and sharpen."""
+        size = (call.width, call.height)
+        if rgb.shape[1] > call.width:
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        noise = noise_of(rgb)
+        clean = denoised(rgb, noise, guard)
+        left = noise_of(clean) if clean is not rgb else noise
+        if self._resolves(rgb, call):
+            clean = self._resolver.enlarge_pixels(clean, guard)
+            # Networks smooth what is left of the noise as well.
+            left *= 0.5
+        if clean.shape[:2] != (call.height, call.width):
+            shrinks = clean.shape[1] > call.width
+            way = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+            clean = cv2.resize(clean, size, interpolation=way)
+        guard.check()
+        return sharpened(toned(clean, guard), left, guard)
+
+    @staticmethod
+    def _resolves(rgb: Pixels, call: ModeCall) -> bool:
+        """Whether super-resolution pays for this picture."""
+        height, width = rgb.shape[:2]
+        large = call.width >= width * RESOLVE_FROM_SCALE
+        return large and height * width <= MOST_PIXELS_TO_RESOLVE
+
+
+def _on_paper(rgba: Pixels) -> Pixels:
+    alpha = rgba[..., 3:]
+    if int(alpha.min()) == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    share = alpha.astype(np.float32) / 255
+    return (rgba[..., :3] * share + PAPER * (1 - share) + 0.5).astype(np.uint8)

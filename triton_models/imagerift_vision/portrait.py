@@ -1,0 +1,135 @@
+"""A head-and-shoulders portrait out of any photograph with a face."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.errors import VisionError
+from imagerift_vision.faces import Face, FaceFinder, Iris
+from imagerift_vision.matting import Matting, own_matte
+
+Float = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+# Height of the frame in heights of the face, from hairline to chin; less where the picture ends.
+FRAME = 2.4
+TIGHTEST_FRAME = 1.7
+EYE_LINE = 0.44
+# A border of the picture that cuts the person fades out over this share of the frame.
+FADE_SHARE = 0.07
+MATTE_EDGE = 768
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A portrait on its canvas."""
+
+    rgb: Pixels
+    """[h, w, 3], sRGB; what lies beyond the picture is its border's colour."""
+    alpha: Float
+    """[h, w], 0 to 1: the person."""
+    face: Face
+    irises: tuple[Iris, Iris]
+    """Of the person's left and right eye."""
+    matted: bool
+    """Whether the matte was estimated, not the picture's own."""
+
+    @property
+    def unit(self) -> float:
+        """The face's height in pixels."""
+        return float(self.face.box[3] - self.face.box[1])
+
+
+def portray(
+    rgba: Pixels, width: int, height: int, finder: FaceFinder, matting: Matting
+) -> Portrait:
+    """The most prominent person of [H, W, 4] pixels on a canvas of `width` x `height`.
+
+    Raises VisionError `no_face_found`.
+    """
+    rgb = np.ascontiguousarray(rgba[..., :3])
+    own = own_matte(rgba[..., 3])
+    if own is not None:
+        share = own.alpha[..., None]
+        rgb = (rgb * share + 200 * (1 - share)).astype(np.uint8)
+    faces = finder.find(rgb)
+    if not faces:
+        raise VisionError("no_face_found", "no face was found in the picture")
+    face = faces[0]
+    left, top, frame = _frame(face, rgb.shape[1], rgb.shape[0], width / height)
+    scale = height / frame
+    view = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
+    source, shrink = rgb, 1.0
+    if scale < 0.7:
+        shrink = scale
+        size = (max(1, round(rgb.shape[1] * shrink)), max(1, round(rgb.shape[0] * shrink)))
+        source = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    near = view.copy()
+    near[:, :2] /= shrink
+    canvas = cv2.warpAffine(
+        source, near, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    placed = face.moved(scale, -left * scale, -top * scale)
+    if own is not None:
+        alpha = cv2.warpAffine(own.alpha, view, (width, height), flags=cv2.INTER_LINEAR)
+    else:
+        alpha = _person(canvas, placed, matting)
+    alpha = alpha * _inside(view, rgb.shape[1], width, height)
+    return Portrait(
+        canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed), own is None
+    )
+
+
+def _frame(face: Face, width: int, height: int, ratio: float) -> tuple[float, float, float]:
+    """left, top and height of the frame in the picture's pixels."""
+    left, top, right, bottom = face.box
+    size = max(bottom - top, (right - left) * 1.05)
+    frame = FRAME * size
+    # Rather closer than beyond the picture's sides, where the shoulders would end in the air.
+    frame = max(min(frame, width / ratio), min(frame, TIGHTEST_FRAME * size))
+    eyes = float(face.mesh[[33, 263, 133, 362], 1].mean())
+    start = eyes - EYE_LINE * frame
+    # The hair must be in, the chest must not end above the frame's lower edge.
+    start = min(start, face.head[1] - 0.02 * frame, height - frame)
+    middle = (left + right) / 2 - ratio * frame / 2
+    if ratio * frame <= width:
+        middle = min(max(middle, 0.0), width - ratio * frame)
+    return middle, start, frame
+
+
+def _person(canvas: Pixels, face: Face, matting: Matting) -> Float:
+    """The matte of the person the face belongs to."""
+    height, width = canvas.shape[:2]
+    scale = min(1.0, MATTE_EDGE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    alpha = matting.matte(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)).alpha
+    alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+    # The face itself is the person, whatever the network thought of it.
+    oval = np.zeros((height, width), np.float32)
+    left, top, right, bottom = face.box
+    centre = (round((left + right) / 2), round((top + bottom) / 2))
+    axes = (max(1, round((right - left) * 0.46)), max(1, round((bottom - top) * 0.48)))
+    cv2.ellipse(oval, centre, axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    alpha = np.maximum(alpha, cv2.GaussianBlur(oval, (0, 0), 0.01 * (bottom - top)))
+    _, labels = cv2.connectedComponents((alpha > 0.15).astype(np.uint8))
+    own = labels[min(max(centre[1], 0), height - 1), min(max(centre[0], 0), width - 1)]
+    person: Float = np.where(labels == own, alpha, 0).astype(np.float32)
+    return person
+
+
+def _inside(view: Float, width: int, wide: int, high: int) -> Float:
+    """1 inside the picture, fading out at its sides and top where they lie in the frame."""
+    scale = float(view[0, 0])
+    left, top = float(view[0, 2]), float(view[1, 2])
+    fade = FADE_SHARE * max(wide, high)
+    xs, ys = np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32)
+    across, down = np.ones(wide, np.float32), np.ones(high, np.float32)
+    if left > 1:
+        across = across * np.clip((xs - left) / fade, 0, 1)
+    if left + width * scale < wide - 1:
+        across = across * np.clip((left + width * scale - xs) / fade, 0, 1)
+    if top > 1:
+        down = down * np.clip((ys - top) / (0.4 * fade), 0, 1)
+    return down[:, None] * across[None]

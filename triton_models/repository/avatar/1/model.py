@@ -1,0 +1,22 @@
+"""Triton model `avatar`: portraits in a drawn, modelled or painted look. Called by `generate`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from imagerift_vision.avatar import AvatarMode
+from imagerift_vision.mode_server import ModeServer
+
+
+class TritonPythonModel:
+    """One slot of the avatar mode."""
+
+    def initialize(self, _args: dict[str, str]) -> None:
+        """Load the networks."""
+        self.server = ModeServer("avatar", AvatarMode)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request."""
+        return self.server.execute(requests)
