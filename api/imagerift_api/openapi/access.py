@@ -60,9 +60,7 @@ class AccessRules:
 
 RULES: dict[Access, AccessRules] = {
     "key": AccessRules((*_KEY_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
-    "either": AccessRules(
-        (*_KEY_ERRORS, *_SESSION_ERRORS, "capacity_unavailable"), _RATE_HEADERS
-    ),
+    "either": AccessRules((*_KEY_ERRORS, *_SESSION_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
     "session": AccessRules((*_SESSION_ERRORS, "rate_limited", "capacity_unavailable")),
     "open": AccessRules(),
 }
