@@ -32,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-jobs_app = typer.Typer(help="See and cancel jobs.", no_args_is_help=True)
+jobs_app = typer.Typer(help="See and cancel jobs; alone, list them.")
 app.add_typer(jobs_app, name="jobs")
 
 Url = Annotated[str, typer.Option("--url", envvar="IMAGERIFT_API_URL", help="Address of the API.")]
@@ -93,6 +93,12 @@ def generate(
     else:
         _print_plain(job, saved, waited=wait)
     _exit_with(job, waited=wait)
+
+
+@jobs_app.callback(invoke_without_command=True)
+def jobs_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_jobs(url=os.environ.get("IMAGERIFT_API_URL", DEFAULT_URL))
 
 
 @jobs_app.command("list")

@@ -17,6 +17,8 @@ from tritonclient.utils import InferenceServerException
 
 # Without it aiohttp offers gzip and Triton compresses every answer.
 _HEADERS = {"Accept-Encoding": "identity"}
+# What a server says of a model that it has not loaded yet, or no longer.
+_STILL_LOADING = ("unknown model", "is not ready", "no available versions")
 _QUICK_SECONDS = 5
 _MAX_CONNECTIONS = 256
 _LONGEST_CALL_SECONDS = 2 * 3600
@@ -83,7 +85,10 @@ class ModelServer:
                     headers=dict(_HEADERS),
                 )
         except InferenceServerException as error:
-            raise TritonRefused(error.message()) from error
+            text = error.message()
+            if any(sign in text for sign in _STILL_LOADING):
+                raise TritonUnavailable("the model is not loaded", sent=False) from error
+            raise TritonRefused(text) from error
         except aiohttp.ClientConnectorError as error:
             raise TritonUnavailable(type(error).__name__, sent=False) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

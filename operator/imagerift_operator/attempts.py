@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from imagerift_core.ids import new_generation_id
-from imagerift_core.jobs import JobError, JobRecord, ModelVersion, OmittedOutput, Output
+from imagerift_core.jobs import (
+    MAX_ATTEMPTS,
+    JobError,
+    JobRecord,
+    ModelVersion,
+    OmittedOutput,
+    Output,
+)
 from imagerift_core.object_keys import CONTENT_TYPES, output_key
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+# What a model says when the bucket is away; where it is retryable, the job is not at fault.
+STORAGE_CODES = frozenset({"input_unavailable", "output_upload_failed"})
 # Ends of an attempt that are not the job's failure.
 CANCELED = "canceled"
 NOT_SENT = "not_sent"
@@ -155,6 +164,33 @@ def attempt_error(record: JobRecord, problem: ModelProblem, *, at: datetime) -> 
     if error.code == "timeout" and record.deadline_at is not None and at < record.deadline_at:
         return error.model_copy(update={"retryable": True})
     return error
+
+
+@dataclass(frozen=True)
+class NextTry:
+    """Another attempt of the same job: whether the last one counts as its failure, and when."""
+
+    failed: bool
+    not_before: datetime | None
+
+
+def next_try(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextTry | None:
+    """Whether an attempt that delivered nothing is followed by another one.
+
+    An attempt that never began or was given up goes back at once. While the bucket is away the
+    job waits, longer each time, and only the cap on attempts ends that. A failure of its own
+    counts against the backoff limit.
+    """
+    if problem.code in {NOT_SENT, CANCELED}:
+        return NextTry(failed=False, not_before=None)
+    if problem.retryable and problem.code in STORAGE_CODES and record.attempt < MAX_ATTEMPTS:
+        pause = timedelta(seconds=backoff_seconds(record.attempt))
+        return NextTry(failed=False, not_before=at + pause)
+    failed = record.model_copy(update={"failures": record.failures + 1})
+    if may_retry(failed, attempt_error(record, problem, at=at)):
+        pause = timedelta(seconds=backoff_seconds(failed.failures))
+        return NextTry(failed=True, not_before=at + pause)
+    return None
 
 
 def without_urls(text: str) -> str:

@@ -18,19 +18,18 @@ from imagerift_core.kube import KubeUnavailable
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Database, jobs, transitions, translated_errors
 from imagerift_core.s3 import ObjectStore
-from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
+from imagerift_core.settlements import Settlement
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
 from imagerift_operator.attempts import (
-    CANCELED,
     NOT_SENT,
     ModelAnswer,
     ModelProblem,
     Signer,
-    attempt_error,
     attempt_id,
     build_request,
     failed_settlement,
+    next_try,
     read_answer,
     settlement_of,
     without_urls,
@@ -95,6 +94,7 @@ class Dispatcher:
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
         self.ended_total = 0
+        self.set_aside: set[str] = set()
 
     def wake(self) -> None:
         """Something changed that may let a job start."""
@@ -257,19 +257,11 @@ class Dispatcher:
     async def _end(self, entry: Entry, record: JobRecord, answer: ModelAnswer) -> None:
         owner = self._leadership.identity
         if answer.error is not None and not answer.outputs:
-            if answer.error.code in {NOT_SENT, CANCELED}:
-                # Not this job's failure: give it back, unless a cancel was asked for.
-                if await self._requeue(entry, record.attempt, failed=False):
-                    return
-            else:
-                error = attempt_error(record, answer.error, at=now())
-                current = record.model_copy(update={"failures": record.failures + 1})
-                if may_retry(current, error):
-                    pause = timedelta(seconds=backoff_seconds(current.failures))
-                    if await self._requeue(
-                        entry, record.attempt, failed=True, not_before=now() + pause
-                    ):
-                        return
+            again = next_try(record, answer.error, at=now())
+            if again is not None and await self._requeue(
+                entry, record.attempt, failed=again.failed, not_before=again.not_before
+            ):
+                return
         await self._settle(entry, settlement_of(record, owner, answer))
 
     async def _requeue(
@@ -307,15 +299,15 @@ class Dispatcher:
 
         The old call may still occupy a slot, so its attempt is flagged on every replica.
         """
-        if record.owner is None:
+        if record.owner is None or record.id in self.set_aside:
             return
         await self._pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
         if await self._requeue(entry, record.attempt, failed=False, owner=record.owner):
             log.info("attempt_taken_over", job=record.id, attempt=record.attempt)
             return
         if record.cancel_requested:
-            ended = Settlement(job_id=record.id, attempt=record.attempt, owner=record.owner)
-            await self._settle(entry, ended)
+            error = JobError(code="model_error", message="The attempt was given up.")
+            await self._settle(entry, failed_settlement(record, record.owner, error))
 
     async def _settle(self, entry: Entry, ended: Settlement) -> None:
         try:
@@ -324,6 +316,7 @@ class Dispatcher:
             log.info("attempt_superseded", job=ended.job_id, attempt=ended.attempt)
             return
         except SetAside:
+            await self._settle_without_result(entry, ended)
             return
         self._crash.reach("operator-settled")
         self.ended_total += 1
@@ -331,6 +324,18 @@ class Dispatcher:
         # The job is over; its slot in the bookkeeping must not wait for the API server.
         self.in_flight.pop(entry.job_id, None)
         await self._writer.write(entry, record)
+
+    async def _settle_without_result(self, entry: Entry, ended: Settlement) -> None:
+        """Ends a job whose result the store refuses: failed and uncharged, so that it ends."""
+        if ended.error is not None and not ended.outputs:
+            # Not even that can be written: left to people, and out of the janitor's way.
+            self.set_aside.add(ended.job_id)
+            return
+        error = JobError(code="model_error", message="The result could not be recorded.")
+        bare = Settlement(
+            job_id=ended.job_id, attempt=ended.attempt, owner=ended.owner, error=error
+        )
+        await self._settle(entry, bare)
 
 
 def _store_retries() -> Any:

@@ -38,6 +38,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Kopf's settings for many small objects: events only, no writes of its own."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    # Handlers only hand objects on, so a worker has nothing to finish.
+    settings.queueing.idle_timeout = 1.0
+    settings.queueing.exit_timeout = 0.2
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pymongo.errors import DuplicateKeyError
 
@@ -27,7 +27,8 @@ class Admissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Holds a lock only while somebody uses it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def admit(
         self, record: JobRecord, *, resets_at: datetime, claim: KeyClaim | None = None
@@ -60,13 +61,13 @@ class Admissions:
         await self._ensure_counter(hold.counter, records[0].workspace)
 
         async def body(session: Any) -> list[JobRecord] | None:
-            if claim is not None:
-                await claim.write(self._database, session)
             known = {"_id": {"$in": identifiers}}
             if await self._database.tombstones.find_one(known, session=session):
                 return None
             if await self._database.jobs.find_one(known, {"_id": 1}, session=session):
                 return None
+            if claim is not None:
+                await claim.write(self._database, session)
             counter = await self._hold(hold, session, resets_at)
             left = quota.remaining(hold.limit, counter["charged"])
             admitted = [_with_remaining(record, left) for record in records]
@@ -77,7 +78,7 @@ class Admissions:
                 await self._database.batches.insert_one(batch.document(), session=session)
             return admitted
 
-        async with self._turns[hold.counter]:
+        async with self._turns.setdefault(hold.counter, asyncio.Lock()):
             return await self._database.transaction(body)
 
     async def check_room(self, hold: QuotaHold, *, resets_at: datetime) -> None:

@@ -71,7 +71,6 @@ class Database:
         )
         await self.jobs.create_index("outputs.generation_id", sparse=True)
         await self.jobs.create_index([("namespace", ASCENDING), ("status", ASCENDING)])
-        await self.jobs.create_index("resource_uid", sparse=True)
         await self.jobs.create_index("expires_at", sparse=True)
         await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
         await self.ledger.create_index("counter")

@@ -8,6 +8,7 @@ from typing import Any
 
 from imagerift_core.jobs import TERMINAL, JobRecord, Status
 from imagerift_core.mongo.database import Database
+from imagerift_core.object_keys import job_of_key
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
@@ -76,11 +77,6 @@ def _metadata_is(name: str, value: str) -> dict[str, Any]:
     return {"$eq": [field, {"$literal": value}]}
 
 
-async def by_resource_uid(database: Database, uid: str) -> JobRecord | None:
-    document = await database.jobs.find_one({"resource_uid": uid})
-    return JobRecord.model_validate(document) if document else None
-
-
 async def by_generation_id(
     database: Database, generation_id: str, *, workspace: str
 ) -> JobRecord | None:
@@ -91,17 +87,16 @@ async def by_generation_id(
     return JobRecord.model_validate(document) if document else None
 
 
-async def owns_object(database: Database, *, workspace: str, key: str) -> bool:
-    """Whether a record of the workspace names `key` as its source or as an output."""
-    query = {"workspace": workspace, "$or": [{"source.key": key}, {"outputs.key": key}]}
-    return await database.jobs.find_one(query, {"_id": 1}) is not None
-
-
 async def source_of(database: Database, *, workspace: str, key: str) -> JobRecord | None:
     """The workspace's record that names `key` as its source or as an output."""
-    query = {"workspace": workspace, "$or": [{"source.key": key}, {"outputs.key": key}]}
-    document = await database.jobs.find_one(query)
-    return JobRecord.model_validate(document) if document else None
+    owner = job_of_key(key)
+    if owner is None or owner[0] != workspace:
+        return None
+    record = await get(database, owner[1], workspace=workspace)
+    if record is None:
+        return None
+    named = {record.source.key} | {output.key for output in record.outputs}
+    return record if key in named else None
 
 
 async def _stream(database: Database, query: dict[str, Any]) -> AsyncIterator[JobRecord]:

@@ -75,17 +75,11 @@ async def test_a_page_is_filtered(database: Database) -> None:
 async def test_an_object_is_found_only_by_its_own_workspace(database: Database) -> None:
     record = await lives.in_status(database, Status.SUCCEEDED)
     for key in (record.source.key, record.outputs[0].key):
-        assert await jobs.owns_object(database, workspace="ws_test", key=key)
-        assert not await jobs.owns_object(database, workspace="ws_other", key=key)
         assert await jobs.source_of(database, workspace="ws_test", key=key) == record
         assert await jobs.source_of(database, workspace="ws_other", key=key) is None
-    assert not await jobs.owns_object(database, workspace="ws_test", key="else")
-
-
-async def test_a_record_is_found_by_the_resource_it_was_seen_as(database: Database) -> None:
-    record = await lives.processing(database)
-    assert await jobs.by_resource_uid(database, f"uid-{record.id}") == record
-    assert await jobs.by_resource_uid(database, "gone") is None
+    unnamed = record.source.key.replace("source", "9/output-0.png")
+    for key in ("else", unnamed):
+        assert await jobs.source_of(database, workspace="ws_test", key=key) is None
 
 
 async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:

@@ -141,6 +141,15 @@ async def test_jobs_can_be_listed_shown_and_canceled(server: FakeApi) -> None:
     assert server.seen[2][:2] == ("POST", f"/api/v1/jobs/{JOB_ID}/cancel")
 
 
+async def test_jobs_alone_lists_them(server: FakeApi) -> None:
+    server.will_answer({"data": [job()], "nextCursor": None})
+
+    listed = await run(server, "jobs")
+
+    assert listed.exit_code == 0
+    assert JOB_ID in listed.stdout
+
+
 async def test_other_packages_add_commands(server: FakeApi) -> None:
     result = await run(server, "--help")
 
