@@ -17,7 +17,8 @@ async def test_a_page_loads_nothing_from_elsewhere(api: Api, path: str) -> None:
     for address in re.findall(r'(?:src|href)="([^"]+)"', page.body):
         assert address.startswith(("/", "#")), address
         if address.startswith("/static/"):
-            assert (await api.call("GET", address)).status == 200
+            async with api.http.get(address) as asset:
+                assert asset.status == 200, address
     assert "style=" not in page.body
     assert "{{" not in page.body
 
