@@ -21,7 +21,6 @@ class PreferHeaders(BaseModel):
         alias=HEADER,
         description=f"`wait=N` keeps the answer back until the job has ended, for at most N "
         f"seconds; N up to {LONGEST_WAIT_SECONDS}.",
-        json_schema_extra={"examples": ["wait=20"]},
     )
 
 

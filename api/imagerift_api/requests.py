@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from imagerift_core.generation import (
 from imagerift_core.jobs import Status
 from imagerift_core.plans import ExportSize
 from multidict import MultiMapping
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -28,11 +29,34 @@ MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
 DEFAULT_DEADLINE_SECONDS = 3600
 _METADATA_FILTER = "metadata."
+_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
 
 # The store's names of fields cannot hold a null character.
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 MetadataValue = Annotated[str, Field(max_length=512)]
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows no integers: 8.0 is 8."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _rfc3339(value: Any) -> Any:
+    if isinstance(value, str) and not _DATE_AND_TIME.match(value):
+        raise ValueError("Input should be a time such as 2026-11-22T12:00:00Z")
+    return value
+
+
+def _one_source(*names: str) -> dict[str, Any]:
+    """The JSON schema of: exactly one of these is there and not null."""
+    return {
+        "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]
+    }
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
 class StoredSourceBody(BaseModel):
@@ -44,6 +68,7 @@ class StoredSourceBody(BaseModel):
         strict=True,
         alias_generator=to_camel,
         hide_input_in_errors=True,
+        json_schema_extra=_one_source("imageKey", "sourceGenerationId"),
     )
 
     mode: ModeName
@@ -52,8 +77,8 @@ class StoredSourceBody(BaseModel):
     export_size: ExportSize = "base"
     output_aspect: OutputAspect = "source"
     output_format: OutputFormat = "png"
-    variations: int = Field(1, ge=1, le=8)
-    seed: int | None = Field(None, ge=0, le=MAX_SEED)
+    variations: Whole = Field(1, ge=1, le=8)
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
     source_generation_id: str | None = Field(None, min_length=1, max_length=64)
     metadata: dict[MetadataKey, MetadataValue] = Field(
@@ -62,7 +87,7 @@ class StoredSourceBody(BaseModel):
     webhook_url: str | None = Field(
         None, min_length=1, max_length=2048, description="Where the job's end is told; https."
     )
-    deadline_seconds: int = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
+    deadline_seconds: Whole = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
 
     def spec(self) -> GenerationSpec:
         """The wish, with a random seed where none was asked for."""
@@ -72,6 +97,10 @@ class StoredSourceBody(BaseModel):
 
 class GenerateBody(StoredSourceBody):
     """The body of a submit."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_one_source("imageBase64", "imageKey", "sourceGenerationId")
+    )
 
     image_base64: str | None = None
 
@@ -97,8 +126,8 @@ class ListQuery(BaseModel):
         max_length=MAX_METADATA_PAIRS,
         description="Jobs whose metadata has this value under KEY; may come for several keys.",
     )
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     cursor: str | None = Field(None, max_length=64)
     limit: int = Field(20, ge=1, le=100)
 

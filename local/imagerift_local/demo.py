@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from imagerift_local.demo_person import ISSUER, NAME
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 
@@ -49,6 +50,11 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
         name = f"Demo {plan.capitalize()}"
         workspace = await _admin(environment, "workspace", "create", "--name", name, "--plan", plan)
         workspace_id = str(workspace["workspaceId"])
+        await _admin(
+            environment,
+            *("member", "add", "--workspace", workspace_id),
+            *("--issuer", ISSUER, "--subject", NAME, "--role", "owner"),
+        )
         key = await _admin(
             environment, "key", "create", "--workspace", workspace_id, "--name", "demo"
         )

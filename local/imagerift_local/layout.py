@@ -44,6 +44,16 @@ class DataFolder:
         return self.root / "demo.json"
 
     @property
+    def demo_person(self) -> Path:
+        """Name and password of the demo person."""
+        return self.root / "demo-person.json"
+
+    @property
+    def sign_in_users(self) -> Path:
+        """Names and password hashes of those who may sign in at the account page."""
+        return self.root / "sign-in-users.json"
+
+    @property
     def ports(self) -> Path:
         """Ports that were chosen automatically."""
         return self.root / "ports.json"

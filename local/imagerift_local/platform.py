@@ -18,6 +18,7 @@ from imagerift_local.demo import (
     describe_demo,
     ensure_demo,
 )
+from imagerift_local.demo_person import describe_demo_person, ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
@@ -93,6 +94,8 @@ async def _run_owned(
         write_state(data, supervisor.statuses, ready=True)
         if accounts:
             board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
+            person = ensure_demo_person(data.demo_person, data.sign_in_users)
+            board.say(describe_demo_person(person, stack.api_url))
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")
         board.say(f"ImageRift is ready; its data and logs are in {data.root}")

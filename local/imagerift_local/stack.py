@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
 from imagerift_local.cluster import Cluster, pool_manifest
+from imagerift_local.demo_person import ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.kubeconfig import (
@@ -92,6 +93,8 @@ class Stack:
             "IMAGERIFT_API_PORT": str(self.ports.api),
             "IMAGERIFT_API_METRICS_PORT": str(self.ports.api_metrics),
             "IMAGERIFT_API_URL": self.api_url,
+            "IMAGERIFT_PUBLIC_URL": self.api_url,
+            "IMAGERIFT_SIGN_IN_USERS_FILE": str(self.data.sign_in_users),
             "IMAGERIFT_OPERATOR_HOST": LOOPBACK,
             "IMAGERIFT_OPERATOR_HEALTH_PORT": str(self.ports.operator_health),
             "IMAGERIFT_OPERATOR_METRICS_PORT": str(self.ports.operator_metrics),
@@ -329,6 +332,7 @@ class Stack:
         )
 
     def _api(self) -> Part:
+        ensure_demo_person(self.data.demo_person, self.data.sign_in_users)
         return self._child(
             "api",
             self.api_url,

@@ -1,4 +1,5 @@
-// Faults of what is visible: controls without a name, pictures without words, pale text.
+// Faults of what is visible: controls without a name, pictures without words, pale text, and
+// whatever sticks out at the side.
 () => {
   const faults = [];
   const shown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
@@ -28,6 +29,13 @@
     const ratio = (a + 0.05) / (b + 0.05);
     const large = parseFloat(style.fontSize) >= 24;
     if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)}: ${element.textContent.trim().slice(0, 40)}`);
+  }
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > room) {
+    for (const element of document.querySelectorAll("body *")) {
+      const { right } = element.getBoundingClientRect();
+      if (right > room + 0.5 && !element.closest(".scroll, pre")) faults.push(`too wide: ${element.outerHTML.slice(0, 80)}`);
+    }
   }
   return faults;
 }

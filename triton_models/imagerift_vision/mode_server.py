@@ -10,7 +10,7 @@ from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
-from imagerift_vision.runtime import limit_threads
+from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import mode_answer, read_array, read_text
 
@@ -35,7 +35,9 @@ class ModeServer:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; failures are part of INFO, never of Triton's protocol."""
-        return [self._one(request) for request in requests]
+        answers = [self._one(request) for request in requests]
+        give_memory_back()
+        return answers
 
     def _one(self, request: Any) -> Any:
         try:

@@ -54,8 +54,8 @@ def build_document(operations: Sequence[Operation], *, version: str) -> dict[str
 
 
 def document_path(path: str) -> str:
-    """`/jobs/{job_id}` as the document names it: `/jobs/{jobId}`."""
-    return re.sub(r"{(\w+)}", lambda match: "{" + to_camel(match[1]) + "}", path)
+    """`/jobs/{job_id}`, with or without a pattern, as the document names it: `/jobs/{jobId}`."""
+    return re.sub(r"{(\w+)(?::[^{}]*)?}", lambda match: "{" + to_camel(match[1]) + "}", path)
 
 
 class _Schemas:

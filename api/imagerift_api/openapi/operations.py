@@ -10,7 +10,7 @@ A module of routes lists its operations and adds them; nothing else has to be to
             name="makeThing",
             tag="Things",
             summary="Make a thing",
-            access="key",
+            access="either",
             scope="jobs:write",
             path_model=ThingPath,
             body=ThingBody,
@@ -70,7 +70,7 @@ class Operation:
     summary: str
     replies: Mapping[int, Reply]
     description: str = ""
-    access: Access = "key"
+    access: Access = "either"
     scope: Scope | None = None
     path_model: type[BaseModel] | None = None
     query: type[BaseModel] | None = None

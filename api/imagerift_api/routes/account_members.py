@@ -211,7 +211,7 @@ OPERATIONS = (
     ),
     Operation(
         method="DELETE",
-        path=_INVITATIONS + "/{invitation_id}",
+        path=_INVITATIONS + "/{invitation_id:(?!accept$)[^/]+}",
         handler=withdraw,
         name="withdrawInvitation",
         tag="Account",

@@ -24,6 +24,9 @@ from imagerift_api.services.job_reads import JobView
 from imagerift_api.services.submissions import Accepted, Submit
 from imagerift_api.tracing import traceparent_of
 
+_SMALLEST_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNoaGgAAAMEAYF1LgG8AAAAAElFTkSuQmCC"
+)
 # What checks of a body, of its source and of the plan may refuse.
 SUBMIT_ERRORS = (
     "quota_exhausted",
@@ -120,7 +123,7 @@ OPERATIONS = (
         body=GenerateBody,
         body_example={
             "mode": "style",
-            "imageBase64": "…",
+            "imageBase64": _SMALLEST_PNG,
             "prompt": "cinematic product photo on a clean studio background",
             "exportSize": "base",
             "outputAspect": "source",

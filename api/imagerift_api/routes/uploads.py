@@ -16,7 +16,7 @@ from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, refuse_query
+from imagerift_api.requests import Whole, parse_body, refuse_query
 from imagerift_api.routes.answers import json_answer
 from imagerift_api.routes.callers import admit_caller
 from imagerift_api.services.upload_places import UploadPlace
@@ -33,7 +33,7 @@ class UploadBody(BaseModel):
         hide_input_in_errors=True,
     )
 
-    size_bytes: int = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
+    size_bytes: Whole = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
     content_type: Literal["image/jpeg", "image/png", "image/webp"]
 
 

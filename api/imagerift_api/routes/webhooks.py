@@ -270,7 +270,7 @@ OPERATIONS = (
     ),
     Operation(
         method="DELETE",
-        path=_PATH + "/{webhook_id}",
+        path=_PATH + "/{webhook_id:(?!secret$|deliveries$)[^/]+}",
         handler=delete_webhook,
         name="deleteWebhook",
         tag="Webhooks",

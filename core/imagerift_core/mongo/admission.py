@@ -61,13 +61,13 @@ class Admissions:
         await self._ensure_counter(hold.counter, records[0].workspace)
 
         async def body(session: Any) -> list[JobRecord] | None:
-            if claim is not None:
-                await claim.write(self._database, session)
             known = {"_id": {"$in": identifiers}}
             if await self._database.tombstones.find_one(known, session=session):
                 return None
             if await self._database.jobs.find_one(known, {"_id": 1}, session=session):
                 return None
+            if claim is not None:
+                await claim.write(self._database, session)
             counter = await self._hold(hold, session, resets_at)
             left = quota.remaining(hold.limit, counter["charged"])
             admitted = [_with_remaining(record, left) for record in records]

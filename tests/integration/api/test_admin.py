@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from imagerift_api.admin import app
+from imagerift_core import clock
+from imagerift_core.mongo import account_log, people
 from typer.testing import CliRunner, Result
 
 from tests.integration.api.harness import Api
@@ -80,6 +82,48 @@ async def test_a_workspace_moves_to_another_plan(run: Any) -> None:
         one for one in listed if one["workspaceId"] == name
     ).items()
     assert (await run("workspace", "create", "--name", "x", "--plan", "gold")).exit_code == 2
+
+
+async def test_a_person_is_put_in_place_before_their_first_sign_in(api: Api, run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "M", "--plan", "pro")).stdout)
+    workspace = made["workspaceId"]
+    who = ("--issuer", "https://issuer.example", "--subject", workspace)
+
+    added = await run("member", "add", "--workspace", workspace, *who, "--role", "owner")
+
+    person = await people.ensure_person(
+        api.database,
+        issuer="https://issuer.example",
+        subject=workspace,
+        name="Ada",
+        email=None,
+        plan="free",
+        address=None,
+        at=clock.now(),
+    )
+    assert json.loads(added.stdout)["personId"] == person.id
+    memberships = await people.memberships_of(api.database, person.id)
+    assert [(m.workspace, m.role) for m in memberships] == [(workspace, "owner")]
+    again = await run("member", "add", "--workspace", workspace, *who)
+    assert (again.exit_code, again.stderr.split(":")[0]) == (1, "already_member")
+    elsewhere = await run("member", "add", "--workspace", "ws_none", *who)
+    assert elsewhere.stderr.startswith("workspace_not_found: ")
+
+
+async def test_admin_actions_are_in_the_log(api: Api, run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "L", "--plan", "pro")).stdout)
+    workspace = made["workspaceId"]
+    key = json.loads((await run("key", "create", "--workspace", workspace, "--name", "k")).stdout)
+    await run("key", "revoke", "--key", key["keyId"])
+    await run("workspace", "set-plan", "--workspace", workspace, "--plan", "free")
+
+    entries = await account_log.page(api.database, workspace, before=None, limit=10)
+
+    assert [(entry.action, entry.actor.kind) for entry in entries] == [
+        ("workspace.plan_changed", "operator"),
+        ("key.revoked", "operator"),
+        ("key.created", "operator"),
+    ]
 
 
 async def test_the_audit_finds_a_counter_that_was_changed(api: Api, run: Any) -> None:

@@ -179,6 +179,7 @@ async def test_metadata_narrows_a_list_whatever_its_names(api: Api, tenant: Tena
         ("?limit=101", "limit"),
         ("?status=done", "status.0"),
         ("?createdAfter=yesterday", "createdAfter"),
+        ("?createdAfter=0.5", "createdAfter"),
         ("?createdAfter=2026-01-01T00:00:00", "createdAfter"),
         ("?limit=1&limit=2", "limit"),
         ("?cursor=abc", "cursor"),

@@ -369,3 +369,24 @@ async def test_a_workspace_has_at_most_twenty_webhooks(api: Api, tenant: Tenant)
         )
     )
     assert sorted(answer.status for answer in answers) == [201] * 20 + [400] * 3
+
+
+async def test_no_secret_and_no_address_of_a_webhook_is_in_any_log(
+    site: Api, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.statuses = [500, 200]
+    owner = await signed_in(site)
+    key = await owner.create_key()
+    tenant = await site.tenant()
+    made = await webhook(site, tenant, receiver.url("/canary-path"))
+    await call(site, tenant, "POST", WEBHOOKS, json={"url": "https://127.0.0.1/canary-path"})
+    await ended_job(site, tenant, prompt="canary-prompt")
+    await log_of(site, tenant, "delivered")
+
+    logs = "".join(capsys.readouterr())
+
+    assert "webhook_tried" in logs
+    assert "webhook_url_refused" in logs
+    secrets = (made["secret"], key["token"], tenant.token, owner.cookie, owner.csrf)
+    for canary in (*secrets, "canary-path", "canary-prompt"):
+        assert canary not in logs

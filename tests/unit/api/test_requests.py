@@ -57,6 +57,19 @@ def test_only_an_object_is_a_body(content: Any) -> None:
         parse_generate_body(content)
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    body = parse_generate_body(GOOD | {"variations": 2.0, "seed": 7.0})
+
+    assert (body.variations, body.spec().seed) == (2, 7)
+    assert "variations" in faults_of(GOOD | {"variations": 2.5})
+    assert "variations" in faults_of(GOOD | {"variations": True})
+    assert "seed" in faults_of(GOOD | {"seed": float("inf")})
+
+
+def test_a_name_that_the_store_cannot_hold_is_refused() -> None:
+    assert "metadata.a\x00b" in faults_of(GOOD | {"metadata": {"a\x00b": "x"}})
+
+
 def test_python_names_of_fields_are_no_fields() -> None:
     assert "export_size" in faults_of(GOOD | {"export_size": "base"})
 
