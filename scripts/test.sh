@@ -21,6 +21,6 @@ make --no-print-directory test-vision
 
 step "contract, integration and end-to-end tests"
 .venv/bin/python -m tests.platform_under_test \
-  .venv/bin/python -m pytest tests/contract tests/integration tests/e2e "$@"
+  .venv/bin/python -m pytest tests/contract tests/integration tests/e2e tests/browser "$@"
 
 step "done"
