@@ -141,7 +141,8 @@ class HandMadeAdmission:
 
     async def _check_binding(self, workspace: str) -> None:
         bound = self._binding.get("bound")
-        if bound is None:
+        # A refusal is for good, so it is never based on what was read some time ago.
+        if bound is None or workspace not in bound:
             annotations = await self._kube.namespace_annotations()
             names = annotations.get(WORKSPACES_ANNOTATION, "").split(",")
             bound = frozenset(name.strip() for name in names)
