@@ -184,6 +184,8 @@ def _add_test_pool(platform: PlatformUnderTest) -> None:
 
 
 def main() -> None:
+    # As an exception, so that the platform is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with started() as platform:
         variables = {**os.environ, "IMAGERIFT_TEST_ENV": str(platform.data / "platform.env")}
         done = subprocess.run(sys.argv[1:], env=variables, check=False)
