@@ -119,42 +119,16 @@ async def cancel_queued(
     """queued → canceled, with release and webhooks in the same transaction. None where not
     queued."""
 
-    async def body(session: Any) -> JobRecord | None:
-        document = await database.jobs.find_one_and_update(
-            {"_id": job_id, "workspace": workspace, "status": Status.QUEUED.value},
-            [
-                {
-                    "$set": {
-                        "status": Status.CANCELED.value,
-                        "cancel_requested": True,
-                        "cancel_reason": {"$literal": reason},
-                        "completed_at": at,
-                        "expires_at": {
-                            "$dateAdd": {
-                                "startDate": at,
-                                "unit": "day",
-                                "amount": "$retention_days",
-                            }
-                        },
-                        "quota.state": "released",
-                    }
-                }
-            ],
-            return_document=True,
-            session=session,
-        )
-        if document is None:
-            return None
-        record = JobRecord.model_validate(document)
-        await database.counters.update_one(
-            {"_id": record.quota.counter},
-            {"$inc": {"reserved": -record.quota.units}},
-            session=session,
-        )
-        await deliveries.add(database, session, [record], at=at)
-        return record
-
-    return await database.transaction(body)
+    return await _end_queued(
+        database,
+        {"_id": job_id, "workspace": workspace, "status": Status.QUEUED.value},
+        {
+            "status": Status.CANCELED.value,
+            "cancel_requested": True,
+            "cancel_reason": {"$literal": reason},
+        },
+        at=at,
+    )
 
 
 async def fail_overdue(database: Database, job_id: str, *, at: datetime) -> JobRecord | None:
@@ -164,33 +138,32 @@ async def fail_overdue(database: Database, job_id: str, *, at: datetime) -> JobR
     """
     error = JobError(code="timeout", message="The job's deadline passed before it was started.")
 
+    return await _end_queued(
+        database,
+        {
+            "_id": job_id,
+            "status": Status.QUEUED.value,
+            "cancel_requested": False,
+            "deadline_at": {"$lte": at},
+        },
+        {"status": Status.FAILED.value, "error": {"$literal": error.model_dump()}},
+        at=at,
+    )
+
+
+async def _end_queued(
+    database: Database, query: dict[str, Any], end: dict[str, Any], *, at: datetime
+) -> JobRecord | None:
+    """Ends a queued job that `query` finds; its units are released in the same transaction."""
+    written = {
+        "completed_at": at,
+        "expires_at": {"$dateAdd": {"startDate": at, "unit": "day", "amount": "$retention_days"}},
+        "quota.state": "released",
+    }
+
     async def body(session: Any) -> JobRecord | None:
         document = await database.jobs.find_one_and_update(
-            {
-                "_id": job_id,
-                "status": Status.QUEUED.value,
-                "cancel_requested": False,
-                "deadline_at": {"$lte": at},
-            },
-            [
-                {
-                    "$set": {
-                        "status": Status.FAILED.value,
-                        "error": {"$literal": error.model_dump()},
-                        "completed_at": at,
-                        "expires_at": {
-                            "$dateAdd": {
-                                "startDate": at,
-                                "unit": "day",
-                                "amount": "$retention_days",
-                            }
-                        },
-                        "quota.state": "released",
-                    }
-                }
-            ],
-            return_document=True,
-            session=session,
+            query, [{"$set": end | written}], return_document=True, session=session
         )
         if document is None:
             return None
