@@ -66,6 +66,7 @@ def make_output(record: JobRecord, index: int = 0) -> Output:
         content_type="image/png",
         size_bytes=12345,
         sha256="1" * 64,
+        thumbnail_key=object_keys.thumbnail_key(record.workspace, record.id, record.attempt, index),
     )
 
 

@@ -30,16 +30,20 @@ def job_object(
     remaining_this_minute: int,
     place: QueuePlace | None = None,
     download_urls: Mapping[int, str] | None = None,
+    thumbnail_urls: Mapping[int, str] | None = None,
     urls_expire_at: datetime | None = None,
 ) -> JobObject:
     """The job object of `record`.
 
-    `place` is where it waits, None where that is not known. `download_urls` are signed URLs
-    by output index; without them (lists) every URL is null.
+    `place` is where it waits, None where that is not known. `download_urls` and
+    `thumbnail_urls` are signed URLs by output index; without them (lists) every URL is null.
     """
-    urls = download_urls or {}
+    urls, thumbnails = download_urls or {}, thumbnail_urls or {}
     path = job_path(record.id)
-    outputs = [_output(output, urls.get(output.index), urls_expire_at) for output in record.outputs]
+    outputs = [
+        _output(output, urls.get(output.index), thumbnails.get(output.index), urls_expire_at)
+        for output in record.outputs
+    ]
     spec = record.spec
     return {
         "jobId": record.id,
@@ -68,7 +72,7 @@ def job_object(
         "outputs": outputs,
         "omitted": [{"index": item.index, "code": item.code} for item in record.omitted],
         "downloadUrl": outputs[0]["downloadUrl"] if outputs else None,
-        "thumbnailUrl": None,
+        "thumbnailUrl": outputs[0]["thumbnailUrl"] if outputs else None,
         "error": _error(record),
         "metrics": {
             "queueMs": _milliseconds(record.created_at, record.started_at),
@@ -109,7 +113,9 @@ def _quota(record: JobRecord) -> QuotaObject:
     }
 
 
-def _output(output: Output, url: str | None, expires_at: datetime | None) -> OutputObject:
+def _output(
+    output: Output, url: str | None, thumbnail_url: str | None, expires_at: datetime | None
+) -> OutputObject:
     return {
         "index": output.index,
         "generationId": output.generation_id,
@@ -121,6 +127,7 @@ def _output(output: Output, url: str | None, expires_at: datetime | None) -> Out
         "sha256": output.sha256,
         "downloadUrl": url,
         "downloadUrlExpiresAt": _time(expires_at) if url else None,
+        "thumbnailUrl": thumbnail_url,
     }
 
 

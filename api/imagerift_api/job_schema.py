@@ -63,7 +63,7 @@ class QueueObject(TypedDict):
 
 @closed
 class OutputObject(TypedDict):
-    """One delivered picture; its URL is signed at every read and lives for ten minutes."""
+    """One delivered picture; its URLs are signed at every read and live for ten minutes."""
 
     index: int
     generationId: Uuid
@@ -75,6 +75,10 @@ class OutputObject(TypedDict):
     sha256: str
     downloadUrl: str | None
     downloadUrlExpiresAt: Time | None
+    thumbnailUrl: Annotated[
+        str | None,
+        Field(description="A WebP of at most 320 pixels; null where the model made none."),
+    ]
 
 
 @closed
@@ -142,7 +146,7 @@ class JobObject(TypedDict):
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
     downloadUrl: Annotated[str | None, Field(description="The first output's.")]
-    thumbnailUrl: str | None
+    thumbnailUrl: Annotated[str | None, Field(description="The first output's.")]
     error: JobErrorObject | None
     metrics: MetricsObject
     metadata: dict[str, str]

@@ -81,7 +81,10 @@ class QuotaHold(_Record):
 
 
 class Output(_Record):
-    """One delivered picture. Only the bucket key is stored; URLs are signed when read."""
+    """One delivered picture. Only bucket keys are stored; URLs are signed when read.
+
+    `thumbnail_key` is None where the model put no thumbnail beside it.
+    """
 
     index: int
     generation_id: str
@@ -92,6 +95,12 @@ class Output(_Record):
     content_type: str
     size_bytes: int
     sha256: str
+    thumbnail_key: str | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of everything that is stored of it."""
+        return [self.key] if self.thumbnail_key is None else [self.key, self.thumbnail_key]
 
 
 class OmittedOutput(_Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+THUMBNAIL_TYPE = "image/webp"
 
 
 def workspace_prefix(workspace: str) -> str:
@@ -29,6 +30,10 @@ def attempt_prefix(workspace: str, job_id: str, attempt: int) -> str:
 def output_key(workspace: str, job_id: str, attempt: int, index: int, output_format: str) -> str:
     extension = EXTENSIONS[output_format]
     return f"{attempt_prefix(workspace, job_id, attempt)}output-{index}.{extension}"
+
+
+def thumbnail_key(workspace: str, job_id: str, attempt: int, index: int) -> str:
+    return f"{attempt_prefix(workspace, job_id, attempt)}thumbnail-{index}.webp"
 
 
 def job_of_key(key: str) -> tuple[str, str] | None:

@@ -17,7 +17,12 @@ from imagerift_core.jobs import (
     OmittedOutput,
     Output,
 )
-from imagerift_core.object_keys import CONTENT_TYPES, output_key
+from imagerift_core.object_keys import (
+    CONTENT_TYPES,
+    THUMBNAIL_TYPE,
+    output_key,
+    thumbnail_key,
+)
 from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -41,6 +46,7 @@ class DeliveredOutput(_Part):
     content_type: str
     size_bytes: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    thumbnail: bool = False
 
 
 class ModelProblem(_Part):
@@ -93,6 +99,7 @@ def build_request(record: JobRecord, deadline: datetime, signer: Signer) -> dict
                 "index": index,
                 "url": signer.put(_key(record, index), content_type),
                 "contentType": content_type,
+                "thumbnailUrl": signer.put(_thumbnail_key(record, index), THUMBNAIL_TYPE),
             }
             for index in range(spec.variations)
         ],
@@ -125,6 +132,7 @@ def settlement_of(record: JobRecord, owner: str, answer: ModelAnswer) -> Settlem
             content_type=output.content_type,
             size_bytes=output.size_bytes,
             sha256=output.sha256,
+            thumbnail_key=_thumbnail_key(record, output.index) if output.thumbnail else None,
         )
         for output in answer.outputs
         if output.index in wanted
@@ -196,6 +204,10 @@ def next_try(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextT
 def without_urls(text: str) -> str:
     """A server's own words, fit for a log: no address, hence no signature, and not too long."""
     return re.sub(r"\w+://\S+", "[url]", text)[:500]
+
+
+def _thumbnail_key(record: JobRecord, index: int) -> str:
+    return thumbnail_key(record.workspace, record.id, record.attempt, index)
 
 
 def _key(record: JobRecord, index: int) -> str:

@@ -304,7 +304,9 @@ class Janitor:
             if record is None:
                 doomed += keys
             elif record.status.terminal and (record.completed_at or before) <= before:
-                named = {record.source.key} | {output.key for output in record.outputs}
+                named = {record.source.key} | {
+                    key for output in record.outputs for key in output.keys
+                }
                 doomed += [key for key in keys if key not in named]
         if doomed:
             log.info("orphaned_bytes_deleted", objects=len(doomed))

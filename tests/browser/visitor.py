@@ -96,6 +96,8 @@ async def finish_job(site: Api, job_id: str) -> None:
     settled: Any = delivered(claimed)
     for output in settled.outputs:
         await site.store.put(output.key, picture(), content_type="image/png")
+        small = picture("WEBP", (320, 213))
+        await site.store.put(output.thumbnail_key, small, content_type="image/webp")
     await settlement.settle(site.database, [settled], at=clock.now())
 
 

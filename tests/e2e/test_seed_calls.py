@@ -106,6 +106,14 @@ def test_the_two_printed_calls_turn_a_photo_into_a_styled_picture(
     after = np.asarray(made.convert("RGB").resize((64, 64)), float)
     assert np.abs(before - after).mean() > 10
 
+    assert job["thumbnailUrl"] == job["outputs"][0]["thumbnailUrl"]
+    answer = tenant.http.get(job["thumbnailUrl"])
+    assert answer.headers["content-type"] == "image/webp"
+    assert max(Image.open(io.BytesIO(answer.content)).size) == 320
+    assert tenant.request("DELETE", f"/api/v1/jobs/{job['jobId']}").status_code == 204
+    assert tenant.http.get(job["thumbnailUrl"]).status_code == 404
+    assert tenant.http.get(job["downloadUrl"]).status_code == 404
+
 
 def test_a_download_link_is_short_lived_and_useless_without_its_signature(
     tenant: Tenant, small_photo: bytes

@@ -1,6 +1,7 @@
 """The pipeline of one attempt: fetch, decode, the mode's model, encode, upload."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,10 @@ from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import GenerateRequest, ModelVersion, Output, Result, Target
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
+from imagerift_vision.thumbnails import CONTENT_TYPE as THUMBNAIL_TYPE
+from imagerift_vision.thumbnails import thumbnail
+
+log = logging.getLogger(__name__)
 
 # Rendered pixels that may stand in memory between the mode's model and the encoder.
 PIXELS_PER_CALL = 8 * 1024 * 1024
@@ -163,8 +168,36 @@ class Pipeline:
                 content_type=content_type,
                 size_bytes=len(body),
                 sha256=hashlib.sha256(body).hexdigest(),
+                thumbnail=self._put_thumbnail(target, pixels, provenance, guard, result),
             )
         )
+
+    def _put_thumbnail(
+        self,
+        target: Target,
+        pixels: NDArray[np.uint8],
+        provenance: Provenance,
+        guard: Guard,
+        result: Result,
+    ) -> bool:
+        """Put the thumbnail, where one is wanted; an output is never lost for want of it.
+
+        Raises VisionError `canceled` or `timeout`.
+        """
+        if target.thumbnail_url is None:
+            return False
+        try:
+            with timed(result.metrics, "encodeMs"):
+                body = thumbnail(pixels, provenance)
+            with timed(result.metrics, "uploadMs"):
+                self.client.put(target.thumbnail_url, body, THUMBNAIL_TYPE, guard)
+        except Exception as failure:  # noqa: BLE001 - the output itself was delivered
+            reason = from_exception(failure)
+            if reason.code in JOB_ENDING:
+                raise reason from None
+            log.warning("a thumbnail was left out: %s", reason.code)
+            return False
+        return True
 
 
 def model_of(mode_models: Mapping[str, str], mode: str, preset: str | None) -> str:

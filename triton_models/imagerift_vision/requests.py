@@ -16,11 +16,12 @@ OUTPUT_FORMATS = ("png", "jpeg", "webp")
 
 @dataclass(frozen=True)
 class Target:
-    """Where one variation is put."""
+    """Where one variation is put, and its thumbnail where one is wanted."""
 
     index: int
     url: str
     content_type: str
+    thumbnail_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ class Output:
     content_type: str
     size_bytes: int
     sha256: str
+    thumbnail: bool = False
+    """Whether a thumbnail was put beside it."""
 
-    def as_dict(self) -> dict[str, int | str]:
+    def as_dict(self) -> dict[str, int | str | bool]:
         """As it stands in RESULT."""
         return {
             "index": self.index,
@@ -67,6 +70,7 @@ class Output:
             "contentType": self.content_type,
             "sizeBytes": self.size_bytes,
             "sha256": self.sha256,
+            "thumbnail": self.thumbnail,
         }
 
 
@@ -152,6 +156,7 @@ def _target(item: Any) -> Target:
         index=_whole(item, "index", 0, MAX_VARIATIONS - 1),
         url=_take(item, "url", str),
         content_type=_take(item, "contentType", str),
+        thumbnail_url=_optional_text(item, "thumbnailUrl"),
     )
 
 

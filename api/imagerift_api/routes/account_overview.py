@@ -37,14 +37,16 @@ class DayUsage(TypedDict):
 
 @closed
 class GenerationObject(TypedDict):
-    """A recent job. `pictureUrl` lives for ten minutes."""
+    """A recent job. Its URLs, of the first output and its thumbnail, live for ten minutes."""
 
     jobId: Uuid
     status: Status
     mode: str
     prompt: str
     createdAt: Time
+    pictures: int
     pictureUrl: str | None
+    thumbnailUrl: str | None
 
 
 @closed
@@ -84,7 +86,9 @@ def _generation(item: Generation) -> GenerationObject:
         "mode": record.spec.mode,
         "prompt": record.spec.prompt,
         "createdAt": rfc3339(record.created_at),
+        "pictures": len(record.outputs),
         "pictureUrl": item.picture_url,
+        "thumbnailUrl": item.thumbnail_url,
     }
 
 

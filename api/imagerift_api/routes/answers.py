@@ -40,5 +40,6 @@ def describe(request: web.Request, view: JobView) -> JobObject:
         remaining_this_minute=rate_window(request).remaining,
         place=view.place,
         download_urls=view.download_urls,
+        thumbnail_urls=view.thumbnail_urls,
         urls_expire_at=view.urls_expire_at,
     )

@@ -19,10 +19,11 @@ _PICTURE_SECONDS = 600
 
 @dataclass(frozen=True)
 class Generation:
-    """A recent job, with a URL of its first output that was signed just now."""
+    """A recent job, with URLs of its first output and thumbnail that were signed just now."""
 
     record: JobRecord
     picture_url: str | None
+    thumbnail_url: str | None
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,20 @@ class AccountOverview:
                 (day, by_day.get(day, 0))
                 for day in (first + timedelta(days=n) for n in range(DAYS))
             ],
-            generations=[Generation(record, self._picture(record)) for record in records],
+            generations=[self._generation(record) for record in records],
         )
 
-    def _picture(self, record: JobRecord) -> str | None:
+    def _generation(self, record: JobRecord) -> Generation:
         if not record.outputs:
+            return Generation(record, None, None)
+        first = record.outputs[0]
+        return Generation(
+            record, self._url(record, first.key), self._url(record, first.thumbnail_key)
+        )
+
+    def _url(self, record: JobRecord, key: str | None) -> str | None:
+        if key is None:
             return None
         return self._store.presign_download(
-            record.outputs[0].key, filename=f"imagerift-{record.id}", seconds=_PICTURE_SECONDS
+            key, filename=f"imagerift-{record.id}", seconds=_PICTURE_SECONDS
         )

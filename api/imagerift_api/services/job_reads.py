@@ -29,6 +29,7 @@ class JobView:
     record: JobRecord
     place: QueuePlace | None = None
     download_urls: dict[int, str] = field(default_factory=dict)
+    thumbnail_urls: dict[int, str] = field(default_factory=dict)
     urls_expire_at: datetime | None = None
 
 
@@ -57,7 +58,7 @@ class JobReads:
         return await self.view(record)
 
     async def view(self, record: JobRecord) -> JobView:
-        """The record with its place in the queue and a signed URL for each output."""
+        """The record with its place in the queue and signed URLs for each output."""
         if not record.outputs:
             return JobView(record, await self._queue.place_of(record))
         extension = EXTENSIONS[record.spec.output_format]
@@ -69,8 +70,17 @@ class JobReads:
             )
             for output in record.outputs
         }
+        thumbnails = {
+            output.index: self._store.presign_download(
+                output.thumbnail_key,
+                filename=f"imagerift-{record.id}-{output.index}-small.webp",
+                seconds=DOWNLOAD_SECONDS,
+            )
+            for output in record.outputs
+            if output.thumbnail_key is not None
+        }
         expire_at = clock.now() + timedelta(seconds=DOWNLOAD_SECONDS)
-        return JobView(record, None, urls, expire_at)
+        return JobView(record, None, urls, thumbnails, expire_at)
 
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
         """Jobs newest first, without URLs. Raises `InvalidRequest` for a cursor not of ours."""

@@ -42,9 +42,9 @@ async def finish(api: Api, job_id: str, *, resource_uid: str | None = None) -> J
     )
     assert claimed is not None
     settlement = delivered(claimed)
-    await api.store.put(
-        settlement.outputs[0].key, picture("PNG", (80, 60)), content_type="image/png"
-    )
+    for key in settlement.outputs[0].keys:
+        kind = "png" if key.endswith("png") else "webp"
+        await api.store.put(key, picture(kind, (80, 60)), content_type=f"image/{kind}")
     await settle(api.database, [settlement], at=clock.now())
     return await record_of(api, queued.id)
 
@@ -173,6 +173,10 @@ async def test_a_succeeded_job_shows_a_url_that_downloads_the_picture(
     async with api.http.get(job["downloadUrl"]) as download:
         assert download.status == 200
         assert (await download.read()).startswith(b"\x89PNG")
+    assert job["thumbnailUrl"] == job["outputs"][0]["thumbnailUrl"]
+    assert job["thumbnailUrl"].startswith(api.settings.s3_public_url)
+    async with api.http.get(job["thumbnailUrl"]) as download:
+        assert (await download.read())[8:12] == b"WEBP"
 
 
 async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: Tenant) -> None:

@@ -99,7 +99,7 @@ async def test_of_a_deleted_job_nothing_is_left(connected: Api, kube: Kube) -> N
     resource = await kube.get_job(job_id)
     assert resource is not None
     record = await finish(connected, job_id, resource_uid=resource["metadata"]["uid"])
-    assert len(await connected.stored(tenant)) == 2
+    assert len(await connected.stored(tenant)) == 3  # source, output, thumbnail
 
     answer = await delete(connected, tenant, record.id)
 
@@ -149,5 +149,5 @@ async def test_without_kubernetes_a_delete_keeps_everything_and_says_so(api: Api
     answer = await delete(api, tenant, record.id)
 
     assert (answer.status, answer.body["code"]) == (503, "capacity_unavailable")
-    assert len(await api.stored(tenant)) == 2
+    assert len(await api.stored(tenant)) == 3
     assert await jobs.get(api.database, record.id) is not None

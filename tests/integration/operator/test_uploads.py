@@ -16,8 +16,8 @@ from imagerift_core.mongo.uploads import Upload
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.admission import HandMadeAdmission
-from imagerift_operator.janitor import Janitor
 
+from tests.integration.operator.sweeping import sweeping
 from tests.pictures import picture
 
 PHOTO = picture("PNG", (60, 40))
@@ -136,20 +136,7 @@ async def test_only_expired_uploads_of_the_shard_are_swept(
 ) -> None:
     expired = await make_upload(database, store, expires_at=clock.now())
     lasting = await make_upload(database, store)
-    none: Any = None
-    janitor = Janitor(
-        database=database,
-        store=store,
-        kube=none,
-        feed=none,
-        scheduler=none,
-        dispatcher=none,
-        writer=none,
-        pools=none,
-        leadership=none,
-        metrics=none,
-        namespace="imagerift",
-    )
+    janitor = sweeping(database, store)
 
     await janitor.delete_expired_uploads()
     await janitor.delete_expired_uploads()

@@ -87,13 +87,16 @@ def test_urls_appear_only_where_they_were_signed() -> None:
         record,
         remaining_this_minute=1,
         download_urls={0: "https://s3/a", 1: "https://s3/b"},
+        thumbnail_urls={0: "https://s3/small"},
         urls_expire_at=expiry,
     )
 
-    assert without["downloadUrl"] is None
+    assert without["downloadUrl"] is without["thumbnailUrl"] is None
     assert without["outputs"][0]["downloadUrlExpiresAt"] is None
     assert signed["downloadUrl"] == "https://s3/a"
     assert signed["outputs"][1]["downloadUrl"] == "https://s3/b"
+    assert signed["thumbnailUrl"] == signed["outputs"][0]["thumbnailUrl"] == "https://s3/small"
+    assert signed["outputs"][1]["thumbnailUrl"] is None
     assert signed["outputs"][1]["downloadUrlExpiresAt"] == "2026-11-22T12:10:00.000Z"
 
 

@@ -11,11 +11,14 @@ def test_every_object_of_a_job_lies_under_its_prefix() -> None:
     output = object_keys.output_key("ws_a", "job-1", 2, 7, "jpeg")
     assert source == "workspaces/ws_a/jobs/job-1/source"
     assert output == "workspaces/ws_a/jobs/job-1/2/output-7.jpg"
-    for key in (source, output):
+    thumbnail = object_keys.thumbnail_key("ws_a", "job-1", 2, 7)
+    assert thumbnail == "workspaces/ws_a/jobs/job-1/2/thumbnail-7.webp"
+    for key in (source, output, thumbnail):
         assert key.startswith(object_keys.job_prefix("ws_a", "job-1"))
         assert key.startswith(object_keys.workspace_prefix("ws_a"))
         assert object_keys.job_of_key(key) == ("ws_a", "job-1")
-    assert output.startswith(object_keys.attempt_prefix("ws_a", "job-1", 2))
+    for key in (output, thumbnail):
+        assert key.startswith(object_keys.attempt_prefix("ws_a", "job-1", 2))
 
 
 def test_no_prefix_covers_a_neighbour() -> None:

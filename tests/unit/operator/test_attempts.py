@@ -42,6 +42,10 @@ def test_a_request_names_the_attempt_and_signs_its_own_prefix_only() -> None:
         "put:image/png:workspaces/ws_a/jobs/job-1/3/output-0.png",
         "put:image/png:workspaces/ws_a/jobs/job-1/3/output-1.png",
     ]
+    assert [target["thumbnailUrl"] for target in request["targets"]] == [
+        "put:image/webp:workspaces/ws_a/jobs/job-1/3/thumbnail-0.webp",
+        "put:image/webp:workspaces/ws_a/jobs/job-1/3/thumbnail-1.webp",
+    ]
 
 
 def test_delivered_outputs_succeed_and_keep_their_indices() -> None:
@@ -53,6 +57,15 @@ def test_delivered_outputs_succeed_and_keep_their_indices() -> None:
     assert [output.index for output in ended.outputs] == [1]
     assert ended.outputs[0].key == "workspaces/ws_a/jobs/job-1/1/output-1.png"
     assert ended.error is None
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_thumbnail_is_recorded_where_the_model_put_one(made: bool) -> None:
+    answer = read_answer({"outputs": [OUTPUT | {"thumbnail": made}]})
+    [output] = settlement_of(make_record(), "me", answer).outputs
+    key = "workspaces/ws_a/jobs/job-1/1/thumbnail-0.webp"
+    assert output.thumbnail_key == (key if made else None)
+    assert output.keys == ["workspaces/ws_a/jobs/job-1/1/output-0.png", *([key] if made else [])]
 
 
 def test_outputs_that_were_not_asked_for_are_left_out() -> None:

@@ -50,7 +50,12 @@ def request_for(origin: Origin, data: bytes | None = None, **changes: Any) -> di
     document.setdefault(
         "targets",
         [
-            {"index": i, "url": origin.target(f"{i}"), "contentType": kind}
+            {
+                "index": i,
+                "url": origin.target(f"{i}"),
+                "contentType": kind,
+                "thumbnailUrl": origin.target(f"small-{i}"),
+            }
             for i in range(document["variations"])
         ],
     )
@@ -179,6 +184,20 @@ class GenerateCases:
         assert [output["index"] for output in result["outputs"]] == [0, 2]
         assert result["omitted"] == [{"index": 1, "code": "output_upload_failed"}]
 
+    def test_a_refused_thumbnail_loses_no_output(self, service: Service, origin: Origin) -> None:
+        origin.refuse_uploads_of.add("small-1")
+        result = service.generate(request_for(origin, variations=2))
+        assert result["omitted"] == []
+        assert [output["thumbnail"] for output in result["outputs"]] == [True, False]
+
+    def test_without_a_place_for_a_thumbnail_none_is_made(
+        self, service: Service, origin: Origin
+    ) -> None:
+        target = {"index": 0, "url": origin.target("0"), "contentType": "image/png"}
+        [output] = service.generate(request_for(origin, targets=[target]))["outputs"]
+        assert output["thumbnail"] is False
+        assert set(origin.outputs) == {"0"}
+
     def test_errors_tell_no_secret(self, service: Service, origin: Origin) -> None:
         origin.refuse_uploads_of.add("0")
         url = f"{origin.url}/redirect/photo?X-Amz-Signature=SECRETSIGNATURE"
@@ -281,6 +300,16 @@ class GenerateCases:
         result = service.generate(request_for(origin, variations=8))
         assert [output["index"] for output in result["outputs"]] == list(range(8))
         assert len({output["sha256"] for output in result["outputs"]}) == 8
+        for index, output in enumerate(result["outputs"]):
+            assert output["thumbnail"] is True
+            content_type, body = origin.outputs[f"small-{index}"]
+            assert (content_type, body[8:12]) == ("image/webp", b"WEBP")
+            assert len(body) < 20_000
+            small = Image.open(io.BytesIO(body))
+            assert small.size == (320, 213)
+            assert f'imagerift:seed="{output["seed"]}"' in small.info["xmp"].decode()
+            large = Image.fromarray(picture(origin, f"{index}")).resize(small.size)
+            assert np.abs(np.asarray(small, float) - np.asarray(large, float)).mean() < 6
 
     @pytest.mark.parametrize(
         ("size", "aspect", "expected"),

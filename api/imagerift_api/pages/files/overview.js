@@ -46,7 +46,7 @@ function generation(item) {
   const words = item.prompt || item.mode;
   const picture = item.pictureUrl
     ? make("a", { href: item.pictureUrl, target: "_blank", rel: "noopener" },
-      make("img", { src: item.pictureUrl, alt: words, loading: "lazy" }))
+      make("img", { src: item.thumbnailUrl ?? item.pictureUrl, alt: words, loading: "lazy" }))
     : make("div", { className: "blank" }, mark(item.status));
   return make("li", {}, picture, make("p", { textContent: words, title: words }),
     make("span", { className: "quiet small", textContent: ago(item.createdAt) }));

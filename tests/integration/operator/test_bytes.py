@@ -1,0 +1,56 @@
+"""Bytes that the operator deletes: those of expired jobs, and those that no record names."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo import Database, jobs
+from imagerift_core.object_keys import attempt_prefix, job_prefix
+from imagerift_core.s3 import ObjectStore
+from imagerift_operator import janitor
+
+from tests import lives
+from tests.integration.operator.sweeping import sweeping
+
+
+async def stored(store: ObjectStore, record: JobRecord) -> set[str]:
+    prefix = job_prefix(record.workspace, record.id)
+    return {item.key async for item in store.list_objects(prefix)}
+
+
+async def succeeded(database: Database, store: ObjectStore) -> tuple[JobRecord, set[str]]:
+    """A job with its bytes, and the keys of everything that belongs to it."""
+    record = await lives.in_status(database, Status.SUCCEEDED, units=2)
+    keys = {record.source.key} | {key for output in record.outputs for key in output.keys}
+    assert len(keys) == 5  # a source, two outputs, their thumbnails
+    for key in keys:
+        await store.put(key, b"pixels", content_type="image/webp")
+    return record, keys
+
+
+async def test_of_an_expired_job_nothing_is_left(database: Database, store: ObjectStore) -> None:
+    record, _ = await succeeded(database, store)
+    await database.jobs.update_one(
+        {"_id": record.id}, {"$set": {"expires_at": record.created_at, "resource_uid": None}}
+    )
+
+    await sweeping(database, store).delete_expired()
+
+    assert await stored(store, record) == set()
+    assert await jobs.get(database, record.id) is None
+
+
+async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
+    database: Database, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, keys = await succeeded(database, store)
+    lost = attempt_prefix(record.workspace, record.id, 9) + "thumbnail-0.webp"
+    await store.put(lost, b"pixels", content_type="image/webp")
+    # As if all of it had been written long ago.
+    monkeypatch.setattr(janitor, "BYTES_GRACE", timedelta(seconds=-60))
+
+    await sweeping(database, store).delete_orphaned_bytes()
+
+    assert await stored(store, record) == keys
