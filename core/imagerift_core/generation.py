@@ -14,6 +14,7 @@ from imagerift_core.plans import ExportSize, Plan
 
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_SEED = 2**32 - 1
+DEFAULT_EXPORT_SIZE: ExportSize = "base"
 
 OutputAspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
 OutputFormat = Literal["png", "jpeg", "webp"]
@@ -34,7 +35,7 @@ class GenerationSpec(BaseModel):
     mode: ModeName
     preset: PresetName | None = None
     prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
-    export_size: ExportSize = "base"
+    export_size: ExportSize = DEFAULT_EXPORT_SIZE
     output_aspect: OutputAspect = "source"
     output_format: OutputFormat = "png"
     variations: int = Field(1, ge=1, le=8)

@@ -18,8 +18,9 @@ EXPORT_LONG_EDGE: dict[ExportSize, int] = {"base": 1024, "2k": 2048, "4k": 4096}
 class Plan(BaseModel):
     """What a workspace on this plan may do.
 
-    `band` orders the queue: a higher band is served first. `requests_per_minute` counts in
-    windows of one UTC minute, `units_per_month` in UTC calendar months.
+    `band` orders the queue: a higher band is served first. `concurrent_jobs` is how many jobs
+    may run at once, None for as many as there are slots. `requests_per_minute` counts in windows
+    of one UTC minute, `units_per_month` in UTC calendar months.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -29,6 +30,7 @@ class Plan(BaseModel):
     units_per_month: int = Field(ge=0)
     max_export: ExportSize
     band: int = Field(ge=0, le=9)
+    concurrent_jobs: int | None = Field(None, ge=1)
     quota_scope: QuotaScope
     retention_days: int = Field(ge=1)
 

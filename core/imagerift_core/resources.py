@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import GenerationSpec, ModeName
 from imagerift_core.jobs import DEFAULT_BACKOFF_LIMIT, JobRecord
+from imagerift_core.plans import ExportSize
 
 GROUP = "imagerift.dev"
 VERSION = "v1"
@@ -122,6 +123,11 @@ class TritonPoolSpec(_Part):
     )
     modes: list[ModeName] = Field(
         min_length=1, max_length=64, description="Modes that this pool serves."
+    )
+    export_sizes: list[ExportSize] = Field(
+        default_factory=list,
+        max_length=3,
+        description="Export sizes that this pool serves; every one where none is named.",
     )
 
 

@@ -24,8 +24,8 @@ from imagerift_operator.janitor import Janitor
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics, serve_metrics
-from imagerift_operator.plan_bands import PlanBands
 from imagerift_operator.pools import Pools
+from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
@@ -93,7 +93,7 @@ class OperatorContext:
             admission=HandMadeAdmission(
                 database=database, store=store, kube=kube, plans=plans, modes=modes
             ),
-            bands=PlanBands(database, plans),
+            terms=PlanTerms(database, plans),
             leadership=self.leadership,
             ttl_override=settings.job_ttl_seconds,
         )

@@ -137,7 +137,11 @@ class Dispatcher:
             return False
         for pool, replica, targets in self._pools.choose():
             entry = self._scheduler.next(targets)
-            if entry is not None and entry.job_id not in self.in_flight:
+            if entry is None:
+                continue
+            if entry.job_id in self.in_flight:
+                self._scheduler.ended(entry)
+            else:
                 replica.busy += 1
                 flight = InFlight(entry)
                 self.in_flight[entry.job_id] = flight
@@ -156,7 +160,7 @@ class Dispatcher:
             self._crash.reach("operator-claimed")
             answer = await self._run(record, replica, entry)
             self._crash.reach("operator-answered")
-            freed = self._free(replica)
+            freed = self._free(replica, entry)
             await self._end(entry, record, answer)
         except CapacityUnavailable:
             # Whether the claim was written is not known; the next one finds out.
@@ -166,12 +170,13 @@ class Dispatcher:
             log.exception("attempt_broke", job=entry.job_id)
         finally:
             if not freed:
-                self._free(replica)
+                self._free(replica, entry)
             if self.in_flight.get(entry.job_id) is flight:
                 del self.in_flight[entry.job_id]
 
-    def _free(self, replica: Replica) -> bool:
+    def _free(self, replica: Replica, entry: Entry) -> bool:
         replica.busy -= 1
+        self._scheduler.ended(entry)
         self.wake()
         return True
 

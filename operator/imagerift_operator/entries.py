@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from imagerift_core.generation import DEFAULT_EXPORT_SIZE
 from imagerift_core.jobs import JobRecord
 from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 
+ANY_POOL = "*"
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
@@ -22,6 +24,7 @@ class Entry:
     by_api: bool
     workspace: str
     mode: str
+    export_size: str
     pool: str | None
     created_at: datetime
     ttl_seconds: int
@@ -37,8 +40,8 @@ class Entry:
 
     @property
     def target(self) -> str:
-        """What a pool must serve to run this job: its mode, or the pool's own name."""
-        return f"pool/{self.pool}" if self.pool else f"mode/{self.mode}"
+        """What a pool must serve to run this job."""
+        return target_of(self.pool, self.mode, self.export_size)
 
     @property
     def delete_at(self) -> datetime | None:
@@ -50,6 +53,11 @@ class Entry:
     def is_of(self, record: JobRecord) -> bool:
         """Whether a record is really this resource's, not one that its author only named."""
         return record.workspace == self.workspace and record.resource_uid in {None, self.uid}
+
+
+def target_of(pool: str | None, mode: str, export_size: str) -> str:
+    """A mode at a size, on the pool of this name or, without one, on any."""
+    return f"{pool or ANY_POOL}/{mode}/{export_size}"
 
 
 def entry_of(body: dict[str, Any]) -> Entry:
@@ -70,6 +78,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         by_api=by_api,
         workspace=spec.get("workspace", ""),
         mode=spec.get("mode", ""),
+        export_size=spec.get("exportSize", DEFAULT_EXPORT_SIZE),
         pool=spec.get("pool"),
         created_at=_time(metadata["creationTimestamp"]),
         ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),

@@ -117,7 +117,8 @@ class Janitor:
             if position > SNAPSHOT_PLACES:
                 break
             eta = position / self._rate if self._rate > 0.001 else None
-            reason = self._pools.waiting_reason(entry.target)
+            at_limit = self._scheduler.is_at_limit(entry.workspace)
+            reason = self._pools.waiting_reason(entry.target, at_limit=at_limit)
             places[entry.job_id] = QueuePlace(position=position, eta_seconds=eta, reason=reason)
         snapshot = SchedulerSnapshot(
             _id=self._namespace, at=at, jobs_per_second=self._rate, places=places

@@ -17,8 +17,8 @@ from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.entries import Entry, entry_of
 from imagerift_operator.leadership import Leadership
-from imagerift_operator.plan_bands import PlanBands
 from imagerift_operator.projection import refusal
+from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.status_writer import StatusWriter
 
@@ -42,7 +42,7 @@ class JobFeed:
         dispatcher: Dispatcher,
         writer: StatusWriter,
         admission: HandMadeAdmission,
-        bands: PlanBands,
+        terms: PlanTerms,
         leadership: Leadership,
         ttl_override: int | None,
     ) -> None:
@@ -51,7 +51,7 @@ class JobFeed:
         self._dispatcher = dispatcher
         self._writer = writer
         self._admission = admission
-        self._bands = bands
+        self._terms = terms
         self._leadership = leadership
         self._ttl_override = ttl_override
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +106,9 @@ class JobFeed:
         """Queues a live resource; a hand-made one is admitted first."""
         if entry.uid in self._hand_made and not await self._admit(entry):
             return
-        entry.band = await self._bands.band_of(entry.workspace)
+        terms = await self._terms.of(entry.workspace)
+        entry.band = terms.band
+        self._scheduler.limit(entry.workspace, terms.concurrent_jobs)
         live = entry.uid in self.entries and not entry.ended
         if live and entry.job_id not in self._dispatcher.in_flight:
             self._scheduler.add(entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from imagerift_core.clock import now, rfc3339
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
+from imagerift_core.plans import EXPORT_LONG_EDGE
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_core.triton import (
     ModelServer,
@@ -20,6 +21,8 @@ from imagerift_core.triton import (
     TritonUnavailable,
     connect_triton,
 )
+
+from imagerift_operator.entries import target_of
 
 log = structlog.get_logger(__name__)
 
@@ -36,10 +39,22 @@ class Replica:
     slots: int
     models: list[str] = field(default_factory=list)
     busy: int = 0
+    _targets: frozenset[str] = frozenset()
+    _targets_of: list[str] | None = None
 
     @property
     def ready(self) -> bool:
         return CONTROL_MODEL in self.models
+
+    def targets(self, pool: str, spec: TritonPoolSpec, modes: Modes) -> frozenset[str]:
+        """What this replica can run now: the pool's modes whose entry model it has ready."""
+        if not self.ready:
+            return frozenset()
+        # Asked for every job that starts, while the models change at most once a probe.
+        if self._targets_of is not self.models:
+            loaded = [m for m in spec.modes if m in modes and modes[m].model in self.models]
+            self._targets, self._targets_of = meant_targets(pool, spec, loaded), self.models
+        return self._targets
 
     @property
     def free(self) -> int:
@@ -57,21 +72,14 @@ class Pool:
     replicas: list[Replica]
     reported: dict[str, Any] | None = None
 
-    def targets(self, modes: Modes) -> set[str]:
-        """What this pool can run now: modes whose entry model is loaded, and its own name."""
-        ready = {model for replica in self.replicas if replica.ready for model in replica.models}
-        served = {f"mode/{m}" for m in self.spec.modes if m in modes and modes[m].model in ready}
-        return served | {f"pool/{self.name}"} if served else set()
+    def serving(self, target: str, modes: Modes) -> list[Replica]:
+        """The replicas that can run `target` once they have a slot free."""
+        return [r for r in self.replicas if target in r.targets(self.name, self.spec, modes)]
 
     def is_loading(self, target: str) -> bool:
         """Whether a replica answers that is meant to run `target`, but has no model for it yet."""
-        meant = {f"mode/{mode}" for mode in self.spec.modes} | {f"pool/{self.name}"}
+        meant = meant_targets(self.name, self.spec, self.spec.modes)
         return target in meant and any(replica.ready for replica in self.replicas)
-
-    def freest(self) -> Replica | None:
-        """The ready replica with the most free slots, None where all are busy or away."""
-        best = max(self.replicas, key=lambda replica: replica.free, default=None)
-        return best if best is not None and best.free > 0 else None
 
 
 class Pools:
@@ -124,23 +132,30 @@ class Pools:
                     self._wake()
             await self._report(pool)
 
-    def choose(self) -> list[tuple[Pool, Replica, set[str]]]:
-        """Every pool with a free slot, that slot's replica, and what it can run now."""
-        choices = []
-        for pool in self._pools.values():
-            replica = pool.freest()
-            targets = pool.targets(self._modes)
-            if replica is not None and targets:
-                choices.append((pool, replica, targets))
-        return choices
+    def choose(self) -> list[tuple[Pool, Replica, frozenset[str]]]:
+        """Every replica with a free slot, the freest first, its pool, and what it can run now."""
+        choices = [
+            (pool, replica, replica.targets(pool.name, pool.spec, self._modes))
+            for pool in self._pools.values()
+            for replica in pool.replicas
+            if replica.free > 0
+        ]
+        choices.sort(key=lambda choice: choice[1].free, reverse=True)
+        return [choice for choice in choices if choice[2]]
 
-    def waiting_reason(self, target: str) -> WaitingReason:
-        """Why a job that asks for `target` is not running."""
-        serving = [pool for pool in self._pools.values() if target in pool.targets(self._modes)]
+    def waiting_reason(self, target: str, *, at_limit: bool = False) -> WaitingReason:
+        """Why a job that asks for `target` is not running.
+
+        `at_limit` says that its workspace has as many jobs running as its plan lets it.
+        """
+        pools = self._pools.values()
+        serving = [replica for pool in pools for replica in pool.serving(target, self._modes)]
         if not serving:
-            loading = any(pool.is_loading(target) for pool in self._pools.values())
+            loading = any(pool.is_loading(target) for pool in pools)
             return "model_loading" if loading else "pool_unavailable"
-        if not any(pool.freest() for pool in serving):
+        if at_limit:
+            return "workspace_concurrency"
+        if not any(replica.free for replica in serving):
             return "waiting_for_gpu"
         return "waiting_for_turn"
 
@@ -190,6 +205,14 @@ class Pools:
         except KubeUnavailable:
             return
         pool.reported = seen
+
+
+def meant_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:
+    """What jobs may ask for so that this pool runs them, once it has models for `modes`."""
+    sizes = spec.export_sizes or EXPORT_LONG_EDGE
+    return frozenset(
+        target_of(asked, mode, size) for asked in (None, pool) for mode in modes for size in sizes
+    )
 
 
 async def flag_canceled(replica: Replica, attempt_id: str) -> None:

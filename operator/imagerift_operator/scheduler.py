@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,9 +30,10 @@ class _Band:
 class Scheduler:
     """Bands by plan, round-robin over workspaces inside a band, then age.
 
-    Waiting raises the band by one every `promote_seconds`, so that nobody starves. Adding and
-    removing are idempotent. Choosing costs no more than the workspaces whose jobs cannot run
-    at this moment.
+    Waiting raises the band by one every `promote_seconds`, so that nobody starves. A workspace
+    with as many jobs running as its plan lets it is passed over. Adding and removing are
+    idempotent. Choosing costs no more than the workspaces whose jobs cannot run at this moment;
+    those passed over are never more than there are slots, since each has a job running.
     """
 
     def __init__(self, *, promote_seconds: float = 60.0) -> None:
@@ -41,6 +42,8 @@ class Scheduler:
         self._bands = [_Band() for _ in range(TOP_BAND + 1)]
         self._delayed: list[tuple[datetime, str, Entry]] = []
         self._delayed_ids: set[str] = set()
+        self._limits: dict[str, int] = {}
+        self._running: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._delayed_ids)
@@ -63,6 +66,27 @@ class Scheduler:
         self._waiting.pop(job_id, None)
         self._delayed_ids.discard(job_id)
 
+    def limit(self, workspace: str, jobs: int | None) -> None:
+        """Sets how many jobs of a workspace may run at once; None takes the limit away."""
+        if jobs is None:
+            self._limits.pop(workspace, None)
+        else:
+            self._limits[workspace] = jobs
+
+    def is_at_limit(self, workspace: str) -> bool:
+        limit = self._limits.get(workspace)
+        return limit is not None and self._running[workspace] >= limit
+
+    def depths(self) -> dict[int, int]:
+        """How many jobs wait in each band; those that wait for their time count in their own."""
+        depths = Counter(waiting.band for waiting in self._waiting.values())
+        depths.update(
+            min(entry.band, TOP_BAND)
+            for _, job_id, entry in self._delayed
+            if job_id in self._delayed_ids
+        )
+        return depths
+
     def release_delayed(self, at: datetime) -> datetime | None:
         """Queues the delayed jobs that are due, and tells when the next one will be."""
         while self._delayed and self._delayed[0][0] <= at:
@@ -80,13 +104,25 @@ class Scheduler:
                 self._enqueue(waiting)
 
     def next(self, targets: Collection[str]) -> Entry | None:
-        """Takes the job whose turn it is among those that ask for one of `targets`."""
+        """Takes the job whose turn it is among those that ask for one of `targets`.
+
+        It counts as running until `ended` is told of it.
+        """
         for level in range(TOP_BAND, -1, -1):
             for workspace in list(self._bands[level].workspaces):
+                if self.is_at_limit(workspace):
+                    continue
                 entry = self._take(level, workspace, targets)
                 if entry is not None:
+                    self._running[workspace] += 1
                     return entry
         return None
+
+    def ended(self, entry: Entry) -> None:
+        """A job that `next` gave out runs no longer."""
+        self._running[entry.workspace] -= 1
+        if not self._running[entry.workspace]:
+            del self._running[entry.workspace]
 
     def order(self) -> Iterator[Entry]:
         """The waiting jobs in about the order of their turns, for estimates."""

@@ -20,6 +20,7 @@ def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **mo
         "by_api": True,
         "workspace": workspace,
         "mode": "style",
+        "export_size": "base",
         "pool": None,
         "created_at": START + timedelta(seconds=after),
         "ttl_seconds": 300,

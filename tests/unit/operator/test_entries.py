@@ -20,7 +20,7 @@ def body(**changes: Any) -> dict[str, Any]:
 def test_an_api_resource_is_known_by_its_name() -> None:
     entry = entry_of(body())
     assert (entry.job_id, entry.uid, entry.by_api) == ("job-1", "uid-1", True)
-    assert entry.target == "mode/style"
+    assert entry.target == "*/style/base"
     assert entry.created_at == START
     assert not entry.ended and entry.delete_at is None
 

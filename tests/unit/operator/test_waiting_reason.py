@@ -25,10 +25,18 @@ def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason:
     pools = Pools(NOTHING, load_modes(), wake=lambda: None)
     replica = Replica(NOTHING, NOTHING, 1)
     replica.models, replica.busy = models, busy
-    spec = TritonPoolSpec(endpoint="http://127.0.0.1:1", slotsPerReplica=1, modes=["style"])
+    spec = TritonPoolSpec(
+        endpoint="http://127.0.0.1:1",
+        slotsPerReplica=1,
+        modes=["style"],
+        exportSizes=["base", "2k"],
+    )
     pools._pools["default"] = Pool("default", "uid", 1, spec, [replica])
 
-    assert pools.waiting_reason("mode/style") == reason
-    assert pools.waiting_reason("mode/avatar") == "pool_unavailable"
-    assert pools.waiting_reason("pool/other") == "pool_unavailable"
-    assert cast(str, pools.waiting_reason("pool/default")) == reason
+    assert pools.waiting_reason("*/style/2k") == reason
+    assert pools.waiting_reason("*/avatar/2k") == "pool_unavailable"
+    assert pools.waiting_reason("*/style/4k") == "pool_unavailable"
+    assert pools.waiting_reason("other/style/2k") == "pool_unavailable"
+    assert cast(str, pools.waiting_reason("default/style/2k")) == reason
+    limited = "workspace_concurrency" if "generate" in models else reason
+    assert pools.waiting_reason("*/style/2k", at_limit=True) == limited

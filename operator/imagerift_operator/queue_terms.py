@@ -1,0 +1,40 @@
+"""What a workspace's plan says of its place in the queue; kept for half a minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+from imagerift_core.mongo import Database, accounts, translated_errors
+from imagerift_core.plans import Plans
+
+_KEEP_SECONDS = 30
+_MAX_WORKSPACES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTerms:
+    """The band of a workspace's jobs, and how many may run at once (None: any number)."""
+
+    band: int = 0
+    concurrent_jobs: int | None = None
+
+
+class PlanTerms:
+    """Looks up the terms of workspaces."""
+
+    def __init__(self, database: Database, plans: Plans) -> None:
+        self._database = database
+        self._plans = plans
+        self._known: TTLCache[str, QueueTerms] = TTLCache(_MAX_WORKSPACES, _KEEP_SECONDS)
+
+    async def of(self, workspace: str) -> QueueTerms:
+        """The lowest band for an unknown workspace or plan. Raises `CapacityUnavailable`."""
+        terms = self._known.get(workspace)
+        if terms is None:
+            async with translated_errors():
+                account = await accounts.get_workspace(self._database, workspace)
+            plan = self._plans.get(account.plan) if account else None
+            terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
+            self._known[workspace] = terms
+        return terms

@@ -1,0 +1,51 @@
+"""Which replica a job is sent to: by mode, size, readiness and free slots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagerift_core.modes import load_modes
+from imagerift_core.resources import TritonPoolSpec
+from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
+
+NOTHING: Any = None
+LOADED = [CONTROL_MODEL, "generate"]
+
+
+def add_pool(pools: Pools, name: str, *replicas: Replica, sizes: list[str] | None = None) -> None:
+    values = {"endpoint": "http://127.0.0.1:1", "modes": ["style"], "exportSizes": sizes or []}
+    spec = TritonPoolSpec.model_validate(values)
+    pools._pools[name] = Pool(name, f"uid-{name}", 1, spec, list(replicas))
+
+
+def replica(*, models: list[str], busy: int = 0) -> Replica:
+    return Replica(NOTHING, NOTHING, 4, models=models, busy=busy)
+
+
+def test_sizes_divide_jobs_between_pools() -> None:
+    pools = Pools(NOTHING, load_modes(), wake=lambda: None)
+    add_pool(pools, "small", replica(models=LOADED), sizes=["base", "2k"])
+    add_pool(pools, "large", replica(models=LOADED), sizes=["4k"])
+    serving = {pool.name: targets for pool, _, targets in pools.choose()}
+    assert serving["small"] == {f"{p}/style/{s}" for p in ("*", "small") for s in ("base", "2k")}
+    assert serving["large"] == {"*/style/4k", "large/style/4k"}
+
+
+def test_a_replica_without_the_model_or_a_slot_is_not_chosen_and_the_freest_comes_first() -> None:
+    pools = Pools(NOTHING, load_modes(), wake=lambda: None)
+    loading, full = replica(models=[CONTROL_MODEL]), replica(models=LOADED, busy=4)
+    some, most = replica(models=LOADED, busy=3), replica(models=LOADED, busy=1)
+    add_pool(pools, "mixed", loading, full, some)
+    add_pool(pools, "other", most)
+    assert [chosen for _, chosen, _ in pools.choose()] == [most, some]
+
+
+def test_what_a_replica_serves_follows_its_models() -> None:
+    pools = Pools(NOTHING, load_modes(), wake=lambda: None)
+    one = replica(models=[CONTROL_MODEL])
+    add_pool(pools, "pool", one)
+    assert pools.choose() == []
+    one.models = LOADED
+    assert "*/style/base" in pools.choose()[0][2]
+    one.models = []
+    assert pools.choose() == []
