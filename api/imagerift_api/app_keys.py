@@ -9,6 +9,7 @@ from imagerift_core.mongo.rate_limit import RateWindow
 
 from imagerift_api.authentication import Caller
 from imagerift_api.metrics import Metrics
+from imagerift_api.pages.previews import Previews
 from imagerift_api.settings import ApiSettings
 from imagerift_api.sign_in.sessions import SignedIn
 from imagerift_api.traffic import Traffic
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SETTINGS = web.AppKey("settings", ApiSettings)
 TRAFFIC = web.AppKey("traffic", Traffic)
+PREVIEWS = web.AppKey("previews", Previews)
 METRICS = web.AppKey("metrics", Metrics)
 CONTEXT: web.AppKey[ProcessContext] = web.AppKey("context")
 

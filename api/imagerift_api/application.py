@@ -7,6 +7,7 @@ from aiohttp import web
 from imagerift_api import app_keys, middlewares
 from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
+from imagerift_api.pages.previews import Previews
 from imagerift_api.routes import (
     account,
     account_keys,
@@ -44,6 +45,7 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application = web.Application(middlewares=[middlewares.observe, middlewares.answer_problems])
     application[app_keys.SETTINGS] = settings
     application[app_keys.METRICS] = metrics
+    application[app_keys.PREVIEWS] = Previews()
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.cleanup_ctx.append(open_context)

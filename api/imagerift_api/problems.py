@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "expired_api_key": (401, "The API key has expired"),
     "invalid_session": (401, "Nobody is signed in"),
     "sign_in_failed": (401, "The sign-in failed"),
+    "no_workspace_left": (403, "This account is a member of no workspace"),
     "quota_exhausted": (402, "The quota is used up"),
     "insufficient_scope": (403, "The API key lacks a scope"),
     "api_access_locked": (403, "The plan has no API access"),

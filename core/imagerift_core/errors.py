@@ -108,6 +108,12 @@ class SignInFailed(DomainError):
     code = "sign_in_failed"
 
 
+class NoWorkspaceLeft(DomainError):
+    """Who signs in is a member of no workspace, and had a new one of their own only lately."""
+
+    code = "no_workspace_left"
+
+
 class CrossSiteRequest(DomainError):
     """A change under an account session that did not come from this installation's pages."""
 

@@ -35,7 +35,8 @@ Labelled = tuple[str, Pixels]
 
 IMAGES = ROOT / "docs" / "images"
 GALLERY = IMAGES / "gallery"
-PREVIEWS = IMAGES / "previews"
+# Served by the API, so they lie where it is packaged from.
+PREVIEWS = ROOT / "api" / "imagerift_api" / "pages" / "previews"
 PRODUCT, PERSON = IMAGES / "sample.jpg", IMAGES / "portrait.jpg"
 THREADS = 2
 ROW = 300

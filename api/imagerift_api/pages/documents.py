@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from imagerift_core.plans import EXPORT_LONG_EDGE, Plan, Plans
 
-_FOLDER = resources.files("imagerift_api") / "pages" / "files"
+_PAGES = resources.files("imagerift_api") / "pages"
+_FOLDER = _PAGES / "files"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
@@ -29,10 +31,10 @@ class Asset:
     etag: str
 
 
-def load_assets() -> dict[str, Asset]:
-    """Everything that the pages load, by name."""
+def load_folder(name: str) -> dict[str, Asset]:
+    """The files beside this one in folder `name` that are sent as they are, by file name."""
     found = {}
-    for entry in _FOLDER.iterdir():
+    for entry in (_PAGES / name).iterdir():
         suffix = entry.name[entry.name.rfind(".") :]
         if suffix in _TYPES:
             body = entry.read_bytes()

@@ -11,7 +11,12 @@ from imagerift_core.roles import session_scopes
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
+from imagerift_api.routes.signed_in import REQUESTS_A_MINUTE, account_subject
 from imagerift_api.sign_in.sessions import COOKIE, SignedIn
+
+_JOB_SCOPES: frozenset[Scope | None] = frozenset(
+    {"jobs:write", "jobs:read", "jobs:cancel", "uploads:write"}
+)
 
 
 async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
@@ -25,12 +30,8 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     request[app_keys.CALLER] = caller
     if caller.key_id is not None:
         context.key_usage.note(caller.key_id)
-    window = await count_request(
-        context.database,
-        caller.workspace,
-        limit=caller.plan.requests_per_minute,
-        at=clock.now(),
-    )
+    subject, limit = _counted_against(caller, scope)
+    window = await count_request(context.database, subject, limit=limit, at=clock.now())
     request[app_keys.RATE_WINDOW] = window
     if window.exceeded:
         raise RateLimited(limit=window.limit, retry_after_seconds=window.resets_in_seconds)
@@ -76,6 +77,19 @@ def _caller_of(signed_in: SignedIn) -> Caller:
         person=signed_in.person.id,
         name=signed_in.person.name,
     )
+
+
+def _counted_against(caller: Caller, scope: Scope | None) -> tuple[str, int]:
+    """Whose window a request counts in, and its limit.
+
+    What people do on the pages never uses up what programs may do: jobs under sessions have a
+    window of the same size to themselves, and the rest of the pages counts as account requests.
+    """
+    if caller.person is None:
+        return caller.workspace, caller.plan.requests_per_minute
+    if scope in _JOB_SCOPES:
+        return f"session:{caller.workspace}", caller.plan.requests_per_minute
+    return account_subject(caller.person), REQUESTS_A_MINUTE
 
 
 def rate_window(request: web.Request) -> RateWindow:

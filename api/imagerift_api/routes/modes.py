@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Annotated, get_args
 
 from aiohttp import web
 from imagerift_core.generation import OutputAspect
 from imagerift_core.modes import Mode
 from imagerift_core.plans import ExportSize, Plan
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import closed
+from imagerift_api.pages.previews import Previews
 from imagerift_api.requests import refuse_query
 from imagerift_api.routes.answers import json_answer
 from imagerift_api.routes.callers import admit_caller
@@ -34,6 +36,12 @@ class ModeObject(TypedDict):
     promptRequired: bool
     presetRequired: bool
     presets: list[str]
+    previewUrl: Annotated[
+        str | None, Field(description="Path of a small JPEG; null for a mode that has none.")
+    ]
+    presetPreviewUrls: Annotated[
+        dict[str, str | None], Field(description="The same for each preset, by its name.")
+    ]
     exportSizes: list[ModeExportSize]
     outputAspects: list[str]
     maxVariations: int
@@ -50,17 +58,20 @@ async def list_modes(request: web.Request) -> web.Response:
     caller = await admit_caller(request, None)
     refuse_query(request.query)
     modes = request.app[app_keys.CONTEXT].modes
+    previews = request.app[app_keys.PREVIEWS]
     return json_answer(
-        {"data": [_described(name, mode, caller.plan) for name, mode in modes.items()]}
+        {"data": [_described(name, mode, caller.plan, previews) for name, mode in modes.items()]}
     )
 
 
-def _described(name: str, mode: Mode, plan: Plan) -> ModeObject:
+def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
     return {
         "mode": name,
         "promptRequired": mode.prompt_required,
         "presetRequired": mode.preset_required,
         "presets": mode.presets,
+        "previewUrl": previews.of_mode(name, mode.presets),
+        "presetPreviewUrls": {preset: previews.of_preset(name, preset) for preset in mode.presets},
         "exportSizes": [
             {"exportSize": size, "permitted": plan.permits_export(size)}
             for size in mode.export_sizes

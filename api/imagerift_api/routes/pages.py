@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from aiohttp import hdrs, web
 
 from imagerift_api import app_keys
 from imagerift_api.pages import documents
+from imagerift_api.pages.previews import PATH as PREVIEWS_PATH
 
 _ASSETS: web.AppKey[dict[str, documents.Asset]] = web.AppKey("assets", dict)
+# A picture says nothing of anybody, and clients' own pages may show it.
+_PREVIEW_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "public, max-age=86400",
+}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -37,11 +45,21 @@ async def account(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.Response:
-    found = request.app[_ASSETS].get(request.match_info["name"])
+    return _file(request, request.app[_ASSETS], _HEADERS | {"Cache-Control": "no-cache"})
+
+
+async def preview(request: web.Request) -> web.Response:
+    return _file(request, request.app[app_keys.PREVIEWS].files, _PREVIEW_HEADERS)
+
+
+def _file(
+    request: web.Request, files: Mapping[str, documents.Asset], headers: dict[str, str]
+) -> web.Response:
+    found = files.get(request.match_info["name"])
     if found is None:
         raise web.HTTPNotFound
     etag = f'"{found.etag}"'
-    headers = _HEADERS | {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = headers | {"ETag": etag}
     if request.headers.get(hdrs.IF_NONE_MATCH) == etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, headers=headers | {hdrs.CONTENT_TYPE: found.content_type})
@@ -57,7 +75,8 @@ def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Respon
 
 
 def add_routes(application: web.Application) -> None:
-    application[_ASSETS] = documents.load_assets()
+    application[_ASSETS] = documents.load_folder("files")
     application.router.add_get("/developers", developers)
     application.router.add_get("/account", account)
     application.router.add_get("/static/{name}", asset)
+    application.router.add_get(PREVIEWS_PATH + "/{name}", preview)

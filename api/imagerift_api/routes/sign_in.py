@@ -134,7 +134,13 @@ OPERATIONS = (
         access="open",
         body=SignInBody,
         replies={204: Reply("Signed in.", headers={"Set-Cookie": "The session."})},
-        errors=("sign_in_failed", "cross_site_request", "rate_limited", "capacity_unavailable"),
+        errors=(
+            "sign_in_failed",
+            "no_workspace_left",
+            "cross_site_request",
+            "rate_limited",
+            "capacity_unavailable",
+        ),
     ),
     Operation(
         method="DELETE",

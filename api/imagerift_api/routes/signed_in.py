@@ -11,7 +11,7 @@ from imagerift_api import app_keys
 from imagerift_api.sign_in.sessions import SignedIn
 
 # Room for people, not for scripts; apart from the plan's limit of generation calls.
-_REQUESTS_A_MINUTE = 300
+REQUESTS_A_MINUTE = 300
 
 
 async def admit_signed_in(request: web.Request) -> SignedIn:
@@ -21,10 +21,15 @@ async def admit_signed_in(request: web.Request) -> SignedIn:
     request[app_keys.SIGNED_IN] = signed_in
     window = await count_request(
         context.database,
-        f"account:{signed_in.person.id}",
-        limit=_REQUESTS_A_MINUTE,
+        account_subject(signed_in.person.id),
+        limit=REQUESTS_A_MINUTE,
         at=clock.now(),
     )
     if window.exceeded:
         raise RateLimited(limit=window.limit, retry_after_seconds=window.resets_in_seconds)
     return signed_in
+
+
+def account_subject(person_id: str) -> str:
+    """Where a person's account requests are counted."""
+    return f"account:{person_id}"

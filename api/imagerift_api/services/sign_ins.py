@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from imagerift_core import clock
-from imagerift_core.errors import SignInFailed
-from imagerift_core.mongo import account_log, people, sign_ins
+from imagerift_core.errors import NoWorkspaceLeft, SignInFailed
+from imagerift_core.mongo import account_log, homes, people, sign_ins
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.database import Database, translated_errors
 from imagerift_core.mongo.sign_ins import SignInUnderWay
@@ -84,7 +84,7 @@ class SignIns:
     ) -> Account:
         """The account behind an issuer's answer; a state works once and in one browser.
 
-        Raises `SignInFailed` or `CapacityUnavailable`.
+        Raises `SignInFailed`, `NoWorkspaceLeft` or `CapacityUnavailable`.
         """
         if self._oidc is None:
             raise SignInFailed(_NOT_OFFERED)
@@ -100,7 +100,7 @@ class SignIns:
         return await self._account_of(identity, address)
 
     async def with_password(self, name: str, password: str, *, address: str | None) -> Account:
-        """Raises `SignInFailed`, `RateLimited` or `CapacityUnavailable`."""
+        """Raises `SignInFailed`, `NoWorkspaceLeft`, `RateLimited` or `CapacityUnavailable`."""
         if self._built_in is None:
             raise SignInFailed(_NOT_OFFERED)
         identity = await self._built_in.check(name, password, address=address)
@@ -119,11 +119,7 @@ class SignIns:
                 address=address,
                 at=at,
             )
-            memberships = await people.memberships_of(self._database, person.id)
-            if not memberships:
-                raise SignInFailed("This account is a member of no workspace.")
-            places = [member.workspace for member in memberships]
-            workspace = person.home if person.home in places else places[0]
+            workspace = await self._place_of(person, address)
             await account_log.append(
                 self._database,
                 workspace=workspace,
@@ -134,6 +130,31 @@ class SignIns:
                 details={"issuer": identity.issuer},
             )
         return Account(person, workspace)
+
+    async def _place_of(self, person: people.Person, address: str | None) -> str:
+        """Where the session begins: at home, else in another of the person's workspaces.
+
+        Somebody who was removed from all of them gets a new one. Raises `NoWorkspaceLeft`.
+        """
+        places = [m.workspace for m in await people.memberships_of(self._database, person.id)]
+        if person.home in places:
+            return person.home
+        if places:
+            return places[0]
+        at = clock.now()
+        made = await homes.rehome(self._database, person, plan=FIRST_PLAN, address=address, at=at)
+        if made is not None:
+            return made
+        # A sign-in at the same moment may have made it.
+        again = await people.memberships_of(self._database, person.id)
+        if again:
+            return again[0].workspace
+        from_then = homes.may_rehome_from(person) or at
+        raise NoWorkspaceLeft(
+            "You are a member of no workspace any more, and a new one of your own was made for "
+            f"you less than 30 days ago. Sign in again from {from_then:%-d %B %Y} on, or ask the "
+            "operator of this installation to add you to a workspace."
+        )
 
 
 def _hashed(value: str) -> str:

@@ -21,7 +21,11 @@ INVITATION_DAYS = 7
 
 
 class Person(BaseModel):
-    """Somebody who signed in. `issuer` and `subject` are the identity; the rest is for show."""
+    """Somebody who signed in. `issuer` and `subject` are the identity; the rest is for show.
+
+    `home` is the workspace that sessions begin in, and `rehomed_at` when it last had to be made
+    anew because the person was a member of none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,6 +36,7 @@ class Person(BaseModel):
     email: str | None = None
     created_at: datetime
     home: str
+    rehomed_at: datetime | None = None
 
 
 class Member(BaseModel):
@@ -113,7 +118,7 @@ async def ensure_person(
         await database.people.insert_one(person.model_dump(by_alias=True), session=session)
         await database.workspaces.insert_one(workspace.model_dump(by_alias=True), session=session)
         owner = Member(workspace=person.home, person=person.id, role="owner", added_at=at)
-        await _insert_member(database, session, owner)
+        await insert_member(database, session, owner)
         await account_log.append(
             database,
             workspace=person.home,
@@ -198,7 +203,7 @@ async def add_member(
 
     async def body(session: Any) -> None:
         member = Member(workspace=workspace, person=person, role=role, added_at=at)
-        await _insert_member(database, session, member)
+        await insert_member(database, session, member)
         await account_log.append(
             database,
             workspace=workspace,
@@ -346,7 +351,7 @@ async def accept_invitation(
         member = Member(
             workspace=invitation.workspace, person=person, role=invitation.role, added_at=at
         )
-        await _insert_member(database, session, member)
+        await insert_member(database, session, member)
         await account_log.append(
             database,
             workspace=invitation.workspace,
@@ -373,7 +378,7 @@ def _member_id(workspace: str, person: str) -> str:
     return f"{workspace}:{person}"
 
 
-async def _insert_member(database: Database, session: Any, member: Member) -> None:
+async def insert_member(database: Database, session: Any, member: Member) -> None:
     document = member.model_dump() | {"_id": _member_id(member.workspace, member.person)}
     await database.members.insert_one(document, session=session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 import uuid
 from datetime import timedelta
@@ -13,6 +14,7 @@ from imagerift_core import clock
 from imagerift_core.mongo import jobs, scheduler_snapshot, transitions
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 from imagerift_core.mongo.settlement import settle
+from PIL import Image
 
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.records import broken
@@ -235,6 +237,23 @@ async def test_modes_say_what_the_plan_permits(api: Api, tenant: Tenant) -> None
 
     style = next(mode for mode in answer.body["data"] if mode["mode"] == "style")
     assert {"exportSize": "base", "permitted": True} in style["exportSizes"]
+
+
+async def test_every_shipped_mode_and_preset_has_a_picture(api: Api, tenant: Tenant) -> None:
+    modes = (await api.call("GET", "/api/v1/modes", headers=tenant.headers)).body["data"]
+
+    for mode in modes:
+        assert list(mode["presetPreviewUrls"]) == mode["presets"]
+        for path in (mode["previewUrl"], *mode["presetPreviewUrls"].values()):
+            async with api.http.get(path) as picture:
+                assert picture.status == 200
+                assert picture.headers["Content-Type"] == "image/jpeg"
+                assert picture.headers["Cache-Control"] == "public, max-age=86400"
+                assert picture.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+                assert Image.open(io.BytesIO(await picture.read())).size == (192, 192)
+                etag = picture.headers["ETag"]
+            async with api.http.get(path, headers={"If-None-Match": etag}) as again:
+                assert again.status == 304
 
 
 async def test_unknown_paths_and_methods_are_problems_too(api: Api) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
@@ -16,7 +16,7 @@ from imagerift_core import clock
 from imagerift_core.mongo import accounts, people
 
 from tests.integration.api.harness import Answer, Api
-from tests.integration.api.people import Browser, signed_in
+from tests.integration.api.people import Browser, signed_in, with_token
 from tests.pictures import encode, picture
 
 
@@ -180,6 +180,22 @@ async def test_a_session_generates_even_on_free_within_its_limits_and_quota(api:
         "POST", "/api/v1/generate", data=io.BytesIO(json.dumps(large).encode())
     )
     assert (refused.status, refused.body["code"]) == (403, "export_not_permitted")
+
+
+async def test_what_people_do_on_the_pages_uses_nothing_of_their_keys_rate(
+    api: Api, one_minute: datetime
+) -> None:
+    ada = await signed_in(api, plan="pro")
+    key = await ada.create_key()
+    limit = api.plans["pro"].requests_per_minute
+    for path in ("account", "account/overview", "account/keys", "modes", "usage", "webhooks"):
+        assert (await ada.call("GET", f"/api/v1/{path}")).status == 200
+    submitted = await ada.call("POST", "/api/v1/generate", data=submit_body())
+
+    by_key = await api.call("GET", "/api/v1/jobs", **with_token(key["token"]))
+
+    assert submitted.body["rateLimit"] == {"remainingThisMinute": limit - 1}
+    assert f";r={limit - 1};" in by_key.headers["RateLimit"]
 
 
 async def test_a_session_uses_up_the_same_quota(api: Api) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from imagerift_api.sign_in.sessions import COOKIE
 from imagerift_core import clock
-from imagerift_core.mongo import people
+from imagerift_core.mongo import homes, people
 
 from tests.integration.api.harness import Answer, Api, settings_of
 from tests.integration.api.people import plain_session
@@ -109,6 +109,31 @@ async def test_the_first_sign_in_makes_a_free_account_and_the_next_finds_it(
     assert accounts[0].body["workspace"]["role"] == "owner"
     assert accounts[0].body["person"] == accounts[1].body["person"]
     assert accounts[0].body["person"]["name"] == "Ada Lovelace"
+
+
+async def test_who_was_removed_everywhere_gets_a_workspace_of_their_own_but_not_again_and_again(
+    site: Api, issuer: Issuer
+) -> None:
+    issuer.subject = secrets.token_hex(4)
+    places = []
+    for _ in range(2):
+        account = await follow(site, "/api/v1/account", session_of(await sign_in(site)) or "")
+        assert account.body["workspace"]["role"] == "owner"
+        assert account.body["plan"]["name"] == "free"
+        places.append(account.body["workspace"]["workspaceId"])
+        await site.database.members.delete_many({"person": account.body["person"]["personId"]})
+    assert len(set(places)) == 2
+
+    refused = await sign_in(site)
+
+    assert refused.headers["Location"] == "/account#refused=no_workspace_left"
+    assert session_of(refused) is None
+    person = account.body["person"]["personId"]
+    assert await site.database.members.count_documents({"person": person}) == 0
+    await site.database.people.update_one(
+        {"_id": person}, {"$set": {"rehomed_at": clock.now() - homes.PAUSE}}
+    )
+    assert session_of(await sign_in(site)) is not None
 
 
 async def test_the_identity_is_issuer_and_subject_and_never_the_email(

@@ -9,7 +9,7 @@ import { preparePlayground, showPlayground } from "./playground.js";
 import { prepareWebhooks, showWebhooks } from "./webhooks.js";
 
 const INVITATION = "imagerift-invitation";
-const REFUSALS = { sign_in_failed: "The sign-in failed. Please try again.", capacity_unavailable: "The sign-in service does not answer. Please try again in a moment." };
+const REFUSALS = { sign_in_failed: "The sign-in failed. Please try again.", no_workspace_left: "You are a member of no workspace any more, and a new one of your own was made for you less than 30 days ago. Ask the operator of this installation to add you to a workspace, or come back later.", capacity_unavailable: "The sign-in service does not answer. Please try again in a moment." };
 let account = null;
 
 function readFragment() {
