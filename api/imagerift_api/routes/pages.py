@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 
 from aiohttp import hdrs, web
@@ -53,7 +52,7 @@ async def preview(request: web.Request) -> web.Response:
 
 
 def _file(
-    request: web.Request, files: Mapping[str, documents.Asset], headers: dict[str, str]
+    request: web.Request, files: dict[str, documents.Asset], headers: dict[str, str]
 ) -> web.Response:
     found = files.get(request.match_info["name"])
     if found is None:
