@@ -90,6 +90,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         }
     if "items" in node:
         out["items"] = _structural(node["items"], definitions)
+    if isinstance(node.get("additionalProperties"), dict):
+        out["additionalProperties"] = _structural(node["additionalProperties"], definitions)
     return out
 
 
@@ -102,6 +104,7 @@ def _definition(
     spec: dict[str, Any],
     status: dict[str, Any],
     columns: list[dict[str, Any]],
+    scale: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     schema = {
         "type": "object",
@@ -134,7 +137,7 @@ def _definition(
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}} | ({"scale": scale} if scale else {}),
                     "additionalPrinterColumns": columns,
                     "schema": {"openAPIV3Schema": schema},
                 }
@@ -177,15 +180,41 @@ def generation_job_definition() -> dict[str, Any]:
 
 
 def triton_pool_definition() -> dict[str, Any]:
+    spec = structural_schema(TritonPoolSpec)
+    # Also for servers before 1.25, which know no rules.
+    spec["oneOf"] = [{"required": ["endpoint"]}, {"required": ["template"]}]
+    spec["x-kubernetes-validations"] = [
+        {
+            "rule": "has(self.endpoint) != has(self.template)",
+            "message": "give exactly one of endpoint and template",
+        }
+    ]
+    template = spec["properties"]["template"]
+    template["x-kubernetes-validations"] = [
+        {
+            "rule": "self.minReplicas <= self.maxReplicas",
+            "message": "minReplicas must not exceed maxReplicas",
+        },
+        {
+            "rule": "self.maxSurge > 0 || self.maxUnavailable > 0",
+            "message": "maxSurge and maxUnavailable must not both be 0",
+        },
+    ]
     return _definition(
         plural=POOLS,
         singular="tritonpool",
         kind="TritonPool",
         short="tp",
-        spec=structural_schema(TritonPoolSpec),
+        spec=spec,
+        scale={
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        },
         status=_keyed_conditions(structural_schema(TritonPoolStatus)),
         columns=[
             _column("Ready", ".status.readyReplicas", "integer"),
+            _column("Replicas", ".status.replicas", "integer"),
             _column("Slots", ".status.slots", "integer"),
             _column("Modes", ".spec.modes"),
             _column("Endpoint", ".spec.endpoint", wide=True),

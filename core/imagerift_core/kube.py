@@ -7,19 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
+from imagerift_core.kube_calls import KubeUnavailable, bounded_call
+from imagerift_core.kube_workloads import Workloads
 from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
 
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _LIST_PAGE = 500
 
-
-class KubeUnavailable(Exception):
-    """The API server did not answer, or asked for patience; the same call may be made again."""
+__all__ = ["Kube", "KubeUnavailable", "connect_kube"]
 
 
 class Kube:
@@ -35,6 +34,7 @@ class Kube:
         self._objects = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._coordination = client.CoordinationV1Api(api)
+        self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
 
     async def create_job(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """Creates a GenerationJob. None where one of that name exists."""
@@ -191,14 +191,7 @@ class Kube:
         return result
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
-        try:
-            return await method(**arguments, _request_timeout=self._timeout)
-        except ApiException as error:
-            if error.status == 429 or error.status is None or error.status >= 500:
-                raise KubeUnavailable(f"answered {error.status}") from error
-            raise
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise KubeUnavailable(type(error).__name__) from error
+        return await bounded_call(method, self._timeout, **arguments)
 
 
 @asynccontextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import GenerationSpec, ModeName
 from imagerift_core.jobs import DEFAULT_BACKOFF_LIMIT, JobRecord
 from imagerift_core.plans import ExportSize
+from imagerift_core.pool_template import PoolTemplate
 
 GROUP = "imagerift.dev"
 VERSION = "v1"
@@ -113,10 +114,23 @@ class GenerationJobStatus(_Part):
 
 
 class TritonPoolSpec(_Part):
-    """A Triton server that jobs are sent to."""
+    """Model servers that jobs are sent to: one that exists, or ones that the operator makes."""
 
-    endpoint: str = Field(
-        pattern=r"^https?://[^/?#]+$", max_length=512, description="Base address of the server."
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+$",
+        max_length=512,
+        description="Base address of a server that exists.",
+    )
+    template: PoolTemplate | None = Field(
+        None, description="Servers that the operator makes and repairs."
+    )
+    replicas: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Number of servers, as set through the scale subresource; without it the "
+        "operator chooses between minReplicas and maxReplicas.",
     )
     slots_per_replica: int = Field(
         1, ge=1, le=64, description="Jobs in flight on one replica at most."
@@ -130,11 +144,19 @@ class TritonPoolSpec(_Part):
         description="Export sizes that this pool serves; every one where none is named.",
     )
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> TritonPoolSpec:
+        if (self.endpoint is None) == (self.template is None):
+            raise ValueError("give exactly one of endpoint and template")
+        return self
+
 
 class TritonPoolStatus(_Part):
     """What the operator sees of the pool."""
 
+    replicas: int | None = None
     ready_replicas: int | None = None
+    selector: str | None = None
     slots: int | None = None
     ready_models: list[str] = Field(default_factory=list)
     conditions: list[Condition] = Field(default_factory=list)

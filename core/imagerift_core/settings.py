@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,3 +36,9 @@ class SharedSettings(BaseSettings):
         "when a file of that name lies in this folder.",
     )
     log_level: str = Field("INFO", description="Lowest level that is logged.")
+
+    @property
+    def s3_internal_origin(self) -> str:
+        """Scheme, host and port that model servers may fetch from and put to."""
+        parts = urlsplit(self.s3_internal_url)
+        return f"{parts.scheme}://{parts.netloc}"

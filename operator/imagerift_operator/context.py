@@ -24,6 +24,7 @@ from imagerift_operator.janitor import Janitor
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics, serve_metrics
+from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pools import Pools
 from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.scheduler import Scheduler
@@ -72,6 +73,13 @@ class OperatorContext:
         )
         self.pools = Pools(kube, modes, wake=self._wake)
         self._stack.push_async_callback(self.pools.close)
+        pool_controller = PoolController(
+            kube.workloads,
+            self.pools,
+            scheduler,
+            self.leadership,
+            s3_origin=settings.s3_internal_origin,
+        )
         self.dispatcher = Dispatcher(
             database=database,
             store=store,
@@ -117,6 +125,7 @@ class OperatorContext:
         metrics.watch("imagerift_leading", "1 on the leader.", lambda: self.leadership.leading)
         self._start(settler.run(), "settler")
         self._start(self.pools.run(), "pools")
+        self._start(pool_controller.run(), "pool servers")
         self._start(self.dispatcher.run(), "dispatcher")
         self._start(writer.run(lambda: self.leadership.leading), "deletions")
         self._start(janitor.run(), "janitor")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,9 @@ from imagerift_core.triton import (
     TritonUnavailable,
     connect_triton,
 )
+from pydantic import ValidationError
+
+from imagerift_operator.pool_objects import selector
 
 from imagerift_operator.entries import target_of
 
@@ -39,8 +43,10 @@ class Replica:
     slots: int
     models: list[str] = field(default_factory=list)
     busy: int = 0
+    # On its way out: it ends what it has and gets nothing more.
+    draining: bool = False
     _targets: frozenset[str] = frozenset()
-    _targets_of: list[str] | None = None
+    _targets_of: tuple[object, object] = (None, None)
 
     @property
     def ready(self) -> bool:
@@ -51,36 +57,53 @@ class Replica:
         if not self.ready:
             return frozenset()
         # Asked for every job that starts, while the models change at most once a probe.
-        if self._targets_of is not self.models:
+        known_models, known_spec = self._targets_of
+        if known_models is not self.models or known_spec is not spec:
             loaded = [m for m in spec.modes if m in modes and modes[m].model in self.models]
-            self._targets, self._targets_of = meant_targets(pool, spec, loaded), self.models
+            self._targets = meant_targets(pool, spec, loaded)
+            self._targets_of = (self.models, spec)
         return self._targets
 
     @property
     def free(self) -> int:
-        return max(0, self.slots - self.busy) if self.ready else 0
+        return max(0, self.slots - self.busy) if self.ready and not self.draining else 0
 
 
 @dataclass
 class Pool:
-    """A TritonPool as last seen, with its replicas."""
+    """A TritonPool as last seen, with its replicas by address or by their pods' uids."""
 
     name: str
     uid: str
     generation: int
     spec: TritonPoolSpec
-    replicas: list[Replica]
+    replicas: dict[str, Replica]
+    # Of a pool that is made from a template: how many servers were asked for, and why the
+    # cluster has no place for one.
+    asked_replicas: int | None = None
+    unschedulable: str | None = None
     reported: dict[str, Any] | None = None
+    conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def meant_targets(self) -> frozenset[str]:
+        """What this pool runs once its models are loaded."""
+        return meant_targets(self.name, self.spec, self.spec.modes)
 
     def serving(self, target: str, modes: Modes) -> list[Replica]:
         """The replicas that can run `target` once they have a slot free."""
-        return [r for r in self.replicas if target in r.targets(self.name, self.spec, modes)]
+        return [
+            replica
+            for replica in self.replicas.values()
+            if not replica.draining and target in replica.targets(self.name, self.spec, modes)
+        ]
 
     def is_loading(self, target: str) -> bool:
-        """Whether a replica answers that is meant to run `target`, but has no model for it yet."""
-        meant = meant_targets(self.name, self.spec, self.spec.modes)
-        return target in meant and any(replica.ready for replica in self.replicas)
-
+        """Whether a server is there or on its way that will run `target`, but cannot yet."""
+        coming = self.asked_replicas is not None and self.unschedulable is None
+        return target in self.meant_targets and (
+            coming or any(replica.ready for replica in self.replicas.values())
+        )
 
 class Pools:
     """Follows TritonPool resources and probes their servers."""
@@ -92,28 +115,44 @@ class Pools:
         self._pools: dict[str, Pool] = {}
         self._lock = asyncio.Lock()
 
+    def __iter__(self) -> Iterator[Pool]:
+        return iter(list(self._pools.values()))
+
     async def observe(self, event_type: str | None, body: dict[str, Any]) -> None:
         """Takes a pool's present state from the watch."""
-        name = body["metadata"]["name"]
+        metadata = body["metadata"]
+        name = metadata["name"]
         async with self._lock:
-            if event_type == "DELETED":
-                await self._drop(name)
-                return
-            spec = TritonPoolSpec.model_validate(body["spec"])
             known = self._pools.get(name)
-            if known is not None and known.uid == body["metadata"]["uid"] and known.spec == spec:
+            if event_type == "DELETED" or (known is not None and known.uid != metadata["uid"]):
+                await self._drop(name)
+                known = None
+            if event_type == "DELETED":
                 return
-            await self._drop(name)
-            connections = AsyncExitStack()
-            server = await connections.enter_async_context(connect_triton(spec.endpoint))
-            self._pools[name] = Pool(
-                name=name,
-                uid=body["metadata"]["uid"],
-                generation=body["metadata"].get("generation", 1),
-                spec=spec,
-                replicas=[Replica(server, connections, spec.slots_per_replica)],
-            )
-            log.info("pool_seen", pool=name, modes=spec.modes, slots=spec.slots_per_replica)
+            try:
+                spec = TritonPoolSpec.model_validate(body["spec"])
+            except ValidationError as error:
+                await self._drop(name)
+                await self._refuse(name, metadata["uid"], error)
+                return
+            generation = metadata.get("generation", 1)
+            if known is None:
+                known = Pool(name, metadata["uid"], generation, spec, {})
+                self._pools[name] = known
+                log.info("pool_seen", pool=name, modes=spec.modes, slots=spec.slots_per_replica)
+            known.spec, known.generation = spec, generation
+            for replica in known.replicas.values():
+                replica.slots = spec.slots_per_replica
+            if spec.endpoint is not None:
+                known.asked_replicas = known.unschedulable = None
+                await self._set_replicas(known, {spec.endpoint: spec.endpoint})
+
+    async def set_replicas(self, name: str, endpoints: dict[str, str]) -> None:
+        """Takes the servers that a templated pool has now: pod uid to base address."""
+        async with self._lock:
+            pool = self._pools.get(name)
+            if pool is not None and pool.spec.template is not None:
+                await self._set_replicas(pool, endpoints)
 
     async def run(self) -> None:
         """Probes every replica until canceled."""
@@ -122,9 +161,9 @@ class Pools:
             await asyncio.sleep(PROBE_SECONDS)
 
     async def probe(self) -> None:
-        for pool in list(self._pools.values()):
+        for pool in self:
             wanted = {self._modes[mode].model for mode in pool.spec.modes if mode in self._modes}
-            for replica in pool.replicas:
+            for replica in list(pool.replicas.values()):
                 before = replica.ready
                 replica.models = await replica.server.ready_models({CONTROL_MODEL} | wanted)
                 if replica.ready != before:
@@ -137,7 +176,7 @@ class Pools:
         choices = [
             (pool, replica, replica.targets(pool.name, pool.spec, self._modes))
             for pool in self._pools.values()
-            for replica in pool.replicas
+            for replica in pool.replicas.values()
             if replica.free > 0
         ]
         choices.sort(key=lambda choice: choice[1].free, reverse=True)
@@ -163,7 +202,7 @@ class Pools:
         """Flags an attempt on every ready replica of its pool: which one has it is not known."""
         for pool in self._pools.values():
             if pool_name in {None, pool.name}:
-                for replica in pool.replicas:
+                for replica in list(pool.replicas.values()):
                     if replica.ready:
                         await flag_canceled(replica, attempt_id)
 
@@ -172,39 +211,101 @@ class Pools:
             for name in list(self._pools):
                 await self._drop(name)
 
+    async def _set_replicas(self, pool: Pool, endpoints: dict[str, str]) -> None:
+        for key, replica in list(pool.replicas.items()):
+            replica.draining = key not in endpoints
+            if replica.draining and replica.busy == 0:
+                del pool.replicas[key]
+                replica.models = []
+                await replica.connections.aclose()
+        for key, endpoint in endpoints.items():
+            if key not in pool.replicas:
+                connections = AsyncExitStack()
+                server = await connections.enter_async_context(connect_triton(endpoint))
+                slots = pool.spec.slots_per_replica
+                pool.replicas[key] = Replica(server, connections, slots)
+
     async def _drop(self, name: str) -> None:
         pool = self._pools.pop(name, None)
-        for replica in pool.replicas if pool else ():
+        for replica in pool.replicas.values() if pool else ():
             replica.models = []
             await replica.connections.aclose()
 
+    async def _refuse(self, name: str, uid: str, error: ValidationError) -> None:
+        """Says in the status what a server without validation rules has let through."""
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(["spec", *(str(part) for part in first["loc"])])
+        condition = _condition("Ready", "False", "Invalid", f"{path}: {first['msg']}")
+        with contextlib.suppress(KubeUnavailable):
+            await self._kube.patch_pool_status(name, {"conditions": [condition]}, uid=uid)
+
     async def _report(self, pool: Pool) -> None:
-        models = sorted({model for replica in pool.replicas for model in replica.models})
-        ready = sum(replica.ready for replica in pool.replicas)
-        seen = {
+        replicas = [replica for replica in pool.replicas.values() if not replica.draining]
+        ready = sum(replica.ready for replica in replicas)
+        seen: dict[str, Any] = {
+            "replicas": len(replicas),
             "readyReplicas": ready,
-            "slots": sum(replica.slots for replica in pool.replicas if replica.ready),
-            "readyModels": models,
+            "slots": sum(replica.slots for replica in replicas if replica.ready),
+            "readyModels": sorted({model for replica in replicas for model in replica.models}),
             "observedGeneration": pool.generation,
         }
+        conditions = [_readiness(pool, ready, len(replicas))]
+        if pool.spec.template is not None:
+            seen["selector"] = selector(pool.name)
+            conditions.append(_placement(pool))
+        kept = [_since(pool.conditions.get(c["type"]), c) for c in conditions]
+        seen["conditions"] = kept
         if seen == pool.reported:
             return
-        condition = {
-            "type": "Ready",
-            "status": "True" if ready else "False",
-            "reason": "ReplicasReady" if ready else "NoReplicaReady",
-            "message": f"{ready} of {len(pool.replicas)} replica(s) answer."
-            if ready
-            else "The server does not answer, or has no control model.",
-            "lastTransitionTime": rfc3339(now()),
-        }
         try:
-            await self._kube.patch_pool_status(
-                pool.name, seen | {"conditions": [condition]}, uid=pool.uid
-            )
+            await self._kube.patch_pool_status(pool.name, seen, uid=pool.uid)
         except KubeUnavailable:
             return
         pool.reported = seen
+        pool.conditions = {condition["type"]: condition for condition in kept}
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": rfc3339(now()),
+    }
+
+
+def _since(before: dict[str, Any] | None, condition: dict[str, Any]) -> dict[str, Any]:
+    """The condition with the time at which its status last changed."""
+    if before is not None and before["status"] == condition["status"]:
+        return condition | {"lastTransitionTime": before["lastTransitionTime"]}
+    return condition
+
+
+def _readiness(pool: Pool, ready: int, present: int) -> dict[str, Any]:
+    if ready:
+        return _condition(
+            "Ready", "True", "ReplicasReady", f"{ready} of {present} replica(s) answer."
+        )
+    if pool.asked_replicas == 0:
+        return _condition(
+            "Ready", "False", "ScaledToZero", "The first job that waits brings a server up."
+        )
+    if pool.spec.template is not None:
+        return _condition("Ready", "False", "NoReplicaReady", "No server has its models yet.")
+    return _condition(
+        "Ready",
+        "False",
+        "NoReplicaReady",
+        "The server does not answer, or has no control model.",
+    )
+
+
+def _placement(pool: Pool) -> dict[str, Any]:
+    """The scheduler's words where the cluster has no place for a server."""
+    if pool.unschedulable is None:
+        return _condition("Unschedulable", "False", "Scheduled", "Every server has a node.")
+    return _condition("Unschedulable", "True", "Unschedulable", pool.unschedulable[:1024])
 
 
 def meant_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from imagerift_operator.entries import Entry
 
@@ -123,6 +124,12 @@ class Scheduler:
         self._running[entry.workspace] -= 1
         if not self._running[entry.workspace]:
             del self._running[entry.workspace]
+
+    def waiting_by_target(self) -> Counter[str]:
+        """How many jobs wait for each target, those that wait for their time included."""
+        delayed = (entry for _, i, entry in self._delayed if i in self._delayed_ids)
+        now_due = (waiting.entry for waiting in self._waiting.values())
+        return Counter(entry.target for entry in chain(now_due, delayed))
 
     def order(self) -> Iterator[Entry]:
         """The waiting jobs in about the order of their turns, for estimates."""

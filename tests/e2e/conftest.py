@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.resources import WORKSPACES
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, attach, started
 
@@ -52,3 +54,22 @@ def photo() -> bytes:
 @pytest.fixture
 def small_photo() -> bytes:
     return (CHECKOUT / "tests/data/small.jpg").read_bytes()
+
+
+@pytest.fixture
+def bound(platform: PlatformUnderTest, tenant: Tenant) -> Tenant:
+    """A workspace that the platform's namespace is bound to."""
+    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
+    before = json.loads(platform.kubectl("get", "ns", namespace, "-o", "json").stdout)
+    names = before["metadata"].get("annotations", {}).get(WORKSPACES, "")
+    value = ",".join(filter(None, [names, tenant.workspace]))
+    platform.kubectl("annotate", "--overwrite", "ns", namespace, f"{WORKSPACES}={value}")
+    return tenant
+
+
+@pytest.fixture
+def source(tenant: Tenant, small_photo: bytes) -> str:
+    """The key of a source that is recorded for the workspace."""
+    job_id = tenant.submitted(small_photo, mode="noop")
+    tenant.wait_for(job_id, "succeeded")
+    return f"workspaces/{tenant.workspace}/jobs/{job_id}/source"

@@ -7,55 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.resources import manifest, phase_reached, resource
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
-
-WORKSPACES = "imagerift.dev/workspaces"
-
-
-def resource(platform: PlatformUnderTest, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(platform.kubectl("get", "gj", name, "-o", "json").stdout)
-    return found
-
-
-def manifest(name: str, tenant: Tenant, key: str, **spec: Any) -> str:
-    body = {"workspace": tenant.workspace, "mode": "noop", "source": {"key": key}}
-    return json.dumps(
-        {
-            "apiVersion": "imagerift.dev/v1",
-            "kind": "GenerationJob",
-            "metadata": {"name": name},
-            "spec": body | spec,
-        }
-    )
-
-
-@pytest.fixture
-def bound(platform: PlatformUnderTest, tenant: Tenant) -> Tenant:
-    """A workspace that the platform's namespace is bound to."""
-    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
-    before = json.loads(platform.kubectl("get", "ns", namespace, "-o", "json").stdout)
-    names = before["metadata"].get("annotations", {}).get(WORKSPACES, "")
-    value = ",".join(filter(None, [names, tenant.workspace]))
-    platform.kubectl("annotate", "--overwrite", "ns", namespace, f"{WORKSPACES}={value}")
-    return tenant
-
-
-@pytest.fixture
-def source(tenant: Tenant, small_photo: bytes) -> str:
-    """The key of a source that is recorded for the workspace."""
-    job_id = tenant.submitted(small_photo, mode="noop")
-    tenant.wait_for(job_id, "succeeded")
-    return f"workspaces/{tenant.workspace}/jobs/{job_id}/source"
-
-
-def phase_reached(platform: PlatformUnderTest, name: str, phase: str) -> dict[str, Any]:
-    def reached() -> dict[str, Any] | None:
-        found = resource(platform, name)
-        return found if found.get("status", {}).get("phase") == phase else None
-
-    found: dict[str, Any] = wait_until(reached, seconds=45, what=f"{name} {phase}")
-    return found
 
 
 def test_a_job_of_the_api_can_be_followed_and_waited_for(

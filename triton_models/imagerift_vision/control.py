@@ -1,9 +1,11 @@
 """Cancel flags and deadlines: how a job is stopped from outside while it computes."""
 
+import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +14,7 @@ from imagerift_vision.errors import VisionError
 
 FLAG_LIFETIME_SECONDS = 2 * 3600.0
 FLAG_SUFFIX = ".cancel"
+RUNNING_SUFFIX = ".running"
 
 
 class Guard(Protocol):
@@ -56,6 +59,44 @@ class CancelFlags:
             except FileNotFoundError:
                 continue  # another process swept it first
         return swept
+
+
+@dataclass(frozen=True)
+class RunningAttempts:
+    """One locked file per attempt that is running on this server.
+
+    The lock goes with its process, so that an attempt whose process died is not waited for.
+    """
+
+    folder: Path
+
+    @contextmanager
+    def running(self, attempt_id: str) -> Iterator[None]:
+        """The attempt counts as running inside this block."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest = hashlib.sha256(attempt_id.encode()).hexdigest()
+        path = self.folder / f"{digest}{RUNNING_SUFFIX}"
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def count(self) -> int:
+        """How many attempts run now."""
+        return sum(_is_locked(path) for path in self.folder.glob(f"*{RUNNING_SUFFIX}"))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False  # it ended just now
+    return False
 
 
 @dataclass(frozen=True)

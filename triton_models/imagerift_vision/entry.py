@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
+from imagerift_vision.control import AttemptGuard, CancelFlags, Guard, RunningAttempts
 from imagerift_vision.errors import from_exception
 from imagerift_vision.requests import GenerateRequest, Metrics, Result, parse_request
 
@@ -25,7 +25,8 @@ def answer(raw: bytes | str, flags: CancelFlags, work: Work) -> Result:
         request = parse_request(raw)
         guard = AttemptGuard(flags, request.attempt_id, request.deadline)
         guard.check()
-        work(request, guard, result)
+        with RunningAttempts(flags.folder).running(request.attempt_id):
+            work(request, guard, result)
     except Exception as failure:  # noqa: BLE001 - a model process answers, it never dies
         log_failure(failure)
         result.error = from_exception(failure)

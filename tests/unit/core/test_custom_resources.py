@@ -39,6 +39,8 @@ PERMITTED = {
     "format",
     "properties",
     "items",
+    "additionalProperties",
+    "oneOf",
     "x-kubernetes-validations",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",

@@ -31,7 +31,7 @@ def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason:
         modes=["style"],
         exportSizes=["base", "2k"],
     )
-    pools._pools["default"] = Pool("default", "uid", 1, spec, [replica])
+    pools._pools["default"] = Pool("default", "uid", 1, spec, {"a": replica})
 
     assert pools.waiting_reason("*/style/2k") == reason
     assert pools.waiting_reason("*/avatar/2k") == "pool_unavailable"

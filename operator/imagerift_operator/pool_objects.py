@@ -1,0 +1,207 @@
+"""The Kubernetes objects of a pool's model servers, as plain documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.resources import GROUP, VERSION
+
+POOL_LABEL = f"{GROUP}/pool"
+CONTROL_DIR = "/tmp/imagerift-control"  # noqa: S108 - a folder inside the server's own container
+_PROBE_SECONDS = 5
+_MODELS = "models"
+
+
+def object_name(pool: str) -> str:
+    """Name of the Deployment, the Service and the PodDisruptionBudget of a pool."""
+    return f"{pool}-triton"
+
+
+def pool_labels(pool: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "triton",
+        "app.kubernetes.io/part-of": "imagerift",
+        "app.kubernetes.io/managed-by": "imagerift-operator",
+        POOL_LABEL: pool,
+    }
+
+
+def selector(pool: str) -> str:
+    """The label selector of a pool's pods, in kubectl's spelling."""
+    return f"{POOL_LABEL}={pool}"
+
+
+def deployment(
+    pool: str, uid: str, template: PoolTemplate, *, replicas: int, s3_origin: str
+) -> dict[str, Any]:
+    """The Deployment that keeps `replicas` servers of the template."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(pool, uid),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {POOL_LABEL: pool}},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {
+                    "maxSurge": template.max_surge,
+                    "maxUnavailable": template.max_unavailable,
+                },
+            },
+            # Loading weights is no lack of progress.
+            "progressDeadlineSeconds": template.startup_seconds + 600,
+            "template": {
+                "metadata": {"labels": pool_labels(pool)},
+                "spec": _pod_spec(template, s3_origin),
+            },
+        },
+    }
+
+
+def service(pool: str, uid: str, template: PoolTemplate) -> dict[str, Any]:
+    """A headless Service: names and metrics; jobs go to each server's own address."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(pool, uid),
+        "spec": {
+            "clusterIP": "None",
+            "selector": {POOL_LABEL: pool},
+            "ports": [
+                {"name": "http", "port": template.port, "targetPort": "http", "protocol": "TCP"},
+                {
+                    "name": "metrics",
+                    "port": template.metrics_port,
+                    "targetPort": "metrics",
+                    "protocol": "TCP",
+                },
+            ],
+        },
+    }
+
+
+def disruption_budget(pool: str, uid: str) -> dict[str, Any]:
+    """At most one server at a time goes by a voluntary disruption."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _metadata(pool, uid),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {POOL_LABEL: pool}}},
+    }
+
+
+def _metadata(pool: str, uid: str) -> dict[str, Any]:
+    return {
+        "name": object_name(pool),
+        "labels": pool_labels(pool),
+        "ownerReferences": [
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": "TritonPool",
+                "name": pool,
+                "uid": uid,
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def _pod_spec(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "tmp", "emptyDir": {}},
+        {
+            "name": "shared-memory",
+            "emptyDir": {"medium": "Memory", "sizeLimit": template.shared_memory},
+        },
+    ]
+    if template.model_volume is not None:
+        claim = {"claimName": template.model_volume.claim_name, "readOnly": True}
+        volumes.append({"name": _MODELS, "persistentVolumeClaim": claim})
+    optional = {
+        "imagePullSecrets": [{"name": name} for name in template.image_pull_secrets],
+        "nodeSelector": template.node_selector,
+        "tolerations": [
+            toleration.model_dump(by_alias=True, exclude_none=True)
+            for toleration in template.tolerations
+        ],
+        "runtimeClassName": template.runtime_class_name,
+        "priorityClassName": template.priority_class_name,
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        # The drain command and the server's own stop both fit in.
+        "terminationGracePeriodSeconds": template.drain_seconds + 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(template, s3_origin)],
+        "volumes": volumes,
+    } | {name: value for name, value in optional.items() if value}
+
+
+def _container(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 5}
+    live = {"httpGet": {"path": "/v2/health/live", "port": "http"}, "timeoutSeconds": 10}
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container
+        {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
+    ]
+    if template.model_volume is not None:
+        mounts.append(
+            {"name": _MODELS, "mountPath": template.model_volume.mount_path, "readOnly": True}
+        )
+    own = [
+        {"name": "IMAGERIFT_S3_ORIGIN", "value": s3_origin},
+        {"name": "IMAGERIFT_CONTROL_DIR", "value": CONTROL_DIR},
+    ]
+    given = {variable.name for variable in template.env}
+    container: dict[str, Any] = {
+        "name": "triton",
+        "image": template.image,
+        "env": [variable for variable in own if variable["name"] not in given]
+        + [variable.model_dump() for variable in template.env],
+        "ports": [
+            {"name": "http", "containerPort": template.port, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "startupProbe": ready
+        | {
+            "periodSeconds": _PROBE_SECONDS,
+            "failureThreshold": -(-template.startup_seconds // _PROBE_SECONDS),
+        },
+        "readinessProbe": ready | {"periodSeconds": _PROBE_SECONDS, "failureThreshold": 3},
+        "livenessProbe": live | {"periodSeconds": 10, "failureThreshold": 6},
+        "volumeMounts": mounts,
+    }
+    if template.drain_command:
+        container["lifecycle"] = {"preStop": {"exec": {"command": template.drain_command}}}
+    if template.image_pull_policy is not None:
+        container["imagePullPolicy"] = template.image_pull_policy
+    if template.command:
+        container["command"] = template.command
+    if template.args:
+        container["args"] = template.args
+    resources = _resources(template)
+    if resources:
+        container["resources"] = resources
+    return container
+
+
+def _resources(template: PoolTemplate) -> dict[str, dict[str, str]]:
+    requests, limits = dict(template.resources.requests), dict(template.resources.limits)
+    if template.gpus:
+        # Kubernetes takes GPUs as limits; the request follows.
+        limits[template.gpu_resource] = str(template.gpus)
+    return {
+        name: amounts for name, amounts in (("requests", requests), ("limits", limits)) if amounts
+    }
