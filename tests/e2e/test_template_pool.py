@@ -1,4 +1,4 @@
-"""Model servers that the operator makes. The test stands in for the node: it says which pods run."""
+"""Model servers that the operator makes; the test stands in for the node that runs their pods."""
 
 from __future__ import annotations
 
