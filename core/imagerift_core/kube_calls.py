@@ -7,6 +7,9 @@ from typing import Any
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
+# What the API server says no with; `status` and `body` hold its words.
+KubeRefused = ApiException
+
 
 class KubeUnavailable(Exception):
     """The API server did not answer, or asked for patience; the same call may be made again."""

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 
 import structlog
 from imagerift_core.clock import now
-from imagerift_core.kube import KubeUnavailable
+from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
 from imagerift_core.kube_workloads import Workloads
 from imagerift_core.pool_template import PoolTemplate
-from kubernetes.aio.client.exceptions import ApiException
 
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.pool_objects import (
@@ -73,7 +72,7 @@ class PoolController:
                         await self._remove_servers(pool)
                 except KubeUnavailable as error:
                     log.warning("pool_not_followed", pool=pool.name, error=str(error))
-                except ApiException as error:
+                except KubeRefused as error:
                     # The API server's words, such as a quota that is used up or a missing right.
                     log.warning(
                         "pool_refused", pool=pool.name, status=error.status, body=error.body

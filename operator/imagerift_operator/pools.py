@@ -24,9 +24,8 @@ from imagerift_core.triton import (
 )
 from pydantic import ValidationError
 
-from imagerift_operator.pool_objects import selector
-
 from imagerift_operator.entries import target_of
+from imagerift_operator.pool_objects import selector
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +103,7 @@ class Pool:
         return target in self.meant_targets and (
             coming or any(replica.ready for replica in self.replicas.values())
         )
+
 
 class Pools:
     """Follows TritonPool resources and probes their servers."""

@@ -20,6 +20,10 @@ ALLOWED = {
         ("watch", "tritonpools.imagerift.dev"),
         ("patch", "tritonpools.imagerift.dev/status"),
         ("update", "leases.coordination.k8s.io/imagerift-operator"),
+        ("patch", "deployments.apps"),
+        ("patch", "services"),
+        ("patch", "poddisruptionbudgets.policy"),
+        ("list", "pods"),
     ],
 }
 REFUSED = {
@@ -32,6 +36,8 @@ REFUSED = {
     "imagerift-operator": [
         ("patch", "tritonpools.imagerift.dev"),
         ("update", "leases.coordination.k8s.io/someone-else"),
+        ("delete", "pods"),
+        ("create", "daemonsets.apps"),
         ("list", "namespaces"),
         ("list", "customresourcedefinitions.apiextensions.k8s.io"),
     ],

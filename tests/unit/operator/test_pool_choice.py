@@ -15,7 +15,9 @@ LOADED = [CONTROL_MODEL, "generate"]
 def add_pool(pools: Pools, name: str, *replicas: Replica, sizes: list[str] | None = None) -> None:
     values = {"endpoint": "http://127.0.0.1:1", "modes": ["style"], "exportSizes": sizes or []}
     spec = TritonPoolSpec.model_validate(values)
-    pools._pools[name] = Pool(name, f"uid-{name}", 1, spec, list(replicas))
+    pools._pools[name] = Pool(
+        name, f"uid-{name}", 1, spec, {str(n): r for n, r in enumerate(replicas)}
+    )
 
 
 def replica(*, models: list[str], busy: int = 0) -> Replica:

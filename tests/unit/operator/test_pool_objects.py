@@ -1,0 +1,104 @@
+"""The documents of a pool's servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from imagerift_core.pool_template import PoolTemplate
+from imagerift_operator.pool_objects import deployment, disruption_budget, service
+from pydantic import ValidationError
+
+
+def template(**more: Any) -> PoolTemplate:
+    return PoolTemplate.model_validate({"image": "registry.example/triton:1"} | more)
+
+
+def pod_spec(**more: Any) -> dict[str, Any]:
+    made = deployment("gpu", "uid-1", template(**more), replicas=2, s3_origin="http://s3:8333")
+    spec: dict[str, Any] = made["spec"]["template"]["spec"]
+    return spec
+
+
+def test_a_server_asks_for_its_gpus_and_its_place() -> None:
+    spec = pod_spec(
+        gpus=2,
+        resources={"requests": {"cpu": "2"}, "limits": {"memory": "24Gi"}},
+        nodeSelector={"gpu": "l4"},
+        tolerations=[{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
+        runtimeClassName="nvidia",
+        modelVolume={"claimName": "weights"},
+    )
+    (container,) = spec["containers"]
+    assert container["resources"] == {
+        "requests": {"cpu": "2"},
+        "limits": {"memory": "24Gi", "nvidia.com/gpu": "2"},
+    }
+    assert spec["nodeSelector"] == {"gpu": "l4"}
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    assert spec["runtimeClassName"] == "nvidia"
+    assert {"name": "models", "mountPath": "/models", "readOnly": True} in container["volumeMounts"]
+
+
+def test_a_mig_slice_is_a_resource_of_another_name() -> None:
+    (container,) = pod_spec(gpuResource="nvidia.com/mig-1g.10gb")["containers"]
+    assert container["resources"] == {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
+
+
+def test_without_gpus_none_is_asked_for() -> None:
+    (container,) = pod_spec(gpus=0)["containers"]
+    assert "resources" not in container
+
+
+def test_a_server_is_restricted_and_holds_no_credential() -> None:
+    spec = pod_spec()
+    (container,) = spec["containers"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert [variable["name"] for variable in container["env"]] == [
+        "IMAGERIFT_S3_ORIGIN",
+        "IMAGERIFT_CONTROL_DIR",
+    ]
+
+
+def test_weights_may_take_their_time_and_jobs_end_before_a_server_goes() -> None:
+    spec = pod_spec(startupSeconds=1200, drainSeconds=600)
+    (container,) = spec["containers"]
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 1200
+    assert spec["terminationGracePeriodSeconds"] > 600
+    assert container["lifecycle"]["preStop"]["exec"]["command"][-1] == "imagerift_vision.drain"
+
+
+def test_every_object_is_the_pools_own() -> None:
+    shape = template()
+    for made in (
+        deployment("gpu", "uid-1", shape, replicas=0, s3_origin="http://s3"),
+        service("gpu", "uid-1", shape),
+        disruption_budget("gpu", "uid-1"),
+    ):
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("TritonPool", "gpu", "uid-1")
+        assert made["metadata"]["name"] == "gpu-triton"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"minReplicas": 2, "maxReplicas": 1}, "minReplicas must not exceed maxReplicas"),
+        ({"maxSurge": 0}, "maxSurge and maxUnavailable must not both be 0"),
+        ({"shared_memory": "lots"}, "string_pattern_mismatch|should match pattern"),
+        ({"gpus": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_template_is_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        template(**wrong)
