@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.otlp_receiver import ReceivedSpan, read_spans, receiving
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START_SECONDS = 600
 # Modes for tests of the way through the platform, beside those that are shipped.
+SPANS = "spans.jsonl"
 TEST_MODES = {"noop": "noop", "delay": "delay"}
 
 
@@ -53,6 +56,10 @@ class PlatformUnderTest:
     @property
     def crash_dir(self) -> Path:
         return self.data.parent / "crash"
+
+    def spans(self) -> list[ReceivedSpan]:
+        """Every span that any process of the platform has sent."""
+        return read_spans(self.data.parent / SPANS)
 
     def part(self, name: str) -> dict[str, Any]:
         """State of one part: `state`, `pid`, `address`, `log`, `restarts`."""
@@ -113,7 +120,6 @@ def attach(environment_file: Path) -> PlatformUnderTest:
 def started() -> Iterator[PlatformUnderTest]:
     """A platform of its own on free ports in a temporary folder, with test modes and plans."""
     folder = Path(tempfile.mkdtemp(prefix="imagerift-test-"))
-    data = folder / "data"
     (folder / "crash").mkdir()
     modes = json.loads((CHECKOUT / "core/imagerift_core/data/modes.json").read_text())
     for mode, model in TEST_MODES.items():
@@ -137,6 +143,20 @@ def started() -> Iterator[PlatformUnderTest]:
         "IMAGERIFT_LEASE_SECONDS": "4",
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(CHECKOUT / "bench/models"),
     }
+    with receiving(folder / SPANS) as endpoint:
+        # Every run's spans, so that any test may look at them.
+        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
+        with _running(folder, environment) as platform:
+            yield platform
+    if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
+        sys.stderr.write(f"The platform's data and logs are kept in {folder}\n")
+    else:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformUnderTest]:
+    data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--data-dir", str(data)]
     log = (folder / "platform.log").open("w")
     process = subprocess.Popen(
@@ -151,10 +171,6 @@ def started() -> Iterator[PlatformUnderTest]:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=120)
         log.close()
-        if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
-            sys.stderr.write(f"The platform's data and logs are kept in {folder}\n")
-        else:
-            shutil.rmtree(folder)
 
 
 def _wait_for_start(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:

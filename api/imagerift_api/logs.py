@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
+from imagerift_core.telemetry import add_trace_id
 from structlog.typing import EventDict, WrappedLogger
 
 
@@ -17,6 +18,7 @@ def configure_logs(level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        add_trace_id,
         without_exception_text,
     ]
     number = logging.getLevelNamesMapping()[level.upper()]

@@ -9,6 +9,7 @@ import sys
 import structlog
 import uvloop
 from aiohttp import web
+from imagerift_core import telemetry
 from pydantic import ValidationError
 
 from imagerift_api import app_keys
@@ -35,7 +36,8 @@ def main() -> None:
             sys.stderr.write(f"{name}: {fault['msg']}\n")
         sys.exit(2)
     configure_logs(settings.log_level)
-    uvloop.run(serve(settings))
+    with telemetry.exported("imagerift-api", endpoint=settings.otlp_endpoint):
+        uvloop.run(serve(settings))
 
 
 async def serve(settings: ApiSettings) -> None:

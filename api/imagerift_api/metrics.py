@@ -52,6 +52,9 @@ class Metrics:
             "imagerift_api_resource_creations_failed",
             description="Accepted jobs whose resource is left to the operator's sweep.",
         )
+        self._writes = meter.create_counter(
+            "imagerift_api_kubernetes_writes", description="Writes to GenerationJob resources."
+        )
 
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         known = method if method in _METHODS else "other"
@@ -65,6 +68,9 @@ class Metrics:
     def resource_not_created(self, reason: str) -> None:
         """`reason` is unavailable, refused or skipped."""
         self._resources.add(1, {"reason": reason})
+
+    def kubernetes_write(self, verb: str) -> None:
+        self._writes.add(1, {"verb": verb})
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import orjson
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from imagerift_core import telemetry
 from imagerift_core.errors import CapacityUnavailable, DomainError
 from imagerift_core.ids import new_request_id
 from imagerift_core.mongo.database import translated_errors
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from imagerift_api import app_keys
 from imagerift_api.metrics import UNKNOWN_ROUTE
@@ -36,8 +39,13 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     status = 500
     traffic = request.app[app_keys.TRAFFIC]
     try:
-        with traffic.request(), structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            traffic.request(),
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            _traced(request) as span,
+        ):
             response = await handler(request)
+            span.set_attribute("http.response.status_code", response.status)
         status = response.status
         if traffic.draining:
             response.force_close()
@@ -90,6 +98,24 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     window = request.get(app_keys.RATE_WINDOW)
     if window is not None:
         response.headers.update(rate_headers(window))
+
+
+def _traced(request: web.Request) -> AbstractContextManager[Span]:
+    """The request's span: of the caller's trace where it has one. No path, no query, no body."""
+    route = _template(request)
+    if route in _PROBES:
+        return nullcontext(INVALID_SPAN)
+    method = request.method if request.method in hdrs.METH_ALL else "_OTHER"
+    return telemetry.span(
+        f"{method} {route}",
+        kind=telemetry.SpanKind.SERVER,
+        parent=request.headers.get("traceparent"),
+        attributes={
+            "http.request.method": method,
+            "http.route": route,
+            "imagerift.request_id": request[app_keys.REQUEST_ID],
+        },
+    )
 
 
 def _response(request: web.Request, problem: Problem) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,6 +34,13 @@ class SharedSettings(BaseSettings):
         None,
         description="Tests only: a process kills itself at a named point "
         "when a file of that name lies in this folder.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Where spans are sent by OTLP over HTTP; without it none are recorded.",
     )
     log_level: str = Field("INFO", description="Lowest level that is logged.")
 

@@ -15,6 +15,8 @@ from tritonclient.http import InferInput, InferRequestedOutput
 from tritonclient.http.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from imagerift_core import telemetry
+
 # Without it aiohttp offers gzip and Triton compresses every answer.
 _HEADERS = {"Accept-Encoding": "identity"}
 # What a server says of a model that it has not loaded yet, or no longer.
@@ -39,18 +41,28 @@ class TritonRefused(Exception):
 class ModelServer:
     """One Triton replica at its own address."""
 
-    def __init__(self, client: InferenceServerClient) -> None:
+    def __init__(self, client: InferenceServerClient, address: str) -> None:
         self._client = client
+        self._address = address
 
     async def call(
         self, model: str, request: dict[str, Any], *, timeout_seconds: float
     ) -> dict[str, Any]:
         """Runs an entry model: a JSON request in, its JSON result out.
 
+        The trace context goes along both ways: as a header for the server's own spans, and in
+        the request for those of the model.
+
         Raises `TritonUnavailable` where the server is away or silent past the timeout, and
         `TritonRefused` where it answers with an error of its own.
         """
-        return await self._exchange(model, "REQUEST", request, timeout_seconds)
+        with telemetry.span(
+            f"triton {model}",
+            kind=telemetry.SpanKind.CLIENT,
+            attributes={"server.address": self._address, "imagerift.model": model},
+        ):
+            request = request | {"traceparent": telemetry.current_traceparent()}
+            return await self._exchange(model, "REQUEST", request, timeout_seconds)
 
     async def cancel(self, attempt_id: str) -> None:
         """Flags the attempt on this replica; its models stop at their next check."""
@@ -75,6 +87,7 @@ class ModelServer:
         self, model: str, name: str, payload: dict[str, Any], timeout_seconds: float
     ) -> dict[str, Any]:
         tensor = InferInput(name, [1], "BYTES")
+        parent = telemetry.current_traceparent()
         tensor.set_data_from_numpy(np.array([orjson.dumps(payload)], dtype=np.object_))
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -82,7 +95,7 @@ class ModelServer:
                     model,
                     [tensor],
                     outputs=[InferRequestedOutput("RESULT")],
-                    headers=dict(_HEADERS),
+                    headers=_HEADERS | ({"traceparent": parent} if parent else {}),
                 )
         except InferenceServerException as error:
             text = error.message()
@@ -110,4 +123,4 @@ async def connect_triton(endpoint: str) -> AsyncIterator[ModelServer]:
         conn_limit=_MAX_CONNECTIONS,
         conn_timeout=_LONGEST_CALL_SECONDS,
     ) as client:
-        yield ModelServer(client)
+        yield ModelServer(client, address.netloc)

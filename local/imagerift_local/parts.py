@@ -168,8 +168,9 @@ def build_triton_command(
     *,
     shared_memory_prefix: str,
     lock: str,
+    traces_url: str | None = None,
 ) -> list[str]:
-    """tritonserver over HTTP only.
+    """tritonserver over HTTP only; with `traces_url` it sends spans there, and no tensors.
 
     `lock` closes the interfaces that would let a caller change what the server runs or map its
     memory: they want a header with this value, which nobody is told.
@@ -186,6 +187,17 @@ def build_triton_command(
         "--model-control-mode=none",
         "--exit-timeout-secs=5",
         f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+        *(_triton_tracing(traces_url) if traces_url else ()),
+    ]
+
+
+def _triton_tracing(traces_url: str) -> list[str]:
+    return [
+        "--trace-config=mode=opentelemetry",
+        "--trace-config=level=TIMESTAMPS",
+        "--trace-config=rate=1",
+        f"--trace-config=opentelemetry,url={traces_url}",
+        "--trace-config=opentelemetry,resource=service.name=imagerift-triton",
     ]
 
 

@@ -301,6 +301,7 @@ class Stack:
                 self.ports,
                 shared_memory_prefix=prefix,
                 lock=random_secrets.token_hex(16),
+                traces_url=traces_url(os.environ),
             ),
             environment={
                 "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
@@ -406,6 +407,13 @@ class Stack:
                 user=account,
                 token=token,
             )
+
+
+def traces_url(environment: Mapping[str, str]) -> str | None:
+    """Where spans go, by the standard variables; Triton knows none of them itself."""
+    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
 
 
 async def _always_ready() -> bool:

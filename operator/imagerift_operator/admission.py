@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from cachetools import TTLCache
-from imagerift_core import quota
+from imagerift_core import quota, telemetry
 from imagerift_core.clock import now
 from imagerift_core.errors import (
     DomainError,
@@ -227,7 +227,7 @@ def _record(
         spec=spec.wish(),
         source=source,
         quota=hold,
-        traceparent=annotations.get(TRACEPARENT_ANNOTATION),
+        traceparent=telemetry.checked_traceparent(annotations.get(TRACEPARENT_ANNOTATION)),
         created_at=at,
         deadline_at=at + timedelta(seconds=spec.active_deadline_seconds),
     )

@@ -103,7 +103,6 @@ def build_request(record: JobRecord, deadline: datetime, signer: Signer) -> dict
             }
             for index in range(spec.variations)
         ],
-        "traceparent": record.traceparent,
     }
 
 

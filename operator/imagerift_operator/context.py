@@ -118,9 +118,19 @@ class OperatorContext:
             metrics=metrics,
             namespace=settings.namespace,
         )
-        metrics.watch("imagerift_queue_jobs", "Jobs waiting.", lambda: len(scheduler))
+        metrics.watch_bands(
+            "imagerift_queue_jobs",
+            "Jobs waiting, by band.",
+            scheduler.depths,
+            bands={plan.band for plan in plans.values()},
+        )
         metrics.watch(
             "imagerift_in_flight_jobs", "Attempts running.", lambda: len(self.dispatcher.in_flight)
+        )
+        metrics.watch(
+            "imagerift_set_aside_jobs",
+            "Jobs whose end the store refuses.",
+            lambda: len(self.dispatcher.set_aside),
         )
         metrics.watch("imagerift_leading", "1 on the leader.", lambda: self.leadership.leading)
         self._start(settler.run(), "settler")

@@ -10,6 +10,7 @@ from typing import Any
 
 import stamina
 import structlog
+from imagerift_core import telemetry
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
@@ -41,6 +42,7 @@ from imagerift_operator.pools import Pool, Pools, Replica, flag_canceled
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settler import SetAside, Settler, Superseded
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.traces import attempt_span, note_answer
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ ANSWER_GRACE_SECONDS = 15
 # Signed URLs outlive the attempt by a little, never by much.
 URL_GRACE_SECONDS = 60
 STORE_PAUSE = timedelta(seconds=1)
+SET_ASIDE_PAUSE = timedelta(minutes=1)
 
 
 @dataclass
@@ -94,7 +97,8 @@ class Dispatcher:
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
         self.ended_total = 0
-        self.set_aside: set[str] = set()
+        # Jobs whose end the store refuses, and when it is tried again.
+        self.set_aside: dict[str, datetime] = {}
 
     def wake(self) -> None:
         """Something changed that may let a job start."""
@@ -153,15 +157,18 @@ class Dispatcher:
         entry = flight.entry
         freed = False
         try:
+            began = now()
             record = await self._claim(entry, pool)
             if record is None:
                 return
             flight.replica, flight.attempt = replica, record.attempt
             self._crash.reach("operator-claimed")
-            answer = await self._run(record, replica, entry)
-            self._crash.reach("operator-answered")
-            freed = self._free(replica, entry)
-            await self._end(entry, record, answer)
+            with attempt_span(record, began):
+                answer = await self._run(record, replica, entry)
+                self._crash.reach("operator-answered")
+                note_answer(answer)
+                freed = self._free(replica, entry)
+                await self._end(entry, record, answer)
         except CapacityUnavailable:
             # Whether the claim was written is not known; the next one finds out.
             log.warning("store_unavailable", job=entry.job_id)
@@ -304,8 +311,10 @@ class Dispatcher:
 
         The old call may still occupy a slot, so its attempt is flagged on every replica.
         """
-        if record.owner is None or record.id in self.set_aside:
+        until = self.set_aside.get(record.id)
+        if record.owner is None or (until is not None and until > now()):
             return
+        self.set_aside.pop(record.id, None)
         await self._pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
         if await self._requeue(entry, record.attempt, failed=False, owner=record.owner):
             log.info("attempt_taken_over", job=record.id, attempt=record.attempt)
@@ -316,7 +325,8 @@ class Dispatcher:
 
     async def _settle(self, entry: Entry, ended: Settlement) -> None:
         try:
-            record = await self._settler.settle(ended)
+            with telemetry.span("settle"):
+                record = await self._settler.settle(ended)
         except Superseded:
             log.info("attempt_superseded", job=ended.job_id, attempt=ended.attempt)
             return
@@ -326,6 +336,7 @@ class Dispatcher:
         self._crash.reach("operator-settled")
         self.ended_total += 1
         self._metrics.ended(record.status.value)
+        self._metrics.charged(record.quota.charged_units, record.spec.mode)
         # The job is over; its slot in the bookkeeping must not wait for the API server.
         self.in_flight.pop(entry.job_id, None)
         await self._writer.write(entry, record)
@@ -333,8 +344,9 @@ class Dispatcher:
     async def _settle_without_result(self, entry: Entry, ended: Settlement) -> None:
         """Ends a job whose result the store refuses: failed and uncharged, so that it ends."""
         if ended.error is not None and not ended.outputs:
-            # Not even that can be written: left to people, and out of the janitor's way.
-            self.set_aside.add(ended.job_id)
+            # Not even that can be written: people have to mend the store. Until they have, the
+            # job keeps its status and its units, and is tried again now and then.
+            self.set_aside[ended.job_id] = now() + SET_ASIDE_PAUSE
             return
         error = JobError(code="model_error", message="The result could not be recorded.")
         bare = Settlement(

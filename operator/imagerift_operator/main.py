@@ -8,6 +8,7 @@ import logging
 import kopf
 import structlog
 import uvloop
+from imagerift_core import telemetry
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.handlers import register
@@ -19,7 +20,8 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     settings = OperatorSettings()
     configure_logs(settings.log_level)
-    uvloop.run(run(settings))
+    with telemetry.exported("imagerift-operator", endpoint=settings.otlp_endpoint):
+        uvloop.run(run(settings))
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -56,6 +58,7 @@ def configure_logs(level: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            telemetry.add_trace_id,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),

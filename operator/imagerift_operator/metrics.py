@@ -8,7 +8,20 @@ from contextlib import asynccontextmanager
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from prometheus_client import CollectorRegistry, start_http_server
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_JOBS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# The library's own bounds are for milliseconds.
+_VIEWS = [
+    View(instrument_name=name, aggregation=ExplicitBucketHistogramAggregation(bounds))
+    for name, bounds in {
+        "imagerift_job_wait": _SECONDS,
+        "imagerift_attempt": _SECONDS,
+        "imagerift_settlement_group_jobs": _JOBS,
+    }.items()
+]
 
 
 class Metrics:
@@ -28,15 +41,22 @@ class Metrics:
         self._writes = meter.create_counter(
             "imagerift_kubernetes_writes", description="Writes to GenerationJob resources."
         )
+        self._units = meter.create_counter(
+            "imagerift_units_charged", description="Units charged, one a delivered output."
+        )
         self._wait = meter.create_histogram(
-            "imagerift_job_wait_seconds", unit="s", description="From acceptance to first claim."
+            "imagerift_job_wait", unit="s", description="From acceptance to first claim."
         )
         self._run = meter.create_histogram(
-            "imagerift_attempt_seconds", unit="s", description="From claim to the model's answer."
+            "imagerift_attempt", unit="s", description="From claim to the model's answer."
         )
 
     def ended(self, status: str) -> None:
         self._ended.add(1, {"status": status})
+
+    def charged(self, units: int, mode: str) -> None:
+        if units:
+            self._units.add(units, {"mode": mode})
 
     def requeued(self, *, failed: bool) -> None:
         self._retried.add(1, {"failed": str(failed).lower()})
@@ -53,6 +73,20 @@ class Metrics:
     def ran(self, seconds: float, pool: str) -> None:
         self._run.record(seconds, {"pool": pool})
 
+    def watch_bands(
+        self, name: str, description: str, read: Callable[[], dict[int, int]], *, bands: set[int]
+    ) -> None:
+        """Registers a gauge by queue band; `bands`, and those seen once, are always shown."""
+        seen = set(bands)
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            depths = read()
+            seen.update(depths)
+            for band in sorted(seen):
+                yield Observation(depths.get(band, 0), {"band": str(band)})
+
+        self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
+
     def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
         """Registers a gauge that is read when it is scraped."""
 
@@ -66,8 +100,8 @@ class Metrics:
 async def serve_metrics(host: str, port: int) -> AsyncIterator[Meter]:
     """A meter whose figures GET /metrics on `host:port` shows."""
     registry = CollectorRegistry()
-    reader = PrometheusMetricReader(registry=registry)
-    provider = MeterProvider(metric_readers=[reader])
+    reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False)
+    provider = MeterProvider(metric_readers=[reader], views=_VIEWS)
     server, thread = start_http_server(port, addr=host, registry=registry)
     try:
         yield provider.get_meter("imagerift.operator")

@@ -80,10 +80,11 @@ class Scheduler:
 
     def depths(self) -> dict[int, int]:
         """How many jobs wait in each band; those that wait for their time count in their own."""
-        depths = Counter(waiting.band for waiting in self._waiting.values())
+        # Copies, since a scrape reads them from a thread of its own.
+        depths = Counter(waiting.band for waiting in list(self._waiting.values()))
         depths.update(
             min(entry.band, TOP_BAND)
-            for _, job_id, entry in self._delayed
+            for _, job_id, entry in list(self._delayed)
             if job_id in self._delayed_ids
         )
         return depths

@@ -10,6 +10,7 @@ from typing import Any
 
 import stamina
 import structlog
+from imagerift_core import telemetry
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.jobs import JobRecord
@@ -49,7 +50,7 @@ class StatusWriter:
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
         ):
-            with attempt:
+            with attempt, telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
                 await self._kube.patch_job_status(entry.name, status, uid=entry.uid)
         self._metrics.kubernetes_write("patch_status")
         self._crash.reach("operator-status-written")

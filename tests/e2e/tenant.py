@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +23,23 @@ class Tenant:
     key_id: str
     token: str
 
-    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
+    def request(
+        self, method: str, path: str, *, more_headers: Mapping[str, str] | None = None, **more: Any
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **(more_headers or {})}
         return self.http.request(method, path, headers=headers, **more)
 
-    def submit(self, photo: bytes, **fields: Any) -> httpx.Response:
+    def submit(
+        self, photo: bytes, *, more_headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
         body = {
             "mode": "style",
             "imageBase64": base64.b64encode(photo).decode(),
             "prompt": "cinematic product photo on a clean studio background",
         }
-        return self.request("POST", "/api/v1/generate", json=body | fields)
+        return self.request(
+            "POST", "/api/v1/generate", json=body | fields, more_headers=more_headers
+        )
 
     def submitted(self, photo: bytes, **fields: Any) -> str:
         """The id of an accepted job."""

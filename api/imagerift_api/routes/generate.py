@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, aclosing, suppress
 
 from aiohttp import web
+from imagerift_core.telemetry import current_traceparent
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
@@ -99,7 +100,7 @@ def origin_of(request: web.Request) -> RequestOrigin:
     """Where the jobs of this request come from."""
     return RequestOrigin(
         request_id=request[app_keys.REQUEST_ID],
-        traceparent=traceparent_of(request.headers.get("traceparent")),
+        traceparent=current_traceparent() or traceparent_of(request.headers.get("traceparent")),
     )
 
 

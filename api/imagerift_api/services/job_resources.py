@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from imagerift_core import telemetry
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
@@ -39,7 +40,8 @@ class JobResources:
             self._metrics.resource_not_created("skipped")
             return None
         try:
-            created = await self._kube.create_job(build_generation_job(record))
+            with telemetry.span("resource.create", kind=telemetry.SpanKind.CLIENT):
+                created = await self._kube.create_job(build_generation_job(record))
         except KubeUnavailable:
             self._pause("create", record.id)
             self._metrics.resource_not_created("unavailable")
@@ -50,6 +52,7 @@ class JobResources:
             return None
         if created is None:
             return None
+        self._metrics.kubernetes_write("create")
         uid: str = created["metadata"]["uid"]
         return uid
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from imagerift_core import clock, quota
+from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable, DomainError, QuotaExhausted
 from imagerift_core.jobs import JobRecord
@@ -176,9 +176,11 @@ class Submissions:
         return _Accepting(submit, drafts, sources)
 
     async def _accept(self, accepting: _Accepting) -> list[JobRecord]:
-        records = await self._keep_sources(accepting)
+        with telemetry.span("sources.keep"):
+            records = await self._keep_sources(accepting)
         self._crash_points.reach("api-source-stored")
-        admitted = await self._admit(accepting.submit, records)
+        with telemetry.span("jobs.admit"):
+            admitted = await self._admit(accepting.submit, records)
         self._crash_points.reach("api-admitted")
         if accepting.submit.batch_id is None:
             await self._create_resource(admitted[0])

@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    PyMongoError,
+    WriteError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -134,6 +140,16 @@ async def translated_errors() -> AsyncIterator[None]:
         if is_passing(error):
             raise CapacityUnavailable("The job store does not answer.") from error
         raise
+
+
+def is_of_the_data(error: Exception) -> bool:
+    """Whether the error is about what was written, so that the same write can never succeed.
+
+    False for what the store refuses everybody: rights taken away, a disk that is full.
+    """
+    if isinstance(error, PyMongoError):
+        return isinstance(error, WriteError | BulkWriteError | DocumentTooLarge)
+    return True
 
 
 def is_passing(error: Exception) -> bool:

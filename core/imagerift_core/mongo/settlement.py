@@ -11,9 +11,10 @@ from typing import Any
 from pymongo import UpdateOne
 
 from imagerift_core import quota
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import deliveries
-from imagerift_core.mongo.database import Database, is_passing
+from imagerift_core.mongo.database import Database, is_of_the_data, is_passing
 from imagerift_core.settlements import Settlement
 
 
@@ -34,14 +35,17 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
     attempt brought. On an error that a retry cannot mend the group is halved, down to the one
     job at fault, which is set aside with the error's name.
 
-    Raises a `PyMongoError` for which `is_passing` holds where the store is away or busy: nothing
-    is known to be written, and the same group may be settled again.
+    Raises `CapacityUnavailable` where the store refuses everybody, and a `PyMongoError` for which
+    `is_passing` holds where it is away or busy: nothing is known to be written, and the same
+    group may be settled again.
     """
     try:
         return await database.transaction(lambda session: _settle_in(database, session, group, at))
     except Exception as error:
         if is_passing(error):
             raise
+        if not is_of_the_data(error):
+            raise CapacityUnavailable("The job store takes no settlement.") from error
         if len(group) == 1:
             return GroupResult(set_aside={group[0].job_id: type(error).__name__})
     middle = len(group) // 2

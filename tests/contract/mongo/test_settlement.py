@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, settlement, transitions
 from imagerift_core.mongo.audit import audit
@@ -226,6 +227,22 @@ async def test_a_member_that_cannot_be_written_is_set_aside_alone(
     row = await database.counters.find_one({"_id": records[place - 1].quota.counter})
     assert row is not None
     assert (row["reserved"], row["charged"]) == (2, 16)
+
+
+async def test_while_the_store_refuses_everybody_no_job_is_blamed(database: Database) -> None:
+    """Nothing can be written to a view, as to a full disk: no fault of what is settled."""
+    record = await lives.processing(database)
+    counter = await database.counters.find_one({"_id": record.quota.counter})
+    assert counter is not None
+    await database.counters.drop()
+    await database.counters.database.create_collection(database.counters.name, viewOn="jobs")
+    with pytest.raises(CapacityUnavailable):
+        await settle(database, [delivered(record)], at=AT)
+    assert (await lives.current(database, record)).status is Status.PROCESSING
+    await database.counters.drop()
+    await database.counters.insert_one(counter)
+    result = await settle(database, [delivered(record)], at=AT)
+    assert list(result.settled) == [record.id]
 
 
 async def test_several_bad_members_are_each_set_aside(database: Database) -> None:
