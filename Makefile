@@ -52,6 +52,10 @@ test-vision: venv ## Run the pixel code's tests in the models' environment.
 bench: venv ## Measure whole jobs beside direct model calls.
 	@$(BIN)/python -m bench.throughput $(ARGS)
 
+.PHONY: node
+node: venv ## Start a real Kubernetes node on this machine; Ctrl-C stops it.
+	@exec $(BIN)/imagerift-node up $(ARGS)
+
 .PHONY: crds
 crds: venv ## Write crds/ anew from core's models.
 	@$(BIN)/python -m imagerift_core.crds crds

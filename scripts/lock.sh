@@ -8,6 +8,8 @@ options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-comman
 [ -z "${UPGRADE:-}" ] || options+=(--upgrade)
 
 "$uv" pip compile pyproject.toml --group dev "${options[@]}" -o requirements/server.txt
+# What the services' images hold: the same versions without the developers' tools.
+"$uv" pip compile pyproject.toml --constraint requirements/server.txt "${options[@]}" -o requirements/services.txt
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt
 for name in models-nodeps bootstrap build mongod seaweedfs; do

@@ -33,6 +33,8 @@ _PATHS: Mapping[tuple[str, str], str] = {
     ("v1", "Namespace"): "/api/v1/namespaces",
     ("v1", "ServiceAccount"): "/api/v1/namespaces/{namespace}/serviceaccounts",
     ("v1", "Secret"): "/api/v1/namespaces/{namespace}/secrets",
+    ("v1", "PersistentVolume"): "/api/v1/persistentvolumes",
+    ("storage.k8s.io/v1", "StorageClass"): "/apis/storage.k8s.io/v1/storageclasses",
     ("rbac.authorization.k8s.io/v1", "Role"): (
         "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles"
     ),

@@ -85,6 +85,8 @@ def build_controller_manager_command(
     kubeconfig: Path,
     ports: Ports,
     pki: ControlPlanePki,
+    *,
+    unused: Sequence[str] = UNUSED_CONTROLLERS,
 ) -> list[str]:
     """kube-controller-manager: namespaces, garbage collection, ServiceAccounts and their tokens."""
     command = [
@@ -101,7 +103,7 @@ def build_controller_manager_command(
         f"--root-ca-file={pki.authority.certificate}",
         "--leader-elect=false",
         "--profiling=false",
-        "--controllers=*," + ",".join(f"-{name}" for name in UNUSED_CONTROLLERS),
+        "--controllers=*," + ",".join(f"-{name}" for name in unused),
     ]
     if version < (1, 24):
         # Closes the insecure port; newer versions have none and do not know the flag.

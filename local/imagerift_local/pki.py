@@ -47,7 +47,9 @@ class ControlPlanePki:
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class Leaf:
+    """What one leaf certificate says."""
+
     name: str
     common_name: str
     organization: str | None = None
@@ -55,8 +57,13 @@ class _Leaf:
     names: Sequence[str] = ()
 
 
-def ensure_pki(folder: Path) -> ControlPlanePki:
-    """Makes what is missing in `folder` and renews leaf certificates that end within 60 days."""
+def ensure_pki(
+    folder: Path, apiserver_addresses: Sequence[str] = ("127.0.0.1",)
+) -> ControlPlanePki:
+    """Makes what is missing in `folder` and renews leaf certificates that end within 60 days.
+
+    `apiserver_addresses` are the IP addresses that the API server is reached at.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = _ensure_authority(folder, "ca", "imagerift-local-ca")
     etcd_authority = _ensure_authority(folder, "etcd-ca", "imagerift-local-etcd-ca")
@@ -64,21 +71,21 @@ def ensure_pki(folder: Path) -> ControlPlanePki:
     return ControlPlanePki(
         authority=authority,
         etcd_authority=etcd_authority,
-        apiserver=_ensure_leaf(
+        apiserver=ensure_leaf(
             folder,
             authority,
-            _Leaf(
+            Leaf(
                 "kube-apiserver",
                 "kube-apiserver",
-                addresses=("127.0.0.1",),
+                addresses=apiserver_addresses,
                 names=("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"),
             ),
         ),
-        etcd=_ensure_leaf(folder, etcd_authority, _Leaf("etcd", "etcd", addresses=("127.0.0.1",))),
-        etcd_client=_ensure_leaf(folder, etcd_authority, _Leaf("etcd-client", "kube-apiserver")),
-        admin=_ensure_leaf(folder, authority, _Leaf("admin", "admin", "system:masters")),
-        controller_manager=_ensure_leaf(
-            folder, authority, _Leaf("controller-manager", "system:kube-controller-manager")
+        etcd=ensure_leaf(folder, etcd_authority, Leaf("etcd", "etcd", addresses=("127.0.0.1",))),
+        etcd_client=ensure_leaf(folder, etcd_authority, Leaf("etcd-client", "kube-apiserver")),
+        admin=ensure_leaf(folder, authority, Leaf("admin", "admin", "system:masters")),
+        controller_manager=ensure_leaf(
+            folder, authority, Leaf("controller-manager", "system:kube-controller-manager")
         ),
         service_account_key=private,
         service_account_public_key=public,
@@ -114,7 +121,8 @@ def _ensure_authority(folder: Path, name: str, common_name: str) -> KeyPair:
     return pair
 
 
-def _ensure_leaf(folder: Path, authority: KeyPair, leaf: _Leaf) -> KeyPair:
+def ensure_leaf(folder: Path, authority: KeyPair, leaf: Leaf) -> KeyPair:
+    """The certificate of that name in `folder`; made or renewed when it ends within 60 days."""
     pair = _pair(folder, leaf.name)
     now = datetime.datetime.now(datetime.UTC)
     if pair.certificate.exists() and pair.key.exists():

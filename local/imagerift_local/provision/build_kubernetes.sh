@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the Kubernetes control plane from Debian 12's own source package.
+# Builds Kubernetes' programs from Debian 12's own source package.
 #   build_kubernetes.sh SCRATCH OUT COMPONENT...
+# The component `pause` is the small program of this folder that holds a pod's namespaces open.
 # Needs nothing but apt and an apt index that is up to date. The Go toolchain is unpacked into SCRATCH and goes away
 # with it: nothing is installed on the machine and nothing under /etc changes.
 # Lines that begin with "step: " tell the progress.
 set -euo pipefail
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scratch=$(mkdir -p "$1" && cd "$1" && pwd)
 out=$(mkdir -p "$2" && cd "$2" && pwd)
 shift 2
@@ -65,6 +67,10 @@ for variables in component-base/version client-go/pkg/version; do
   stamp+=" -X $import.gitVersion=$version -X $import.gitMajor=1 -X $import.gitMinor=20 -X $import.gitTreeState=clean"
 done
 for component in "${components[@]}"; do
+  if [ "$component" = pause ]; then
+    go build -ldflags "-s -w" -o "$out/pause" "$here/pause/pause.go"
+    continue
+  fi
   step "compiling $component $version"
   go build -tags "providerless dockerless" -ldflags "-s -w$stamp" -o "$out/$component" "./cmd/$component"
 done

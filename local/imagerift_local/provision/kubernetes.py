@@ -1,4 +1,4 @@
-"""kube-apiserver and kube-controller-manager, always both of one version."""
+"""kube-apiserver and kube-controller-manager, always both of one version; the node's programs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from imagerift_local.provision.routes import (
 DEBIAN_VERSION = "1.20.2"
 DEBIAN_KEY = f"{DEBIAN_VERSION}-debian12"
 NAMES = ("kube-apiserver", "kube-controller-manager")
+NODE_NAMES = ("kube-scheduler", "kubelet", "kube-proxy", "pause")
 OLDEST = (1, 20)
 BUILD_SCRIPT = Path(__file__).with_name("build_kubernetes.sh")
 
@@ -44,7 +45,36 @@ def provision_kubernetes(workshop: Workshop) -> Provision:
                 key=DEBIAN_KEY,
                 version=DEBIAN_VERSION,
                 names=NAMES,
-                build=lambda target: _from_debian_source(workshop, target),
+                build=lambda target: _from_debian_source(workshop, target, NAMES),
+            ),
+        ],
+        workshop.report,
+    )
+
+
+def provision_node_kubernetes(workshop: Workshop) -> Provision:
+    """Control plane and node programs of the one version that all of them can be built of.
+
+    Raises:
+        PlatformError: they cannot be built on this machine.
+    """
+    control_plane = _built("kubernetes", NAMES, workshop)
+    node = _built("kubernetes-node", NODE_NAMES, workshop)
+    return Provision({**control_plane.files, **node.files}, DEBIAN_VERSION, node.source)
+
+
+def _built(part: str, names: tuple[str, ...], workshop: Workshop) -> Provision:
+    return first_found(
+        f"{', '.join(names)}",
+        [
+            workshop.cached_route(part, names, ((DEBIAN_KEY, DEBIAN_VERSION),)),
+            workshop.built_route(
+                "Debian's source package",
+                part=part,
+                key=DEBIAN_KEY,
+                version=DEBIAN_VERSION,
+                names=names,
+                build=lambda target: _from_debian_source(workshop, target, names),
             ),
         ],
         workshop.report,
@@ -65,16 +95,16 @@ def _found_in(search: str | None, source: str) -> Provision:
     return Provision(files=files, version=dotted(version), source=source)
 
 
-def _from_debian_source(workshop: Workshop, target: Path) -> None:
-    workshop.report("building Kubernetes from Debian's source, 3 to 4 minutes on 2 cores")
+def _from_debian_source(workshop: Workshop, target: Path, names: tuple[str, ...]) -> None:
+    workshop.report(f"building {', '.join(names)} from Debian's source, 3 to 4 minutes on 2 cores")
     workshop.debian.update()
     scratch = target / "scratch"
     try:
         run_logged(
-            ["nice", "bash", str(BUILD_SCRIPT), str(scratch), str(target / "out"), *NAMES],
+            ["nice", "bash", str(BUILD_SCRIPT), str(scratch), str(target / "out"), *names],
             log=workshop.log("kubernetes"),
             report=workshop.report,
         )
-        keep_only(target, {name: target / "out" / name for name in NAMES})
+        keep_only(target, {name: target / "out" / name for name in names})
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,65 @@
+"""The node's group in every cgroup hierarchy of this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from imagerift_local.errors import PlatformError
+
+ROOT = Path("/sys/fs/cgroup")
+# Without these the kubelet does not start.
+NEEDED = ("cpu", "cpuacct", "cpuset", "memory", "pids")
+
+
+def hierarchies(mounts: str) -> dict[str, tuple[Path, str, str]]:
+    """Every cgroup hierarchy in the text of /proc/mounts: name to (place, type, options)."""
+    found = {}
+    for line in mounts.splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind in {"cgroup", "cgroup2"} and Path(place).parent == ROOT:
+            wanted = [
+                option
+                for option in options.split(",")
+                if option.startswith("name=")
+                or option in {*NEEDED, "devices", "freezer", "blkio", "net_cls", "net_prio"}
+                or option in {"perf_event", "hugetlb", "rdma", "misc"}
+            ]
+            found[Path(place).name] = (Path(place), kind, ",".join(wanted))
+    return found
+
+
+def create_groups(name: str) -> list[Path]:
+    """Makes the group in every hierarchy.
+
+    Raises:
+        PlatformError: this machine has not the controllers that kubelet 1.20 needs.
+    """
+    found = hierarchies(Path("/proc/mounts").read_text())
+    controllers = {option for _, _, options in found.values() for option in options.split(",")}
+    missing = [controller for controller in NEEDED if controller not in controllers]
+    if missing:
+        raise PlatformError(
+            f"the node needs cgroup v1 with the controllers {', '.join(missing)}: boot this machine"
+            " with systemd.unified_cgroup_hierarchy=0"
+        )
+    groups = []
+    for place, _, options in found.values():
+        group = place / name
+        group.mkdir(exist_ok=True)
+        if "cpuset" in options.split(","):
+            # Empty at first, and then no process may enter.
+            for setting in ("cpuset.cpus", "cpuset.mems"):
+                (group / setting).write_text((place / setting).read_text())
+        groups.append(group)
+    return groups
+
+
+def remove_groups(name: str) -> None:
+    """Removes the group and all below it; its processes are gone."""
+    for place, _, _ in hierarchies(Path("/proc/mounts").read_text()).values():
+        group = place / name
+        if not group.is_dir():
+            continue
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()

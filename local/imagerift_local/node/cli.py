@@ -1,0 +1,138 @@
+"""The command `imagerift-node`: up, down, enter, load, save and provision."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import IO, Annotated, NoReturn, cast
+
+import psutil
+import typer
+from platformdirs import user_data_path
+
+from imagerift_local.errors import PlatformError
+from imagerift_local.images.build import build_images
+from imagerift_local.machine import check_machine
+from imagerift_local.node import outside
+from imagerift_local.node.layout import CONTAINERD_SOCKET, NodeFolder
+from imagerift_local.provision.cache import Cache
+from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import Debian
+from imagerift_local.settings import PlatformSettings
+from imagerift_local.state import running_pid
+
+app = typer.Typer(
+    help="A real Kubernetes node on this machine, in namespaces of its own.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", help="Folder of the cluster, images, volumes and logs.")
+]
+Names = Annotated[list[str] | None, typer.Argument(help="Images; all when none is named.")]
+DEFAULT_DATA_DIR = user_data_path("imagerift-node")
+STOP_SECONDS = 120.0
+
+
+@app.command()
+def up(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Start the node and keep it until Ctrl-C."""
+    try:
+        check_machine()
+        asyncio.run(outside.run(NodeFolder(data_dir.absolute()), _cache(), _say))
+    except PlatformError as error:
+        _fail(error)
+
+
+@app.command()
+def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Stop the node that runs in the data folder, and wait until it is gone."""
+    pid = running_pid(NodeFolder(data_dir.absolute()).control_plane)
+    if pid is None:
+        _say(f"No node runs in {data_dir}.")
+        return
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > end:
+            _fail(PlatformError(f"the node (pid {pid}) did not stop in {STOP_SECONDS:.0f} s"))
+        time.sleep(0.05)
+    _say("Stopped.")
+
+
+@app.command("enter", context_settings={"ignore_unknown_options": True})
+def enter(command: list[str], data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Run a command inside the node's namespaces."""
+    try:
+        line = outside.enter(NodeFolder(data_dir.absolute()), command)
+    except PlatformError as error:
+        _fail(error)
+    os.execvp(line[0], line)  # noqa: S606 (it takes this program's place)
+
+
+@app.command()
+def load(names: Names = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Build images without a container engine and import them into the running node."""
+    import_all = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "import"]
+    try:
+        command = outside.enter(NodeFolder(data_dir.absolute()), [*import_all, "-"])
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            # A pipe was asked for, so there is one.
+            built = build_images(_workshop(), names or [], cast(IO[bytes], process.stdin))
+    except PlatformError as error:
+        _fail(error)
+    if process.returncode != 0:
+        _fail(PlatformError(f"containerd did not take the images ({process.returncode})"))
+    for name in built:
+        _say(name)
+
+
+@app.command()
+def save(
+    archive: Annotated[Path, typer.Argument(help="The docker-archive (tar) to write.")],
+    names: Names = None,
+) -> None:
+    """Build images without a container engine into one file, for any other container engine."""
+    try:
+        with archive.open("wb") as file:
+            for name in build_images(_workshop(), names or [], file):
+                _say(name)
+    except (PlatformError, OSError) as error:
+        _fail(PlatformError(str(error)))
+
+
+@app.command()
+def provision() -> None:
+    """Fetch or build the node's programs into the cache."""
+    try:
+        check_machine()
+        outside.provision(_cache(), _say)
+    except PlatformError as error:
+        _fail(error)
+
+
+def _cache() -> Cache:
+    return Cache(PlatformSettings().cache_dir.absolute())
+
+
+def _workshop() -> Workshop:
+    cache = _cache()
+    return Workshop(cache, Debian(cache.root / "logs" / "debian.log"), _say)
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
+def _fail(error: PlatformError) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,106 @@
+"""containerd, runc, the CNI plugins and the network tools of a node: Debian's packages, unpacked.
+
+Nothing is installed: the installed packages would start a containerd and change the machine's
+iptables. The libraries that the tools need are unpacked beside them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.routes import Provision, first_found
+
+PACKAGES = (
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "debootstrap",
+    "iproute2",
+    "iptables",
+    "libbpf1",
+    "libbsd0",
+    "libcap2",
+    "libelf1",
+    "libip4tc2",
+    "libip6tc2",
+    "libmd0",
+    "libmnl0",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "libnftnl11",
+    "libseccomp2",
+    "libxtables12",
+    "runc",
+    "tini",
+    "zlib1g",
+)
+VERSION = "1.6"
+KEY = f"{VERSION}-debian12"
+NAMES = ("bin", "cni", "libraries", "xtables", "debootstrap", "debootstrap-data")
+IPTABLES = ("iptables", "iptables-save", "iptables-restore")
+PROGRAMS = (
+    "bin/ip",
+    "usr/bin/containerd",
+    "usr/bin/containerd-shim-runc-v2",
+    "usr/bin/ctr",
+    "usr/bin/tini-static",
+    "usr/sbin/conntrack",
+    "usr/sbin/runc",
+)
+
+
+def provision_container_runtime(workshop: Workshop) -> Provision:
+    """Finds or unpacks what a node runs containers with.
+
+    The result's files are folders: programs, CNI plugins, their libraries, iptables' extensions;
+    and the program debootstrap with its folder of data.
+    """
+    return first_found(
+        "container runtime",
+        [
+            workshop.cached_route("container-runtime", NAMES, ((KEY, VERSION),)),
+            workshop.built_route(
+                "Debian packages",
+                part="container-runtime",
+                key=KEY,
+                version=VERSION,
+                names=NAMES,
+                build=lambda target: _from_debian(workshop, target),
+            ),
+        ],
+        workshop.report,
+    )
+
+
+def _from_debian(workshop: Workshop, target: Path) -> None:
+    workshop.report("unpacking Debian's containerd, runc, CNI plugins and iptables")
+    root = target / "root"
+    root.mkdir()
+    workshop.debian.unpack(PACKAGES, root)
+    programs = target / "bin"
+    programs.mkdir()
+    for program in PROGRAMS:
+        _link(programs / Path(program).name, root / program)
+    # Through nftables, as Debian's own default is: rules of a namespace need no legacy modules.
+    for flavour in ("iptables", "ip6tables"):
+        for name in IPTABLES:
+            alias = name.replace("iptables", flavour)
+            _link(programs / alias, root / "usr" / "sbin" / "xtables-nft-multi")
+    libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
+    for path in sorted((root / "lib" / "x86_64-linux-gnu").glob("*")):
+        _link(libraries / path.name, path)
+    for name, path in (
+        ("cni", root / "usr" / "lib" / "cni"),
+        ("libraries", libraries),
+        ("xtables", libraries / "xtables"),
+        ("debootstrap", root / "usr" / "sbin" / "debootstrap"),
+        ("debootstrap-data", root / "usr" / "share" / "debootstrap"),
+    ):
+        _link(target / name, path)
+
+
+def _link(link: Path, path: Path) -> None:
+    # Relative, so that they still lead there when the folder is moved into the cache.
+    link.symlink_to(os.path.relpath(path, link.parent))
