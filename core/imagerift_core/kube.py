@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from imagerift_core.kube_calls import KubeUnavailable, bounded_call
+from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
 from imagerift_core.kube_workloads import Workloads
-from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
+from imagerift_core.resources import JOBS, POOLS
 
-_MERGE_PATCH = "application/merge-patch+json"
-_JSON_PATCH = "application/json-patch+json"
 _LIST_PAGE = 500
 
 __all__ = ["Kube", "KubeUnavailable", "connect_kube"]
@@ -31,7 +32,7 @@ class Kube:
     def __init__(self, api: client.ApiClient, namespace: str, *, timeout_seconds: float) -> None:
         self.namespace = namespace
         self._timeout = timeout_seconds
-        self._objects = client.CustomObjectsApi(api)
+        self._objects = CustomObjects(api, namespace)
         self._core = client.CoreV1Api(api)
         self._coordination = client.CoordinationV1Api(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
@@ -39,9 +40,7 @@ class Kube:
     async def create_job(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """Creates a GenerationJob. None where one of that name exists."""
         try:
-            return await self._object_call(
-                self._objects.create_namespaced_custom_object, JOBS, body=body
-            )
+            return await self._object(self._objects.create, plural=JOBS, body=body)
         except ApiException as error:
             if error.status == 409:
                 return None
@@ -52,17 +51,16 @@ class Kube:
 
     async def list_jobs(self) -> AsyncIterator[dict[str, Any]]:
         """Every GenerationJob of the namespace, page by page, from the server's own truth."""
-        token: dict[str, str] = {}
+        following = ""
         while True:
-            page = await self._object_call(
-                self._objects.list_namespaced_custom_object, JOBS, limit=_LIST_PAGE, **token
+            page = await self._object(
+                self._objects.page, plural=JOBS, limit=_LIST_PAGE, following=following
             )
             for item in page["items"]:
                 yield item
             following = page["metadata"].get("continue")
             if not following:
                 return
-            token = {"_continue": following}
 
     async def patch_job_status(
         self, name: str, status: dict[str, Any], *, uid: str
@@ -79,12 +77,12 @@ class Kube:
     async def request_cancel(self, name: str) -> dict[str, Any] | None:
         """Sets `spec.cancel`. None where the resource is gone."""
         try:
-            return await self._object_call(
-                self._objects.patch_namespaced_custom_object,
-                JOBS,
+            return await self._object(
+                self._objects.patch,
+                plural=JOBS,
                 name=name,
                 body={"spec": {"cancel": True}},
-                _content_type=_MERGE_PATCH,
+                content_type=MERGE_PATCH,
             )
         except ApiException as error:
             if error.status == 404:
@@ -93,13 +91,8 @@ class Kube:
 
     async def delete_job(self, name: str, *, uid: str | None = None) -> None:
         """Deletes the resource of this uid; one that is gone or another's is no error."""
-        options = client.V1DeleteOptions(
-            preconditions=client.V1Preconditions(uid=uid) if uid else None
-        )
         try:
-            await self._object_call(
-                self._objects.delete_namespaced_custom_object, JOBS, name=name, body=options
-            )
+            await self._object(self._objects.delete, plural=JOBS, name=name, uid=uid)
         except ApiException as error:
             if error.status not in {404, 409}:
                 raise
@@ -151,12 +144,13 @@ class Kube:
             {"op": "add", "path": "/status", "value": status},
         ]
         try:
-            return await self._object_call(
-                self._objects.patch_namespaced_custom_object_status,
-                plural,
+            return await self._object(
+                self._objects.patch,
+                plural=plural,
                 name=name,
                 body=operations,
-                _content_type=_JSON_PATCH,
+                content_type=JSON_PATCH,
+                subresource="status",
             )
         except ApiException as error:
             if error.status == 404:
@@ -171,23 +165,15 @@ class Kube:
 
     async def _get(self, plural: str, name: str) -> dict[str, Any] | None:
         try:
-            return await self._object_call(
-                self._objects.get_namespaced_custom_object, plural, name=name
-            )
+            found = await self._object(self._objects.get, plural=plural, name=name)
         except ApiException as error:
             if error.status == 404:
                 return None
             raise
+        return found
 
-    async def _object_call(self, method: Any, plural: str, **arguments: Any) -> dict[str, Any]:
-        result: dict[str, Any] = await self._call(
-            method,
-            group=GROUP,
-            version=VERSION,
-            namespace=self.namespace,
-            plural=plural,
-            **arguments,
-        )
+    async def _object(self, method: Any, **arguments: Any) -> dict[str, Any]:
+        result: dict[str, Any] = await self._call(method, **arguments)
         return result
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
@@ -207,5 +193,16 @@ async def connect_kube(
     else:
         config.load_incluster_config(client_configuration=configuration)
     configuration.connection_pool_maxsize = connections
+    # Found once here; the client would look for proxies and passwords at every call.
+    configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
+    configuration.client_session_kwargs = {"trust_env": False}
     async with client.ApiClient(configuration) as api:
         yield Kube(api, namespace, timeout_seconds=timeout_seconds)
+
+
+def _proxy_to(host: str) -> str | None:
+    """The proxy that the environment names for the API server, None where there is none."""
+    address = urlsplit(host)
+    if proxy_bypass(address.netloc):
+        return None
+    return getproxies().get(address.scheme)

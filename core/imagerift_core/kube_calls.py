@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
+import orjson
 from kubernetes.aio.client.exceptions import ApiException
 
 # What the API server says no with; `status` and `body` hold its words.
@@ -27,5 +28,5 @@ async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) ->
         if error.status == 429 or error.status is None or error.status >= 500:
             raise KubeUnavailable(f"answered {error.status}") from error
         raise
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
         raise KubeUnavailable(type(error).__name__) from error

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
+from imagerift_core.s3_signing import UrlSigner
 from imagerift_core.settings import SharedSettings
 
 if TYPE_CHECKING:
@@ -50,37 +52,32 @@ class ObjectStore:
     """
 
     def __init__(
-        self, internal: S3Client, public: S3Client, bucket: str, http: aiohttp.ClientSession
+        self,
+        internal: S3Client,
+        public: S3Client,
+        http: aiohttp.ClientSession,
+        settings: SharedSettings,
     ) -> None:
         self._internal = internal
         self._public = public
-        self._bucket = bucket
+        self._bucket = settings.s3_bucket
         self._http = http
+        self._internal_urls = _url_signer(settings, settings.s3_internal_url)
+        self._public_urls = _url_signer(settings, settings.s3_public_url)
 
     def presign_get(self, key: str, *, seconds: int) -> str:
         """A URL by which a model server reads `key`."""
-        return self._internal.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
-        )
+        return self._internal_urls.sign("GET", key, seconds=seconds)
 
     def presign_put(self, key: str, *, content_type: str, seconds: int) -> str:
         """A URL by which a model server writes `key`, with exactly this content type."""
-        return self._internal.generate_presigned_url(
-            "put_object",
-            Params={"Bucket": self._bucket, "Key": key, "ContentType": content_type},
-            ExpiresIn=seconds,
-        )
+        return self._internal_urls.sign("PUT", key, content_type=content_type, seconds=seconds)
 
     def presign_download(self, key: str, *, filename: str, seconds: int) -> str:
         """A URL by which a client fetches `key`; browsers save it as `filename`."""
-        return self._public.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self._bucket,
-                "Key": key,
-                "ResponseContentDisposition": f'inline; filename="{filename}"',
-            },
-            ExpiresIn=seconds,
+        disposition = f'inline; filename="{filename}"'
+        return self._public_urls.sign(
+            "GET", key, seconds=seconds, query={"response-content-disposition": disposition}
         )
 
     def presign_post(
@@ -224,10 +221,17 @@ async def open_store(settings: SharedSettings) -> AsyncIterator[ObjectStore]:
         internal = _client(settings, settings.s3_internal_url)
         public = _client(settings, settings.s3_public_url)
         try:
-            yield ObjectStore(internal, public, settings.s3_bucket, http)
+            yield ObjectStore(internal, public, http, settings)
         finally:
             internal.close()
             public.close()
+
+
+def _url_signer(settings: SharedSettings, endpoint: str) -> UrlSigner:
+    credentials = Credentials(
+        settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
+    )
+    return UrlSigner(credentials, settings.s3_region, endpoint, settings.s3_bucket)
 
 
 def _client(settings: SharedSettings, endpoint: str) -> S3Client:

@@ -8,6 +8,7 @@ import kopf
 from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
 
 from imagerift_operator.context import OperatorContext
+from imagerift_operator.kopf_storage import NoComparison, NoProgress
 
 
 def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
@@ -38,6 +39,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Kopf's settings for many small objects: events only, no writes of its own."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    settings.persistence.diffbase_storage = NoComparison()
+    settings.persistence.progress_storage = NoProgress()
     # Handlers only hand objects on, so a worker has nothing to finish.
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.2

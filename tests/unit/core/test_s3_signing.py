@@ -1,0 +1,51 @@
+"""Our presigned URLs are those that boto3's client makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore import auth
+from botocore.config import Config
+from botocore.credentials import Credentials
+from imagerift_core.s3_signing import UrlSigner
+
+ENDPOINTS = ["http://127.0.0.1:8333", "https://store.example:9000/", "https://store.example/s3"]
+KEYS = ["workspaces/ws_1/jobs/j/1/output-0.png", "a b/ä+~*'(x)", "//odd//key"]
+BUCKET = "pictures.of-mine"
+MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "get_current_datetime", lambda *_: MOMENT)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None:
+    client: Any = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="eu-central-1",
+        aws_access_key_id="who",
+        aws_secret_access_key="secret/+",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+    )
+    ours = UrlSigner(Credentials("who", "secret/+"), "eu-central-1", endpoint, BUCKET)
+    named = {"Bucket": BUCKET, "Key": key}
+    disposition = 'inline; filename="a ä+0.png"'
+
+    def theirs(call: str, **more: str) -> str:
+        url: str = client.generate_presigned_url(call, Params=named | more, ExpiresIn=61)
+        return url
+
+    assert ours.sign("GET", key, seconds=61) == theirs("get_object")
+    assert ours.sign("PUT", key, seconds=61, content_type="image/png") == theirs(
+        "put_object", ContentType="image/png"
+    )
+    assert ours.sign(
+        "GET", key, seconds=61, query={"response-content-disposition": disposition}
+    ) == theirs("get_object", ResponseContentDisposition=disposition)
