@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 import yaml
 from PIL import Image
@@ -99,11 +99,10 @@ async def whole_jobs(
     places = asyncio.Semaphore(in_flight)
     ended = 0
     environment = platform.environment
-    limits = httpx.Limits(max_connections=in_flight)
     async with (
         AsyncMongoClient[dict[str, Any]](environment["IMAGERIFT_MONGO_URL"]) as mongo,
-        httpx.AsyncClient(
-            base_url=platform.api_url, limits=limits, timeout=60, trust_env=False
+        aiohttp.ClientSession(
+            platform.api_url, connector=aiohttp.TCPConnector(limit=in_flight), headers=headers
         ) as http,
     ):
         records = mongo[environment["IMAGERIFT_MONGO_DATABASE"]].jobs
@@ -126,8 +125,9 @@ async def whole_jobs(
                     places.release()
 
             async def submit() -> None:
-                answer = await http.post("/api/v1/generate", content=content, headers=headers)
-                answer.raise_for_status()
+                async with http.post("/api/v1/generate", data=content) as answer:
+                    await answer.read()
+                    answer.raise_for_status()
 
             counting = asyncio.create_task(count_ends())
             start = time.monotonic()

@@ -37,6 +37,7 @@ from imagerift_api.services.key_creation import KeyCreation
 from imagerift_api.services.members import Members
 from imagerift_api.services.queue_view import QueueView
 from imagerift_api.services.readiness import Readiness
+from imagerift_api.services.resource_notes import ResourceNotes
 from imagerift_api.services.sign_ins import SignIns
 from imagerift_api.services.sources import Sources
 from imagerift_api.services.stream_places import StreamPlaces
@@ -103,7 +104,13 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
         readiness = Readiness(database, store)
-        for work in (key_usage.run(), _prepare_database(database, readiness)):
+        resource_notes = ResourceNotes(database)
+        stack.push_async_callback(resource_notes.flush)
+        for work in (
+            key_usage.run(),
+            resource_notes.run(),
+            _prepare_database(database, readiness),
+        ):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
@@ -132,6 +139,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 namespace=settings.namespace,
                 sources=sources,
                 resources=resources,
+                resource_notes=resource_notes,
                 background=background,
                 crash_points=CrashPoints(settings.crash_dir),
                 metrics=metrics,

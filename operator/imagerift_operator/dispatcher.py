@@ -14,6 +14,7 @@ from imagerift_core import telemetry
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord, Status
 from imagerift_core.kube import KubeUnavailable
 from imagerift_core.modes import Modes
@@ -52,6 +53,7 @@ ANSWER_GRACE_SECONDS = 15
 URL_GRACE_SECONDS = 60
 STORE_PAUSE = timedelta(seconds=1)
 SET_ASIDE_PAUSE = timedelta(minutes=1)
+CLAIMS_AT_ONCE = 64
 
 
 @dataclass
@@ -93,6 +95,9 @@ class Dispatcher:
         self._metrics = metrics
         self._crash = crash
         self._running_status_after = running_status_after
+        self._claims: Grouping[transitions.Claim, JobRecord | None] = Grouping(
+            lambda wishes: transitions.claim_all(database, wishes), most=CLAIMS_AT_ONCE
+        )
         self._wake = asyncio.Event()
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
@@ -192,15 +197,16 @@ class Dispatcher:
         at = now()
         seconds = self._modes[entry.mode].attempt_seconds if entry.mode in self._modes else 60
         async with translated_errors():
-            record = await transitions.claim(
-                self._database,
-                entry.job_id,
-                attempt=entry.attempt,
-                owner=self._leadership.identity,
-                pool=pool.name,
-                resource_uid=entry.uid,
-                at=at,
-                attempt_deadline=at + timedelta(seconds=seconds),
+            record = await self._claims.add(
+                transitions.Claim(
+                    job_id=entry.job_id,
+                    attempt=entry.attempt,
+                    owner=self._leadership.identity,
+                    pool=pool.name,
+                    resource_uid=entry.uid,
+                    at=at,
+                    attempt_deadline=at + timedelta(seconds=seconds),
+                )
             )
             if record is None:
                 await self.reconcile(entry)

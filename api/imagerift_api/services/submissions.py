@@ -25,6 +25,7 @@ from imagerift_api.metrics import Metrics
 from imagerift_api.requests import StoredSourceBody
 from imagerift_api.services.drafts import Draft, RequestOrigin, check_and_draft, in_batch
 from imagerift_api.services.job_resources import JobResources
+from imagerift_api.services.resource_notes import ResourceNotes
 from imagerift_api.services.sources import Source, Sources
 from imagerift_api.webhooks.egress import Egress
 
@@ -79,6 +80,7 @@ class Submissions:
         namespace: str,
         sources: Sources,
         resources: JobResources,
+        resource_notes: ResourceNotes,
         background: Background,
         crash_points: CrashPoints,
         metrics: Metrics,
@@ -91,6 +93,7 @@ class Submissions:
         self._namespace = namespace
         self._sources = sources
         self._resources = resources
+        self._resource_notes = resource_notes
         self._background = background
         self._crash_points = crash_points
         self._metrics = metrics
@@ -265,9 +268,7 @@ class Submissions:
     async def _create_resource(self, record: JobRecord) -> None:
         uid = await self._resources.create(record)
         if uid is not None:
-            self._background.spawn(
-                "note_resource", transitions.note_resource(self._database, record.id, uid)
-            )
+            self._resource_notes.note(record.id, uid)
 
     async def _withdraw(self, task: asyncio.Task[list[JobRecord]]) -> None:
         """Cancels jobs that were accepted after their client had been told that they were not."""

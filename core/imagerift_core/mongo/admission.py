@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
 from weakref import WeakValueDictionary
 
-from pymongo.errors import DuplicateKeyError
+from cachetools import LRUCache, TTLCache
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from imagerift_core import quota
 from imagerift_core.errors import QuotaExhausted
+from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.mongo.admission_step import Candidate, CounterMissing, Outcome, admit_in
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.database import Database, is_passing
 from imagerift_core.mongo.idempotency import KeyClaim
+
+_GROUP_SIZE = 64
+_REMEMBERED_COUNTERS = 100_000
+_ROOM_SECONDS = 1.0
 
 
 class Admissions:
-    """Admits jobs.
+    """Admits jobs. Those that come together in one process share a transaction.
 
-    Transactions of one process on the same counter take turns, since two at once would only
-    conflict and run again; across processes the database decides.
+    One with an idempotency key or a batch has a transaction of its own, since either may
+    undo it; on one counter these take turns, and across processes the database decides.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._group: Grouping[Candidate, Outcome] = Grouping(self._admit_group, most=_GROUP_SIZE)
         # Holds a lock only while somebody uses it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Counters are never deleted, so one that was there stays.
+        self._ensured: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
+        self._used: TTLCache[str, int] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
 
     async def admit(
         self, record: JobRecord, *, resets_at: datetime, claim: KeyClaim | None = None
@@ -56,67 +66,82 @@ class Admissions:
 
         Returns and raises what `admit` does.
         """
-        hold = _joint_hold(records)
-        identifiers = [record.id for record in records]
-        await self._ensure_counter(hold.counter, records[0].workspace)
-
-        async def body(session: Any) -> list[JobRecord] | None:
-            known = {"_id": {"$in": identifiers}}
-            if await self._database.tombstones.find_one(known, session=session):
-                return None
-            if await self._database.jobs.find_one(known, {"_id": 1}, session=session):
-                return None
-            if claim is not None:
-                await claim.write(self._database, session)
-            counter = await self._hold(hold, session, resets_at)
-            left = quota.remaining(hold.limit, counter["charged"])
-            admitted = [_with_remaining(record, left) for record in records]
-            await self._database.jobs.insert_many(
-                [record.document() for record in admitted], session=session
-            )
-            if batch is not None:
-                await self._database.batches.insert_one(batch.document(), session=session)
-            return admitted
-
-        async with self._turns.setdefault(hold.counter, asyncio.Lock()):
-            return await self._database.transaction(body)
+        candidate = Candidate(records, _joint_hold(records), resets_at, claim, batch)
+        counter = candidate.hold.counter
+        if counter not in self._ensured:
+            await self._ensure_counter(counter, records[0].workspace)
+        if claim is None and batch is None:
+            return await self._group.add(candidate)
+        async with self._turns.setdefault(counter, asyncio.Lock()):
+            return await self._admit_alone(candidate)
 
     async def check_room(self, hold: QuotaHold, *, resets_at: datetime) -> None:
         """Raises `QuotaExhausted` where the counter is seen to be full already.
 
-        Holds nothing and promises nothing: it spares work that admission would refuse.
+        Holds nothing and promises nothing: it spares work that admission would refuse. Room
+        that was seen within the last second is not looked for again.
         """
+        used = self._used.get(hold.counter)
+        if used is not None and used + hold.units <= hold.limit:
+            return
         counter = await self._database.counters.find_one({"_id": hold.counter})
         if counter is None:
             counter = {"charged": 0, "reserved": 0}
-        if counter["charged"] + counter["reserved"] + hold.units > hold.limit:
-            raise _exhausted(hold, counter, resets_at)
+        self._used[hold.counter] = counter["charged"] + counter["reserved"]
+        if self._used[hold.counter] + hold.units > hold.limit:
+            raise QuotaExhausted(
+                units=hold.units,
+                limit=hold.limit,
+                charged=counter["charged"],
+                reserved=counter["reserved"],
+                resets_at=resets_at,
+            )
 
-    async def _hold(self, hold: QuotaHold, session: Any, resets_at: datetime) -> dict[str, Any]:
-        counter = await self._database.counters.find_one_and_update(
-            {
-                "_id": hold.counter,
-                "$expr": {"$lte": [{"$add": ["$charged", "$reserved", hold.units]}, hold.limit]},
-            },
-            {"$inc": {"reserved": hold.units}},
-            return_document=True,
-            session=session,
-        )
-        if counter is not None:
-            return counter
-        full = await self._database.counters.find_one({"_id": hold.counter}, session=session)
-        assert full is not None  # noqa: S101 - ensured before the transaction, never deleted
-        raise _exhausted(hold, full, resets_at)
+    async def _admit_group(self, group: list[Candidate]) -> list[Outcome | Exception]:
+        try:
+            return await self._transact(group)
+        except Exception as error:
+            # Passing trouble, or a commit whose outcome nobody knows, is everyone's; any other
+            # is the fault of one, whom the others must not suffer for.
+            if len(group) == 1 or is_passing(error) or _is_in_doubt(error):
+                raise
+        return [await self._outcome_of(candidate) for candidate in group]
+
+    async def _outcome_of(self, candidate: Candidate) -> Outcome | Exception:
+        try:
+            return await self._admit_alone(candidate)
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits for it
+            return error
+
+    async def _admit_alone(self, candidate: Candidate) -> list[JobRecord] | None:
+        (outcome,) = await self._transact([candidate])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _transact(self, group: list[Candidate]) -> list[Outcome | Exception]:
+        try:
+            outcomes, used = await self._database.transaction(
+                lambda session: admit_in(self._database, session, group)
+            )
+        except CounterMissing:
+            # Seen before and gone: the database was put back from a backup.
+            for candidate in group:
+                await self._ensure_counter(candidate.hold.counter, candidate.records[0].workspace)
+            outcomes, used = await self._database.transaction(
+                lambda session: admit_in(self._database, session, group)
+            )
+        self._used.update(used)
+        return outcomes
 
     async def _ensure_counter(self, counter: str, workspace: str) -> None:
-        try:
+        with suppress(DuplicateKeyError):
             await self._database.counters.update_one(
                 {"_id": counter},
                 {"$setOnInsert": {"charged": 0, "reserved": 0, "workspace": workspace}},
                 upsert=True,
             )
-        except DuplicateKeyError:
-            return
+        self._ensured[counter] = True
 
 
 def _joint_hold(records: Sequence[JobRecord]) -> QuotaHold:
@@ -127,16 +152,7 @@ def _joint_hold(records: Sequence[JobRecord]) -> QuotaHold:
     return records[0].quota.model_copy(update={"units": units})
 
 
-def _with_remaining(record: JobRecord, left: int) -> JobRecord:
-    held = record.quota.model_copy(update={"remaining": left, "remaining_after_queue": left})
-    return record.model_copy(update={"quota": held})
-
-
-def _exhausted(hold: QuotaHold, counter: dict[str, Any], resets_at: datetime) -> QuotaExhausted:
-    return QuotaExhausted(
-        units=hold.units,
-        limit=hold.limit,
-        charged=counter["charged"],
-        reserved=counter["reserved"],
-        resets_at=resets_at,
+def _is_in_doubt(error: Exception) -> bool:
+    return isinstance(error, PyMongoError) and error.has_error_label(
+        "UnknownTransactionCommitResult"
     )

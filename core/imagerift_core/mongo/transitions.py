@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pymongo import UpdateOne
 
 from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
@@ -11,6 +15,50 @@ from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
 
 _TERMINAL_VALUES = [status.value for status in TERMINAL]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A wish to begin attempt `attempt` + 1 of a job, sent to a pool, for this resource's uid."""
+
+    job_id: str
+    attempt: int
+    owner: str
+    pool: str
+    resource_uid: str
+    at: datetime
+    attempt_deadline: datetime
+
+    def query(self) -> dict[str, Any]:
+        """Finds the job while it is as the claim takes it to be."""
+        return {
+            "_id": self.job_id,
+            "status": Status.QUEUED.value,
+            "attempt": self.attempt,
+            "cancel_requested": False,
+            "resource_uid": {"$in": [None, self.resource_uid]},
+        }
+
+    def update(self) -> dict[str, Any]:
+        written = {
+            "status": Status.PROCESSING.value,
+            "owner": self.owner,
+            "pool": self.pool,
+            "resource_uid": self.resource_uid,
+            "started_at": self.at,
+            "attempt_deadline_at": self.attempt_deadline,
+            "not_before": None,
+        }
+        return {"$set": written, "$inc": {"attempt": 1}}
+
+    def holds(self, record: JobRecord) -> bool:
+        """Whether this very claim was written and still stands."""
+        return (
+            record.status is Status.PROCESSING
+            and record.owner == self.owner
+            and record.attempt == self.attempt + 1
+            and record.started_at == self.at
+        )
 
 
 async def claim(
@@ -29,29 +77,27 @@ async def claim(
     None where the job is no longer queued, was claimed since `attempt` was read, is asked to be
     canceled, or belongs to another resource than the one of `resource_uid`.
     """
-    document = await database.jobs.find_one_and_update(
-        {
-            "_id": job_id,
-            "status": Status.QUEUED.value,
-            "attempt": attempt,
-            "cancel_requested": False,
-            "resource_uid": {"$in": [None, resource_uid]},
-        },
-        {
-            "$set": {
-                "status": Status.PROCESSING.value,
-                "owner": owner,
-                "pool": pool,
-                "resource_uid": resource_uid,
-                "started_at": at,
-                "attempt_deadline_at": attempt_deadline,
-                "not_before": None,
-            },
-            "$inc": {"attempt": 1},
-        },
-        return_document=True,
+    wish = Claim(job_id, attempt, owner, pool, resource_uid, at, attempt_deadline)
+    (record,) = await claim_all(database, [wish])
+    return record
+
+
+async def claim_all(database: Database, wishes: Sequence[Claim]) -> list[JobRecord | None]:
+    """What `claim` does, for many jobs in one round; each is decided by its own write."""
+    if len(wishes) == 1:
+        document = await database.jobs.find_one_and_update(
+            wishes[0].query(), wishes[0].update(), return_document=True
+        )
+        return [JobRecord.model_validate(document) if document else None]
+    await database.jobs.bulk_write(
+        [UpdateOne(wish.query(), wish.update()) for wish in wishes], ordered=False
     )
-    return JobRecord.model_validate(document) if document else None
+    cursor = database.jobs.find({"_id": {"$in": [wish.job_id for wish in wishes]}})
+    records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
+    return [
+        record if (record := records.get(wish.job_id)) and wish.holds(record) else None
+        for wish in wishes
+    ]
 
 
 async def requeue(
@@ -200,8 +246,17 @@ async def ask_cancel(
 
 async def note_resource(database: Database, job_id: str, resource_uid: str) -> None:
     """Keeps the uid of the resource once it was seen; the first one stays."""
-    await database.jobs.update_one(
-        {"_id": job_id, "resource_uid": None}, {"$set": {"resource_uid": resource_uid}}
+    await note_resources(database, {job_id: resource_uid})
+
+
+async def note_resources(database: Database, uids: Mapping[str, str]) -> None:
+    """Keeps the uids of resources by job id; the first one of each job stays."""
+    await database.jobs.bulk_write(
+        [
+            UpdateOne({"_id": job_id, "resource_uid": None}, {"$set": {"resource_uid": uid}})
+            for job_id, uid in uids.items()
+        ],
+        ordered=False,
     )
 
 

@@ -137,3 +137,75 @@ async def test_an_admission_that_breaks_off_leaves_nothing(
     assert row is not None
     assert row["reserved"] == 0
     assert await admit(database, record) is not None
+
+
+async def test_jobs_admitted_together_are_granted_and_refused_one_by_one(
+    database: Database,
+) -> None:
+    admissions = Admissions(database)
+    # The first one is alone; what comes while it is admitted makes one group.
+    await admissions.admit(make_record(workspace="ws_a", limit=4), resets_at=RESETS_AT)
+    known = make_record(workspace="ws_b")
+    await admissions.admit(known, resets_at=RESETS_AT)
+    fits = [make_record(workspace="ws_a", units=units, limit=4) for units in (2, 1)]
+    large = make_record(workspace="ws_a", units=3, limit=4)
+    other = [make_record(workspace="ws_b") for _ in range(3)]
+    twice = make_record(workspace="ws_c")
+    group = [fits[0], large, known, *other, fits[1], twice, twice]
+    outcomes = await asyncio.gather(
+        *(admissions.admit(record, resets_at=RESETS_AT) for record in [make_record(), *group]),
+        return_exceptions=True,
+    )
+    refusal = outcomes[2]
+    assert isinstance(refusal, QuotaExhausted)
+    assert (refusal.units, refusal.reserved, refusal.charged) == (3, 3, 0)
+    ids = [outcome.id if isinstance(outcome, JobRecord) else None for outcome in outcomes[1:]]
+    assert ids[:-2] == [fits[0].id, None, None, *[r.id for r in other], fits[1].id]
+    assert set(ids[-2:]) == {twice.id, None}
+    assert await audit(database) == []
+
+
+async def test_one_job_that_cannot_be_stored_does_not_keep_others_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admissions = Admissions(database)
+    records = [make_record() for _ in range(5)]
+    whole = JobRecord.document
+
+    def document(record: JobRecord) -> dict[str, object]:
+        if record.id == records[3].id:
+            raise ValueError("no such document")
+        return whole(record)
+
+    monkeypatch.setattr(JobRecord, "document", document)
+    outcomes = await asyncio.gather(
+        *(admissions.admit(record, resets_at=RESETS_AT) for record in records),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, JobRecord) for outcome in outcomes] == [True] * 3 + [False, True]
+    assert isinstance(outcomes[3], ValueError)
+    assert await audit(database) == []
+
+
+async def test_a_counter_that_went_with_a_restored_backup_is_made_again(
+    database: Database,
+) -> None:
+    admissions = Admissions(database)
+    await admissions.admit(make_record(), resets_at=RESETS_AT)
+    await database.counters.delete_many({})
+    await database.jobs.delete_many({})
+    assert await admissions.admit(make_record(), resets_at=RESETS_AT) is not None
+    assert await audit(database) == []
+
+
+async def test_room_seen_a_moment_ago_does_not_admit_beyond_the_limit(database: Database) -> None:
+    admissions = Admissions(database)
+    first, second, late = [make_record(units=2, limit=4) for _ in range(3)]
+    await admissions.admit(first, resets_at=RESETS_AT)
+    # What another process holds meanwhile is not known here.
+    await admit(database, second)
+    await admissions.check_room(late.quota, resets_at=RESETS_AT)
+    with pytest.raises(QuotaExhausted):
+        await admissions.admit(late, resets_at=RESETS_AT)
+    with pytest.raises(QuotaExhausted):
+        await Admissions(database).check_room(late.quota, resets_at=RESETS_AT)

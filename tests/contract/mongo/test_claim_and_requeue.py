@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from imagerift_core.jobs import Status
+from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, transitions
 
 from tests import lives
@@ -159,3 +160,54 @@ async def test_a_job_of_another_resource_cannot_be_claimed(database: Database) -
     seen = await lives.queued(database)
     await transitions.note_resource(database, seen.id, f"uid-{seen.id}")
     assert await lives.claim(database, seen) is not None
+
+
+def wish(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> transitions.Claim:
+    moment = record.created_at + timedelta(seconds=1)
+    return transitions.Claim(
+        record.id, attempt, owner, "default", f"uid-{record.id}", moment, moment
+    )
+
+
+async def test_claims_made_together_are_decided_one_by_one(database: Database) -> None:
+    queued, stale = [await lives.queued(database) for _ in range(2)]
+    held = await lives.processing(database)
+    wishes = [wish(queued), wish(stale, attempt=1), wish(held)]
+    claimed, *lost = await transitions.claim_all(database, wishes)
+    assert lost == [None, None]
+    assert claimed is not None
+    assert (claimed.attempt, claimed.owner, claimed.status) == (1, "a", Status.PROCESSING)
+    for record in (queued, stale, held):
+        expected = claimed if record is queued else record
+        assert await lives.current(database, record) == expected
+
+
+async def test_of_groups_that_claim_the_same_jobs_each_job_goes_to_one(database: Database) -> None:
+    records = [await lives.queued(database) for _ in range(12)]
+    groups = await asyncio.gather(
+        *(
+            transitions.claim_all(
+                database, [wish(record, owner=f"o{number}") for record in records]
+            )
+            for number in range(8)
+        )
+    )
+    for index, record in enumerate(records):
+        (winner,) = [group[index] for group in groups if group[index] is not None]
+        assert winner == await lives.current(database, record)
+
+
+async def test_a_claim_made_again_is_not_taken_for_the_first(database: Database) -> None:
+    """Whoever did not hear of its own claim must not believe that a later one was granted."""
+    first, other = [await lives.queued(database) for _ in range(2)]
+    await transitions.claim_all(database, [wish(first), wish(other)])
+    later = replace(wish(first), at=first.created_at + timedelta(seconds=9))
+    assert await transitions.claim_all(database, [later, wish(other, attempt=1)]) == [None, None]
+
+
+async def test_uids_are_noted_together_and_the_first_stays(database: Database) -> None:
+    known = await lives.processing(database)
+    new = await lives.queued(database)
+    await transitions.note_resources(database, {known.id: "late", new.id: "uid", "gone": "x"})
+    assert (await lives.current(database, known)).resource_uid == f"uid-{known.id}"
+    assert (await lives.current(database, new)).resource_uid == "uid"

@@ -1,0 +1,45 @@
+"""The uids of resources that were made, written to their records together.
+
+A job that was claimed meanwhile has its uid from the operator; of one whose note is lost with
+this process the operator's sweep finds the resource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.mongo import transitions
+from imagerift_core.mongo.database import Database, translated_errors
+
+_FLUSH_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class ResourceNotes:
+    """Collects uids by job id, and writes them down every second."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._uids: dict[str, str] = {}
+
+    def note(self, job_id: str, uid: str) -> None:
+        self._uids[job_id] = uid
+
+    async def run(self) -> None:
+        """Flushes every second until canceled."""
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        if not self._uids:
+            return
+        uids, self._uids = self._uids, {}
+        try:
+            async with translated_errors():
+                await transitions.note_resources(self._database, uids)
+        except CapacityUnavailable:
+            # Left to the sweep, which asks the API server.
+            _log.warning("resources_not_noted", jobs=len(uids))

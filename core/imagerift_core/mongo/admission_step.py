@@ -1,0 +1,170 @@
+"""What one admitting transaction does, for one candidate or for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagerift_core import quota
+from imagerift_core.errors import QuotaExhausted
+from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.mongo.batches import Batch
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.idempotency import KeyClaim
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Records that are admitted together or not at all; `hold` is what they hold together.
+
+    One with a claim or a batch is alone in its transaction.
+    """
+
+    records: Sequence[JobRecord]
+    hold: QuotaHold
+    resets_at: datetime
+    claim: KeyClaim | None = None
+    batch: Batch | None = None
+
+
+# The records as stored, or None where one of their ids is known already.
+Outcome = list[JobRecord] | None
+
+
+class CounterMissing(LookupError):
+    """A quota counter that was ensured is not there."""
+
+
+async def admit_in(
+    database: Database, session: Any, group: Sequence[Candidate]
+) -> tuple[list[Outcome | Exception], dict[str, int]]:
+    """An outcome for each candidate, and what is used of each counter afterwards.
+
+    In a group a candidate that is refused leaves no trace. One that is alone is refused by
+    raising, so that its claim is undone. Raises `KeyTaken`, `IdempotencyInProgress`,
+    `CounterMissing` and the driver's errors.
+    """
+    outcomes: list[Outcome | Exception] = [None] * len(group)
+    known = await _known_ids(database, session, group)
+    lanes: dict[str, list[int]] = {}
+    for index, candidate in enumerate(group):
+        ids = [record.id for record in candidate.records]
+        if not known.isdisjoint(ids):
+            continue
+        # A second one of the same id in this group is known by the time it is looked at.
+        known.update(ids)
+        lanes.setdefault(candidate.hold.counter, []).append(index)
+        if candidate.claim is not None:
+            await candidate.claim.write(database, session)
+    used = {}
+    # Always in the same order, so that two groups meet at the first counter they share.
+    for counter, lane in sorted(lanes.items()):
+        after = await _hold_for(database, session, counter, [group[index] for index in lane])
+        used[counter] = after.charged + after.reserved
+        for index, refusal in zip(lane, after.refusals, strict=True):
+            if refusal is None:
+                outcomes[index] = _admitted(group[index], after.charged)
+            elif len(group) == 1:
+                raise refusal
+            else:
+                outcomes[index] = refusal
+    await _insert(database, session, group, outcomes)
+    return outcomes, used
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A counter after the holds, and for each candidate None or why it was refused."""
+
+    charged: int
+    reserved: int
+    refusals: list[QuotaExhausted | None]
+
+
+async def _known_ids(database: Database, session: Any, group: Sequence[Candidate]) -> set[str]:
+    query = {"_id": {"$in": [record.id for candidate in group for record in candidate.records]}}
+    known = set()
+    for collection in (database.tombstones, database.jobs):
+        cursor = collection.find(query, {"_id": 1}, session=session)
+        known |= {document["_id"] async for document in cursor}
+    return known
+
+
+async def _hold_for(
+    database: Database, session: Any, counter: str, candidates: Sequence[Candidate]
+) -> _Held:
+    units = sum(candidate.hold.units for candidate in candidates)
+    limit = min(candidate.hold.limit for candidate in candidates)
+    document = await database.counters.find_one_and_update(
+        {
+            "_id": counter,
+            "$expr": {"$lte": [{"$add": ["$charged", "$reserved", units]}, limit]},
+        },
+        {"$inc": {"reserved": units}},
+        return_document=True,
+        session=session,
+    )
+    if document is not None:
+        return _Held(document["charged"], document["reserved"], [None] * len(candidates))
+    document = await database.counters.find_one({"_id": counter}, session=session)
+    if document is None:
+        raise CounterMissing(counter)
+    held = _held_in_turn(document, candidates)
+    if held.reserved > document["reserved"]:
+        # The counter is still as it was read: had anybody changed it, this write would end the
+        # transaction.
+        await database.counters.update_one(
+            {"_id": counter},
+            {"$inc": {"reserved": held.reserved - document["reserved"]}},
+            session=session,
+        )
+    return held
+
+
+def _held_in_turn(document: dict[str, Any], candidates: Sequence[Candidate]) -> _Held:
+    """Grants those that fit, in the order in which they came."""
+    charged, reserved = document["charged"], document["reserved"]
+    refusals: list[QuotaExhausted | None] = []
+    for candidate in candidates:
+        hold = candidate.hold
+        if charged + reserved + hold.units <= hold.limit:
+            reserved += hold.units
+            refusals.append(None)
+            continue
+        refusals.append(
+            QuotaExhausted(
+                units=hold.units,
+                limit=hold.limit,
+                charged=charged,
+                reserved=reserved,
+                resets_at=candidate.resets_at,
+            )
+        )
+    return _Held(charged, reserved, refusals)
+
+
+def _admitted(candidate: Candidate, charged: int) -> list[JobRecord]:
+    left = quota.remaining(candidate.hold.limit, charged)
+    seen = {"remaining": left, "remaining_after_queue": left}
+    return [
+        record.model_copy(update={"quota": record.quota.model_copy(update=seen)})
+        for record in candidate.records
+    ]
+
+
+async def _insert(
+    database: Database,
+    session: Any,
+    group: Sequence[Candidate],
+    outcomes: Sequence[Outcome | Exception],
+) -> None:
+    documents = [
+        record.document() for outcome in outcomes if isinstance(outcome, list) for record in outcome
+    ]
+    if documents:
+        await database.jobs.insert_many(documents, session=session)
+    for candidate, outcome in zip(group, outcomes, strict=True):
+        if candidate.batch is not None and isinstance(outcome, list):
+            await database.batches.insert_one(candidate.batch.document(), session=session)
