@@ -49,8 +49,8 @@ test-vision: venv ## Run the pixel code's tests in the models' environment.
 		--confcutdir tests/unit/vision tests/unit/vision $(ARGS)
 
 .PHONY: bench
-bench: venv ## Measure whole jobs beside direct model calls.
-	@$(BIN)/python -m bench.throughput $(ARGS)
+bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: node
 node: venv ## Start a real Kubernetes node on this machine; Ctrl-C stops it.

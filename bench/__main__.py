@@ -1,0 +1,54 @@
+"""Everything that the platform must reach, measured beside its floors in one run: `make bench`.
+
+Ratios travel between machines; the absolute figures do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.adapters import open_adapters
+from bench.figures import Row, table
+from bench.phases import PHASES, Report, Scale
+from tests.platform_under_test import PlatformUnderTest, started
+
+
+async def measure(platform: PlatformUnderTest, names: list[str], scale: Scale) -> Report:
+    """Runs the named phases in their order."""
+    report = Report()
+    async with open_adapters(platform) as adapters:
+        for name, phase in PHASES.items():
+            if name in names:
+                await phase(adapters, report, scale)
+                sys.stderr.write(f"{name} done\n")
+    return report
+
+
+def document(rows: list[Row], details: dict[str, Any]) -> dict[str, Any]:
+    machine = {"cores": psutil.cpu_count(), "load": psutil.getloadavg()[0]}
+    return {"machine": machine, "rows": [row.document() for row in rows], "details": details}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=list(PHASES), default=list(PHASES))
+    parser.add_argument("--smoke", action="store_true", help="a few of each, for its own sake")
+    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    options = parser.parse_args()
+    scale = Scale.smoke() if options.smoke else Scale()
+    with started() as platform:
+        report = asyncio.run(measure(platform, options.only, scale))
+    if options.json:
+        options.json.write_text(json.dumps(document(report.rows, report.details), indent=2) + "\n")
+    sys.stdout.write(json.dumps(report.details, indent=2) + "\n\n" + table(report.rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()

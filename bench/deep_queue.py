@@ -1,0 +1,201 @@
+"""Many waiting jobs: what they cost the operator, how fast they drain, how long a restart takes.
+
+Jobs are admitted and their resources made by the product's own adapters, without the API, so
+that ten thousand of them are there in a minute. They share one source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import statistics
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psutil
+from imagerift_core import clock, object_keys, quota
+from imagerift_core.generation import GenerationSpec
+from imagerift_core.ids import new_job_id
+from imagerift_core.jobs import SourceImage
+from imagerift_core.mongo.admission import Admissions
+from imagerift_core.resources import build_generation_job
+
+from bench.adapters import Account, Adapters
+from bench.jobs import Ends, followed_ends
+from tests.platform_under_test import PlatformUnderTest
+from tests.records import make_record
+
+POOL = "test"
+AT_ONCE = 64
+LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class DeepQueue:
+    """Drain rates in jobs per second; restarts in seconds from the kill to the first claim."""
+
+    jobs: int
+    drain_of_100: float
+    drain: float
+    memory_kb_per_job: float
+    few: int
+    restart_with_few: float
+    restart: float
+
+
+async def deep_queue(
+    adapters: Adapters, account: Account, photo: bytes, *, jobs: int, few: int, drained: int
+) -> DeepQueue:
+    """Drains queues of 100; then queues `few` and `jobs`, restarting the operator over each."""
+    platform = adapters.platform
+    source = await stored_source(adapters, account, photo)
+    async with followed_ends(platform) as ends:
+        queue = Queue(adapters, account, source, ends)
+        rates = [await queue.drain(100) for _ in range(5)]
+        await queue.fill(few)
+        restart_with_few = await queue.restart()
+        await queue.ends.wait_for_count(queue.made)
+        idle = operator_memory(platform)
+        await queue.fill(jobs)
+        memory = (operator_memory(platform) - idle) / 1024 / jobs
+        restart = await queue.restart()
+        begin, ended = time.monotonic(), len(queue.ends.at)
+        await queue.ends.wait_for_count(ended + drained)
+        drain = drained / (time.monotonic() - begin)
+    return DeepQueue(
+        jobs=jobs,
+        drain_of_100=round(statistics.median(rates), 1),
+        drain=round(drain, 1),
+        memory_kb_per_job=round(memory, 2),
+        few=few,
+        restart_with_few=round(restart_with_few, 2),
+        restart=round(restart, 2),
+    )
+
+
+class Queue:
+    """Jobs that wait until the pool is told to serve them."""
+
+    def __init__(
+        self, adapters: Adapters, account: Account, source: SourceImage, ends: Ends
+    ) -> None:
+        self._adapters = adapters
+        self._account = account
+        self._source = source
+        self._admissions = Admissions(adapters.database)
+        self.ends = ends
+        self.made = len(ends.at)
+
+    async def drain(self, jobs: int) -> float:
+        """Jobs per second of a queue of so many, from its first end to its last."""
+        await self.fill(jobs)
+        before = len(self.ends.at)
+        serve(self._adapters.platform, noop=True)
+        await self.ends.wait_for_count(before + 1)
+        begin = time.monotonic()
+        await self.ends.wait_for_count(before + jobs)
+        return (jobs - 1) / (time.monotonic() - begin)
+
+    async def fill(self, jobs: int) -> None:
+        """Queues so many jobs that nobody serves, and waits until the operator has seen them."""
+        serve(self._adapters.platform, noop=False)
+        left = iter(range(jobs))
+
+        async def work() -> None:
+            for _ in left:
+                await self._queue_one()
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        self.made += jobs
+        waiting = self.made - len(self.ends.at)
+
+        async def seen() -> bool:
+            return await asyncio.to_thread(queued_by_operator, self._adapters.platform) >= waiting
+
+        await until(seen)
+
+    async def restart(self) -> float:
+        """Kills the operator over the queue; seconds until the first job is claimed."""
+        platform, database = self._adapters.platform, self._adapters.database
+        killed_at, begin = clock.now(), time.monotonic()
+        platform.kill("operator")
+        serve(platform, noop=True)
+        query = {"workspace": self._account.workspace, "started_at": {"$gte": killed_at}}
+
+        async def claimed() -> bool:
+            return await database.jobs.find_one(query, {"_id": 1}) is not None
+
+        await until(claimed)
+        return time.monotonic() - begin
+
+    async def _queue_one(self) -> None:
+        kube = self._adapters.kube
+        at = clock.now()
+        record = make_record(
+            workspace=self._account.workspace,
+            namespace=kube.namespace,
+            limit=LIMIT,
+            at=at,
+            scope="team",
+            band=2,
+            spec=GenerationSpec(mode="noop", prompt="", seed=7),
+            source=self._source,
+            deadline_at=at + timedelta(hours=1),
+        )
+        admitted = await self._admissions.admit(record, resets_at=quota.period_end(at))
+        if admitted is None:
+            raise RuntimeError("a job was not admitted")
+        await kube.create_job(build_generation_job(admitted))
+
+
+async def stored_source(adapters: Adapters, account: Account, photo: bytes) -> SourceImage:
+    """One source in the bucket, for every job."""
+    key = object_keys.source_key(account.workspace, new_job_id())
+    await adapters.store.put(key, photo, content_type="image/jpeg")
+    return SourceImage(
+        key=key,
+        content_type="image/jpeg",
+        size_bytes=len(photo),
+        width=300,
+        height=300,
+        sha256=hashlib.sha256(photo).hexdigest(),
+    )
+
+
+def serve(platform: PlatformUnderTest, *, noop: bool) -> None:
+    """Tells the test pool whether it serves the no-op mode."""
+    modes = ["noop", "delay"] if noop else ["delay"]
+    patch = json.dumps({"spec": {"modes": modes}})
+    platform.kubectl("patch", "tp", POOL, "--type=merge", "-p", patch)
+
+
+def operator_memory(platform: PlatformUnderTest) -> int:
+    """Resident bytes of the operator."""
+    memory: int = psutil.Process(platform.part("operator")["pid"]).memory_info().rss
+    return memory
+
+
+def queued_by_operator(platform: PlatformUnderTest) -> float:
+    """How many jobs the operator says that it has waiting."""
+    port = platform.environment["IMAGERIFT_OPERATOR_METRICS_PORT"]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = answer.read().decode()
+    except OSError:
+        return -1
+    found = re.search(r"^imagerift_queue_jobs\S* (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else -1
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 300) -> None:
+    """Returns once the condition holds, asked every so often. Raises `TimeoutError`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.05)

@@ -1,0 +1,239 @@
+"""The phases of a run: each measures one kind of figure and its floor, and adds rows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.adapters import Adapters, new_account
+from bench.api import api_figures
+from bench.cpu import read_cpu
+from bench.deep_queue import deep_queue
+from bench.direct import echo_calls, entry_calls
+from bench.figures import Row
+from bench.jobs import photo_of, submit_body, whole_jobs
+from bench.kubernetes import bare_writes, kubernetes_writes
+from bench.latency import bare_steps, submit_to_done
+from tests.platform_under_test import CHECKOUT, PlatformUnderTest, wait_until
+
+PAYLOAD_BYTES = 100_000
+SMALL_BYTES = 10_000
+SAMPLE = CHECKOUT / "docs" / "images" / "sample.jpg"
+PROMPT = "cinematic product photo on a clean studio background"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of each is measured."""
+
+    in_flight: int = 64
+    jobs: int = 1000
+    warm_up: int = 200
+    direct_seconds: float = 10
+    bare_jobs: int = 400
+    delay_jobs: int = 400
+    style_jobs: int = 12
+    paced_jobs: int = 150
+    step_times: int = 60
+    api_seconds: float = 5
+    queued: int = 10_000
+    few: int = 1000
+    drained: int = 1000
+
+    @classmethod
+    def smoke(cls) -> Scale:
+        """Enough to see that the code runs; its figures mean nothing."""
+        return cls(
+            in_flight=4,
+            jobs=8,
+            warm_up=1,
+            direct_seconds=0.2,
+            bare_jobs=4,
+            delay_jobs=4,
+            style_jobs=1,
+            paced_jobs=3,
+            step_times=2,
+            api_seconds=0.2,
+            queued=20,
+            few=5,
+            drained=5,
+        )
+
+
+@dataclass
+class Report:
+    rows: list[Row] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Phase = Callable[[Adapters, Report, Scale], Awaitable[None]]
+
+
+async def throughput(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """Whole no-op jobs beside direct calls and beside their Kubernetes writes alone."""
+    platform, account = adapters.platform, new_account(adapters.platform)
+    body = submit_body("noop", photo_of(PAYLOAD_BYTES))
+    await whole_jobs(adapters, account, body, in_flight=scale.in_flight, jobs=scale.warm_up)
+    all_deleted(platform)
+    before, cpu = kubernetes_writes(platform), read_cpu(platform)
+    rate = await whole_jobs(adapters, account, body, in_flight=scale.in_flight, jobs=scale.jobs)
+    used = cpu.per_job(read_cpu(platform), scale.jobs)
+    all_deleted(platform)
+    after = kubernetes_writes(platform)
+    writes = {verb: (after[verb] - before.get(verb, 0)) / scale.jobs for verb in sorted(after)}
+    direct = await echo_calls(
+        platform, workers=scale.in_flight, seconds=scale.direct_seconds, size=PAYLOAD_BYTES
+    )
+    bare = await bare_writes(platform, in_flight=scale.in_flight, jobs=scale.bare_jobs)
+    jobs = {"jobs/s": round(rate, 1)}
+    report.details["throughput"] = jobs | {
+        "direct calls/s": round(direct, 1),
+        "bare writes, jobs/s": round(bare, 1),
+        "CPU ms a job": used | {"all": round(sum(used.values()), 1)},
+        "Kubernetes writes a job": writes,
+    }
+    report.rows += [
+        Row(
+            f"no-op jobs, {scale.in_flight} in flight, as a share of direct calls",
+            round(rate / direct, 4),
+            0.03,
+            "at least",
+            jobs | {"direct/s": round(direct, 1)},
+        ),
+        Row(
+            "the same against their Kubernetes writes alone",
+            round(rate / bare, 3),
+            0.25,
+            "at least",
+            jobs | {"bare/s": round(bare, 1)},
+        ),
+        Row("Kubernetes writes a job", round(sum(writes.values()), 3), 3, "at most", writes),
+    ]
+
+
+async def delay(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """A model that takes 100 ms, of which four run at once."""
+    account, photo = new_account(adapters.platform), photo_of(PAYLOAD_BYTES)
+    direct = await entry_calls(
+        adapters, model="delay", mode="delay", photo=photo, workers=16, calls=scale.delay_jobs
+    )
+    body = submit_body("delay", photo)
+    rate = await whole_jobs(adapters, account, body, in_flight=16, jobs=scale.delay_jobs)
+    _share(report, "a 100 ms model, 4 instances, 16 in flight", rate, direct, 0.97)
+
+
+async def style(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """The real pipeline of `style` at base size."""
+    account, photo = new_account(adapters.platform), SAMPLE.read_bytes()
+    direct = await entry_calls(
+        adapters,
+        model="generate",
+        mode="style",
+        photo=photo,
+        workers=2,
+        calls=scale.style_jobs,
+        prompt=PROMPT,
+    )
+    body = submit_body("style", photo, PROMPT)
+    rate = await whole_jobs(adapters, account, body, in_flight=2, jobs=scale.style_jobs)
+    _share(report, "style, base, 2 in flight", rate, direct, 0.96)
+
+
+async def latency(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """Submit to done at 5 jobs/s beside the sum of its steps, each alone."""
+    account, photo = new_account(adapters.platform), photo_of(PAYLOAD_BYTES)
+    steps = await bare_steps(adapters, photo, times=scale.step_times)
+    body = submit_body("noop", photo)
+    done = await submit_to_done(adapters, account, body, per_second=5, jobs=scale.paced_jobs)
+    total = round(sum(steps.values()), 2)
+    report.details["latency"] = {"steps ms": steps, "submit to done ms": asdict(done)}
+    report.rows.append(
+        Row(
+            "submit to done at 5 jobs/s, p50, in sums of the bare steps",
+            round(done.p50 / total, 2),
+            4,
+            "at most",
+            {"p50 ms": done.p50, "p99 ms": done.p99, "steps ms": total},
+        )
+    )
+
+
+async def api(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """One API replica beside bare handlers."""
+    account = new_account(adapters.platform)
+    body = submit_body("noop", photo_of(PAYLOAD_BYTES))
+    figures = await api_figures(adapters, account, body, clients=32, seconds=scale.api_seconds)
+    report.details["api"] = figures.document()
+    report.rows.append(
+        Row(
+            "polls as a share of one increment and one read",
+            figures.poll_share,
+            0.8,
+            "at least",
+            {
+                "polls/s": figures.poll.per_second,
+                "bare/s": figures.poll_store.per_second,
+                "p50 ms": figures.poll.p50,
+                "p99 ms": figures.poll.p99,
+            },
+        )
+    )
+
+
+async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """Many waiting jobs: drain, memory, restart."""
+    account = new_account(adapters.platform)
+    found = await deep_queue(
+        adapters,
+        account,
+        photo_of(SMALL_BYTES),
+        jobs=scale.queued,
+        few=scale.few,
+        drained=scale.drained,
+    )
+    report.details["queue"] = asdict(found)
+    report.rows += [
+        Row(
+            f"drain rate with {found.jobs} queued against 100 queued",
+            round(found.drain / found.drain_of_100, 3),
+            0.8,
+            "at least",
+            {"jobs/s": found.drain, "with 100": found.drain_of_100},
+        ),
+        Row("operator memory a queued job, KB", found.memory_kb_per_job, 8, "at most"),
+        Row(
+            f"restart over {found.jobs} resources to first dispatch, s",
+            found.restart,
+            15,
+            "at most",
+            {f"over {found.few}": found.restart_with_few},
+        ),
+    ]
+
+
+def _share(report: Report, name: str, rate: float, direct: float, bound: float) -> None:
+    beside = {"jobs/s": round(rate, 2), "direct/s": round(direct, 2)}
+    report.details[name] = beside
+    report.rows.append(
+        Row(f"{name}: share of direct calls", round(rate / direct, 3), bound, "at least", beside)
+    )
+
+
+def all_deleted(platform: PlatformUnderTest) -> None:
+    """Waits until the ended resources are gone."""
+    wait_until(
+        lambda: not platform.kubectl("get", "gj", "-o", "name").stdout,
+        seconds=300,
+        what="every resource is deleted",
+    )
+
+
+PHASES: dict[str, Phase] = {
+    "throughput": throughput,
+    "delay": delay,
+    "style": style,
+    "latency": latency,
+    "api": api,
+    "queue": queue,
+}
