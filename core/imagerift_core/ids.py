@@ -14,7 +14,11 @@ _ID_CHARACTERS = 20
 
 def random_base62(length: int) -> str:
     """`length` characters from a cryptographic source, about 5.95 bits each."""
-    return "".join(secrets.choice(BASE62) for _ in range(length))
+    chosen: list[str] = []
+    while len(chosen) < length:
+        # 248 is the largest multiple of 62 in a byte: above it some characters would be likelier.
+        chosen += [BASE62[byte % 62] for byte in secrets.token_bytes(2 * length) if byte < 248]
+    return "".join(chosen[:length])
 
 
 def new_job_id() -> str:
