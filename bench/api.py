@@ -62,6 +62,24 @@ async def api_figures(
         ended = await submit(adapters.http, account, body)
         await ends.wait_for(ended)
     serve(platform, noop=False)
+    try:
+        return await _figures(
+            adapters, account, body, ended=ended, clients=clients, seconds=seconds
+        )
+    finally:
+        serve(platform, noop=True)
+
+
+async def _figures(
+    adapters: Adapters,
+    account: Account,
+    body: bytes,
+    *,
+    ended: str,
+    clients: int,
+    seconds: float,
+) -> ApiFigures:
+    platform = adapters.platform
     waiting = await submit(adapters.http, account, body)
     api = platform.api_url
     polls: dict[str, Call] = {}
@@ -81,7 +99,6 @@ async def api_figures(
                 spread = await load(partial(call, session), clients, seconds)
                 if name not in best or spread.per_second > best[name].per_second:
                     best[name] = spread
-    serve(platform, noop=True)
     return ApiFigures(**best)
 
 

@@ -36,45 +36,70 @@ LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
+class Depths:
+    """How deep the queues are: `rounds` of `round_jobs` first, then `few`, then `jobs`.
+
+    Of the deepest only the first `drained` jobs are waited for.
+    """
+
+    jobs: int
+    few: int
+    drained: int
+    rounds: int
+    round_jobs: int
+    restarts: bool
+
+
+@dataclass(frozen=True)
 class DeepQueue:
     """Drain rates in jobs per second; restarts in seconds from the kill to the first claim."""
 
     jobs: int
-    drain_of_100: float
+    drain_of_few: float
     drain: float
     memory_kb_per_job: float
     few: int
-    restart_with_few: float
-    restart: float
+    restart_with_few: float | None
+    restart: float | None
 
 
 async def deep_queue(
-    adapters: Adapters, account: Account, photo: bytes, *, jobs: int, few: int, drained: int
+    adapters: Adapters, account: Account, photo: bytes, depths: Depths
 ) -> DeepQueue:
-    """Drains queues of 100; then queues `few` and `jobs`, restarting the operator over each."""
+    """Drains short queues, then long ones over which the operator is restarted first."""
     platform = adapters.platform
     source = await stored_source(adapters, account, photo)
+    restart_with_few = restart = None
     async with followed_ends(platform) as ends:
         queue = Queue(adapters, account, source, ends)
-        rates = [await queue.drain(100) for _ in range(5)]
-        await queue.fill(few)
-        restart_with_few = await queue.restart()
-        await queue.ends.wait_for_count(queue.made)
-        idle = operator_memory(platform)
-        await queue.fill(jobs)
-        memory = (operator_memory(platform) - idle) / 1024 / jobs
-        restart = await queue.restart()
-        begin, ended = time.monotonic(), len(queue.ends.at)
-        await queue.ends.wait_for_count(ended + drained)
-        drain = drained / (time.monotonic() - begin)
+        try:
+            rates = [await queue.drain(depths.round_jobs) for _ in range(depths.rounds)]
+            await queue.fill(depths.few)
+            if depths.restarts:
+                restart_with_few = await queue.restart()
+            serve(platform, noop=True)
+            await ends.wait_for_count(queue.made)
+            idle = operator_memory(platform)
+            await queue.fill(depths.jobs)
+            memory = (operator_memory(platform) - idle) / 1024 / depths.jobs
+            if depths.restarts:
+                restart = await queue.restart()
+            serve(platform, noop=True)
+            ended = len(ends.at)
+            await ends.wait_for_count(ended + 1)
+            begin = time.monotonic()
+            await ends.wait_for_count(ended + depths.drained)
+            drain = (depths.drained - 1) / (time.monotonic() - begin)
+        finally:
+            serve(platform, noop=True)
     return DeepQueue(
-        jobs=jobs,
-        drain_of_100=round(statistics.median(rates), 1),
+        jobs=depths.jobs,
+        drain_of_few=round(statistics.median(rates), 1),
         drain=round(drain, 1),
         memory_kb_per_job=round(memory, 2),
-        few=few,
-        restart_with_few=round(restart_with_few, 2),
-        restart=round(restart, 2),
+        few=depths.few,
+        restart_with_few=round(restart_with_few, 2) if restart_with_few else None,
+        restart=round(restart, 2) if restart else None,
     )
 
 

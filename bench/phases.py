@@ -9,7 +9,7 @@ from typing import Any
 from bench.adapters import Adapters, new_account
 from bench.api import api_figures
 from bench.cpu import read_cpu
-from bench.deep_queue import deep_queue
+from bench.deep_queue import Depths, deep_queue
 from bench.direct import echo_calls, entry_calls
 from bench.figures import Row
 from bench.jobs import photo_of, submit_body, whole_jobs
@@ -40,6 +40,10 @@ class Scale:
     queued: int = 10_000
     few: int = 1000
     drained: int = 1000
+    rounds: int = 5
+    round_jobs: int = 100
+    to_the_end: bool = True
+    """Whether deletions are waited for and the operator is restarted."""
 
     @classmethod
     def smoke(cls) -> Scale:
@@ -58,6 +62,9 @@ class Scale:
             queued=20,
             few=5,
             drained=5,
+            rounds=1,
+            round_jobs=3,
+            to_the_end=False,
         )
 
 
@@ -75,11 +82,13 @@ async def throughput(adapters: Adapters, report: Report, scale: Scale) -> None:
     platform, account = adapters.platform, new_account(adapters.platform)
     body = submit_body("noop", photo_of(PAYLOAD_BYTES))
     await whole_jobs(adapters, account, body, in_flight=scale.in_flight, jobs=scale.warm_up)
-    all_deleted(platform)
+    if scale.to_the_end:
+        all_deleted(platform)
     before, cpu = kubernetes_writes(platform), read_cpu(platform)
     rate = await whole_jobs(adapters, account, body, in_flight=scale.in_flight, jobs=scale.jobs)
     used = cpu.per_job(read_cpu(platform), scale.jobs)
-    all_deleted(platform)
+    if scale.to_the_end:
+        all_deleted(platform)
     after = kubernetes_writes(platform)
     writes = {verb: (after[verb] - before.get(verb, 0)) / scale.jobs for verb in sorted(after)}
     direct = await echo_calls(
@@ -188,28 +197,36 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
         adapters,
         account,
         photo_of(SMALL_BYTES),
-        jobs=scale.queued,
-        few=scale.few,
-        drained=scale.drained,
+        Depths(
+            jobs=scale.queued,
+            few=scale.few,
+            drained=scale.drained,
+            rounds=scale.rounds,
+            round_jobs=scale.round_jobs,
+            restarts=scale.to_the_end,
+        ),
     )
     report.details["queue"] = asdict(found)
     report.rows += [
         Row(
-            f"drain rate with {found.jobs} queued against 100 queued",
-            round(found.drain / found.drain_of_100, 3),
+            f"drain rate with {found.jobs} queued against {scale.round_jobs}",
+            round(found.drain / found.drain_of_few, 3),
             0.8,
             "at least",
-            {"jobs/s": found.drain, "with 100": found.drain_of_100},
+            {"jobs/s": found.drain, f"with {scale.round_jobs}": found.drain_of_few},
         ),
         Row("operator memory a queued job, KB", found.memory_kb_per_job, 8, "at most"),
-        Row(
-            f"restart over {found.jobs} resources to first dispatch, s",
-            found.restart,
-            15,
-            "at most",
-            {f"over {found.few}": found.restart_with_few},
-        ),
     ]
+    if found.restart is not None:
+        report.rows.append(
+            Row(
+                f"restart over {found.jobs} resources to first dispatch, s",
+                found.restart,
+                15,
+                "at most",
+                {f"over {found.few}": found.restart_with_few},
+            )
+        )
 
 
 def _share(report: Report, name: str, rate: float, direct: float, bound: float) -> None:

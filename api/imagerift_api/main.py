@@ -10,6 +10,7 @@ import structlog
 import uvloop
 from aiohttp import web
 from imagerift_core import telemetry
+from imagerift_core.collector import relax_collector
 from pydantic import ValidationError
 
 from imagerift_api import app_keys
@@ -58,6 +59,7 @@ async def serve(settings: ApiSettings) -> None:
             await runner.setup()
             sites.append(web.TCPSite(runner, settings.api_host, port))
             await sites[-1].start()
+        relax_collector()
         _log.info("serving", host=settings.api_host, port=settings.api_port)
         await stop.wait()
         _log.info("stopping")

@@ -214,8 +214,11 @@ class Janitor:
     async def compare_with_server(self) -> None:
         """Deletions that the watch missed, and records whose seen resource is gone."""
         started = now()
-        listed = {body["metadata"]["uid"]: body async for body in self._kube.list_jobs()}
-        for uid, body in listed.items():
+        # Only uids are kept: tens of thousands of bodies and records would stay in memory.
+        listed = set()
+        async for body in self._kube.list_jobs():
+            uid = body["metadata"]["uid"]
+            listed.add(uid)
             if uid not in self._feed.entries:
                 self._feed.observe(None, body)
         for entry in list(self._feed.entries.values()):
@@ -223,11 +226,13 @@ class Janitor:
             if missed and await self._really_gone(entry.name, entry.uid):
                 self._feed.gone(entry)
         async with translated_errors():
-            live = [r async for r in jobs.live(self._database, namespace=self._namespace)]
-        for record in live:
-            if record.resource_uid is None or record.resource_uid in listed:
-                continue
-            if await self._really_gone(record.resource_name, record.resource_uid):
+            unlisted = [
+                record
+                async for record in jobs.live(self._database, namespace=self._namespace)
+                if record.resource_uid is not None and record.resource_uid not in listed
+            ]
+        for record in unlisted:
+            if await self._really_gone(record.resource_name, record.resource_uid or ""):
                 await self._cancel_deleted(record)
 
     async def _really_gone(self, name: str, uid: str) -> bool:

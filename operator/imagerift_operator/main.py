@@ -9,6 +9,7 @@ import kopf
 import structlog
 import uvloop
 from imagerift_core import telemetry
+from imagerift_core.collector import relax_collector
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.handlers import register
@@ -30,6 +31,7 @@ async def run(settings: OperatorSettings) -> None:
     async with OperatorContext(settings) as context:
         registry = kopf.OperatorRegistry()
         register(registry, context)
+        relax_collector()
         context.follow()
         health = f"http://{settings.operator_host}:{settings.operator_health_port}/healthz"
         # Kopf handles the signals: its task ends by itself on SIGTERM and SIGINT.

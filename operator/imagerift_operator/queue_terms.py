@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from cachetools import TTLCache
@@ -27,14 +28,25 @@ class PlanTerms:
         self._database = database
         self._plans = plans
         self._known: TTLCache[str, QueueTerms] = TTLCache(_MAX_WORKSPACES, _KEEP_SECONDS)
+        self._reading: dict[str, asyncio.Task[QueueTerms]] = {}
 
     async def of(self, workspace: str) -> QueueTerms:
         """The lowest band for an unknown workspace or plan. Raises `CapacityUnavailable`."""
         terms = self._known.get(workspace)
-        if terms is None:
-            async with translated_errors():
-                account = await accounts.get_workspace(self._database, workspace)
-            plan = self._plans.get(account.plan) if account else None
-            terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
-            self._known[workspace] = terms
+        if terms is not None:
+            return terms
+        # A start brings in every live job at once; those of a workspace share one look-up.
+        task = self._reading.get(workspace)
+        if task is None:
+            task = asyncio.create_task(self._read(workspace))
+            self._reading[workspace] = task
+            task.add_done_callback(lambda _done: self._reading.pop(workspace, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, workspace: str) -> QueueTerms:
+        async with translated_errors():
+            account = await accounts.get_workspace(self._database, workspace)
+        plan = self._plans.get(account.plan) if account else None
+        terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
+        self._known[workspace] = terms
         return terms

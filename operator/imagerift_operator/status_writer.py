@@ -23,6 +23,8 @@ from imagerift_operator.projection import project
 log = structlog.get_logger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=2)
+# One after the other they would fall behind a steady stream of short jobs.
+_DELETES_AT_ONCE = 8
 
 
 class StatusWriter:
@@ -76,15 +78,21 @@ class StatusWriter:
                 except TimeoutError:
                     pass
                 continue
-            await self._delete_first()
+            await self._delete_due()
 
     def _pause(self) -> float:
         if not self._due:
             return 5.0
         return (self._due[0][0] - now()).total_seconds()
 
-    async def _delete_first(self) -> None:
-        _, name, uid = heapq.heappop(self._due)
+    async def _delete_due(self) -> None:
+        at = now()
+        due = []
+        while self._due and self._due[0][0] <= at and len(due) < _DELETES_AT_ONCE:
+            due.append(heapq.heappop(self._due))
+        await asyncio.gather(*(self._delete(name, uid) for _, name, uid in due))
+
+    async def _delete(self, name: str, uid: str) -> None:
         try:
             await self._kube.delete_job(name, uid=uid)
         except KubeUnavailable:
