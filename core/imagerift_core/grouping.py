@@ -1,11 +1,13 @@
 """Calls that share their work: what comes while one group is being worked on forms the next.
 
-No call waits for others to come, so a single one costs what it would alone.
+Groups begin at some distance from each other, so that under load they are larger and cheaper;
+a call that comes after a while of quiet waits for nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -14,8 +16,27 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
+class Pace:
+    """Keeps beginnings at least `pause` seconds apart."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._began = float("-inf")
+
+    async def wait(self) -> None:
+        """Returns once the last beginning is long enough ago: at once after a while of quiet."""
+        left = self._began + self._pause - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+
+
 class Grouping(Generic[Item, Outcome]):
     """Hands items to `work` in groups of at most `most`, one group at a time, in their order.
+
+    Two groups begin at least `pause` seconds apart, but for full ones.
 
     `work` returns an outcome for each item, in the same order; one that is an exception is
     raised to its caller alone, and one that `work` raises to every caller of the group.
@@ -27,9 +48,11 @@ class Grouping(Generic[Item, Outcome]):
         work: Callable[[list[Item]], Awaitable[Sequence[Outcome | Exception]]],
         *,
         most: int,
+        pause: float = 0.0,
     ) -> None:
         self._work = work
         self._most = most
+        self._pace = Pace(pause)
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -45,6 +68,9 @@ class Grouping(Generic[Item, Outcome]):
         group: list[tuple[Item, asyncio.Future[Outcome]]] = []
         try:
             while self._waiting:
+                if len(self._waiting) < self._most:
+                    await self._pace.wait()
+                self._pace.begin()
                 group = self._next_group()
                 if group:
                     await self._run_group(group)

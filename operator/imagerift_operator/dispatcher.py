@@ -54,6 +54,7 @@ URL_GRACE_SECONDS = 60
 STORE_PAUSE = timedelta(seconds=1)
 SET_ASIDE_PAUSE = timedelta(minutes=1)
 CLAIMS_AT_ONCE = 64
+CLAIM_PAUSE_SECONDS = 0.02
 
 
 @dataclass
@@ -96,7 +97,9 @@ class Dispatcher:
         self._crash = crash
         self._running_status_after = running_status_after
         self._claims: Grouping[transitions.Claim, JobRecord | None] = Grouping(
-            lambda wishes: transitions.claim_all(database, wishes), most=CLAIMS_AT_ONCE
+            lambda wishes: transitions.claim_all(database, wishes),
+            most=CLAIMS_AT_ONCE,
+            pause=CLAIM_PAUSE_SECONDS,
         )
         self._wake = asyncio.Event()
         self._stopping = False

@@ -8,12 +8,15 @@ import stamina
 import structlog
 from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.grouping import Pace
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import Database, settlement, translated_errors
 from imagerift_core.settlements import Settlement
 
 from imagerift_operator.metrics import Metrics
 
+# Under load an end is told this much later, and its transaction is shared by several.
+GROUP_PAUSE_SECONDS = 0.04
 log = structlog.get_logger(__name__)
 
 
@@ -32,6 +35,7 @@ class Settler:
         self._database = database
         self._metrics = metrics
         self._group_size = group_size
+        self._pace = Pace(GROUP_PAUSE_SECONDS)
         self._waiting: asyncio.Queue[tuple[Settlement, asyncio.Future[JobRecord]]] = asyncio.Queue()
 
     async def settle(self, ended: Settlement) -> JobRecord:
@@ -47,6 +51,9 @@ class Settler:
         """Settles until canceled."""
         while True:
             group = [await self._waiting.get()]
+            if self._waiting.qsize() < self._group_size - 1:
+                await self._pace.wait()
+            self._pace.begin()
             while len(group) < self._group_size and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
             await self._settle(group)

@@ -87,7 +87,7 @@ class StatusWriter:
 
     async def _delete_due(self) -> None:
         at = now()
-        due = []
+        due: list[tuple[datetime, str, str]] = []
         while self._due and self._due[0][0] <= at and len(due) < _DELETES_AT_ONCE:
             due.append(heapq.heappop(self._due))
         await asyncio.gather(*(self._delete(name, uid) for _, name, uid in due))

@@ -20,6 +20,7 @@ from imagerift_core.mongo.database import Database, is_passing
 from imagerift_core.mongo.idempotency import KeyClaim
 
 _GROUP_SIZE = 64
+_GROUP_PAUSE_SECONDS = 0.04
 _REMEMBERED_COUNTERS = 100_000
 _ROOM_SECONDS = 1.0
 
@@ -33,7 +34,9 @@ class Admissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: Grouping[Candidate, Outcome] = Grouping(self._admit_group, most=_GROUP_SIZE)
+        self._group: Grouping[Candidate, Outcome] = Grouping(
+            self._admit_group, most=_GROUP_SIZE, pause=_GROUP_PAUSE_SECONDS
+        )
         # Holds a lock only while somebody uses it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Counters are never deleted, so one that was there stays.

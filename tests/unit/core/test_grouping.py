@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from imagerift_core.grouping import Grouping
@@ -72,3 +73,21 @@ async def test_a_canceled_caller_takes_its_item_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert 7 not in [item for group in gate.groups for item in group]
+
+
+async def test_groups_begin_apart_but_nobody_waits_after_quiet_or_for_a_full_one() -> None:
+    began: list[tuple[float, list[int]]] = []
+
+    async def work(items: list[int]) -> list[int]:
+        began.append((time.monotonic(), items))
+        return items
+
+    grouping = Grouping(work, most=3, pause=0.5)
+    start = time.monotonic()
+    await grouping.add(0)
+    await asyncio.gather(*(grouping.add(item) for item in (1, 2)))
+    await asyncio.gather(*(grouping.add(item) for item in (3, 4, 5)))
+    assert [items for _, items in began] == [[0], [1, 2], [3, 4, 5]]
+    at = [moment - start for moment, _ in began]
+    assert at[0] < 0.5 <= at[1]
+    assert at[2] - at[1] < 0.5
