@@ -5,8 +5,12 @@ from imagerift import ImageRift
 with ImageRift("http://127.0.0.1:8080", api_key) as api:
     job = api.wait(api.generate(image="photo.jpg", prompt="clean studio background"))
     picture = api.download(job.outputs[0])
+
+`AsyncImageRift` is the same for asyncio.
 """
 
+from imagerift.async_client import AsyncImageRift
+from imagerift.calls import GenerateOptions, ListOptions
 from imagerift.client import ImageRift
 from imagerift.errors import (
     ApiError,
@@ -26,13 +30,16 @@ from imagerift.jobs import Job, JobPage, Output, QueuePlace
 
 __all__ = [
     "ApiError",
+    "AsyncImageRift",
     "AuthenticationError",
     "ConflictError",
+    "GenerateOptions",
     "ImageRift",
     "ImageRiftError",
     "InvalidRequestError",
     "Job",
     "JobPage",
+    "ListOptions",
     "NotFoundError",
     "Output",
     "PermissionDeniedError",

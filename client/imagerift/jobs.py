@@ -10,7 +10,7 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled"})
 
 @dataclass(frozen=True)
 class Output:
-    """One picture: its size in pixels and bytes, and a URL that lives for ten minutes."""
+    """One picture: its size in pixels and bytes, and URLs that live for ten minutes."""
 
     index: int
     generation_id: str
@@ -21,6 +21,7 @@ class Output:
     size_bytes: int
     sha256: str
     download_url: str | None
+    thumbnail_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,5 @@ def _output(item: dict[str, Any]) -> Output:
         size_bytes=item["sizeBytes"],
         sha256=item["sha256"],
         download_url=item.get("downloadUrl"),
+        thumbnail_url=item.get("thumbnailUrl"),
     )

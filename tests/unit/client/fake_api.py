@@ -32,7 +32,7 @@ class FakeApi:
     """Answers in order; `seen` keeps (method, path with query, headers, body)."""
 
     url: str
-    answers: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
+    answers: list[tuple[int, Any, dict[str, str]] | None] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
 
     def will_answer(
@@ -40,11 +40,20 @@ class FakeApi:
     ) -> None:
         self.answers.append((status, content, headers or {}))
 
+    def will_hang_up(self) -> None:
+        """Takes the next request and closes the connection without a word."""
+        self.answers.append(None)
+
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
         body = json.loads(text) if text else None
         self.seen.append((request.method, request.path_qs, dict(request.headers), body))
-        status, content, headers = self.answers.pop(0)
+        answer = self.answers.pop(0)
+        if answer is None:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        status, content, headers = answer
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         return web.Response(status=status, body=data, headers=headers)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from imagerift import (
     ApiError,
+    AsyncImageRift,
     AuthenticationError,
     ConflictError,
     ImageRift,
@@ -28,6 +30,8 @@ from imagerift import (
 from tests.servers import free_port
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
 
+Using = Callable[..., Awaitable[Any]]
+
 
 class Pauses:
     """Stands in for sleeping, and remembers for how long."""
@@ -39,15 +43,52 @@ class Pauses:
         self.taken.append(seconds)
 
 
-async def using(server: FakeApi, work: Callable[[ImageRift], Any], **options: Any) -> Any:
-    def run() -> Any:
-        with ImageRift(server.url, "ir_live_x", **options) as api:
-            return work(api)
+class Awaited:
+    """An `AsyncImageRift` whose calls are awaited one by one, so that it looks like the other."""
 
-    return await asyncio.to_thread(run)
+    def __init__(self, api: AsyncImageRift, loop: asyncio.AbstractEventLoop) -> None:
+        self._api = api
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._api, name)
+        return lambda *given, **named: self._loop.run_until_complete(method(*given, **named))
 
 
-async def test_a_submit_sends_only_what_was_asked_for(server: FakeApi, tmp_path: Path) -> None:
+def with_sync(url: str, work: Callable[[Any], Any], options: dict[str, Any]) -> Any:
+    with ImageRift(url, "ir_live_x", **options) as api:
+        return work(api)
+
+
+def with_async(url: str, work: Callable[[Any], Any], options: dict[str, Any]) -> Any:
+    pause = options.pop("sleep", None)
+
+    async def sleep(seconds: float) -> None:
+        pause(seconds)
+
+    if pause is not None:
+        options["sleep"] = sleep
+    with asyncio.Runner() as runner:
+        api = AsyncImageRift(url, "ir_live_x", **options)
+        try:
+            return work(Awaited(api, runner.get_loop()))
+        finally:
+            runner.run(api.close())
+
+
+@pytest.fixture(params=[with_sync, with_async], ids=["sync", "async"])
+def using(request: pytest.FixtureRequest) -> Using:
+    """Does some work with a client of the server: every promise is asked of both clients."""
+
+    async def run(server: FakeApi, work: Callable[[Any], Any], **options: Any) -> Any:
+        return await asyncio.to_thread(request.param, server.url, work, options)
+
+    return run
+
+
+async def test_a_submit_sends_only_what_was_asked_for(
+    server: FakeApi, using: Using, tmp_path: Path
+) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"picture")
     server.will_answer(job(), 202, {"Retry-After": "4"})
@@ -66,6 +107,64 @@ async def test_a_submit_sends_only_what_was_asked_for(server: FakeApi, tmp_path:
     assert (sent.job_id, sent.status, sent.retry_after_seconds) == (JOB_ID, "queued", 4.0)
 
 
+async def test_a_submit_that_got_no_answer_is_sent_again_as_the_same_one(
+    server: FakeApi, using: Using
+) -> None:
+    pauses = Pauses()
+    server.will_hang_up()
+    server.will_answer({"code": "idempotency_in_progress"}, 409, {"Retry-After": "1"})
+    server.will_answer(job(), 202)
+
+    sent = await using(server, lambda api: api.generate(image=b"p", prompt="p"), sleep=pauses)
+
+    assert sent.job_id == JOB_ID
+    assert pauses.taken == [0.5, 1.0]
+    keys = [headers["Idempotency-Key"] for _, _, headers, _ in server.seen]
+    assert len(keys) == 3 and len(set(keys)) == 1 and len(keys[0]) == 36
+
+
+async def test_an_idempotency_key_of_ones_own_is_sent(server: FakeApi, using: Using) -> None:
+    server.will_answer(job(), 202)
+    await using(server, lambda api: api.generate(image=b"p", prompt="p", idempotency_key="order-7"))
+    assert server.seen[0][2]["Idempotency-Key"] == "order-7"
+
+
+async def test_a_delete_that_got_no_answer_is_left_to_the_caller(
+    server: FakeApi, using: Using
+) -> None:
+    server.will_hang_up()
+    with pytest.raises(Unreachable):
+        await using(server, lambda api: api.delete(JOB_ID), sleep=Pauses())
+    assert len(server.seen) == 1
+
+
+async def test_modes_usage_and_deletes_are_calls_too(server: FakeApi, using: Using) -> None:
+    server.will_answer({"data": [{"mode": "style"}]})
+    server.will_answer({"period": "2026-11"})
+    server.will_answer(b"", 204)
+
+    def work(api: Any) -> Any:
+        return api.list_modes(), api.get_usage(), api.delete(JOB_ID)
+
+    assert await using(server, work) == ([{"mode": "style"}], {"period": "2026-11"}, None)
+    assert [(method, path) for method, path, _, _ in server.seen] == [
+        ("GET", "/api/v1/modes"),
+        ("GET", "/api/v1/usage"),
+        ("DELETE", f"/api/v1/jobs/{JOB_ID}"),
+    ]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def surface(client: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in inspect.getmembers(client, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    assert surface(ImageRift) == surface(AsyncImageRift)
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -81,7 +180,7 @@ async def test_a_submit_sends_only_what_was_asked_for(server: FakeApi, tmp_path:
     ],
 )
 async def test_a_problem_becomes_its_typed_error(
-    server: FakeApi, status: int, kind: type[ApiError]
+    server: FakeApi, using: Using, status: int, kind: type[ApiError]
 ) -> None:
     server.will_answer(
         {
@@ -102,7 +201,9 @@ async def test_a_problem_becomes_its_typed_error(
     assert error.errors == [{"param": "seed", "message": "too large"}]
 
 
-async def test_it_waits_as_long_as_a_429_asks_and_tries_again(server: FakeApi) -> None:
+async def test_it_waits_as_long_as_a_429_asks_and_tries_again(
+    server: FakeApi, using: Using
+) -> None:
     pauses = Pauses()
     server.will_answer({"code": "rate_limited"}, 429, {"Retry-After": "7"})
     server.will_answer({"code": "capacity_unavailable"}, 503, {"Retry-After": "5"})
@@ -114,7 +215,7 @@ async def test_it_waits_as_long_as_a_429_asks_and_tries_again(server: FakeApi) -
     assert pauses.taken == [7.0, 5.0]
 
 
-async def test_it_gives_up_on_429_after_its_retries(server: FakeApi) -> None:
+async def test_it_gives_up_on_429_after_its_retries(server: FakeApi, using: Using) -> None:
     for _ in range(3):
         server.will_answer({"code": "rate_limited"}, 429, {"Retry-After": "1"})
 
@@ -124,7 +225,7 @@ async def test_it_gives_up_on_429_after_its_retries(server: FakeApi) -> None:
     assert len(server.seen) == 3
 
 
-async def test_waiting_polls_at_the_pace_the_server_asks_for(server: FakeApi) -> None:
+async def test_waiting_polls_at_the_pace_the_server_asks_for(server: FakeApi, using: Using) -> None:
     pauses = Pauses()
     server.will_answer(job("processing"), headers={"Retry-After": "3"})
     server.will_answer(job("succeeded"))
@@ -135,14 +236,14 @@ async def test_waiting_polls_at_the_pace_the_server_asks_for(server: FakeApi) ->
     assert pauses.taken == [3.0]
 
 
-async def test_waiting_has_an_end(server: FakeApi) -> None:
+async def test_waiting_has_an_end(server: FakeApi, using: Using) -> None:
     server.will_answer(job(), headers={"Retry-After": "30"})
 
     with pytest.raises(WaitTimeout):
         await using(server, lambda api: api.wait(JOB_ID, timeout_seconds=5), sleep=Pauses())
 
 
-async def test_a_list_keeps_its_cursor_and_sends_its_filters(server: FakeApi) -> None:
+async def test_a_list_keeps_its_cursor_and_sends_its_filters(server: FakeApi, using: Using) -> None:
     server.will_answer({"data": [job(), job("failed")], "nextCursor": "abc"})
 
     page = await using(server, lambda api: api.list_jobs(status="queued", limit=2, cursor="c"))
@@ -166,7 +267,7 @@ def output(server: FakeApi, data: bytes) -> dict[str, Any]:
     }
 
 
-async def test_a_download_does_not_carry_the_key(server: FakeApi) -> None:
+async def test_a_download_does_not_carry_the_key(server: FakeApi, using: Using) -> None:
     server.will_answer(job("succeeded", outputs=[output(server, b"pixels")]))
     server.will_answer(b"pixels")
 
@@ -176,7 +277,7 @@ async def test_a_download_does_not_carry_the_key(server: FakeApi) -> None:
     assert "Authorization" not in server.seen[1][2]
 
 
-async def test_a_download_that_is_not_the_picture_is_refused(server: FakeApi) -> None:
+async def test_a_download_that_is_not_the_picture_is_refused(server: FakeApi, using: Using) -> None:
     server.will_answer(job("succeeded", outputs=[output(server, b"pixels")]))
     server.will_answer(b"other")
 
@@ -184,7 +285,7 @@ async def test_a_download_that_is_not_the_picture_is_refused(server: FakeApi) ->
         await using(server, lambda api: api.download(api.get_job(JOB_ID).outputs[0]))
 
 
-async def test_an_address_where_nobody_listens_is_named(server: FakeApi) -> None:
+async def test_an_address_where_nobody_listens_is_named(server: FakeApi, using: Using) -> None:
     nowhere = FakeApi(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
@@ -192,7 +293,9 @@ async def test_an_address_where_nobody_listens_is_named(server: FakeApi) -> None
 
 
 @pytest.mark.parametrize("content", [b"<html>", [], {"status": "queued"}])
-async def test_an_answer_that_is_no_job_is_no_crash(server: FakeApi, content: Any) -> None:
+async def test_an_answer_that_is_no_job_is_no_crash(
+    server: FakeApi, using: Using, content: Any
+) -> None:
     server.will_answer(content)
 
     with pytest.raises(Unreachable):

@@ -1,0 +1,165 @@
+"""Each call as a value: what to send, and how to read the answer. No network in here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypedDict, TypeVar
+
+import httpx
+
+from imagerift.answers import content_of, retry_after
+from imagerift.errors import ImageRiftError, Unreachable
+from imagerift.jobs import Job, JobPage, Output, parse_job
+
+Answer = TypeVar("Answer")
+Source = bytes | str | Path
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """A request to the API. `repeatable` is one that may be sent again though no answer came."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], Answer]
+    json: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+
+class GenerateOptions(TypedDict, total=False):
+    """What a submit may say. What is left out or None is not sent: the server's defaults hold.
+
+    `image` is the picture's bytes or the path of its file. `idempotency_key` names this submit;
+    without one a random one is sent, so that it is safe to send again.
+    """
+
+    mode: str
+    image: Source | None
+    image_key: str | None
+    source_generation_id: str | None
+    prompt: str | None
+    preset: str | None
+    export_size: str | None
+    output_aspect: str | None
+    output_format: str | None
+    variations: int | None
+    seed: int | None
+    metadata: dict[str, str] | None
+    webhook_url: str | None
+    deadline_seconds: int | None
+    idempotency_key: str | None
+
+
+class ListOptions(TypedDict, total=False):
+    """Filters of a list. Times are RFC 3339; `limit` is 1 to 100."""
+
+    status: str | None
+    mode: str | None
+    created_after: str | None
+    created_before: str | None
+    limit: int | None
+    cursor: str | None
+
+
+def generate(options: GenerateOptions) -> Call[Job]:
+    rest: dict[str, Any] = dict(options)
+    image = options.get("image")
+    key = rest.pop("idempotency_key", None) or str(uuid.uuid4())
+    body: dict[str, Any] = {
+        "mode": "style",
+        "imageBase64": None if image is None else _encoded(image),
+    }
+    rest.pop("image", None)
+    body |= {_camel(name): value for name, value in rest.items()}
+    return Call(
+        "POST",
+        "/api/v1/generate",
+        _job,
+        json=_given(body),
+        headers={"Idempotency-Key": str(key)},
+    )
+
+
+def get_job(job_id: str) -> Call[Job]:
+    return Call("GET", f"/api/v1/jobs/{job_id}", _job)
+
+
+def cancel(job_id: str) -> Call[Job]:
+    return Call("POST", f"/api/v1/jobs/{job_id}/cancel", _job)
+
+
+def delete(job_id: str) -> Call[None]:
+    # A second one would be told that there is no such job.
+    return Call("DELETE", f"/api/v1/jobs/{job_id}", lambda _answer: None, repeatable=False)
+
+
+def list_jobs(options: ListOptions) -> Call[JobPage]:
+    query = {_camel(name): value for name, value in options.items()}
+    return Call("GET", "/api/v1/jobs", _page, params=_given(query))
+
+
+def list_modes() -> Call[list[dict[str, Any]]]:
+    return Call("GET", "/api/v1/modes", _listed)
+
+
+def get_usage() -> Call[dict[str, Any]]:
+    return Call("GET", "/api/v1/usage", content_of)
+
+
+def download_url(output: Output) -> str:
+    """Raises `ImageRiftError` where the output came from a list, which shows none."""
+    if output.download_url is None:
+        raise ImageRiftError("The output has no URL; read the job by its id.")
+    return output.download_url
+
+
+def picture_of(output: Output, response: httpx.Response) -> bytes:
+    """The downloaded bytes, compared with the digest that the job states."""
+    if response.status_code != 200:
+        raise Unreachable(f"The download answered {response.status_code}.")
+    if hashlib.sha256(response.content).hexdigest() != output.sha256:
+        raise ImageRiftError("The download does not match its digest.")
+    return response.content
+
+
+def _job(response: httpx.Response) -> Job:
+    try:
+        return parse_job(content_of(response), retry_after(response))
+    except (KeyError, TypeError) as error:
+        raise Unreachable("The answer is not a job.") from error
+
+
+def _page(response: httpx.Response) -> JobPage:
+    content = content_of(response)
+    try:
+        return JobPage([parse_job(item) for item in content["data"]], content["nextCursor"])
+    except (KeyError, TypeError) as error:
+        raise Unreachable("The answer is not a page of jobs.") from error
+
+
+def _listed(response: httpx.Response) -> list[dict[str, Any]]:
+    listed = content_of(response).get("data")
+    if not isinstance(listed, list):
+        raise Unreachable("The answer is not a list.")
+    return listed
+
+
+def _encoded(image: Source) -> str:
+    data = image if isinstance(image, bytes) else Path(image).read_bytes()
+    return base64.b64encode(data).decode()
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)

@@ -1,0 +1,52 @@
+"""The Python clients on the real platform: a photo in, its picture out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from imagerift import AsyncImageRift, ConflictError, ImageRift, NotFoundError
+
+from tests.e2e.tenant import Tenant
+
+
+def test_the_client_goes_the_whole_way(tenant: Tenant, small_photo: bytes) -> None:
+    with ImageRift(tenant.platform.api_url, tenant.token) as api:
+        assert "noop" in [mode["mode"] for mode in api.list_modes()]
+        job = api.wait(api.generate(mode="noop", image=small_photo), timeout_seconds=60)
+        assert api.download(job.outputs[0]) == small_photo
+        assert [listed.job_id for listed in api.list_jobs(mode="noop").jobs] == [job.job_id]
+        assert usage_of(api.get_usage()) == 1
+        with pytest.raises(ConflictError):
+            api.cancel(job.job_id)
+        api.delete(job.job_id)
+        with pytest.raises(NotFoundError):
+            api.get_job(job.job_id)
+
+
+async def test_the_async_client_goes_the_whole_way_many_times_at_once(
+    tenant: Tenant, small_photo: bytes
+) -> None:
+    async def one(api: AsyncImageRift, seed: int) -> str:
+        job = await api.generate(mode="noop", image=small_photo, seed=seed)
+        ended = await api.wait(job, timeout_seconds=60)
+        assert await api.download(ended.outputs[0]) == small_photo
+        return ended.job_id
+
+    async with AsyncImageRift(tenant.platform.api_url, tenant.token) as api:
+        made = await asyncio.gather(*(one(api, seed) for seed in range(5)))
+        page = await api.list_jobs(status="succeeded")
+        assert {job.job_id for job in page.jobs} == set(made)
+        assert usage_of(await api.get_usage()) == 5
+        again = [await api.generate(mode="noop", image=small_photo, idempotency_key="same")]
+        again += [await api.generate(mode="noop", image=small_photo, idempotency_key="same")]
+        assert len({job.job_id for job in again}) == 1
+        await asyncio.gather(*(api.delete(job_id) for job_id in made))
+        with pytest.raises(NotFoundError):
+            await api.get_job(made[0])
+
+
+def usage_of(usage: dict[str, Any]) -> int:
+    charged: int = usage["quota"]["charged"]
+    return charged
