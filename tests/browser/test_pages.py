@@ -127,6 +127,7 @@ async def test_the_playground_generates_within_the_same_quota(
         await sign_in(page, NAME, PASSWORD)
         before = int(await page.locator("#charged").inner_text())
         await expect(page.locator("option[value='2k']")).to_be_disabled()
+        await page.get_by_role("radio", name="golden hour").check()
         await page.locator("input[name=image]").set_input_files(source)
         await expect(page.locator("#preview")).to_be_visible()
         async with page.expect_response("**/api/v1/generate") as sent:
@@ -146,6 +147,7 @@ async def test_the_playground_generates_within_the_same_quota(
     record = await site.database.jobs.find_one({"_id": job_id})
     assert record is not None
     assert record["workspace"] == workspace
+    assert record["spec"]["preset"] == "golden_hour"
     assert record["quota"]["state"] == "charged"
 
 
@@ -238,7 +240,8 @@ async def test_the_pages_fit_every_screen(
     await fill(site, workspace)
     label = f"{scheme}-{'phone' if size is PHONE else 'desktop'}"
     async with tab(chromium, site, scheme=scheme, size=size) as page:
-        for path, name in (("/developers", "developers"), ("/account", "sign-in")):
+        pages = (("/developers", "developers"), ("/docs", "reference"), ("/account", "sign-in"))
+        for path, name in pages:
             await page.goto(path)
             await page.wait_for_load_state("networkidle")
             await assert_accessible(page)

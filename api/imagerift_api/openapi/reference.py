@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from html import escape
 from typing import Any
 
-STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#d5d9e0, #3a3f4a);
-  --soft: light-dark(#f4f6f9, #1d2027); --ink: light-dark(#1b1f27, #e8eaee);
-  --paper: light-dark(#fff, #14161b); --accent: light-dark(#0b5cad, #7db8f5); }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: var(--paper);
-  font: 1rem/1.55 system-ui, sans-serif; }
-main { max-width: 58rem; margin: 0 auto; padding: 1.5rem 1rem 5rem; }
-a { color: var(--accent); }
-nav ul { columns: 18rem; padding-left: 1.2rem; }
-h2 { margin-top: 3rem; } section { border-top: 1px solid var(--line); padding: 1rem 0; }
-code, pre { font: .875rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
-  padding: .75rem; overflow: auto; max-height: 26rem; }
-table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .6rem;
-  border-bottom: 1px solid var(--line); }
-.method { font-weight: 700; margin-right: .4rem; }
-summary { cursor: pointer; }
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+from imagerift_api.pages import documents
+
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+_SHAPES = "shapes"
 
 
 def reference_page(document: dict[str, Any]) -> str:
@@ -42,50 +22,64 @@ def reference_page(document: dict[str, Any]) -> str:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    tags = [tag["name"] for tag in document["tags"]]
-    contents = "".join(
-        f'<li><a href="#{escape(op["operationId"])}">{_title(method, path)}</a></li>'
-        for method, path, op in operations
-    )
-    parts = []
-    for tag in tags:
-        parts.append(f"<h2>{escape(tag)}</h2>")
-        parts += [_operation(m, p, op) for m, p, op in operations if op["tags"] == [tag]]
-    parts.append("<h2>Shapes</h2>")
-    parts += [_shape(name, schema) for name, schema in document["components"]["schemas"].items()]
+    contents, body = [], []
+    for tag in [tag["name"] for tag in document["tags"]]:
+        own = [item for item in operations if item[2]["tags"] == [tag]]
+        contents.append(_heading_link(tag))
+        contents.append("<ul>" + "".join(_link(operation) for _, _, operation in own) + "</ul>")
+        body.append(_heading(tag))
+        body += [_operation(*item) for item in own]
+    contents.append(_heading_link(_SHAPES))
+    body.append(_heading(_SHAPES))
+    body += [_shape(name, schema) for name, schema in document["components"]["schemas"].items()]
     info = document["info"]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(info['title'])} reference</title><style>{STYLE}</style></head><body>"
-        f"<main><h1>{escape(info['title'])} reference</h1>{_prose(info['description'])}"
-        '<p>The same as data: <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
-        f'<nav aria-label="Operations"><ul>{contents}</ul></nav>{"".join(parts)}'
-        "</main></body></html>"
+    return documents.page(
+        "reference.html",
+        {
+            "TITLE": escape(info["title"]),
+            "DESCRIPTION": _prose(info["description"]),
+            "CONTENTS": "".join(contents),
+            "BODY": "".join(body),
+        },
     )
+
+
+def _heading(name: str) -> str:
+    return f'<h2 id="{_anchor(name)}">{escape(name[:1].upper() + name[1:])}</h2>'
+
+
+def _heading_link(name: str) -> str:
+    return f'<a href="#{_anchor(name)}">{escape(name[:1].upper() + name[1:])}</a>'
+
+
+def _anchor(name: str) -> str:
+    return "part-" + escape(name.lower().replace(" ", "-"))
+
+
+def _link(operation: dict[str, Any]) -> str:
+    name, summary = escape(operation["operationId"]), escape(operation["summary"])
+    return f'<li><a href="#{name}" title="{summary}">{summary}</a></li>'
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [
-        f'<section id="{escape(operation["operationId"])}"><h3>{_title(method, path)}</h3>',
-        f"<p>{escape(operation['summary'])}</p>",
+        f'<section class="operation" id="{escape(operation["operationId"])}">'
+        f"<h3>{escape(operation['summary'])}</h3>",
+        f'<div class="endpoint"><span class="method method-{escape(method)}">{escape(method)}'
+        f"</span> <span>{escape(path)}</span></div>",
         _prose(operation.get("description", "")),
         _parameters(operation.get("parameters", [])),
     ]
     if "requestBody" in operation:
         parts.append("<h4>Body</h4>" + _content(operation["requestBody"]["content"]))
-    parts.append("<h4>Answers</h4>")
+    parts.append('<h4>Answers</h4><div class="answers">')
     for status, response in operation["responses"].items():
         parts.append(
-            f"<details><summary><strong>{escape(status)}</strong> "
-            f"{_inline(response['description'])}</summary>"
-            f"{_content(response.get('content', {}))}</details>"
+            f'<details><summary><span class="status status-{escape(status[:1])}">{escape(status)}'
+            f"</span><span>{_inline(response['description'])}</span></summary>"
+            f'<div class="inside">{_content(response.get("content", {}))}</div></details>'
         )
-    return "".join(parts) + "</section>"
-
-
-def _title(method: str, path: str) -> str:
-    return f'<code><span class="method">{escape(method)}</span>{escape(path)}</code>'
+    return "".join(parts) + "</div></section>"
 
 
 def _parameters(parameters: list[dict[str, Any]]) -> str:
@@ -97,9 +91,10 @@ def _parameters(parameters: list[dict[str, Any]]) -> str:
         for item in parameters
     )
     return (
-        '<table><thead><tr><th scope="col">Parameter</th><th scope="col">In</th>'
-        f'<th scope="col">Form</th><th scope="col">Meaning</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        '<h4>Parameters</h4><div class="scroll"><table><thead><tr>'
+        '<th scope="col">Parameter</th><th scope="col">In</th>'
+        '<th scope="col">Form</th><th scope="col">Meaning</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -121,16 +116,16 @@ def _shape(name: str, schema: dict[str, Any]) -> str:
     required = schema.get("required", [])
     rows = "".join(
         f"<tr><td><code>{escape(field)}</code></td><td>{_kind(entry)}</td>"
-        f"<td>{'always' if field in required else ''}</td>"
+        f'<td class="always">{"always" if field in required else ""}</td>'
         f"<td>{_inline(entry.get('description', ''))}</td></tr>"
         for field, entry in schema.get("properties", {}).items()
     )
     return (
-        f'<section id="shape-{escape(name)}"><h3><code>{escape(name)}</code></h3>'
-        f"{_prose(schema.get('description', ''))}"
-        '<table><thead><tr><th scope="col">Field</th><th scope="col">Form</th>'
+        f'<details class="shape" id="shape-{escape(name)}"><summary><code>{escape(name)}</code>'
+        f"</summary>{_prose(schema.get('description', ''))}"
+        '<div class="scroll"><table><thead><tr><th scope="col">Field</th><th scope="col">Form</th>'
         '<th scope="col">There</th><th scope="col">Meaning</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></section>"
+        f"<tbody>{rows}</tbody></table></div></details>"
     )
 
 
@@ -150,16 +145,18 @@ def _kind(schema: dict[str, Any]) -> str:
         return f"list of {_kind(schema.get('items', {}))}"
     kind = escape(str(schema.get("format") or schema.get("type") or "any"))
     bounds = [
-        f"{words} {schema[key]}"
-        for key, words in (
-            ("minimum", "at least"),
-            ("maximum", "at most"),
-            ("minLength", "characters at least"),
-            ("maxLength", "characters at most"),
-        )
-        if key in schema
+        _range(schema.get("minimum"), schema.get("maximum"), ""),
+        _range(schema.get("minLength"), schema.get("maxLength"), " characters"),
     ]
-    return ", ".join([kind, *bounds])
+    return ", ".join([kind, *filter(None, bounds)])
+
+
+def _range(least: Any, most: Any, of: str) -> str:
+    if least is None and most is None:
+        return ""
+    if least is None:
+        return f"at most {most:,}{of}"
+    return f"at least {least:,}{of}" if most is None else f"{least:,} to {most:,}{of}"
 
 
 def _json(value: Any) -> str:

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from imagerift_core.modes import Modes
 from imagerift_core.plans import EXPORT_LONG_EDGE, Plan, Plans
+
+if TYPE_CHECKING:
+    from imagerift_api.pages.previews import Previews
 
 _PAGES = resources.files("imagerift_api") / "pages"
 _FOLDER = _PAGES / "files"
@@ -73,6 +78,27 @@ def plan_rows(plans: Plans) -> str:
     return "\n".join(_plan_row(name, plan) for name, plan in plans.items())
 
 
+def looks(modes: Modes, previews: Previews) -> str:
+    """The picture of each preset that has one, and of each mode without presets."""
+    shown = [
+        (mode, preset, previews.of_preset(mode, preset))
+        for mode, description in modes.items()
+        for preset in description.presets
+    ]
+    shown += [
+        (mode, mode, previews.of_mode(mode, []))
+        for mode, description in modes.items()
+        if not description.presets
+    ]
+    items = "".join(
+        f'<li><img src="{path}" width="192" height="192" loading="lazy" alt="">'
+        f"<code>{escape(name)}</code><span>{escape(mode)}</span></li>"
+        for mode, name, path in shown
+        if path is not None
+    )
+    return f'<ul class="looks">{items}</ul>' if items else ""
+
+
 def limits_sentence(plans: Plans) -> str:
     """The API's limits in words, by plan."""
     said = [
@@ -93,9 +119,9 @@ def _plan_row(name: str, plan: Plan) -> str:
         f'<tr><th scope="row">{escape(name.capitalize())}</th>'
         f'<td data-label="API access"><span class="mark mark-{access}">{mark}</span></td>'
         f'<td data-label="API rate">{rate}</td>'
-        f'<td data-label="Monthly quota">{plan.units_per_month:,} '
-        f'<span class="quiet">{scope}</span></td>'
-        f'<td data-label="Largest export">{largest} '
-        f'<span class="quiet">{EXPORT_LONG_EDGE[plan.max_export]:,} px</span></td>'
+        f'<td data-label="Monthly quota"><span>{plan.units_per_month:,} '
+        f'<span class="quiet">{scope}</span></span></td>'
+        f'<td data-label="Largest export"><span>{largest} '
+        f'<span class="quiet">{EXPORT_LONG_EDGE[plan.max_export]:,} px</span></span></td>'
         f'<td data-label="Kept for">{plan.retention_days} days</td></tr>'
     )

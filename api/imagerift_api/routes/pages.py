@@ -28,10 +28,13 @@ _HEADERS = {
 
 async def developers(request: web.Request) -> web.Response:
     context = request.app[app_keys.CONTEXT]
+    looks = documents.looks(context.modes, request.app[app_keys.PREVIEWS])
     return _page(
         request,
         "developers.html",
         {
+            "LOOKS": looks,
+            "LOOKS_HIDDEN": "" if looks else "hidden",
             "ORIGIN": escape(context.sessions.origin_of(request)),
             "PLANS": documents.plan_rows(context.plans),
             "LIMITS": documents.limits_sentence(context.plans),

@@ -64,6 +64,6 @@ async def test_the_reference_page_shows_every_operation_and_asks_nobody_else(api
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert f'id="{operation["operationId"]}"' in answer.body
-            assert f"{method.upper()}</span>{path}</code>" in answer.body
+            assert f"{method.upper()}</span> <span>{path}</span>" in answer.body
     assert not re.search(r'(src|href)="(https?:)?//', answer.body)
     assert "<script" not in answer.body

@@ -48,6 +48,7 @@ function generation(item) {
     ? make("a", { href: item.pictureUrl, target: "_blank", rel: "noopener" },
       make("img", { src: item.thumbnailUrl ?? item.pictureUrl, alt: words, loading: "lazy" }))
     : make("div", { className: "blank" }, mark(item.status));
+  if (item.pictures > 1) picture.append(make("span", { className: "count", textContent: `${item.pictures}`, title: `${item.pictures} pictures` }));
   return make("li", {}, picture, make("p", { textContent: words, title: words }),
     make("span", { className: "quiet small", textContent: ago(item.createdAt) }));
 }

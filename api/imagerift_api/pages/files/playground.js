@@ -21,11 +21,19 @@ function chooseMode() {
     make("option", { value: exportSize, disabled: !permitted, textContent: SIZES[exportSize] + (permitted ? "" : " (not in your plan)") })));
   form.outputAspect.replaceChildren(...chosen.outputAspects.map((aspect) =>
     make("option", { value: aspect, textContent: aspect === "source" ? "as the source" : aspect })));
-  const presets = chosen.presets.map((preset) => make("option", { value: preset, textContent: preset }));
-  const none = chosen.presetRequired ? [] : [make("option", { value: "", textContent: "from the prompt" })];
-  form.preset.replaceChildren(...none, ...presets);
-  show(byId("preset-label"), presets.length > 0);
+  const presets = chosen.presets.map((name) => preset(name, name.replaceAll("_", " "), chosen.presetPreviewUrls[name]));
+  const none = chosen.presetRequired ? [] : [preset("", "by prompt", null)];
+  byId("preset-list").replaceChildren(...none, ...presets);
+  byId("preset-list").querySelector("input").checked = true;
+  show(byId("presets"), presets.length > 0);
   form.prompt.required = chosen.promptRequired;
+}
+
+function preset(value, words, previewUrl) {
+  const picture = previewUrl
+    ? make("img", { src: previewUrl, alt: "", loading: "lazy", width: 96, height: 96 })
+    : make("span", { className: "no-picture", textContent: value ? words[0].toUpperCase() : "auto" });
+  return make("label", {}, make("input", { type: "radio", name: "preset", value, required: true }), picture, make("span", { textContent: words }));
 }
 
 function choosePicture() {
