@@ -62,7 +62,7 @@ class Metrics:
         self._duration.record(seconds, {"route": route, "method": known})
 
     def admission(self, outcome: str) -> None:
-        """`outcome` is accepted, quota_exhausted or failed."""
+        """`outcome` is accepted, quota_exhausted, queue_full or failed."""
         self._admissions.add(1, {"outcome": outcome})
 
     def resource_not_created(self, reason: str) -> None:

@@ -15,6 +15,7 @@ from imagerift_core.errors import (
     InsufficientScope,
     InvalidApiKey,
     InvalidRequest,
+    QueueFull,
     QuotaExhausted,
     RateLimited,
     TooManyStreams,
@@ -25,6 +26,7 @@ REALM = 'Bearer realm="imagerift"'
 _TYPE_BASE = "https://www.imagerift.com/problems/"
 _CAPACITY_RETRY_SECONDS = 5
 _STREAM_RETRY_SECONDS = 10
+_QUEUE_RETRY_SECONDS = 10
 
 # Code to status and title. A code means one thing wherever it appears.
 KINDS: dict[str, tuple[int, str]] = {
@@ -65,6 +67,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "image_unreadable": (422, "The image cannot be read"),
     "image_too_large": (422, "The image has too many pixels"),
     "rate_limited": (429, "Too many requests"),
+    "queue_full": (429, "The queue of this workspace is full"),
     "too_many_streams": (429, "Too many streams are open"),
     "internal_error": (500, "Something went wrong here"),
     "capacity_unavailable": (503, "A part that is needed does not answer"),
@@ -177,6 +180,8 @@ def _members(error: DomainError) -> dict[str, Any]:
             "reserved": error.reserved,
             "resetsAt": rfc3339(error.resets_at),
         }
+    if isinstance(error, QueueFull):
+        return {"units": error.units, "limit": error.limit, "reserved": error.reserved}
     if isinstance(error, RateLimited):
         return {"limit": error.limit}
     return {}
@@ -196,6 +201,8 @@ def _headers(error: DomainError) -> dict[str, str]:
         return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, IdempotencyInProgress):
         return {"Retry-After": "1"}
+    if isinstance(error, QueueFull):
+        return {"Retry-After": str(_QUEUE_RETRY_SECONDS)}
     if isinstance(error, TooManyStreams):
         return {"Retry-After": str(_STREAM_RETRY_SECONDS)}
     if isinstance(error, CapacityUnavailable):

@@ -177,6 +177,22 @@ class QuotaExhausted(DomainError):
         self.resets_at = resets_at
 
 
+class QueueFull(DomainError):
+    """The workspace has as many pictures waiting or under way as its plan lets it have at once."""
+
+    code = "queue_full"
+
+    def __init__(self, *, units: int, limit: int, reserved: int) -> None:
+        super().__init__(
+            f"{units} unit(s) asked for; of {limit} that may wait or run at once, {reserved} do."
+        )
+        self.units = units
+        self.limit = limit
+        self.reserved = reserved
+        # What is larger than the whole queue never fits.
+        self.retryable = units <= limit
+
+
 class RateLimited(DomainError):
     code = "rate_limited"
     retryable = True

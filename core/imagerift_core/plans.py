@@ -19,7 +19,8 @@ class Plan(BaseModel):
     """What a workspace on this plan may do.
 
     `band` orders the queue: a higher band is served first. `concurrent_jobs` is how many jobs
-    may run at once, None for as many as there are slots. `requests_per_minute` counts in windows
+    may run at once, None for as many as there are slots, and `queue_units` how many pictures may
+    wait or run at once, None for any number. `requests_per_minute` counts in windows
     of one UTC minute, `units_per_month` in UTC calendar months.
     """
 
@@ -31,6 +32,7 @@ class Plan(BaseModel):
     max_export: ExportSize
     band: int = Field(ge=0, le=9)
     concurrent_jobs: int | None = Field(None, ge=1)
+    queue_units: int | None = Field(None, ge=1)
     quota_scope: QuotaScope
     retention_days: int = Field(ge=1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def period_of(moment: datetime) -> str:
@@ -25,6 +25,13 @@ def counter_id(workspace: str, period: str) -> str:
     charged before.
     """
     return f"{workspace}:{period}"
+
+
+def counter_before(counter: str) -> str:
+    """The id of the same workspace's counter of the period before."""
+    workspace, _, period = counter.rpartition(":")
+    first_day = datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)
+    return counter_id(workspace, period_of(first_day - timedelta(days=1)))
 
 
 def remaining(limit: int, charged: int) -> int:

@@ -84,7 +84,9 @@ class HandMadeAdmission:
         try:
             async with translated_errors():
                 return await self._admissions.admit(
-                    record, resets_at=quota.period_end(record.created_at)
+                    record,
+                    resets_at=quota.period_end(record.created_at),
+                    queue_limit=plan.queue_units,
                 )
         except DomainError:
             await self._store.delete_prefix(job_prefix(spec.workspace, record.id))

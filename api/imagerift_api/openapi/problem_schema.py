@@ -9,6 +9,7 @@ from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
     InvalidRequest,
+    QueueFull,
     QuotaExhausted,
     RateLimited,
 )
@@ -60,6 +61,8 @@ def _example_error(code: str) -> DomainError:
     if code == QuotaExhausted.code:
         resets_at = datetime(2026, 12, 1, tzinfo=UTC)
         return QuotaExhausted(units=2, limit=1000, charged=990, reserved=9, resets_at=resets_at)
+    if code == QueueFull.code:
+        return QueueFull(units=2, limit=200, reserved=199)
     if code == RateLimited.code:
         return RateLimited(limit=120, retry_after_seconds=21)
     if code == CapacityUnavailable.code:

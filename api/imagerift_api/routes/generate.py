@@ -31,6 +31,7 @@ _SMALLEST_PNG = (
 # What checks of a body, of its source and of the plan may refuse.
 SUBMIT_ERRORS = (
     "quota_exhausted",
+    "queue_full",
     "export_not_permitted",
     "source_not_found",
     "unsupported_image",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
-from imagerift_core.errors import CapacityUnavailable, DomainError, QuotaExhausted
+from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, QuotaExhausted
 from imagerift_core.jobs import JobRecord
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import jobs, transitions
@@ -104,8 +104,8 @@ class Submissions:
         Whatever this raises, nothing is stored or reserved. From the first write on, the work
         goes to its end even if the client hangs up or this process is asked to stop.
 
-        Raises the domain errors of every check, `QuotaExhausted`, those of idempotency keys
-        and `CapacityUnavailable`.
+        Raises the domain errors of every check, `QuotaExhausted`, `QueueFull`, those of
+        idempotency keys and `CapacityUnavailable`.
         """
         key = submit.key
         if key is None:
@@ -169,6 +169,7 @@ class Submissions:
             await self._admissions.check_room(
                 drafts[0].hold.model_copy(update={"units": units}),
                 resets_at=quota.period_end(at),
+                queue_limit=caller.plan.queue_units,
             )
         sources = []
         for index, body in enumerate(submit.bodies):
@@ -231,13 +232,14 @@ class Submissions:
                     resets_at=quota.period_end(at),
                     claim=submit.key.claim(result, at=at) if submit.key else None,
                     batch=batch,
+                    queue_limit=submit.caller.plan.queue_units,
                 )
         except CapacityUnavailable:
             self._metrics.admission("failed")
             return await self._after_doubt(records)
         except (DomainError, KeyTaken) as error:
-            if isinstance(error, QuotaExhausted):
-                self._metrics.admission("quota_exhausted")
+            if isinstance(error, QuotaExhausted | QueueFull):
+                self._metrics.admission(error.code)
             await self._drop_sources(records)
             raise
         if admitted is None:  # pragma: no cover - two equal random UUIDs

@@ -11,10 +11,17 @@ from weakref import WeakValueDictionary
 from cachetools import LRUCache, TTLCache
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from imagerift_core.errors import QuotaExhausted
+from imagerift_core import quota
 from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord, QuotaHold
-from imagerift_core.mongo.admission_step import Candidate, CounterMissing, Outcome, admit_in
+from imagerift_core.mongo.admission_step import (
+    Candidate,
+    CounterMissing,
+    Outcome,
+    QueueRoom,
+    Used,
+    admit_in,
+)
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.database import Database, is_passing
 from imagerift_core.mongo.idempotency import KeyClaim
@@ -41,20 +48,31 @@ class Admissions:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Counters are never deleted, so one that was there stays.
         self._ensured: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
-        self._used: TTLCache[str, int] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
+        # Counters of past periods that hold nothing any more, and so never will again.
+        self._drained: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
+        self._used: TTLCache[str, Used] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
 
     async def admit(
-        self, record: JobRecord, *, resets_at: datetime, claim: KeyClaim | None = None
+        self,
+        record: JobRecord,
+        *,
+        resets_at: datetime,
+        claim: KeyClaim | None = None,
+        queue_limit: int | None = None,
     ) -> JobRecord | None:
         """Holds `record.quota.units` within `record.quota.limit` and inserts the record.
+
+        With `queue_limit` the workspace holds at most so many units at any time.
 
         Returns the record with the counter's `remaining`, or None where a record or a
         tombstone of that id exists already, in which case nothing is held.
 
-        Raises `QuotaExhausted`, or `KeyTaken` or `IdempotencyInProgress` of `claim`; then
-        nothing is stored.
+        Raises `QuotaExhausted`, `QueueFull`, or `KeyTaken` or `IdempotencyInProgress` of
+        `claim`; then nothing is stored.
         """
-        admitted = await self.admit_all([record], resets_at=resets_at, claim=claim)
+        admitted = await self.admit_all(
+            [record], resets_at=resets_at, claim=claim, queue_limit=queue_limit
+        )
         return admitted[0] if admitted else None
 
     async def admit_all(
@@ -64,13 +82,16 @@ class Admissions:
         resets_at: datetime,
         claim: KeyClaim | None = None,
         batch: Batch | None = None,
+        queue_limit: int | None = None,
     ) -> list[JobRecord] | None:
         """Admits every record or none; all of them hold units of the same counter.
 
         Returns and raises what `admit` does.
         """
-        candidate = Candidate(records, _joint_hold(records), resets_at, claim, batch)
-        counter = candidate.hold.counter
+        hold = _joint_hold(records)
+        counter = hold.counter
+        queue = await self._queue_room(counter, queue_limit)
+        candidate = Candidate(records, hold, resets_at, claim, batch, queue)
         if counter not in self._ensured:
             await self._ensure_counter(counter, records[0].workspace)
         if claim is None and batch is None:
@@ -78,27 +99,39 @@ class Admissions:
         async with self._turns.setdefault(counter, asyncio.Lock()):
             return await self._admit_alone(candidate)
 
-    async def check_room(self, hold: QuotaHold, *, resets_at: datetime) -> None:
-        """Raises `QuotaExhausted` where the counter is seen to be full already.
+    async def check_room(
+        self, hold: QuotaHold, *, resets_at: datetime, queue_limit: int | None = None
+    ) -> None:
+        """Raises `QuotaExhausted` or `QueueFull` where the counter is seen to be full already.
 
         Holds nothing and promises nothing: it spares work that admission would refuse. Room
         that was seen within the last second is not looked for again.
         """
+        queue = await self._queue_room(hold.counter, queue_limit)
+        candidate = Candidate([], hold, resets_at, queue=queue)
         used = self._used.get(hold.counter)
-        if used is not None and used + hold.units <= hold.limit:
+        if used is not None and candidate.refusal(used) is None:
             return
-        counter = await self._database.counters.find_one({"_id": hold.counter})
-        if counter is None:
-            counter = {"charged": 0, "reserved": 0}
-        self._used[hold.counter] = counter["charged"] + counter["reserved"]
-        if self._used[hold.counter] + hold.units > hold.limit:
-            raise QuotaExhausted(
-                units=hold.units,
-                limit=hold.limit,
-                charged=counter["charged"],
-                reserved=counter["reserved"],
-                resets_at=resets_at,
-            )
+        used = self._used[hold.counter] = await self._read(hold.counter)
+        refusal = candidate.refusal(used)
+        if refusal is not None:
+            raise refusal
+
+    async def _queue_room(self, counter: str, limit: int | None) -> QueueRoom | None:
+        """The room of a queue, in which jobs of the period before may still be."""
+        if limit is None:
+            return None
+        before = quota.counter_before(counter)
+        if before in self._drained:
+            return QueueRoom(limit)
+        carried = (await self._read(before)).reserved
+        if not carried:
+            self._drained[before] = True
+        return QueueRoom(limit, carried)
+
+    async def _read(self, counter: str) -> Used:
+        document = await self._database.counters.find_one({"_id": counter})
+        return Used(document["charged"], document["reserved"]) if document else Used(0, 0)
 
     async def _admit_group(self, group: list[Candidate]) -> list[Outcome | Exception]:
         try:

@@ -5,14 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from imagerift_core import quota
-from imagerift_core.errors import QuotaExhausted
+from imagerift_core.errors import QueueFull, QuotaExhausted
 from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyClaim
+
+
+class Used(NamedTuple):
+    """What a counter says: units charged, and units held by jobs that have not ended."""
+
+    charged: int
+    reserved: int
+
+
+@dataclass(frozen=True)
+class QueueRoom:
+    """How many units may be held at once; `carried` are those that the period before holds."""
+
+    limit: int
+    carried: int = 0
+
+    def left(self, reserved: int) -> int:
+        return self.limit - self.carried - reserved
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,26 @@ class Candidate:
     resets_at: datetime
     claim: KeyClaim | None = None
     batch: Batch | None = None
+    queue: QueueRoom | None = None
+
+    def refusal(self, used: Used) -> QuotaExhausted | QueueFull | None:
+        """Why it does not fit beside what is used already; a quota that is used up comes first."""
+        hold = self.hold
+        if used.charged + used.reserved + hold.units > hold.limit:
+            return QuotaExhausted(
+                units=hold.units,
+                limit=hold.limit,
+                charged=used.charged,
+                reserved=used.reserved,
+                resets_at=self.resets_at,
+            )
+        if self.queue is not None and hold.units > self.queue.left(used.reserved):
+            return QueueFull(
+                units=hold.units,
+                limit=self.queue.limit,
+                reserved=used.reserved + self.queue.carried,
+            )
+        return None
 
 
 # The records as stored, or None where one of their ids is known already.
@@ -39,7 +77,7 @@ class CounterMissing(LookupError):
 
 async def admit_in(
     database: Database, session: Any, group: Sequence[Candidate]
-) -> tuple[list[Outcome | Exception], dict[str, int]]:
+) -> tuple[list[Outcome | Exception], dict[str, Used]]:
     """An outcome for each candidate, and what is used of each counter afterwards.
 
     In a group a candidate that is refused leaves no trace. One that is alone is refused by
@@ -62,10 +100,10 @@ async def admit_in(
     # Always in the same order, so that two groups meet at the first counter they share.
     for counter, lane in sorted(lanes.items()):
         after = await _hold_for(database, session, counter, [group[index] for index in lane])
-        used[counter] = after.charged + after.reserved
+        used[counter] = after.used
         for index, refusal in zip(lane, after.refusals, strict=True):
             if refusal is None:
-                outcomes[index] = _admitted(group[index], after.charged)
+                outcomes[index] = _admitted(group[index], after.used.charged)
             elif len(group) == 1:
                 raise refusal
             else:
@@ -78,9 +116,8 @@ async def admit_in(
 class _Held:
     """A counter after the holds, and for each candidate None or why it was refused."""
 
-    charged: int
-    reserved: int
-    refusals: list[QuotaExhausted | None]
+    used: Used
+    refusals: list[QuotaExhausted | QueueFull | None]
 
 
 async def _known_ids(database: Database, session: Any, group: Sequence[Candidate]) -> set[str]:
@@ -97,27 +134,32 @@ async def _hold_for(
 ) -> _Held:
     units = sum(candidate.hold.units for candidate in candidates)
     limit = min(candidate.hold.limit for candidate in candidates)
+    query: dict[str, Any] = {
+        "_id": counter,
+        "$expr": {"$lte": [{"$add": ["$charged", "$reserved", units]}, limit]},
+    }
+    rooms = [candidate.queue.left(units) for candidate in candidates if candidate.queue]
+    if rooms:
+        query["reserved"] = {"$lte": min(rooms)}
     document = await database.counters.find_one_and_update(
-        {
-            "_id": counter,
-            "$expr": {"$lte": [{"$add": ["$charged", "$reserved", units]}, limit]},
-        },
+        query,
         {"$inc": {"reserved": units}},
         return_document=True,
         session=session,
     )
     if document is not None:
-        return _Held(document["charged"], document["reserved"], [None] * len(candidates))
+        used = Used(document["charged"], document["reserved"])
+        return _Held(used, [None] * len(candidates))
     document = await database.counters.find_one({"_id": counter}, session=session)
     if document is None:
         raise CounterMissing(counter)
     held = _held_in_turn(document, candidates)
-    if held.reserved > document["reserved"]:
+    if held.used.reserved > document["reserved"]:
         # The counter is still as it was read: had anybody changed it, this write would end the
         # transaction.
         await database.counters.update_one(
             {"_id": counter},
-            {"$inc": {"reserved": held.reserved - document["reserved"]}},
+            {"$inc": {"reserved": held.used.reserved - document["reserved"]}},
             session=session,
         )
     return held
@@ -125,24 +167,14 @@ async def _hold_for(
 
 def _held_in_turn(document: dict[str, Any], candidates: Sequence[Candidate]) -> _Held:
     """Grants those that fit, in the order in which they came."""
-    charged, reserved = document["charged"], document["reserved"]
-    refusals: list[QuotaExhausted | None] = []
+    used = Used(document["charged"], document["reserved"])
+    refusals: list[QuotaExhausted | QueueFull | None] = []
     for candidate in candidates:
-        hold = candidate.hold
-        if charged + reserved + hold.units <= hold.limit:
-            reserved += hold.units
-            refusals.append(None)
-            continue
-        refusals.append(
-            QuotaExhausted(
-                units=hold.units,
-                limit=hold.limit,
-                charged=charged,
-                reserved=reserved,
-                resets_at=candidate.resets_at,
-            )
-        )
-    return _Held(charged, reserved, refusals)
+        refusal = candidate.refusal(used)
+        refusals.append(refusal)
+        if refusal is None:
+            used = used._replace(reserved=used.reserved + candidate.hold.units)
+    return _Held(used, refusals)
 
 
 def _admitted(candidate: Candidate, charged: int) -> list[JobRecord]:

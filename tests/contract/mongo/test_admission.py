@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from imagerift_core.errors import QuotaExhausted
+from imagerift_core import quota
+from imagerift_core.errors import QueueFull, QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, jobs, transitions
 from imagerift_core.mongo.admission import Admissions
@@ -209,3 +210,62 @@ async def test_room_seen_a_moment_ago_does_not_admit_beyond_the_limit(database: 
         await admissions.admit(late, resets_at=RESETS_AT)
     with pytest.raises(QuotaExhausted):
         await Admissions(database).check_room(late.quota, resets_at=RESETS_AT)
+
+
+@pytest.mark.parametrize("one_process", [True, False])
+async def test_concurrent_submits_fill_the_queue_exactly_and_an_end_makes_room(
+    database: Database, one_process: bool
+) -> None:
+    shared = Admissions(database)
+    records = [make_record(units=2) for _ in range(30)]
+
+    async def submit(record: JobRecord) -> JobRecord | None:
+        admissions = shared if one_process else Admissions(database)
+        try:
+            return await admissions.admit(record, resets_at=RESETS_AT, queue_limit=21)
+        except QueueFull as refusal:
+            assert (refusal.units, refusal.limit) == (2, 21)
+            return None
+
+    admitted = [record for record in await asyncio.gather(*map(submit, records)) if record]
+    assert len(admitted) == 10
+    row = await counter(database, records[0])
+    assert row is not None and row["reserved"] == 20
+    assert await database.jobs.count_documents({}) == 10
+
+    first = admitted[0]
+    await transitions.cancel_queued(
+        database, first.id, workspace=first.workspace, reason="by user", at=RESETS_AT
+    )
+    assert await submit(make_record(units=2)) is not None
+    assert await submit(make_record(units=2)) is None
+
+
+async def test_what_the_period_before_still_holds_is_in_the_queue_too(database: Database) -> None:
+    admissions = Admissions(database)
+    now = make_record(units=2)
+    before = make_record(units=3)
+    counter_before = quota.counter_before(now.quota.counter)
+    before = before.model_copy(
+        update={"quota": before.quota.model_copy(update={"counter": counter_before})}
+    )
+    assert await admissions.admit(before, resets_at=RESETS_AT) is not None
+
+    with pytest.raises(QueueFull) as refused:
+        await admissions.admit(now, resets_at=RESETS_AT, queue_limit=4)
+    assert refused.value.reserved == 3
+    with pytest.raises(QueueFull):
+        await admissions.check_room(now.quota, resets_at=RESETS_AT, queue_limit=4)
+
+    await transitions.cancel_queued(
+        database, before.id, workspace=before.workspace, reason="by user", at=RESETS_AT
+    )
+    assert await admissions.admit(now, resets_at=RESETS_AT, queue_limit=4) is not None
+
+
+async def test_a_quota_that_is_used_up_is_told_before_a_full_queue(database: Database) -> None:
+    admissions = Admissions(database)
+    await admissions.admit(make_record(units=4, limit=5), resets_at=RESETS_AT)
+    with pytest.raises(QuotaExhausted):
+        await admissions.admit(make_record(units=2, limit=5), resets_at=RESETS_AT, queue_limit=4)
+    assert await audit(database) == []

@@ -66,11 +66,9 @@ class Answer:
 
 
 def plans_of_tests(**business: Any) -> dict[str, Any]:
-    """The shipped plans with room for many requests, and changes to `business`."""
-    plans = {
-        name: plan.model_dump(by_alias=True) | {"requestsPerMinute": 100_000}
-        for name, plan in load_plans().items()
-    }
+    """The shipped plans with room for many requests and jobs, and changes to `business`."""
+    room = {"requestsPerMinute": 100_000, "queueUnits": None}
+    plans = {name: plan.model_dump(by_alias=True) | room for name, plan in load_plans().items()}
     plans["business"] |= business
     return plans
 

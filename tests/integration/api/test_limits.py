@@ -15,6 +15,7 @@ from imagerift_core.mongo.audit import audit
 from tests.integration.api.harness import Api, plans_of_tests, settings_of
 
 UNITS = 10
+QUEUE = 12
 REQUESTS = 30
 
 
@@ -23,6 +24,7 @@ async def replicas(environment: dict[str, str], tmp_path: Path) -> AsyncIterator
     """Two replicas with a small quota and a small rate."""
     plans = plans_of_tests(unitsPerMonth=UNITS)
     plans["pro"] |= {"requestsPerMinute": REQUESTS}
+    plans["queued"] = plans["business"] | {"unitsPerMonth": 1000, "queueUnits": QUEUE}
     path = tmp_path / "plans.json"
     path.write_text(json.dumps(plans))
     settings = settings_of(environment, plans_file=path)
@@ -48,6 +50,23 @@ async def test_of_many_submits_exactly_the_quota_is_accepted(replicas: list[Api]
     assert refused.body["resetsAt"].endswith("-01T00:00:00.000Z")
     ours = {tenant.counter}
     assert [row for row in await audit(replicas[0].database) if row.counter in ours] == []
+
+
+async def test_of_many_submits_exactly_a_queue_full_is_accepted(replicas: list[Api]) -> None:
+    tenant = await replicas[0].tenant("queued")
+
+    answers = await asyncio.gather(*(replicas[n % 2].generate(tenant) for n in range(60)))
+
+    assert Counter(answer.status for answer in answers) == {202: QUEUE, 429: 60 - QUEUE}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.body["code"] == "queue_full"
+    assert (refused.body["limit"], refused.body["reserved"]) == (QUEUE, QUEUE)
+    assert refused.body["retryable"] is True
+    assert int(refused.headers["Retry-After"]) > 0
+    assert len(await replicas[0].stored(tenant)) == QUEUE
+    accepted = next(answer for answer in answers if answer.status == 202)
+    await replicas[0].call("POST", accepted.body["urls"]["cancel"], headers=tenant.headers)
+    assert (await replicas[1].generate(tenant)).status == 202
 
 
 async def test_units_that_do_not_fit_are_refused_whole(replicas: list[Api]) -> None:

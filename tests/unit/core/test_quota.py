@@ -23,6 +23,13 @@ def test_a_period_ends_where_the_next_begins(moment: datetime) -> None:
     assert (end.day, end.hour, end.minute, end.utcoffset()) == (1, 0, 0, timedelta())
 
 
+@given(moment=moments)
+def test_the_counter_before_is_of_the_period_before(moment: datetime) -> None:
+    begin = quota.period_end(moment)
+    now, before = (quota.counter_id("ws_a", quota.period_of(at)) for at in (begin, moment))
+    assert quota.counter_before(now) == before
+
+
 def test_december_ends_with_the_year() -> None:
     moment = datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     assert quota.period_of(moment) == "2026-12"
