@@ -1,14 +1,15 @@
-"""What a picture costs: seconds per mode and size, memory of each Triton process, time outside
-the models.
+"""What a picture costs: seconds per mode and size, where they go, and the memory of each Triton
+process.
 
     .venv/bin/python bench/vision.py --models-python MODELS/bin/python [--sizes base 4k]
 
 Starts the product's own model repository in a real Triton beside a store on the loopback, sends
 REQUEST documents one after another, and reads Triton's statistics and the kernel's accounts.
+`models` are the seconds that the mode's model computed; `outside` is the share of all the rest:
+fetch, decode, the calls between models and to the server (`calls`), encode and upload.
 """
 
 import argparse
-import contextlib
 import io
 import statistics
 import sys
@@ -25,6 +26,7 @@ sys.path[:0] = [str(ROOT / "tests" / "integration" / "triton"), str(ROOT / "test
 import origin as store  # noqa: E402
 from generate_cases import CONTENT_TYPES  # noqa: E402
 from PIL import Image  # noqa: E402
+from process_memory import forget_peaks, memory_of  # noqa: E402
 from triton_server import Triton, run  # noqa: E402
 
 PHOTO = ROOT / "docs" / "images" / "sample.jpg"
@@ -44,7 +46,10 @@ MOST_OUTSIDE_SHARE = 0.15
 MOST_MEMORY_MB = 4096
 # `generate` computes nothing of its own but what counts as outside.
 OUTSIDE = frozenset({"generate", "control"})
-LINE = "{:<18} {:<5} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9}\n"
+STAGES = ("fetch", "decode", "encode", "upload")
+PROCESSES = ("tritonserver", "generate", "style", "avatar", "enhance", "control")
+TIMES = "{:<17} {:<4} {:>7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7}"
+PEAKS = " {:>8}" * len(PROCESSES) + " {:>7}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,12 @@ class Sample:
     seconds: float
     in_models: float
     metrics: dict[str, float]
+
+    @property
+    def calls(self) -> float:
+        """Seconds between client, server and models: neither a model's nor a stage's."""
+        stages = sum(self.metrics[f"{stage}Ms"] for stage in STAGES) / 1000
+        return max(0.0, self.seconds - self.in_models - stages)
 
     @property
     def outside_share(self) -> float:
@@ -102,38 +113,6 @@ def _in_models(triton: Triton) -> float:
     return sum(seconds for name, seconds in triton.compute_seconds().items() if name not in OUTSIDE)
 
 
-def memory(pid: int) -> list[tuple[str, float, float]]:
-    """Name, resident and peak MB of a server and its model processes."""
-    rows = []
-    for process in [pid, *_children(pid)]:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            status = dict(
-                line.split(":", 1)
-                for line in Path(f"/proc/{process}/status").read_text().splitlines()
-            )
-            # Shared memory is counted once, by the server's own line.
-            private = int(status["RssAnon"].split()[0]) + int(status["RssFile"].split()[0])
-            shared = int(status["RssShmem"].split()[0]) if process == pid else 0
-            peak = int(status["VmHWM"].split()[0])
-            rows.append((_name_of(process, pid), (private + shared) / 1024, peak / 1024))
-    return sorted(rows)
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
-    return found
-
-
-def _name_of(process: int, server: int) -> str:
-    if process == server:
-        return "tritonserver"
-    command = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
-    return next((Path(part).parts[-3] for part in command if part.endswith("model.py")), "?")
-
-
 def main() -> int:
     """Print the tables; return 1 when a promise is not kept."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,45 +128,68 @@ def main() -> int:
         store.serve() as origin,
         run(options.models_python, origin.url, Path(folder), [REPOSITORY]) as triton,
     ):
-        sys.stdout.write(
-            LINE.format("mode", "size", "seconds", "models", "fetch", "encode", "upload", "outside")
-        )
+        sys.stdout.write(_headline())
         for case in cases:
             # The first job of a process pays for pages and caches.
             measure(triton, origin, case, "base")
             for size in options.sizes:
+                forget_peaks(triton.pid)
                 repeats = options.repeat if size == "base" else 1
                 samples = [measure(triton, origin, case, size) for _ in range(repeats)]
                 sample = sorted(samples, key=lambda one: one.seconds)[len(samples) // 2]
                 share = statistics.median(one.outside_share for one in samples)
-                _print(case, size, sample, share)
-                if case[0] == "style" and size == "base" and share > MOST_OUTSIDE_SHARE:
-                    kept = False
-        rows = memory(triton.pid)
-        sys.stdout.write("\nprocess              resident MB    peak MB\n")
-        for name, resident, peak in rows:
-            sys.stdout.write(f"{name:<20} {resident:>11.0f} {peak:>10.0f}\n")
-        total = sum(resident for _, resident, _ in rows)
-        peaks = sum(peak for _, _, peak in rows)
-        sys.stdout.write(f"{'all, after the last':<20} {total:>11.0f} {peaks:>10.0f}\n")
-        kept = kept and total < MOST_MEMORY_MB
+                *peaks, held = _memory(triton.pid)
+                _print(case, size, sample, share, (*peaks, held))
+                if case[0] == "style" and size == "base":
+                    kept = kept and share <= MOST_OUTSIDE_SHARE
+                kept = kept and held < MOST_MEMORY_MB
+        sys.stdout.write("\nafter the last job, MB\n")
+        processes = memory_of(triton.pid)
+        for process in processes:
+            sys.stdout.write(f"{process.name:<13} {process.held:>6.0f}\n")
+        sys.stdout.write(f"{'all':<13} {sum(process.held for process in processes):>6.0f}\n")
     return 0 if kept else 1
 
 
-def _print(case: tuple[str, str | None, Path], size: str, sample: Sample, share: float) -> None:
+def _memory(server: int) -> list[float]:
+    """Peak MB by model, the larger one where it has several processes; then MB of all now."""
+    found = memory_of(server)
+    peaks = [max((p.peak for p in found if p.name == name), default=0.0) for name in PROCESSES]
+    return [*peaks, sum(process.held for process in found)]
+
+
+def _headline() -> str:
+    times = TIMES.format(
+        "mode", "size", "seconds", "models", "fetch", "decode", "calls", "encode", "upload",
+        "outside",
+    )  # fmt: skip
+    peaks = PEAKS.format("server", *PROCESSES[1:], "all")
+    width = len(times)
+    return f"{'':{width}}   peak MB of each process, and MB of all after the job\n{times}{peaks}\n"
+
+
+def _print(
+    case: tuple[str, str | None, Path],
+    size: str,
+    sample: Sample,
+    share: float,
+    memory: tuple[float, ...],
+) -> None:
     mode, preset, _ = case
-    sys.stdout.write(
-        LINE.format(
-            f"{mode} {preset or ''}".strip(),
-            size,
-            f"{sample.seconds:.2f}",
-            f"{sample.in_models:.2f}",
-            f"{sample.metrics['fetchMs'] / 1000:.3f}",
-            f"{sample.metrics['encodeMs'] / 1000:.3f}",
-            f"{sample.metrics['uploadMs'] / 1000:.3f}",
-            f"{share:.0%}",
-        )
+    stage = {name: f"{sample.metrics[f'{name}Ms'] / 1000:.3f}" for name in STAGES}
+    times = TIMES.format(
+        f"{mode} {preset or ''}".strip(),
+        size,
+        f"{sample.seconds:.2f}",
+        f"{sample.in_models:.2f}",
+        stage["fetch"],
+        stage["decode"],
+        f"{sample.calls:.3f}",
+        stage["encode"],
+        stage["upload"],
+        f"{share:.1%}",
     )
+    sys.stdout.write(times + PEAKS.format(*(f"{megabytes:.0f}" for megabytes in memory)) + "\n")
     sys.stdout.flush()
 
 

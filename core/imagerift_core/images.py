@@ -24,6 +24,8 @@ from imagerift_core.webp_chunks import read_header
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_METADATA_BYTES = 1024 * 1024
+# Nothing can be recognised in less; the models refuse it too.
+MIN_IMAGE_SIDE = 16
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ def _check_size(size: tuple[int, int], param: str) -> None:
     if width * height > MAX_IMAGE_PIXELS:
         raise ImageTooLarge(
             f"The image has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS} (50 megapixels).",
+            param=param,
+        )
+    if min(width, height) < MIN_IMAGE_SIDE:
+        raise ImageUnreadable(
+            f"The image has {width} x {height} pixels; each side must have at least "
+            f"{MIN_IMAGE_SIDE}.",
             param=param,
         )
 

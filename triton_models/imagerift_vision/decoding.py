@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
 
 from imagerift_vision.errors import VisionError
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+JPEG_START = b"\xff\xd8\xff"
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 16
 MAX_PROFILE_BYTES = 1024 * 1024
@@ -51,7 +52,7 @@ def read_header(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             # Our own, lower limit is checked below, from the same header.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = _opened(data)
     except Image.DecompressionBombError:
         raise _too_many_pixels() from None
     except Exception:  # noqa: BLE001 - parsers of hostile bytes raise anything
@@ -67,6 +68,14 @@ def read_header(data: bytes) -> Image.Image:
     if profile is not None and len(profile) > MAX_PROFILE_BYTES:
         raise VisionError("image_unreadable", "the colour profile is over 1 MiB")
     return image
+
+
+def _opened(data: bytes) -> Image.Image:
+    if data.startswith(JPEG_START):
+        # Phones put a depth or gain map behind the picture. Pillow's `open` then gives a picture
+        # of several frames; read as the JPEG that it is, it is the first alone.
+        return JpegImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=("PNG", "WEBP"))
 
 
 def decode(data: bytes, long_edge: int) -> Source:

@@ -92,6 +92,13 @@ BAD_FIELDS: dict[str, BadField] = {
         "imageBase64",
         "50 megapixels",
     ),
+    "an image of 15 rows": (
+        {"imageBase64": encode(picture("JPEG", (8000, 15)))},
+        422,
+        "image_unreadable",
+        "imageBase64",
+        "at least 16",
+    ),
     "an image of 20 MiB and a byte": (
         {"imageBase64": encode(bytes(20 * 1024 * 1024 + 1))},
         413,
@@ -115,6 +122,13 @@ BAD_FIELDS: dict[str, BadField] = {
     "nine variations": ({"variations": 9}, 400, "invalid_request", "variations", "8"),
     "a number as text": ({"variations": "2"}, 400, "invalid_request", "variations", "integer"),
     "a seed of 2^32": ({"seed": 2**32}, 400, "invalid_request", "seed", "4294967295"),
+    "variations that would all be the same": (
+        {"mode": "enhance", "preset": None, "variations": 2},
+        400,
+        "invalid_request",
+        "variations",
+        "at most 1 for mode 'enhance'",
+    ),
     "an unknown size": ({"exportSize": "8k"}, 400, "invalid_request", "exportSize", "4k"),
     "an unknown aspect": ({"outputAspect": "5:1"}, 400, "invalid_request", "outputAspect", "16:9"),
     "an unknown format": ({"outputFormat": "gif"}, 400, "invalid_request", "outputFormat", "png"),

@@ -164,6 +164,18 @@ def test_the_limit_is_fifty_million_pixels(width: int, height: int, taken: bool)
             inspect(data)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(("size", "taken"), [((16, 16), True), ((15, 48), False), ((64, 1), False)])
+def test_a_side_has_at_least_sixteen_pixels(kind: str, size: tuple[int, int], taken: bool) -> None:
+    data = encode(picture(size=size), kind)
+    if taken:
+        assert inspect(data).width == 16
+    else:
+        with pytest.raises(ImageUnreadable, match="at least 16") as refusal:
+            inspect(data)
+        assert refusal.value.param == "imageBase64"
+
+
 def test_the_limit_is_twenty_mebibytes() -> None:
     good = GOOD["jpeg"]
     padded = good + bytes(MAX_IMAGE_BYTES - len(good))

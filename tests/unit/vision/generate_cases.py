@@ -103,7 +103,7 @@ class GenerateCases:
         assert Image.open(io.BytesIO(body)).size == (1024, 683)
         assert picture(origin).std() > 8
 
-    @pytest.mark.parametrize("kind", ["rotated by exif", "cmyk", "16-bit colour"])
+    @pytest.mark.parametrize("kind", ["multi-picture", "rotated by exif", "cmyk", "16-bit colour"])
     def test_an_odd_file_gives_the_picture_of_the_plain_one(
         self, service: Service, origin: Origin, kind: str
     ) -> None:

@@ -91,6 +91,12 @@ def with_srgb_profile_and_gps(image: Image.Image) -> bytes:
     return saved(image, "JPEG", quality=92, exif=exif, icc_profile=profile)
 
 
+def multi_picture(image: Image.Image) -> bytes:
+    """A JPEG with another picture behind it, as phones store a depth or gain map."""
+    behind = Image.new("RGB", (240, 160), (20, 200, 40))
+    return saved(image, "MPO", quality=92, save_all=True, append_images=[behind])
+
+
 def bomb(side: int = 50_000) -> bytes:
     """A PNG whose header claims 50,000 x 50,000 pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
@@ -127,6 +133,7 @@ READABLE: dict[str, Callable[[Image.Image], bytes]] = {
     "jpeg": lambda image: saved(image, "JPEG", quality=92),
     "png": lambda image: saved(image, "PNG"),
     "webp": lambda image: saved(image, "WEBP", quality=90),
+    "multi-picture": multi_picture,
     "rotated by exif": rotated_by_exif,
     "cmyk": lambda image: saved(image.convert("CMYK"), "JPEG", quality=92),
     "16-bit grey": sixteen_bit_grey,
