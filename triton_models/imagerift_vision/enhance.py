@@ -56,7 +56,7 @@ class EnhanceMode:
         models = [ENHANCER]
         ratio = call.width / call.height
         if abs(rgb.shape[1] / rgb.shape[0] / ratio - 1) > SAME_RATIO:
-            rgb = self._reframed(rgb, ratio)
+            rgb = self._reframed(rgb, ratio, guard)
             models += [self._matting.version, self._faces.version]
         guard.check()
         picture = self._restored(rgb, call, guard)
@@ -64,7 +64,7 @@ class EnhanceMode:
             models.append(self._resolver.version)
         return ModeAnswer(picture[None], None, tuple(models))
 
-    def _reframed(self, rgb: Pixels, ratio: float) -> Pixels:
+    def _reframed(self, rgb: Pixels, ratio: float, guard: Guard) -> Pixels:
         height, width = rgb.shape[:2]
         digest = hashlib.blake2b(rgb.tobytes(), digest_size=16).digest() + repr(rgb.shape).encode()
         if self._last is None or self._last[0] != digest:
@@ -77,7 +77,7 @@ class EnhanceMode:
         beyond = window.beyond(width, height)
         left, top = window.left + beyond[0], window.top + beyond[1]
         if any(beyond):
-            rgb = extended(rgb, cv2.resize(interest, (width, height)), beyond)
+            rgb = extended(rgb, cv2.resize(interest, (width, height)), beyond, guard)
         return np.ascontiguousarray(rgb[top : top + window.height, left : left + window.width])
 
     def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> Pixels:

@@ -1,53 +1,107 @@
-"""More backdrop than the picture has: its border region goes on outwards, softly out of focus."""
+"""More backdrop than the picture has: its texture and structure go on outwards."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.control import Guard
+from imagerift_vision.texture import completed
+
 Float = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
-# Focus is lost over this share of the longer side, step by step.
-BLURS = (0.004, 0.012, 0.035)
-FOCUS_LOST = 0.016
-# Grain that is kept in the new parts, in 8-bit steps: without it the seam would be seen.
-MOST_GRAIN = 4.0
+# Texture is put together at no more than this long edge; a larger picture's is enlarged.
+MOST_EDGE = 2048
+SUBJECT_FROM = 0.15
+# So far around the subject, as a share of the long edge, its softness reaches, and its shadow.
+EDGE_SHARE, SHADOW_SHARE = 0.012, 0.08
+# Where the light at the border differs from the new part's, as in the subject's shadow, it fades
+# away over this share of the long edge. Bands of the second share are compared.
+LIGHT_FADES = 0.06
+LIGHT_BAND = 0.012
+DARKEST, BRIGHTEST = 0.08, 1.5
 
 
-def extended(rgb: Pixels, interest: Float, beyond: tuple[int, int, int, int]) -> Pixels:
+def extended(
+    rgb: Pixels, interest: Float, beyond: tuple[int, int, int, int], guard: Guard
+) -> Pixels:
     """[h, w, 3] with `beyond` more pixels: left, top, right, bottom.
 
-    `interest` [h, w], 0 to 1, is the subject; it is never repeated outside: what is mirrored is a
-    plate of the picture from which it was taken out.
+    `interest` [h, w], 0 to 1, is the subject; it is never repeated outside. Raises VisionError
+    `canceled` or `timeout` between steps.
     """
     if not any(beyond):
         return rgb
     left, top, right, bottom = beyond
     height, width = rgb.shape[:2]
     plate = _without(rgb, interest)
-    # OpenCV mirrors any number of times; the seam is continuous.
-    mirrored = cv2.copyMakeBorder(plate, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    longest = max(mirrored.shape[:2])
-    rows = np.arange(mirrored.shape[0], dtype=np.float32)[:, None]
-    columns = np.arange(mirrored.shape[1], dtype=np.float32)[None]
-    down = np.maximum(top - rows, rows - (top + height - 1)).clip(0)
-    across = np.maximum(left - columns, columns - (left + width - 1)).clip(0)
-    reach = np.hypot(down, across)[..., None] / (FOCUS_LOST * longest)
-    with_picture = mirrored.copy()
-    with_picture[top : top + height, left : left + width] = rgb
-    # Blurring from the plate, so that the subject does not bleed outwards.
-    sharp = mirrored.astype(np.float32)
-    outside = sharp.copy()
-    for level, share in enumerate(BLURS):
-        soft = cv2.GaussianBlur(sharp, (0, 0), share * longest)
-        mix = np.clip(reach - level, 0, 1)
-        outside = outside * (1 - mix) + soft * mix
-    grain = sharp - cv2.GaussianBlur(sharp, (0, 0), 1.0)
-    outside += np.clip(grain, -MOST_GRAIN, MOST_GRAIN) * np.clip(reach, 0, 1)
-    new = (reach > 0).astype(np.float32)
-    whole = with_picture * (1 - new) + outside * new
-    mended: Pixels = np.clip(whole + 0.5, 0, 255).astype(np.uint8)
-    return mended
+    canvas = cv2.copyMakeBorder(plate, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+    shown = (slice(top, top + height), slice(left, left + width))
+    canvas[shown] = rgb
+    unknown = np.ones(canvas.shape[:2], bool)
+    unknown[shown] = False
+    subject = np.zeros(canvas.shape[:2], bool)
+    subject[shown] = interest > SUBJECT_FROM
+    near, shaded = (_grown(subject, share) for share in (EDGE_SHARE, SHADOW_SHARE))
+    scale = min(1.0, MOST_EDGE / max(unknown.shape))
+    size = (round(unknown.shape[1] * scale), round(unknown.shape[0] * scale))
+    small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA) if scale < 1 else canvas
+    hidden = _scaled(unknown, size)
+    made = completed(
+        small.astype(np.float32) / 255, hidden, _scaled(near, size), _scaled(shaded, size), guard
+    )
+    made = _lit_as_the_border(made, hidden, _scaled(subject, size))
+    pixels = (made * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    if scale < 1:
+        pixels = cv2.resize(pixels, unknown.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    whole: Pixels = np.where(unknown[..., None], pixels, canvas)
+    return whole
+
+
+def _lit_as_the_border(made: Float, hidden: Mask, subject: Mask) -> Float:
+    """Bring the new part's light to that of the border it meets, less and less away from it.
+
+    The light at the border is compared with that of the new part beside it; a shadow that the
+    border cuts ends softly that way. The subject's own pixels do not count.
+    """
+    longest = max(hidden.shape)
+    band = max(2.0, LIGHT_BAND * longest)
+    known = (~hidden & ~subject).astype(np.float32)
+    new = hidden.astype(np.float32)
+    shown, shown_weight = _local_mean(made, known, band)
+    grown, grown_weight = _local_mean(made, new, band)
+    ratio = np.log((shown + 0.02) / (grown + 0.02))
+    ratio = np.clip(ratio, np.log(DARKEST), np.log(BRIGHTEST)).astype(np.float32)
+    # Both sides are seen only along the border; from there the ratio spreads outwards.
+    seen = np.minimum(shown_weight, grown_weight)
+    seen = np.where(seen > 0.1, seen, 0).astype(np.float32)
+    spread = cv2.GaussianBlur(ratio * seen[..., None], (0, 0), 2.5 * band)
+    share = cv2.GaussianBlur(seen, (0, 0), 2.5 * band)
+    light = spread / np.maximum(share, 1e-4)[..., None]
+    away = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
+    fade = np.exp(-away / (LIGHT_FADES * longest)) * np.clip(share * 100, 0, 1)
+    lit: Float = np.where(hidden[..., None], made * np.exp(light * fade[..., None]), made)
+    return lit.astype(np.float32)
+
+
+def _local_mean(picture: Float, weight: Float, sigma: float) -> tuple[Float, Float]:
+    total = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)
+    mean: Float = total / np.maximum(share, 1e-4)[..., None]
+    return mean, share
+
+
+def _grown(mask: Mask, share: float) -> Mask:
+    reach = max(3, round(share * max(mask.shape)))
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    grown: Mask = away <= reach
+    return grown
+
+
+def _scaled(mask: Mask, size: tuple[int, int]) -> Mask:
+    scaled: Mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return scaled
 
 
 def _without(rgb: Pixels, interest: Float) -> Pixels:

@@ -1,7 +1,11 @@
 """Reframing keeps subject and faces whole, and invents backdrop only where it must."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
+from imagerift_vision.errors import VisionError
 from imagerift_vision.extension import extended
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.reframing import Contents, Window, reframe
@@ -78,16 +82,44 @@ def test_a_portrait_keeps_its_head(ratio: float) -> None:
     assert window.beyond(width, height)[3] == 0
 
 
-def test_extended_backdrop_is_continuous_and_without_a_second_subject() -> None:
+def test_extended_backdrop_is_continuous_and_without_a_second_subject(guard: Guard) -> None:
     rng = np.random.default_rng(1)
     picture = np.full((200, 300, 3), 120, np.uint8)
     picture += rng.integers(0, 6, picture.shape, dtype=np.uint8)
     interest = np.zeros((200, 300), np.float32)
     picture[40:160, 20:150] = (220, 20, 20)
     interest[40:160, 20:150] = 1
-    larger = extended(picture, interest, (80, 30, 0, 10))
+    larger = extended(picture, interest, (80, 30, 0, 10), guard)
     assert larger.shape == (240, 380, 3)
     assert np.array_equal(larger[30:230, 80:], picture)
     outside = larger[:, :80].astype(int)
     assert np.abs(outside - 122).max() < 40
     assert np.abs(larger[30:230, 78].astype(int) - larger[30:230, 81]).mean() < 6
+
+
+def test_texture_and_structure_go_on_where_the_picture_ends(guard: Guard) -> None:
+    """Slanting stripes, and a border between dark and light, cut off at both sides."""
+    y, x = np.mgrid[:160, :360]
+    stripes = 120 + 50 * np.sin((x + 2 * y) / 5.0)
+    whole = np.where(x + 1.5 * y < 130, 25, stripes)
+    whole = np.repeat(whole[..., None], 3, axis=2).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    whole += rng.integers(0, 6, whole.shape, dtype=np.uint8)
+    shown = np.ascontiguousarray(whole[:, 60:300])
+    nothing = np.zeros(shown.shape[:2], np.float32)
+    larger = extended(shown, nothing, (60, 0, 60, 0), guard)
+    assert np.array_equal(larger, extended(shown, nothing, (60, 0, 60, 0), guard))
+    mirrored = np.pad(shown, ((0, 0), (60, 60), (0, 0)), mode="reflect")
+    for side in (slice(0, 45), slice(315, 360)):
+        alike = np.corrcoef(larger[:, side].ravel(), whole[:, side].ravel())[0, 1]
+        assert alike > 0.85
+        assert np.corrcoef(mirrored[:, side].ravel(), whole[:, side].ravel())[0, 1] < alike - 0.3
+
+
+def test_extension_stops_when_it_is_told(tmp_path: Path) -> None:
+    flags = CancelFlags(tmp_path)
+    flags.raise_flag("stopped")
+    picture, nothing = np.zeros((90, 120, 3), np.uint8), np.zeros((90, 120), np.float32)
+    with pytest.raises(VisionError) as stopped:
+        extended(picture, nothing, (20, 0, 0, 0), AttemptGuard(flags, "stopped", float("inf")))
+    assert stopped.value.code == "canceled"
