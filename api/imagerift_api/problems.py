@@ -66,6 +66,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "unsupported_image": (415, "The image is of a kind that is not taken"),
     "image_unreadable": (422, "The image cannot be read"),
     "image_too_large": (422, "The image has too many pixels"),
+    "content_rejected": (422, "This installation refuses such content"),
     "rate_limited": (429, "Too many requests"),
     "queue_full": (429, "The queue of this workspace is full"),
     "too_many_streams": (429, "Too many streams are open"),

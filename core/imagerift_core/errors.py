@@ -80,6 +80,12 @@ class ExportNotPermitted(DomainError):
     code = "export_not_permitted"
 
 
+class ContentRejected(DomainError):
+    """The prompt holds what the mode refuses; which words they are is not told."""
+
+    code = "content_rejected"
+
+
 class JobNotFound(DomainError):
     code = "job_not_found"
 

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from imagerift_core.errors import ExportNotPermitted, InvalidRequest
+from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRequest
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import ExportSize, Plan
+from imagerift_core.wording import holds_refused_words
 
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_SEED = 2**32 - 1
@@ -52,7 +53,7 @@ def random_seed() -> int:
 def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
     """The mode of `spec`, once modes and plan are seen to permit all it asks.
 
-    Raises `InvalidRequest` (with `param`) or `ExportNotPermitted`.
+    Raises `InvalidRequest`, `ContentRejected` (with `param`) or `ExportNotPermitted`.
     """
     mode = modes.get(spec.mode)
     if mode is None:
@@ -60,6 +61,8 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
         raise InvalidRequest(f"mode must be one of: {offered}.", param="mode")
     if mode.prompt_required and not spec.prompt.strip():
         raise InvalidRequest(f"prompt is required for mode '{spec.mode}'.", param="prompt")
+    if holds_refused_words(spec.prompt, mode.refused_words):
+        raise ContentRejected("This installation refuses what the prompt asks for.", param="prompt")
     if spec.preset is None and mode.preset_required:
         offered = ", ".join(mode.presets)
         raise InvalidRequest(f"preset is required: one of {offered}.", param="preset")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
@@ -15,7 +16,7 @@ class Mode(BaseModel):
     """One way to make a picture.
 
     `model` is the entry model in Triton; `attempt_seconds` bounds one attempt, so that a
-    stuck model server gives its slot back.
+    stuck model server gives its slot back. A prompt that holds one of `refused_words` is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -27,6 +28,7 @@ class Mode(BaseModel):
     export_sizes: list[ExportSize]
     max_variations: int = Field(ge=1, le=8)
     attempt_seconds: int = Field(ge=1, le=3600)
+    refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
 
 
 Modes = dict[str, Mode]

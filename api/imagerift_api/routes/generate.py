@@ -37,6 +37,7 @@ SUBMIT_ERRORS = (
     "unsupported_image",
     "image_unreadable",
     "image_too_large",
+    "content_rejected",
     "idempotency_in_progress",
     "idempotency_key_reused",
 )

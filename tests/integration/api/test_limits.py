@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from imagerift_core.modes import load_modes
 from imagerift_core.mongo.audit import audit
 
 from tests.integration.api.harness import Api, plans_of_tests, settings_of
@@ -21,13 +22,16 @@ REQUESTS = 30
 
 @pytest.fixture
 async def replicas(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[list[Api]]:
-    """Two replicas with a small quota and a small rate."""
+    """Two replicas with a small quota, a small rate, a small queue and a refused word."""
     plans = plans_of_tests(unitsPerMonth=UNITS)
     plans["pro"] |= {"requestsPerMinute": REQUESTS}
     plans["queued"] = plans["business"] | {"unitsPerMonth": 1000, "queueUnits": QUEUE}
     path = tmp_path / "plans.json"
     path.write_text(json.dumps(plans))
-    settings = settings_of(environment, plans_file=path)
+    modes = {name: mode.model_dump(by_alias=True) for name, mode in load_modes().items()}
+    modes["style"]["refusedWords"] = ["grape"]
+    (tmp_path / "modes.json").write_text(json.dumps(modes))
+    settings = settings_of(environment, plans_file=path, modes_file=tmp_path / "modes.json")
     async with Api(settings) as first, Api(settings) as second:
         for replica in (first, second):
             await replica.until_ready()
@@ -67,6 +71,23 @@ async def test_of_many_submits_exactly_a_queue_full_is_accepted(replicas: list[A
     accepted = next(answer for answer in answers if answer.status == 202)
     await replicas[0].call("POST", accepted.body["urls"]["cancel"], headers=tenant.headers)
     assert (await replicas[1].generate(tenant)).status == 202
+
+
+async def test_a_refused_prompt_leaves_nothing_behind(replicas: list[Api]) -> None:
+    tenant = await replicas[0].tenant()
+
+    alone = await replicas[0].generate(tenant, prompt="A Grape in the sun")
+    upload = {"mode": "style", "imageKey": "img_x", "prompt": "grape"}
+    batch = await replicas[0].call(
+        "POST", "/api/v1/batches", json={"jobs": [upload]}, headers=tenant.headers
+    )
+
+    for answer, param in ((alone, "prompt"), (batch, "jobs.0.prompt")):
+        assert (answer.status, answer.body["code"]) == (422, "content_rejected")
+        assert answer.body["param"] == param
+        assert "grape" not in json.dumps(answer.body).lower()
+    assert await replicas[0].stored(tenant) == []
+    assert await replicas[0].counted(tenant) == (0, 0)
 
 
 async def test_units_that_do_not_fit_are_refused_whole(replicas: list[Api]) -> None:
