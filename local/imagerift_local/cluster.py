@@ -21,8 +21,9 @@ FIELD_MANAGER = "imagerift-platform"
 WORKSPACES_ANNOTATION = "imagerift.dev/workspaces"
 SERVICE_ACCOUNTS = ("imagerift-api", "imagerift-operator")
 CRD_FOLDER = CHECKOUT / "crds"
-RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "templates" / "rbac.yaml"
-NAMESPACE_EXPRESSION = "{{ .Release.Namespace }}"
+# The chart's own: what each ServiceAccount may do.
+RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "files" / "rbac.yaml"
+NAMESPACE_WORD = "NAMESPACE"
 WAIT_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
 # The object itself is wrong; everything else may go over.
@@ -70,16 +71,30 @@ def object_path(manifest: Mapping[str, Any], namespace: str) -> str:
     return f"{collection}/{metadata['name']}"
 
 
-def rbac_manifests(template: str, namespace: str) -> list[dict[str, Any]]:
-    """The chart's RBAC template for one namespace.
+def rbac_manifests(rules: str, namespace: str) -> list[dict[str, Any]]:
+    """ServiceAccounts with a Role each; `rules` is the text of the chart's file of rules."""
+    accounts: Mapping[str, Any] = yaml.safe_load(rules.replace(NAMESPACE_WORD, namespace))
+    return [
+        manifest
+        for account, allowed in accounts.items()
+        for manifest in _account_manifests(account, allowed, namespace)
+    ]
 
-    Raises:
-        PlatformError: the template holds another expression than the namespace.
-    """
-    text = template.replace(NAMESPACE_EXPRESSION, namespace)
-    if "{{" in text:
-        raise PlatformError("the RBAC template holds an expression that only Helm can resolve")
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+def _account_manifests(account: str, rules: object, namespace: str) -> list[dict[str, Any]]:
+    metadata = {"name": account, "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
+            "subjects": [{"kind": "ServiceAccount", **metadata}],
+        },
+    ]
 
 
 def token_secret_manifest(account: str, namespace: str) -> dict[str, Any]:
@@ -143,9 +158,8 @@ class Cluster:
         definitions = _load_all(sorted(CRD_FOLDER.glob("*.yaml")))
         for definition in definitions:
             await self._replace(definition)
-        if RBAC_FILE.exists():
-            for manifest in rbac_manifests(RBAC_FILE.read_text(), self._namespace):
-                await self.apply(manifest)
+        for manifest in rbac_manifests(RBAC_FILE.read_text(), self._namespace):
+            await self.apply(manifest)
         for definition in definitions:
             await self._wait_established(definition)
         if pool is not None and definitions:

@@ -69,6 +69,16 @@ MONGOD = Release(
     members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.11/bin/mongod"},
 )
 
+# Digest from the release's notes.
+HELM = Release(
+    part="helm",
+    version="4.3.0",
+    url="https://get.helm.sh/helm-v4.3.0-linux-amd64.tar.gz",
+    algorithm="sha256",
+    digest="86584a54def73570558f66f5111cc53dfed56689637ae32c1201205d494f54fb",
+    members={"helm": "linux-amd64/helm"},
+)
+
 
 def fetch_release(release: Release, target: Path) -> None:
     """Downloads the archive, checks it, and puts its members into the folder `target`.

@@ -20,18 +20,14 @@ def test_the_charts_rights_are_applied_to_the_namespace() -> None:
     manifests = rbac_manifests(RBAC_FILE.read_text(), "shard")
     accounts = {m["metadata"]["name"] for m in manifests if m["kind"] == "ServiceAccount"}
     assert accounts == set(SERVICE_ACCOUNTS)
-    assert {m["metadata"].get("namespace", "shard") for m in manifests} == {"shard"}
+    assert {m["metadata"]["namespace"] for m in manifests} == {"shard"}
+    assert "NAMESPACE" not in yaml.safe_dump(manifests)
 
 
 def test_every_object_of_the_chart_and_every_definition_can_be_applied() -> None:
     definitions = [yaml.safe_load(path.read_text()) for path in CRD_FOLDER.glob("*.yaml")]
     for manifest in [*rbac_manifests(RBAC_FILE.read_text(), "shard"), *definitions]:
         assert object_path(manifest, "shard").endswith(manifest["metadata"]["name"])
-
-
-def test_a_template_that_only_helm_can_resolve_is_refused() -> None:
-    with pytest.raises(PlatformError, match="only Helm"):
-        rbac_manifests("name: {{ .Values.name }}", "shard")
 
 
 def test_an_unknown_kind_is_refused() -> None:

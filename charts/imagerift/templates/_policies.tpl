@@ -1,0 +1,69 @@
+{{- define "imagerift.policyHead" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "imagerift.metadata" (dict "root" .root "name" (printf "imagerift-%s" .component) "component" .component) | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "imagerift.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+{{- end }}
+
+{{- /* One peer: the pods of a component of this release. */}}
+{{- define "imagerift.pod" -}}
+- podSelector:
+    matchLabels:
+      {{- include "imagerift.selector" . | nindent 6 }}
+{{- end }}
+
+{{- define "imagerift.dnsRule" -}}
+- to:
+    {{- toYaml .Values.networkPolicies.dns | nindent 4 }}
+  ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- end }}
+
+{{- define "imagerift.mongoRule" -}}
+- to:
+    {{- if .Values.mongodb.bundled.enabled }}
+    {{- include "imagerift.pod" (dict "root" . "component" "mongodb") | nindent 4 }}
+    {{- else }}
+    {{- toYaml .Values.networkPolicies.mongodb | nindent 4 }}
+    {{- end }}
+  ports:
+    - port: {{ ternary 27017 .Values.networkPolicies.mongodbPort .Values.mongodb.bundled.enabled }}
+{{- end }}
+
+{{- define "imagerift.s3Rule" -}}
+- to:
+    {{- if .Values.s3.bundled.enabled }}
+    {{- include "imagerift.pod" (dict "root" . "component" "s3") | nindent 4 }}
+    {{- else }}
+    {{- toYaml .Values.networkPolicies.s3 | nindent 4 }}
+    {{- end }}
+  ports:
+    - port: {{ if .Values.s3.bundled.enabled }}8333{{ else }}{{ include "imagerift.portOf" (include "imagerift.s3InternalUrl" .) }}{{ end }}
+{{- end }}
+
+{{- define "imagerift.kubernetesRule" -}}
+- ports:
+    - port: 443
+    - port: 6443
+  {{- with .Values.networkPolicies.kubernetesApi }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- define "imagerift.metricsRule" -}}
+{{- with .root.Values.networkPolicies.metrics }}
+- from:
+    {{- toYaml . | nindent 4 }}
+  ports:
+    - port: {{ $.port }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""The charts' values as models, and what is written from them."""

@@ -1,0 +1,229 @@
+"""Values of the API, the operator and the pools of model servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagerift_core.generation import ModeName
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from charts.schema.parts import (
+    Count,
+    DisruptionBudget,
+    Image,
+    NameOrNone,
+    Object,
+    Part,
+    Quantity,
+    Resources,
+    Scheduling,
+    Spread,
+    Texts,
+)
+
+
+class Autoscaling(Part):
+    """A HorizontalPodAutoscaler."""
+
+    enabled: bool = Field(False, description="Let the load decide on the number of replicas.")
+    min_replicas: int = Field(2, ge=1, description="Never fewer.")
+    max_replicas: int = Field(8, ge=1, description="Never more.")
+    cpu_percent: int = Field(
+        70, ge=1, le=100, description="CPU to aim at, in per cent of what is requested."
+    )
+
+
+class Service(Part):
+    """How the API is reached inside the cluster."""
+
+    type: str = Field("ClusterIP", pattern="^(ClusterIP|NodePort|LoadBalancer)$")
+    port: int = Field(80, ge=1, le=65535, description="Port of the Service.")
+    annotations: Texts = Field(default_factory=dict, description="Annotations of the Service.")
+
+
+class Ingress(Part):
+    """How clients reach a service from outside."""
+
+    enabled: bool = Field(False, description="Make an Ingress.")
+    class_name: NameOrNone = Field("", description="IngressClass; empty: the default one.")
+    host: str = Field("", description="Host name that clients use.")
+    tls_secret: NameOrNone = Field("", description="Secret with the certificate; empty: no TLS.")
+    annotations: Texts = Field(
+        default_factory=dict,
+        description="Annotations. The controller must take bodies of 30 MB and must not buffer "
+        "event streams.",
+    )
+
+
+class Oidc(Part):
+    """Sign-in of people by OpenID Connect; its client secret is in `secrets`."""
+
+    issuer: str = Field("", description="https:// address of the issuer; empty: no such sign-in.")
+    client_id: str = Field("", description="This installation's client id there.")
+
+
+class Webhooks(Part):
+    """Where webhooks may not, or by exception may, go."""
+
+    refused_networks: list[str] = Field(
+        default_factory=list,
+        description="The cluster's own ranges (CIDR), when they are public addresses.",
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list, description="Development: host:port pairs that are reached anyway."
+    )
+
+
+class Api(Part):
+    """The REST API."""
+
+    replicas: Count = Field(2, description="Pods, where autoscaling is off.")
+    autoscaling: Autoscaling = Field(default_factory=Autoscaling)
+    disruption_budget: DisruptionBudget = Field(default_factory=DisruptionBudget)
+    spread: Spread = Field(default_factory=Spread)
+    resources: Resources = Field(
+        default=Resources(
+            requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}
+        )
+    )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#@]+)?$",
+        description="Origin under which browsers reach the API; empty: the Ingress's host.",
+    )
+    forwarded_hops: Count = Field(
+        0, description="Trusted proxies before the API that append to X-Forwarded-For."
+    )
+    sign_in_users: bool = Field(
+        False, description="Passwords: `secrets` holds `sign-in-users.json` (docs/accounts.md)."
+    )
+    oidc: Oidc = Field(default_factory=Oidc)
+    webhooks: Webhooks = Field(default_factory=Webhooks)
+    service: Service = Field(default_factory=Service)
+    ingress: Ingress = Field(default_factory=Ingress)
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    env: Texts = Field(default_factory=dict, description="More variables, such as OTEL_*.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
+
+
+class Operator(Part):
+    """The operator; one replica leads, the others are ready to."""
+
+    replicas: Count = Field(2, description="Pods.")
+    disruption_budget: DisruptionBudget = Field(default_factory=DisruptionBudget)
+    spread: Spread = Field(default_factory=Spread)
+    resources: Resources = Field(
+        default=Resources(
+            requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}
+        )
+    )
+    lease_seconds: int = Field(
+        10, ge=3, le=120, description="A leader that is silent for this long is replaced."
+    )
+    drain_seconds: Count = Field(
+        10, description="How long a stopping operator waits for attempts in flight."
+    )
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    env: Texts = Field(default_factory=dict, description="More variables, such as OTEL_*.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
+
+
+class Gpu(Part):
+    """The GPU of a model server."""
+
+    count: Count = Field(0, description="GPUs of a pod; 0: it runs on CPUs.")
+    resource_name: str = Field(
+        "nvidia.com/gpu",
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        description="What the device plugin calls it; a slice with MIG, as nvidia.com/mig-1g.10gb.",
+    )
+
+
+class ExtraModels(Part):
+    """Model repositories of your own."""
+
+    existing_claim: NameOrNone = Field("", description="Claim with the repository; read only.")
+    path: str = Field("", description="Folder inside the claim; empty: its root.")
+
+
+class Server(Part):
+    """A Triton that the chart runs: one pod a pool."""
+
+    image: Image = Field(default_factory=Image)
+    gpu: Gpu = Field(default_factory=Gpu)
+    resources: Resources = Field(
+        default=Resources(
+            requests={"cpu": "1", "memory": "2Gi"}, limits={"cpu": "4", "memory": "6Gi"}
+        )
+    )
+    shared_memory: Quantity = Field(
+        "512Mi", description="Shared memory, by which Triton and its models hand pictures over."
+    )
+    scratch: Quantity = Field("2Gi", description="Room for temporary files.")
+    threads: int = Field(1, ge=1, le=256, description="Threads of one model instance.")
+    mode_models: dict[str, str | None] = Field(
+        default_factory=dict, description="Models of your own behind modes (docs/models.md)."
+    )
+    extra_models: ExtraModels = Field(default_factory=ExtraModels)
+    start_seconds: int = Field(
+        600, ge=10, description="How long loading the weights may take before a restart."
+    )
+    runtime_class_name: NameOrNone = Field("", description="RuntimeClass, such as nvidia.")
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    env: Texts = Field(default_factory=dict, description="More variables.")
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [{"required": ["endpoint"]}, {"required": ["server"]}]
+
+
+class Pool(Part):
+    """A TritonPool: jobs of `modes` go to a server of yours, or to one that the chart runs."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        json_schema_extra=_exactly_one,
+    )
+
+    modes: list[ModeName] = Field(min_length=1, max_length=64)
+    slots_per_replica: int = Field(1, ge=1, le=64)
+    endpoint: str = Field(
+        "", pattern=r"^https?://[^/?#]+$", max_length=512, description="A Triton that exists."
+    )
+    server: Server = Field(default_factory=Server, description="A Triton that the chart runs.")
+
+
+class Monitoring(Part):
+    """Objects for the Prometheus operator and for Grafana's sidecar."""
+
+    monitors: bool = Field(False, description="ServiceMonitor of the API, PodMonitor of the rest.")
+    interval: str = Field("30s", pattern=r"^[0-9]+s$", description="Between two scrapes.")
+    alerts: bool = Field(False, description="PrometheusRule with the alerts of docs/operations.md.")
+    dashboards: bool = Field(False, description="Grafana dashboards as ConfigMaps.")
+    labels: Texts = Field(
+        default_factory=dict, description="Labels by which your Prometheus selects the objects."
+    )
+    dashboard_labels: Texts = Field(
+        default={"grafana_dashboard": "1"}, description="Labels that Grafana's sidecar looks for."
+    )
+    wait_seconds: int = Field(
+        120, ge=1, description="A median wait in the queue above this is an alert."
+    )
+
+
+class Probe(Part):
+    """`helm test`: a job of its own, from submit to its end."""
+
+    mode: ModeName = Field("style", description="Mode of the job.")
+    prompt: str = Field("studio product photo", description="Its prompt.")
+    plan: str = Field("business", description="Plan of the workspace that it makes and uses.")
+    seconds: int = Field(300, ge=10, description="How long the job may take.")
+
+
+Peers = list[Object]

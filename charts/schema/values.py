@@ -1,0 +1,230 @@
+"""Everything that the chart `imagerift` can be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagerift_core.modes import Mode
+from imagerift_core.plans import Plan
+from pydantic import Field
+
+from charts.schema.components import (
+    Api,
+    Ingress,
+    Monitoring,
+    Operator,
+    Peers,
+    Pool,
+    Probe,
+    Server,
+)
+from charts.schema.parts import Image, NameOrNone, Part, Resources, Storage
+
+
+class Compatibility(Part):
+    """Older clusters."""
+
+    kubernetes120: bool = Field(
+        False, description="Use the APIs of Kubernetes 1.20 (policy/v1beta1, autoscaling/v2beta2)."
+    )
+
+
+class Images(Part):
+    """Images of the chart's own pods; each pool may name another."""
+
+    pull_policy: str = Field("IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
+    pull_secrets: list[str] = Field(default_factory=list, description="Names of Secrets.")
+    api: Image = Field(default=Image(repository="imagerift/api"))
+    operator: Image = Field(default=Image(repository="imagerift/operator"))
+    triton: Image = Field(default=Image(repository="imagerift/triton"))
+    mongodb: Image = Field(default=Image(repository="docker.io/library/mongo", tag="8.0.11"))
+    s3: Image = Field(default=Image(repository="docker.io/chrislusf/seaweedfs", tag="4.48"))
+
+
+class SecretKey(Part):
+    """A key of a Secret that you made."""
+
+    name: NameOrNone = Field("", description="Name of the Secret.")
+    key: str = Field("mongo-url", description="Its key.")
+
+
+class BundledDatabase(Part):
+    """One mongod, for trying out. It has no copy and no backup."""
+
+    enabled: bool = Field(True, description="Run it; turn it off where you have a replica set.")
+    storage: Storage = Field(default_factory=Storage)
+    resources: Resources = Field(
+        default=Resources(
+            requests={"cpu": "250m", "memory": "512Mi"}, limits={"cpu": "2", "memory": "1Gi"}
+        )
+    )
+
+
+class MongoDb(Part):
+    """The database. It must be a replica set."""
+
+    database: str = Field("imagerift", min_length=1, description="Name of the database.")
+    existing_secret: SecretKey = Field(
+        default_factory=SecretKey, description="The connection string."
+    )
+    bundled: BundledDatabase = Field(default_factory=BundledDatabase)
+
+
+class S3Keys(Part):
+    """The S3 account, in a Secret that you made."""
+
+    name: NameOrNone = Field("", description="Name of the Secret.")
+    access_key: str = Field("s3-access-key", description="Its key with the access key id.")
+    secret_key: str = Field("s3-secret-key", description="Its key with the secret key.")
+
+
+class BundledS3(Part):
+    """One SeaweedFS, for trying out."""
+
+    enabled: bool = Field(True, description="Run it; turn it off where you have S3.")
+    storage: Storage = Field(default=Storage(size="20Gi"))
+    resources: Resources = Field(
+        default=Resources(
+            requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}
+        )
+    )
+    ingress: Ingress = Field(default_factory=Ingress)
+
+
+_Origin = r"^(https?://[^/?#@]+)?$"
+
+
+class S3(Part):
+    """The object store: path style, signature v4. The bucket must exist."""
+
+    internal_url: str = Field(
+        "", pattern=_Origin, description="As pods see it; empty: the bundled one's Service."
+    )
+    public_url: str = Field(
+        "",
+        pattern=_Origin,
+        description="As clients see it; empty: the bundled one's Ingress, else a port-forward.",
+    )
+    bucket: str = Field("imagerift", min_length=3, description="Bucket of sources and outputs.")
+    region: str = Field("us-east-1", min_length=1, description="Region that signatures name.")
+    existing_secret: S3Keys = Field(default_factory=S3Keys)
+    bundled: BundledS3 = Field(default_factory=BundledS3)
+
+
+class Secrets(Part):
+    """The API's own secrets."""
+
+    existing_secret: NameOrNone = Field(
+        "",
+        description="Secret with `key-pepper`, and where wanted `session-key`, `webhook-key`, "
+        "`oidc-client-secret`, `sign-in-users.json`. Empty: a pepper is made once and kept.",
+    )
+
+
+class NetworkPolicies(Part):
+    """Who may talk to whom. Peers are written as in a NetworkPolicy."""
+
+    enabled: bool = Field(True, description="Make a NetworkPolicy for each component.")
+    dns: Peers = Field(
+        default=[
+            {
+                "namespaceSelector": {
+                    "matchLabels": {"kubernetes.io/metadata.name": "kube-system"}
+                },
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            }
+        ],
+        description="The cluster's name servers.",
+    )
+    clients: Peers = Field(
+        default_factory=list,
+        description="Who may call the API and a bundled S3, as your Ingress controller; "
+        "empty: anyone.",
+    )
+    metrics: Peers = Field(
+        default_factory=list, description="Who may read metrics, as Prometheus; empty: no one."
+    )
+    mongodb: Peers = Field(default_factory=list, description="Your replica set's members.")
+    mongodb_port: int = Field(27017, ge=1, le=65535, description="Their port.")
+    s3: Peers = Field(default_factory=list, description="Your S3's addresses or pods.")
+    pools: Peers = Field(default_factory=list, description="Your own Triton servers.")
+    kubernetes_api: Peers = Field(
+        default_factory=list, description="The Kubernetes API's addresses; empty: any address."
+    )
+    refused_by_webhooks: list[str] = Field(
+        default=[
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ],
+        description="Where the API may not connect to for webhooks and sign-in.",
+    )
+
+
+class Values(Part):
+    """Values of the chart `imagerift`."""
+
+    compatibility: Compatibility = Field(default_factory=Compatibility)
+    images: Images = Field(default_factory=Images)
+    api: Api = Field(default_factory=Api)
+    operator: Operator = Field(default_factory=Operator)
+    pools: dict[str, Pool] = Field(
+        default={
+            "default": Pool(
+                modes=["style", "avatar", "enhance"], slots_per_replica=2, server=Server()
+            ),
+        },
+        description="TritonPools by name, any number; `default: null` takes the shipped one away.",
+    )
+    mongodb: MongoDb = Field(default_factory=MongoDb)
+    s3: S3 = Field(default_factory=S3)
+    secrets: Secrets = Field(default_factory=Secrets)
+    plans: dict[str, Plan] = Field(
+        default_factory=dict, description="Your plans by name; empty: the shipped ones."
+    )
+    modes: dict[str, Mode] = Field(
+        default_factory=dict, description="Your modes by name; empty: the shipped ones."
+    )
+    job_ttl_seconds: int | None = Field(
+        None,
+        ge=0,
+        description="Seconds until an ended job's resource goes; null: as its spec says.",
+    )
+    network_policies: NetworkPolicies = Field(default_factory=NetworkPolicies)
+    monitoring: Monitoring = Field(default_factory=Monitoring)
+    probe: Probe = Field(default_factory=Probe)
+
+
+class CrdsCompatibility(Part):
+    """Older clusters."""
+
+    kubernetes120: bool = Field(
+        False, description="Leave out the rules (CEL) that Kubernetes below 1.25 does not know."
+    )
+
+
+class CrdsValues(Part):
+    """Values of the chart `imagerift-crds`."""
+
+    compatibility: CrdsCompatibility = Field(default_factory=CrdsCompatibility)
+    keep: bool = Field(
+        True, description="Keep the definitions, and so every job, when the chart is uninstalled."
+    )
+    allow_dropped_fields: bool = Field(
+        False, description="Upgrade although stored fields would be dropped."
+    )
+    roles: bool = Field(
+        True, description="ClusterRoles for people who edit and view jobs and pools."
+    )
+
+
+POOL_DEFAULTS: dict[str, Any] = {
+    "slotsPerReplica": 1,
+    "server": Server().model_dump(by_alias=True, mode="json"),
+}
