@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagerift_core.generation import ModeName
+from imagerift_core.plans import ExportSize
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -193,6 +194,7 @@ class Pool(Part):
 
     modes: list[ModeName] = Field(min_length=1, max_length=64)
     slots_per_replica: int = Field(1, ge=1, le=64)
+    export_sizes: list[ExportSize] = Field(default_factory=list, max_length=3)
     endpoint: str = Field(
         "", pattern=r"^https?://[^/?#]+$", max_length=512, description="A Triton that exists."
     )

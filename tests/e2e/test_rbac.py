@@ -48,20 +48,32 @@ ALWAYS_REFUSED = [
     ("create", "pods/exec"),
     ("create", "serviceaccounts/token"),
     ("patch", "rolebindings.rbac.authorization.k8s.io"),
+    ("create", "pods/attach"),
+    ("create", "pods/portforward"),
+    ("get", "pods/log"),
+    ("get", "configmaps"),
+    ("create", "jobs.batch"),
+    ("patch", "deployments.apps"),
+    ("impersonate", "serviceaccounts"),
 ]
 
 
-def may(platform: PlatformUnderTest, account: str, verb: str, what: str) -> bool:
-    """What the API server answers for the account; subresources come after the group."""
+def may(
+    platform: PlatformUnderTest, account: str, verb: str, what: str, where: str | None = None
+) -> bool:
+    """What the API server answers for the account; subresources come after the group.
+
+    `where` is another namespace than the account's own.
+    """
     namespace = platform.environment["IMAGERIFT_NAMESPACE"]
     resource, _, rest = what.partition("/")
     more = []
-    if rest in {"status", "exec", "token"}:
+    if rest in {"status", "exec", "token", "attach", "portforward", "log"}:
         more = [f"--subresource={rest}"]
     elif rest:
         resource = f"{resource}/{rest}"
     answer = platform.kubectl(
-        *["auth", "can-i", verb, resource, *more],
+        *["auth", "can-i", verb, resource, *more, *([] if where is None else ["-n", where])],
         f"--as=system:serviceaccount:{namespace}:{account}",
         check=False,
     )
@@ -78,3 +90,12 @@ def test_an_account_can_do_what_its_part_needs(platform: PlatformUnderTest, acco
 def test_an_account_is_refused_everything_else(platform: PlatformUnderTest, account: str) -> None:
     for verb, what in REFUSED[account] + ALWAYS_REFUSED:
         assert not may(platform, account, verb, what), f"{account} {verb} {what}"
+
+
+@pytest.mark.parametrize("account", sorted(ALLOWED))
+@pytest.mark.parametrize("where", ["default", "kube-system"])
+def test_an_account_can_do_nothing_in_another_namespace(
+    platform: PlatformUnderTest, account: str, where: str
+) -> None:
+    for verb, what in ALLOWED[account][:4] + ALWAYS_REFUSED[:2]:
+        assert not may(platform, account, verb, what, where), f"{account} {verb} {what} in {where}"

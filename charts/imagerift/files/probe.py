@@ -47,14 +47,14 @@ def picture():
 
 
 def call(method, path, token, body=None):
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 (the chart's own address)
         os.environ["PROBE_API_URL"] + path,
         data=None if body is None else json.dumps(body).encode(),
         method=method,
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
             return json.load(response)
     except urllib.error.HTTPError as error:
         sys.exit(f"{method} {path} answered {error.code}: {error.read().decode()}")

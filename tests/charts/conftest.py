@@ -1,0 +1,18 @@
+"""Fixtures of the charts' tests: Helm, and each example rendered once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.charts.rendering import EXAMPLES, Helm, Objects, find_helm
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    return find_helm()
+
+
+@pytest.fixture(scope="session")
+def examples(helm: Helm) -> dict[str, Objects]:
+    """What comes out of the chart by the name of the example; `default` is without any values."""
+    return {"default": helm.render()} | {name: helm.render(example=name) for name in EXAMPLES}

@@ -1,0 +1,110 @@
+"""Helm on the charts, and the objects that come out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from imagerift_local.provision.cache import Cache
+from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.helm import provision_helm
+from imagerift_local.settings import PlatformSettings
+
+CHARTS = Path(__file__).resolve().parents[2] / "charts"
+MAIN, DEFINITIONS = CHARTS / "imagerift", CHARTS / "imagerift-crds"
+EXAMPLES = {path.stem: path for path in sorted((MAIN / "examples").glob("*.yaml"))}
+RELEASE = "shard-a"
+NAMESPACE = "pictures"
+
+Manifest = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+def workshop() -> Workshop:
+    """Where tools come from: the platform's own cache."""
+    cache = Cache(PlatformSettings().cache_dir.absolute())
+    return Workshop(cache, Debian(cache.root / "logs" / "debian.log"), lambda _: None)
+
+
+@dataclass(frozen=True)
+class Helm:
+    """The program `helm`."""
+
+    program: Path
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def template(
+        self, chart: Path = MAIN, *, example: str | None = None, values: Values | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """What `helm template` says, of the example's values with `values` on top."""
+        files = [] if example is None else ["-f", EXAMPLES[example]]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as more:
+            more.write(json.dumps(values or {}))
+            more.flush()
+            return self.run(*["template", RELEASE, chart, "-n", NAMESPACE, *files, "-f", more.name])
+
+    def render(
+        self, chart: Path = MAIN, *, example: str | None = None, values: Values | None = None
+    ) -> Objects:
+        """The objects of `helm template`, which must succeed."""
+        done = self.template(chart, example=example, values=values)
+        assert done.returncode == 0, done.stderr
+        return Objects([body for body in yaml.safe_load_all(done.stdout) if body])
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Rendered objects."""
+
+    all: list[Manifest]
+
+    def of(self, kind: str) -> list[Manifest]:
+        return [body for body in self.all if body["kind"] == kind]
+
+    def one(self, kind: str, name: str) -> Manifest:
+        (found,) = [body for body in self.of(kind) if body["metadata"]["name"] == name]
+        return found
+
+    @cached_property
+    def pods(self) -> dict[str, Manifest]:
+        """Pod templates (metadata and spec) by the name of what makes them."""
+        found = {}
+        for body in self.all:
+            if body["kind"] in {"Deployment", "StatefulSet"}:
+                found[body["metadata"]["name"]] = body["spec"]["template"]
+            elif body["kind"] == "Pod":
+                found[body["metadata"]["name"]] = body
+        return found
+
+
+def containers(pod: Manifest) -> Iterable[Manifest]:
+    yield from pod["spec"].get("initContainers", [])
+    yield from pod["spec"]["containers"]
+
+
+def variables(pod: Manifest) -> dict[str, Any]:
+    """Environment of the pod's first container: value, or where it comes from."""
+    return {
+        entry["name"]: entry.get("value", entry.get("valueFrom"))
+        for entry in pod["spec"]["containers"][0].get("env", [])
+    }
+
+
+def find_helm() -> Helm:
+    return Helm(provision_helm(workshop()).files["helm"])

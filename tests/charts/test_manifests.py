@@ -1,0 +1,265 @@
+"""What is rendered is what clusters take, and is as closed as Pod Security asks."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imagerift_api.settings import ApiSettings
+from imagerift_local.cluster import RBAC_FILE, rbac_manifests
+from imagerift_operator.settings import OperatorSettings
+from kubernetes_validate import utils, validate
+
+from tests.charts.rendering import (
+    CHARTS,
+    DEFINITIONS,
+    NAMESPACE,
+    Helm,
+    Manifest,
+    Objects,
+    containers,
+    variables,
+)
+
+CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
+GOLDEN = Path(__file__).with_name("golden") / "gpu-pool.yaml"
+# Kinds that other projects define.
+FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+CUSTOM = {"TritonPool", "GenerationJob"}
+DEPRECATED = {"policy/v1beta1", "autoscaling/v2beta2", "autoscaling/v2beta1", "batch/v1beta1"}
+KNOWN_TO_120 = {
+    *["v1", "apps/v1", "policy/v1beta1", "autoscaling/v2beta2", "networking.k8s.io/v1"],
+    *["rbac.authorization.k8s.io/v1", "imagerift.dev/v1", "apiextensions.k8s.io/v1"],
+}
+CURRENT = ["default", "production", "shard", "try-out"]
+
+
+@pytest.fixture(scope="session")
+def definitions(helm: Helm) -> Objects:
+    return helm.render(DEFINITIONS)
+
+
+@pytest.fixture(scope="session")
+def standard(examples: dict[str, Objects], definitions: Objects) -> list[Manifest]:
+    """Every different object of Kubernetes' own kinds that any example makes."""
+    found = {
+        json.dumps(body, sort_keys=True): body
+        for objects in [*(examples[name] for name in CURRENT), definitions]
+        for body in objects.all
+        if body["kind"] not in FOREIGN | CUSTOM
+    }
+    return list(found.values())
+
+
+@pytest.fixture
+def quick_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The validator reads its megabytes of schemas anew for each object; once is enough."""
+    monkeypatch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
+
+
+@pytest.mark.parametrize("version", CLUSTERS)
+def test_the_schemas_of_every_current_kubernetes_take_it(
+    standard: list[Manifest], version: str, quick_schemas: None
+) -> None:
+    for body in standard:
+        assert validate(body, version, strict=True) == version, body["metadata"]["name"]
+
+
+def test_those_schemas_refuse_what_is_wrong(
+    examples: dict[str, Objects], quick_schemas: None
+) -> None:
+    body = examples["default"].one("Deployment", "imagerift-api")
+    with pytest.raises(utils.ValidationError, match="unexpected"):
+        validate(body | {"spec": body["spec"] | {"replica": 1}}, "1.37", strict=True)
+
+
+def test_pools_fit_the_definition(examples: dict[str, Objects], definitions: Objects) -> None:
+    definition = definitions.one("CustomResourceDefinition", "tritonpools.imagerift.dev")
+    (version,) = definition["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    pools = [pool for objects in examples.values() for pool in objects.of("TritonPool")]
+    assert len(pools) >= 5
+    for pool in pools:
+        assert set(schema["required"]) <= set(pool["spec"]) <= set(schema["properties"])
+
+
+def test_no_deprecated_api_is_used(examples: dict[str, Objects]) -> None:
+    for name in CURRENT:
+        assert DEPRECATED.isdisjoint({body["apiVersion"] for body in examples[name].all})
+
+
+def test_with_the_switch_only_what_1_20_knows_is_used(
+    examples: dict[str, Objects], helm: Helm
+) -> None:
+    used = {body["apiVersion"] for body in examples["kubernetes-1.20"].all}
+    assert used <= KNOWN_TO_120
+    assert {"policy/v1beta1", "autoscaling/v2beta2"} <= used
+    old = helm.render(DEFINITIONS, values={"compatibility": {"kubernetes120": True}})
+    assert "x-kubernetes-validations" not in yaml.safe_dump(old.all)
+
+
+def test_definitions_are_rendered_whole(definitions: Objects) -> None:
+    for path in (CHARTS.parent / "crds").iterdir():
+        source = yaml.safe_load(path.read_text())
+        rendered = definitions.one("CustomResourceDefinition", source["metadata"]["name"])
+        assert rendered["spec"] == source["spec"]
+        assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_every_pod_keeps_to_pod_security_restricted(examples: dict[str, Objects]) -> None:
+    for example, objects in examples.items():
+        for name, pod in objects.pods.items():
+            spec, where = pod["spec"], f"{example}: {name}"
+            security = spec["securityContext"]
+            assert security["runAsNonRoot"] is True and security["runAsUser"] >= 10000, where
+            assert security["seccompProfile"] == {"type": "RuntimeDefault"}, where
+            assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), where
+            for volume in spec["volumes"]:
+                kinds = set(volume) - {"name"}
+                assert kinds <= {"emptyDir", "configMap", "secret", "persistentVolumeClaim"}, where
+            for container in containers(pod):
+                assert container["securityContext"] == {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                }, where
+                assert {"requests", "limits"} <= set(container["resources"]), where
+                assert "hostPort" not in json.dumps(container.get("ports", [])), where
+
+
+def test_only_the_api_and_the_operator_hold_a_kubernetes_token(
+    examples: dict[str, Objects],
+) -> None:
+    for objects in examples.values():
+        for name, pod in objects.pods.items():
+            trusted = name in {"imagerift-api", "imagerift-operator"}
+            account = pod["spec"]["serviceAccountName"]
+            assert pod["spec"]["automountServiceAccountToken"] is trusted
+            assert account == (name if trusted else "imagerift-powerless")
+        bound = {
+            subject["name"]
+            for binding in objects.of("RoleBinding")
+            for subject in binding["subjects"]
+        }
+        assert bound == {"imagerift-api", "imagerift-operator"}
+        assert not objects.of("ClusterRole") + objects.of("ClusterRoleBinding")
+
+
+def test_model_servers_hold_no_credential(examples: dict[str, Objects]) -> None:
+    for objects in examples.values():
+        for name, pod in objects.pods.items():
+            if name.startswith("imagerift-pool-"):
+                assert "secret" not in json.dumps(pod["spec"]).lower().replace(
+                    '"imagepullsecrets"', ""
+                )
+
+
+def test_the_charts_rights_are_those_of_the_embedded_platform(
+    examples: dict[str, Objects],
+) -> None:
+    wanted = rbac_manifests(RBAC_FILE.read_text(), NAMESPACE)
+    for body in wanted:
+        rendered = examples["default"].one(body["kind"], body["metadata"]["name"])
+        for field in ("rules", "roleRef", "subjects"):
+            assert rendered.get(field) == body.get(field)
+        assert rendered["metadata"]["namespace"] == NAMESPACE
+
+
+# Of a test or of the machine, not of an installation; or the default is right in a pod.
+UNUSED = {"IMAGERIFT_CRASH_DIR", "KUBECONFIG", "IMAGERIFT_API_PORT", "IMAGERIFT_API_METRICS_PORT"}
+UNUSED |= {"IMAGERIFT_OPERATOR_HEALTH_PORT", "IMAGERIFT_OPERATOR_METRICS_PORT"}
+UNUSED |= {"IMAGERIFT_RUNNING_STATUS_AFTER_SECONDS", "IMAGERIFT_SETTLE_GROUP_SIZE"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("imagerift-api", ApiSettings), ("imagerift-operator", OperatorSettings)],
+)
+def test_every_setting_can_be_set_and_no_other_variable_is(
+    helm: Helm, name: str, settings: Any
+) -> None:
+    plan = {
+        **{"apiAccess": True, "requestsPerMinute": 1, "unitsPerMonth": 1, "maxExport": "4k"},
+        **{"band": 0, "quotaScope": "team", "retentionDays": 1},
+    }
+    mode = {
+        **{"model": "generate", "promptRequired": False, "presetRequired": False, "presets": []},
+        **{"exportSizes": ["base"], "maxVariations": 1, "attemptSeconds": 60},
+    }
+    everything = {
+        "api": {
+            "publicUrl": "https://api.example.com",
+            "oidc": {"issuer": "https://login.example.com", "clientId": "x"},
+            "signInUsers": True,
+            "webhooks": {"refusedNetworks": ["192.0.2.0/24"], "allowedHosts": ["a:1"]},
+        },
+        "plans": {"team": plan},
+        "modes": {"style": mode},
+        "secrets": {"existingSecret": "mine"},
+        "jobTtlSeconds": 60,
+    }
+    rendered = set(variables(helm.render(values=everything).pods[name]))
+    known = {
+        field.validation_alias or f"IMAGERIFT_{key.upper()}"
+        for key, field in settings.model_fields.items()
+    }
+    assert rendered == known - UNUSED
+
+
+def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:
+    secret = {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER", "IMAGERIFT_OIDC_CLIENT_SECRET"}
+    secret |= {"IMAGERIFT_S3_ACCESS_KEY", "IMAGERIFT_S3_SECRET_KEY", "IMAGERIFT_SESSION_KEY"}
+    for objects in examples.values():
+        for pod in objects.pods.values():
+            for name, value in variables(pod).items():
+                assert isinstance(value, dict) == (name in secret | {"IMAGERIFT_WEBHOOK_KEY"})
+
+
+def test_existing_secrets_leave_nothing_to_generate(examples: dict[str, Objects]) -> None:
+    assert examples["production"].of("Secret") == []
+    names = {body["metadata"]["name"] for body in examples["default"].of("Secret")}
+    assert names == {"imagerift-api", "imagerift-bundled"}
+
+
+def test_a_digest_wins_over_the_tag(examples: dict[str, Objects]) -> None:
+    image = examples["production"].pods["imagerift-api"]["spec"]["containers"][0]["image"]
+    assert image.startswith("registry.example.com/imagerift/api@sha256:")
+
+
+def test_the_autoscaler_alone_says_how_many_replicas_there_are(
+    examples: dict[str, Objects],
+) -> None:
+    scaled = examples["production"]
+    assert "replicas" not in scaled.one("Deployment", "imagerift-api")["spec"]
+    spec = scaled.one("HorizontalPodAutoscaler", "imagerift-api")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 12)
+
+
+def test_every_workload_of_more_pods_is_spread_and_kept_by_a_budget(
+    examples: dict[str, Objects],
+) -> None:
+    objects = examples["default"]
+    budgets = {b["metadata"]["name"]: b for b in objects.of("PodDisruptionBudget")}
+    for body in objects.of("Deployment"):
+        name = body["metadata"]["name"]
+        selector = body["spec"]["selector"]
+        assert budgets[name]["spec"]["selector"] == selector
+        if not name.startswith("imagerift-pool-"):
+            constraints = body["spec"]["template"]["spec"]["topologySpreadConstraints"]
+            assert [c["labelSelector"] for c in constraints] == [selector, selector]
+
+
+def test_the_form_of_a_pool_on_gpus_is_as_agreed(examples: dict[str, Objects]) -> None:
+    """Red after a wanted change: write the text of the failure's left side to the golden file."""
+    objects = examples["production"]
+    rendered = [
+        objects.one("TritonPool", "gpu"),
+        *(objects.one(kind, "imagerift-pool-gpu") for kind in ("Deployment", "Service")),
+        objects.one("PodDisruptionBudget", "imagerift-pool-gpu"),
+        objects.one("NetworkPolicy", "imagerift-triton"),
+    ]
+    assert yaml.safe_dump_all(rendered, sort_keys=False) == GOLDEN.read_text()

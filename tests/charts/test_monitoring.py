@@ -1,0 +1,149 @@
+"""Alerts and dashboards ask for figures that the processes really show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import promql_parser
+import pytest
+from imagerift_api.metrics import Metrics as ApiMetrics
+from imagerift_operator.metrics import Metrics as OperatorMetrics
+from imagerift_operator.metrics import serve_metrics
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.charts.rendering import CHARTS, NAMESPACE, Objects
+from tests.servers import free_port
+
+# What the Prometheus operator's scrapes add.
+ADDED = {"namespace", "pod", "job", "le"}
+GAUGES = ("imagerift_queue_jobs", "imagerift_in_flight_jobs", "imagerift_leading")
+
+
+def labels_by_name(text: str) -> dict[str, set[str]]:
+    return {
+        sample.name: set(sample.labels)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture(scope="session")
+async def shown() -> dict[str, set[str]]:
+    """Every figure of a process that has done everything once, and its labels."""
+    api = ApiMetrics()
+    api.request_answered("/api/v1/jobs/{job_id}", "GET", 200, 0.1)
+    api.admission("accepted")
+    api.resource_not_created("skipped")
+    found = labels_by_name(generate_latest(api.registry).decode())
+    api.close()
+    port = free_port()
+    async with serve_metrics("127.0.0.1", port) as meter:
+        operator = OperatorMetrics(meter)
+        operator.ended("succeeded")
+        operator.requeued(failed=True)
+        operator.settled(1)
+        operator.kubernetes_write("patch")
+        operator.waited(1)
+        operator.ran(1, "default")
+        for name in GAUGES:
+            operator.watch(name, "A figure.", lambda: 1)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"http://127.0.0.1:{port}/metrics")
+        return found | labels_by_name(answer.text)
+
+
+def selectors(node: Any) -> Iterator[promql_parser.VectorSelector]:
+    """Every selector inside a parsed expression."""
+    if isinstance(node, promql_parser.VectorSelector):
+        yield node
+        return
+    for name in ("lhs", "rhs", "expr", "vector_selector", "vs", "args", "param"):
+        child = getattr(node, name, None)
+        for part in child if isinstance(child, list) else [child]:
+            if part is not None and not isinstance(part, str | float):
+                yield from selectors(part)
+
+
+def check(expression: str, shown: dict[str, set[str]]) -> None:
+    asked = list(selectors(promql_parser.parse(expression)))
+    assert asked, expression
+    # Each name in the text was found by the walk.
+    assert {s.name for s in asked} == set(re.findall(r"imagerift_\w+", expression))
+    for selector in asked:
+        assert selector.name in shown, selector.name
+        for matcher in selector.matchers.matchers:
+            assert matcher.name in shown[selector.name] | ADDED, (selector.name, matcher.name)
+    grouped = re.findall(r"by \(([^)]*)\)", expression)
+    for label in {label.strip() for group in grouped for label in group.split(",")}:
+        assert all(label in shown[selector.name] | ADDED for selector in asked), label
+
+
+def test_every_alert_asks_for_what_is_shown(
+    examples: dict[str, Objects], shown: dict[str, set[str]]
+) -> None:
+    (rule,) = examples["production"].of("PrometheusRule")
+    alerts = [entry for group in rule["spec"]["groups"] for entry in group["rules"]]
+    assert len(alerts) >= 9
+    for alert in alerts:
+        check(alert["expr"], shown)
+        assert f'namespace="{NAMESPACE}"' in alert["expr"]
+        assert "WAIT_SECONDS" not in json.dumps(alert)
+
+
+def test_every_panel_asks_for_what_is_shown(
+    examples: dict[str, Objects], shown: dict[str, set[str]]
+) -> None:
+    boards = [
+        json.loads(text)
+        for body in examples["production"].of("ConfigMap")
+        if "grafana_dashboard" in body["metadata"]["labels"]
+        for text in body["data"].values()
+    ]
+    assert {board["uid"] for board in boards} == {"imagerift-jobs", "imagerift-api"}
+    asked = set()
+    for board in boards:
+        for panel in board["panels"]:
+            for target in panel["targets"]:
+                check(target["expr"], shown)
+                asked |= set(re.findall(r"imagerift_[a-z_]+", target["expr"]))
+    stems = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in shown}
+    unseen = {name for name in stems if name.startswith("imagerift_")} - {
+        re.sub(r"_(bucket|sum|count)$", "", name) for name in asked
+    }
+    assert unseen == set()
+
+
+def test_alerts_lead_to_a_section_of_the_operations_page(examples: dict[str, Objects]) -> None:
+    (rule,) = examples["production"].of("PrometheusRule")
+    page = (CHARTS.parent / "docs" / "operations.md").read_text()
+    heads = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}
+    for group in rule["spec"]["groups"]:
+        for alert in group["rules"]:
+            _, _, anchor = alert["annotations"]["runbook"].partition("#")
+            assert anchor in anchors, anchor
+
+
+def test_monitors_scrape_ports_that_exist(examples: dict[str, Objects]) -> None:
+    objects = examples["production"]
+    (monitor,) = objects.of("ServiceMonitor")
+    selected = [
+        body
+        for body in objects.of("Service")
+        if monitor["spec"]["selector"]["matchLabels"].items() <= body["metadata"]["labels"].items()
+    ]
+    assert [body["metadata"]["name"] for body in selected] == ["imagerift-api-metrics"]
+    ports = {port["name"] for port in selected[0]["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+    (pods,) = objects.of("PodMonitor")
+    operator = objects.pods["imagerift-operator"]
+    wanted = pods["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= operator["metadata"]["labels"].items()
+    (container,) = operator["spec"]["containers"]
+    known = {port["name"] for port in container["ports"]}
+    assert {endpoint["port"] for endpoint in pods["spec"]["podMetricsEndpoints"]} <= known

@@ -1,0 +1,156 @@
+"""Who can reach whom, read from the NetworkPolicies that are rendered.
+
+This shows what the policies say. That they are enforced is the network plugin's part.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.charts.network import Place, reaches
+from tests.charts.rendering import NAMESPACE, RELEASE, Objects
+
+PORTS = {
+    "api": 8080,
+    "operator": 9092,
+    "triton": 8000,
+    "mongodb": 27017,
+    "s3": 8333,
+    "probe": 8080,
+}
+COMPONENTS = sorted(PORTS)
+# Within a release, every other pair is refused on every port.
+WANTED = {
+    ("api", "mongodb"),
+    ("api", "s3"),
+    ("operator", "mongodb"),
+    ("operator", "s3"),
+    ("operator", "triton"),
+    ("triton", "s3"),
+    ("probe", "api"),
+    ("probe", "mongodb"),
+    ("mongodb", "mongodb"),
+}
+METADATA_SERVICE = Place(address="169.254.169.254")
+INTERNET = Place(address="198.51.100.10")
+INTERNET_6 = Place(address="2001:db8::10")
+PRIVATE = Place(address="10.3.2.1")
+PRIVATE_6 = Place(address="fd00::1")
+
+
+def pod(component: str, namespace: str = NAMESPACE) -> Place:
+    labels = {
+        "app.kubernetes.io/part-of": "imagerift",
+        "app.kubernetes.io/instance": RELEASE,
+        "app.kubernetes.io/component": component,
+    }
+    return Place(labels, namespace)
+
+
+STRANGER = Place({"app": "shop"}, NAMESPACE)
+INGRESS = Place({"app": "nginx"}, "ingress-nginx")
+PROMETHEUS = Place({"app": "prometheus"}, "monitoring")
+DNS = Place({"k8s-app": "kube-dns"}, "kube-system")
+
+
+def test_every_pod_is_under_a_policy_for_both_ways(examples: dict[str, Objects]) -> None:
+    for objects in examples.values():
+        selected = {
+            policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+            for policy in objects.of("NetworkPolicy")
+            if policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        }
+        made = {
+            template["metadata"]["labels"]["app.kubernetes.io/component"]
+            for template in objects.pods.values()
+        }
+        assert made <= selected
+
+
+@pytest.mark.parametrize("source", COMPONENTS)
+@pytest.mark.parametrize("target", COMPONENTS)
+def test_components_reach_those_they_need_and_no_other(
+    examples: dict[str, Objects], source: str, target: str
+) -> None:
+    policies = examples["default"].of("NetworkPolicy")
+    # Clients may call the API and S3 from anywhere here; that is for what comes from outside.
+    wanted = (source, target) in WANTED
+    assert reaches(policies, pod(source), pod(target), PORTS[target]) is wanted
+    assert not reaches(policies, pod(source), pod(target), 22)
+    assert not reaches(policies, pod(source), pod(target), 9090)
+
+
+@pytest.mark.parametrize("example", ["default", "production", "shard"])
+def test_a_gpu_pod_reaches_the_object_store_and_its_name_alone(
+    examples: dict[str, Objects], example: str
+) -> None:
+    policies = examples[example].of("NetworkPolicy")
+    triton = pod("triton")
+    store, port = {
+        "default": (pod("s3"), 8333),
+        "production": (Place(address="203.0.113.7"), 443),
+        "shard": (Place(address="192.0.2.30"), 9000),
+    }[example]
+    assert reaches(policies, triton, store, port)
+    assert reaches(policies, triton, DNS, 53)
+    others = [INTERNET, INTERNET_6, PRIVATE, METADATA_SERVICE, STRANGER, pod("api")]
+    for other in [*others, pod("mongodb"), pod("triton"), Place(address="192.0.2.1")]:
+        for tried in (80, 443, 6443, 8000, 9000):
+            assert not reaches(policies, triton, other, tried), (other, tried)
+
+
+def test_strangers_in_the_namespace_reach_no_store_and_no_model_server(
+    examples: dict[str, Objects],
+) -> None:
+    policies = examples["default"].of("NetworkPolicy")
+    for component in ("operator", "triton", "mongodb", "probe"):
+        for port in (PORTS[component], 9091, 443):
+            assert not reaches(policies, STRANGER, pod(component), port)
+            assert not reaches(policies, INTERNET, pod(component), port)
+    # Another release's operator is a stranger too.
+    other = Place(pod("operator").labels | {"app.kubernetes.io/instance": "other"}, NAMESPACE)
+    assert not reaches(policies, other, pod("triton"), 8000)
+
+
+def test_named_clients_alone_call_the_api_and_named_readers_alone_read_metrics(
+    examples: dict[str, Objects],
+) -> None:
+    policies = examples["production"].of("NetworkPolicy")
+    assert reaches(policies, INGRESS, pod("api"), 8080)
+    assert not reaches(policies, STRANGER, pod("api"), 8080)
+    assert not reaches(policies, INGRESS, pod("api"), 9090)
+    for component, port in (("api", 9090), ("operator", 9091)):
+        assert reaches(policies, PROMETHEUS, pod(component), port)
+        assert not reaches(policies, STRANGER, pod(component), port)
+
+
+def test_webhooks_go_to_the_internet_and_never_inside(examples: dict[str, Objects]) -> None:
+    policies = examples["production"].of("NetworkPolicy")
+    for place in (INTERNET, INTERNET_6):
+        assert reaches(policies, pod("api"), place, 443)
+        assert reaches(policies, pod("api"), place, 8443)
+        assert not reaches(policies, pod("operator"), place, 443)
+    for place in (PRIVATE, PRIVATE_6, METADATA_SERVICE, STRANGER, INGRESS):
+        for port in (80, 443, 6443):
+            assert not reaches(policies, pod("api"), place, port)
+
+
+def test_the_kubernetes_api_is_reached_by_the_two_that_use_it(
+    examples: dict[str, Objects],
+) -> None:
+    policies = examples["production"].of("NetworkPolicy")
+    kubernetes = Place(address="192.0.2.1")
+    assert reaches(policies, pod("api"), kubernetes, 6443)
+    assert reaches(policies, pod("operator"), kubernetes, 6443)
+    assert not reaches(policies, pod("triton"), kubernetes, 6443)
+    assert not reaches(policies, pod("probe"), kubernetes, 6443)
+
+
+def test_own_model_servers_are_reached_by_the_operator_alone(
+    examples: dict[str, Objects],
+) -> None:
+    policies = examples["shard"].of("NetworkPolicy")
+    server = Place(address="192.0.2.20")
+    assert reaches(policies, pod("operator"), server, 8000)
+    assert not reaches(policies, pod("triton"), server, 8000)
+    assert not reaches(policies, pod("operator"), server, 22)
