@@ -65,6 +65,10 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 charts: venv ## Write the charts' values and schemas anew.
 	@$(BIN)/python -m charts.schema
 
+.PHONY: images
+images: venv ## Write the Dockerfiles anew.
+	@$(BIN)/python -m imagerift_local.images.dockerfiles
+
 .PHONY: lint
 lint: venv ## Check style, types and the layers' import rules.
 	@$(BIN)/ruff format --check .

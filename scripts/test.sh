@@ -16,6 +16,9 @@ export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
 step "unit tests"
 .venv/bin/python -m pytest tests/unit
 
+step "charts"
+.venv/bin/python -m pytest tests/charts
+
 step "pixel code, in the models' environment"
 make --no-print-directory test-vision
 

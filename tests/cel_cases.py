@@ -78,3 +78,42 @@ CASES = [
     *(Case(f"{field} goes", SPEC, _without(field), IMMUTABLE) for field in OPTIONAL),
     *(Case(f"{field} comes", _without(field), SPEC, IMMUTABLE) for field in OPTIONAL),
 ]
+
+# Rules of TritonPool look at one spec alone.
+POOL: dict[str, Any] = {"modes": ["style"], "slotsPerReplica": 1}
+TEMPLATE: dict[str, Any] = {
+    "image": "triton",
+    "minReplicas": 1,
+    "maxReplicas": 2,
+    "maxSurge": 1,
+    "maxUnavailable": 0,
+}
+ONE_KIND = "give exactly one of endpoint and template"
+BOUNDS = "minReplicas must not exceed maxReplicas"
+PROGRESS = "maxSurge and maxUnavailable must not both be 0"
+ADDRESS = "http://192.0.2.1:8000"
+
+
+@dataclass(frozen=True)
+class PoolCase:
+    """A pool's spec; `refusal` is the message that it must meet, None for none."""
+
+    name: str
+    spec: dict[str, Any]
+    refusal: str | None
+
+
+def _template(**fields: Any) -> dict[str, Any]:
+    return POOL | {"template": TEMPLATE | fields}
+
+
+POOL_CASES = [
+    PoolCase("an endpoint", POOL | {"endpoint": ADDRESS}, None),
+    PoolCase("a template", _template(), None),
+    PoolCase("both", _template() | {"endpoint": ADDRESS}, ONE_KIND),
+    PoolCase("neither", POOL, ONE_KIND),
+    PoolCase("as few as many", _template(minReplicas=2), None),
+    PoolCase("more at least than at most", _template(minReplicas=3), BOUNDS),
+    PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
+    PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
+]

@@ -257,6 +257,7 @@ class SeaweedFs:
                 f"-master.port={master}",
                 f"-master.port.grpc={master_grpc}",
                 "-master.volumeSizeLimitMB=64",
+                "-master.telemetry=false",
                 f"-volume.port={volume}",
                 f"-volume.port.grpc={volume_grpc}",
                 "-volume.max=20",

@@ -6,17 +6,16 @@ from typing import Any
 
 from imagerift_core.generation import ModeName
 from imagerift_core.plans import ExportSize
+from imagerift_core.pool_template import PoolTemplate
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from charts.schema.parts import (
     Count,
     DisruptionBudget,
-    Image,
     NameOrNone,
     Object,
     Part,
-    Quantity,
     Resources,
     Scheduling,
     Spread,
@@ -132,57 +131,18 @@ class Operator(Part):
     pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
 
 
-class Gpu(Part):
-    """The GPU of a model server."""
+class Template(PoolTemplate):
+    """Servers that the operator makes, as in a TritonPool (docs/pools.md)."""
 
-    count: Count = Field(0, description="GPUs of a pod; 0: it runs on CPUs.")
-    resource_name: str = Field(
-        "nvidia.com/gpu",
-        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
-        description="What the device plugin calls it; a slice with MIG, as nvidia.com/mig-1g.10gb.",
-    )
-
-
-class ExtraModels(Part):
-    """Model repositories of your own."""
-
-    existing_claim: NameOrNone = Field("", description="Claim with the repository; read only.")
-    path: str = Field("", description="Folder inside the claim; empty: its root.")
-
-
-class Server(Part):
-    """A Triton that the chart runs: one pod a pool."""
-
-    image: Image = Field(default_factory=Image)
-    gpu: Gpu = Field(default_factory=Gpu)
-    resources: Resources = Field(
-        default=Resources(
-            requests={"cpu": "1", "memory": "2Gi"}, limits={"cpu": "4", "memory": "6Gi"}
-        )
-    )
-    shared_memory: Quantity = Field(
-        "512Mi", description="Shared memory, by which Triton and its models hand pictures over."
-    )
-    scratch: Quantity = Field("2Gi", description="Room for temporary files.")
-    threads: int = Field(1, ge=1, le=256, description="Threads of one model instance.")
-    mode_models: dict[str, str | None] = Field(
-        default_factory=dict, description="Models of your own behind modes (docs/models.md)."
-    )
-    extra_models: ExtraModels = Field(default_factory=ExtraModels)
-    start_seconds: int = Field(
-        600, ge=10, description="How long loading the weights may take before a restart."
-    )
-    runtime_class_name: NameOrNone = Field("", description="RuntimeClass, such as nvidia.")
-    scheduling: Scheduling = Field(default_factory=Scheduling)
-    env: Texts = Field(default_factory=dict, description="More variables.")
+    image: str = Field("", max_length=4096, description="Empty: images.triton.")
 
 
 def _exactly_one(schema: dict[str, Any]) -> None:
-    schema["oneOf"] = [{"required": ["endpoint"]}, {"required": ["server"]}]
+    schema["oneOf"] = [{"required": ["endpoint"]}, {"required": ["template"]}]
 
 
 class Pool(Part):
-    """A TritonPool: jobs of `modes` go to a server of yours, or to one that the chart runs."""
+    """A TritonPool: jobs go to a server that exists, or to servers that the operator makes."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -195,16 +155,19 @@ class Pool(Part):
     modes: list[ModeName] = Field(min_length=1, max_length=64)
     slots_per_replica: int = Field(1, ge=1, le=64)
     export_sizes: list[ExportSize] = Field(default_factory=list, max_length=3)
-    endpoint: str = Field(
-        "", pattern=r"^https?://[^/?#]+$", max_length=512, description="A Triton that exists."
+    replicas: int | None = Field(None, ge=0, le=1000)
+    endpoint: str = Field("", pattern=r"^https?://[^/?#]+$", max_length=512)
+    template: Template = Field(default_factory=Template)
+    threads: int = Field(1, ge=1, le=256, description="Threads of one model instance.")
+    mode_models: dict[str, str | None] = Field(
+        default_factory=dict, description="Models of your own behind modes (docs/models.md)."
     )
-    server: Server = Field(default_factory=Server, description="A Triton that the chart runs.")
 
 
 class Monitoring(Part):
     """Objects for the Prometheus operator and for Grafana's sidecar."""
 
-    monitors: bool = Field(False, description="ServiceMonitor of the API, PodMonitor of the rest.")
+    monitors: bool = Field(False, description="ServiceMonitor of the API, PodMonitor of the operator.")
     interval: str = Field("30s", pattern=r"^[0-9]+s$", description="Between two scrapes.")
     alerts: bool = Field(False, description="PrometheusRule with the alerts of docs/operations.md.")
     dashboards: bool = Field(False, description="Grafana dashboards as ConfigMaps.")

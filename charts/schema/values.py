@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
+from imagerift_core.pool_template import Resources as TemplateResources
 from pydantic import Field
 
 from charts.schema.components import (
@@ -16,7 +15,7 @@ from charts.schema.components import (
     Peers,
     Pool,
     Probe,
-    Server,
+    Template,
 )
 from charts.schema.parts import Image, NameOrNone, Part, Resources, Storage
 
@@ -177,7 +176,14 @@ class Values(Part):
     pools: dict[str, Pool] = Field(
         default={
             "default": Pool(
-                modes=["style", "avatar", "enhance"], slots_per_replica=2, server=Server()
+                modes=["style", "avatar", "enhance"],
+                slots_per_replica=2,
+                template=Template(
+                    gpus=0,
+                    resources=TemplateResources(
+                        requests={"cpu": "1", "memory": "2Gi"}, limits={"cpu": "4", "memory": "6Gi"}
+                    ),
+                ),
             ),
         },
         description="TritonPools by name, any number; `default: null` takes the shipped one away.",
@@ -222,9 +228,3 @@ class CrdsValues(Part):
     roles: bool = Field(
         True, description="ClusterRoles for people who edit and view jobs and pools."
     )
-
-
-POOL_DEFAULTS: dict[str, Any] = {
-    "slotsPerReplica": 1,
-    "server": Server().model_dump(by_alias=True, mode="json"),
-}

@@ -12,7 +12,7 @@ import yaml
 from imagerift_core import crds
 from pydantic import BaseModel
 
-from charts.schema.values import POOL_DEFAULTS, CrdsValues, Values
+from charts.schema.values import CrdsValues, Values
 
 CHARTS = Path(__file__).resolve().parents[1]
 GENERATED = "# Written by `make charts` from charts/schema; change it there."
@@ -69,9 +69,6 @@ def files() -> dict[Path, str]:
     texts = {
         main / "values.yaml": values_text(Values()),
         main / "values.schema.json": _json(values_schema(Values)),
-        main / "files" / "pool-defaults.yaml": "\n".join(
-            [GENERATED, yaml.safe_dump(POOL_DEFAULTS, sort_keys=False, width=WIDTH)]
-        ),
         definitions / "values.yaml": values_text(CrdsValues()),
         definitions / "values.schema.json": _json(values_schema(CrdsValues)),
     }

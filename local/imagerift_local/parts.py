@@ -142,6 +142,8 @@ def build_seaweedfs_command(
         # The only master: with the default of 10 s a restart would wait 20 s for its election.
         "-master.electionTimeout=500ms",
         "-master.heartbeatInterval=200ms",
+        # Nothing about an installation is told to anybody.
+        "-master.telemetry=false",
         f"-volume.port={ports.seaweedfs_volume}",
         f"-volume.port.grpc={ports.seaweedfs_volume_grpc}",
         # Zero: as many volumes as the disk has room for.

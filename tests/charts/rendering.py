@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
@@ -104,6 +106,13 @@ def variables(pod: Manifest) -> dict[str, Any]:
         entry["name"]: entry.get("value", entry.get("valueFrom"))
         for entry in pod["spec"]["containers"][0].get("env", [])
     }
+
+
+def pool_template(objects: Objects, pool: str) -> PoolTemplate:
+    """What the operator reads from a rendered pool that has a template."""
+    spec = TritonPoolSpec.model_validate(objects.one("TritonPool", pool)["spec"])
+    assert spec.template is not None
+    return spec.template
 
 
 def find_helm() -> Helm:

@@ -57,7 +57,7 @@ def test_lint_has_nothing_to_say_of_the_definitions(helm: Helm) -> None:
 
 
 def test_good_values_are_taken(helm: Helm) -> None:
-    own = {"modes": ["style", "mine"], "server": {"threads": 4}}
+    own = {"modes": ["style", "mine"], "template": {"gpus": 2}, "threads": 4}
     wish = OUTSIDE | {
         "pools": {"default": None, "own": own},
         "plans": {"team": PLAN, "more": PLAN | {"concurrentJobs": 3}},
@@ -69,7 +69,7 @@ def test_good_values_are_taken(helm: Helm) -> None:
     assert [pool["metadata"]["name"] for pool in objects.of("TritonPool")] == ["own"]
 
 
-POOL = {"modes": ["style"], "server": {}}
+POOL = {"modes": ["style"], "template": {}}
 # Groups of values that are each wrong in their own place, and what Helm calls those places.
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (
@@ -86,13 +86,13 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
             },
             "operator": {"leaseSeconds": 1},
             "pools": {
-                "no-modes": {"server": {}},
+                "no-modes": {"template": {}},
                 "empty": POOL | {"modes": []},
                 "misnamed": POOL | {"modes": ["Style!"]},
                 "neither": {"modes": ["style"]},
                 "both": POOL | {"endpoint": "http://a:1"},
                 "no-address": {"modes": ["style"], "endpoint": "a:1"},
-                "misspelt": POOL | {"server": {"gpus": 1}},
+                "misspelt": POOL | {"template": {"gpu": 1}},
                 "slots": POOL | {"slotsPerReplica": 65},
                 "sizes": POOL | {"exportSizes": ["8k"]},
             },
@@ -119,7 +119,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
             "'/pools/neither': 'oneOf' failed",
             "'/pools/both': 'oneOf' failed",
             "'/pools/no-address/endpoint'",
-            "'/pools/misspelt/server'",
+            "'/pools/misspelt/template': additional properties 'gpu' not allowed",
             "'/pools/slots/slotsPerReplica'",
             "'/pools/sizes/exportSizes/0'",
             "'/plans/high/band'",

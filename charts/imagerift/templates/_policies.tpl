@@ -67,3 +67,15 @@ spec:
     - port: {{ $.port }}
 {{- end }}
 {{- end }}
+
+{{- /* Model servers: the operator's own pods, whatever their pool. */}}
+{{- define "imagerift.serverLabels" -}}
+app.kubernetes.io/name: triton
+app.kubernetes.io/managed-by: imagerift-operator
+{{- end }}
+
+{{- define "imagerift.servers" -}}
+- podSelector:
+    matchLabels:
+      {{- include "imagerift.serverLabels" . | nindent 6 }}
+{{- end }}

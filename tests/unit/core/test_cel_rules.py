@@ -1,4 +1,4 @@
-"""The rules of the definitions, evaluated as an API server of 1.25 or later does on an update."""
+"""The rules of the definitions, evaluated as an API server of 1.25 or later does."""
 
 from __future__ import annotations
 
@@ -9,51 +9,69 @@ import celpy
 import pytest
 from imagerift_core import crds
 
-from tests.cel_cases import CASES, CHANGES, SPEC, Case
+from tests.cel_cases import CASES, CHANGES, POOL_CASES, SPEC, Case, PoolCase
 from tests.unit.core.structural import nodes
 
-DEFINITIONS = [crds.generation_job_definition(), crds.triton_pool_definition()]
+JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()
 ENVIRONMENT = celpy.Environment()
 
 
-def rules() -> Iterator[tuple[str, dict[str, str]]]:
-    """Every rule of every definition with the path of its schema."""
-    for definition in DEFINITIONS:
-        (version,) = definition["spec"]["versions"]
-        for path, node in nodes(version["schema"]["openAPIV3Schema"]):
-            for rule in node.get("x-kubernetes-validations", []):
-                yield f"{definition['spec']['names']['kind']}{path}", rule
+def schema_of(definition: dict[str, Any]) -> dict[str, Any]:
+    (version,) = definition["spec"]["versions"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]
+    return schema
 
 
-SPEC_RULES = [rule for path, rule in rules() if path == "GenerationJob.spec"]
+def rules(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every rule of the definition with the path of its schema."""
+    for path, node in nodes(schema_of(definition)):
+        for rule in node.get("x-kubernetes-validations", []):
+            yield path, rule
 
 
-def refusals(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
-    """The messages of the rules that refuse the update."""
-    values = {"self": celpy.json_to_cel(new), "oldSelf": celpy.json_to_cel(old)}
-    return {
-        rule["message"]
-        for rule in SPEC_RULES
-        if not ENVIRONMENT.program(ENVIRONMENT.compile(rule["rule"])).evaluate(values)
-    }
+def refusals(
+    definition: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None = None
+) -> set[str]:
+    """The messages of the rules that refuse the spec, or its update."""
+    found = set()
+    for path, rule in rules(definition):
+        value: Any = {"spec": new}
+        for name in path.strip(".").split("."):
+            value = value.get(name) if value is not None else None
+        if value is None:
+            continue
+        values = {"self": celpy.json_to_cel(value)}
+        if old is not None:
+            assert path == ".spec"
+            values["oldSelf"] = celpy.json_to_cel(old)
+        if not ENVIRONMENT.program(ENVIRONMENT.compile(rule["rule"])).evaluate(values):
+            found.add(rule["message"])
+    return found
 
 
 def stored(spec: dict[str, Any]) -> dict[str, Any]:
-    """What an API server stores of a spec: with its defaults."""
-    (version,) = DEFINITIONS[0]["spec"]["versions"]
-    fields = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    """What an API server stores of a job's spec: with its defaults."""
+    fields = schema_of(JOB)["properties"]["spec"]["properties"]
     return {name: f["default"] for name, f in fields.items() if "default" in f} | spec
 
 
+def messages(definition: dict[str, Any]) -> set[str | None]:
+    return {rule["message"] for _, rule in rules(definition)}
+
+
 def test_the_cases_are_of_every_rule_and_every_field() -> None:
-    assert {path for path, _ in rules()} == {"GenerationJob.spec"}
-    assert {rule["message"] for rule in SPEC_RULES} == {case.refusal for case in CASES} - {None}
-    (version,) = DEFINITIONS[0]["spec"]["versions"]
-    fields = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert messages(JOB) == {case.refusal for case in CASES} - {None}
+    assert messages(POOL) == {case.refusal for case in POOL_CASES} - {None}
+    fields = schema_of(JOB)["properties"]["spec"]["properties"]
     assert set(fields) == set(SPEC) | {"cancel"} == set(CHANGES) | {"cancel"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_an_update_is_taken_or_refused(case: Case) -> None:
     wanted = set() if case.refusal is None else {case.refusal}
-    assert refusals(stored(case.old), stored(case.new)) == wanted
+    assert refusals(JOB, stored(case.new), stored(case.old)) == wanted
+
+
+@pytest.mark.parametrize("case", POOL_CASES, ids=lambda case: case.name)
+def test_a_pool_is_taken_or_refused(case: PoolCase) -> None:
+    assert refusals(POOL, case.spec) == (set() if case.refusal is None else {case.refusal})
