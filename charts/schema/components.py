@@ -103,7 +103,7 @@ class Api(Part):
     service: Service = Field(default_factory=Service)
     ingress: Ingress = Field(default_factory=Ingress)
     scheduling: Scheduling = Field(default_factory=Scheduling)
-    env: Texts = Field(default_factory=dict, description="More variables, such as OTEL_*.")
+    env: Texts = Field(default_factory=dict, description="More variables.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
 
@@ -126,7 +126,7 @@ class Operator(Part):
         10, description="How long a stopping operator waits for attempts in flight."
     )
     scheduling: Scheduling = Field(default_factory=Scheduling)
-    env: Texts = Field(default_factory=dict, description="More variables, such as OTEL_*.")
+    env: Texts = Field(default_factory=dict, description="More variables.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
 
@@ -167,7 +167,9 @@ class Pool(Part):
 class Monitoring(Part):
     """Objects for the Prometheus operator and for Grafana's sidecar."""
 
-    monitors: bool = Field(False, description="ServiceMonitor of the API, PodMonitor of the operator.")
+    monitors: bool = Field(
+        False, description="ServiceMonitor of the API, PodMonitor of the operator."
+    )
     interval: str = Field("30s", pattern=r"^[0-9]+s$", description="Between two scrapes.")
     alerts: bool = Field(False, description="PrometheusRule with the alerts of docs/operations.md.")
     dashboards: bool = Field(False, description="Grafana dashboards as ConfigMaps.")

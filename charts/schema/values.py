@@ -147,6 +147,7 @@ class NetworkPolicies(Part):
     mongodb_port: int = Field(27017, ge=1, le=65535, description="Their port.")
     s3: Peers = Field(default_factory=list, description="Your S3's addresses or pods.")
     pools: Peers = Field(default_factory=list, description="Your own Triton servers.")
+    tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     kubernetes_api: Peers = Field(
         default_factory=list, description="The Kubernetes API's addresses; empty: any address."
     )
@@ -163,6 +164,16 @@ class NetworkPolicies(Part):
             "fe80::/10",
         ],
         description="Where the API may not connect to for webhooks and sign-in.",
+    )
+
+
+class Tracing(Part):
+    """Spans of jobs, by OpenTelemetry."""
+
+    endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^?#@]+)?$",
+        description="Where spans are sent by OTLP over HTTP; empty: none are recorded.",
     )
 
 
@@ -204,6 +215,7 @@ class Values(Part):
     )
     network_policies: NetworkPolicies = Field(default_factory=NetworkPolicies)
     monitoring: Monitoring = Field(default_factory=Monitoring)
+    tracing: Tracing = Field(default_factory=Tracing)
     probe: Probe = Field(default_factory=Probe)
 
 

@@ -149,6 +149,16 @@ def test_the_kubernetes_api_is_reached_by_the_two_that_use_it(
     assert not reaches(policies, pod("probe"), kubernetes, 6443)
 
 
+def test_spans_go_to_the_collector_from_the_two_that_make_them(
+    examples: dict[str, Objects],
+) -> None:
+    policies = examples["production"].of("NetworkPolicy")
+    collector = Place({"app": "collector"}, "monitoring")
+    for component in ("api", "operator", "triton", "probe"):
+        wanted = component in {"api", "operator"}
+        assert reaches(policies, pod(component), collector, 4318) is wanted
+
+
 def test_own_model_servers_are_reached_by_the_operator_alone(
     examples: dict[str, Objects],
 ) -> None:

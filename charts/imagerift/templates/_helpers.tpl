@@ -195,6 +195,13 @@ imagerift-bundled
       key: {{ ternary "s3-secret-key" .Values.s3.existingSecret.secretKey .Values.s3.bundled.enabled }}
 {{- end }}
 
+{{- define "imagerift.tracingEnv" -}}
+{{- with .Values.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+
 {{- define "imagerift.extraEnv" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}

@@ -59,6 +59,15 @@ spec:
   {{- end }}
 {{- end }}
 
+{{- define "imagerift.tracingRule" -}}
+{{- with .Values.tracing.endpoint }}
+- to:
+    {{- toYaml $.Values.networkPolicies.tracing | nindent 4 }}
+  ports:
+    - port: {{ include "imagerift.portOf" . }}
+{{- end }}
+{{- end }}
+
 {{- define "imagerift.metricsRule" -}}
 {{- with .root.Values.networkPolicies.metrics }}
 - from:

@@ -25,7 +25,7 @@ BASE = "docker.io/library/debian:bookworm-slim"
 PYTHON = "python3.11"
 HEAD = f"""\
 # Written by `make images` from images/images.toml; change it there.
-# Build at the root of the checkout: docker build -f images/{{name}}/Dockerfile -t imagerift/{{name}} .
+# At the root of the checkout: docker build -f images/{{name}}/Dockerfile -t imagerift/{{name}} .
 # Pin the base by the digest that your registry tells: --build-arg BASE={BASE}@sha256:…
 ARG BASE={BASE}
 
