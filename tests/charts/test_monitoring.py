@@ -21,7 +21,7 @@ from tests.servers import free_port
 
 # What the Prometheus operator's scrapes add.
 ADDED = {"namespace", "pod", "job", "le"}
-GAUGES = ("imagerift_queue_jobs", "imagerift_in_flight_jobs", "imagerift_leading")
+GAUGES = ("imagerift_in_flight_jobs", "imagerift_set_aside_jobs", "imagerift_leading")
 
 
 def labels_by_name(text: str) -> dict[str, set[str]]:
@@ -45,6 +45,8 @@ async def shown() -> dict[str, set[str]]:
     async with serve_metrics("127.0.0.1", port) as meter:
         operator = OperatorMetrics(meter)
         operator.ended("succeeded")
+        operator.charged(1, "style")
+        operator.watch_bands("imagerift_queue_jobs", "Jobs.", lambda: {1: 2}, bands={0, 1})
         operator.requeued(failed=True)
         operator.settled(1)
         operator.kubernetes_write("patch")
@@ -147,3 +149,17 @@ def test_monitors_scrape_ports_that_exist(examples: dict[str, Objects]) -> None:
     (container,) = operator["spec"]["containers"]
     known = {port["name"] for port in container["ports"]}
     assert {endpoint["port"] for endpoint in pods["spec"]["podMetricsEndpoints"]} <= known
+
+
+def test_no_figure_was_forgotten_here(shown: dict[str, set[str]]) -> None:
+    """Every name that the processes' code gives to an instrument is among those shown."""
+    root = CHARTS.parent
+    named = {
+        name
+        for part in ("api/imagerift_api", "operator/imagerift_operator")
+        for path in (root / part).glob("*.py")
+        for name in re.findall(r'"(imagerift_[a-z_]+)"', path.read_text())
+    }
+    known = {"imagerift_api", "imagerift_operator", "imagerift_session"}
+    missing = {name for name in named - known if not any(other.startswith(name) for other in shown)}
+    assert missing == set()
