@@ -17,6 +17,7 @@ from imagerift.console import (
     JobProgress,
     describe,
     fail,
+    one_line,
     print_json,
     say,
 )
@@ -118,7 +119,7 @@ def list_jobs(
         print_json({"data": [job.raw for job in page.jobs], "nextCursor": page.next_cursor})
         return
     for job in page.jobs:
-        typer.echo(f"{job.job_id}  {job.status:<10}  {job.raw.get('createdAt')}")
+        typer.echo(one_line(job))
     if page.next_cursor:
         say(f"more: --cursor {page.next_cursor}")
 

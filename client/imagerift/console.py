@@ -17,6 +17,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_JOB_NOT_SUCCEEDED = 3
 
+_PROMPT_CHARACTERS = 40
 _STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
@@ -60,6 +61,18 @@ def describe(job: Job) -> str:
     if job.queue.reason:
         parts.append(_REASONS.get(job.queue.reason, job.queue.reason))
     return ", ".join(parts)
+
+
+def one_line(job: Job) -> str:
+    """A job in a list: its id, status, time, mode, and the beginning of its prompt."""
+    raw = job.raw
+    words = " ".join(str(raw.get("prompt") or "").split())
+    # A prompt may hold what would steer a terminal.
+    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    shown = words if len(words) <= _PROMPT_CHARACTERS else words[: _PROMPT_CHARACTERS - 1] + "…"
+    created = str(raw.get("createdAt") or "")[:19].replace("T", " ")
+    columns = [job.job_id, f"{job.status:<10}", created, f"{raw.get('mode') or '':<8}", shown]
+    return "  ".join(columns).rstrip()
 
 
 class JobProgress:

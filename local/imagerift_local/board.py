@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -203,7 +204,7 @@ def open_board() -> Board:
 
 def _steps_table(steps: dict[str, _Step]) -> Table:
     now = time.monotonic()
-    table = Table(title="ImageRift: preparing", title_justify="left", expand=False)
+    table = _table("ImageRift: preparing")
     table.add_column("Part")
     table.add_column("Step", overflow="fold")
     table.add_column("Time", justify="right")
@@ -215,24 +216,35 @@ def _steps_table(steps: dict[str, _Step]) -> Table:
 
 
 def _parts_table(statuses: list[Status]) -> Table:
-    table = Table(title="ImageRift", title_justify="left", expand=False)
+    """Narrow enough for 80 columns: what is the same for every part is said once, below."""
+    table = _table("ImageRift")
     table.add_column("Part", no_wrap=True)
-    table.add_column("State", no_wrap=True)
+    table.add_column("State")
     table.add_column("Address", no_wrap=True)
-    table.add_column("Restarts", justify="right")
-    table.add_column("Log", overflow="fold")
+    restarted = any(status.restarts for status in statuses)
+    if restarted:
+        table.add_column("Restarts", justify="right")
+    folders = sorted({str(status.log.parent) for status in statuses if status.log})
+    if folders:
+        table.caption = f"Each part's log: {', '.join(folders)}/PART.log"
     for status in statuses:
         state = Text(str(status.state), style=STYLES[status.state])
         if status.note:
             state.append(f"\n{status.note}", style="dim")
-        table.add_row(
-            status.name,
-            state,
-            status.address,
-            str(status.restarts or ""),
-            str(status.log or ""),
-        )
+        count = [str(status.restarts or "")] if restarted else []
+        table.add_row(status.name, state, status.address, *count)
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        expand=False,
+    )
 
 
 def _is_result(line: str) -> bool:

@@ -121,7 +121,19 @@ def _plan_row(name: str, plan: Plan) -> str:
         f'<td data-label="API rate">{rate}</td>'
         f'<td data-label="Monthly quota"><span>{plan.units_per_month:,} '
         f'<span class="quiet">{scope}</span></span></td>'
+        f'<td data-label="At once"><span>{_jobs(plan.concurrent_jobs)} '
+        f'<span class="quiet">{_waiting(plan.queue_units)}</span></span></td>'
         f'<td data-label="Largest export"><span>{largest} '
         f'<span class="quiet">{EXPORT_LONG_EDGE[plan.max_export]:,} px</span></span></td>'
         f'<td data-label="Kept for">{plan.retention_days} days</td></tr>'
     )
+
+
+def _jobs(count: int | None) -> str:
+    if count is None:
+        return "no limit"
+    return f"{count:,} job" if count == 1 else f"{count:,} jobs"
+
+
+def _waiting(units: int | None) -> str:
+    return "" if units is None else f"up to {units:,} waiting"

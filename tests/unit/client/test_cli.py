@@ -141,6 +141,18 @@ async def test_jobs_can_be_listed_shown_and_canceled(server: FakeApi) -> None:
     assert server.seen[2][:2] == ("POST", f"/api/v1/jobs/{JOB_ID}/cancel")
 
 
+async def test_a_list_shows_what_each_job_was_and_nothing_that_steers_a_terminal(
+    server: FakeApi,
+) -> None:
+    long = job(mode="style", prompt="a \x1b[31mred\nmug " + "x" * 50)
+    server.will_answer({"data": [long], "nextCursor": None})
+
+    listed = await run(server, "jobs", "list")
+
+    words = "a ?[31mred mug " + "x" * 24 + "…"
+    assert listed.stdout == f"{JOB_ID}  queued      2026-11-22 12:00:00  style     {words}\n"
+
+
 async def test_jobs_alone_lists_them(server: FakeApi) -> None:
     server.will_answer({"data": [job()], "nextCursor": None})
 

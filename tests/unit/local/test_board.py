@@ -50,4 +50,12 @@ def test_a_terminal_shows_a_table_and_keeps_long_lines_whole() -> None:
     text = stream.getvalue()
     assert long in text
     assert "https://127.0.0.1:12379" in text
-    assert "/d/logs/etcd.log" in text
+    assert "/d/logs/PART.log" in text
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns() -> None:
+    stream = io.StringIO()
+    with LiveBoard(Console(file=stream, force_terminal=True, color_system=None, width=80)) as board:
+        board.part(status(State.READY))
+    (row,) = [line for line in stream.getvalue().splitlines() if "https://127.0.0.1:12379" in line]
+    assert "etcd" in row and "ready" in row
