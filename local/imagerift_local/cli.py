@@ -27,6 +27,7 @@ from imagerift_local.platform import run
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.diffusion import provision_diffusion
 from imagerift_local.provision.kubectl import provision_kubectl
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import PlatformSettings
@@ -161,10 +162,15 @@ def env(data_dir: DataDir = None) -> None:
 
 
 @app.command("models-python")
-def models_python() -> None:
+def models_python(
+    diffusion: Annotated[
+        bool, typer.Option("--diffusion", help="The one with PyTorch, for the diffusion model.")
+    ] = False,
+) -> None:
     """Print the Python of the models' environment, for their tests and tools."""
+    provision = provision_diffusion if diffusion else provision_triton
     try:
-        environment = provision_triton(_workshop(read_settings())).files["environment"]
+        environment = provision(_workshop(read_settings())).files["environment"]
     except PlatformError as error:
         _fail(error)
     typer.echo(environment / "bin" / "python")

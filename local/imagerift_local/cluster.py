@@ -111,13 +111,15 @@ def token_secret_manifest(account: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def pool_manifest(namespace: str, endpoint: str, modes: Iterable[str]) -> dict[str, Any]:
+def pool_manifest(
+    namespace: str, endpoint: str, modes: Iterable[str], slots: int
+) -> dict[str, Any]:
     """The TritonPool of the platform's own Triton."""
     return {
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "default", "namespace": namespace},
-        "spec": {"endpoint": endpoint, "slotsPerReplica": 2, "modes": sorted(modes)},
+        "spec": {"endpoint": endpoint, "slotsPerReplica": slots, "modes": sorted(modes)},
     }
 
 

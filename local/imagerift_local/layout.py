@@ -59,6 +59,11 @@ class DataFolder:
         return self.root / "ports.json"
 
     @property
+    def models(self) -> Path:
+        """Triton's model repository, laid out anew at each start."""
+        return self.root / "models"
+
+    @property
     def logs(self) -> Path:
         """One log file for each part."""
         return self.root / "logs"

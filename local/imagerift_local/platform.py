@@ -23,6 +23,7 @@ from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_control_flags
+from imagerift_local.pool import read_pool
 from imagerift_local.ports import PortSettings, check_ports, choose_ports
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import RUNNING
@@ -50,7 +51,9 @@ async def provision(settings: PlatformSettings, board: Board) -> Provisions:
     cache = Cache(settings.cache_dir.absolute())
     ticker = asyncio.create_task(_tick(board))
     try:
-        return await provision_parts(started_parts(settings), cache, board.progress)
+        parts = started_parts(settings)
+        more = read_pool(settings.pool).provisions if "triton" in parts else frozenset()
+        return await provision_parts(parts, cache, board.progress, more=more)
     except* PlatformError as group:
         raise PlatformError("\n".join(str(error) for error in _leaves(group))) from None
     finally:

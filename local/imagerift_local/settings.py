@@ -48,6 +48,10 @@ class PlatformSettings(BaseSettings):
     port_base: str = Field(
         "", description="First of the consecutive ports to use, or `auto` for any that are free."
     )
+    pool: str = Field(
+        "cpu-small",
+        description="Triton's settings: a name in triton_models/pools, or a file of your own.",
+    )
     extra_models: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="More model repositories for Triton, separated like PATH."
     )

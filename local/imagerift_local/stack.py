@@ -24,6 +24,7 @@ from imagerift_local.kubeconfig import (
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
 from imagerift_local.pki import ControlPlanePki, ensure_pki
+from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
 from imagerift_local.provision.everything import Provisions
@@ -34,9 +35,7 @@ from imagerift_local.selection import ALL_PARTS, wanted_parts
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.supervisor import Part
 
-MODEL_REPOSITORY = CHECKOUT / "triton_models" / "repository"
 VISION = CHECKOUT / "triton_models"
-SHIPPED_MODES = CHECKOUT / "core" / "imagerift_core" / "data" / "modes.json"
 # What a child process sees of the environment besides its own variables.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
@@ -287,8 +286,10 @@ class Stack:
         async def sweep() -> None:
             sweep_shared_memory(prefix)
 
-        threads = os.environ.get("IMAGERIFT_THREADS", "1")
-        search = (str(VISION), str(triton.files["site"]))
+        pool = read_pool(self.settings.pool)
+        chosen = lay_out(pool, self.data.models)
+        sites = [self.provisions[name].files["site"] for name in ("triton", *pool.provisions)]
+        search = (str(VISION), *(str(site) for site in sites))
         origin = urlsplit(self.s3_url)
         return self._child(
             "triton",
@@ -297,7 +298,7 @@ class Stack:
             parts.build_triton_command(
                 triton.files["tritonserver"],
                 triton.files["backends"],
-                [MODEL_REPOSITORY, *self.settings.extra_models],
+                [self.data.models, *self.settings.extra_models],
                 self.ports,
                 shared_memory_prefix=prefix,
                 lock=random_secrets.token_hex(16),
@@ -310,8 +311,8 @@ class Stack:
                 "LD_LIBRARY_PATH": library_path(triton),
                 "IMAGERIFT_S3_ORIGIN": f"{origin.scheme}://{origin.netloc}",
                 "IMAGERIFT_CONTROL_DIR": str(self.data.control),
-                "IMAGERIFT_THREADS": threads,
-                "OMP_NUM_THREADS": threads,
+                **chosen,
+                "OMP_NUM_THREADS": chosen["IMAGERIFT_THREADS"],
             },
             stop_before=("seaweedfs",),
             before_start=sweep,
@@ -390,10 +391,11 @@ class Stack:
         )
 
     async def _install_cluster(self) -> None:
-        modes = json.loads(SHIPPED_MODES.read_text())
-        pool = pool_manifest(self.settings.namespace, self.triton_url, modes)
+        pool = read_pool(self.settings.pool)
+        modes = served_modes(pool, self.settings.extra_models)
+        manifest = pool_manifest(self.settings.namespace, self.triton_url, modes, pool.slots)
         async with self.cluster() as cluster:
-            await cluster.install(pool)
+            await cluster.install(manifest)
 
     async def _write_account_kubeconfigs(self) -> None:
         access = read_kubeconfig(self.admin_kubeconfig)

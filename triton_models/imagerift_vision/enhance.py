@@ -1,34 +1,26 @@
 """The `enhance` mode: the same photograph, reframed, cleaned and at the size wanted."""
 
-import hashlib
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.control import Guard
 from imagerift_vision.errors import VisionError
-from imagerift_vision.extension import extended
 from imagerift_vision.faces import FaceFinder
+from imagerift_vision.framing import Framer, on_paper
 from imagerift_vision.generate import ModeAnswer, ModeCall
-from imagerift_vision.matting import SIDE, Matting
-from imagerift_vision.reframing import Contents, detail_of, reframe
+from imagerift_vision.matting import Matting
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.restoration import denoised, noise_of, sharpened, toned
 from imagerift_vision.superres import SuperResolver
 
 Pixels = NDArray[np.uint8]
-Float = NDArray[np.float32]
 
 ENHANCER = ModelVersion("imagerift-enhance", "1")
-# Colour under a transparent pixel is arbitrary; the picture is shown on white paper.
-PAPER = 255.0
 # Enlarged less than this, plain resampling does as well.
 RESOLVE_FROM_SCALE = 1.25
 # About twenty seconds on one core, and 100 MB for the enlarged picture.
 MOST_PIXELS_TO_RESOLVE = 2_000_000
-# The same proportions, but for rounding.
-SAME_RATIO = 0.012
 
 
 class EnhanceMode:
@@ -36,10 +28,8 @@ class EnhanceMode:
 
     def __init__(self, threads: int) -> None:
         """Load the networks."""
-        self._matting = Matting(threads)
-        self._faces = FaceFinder()
+        self._framer = Framer(Matting(threads), FaceFinder())
         self._resolver = SuperResolver(threads)
-        self._last: tuple[bytes, Contents, Float] | None = None
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
         """The one enhanced picture, [1, height, width, 3].
@@ -52,33 +42,14 @@ class EnhanceMode:
         if len(call.seeds) != 1:
             raise VisionError("invalid_request", "enhance makes one picture: seeds change nothing")
         guard.check()
-        rgb = _on_paper(call.image)
-        models = [ENHANCER]
         ratio = call.width / call.height
-        if abs(rgb.shape[1] / rgb.shape[0] / ratio - 1) > SAME_RATIO:
-            rgb = self._reframed(rgb, ratio, guard)
-            models += [self._matting.version, self._faces.version]
+        rgb, framed_by = self._framer.framed(on_paper(call.image), ratio, guard)
+        models = [ENHANCER, *framed_by]
         guard.check()
         picture = self._restored(rgb, call, guard)
         if self._resolves(rgb, call):
             models.append(self._resolver.version)
         return ModeAnswer(picture[None], None, tuple(models))
-
-    def _reframed(self, rgb: Pixels, ratio: float, guard: Guard) -> Pixels:
-        height, width = rgb.shape[:2]
-        digest = hashlib.blake2b(rgb.tobytes(), digest_size=16).digest() + repr(rgb.shape).encode()
-        if self._last is None or self._last[0] != digest:
-            interest = self._matting.saliency(rgb)
-            detail = detail_of(rgb, (SIDE, SIDE))
-            contents = Contents(interest, detail, self._faces.find(rgb), width, height)
-            self._last = (digest, contents, interest)
-        _, contents, interest = self._last
-        window = reframe(contents, ratio)
-        beyond = window.beyond(width, height)
-        left, top = window.left + beyond[0], window.top + beyond[1]
-        if any(beyond):
-            rgb = extended(rgb, cv2.resize(interest, (width, height)), beyond, guard)
-        return np.ascontiguousarray(rgb[top : top + window.height, left : left + window.width])
 
     def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> Pixels:
         """Denoise at the smaller of both scales, resample, then tone and sharpen."""
@@ -105,11 +76,3 @@ class EnhanceMode:
         height, width = rgb.shape[:2]
         large = call.width >= width * RESOLVE_FROM_SCALE
         return large and height * width <= MOST_PIXELS_TO_RESOLVE
-
-
-def _on_paper(rgba: Pixels) -> Pixels:
-    alpha = rgba[..., 3:]
-    if int(alpha.min()) == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    share = alpha.astype(np.float32) / 255
-    return (rgba[..., :3] * share + PAPER * (1 - share) + 0.5).astype(np.uint8)

@@ -21,6 +21,15 @@ ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 # These end the whole job; every other code may end one variation alone.
 JOB_ENDING: frozenset[str] = frozenset({"canceled", "timeout"})
 
+OUT_OF_MEMORY_SIGNS = (
+    "Insufficient memory",
+    "bad_alloc",
+    "can't allocate memory",
+    "CUDA out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
 
 @dataclass
 class VisionError(Exception):
@@ -48,8 +57,8 @@ def from_exception(error: BaseException) -> VisionError:
     """
     if isinstance(error, VisionError):
         return error
-    # OpenCV and onnxruntime raise types of their own when an allocation fails.
+    # OpenCV, onnxruntime and PyTorch raise types of their own when an allocation fails.
     text = str(error)
-    if isinstance(error, MemoryError) or "Insufficient memory" in text or "bad_alloc" in text:
+    if isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY_SIGNS):
         return VisionError("out_of_memory", "the model ran out of memory", retryable=True)
     return VisionError("model_error", f"the model failed ({type(error).__name__})")

@@ -13,7 +13,8 @@ from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source, decode
 from imagerift_vision.encoding import CONTENT_TYPES, encode
 from imagerift_vision.entry import timed
-from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
+from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
+from imagerift_vision.moderation import Gate, Look, opaque
 from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import GenerateRequest, ModelVersion, Output, Result, Target
 from imagerift_vision.sizes import output_size
@@ -71,6 +72,7 @@ class Pipeline:
     client: OriginClient
     modes: ModeModels
     mode_models: Mapping[str, str]
+    gate: Gate | None = None
 
     def run(self, request: GenerateRequest, guard: Guard, result: Result) -> None:
         """Fill `result`. Outputs are uploaded as soon as each is encoded.
@@ -79,6 +81,7 @@ class Pipeline:
         """
         model = model_of(self.mode_models, request.mode, request.preset)
         source = self._source(request, guard, result)
+        self._admit(request, source, guard, result)
         width, height = output_size(
             request.export_size, request.output_aspect, source.width, source.height
         )
@@ -93,13 +96,16 @@ class Pipeline:
             result.preset = answer.preset
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
-            pictures = iter(answer.images)
+            made = [position for position in range(len(targets)) if position not in lost]
+            pictures = dict(zip(made, answer.images, strict=True))
+            for index in self._blocked(request, answer, guard, result):
+                lost[made[index]] = "content_filtered"
             for position, target in enumerate(targets):
                 if position in lost:
                     result.omitted.append((target.index, lost[position]))
                     continue
                 try:
-                    self._deliver(request, target, next(pictures), guard, result)
+                    self._deliver(request, target, pictures[position], guard, result)
                 except Exception as failure:  # noqa: BLE001 - one variation fails alone
                     reason = from_exception(failure)
                     if reason.code in JOB_ENDING:
@@ -107,7 +113,33 @@ class Pipeline:
                     first_failure = first_failure or reason
                     result.omitted.append((target.index, reason.code))
         if not result.outputs:
-            raise first_failure or VisionError("model_error", "no variation could be made")
+            raise first_failure or _nothing_left(result.omitted)
+
+    def _admit(
+        self, request: GenerateRequest, source: Source, guard: Guard, result: Result
+    ) -> None:
+        """Show the gate what came in, before any model of a mode sees it."""
+        look = Look("input", source.rgba[None], request, request.preset)
+        if self._judged(look, guard, result):
+            raise VisionError("content_filtered", "the prompt or the source image was blocked")
+
+    def _blocked(
+        self, request: GenerateRequest, answer: ModeAnswer, guard: Guard, result: Result
+    ) -> frozenset[int]:
+        """Which of the pictures that were made must not go out."""
+        if self.gate is None or not len(answer.images):
+            return frozenset()
+        look = Look("output", opaque(answer.images), request, answer.preset)
+        return self._judged(look, guard, result)
+
+    def _judged(self, look: Look, guard: Guard, result: Result) -> frozenset[int]:
+        if self.gate is None:
+            return frozenset()
+        guard.check()
+        with timed(result.metrics, "moderationMs"):
+            verdict = self.gate.look(look)
+        result.models = list(dict.fromkeys([*result.models, *verdict.models]))
+        return verdict.blocked
 
     def _source(self, request: GenerateRequest, guard: Guard, result: Result) -> Source:
         with timed(result.metrics, "fetchMs"):
@@ -211,6 +243,13 @@ def model_of(mode_models: Mapping[str, str], mode: str, preset: str | None) -> s
     raise VisionError("invalid_request", "this model server does not have the mode")
 
 
+def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
+    """Why a job without any output failed: the one reason of all, where there is one."""
+    if {code for _, code in omitted} == {"content_filtered"}:
+        return VisionError("content_filtered", "every output was blocked")
+    return VisionError("model_error", "no variation could be made")
+
+
 def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
     """Hold a mode's model to its contract: anyone may write one.
 
@@ -218,9 +257,10 @@ def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
     """
     lost = {position for position, _ in answer.omitted}
     expected = (asked - len(lost), height, width, 3)
-    if not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
+    known = all(code in ERROR_CODES for _, code in answer.omitted)
+    if not known or not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
         raise VisionError("model_error", "the mode's model broke its contract")
-    if answer.images.shape != expected and expected[0]:
+    if answer.images.shape != expected and (expected[0] or len(answer.images)):
         raise VisionError("model_error", "the mode's model gave pictures of another size")
 
 

@@ -88,6 +88,7 @@ class Metrics:
 
     fetchMs: float = 0.0  # noqa: N815 - the names are the wire's
     decodeMs: float = 0.0  # noqa: N815
+    moderationMs: float = 0.0  # noqa: N815 - told where there is a safety gate
     modelMs: float = 0.0  # noqa: N815
     encodeMs: float = 0.0  # noqa: N815
     uploadMs: float = 0.0  # noqa: N815
@@ -112,7 +113,11 @@ class Result:
             "error": None if self.error is None else self.error.as_dict(),
             "preset": self.preset,
             "models": [asdict(model) for model in self.models],
-            "metrics": {name: round(value, 2) for name, value in asdict(self.metrics).items()},
+            "metrics": {
+                name: round(value, 2)
+                for name, value in asdict(self.metrics).items()
+                if value or name != "moderationMs"
+            },
         }
         return json.dumps(document, separators=(",", ":"))
 

@@ -22,6 +22,8 @@ class Settings:
     """Intra-op threads of one model instance."""
     mode_models: Mapping[str, str]
     """The Triton model behind each mode, or behind one preset of a mode (`mode/preset`)."""
+    moderation_model: str | None = None
+    """The Triton model that judges what comes in and goes out; None lets everything through."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -46,4 +48,5 @@ class Settings:
             control_dir=Path(environment.get("IMAGERIFT_CONTROL_DIR") or fallback),
             threads=threads,
             mode_models=modes,
+            moderation_model=environment.get("IMAGERIFT_MODERATION_MODEL") or None,
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.moderation import Look, Verdict, read_verdict
 from imagerift_vision.requests import ModelVersion
 
 
@@ -84,6 +85,33 @@ class BlsModes:
             omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
             error=_error_of(info),
         )
+
+
+class BlsGate:
+    """The safety gate's model on the same server; blocks until done."""
+
+    def __init__(self, model: str) -> None:
+        """`model` is its name in the repository."""
+        self._model = model
+
+    def look(self, look: Look) -> Verdict:
+        """Judge the pictures.
+
+        Raises VisionError `model_error` when the server cannot run the model (retryable) or it
+        breaks its contract.
+        """
+        response = pb.InferenceRequest(
+            model_name=self._model,
+            requested_output_names=["VERDICT"],
+            inputs=[
+                pb.Tensor("IMAGES", np.ascontiguousarray(look.images)),
+                text_tensor("PARAMETERS", look.parameters()),
+            ],
+        ).exec()
+        if response.has_error():
+            raise VisionError("model_error", "the safety gate could not be run", retryable=True)
+        raw = pb.get_output_tensor_by_name(response, "VERDICT").as_numpy().reshape(-1)[0]
+        return read_verdict(raw, len(look.images))
 
 
 def _error_of(info: dict[str, Any]) -> VisionError | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.diffusion import provision_diffusion
 from imagerift_local.provision.etcd import provision_etcd
 from imagerift_local.provision.kubectl import provision_kubectl
 from imagerift_local.provision.kubernetes import provision_kubernetes
@@ -24,6 +25,7 @@ PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
     # The slowest first.
     "kubernetes": provision_kubernetes,
     "triton": provision_triton,
+    "diffusion": provision_diffusion,
     "etcd": provision_etcd,
     "mongod": provision_mongod,
     "seaweedfs": provision_seaweedfs,
@@ -50,14 +52,18 @@ class Provisions:
         return self.found[name]
 
 
-async def provision_parts(parts: frozenset[str], cache: Cache, report: PartReport) -> Provisions:
+async def provision_parts(
+    parts: frozenset[str], cache: Cache, report: PartReport, *, more: frozenset[str] = frozenset()
+) -> Provisions:
     """Finds or makes everything that `parts` run from; kubectl comes with the API server.
+
+    `more` names provisions that no part has by itself.
 
     Raises:
         PlatformError: a part cannot be had.
     """
     debian = Debian(cache.root / "logs" / "debian.log")
-    wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART}
+    wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART} | more
     names = [name for name in PROVISIONERS if name in wanted]
 
     async def provision(name: str) -> Provision:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+POOL = "cpu-small"
+PRODUCT = ROOT / "triton_models" / "repository"
 REPOSITORIES = (
-    ROOT / "triton_models" / "repository",
+    PRODUCT,
     ROOT / "bench" / "models",
     ROOT / "docs" / "examples",
     Path(__file__).resolve().parent / "models",
@@ -91,7 +93,14 @@ class Triton:
 def run(
     python: Path, origin: str, folder: Path, repositories: Sequence[Path] = REPOSITORIES
 ) -> Iterator[Triton]:
-    """Start Triton from the models' environment that `python` belongs to; stop it at the end."""
+    """Start Triton from the models' environment that `python` belongs to; stop it at the end.
+
+    The product's own repository is laid out for the small pool first.
+    """
+    laid_out = folder / "models"
+    pool_tool = ROOT / "triton_models" / "tools" / "pool.py"
+    subprocess.check_output([sys.executable, pool_tool, POOL, "--into", laid_out])
+    repositories = [laid_out if path == PRODUCT else path for path in repositories]
     site = Path(
         subprocess.check_output(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True

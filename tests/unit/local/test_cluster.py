@@ -41,5 +41,5 @@ def test_a_namespaced_path_names_the_objects_own_namespace() -> None:
 
 
 def test_the_pool_points_at_triton() -> None:
-    spec = pool_manifest("shard", "http://127.0.0.1:18000", ["style"])["spec"]
-    assert spec == {"endpoint": "http://127.0.0.1:18000", "slotsPerReplica": 2, "modes": ["style"]}
+    spec = pool_manifest("shard", "http://127.0.0.1:18000", ["style"], 3)["spec"]
+    assert spec == {"endpoint": "http://127.0.0.1:18000", "slotsPerReplica": 3, "modes": ["style"]}

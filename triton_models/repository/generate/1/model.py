@@ -11,7 +11,7 @@ from imagerift_vision.entry import answer
 from imagerift_vision.generate import Pipeline
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient
-from imagerift_vision.tensors import BlsModes, read_text, respond, text_tensor
+from imagerift_vision.tensors import BlsGate, BlsModes, read_text, respond, text_tensor
 
 
 class TritonPythonModel:
@@ -21,7 +21,9 @@ class TritonPythonModel:
         """Read the settings and make the storage client."""
         settings = Settings.from_environment()
         self.flags = CancelFlags(settings.control_dir)
-        self.pipeline = Pipeline(OriginClient(settings.s3_origin), BlsModes(), settings.mode_models)
+        gate = BlsGate(settings.moderation_model) if settings.moderation_model else None
+        client = OriginClient(settings.s3_origin)
+        self.pipeline = Pipeline(client, BlsModes(), settings.mode_models, gate)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; failures are part of RESULT, never of Triton's protocol."""

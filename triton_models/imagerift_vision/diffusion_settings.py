@@ -1,0 +1,89 @@
+"""How the `diffusion` model draws: the pool's settings, read from the environment once."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+# Names in the settings and of the recipe's members.
+MEMBERS = {
+    "prompt": "prompt",
+    "negativePrompt": "negative_prompt",
+    "steps": "steps",
+    "strength": "strength",
+    "guidanceScale": "guidance_scale",
+    "edge": "edge",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one picture is drawn with."""
+
+    prompt: str = ""
+    """Set behind the user's words."""
+    negative_prompt: str = ""
+    steps: int = 30
+    """Of the whole schedule; `strength` of them are taken."""
+    strength: float = 0.55
+    """How far the picture may leave its source, over 0 to 1."""
+    guidance_scale: float = 7.0
+    edge: int = 1024
+    """Long edge that the network draws at, in pixels."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where nothing could be drawn so."""
+        if not 0 < self.strength <= 1 or math.floor(self.steps * self.strength) < 1:
+            raise ValueError("diffusion: steps x strength must give at least one step")
+        if not 0 <= self.guidance_scale <= 100 or self.edge < 64:
+            raise ValueError("diffusion: guidanceScale or edge is out of range")
+
+    def saying(self, prompt: str) -> "Recipe":
+        """The same with other words."""
+        return replace(self, prompt=prompt)
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """Settings of one pool's diffusion model."""
+
+    weights: Path
+    """Folder of a diffusers pipeline."""
+    base: Recipe
+    presets: Mapping[str, Recipe]
+    face_presets: frozenset[str]
+    """Presets that draw a person: the source is framed as a portrait, or `no_face_found`."""
+    batch: int
+    """Pictures drawn at once."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DiffusionSettings":
+        """Read IMAGERIFT_DIFFUSION (JSON) and IMAGERIFT_DIFFUSION_WEIGHTS, which wins.
+
+        Raises ValueError when they are wrong or name no folder of weights.
+        """
+        document = json.loads(environment.get("IMAGERIFT_DIFFUSION") or "{}")
+        if not isinstance(document, dict):
+            raise ValueError("IMAGERIFT_DIFFUSION must be an object")  # noqa: TRY004
+        folder = environment.get("IMAGERIFT_DIFFUSION_WEIGHTS") or document.pop("weights", None)
+        document.pop("weights", None)
+        if not folder:
+            raise ValueError("IMAGERIFT_DIFFUSION_WEIGHTS must name the folder of the weights")
+        presets = document.pop("presets", {})
+        faces = frozenset(document.pop("facePresets", ()))
+        batch = int(document.pop("batch", 4))
+        if batch < 1:
+            raise ValueError("diffusion: batch must be at least 1")
+        base = _with(Recipe(), document)
+        recipes = {name: _with(base, changes) for name, changes in presets.items()}
+        return cls(Path(folder), base, recipes, faces, batch)
+
+
+def _with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    unknown = set(changes) - set(MEMBERS)
+    if unknown:
+        raise ValueError(f"diffusion: {', '.join(sorted(unknown))} is not known")
+    return replace(recipe, **{MEMBERS[name]: value for name, value in changes.items()})
