@@ -11,6 +11,7 @@ make --no-print-directory lint
 step "servers"
 .venv/bin/imagerift-platform provision
 models_python=$(.venv/bin/imagerift-platform models-python)
+.venv/bin/imagerift-platform models-python --diffusion > /dev/null
 export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
 
 step "unit tests"

@@ -55,7 +55,7 @@ def charged(tenant: Tenant) -> int:
 
 def test_the_documented_model_of_one_s_own_is_a_mode(tenant: Tenant, photo: bytes) -> None:
     listed = tenant.request("GET", "/api/v1/modes").json()["data"]
-    assert [mode["presets"] for mode in listed if mode["id"] == "duotone"] == [["warm", "cold"]]
+    assert [mode["presets"] for mode in listed if mode["mode"] == "duotone"] == [["warm", "cold"]]
     job = made(tenant, photo, mode="duotone", preset="cold", variations=2, outputAspect="4:5")
     assert job["status"] == "succeeded", job
     assert job["models"] == [{"name": "duotone", "version": "1"}]
