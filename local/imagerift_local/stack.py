@@ -288,8 +288,9 @@ class Stack:
 
         pool = read_pool(self.settings.pool)
         chosen = lay_out(pool, self.data.models)
-        sites = [self.provisions[name].files["site"] for name in ("triton", *pool.provisions)]
-        search = (str(VISION), *(str(site) for site in sites))
+        if "diffusion" in pool.provisions:
+            chosen["IMAGERIFT_DIFFUSION_SITE"] = str(self.provisions["diffusion"].files["site"])
+        search = (str(VISION), str(triton.files["site"]))
         origin = urlsplit(self.s3_url)
         return self._child(
             "triton",

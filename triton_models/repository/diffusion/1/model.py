@@ -1,15 +1,18 @@
 """Triton model `diffusion`: sources redrawn by mounted weights. Called by `generate`."""
 
+import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from imagerift_vision.diffusion import DiffusionMode
-from imagerift_vision.diffusion_network import DiffusersNetwork
 from imagerift_vision.diffusion_settings import DiffusionSettings
 from imagerift_vision.mode_server import ModeServer
+
+SITE = "IMAGERIFT_DIFFUSION_SITE"
 
 
 class TritonPythonModel:
@@ -17,12 +20,18 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the weights on the device that the pool gives this instance."""
+        # Triton's stub reads no PYTHONPATH, so a folder of packages is named by a variable.
+        if SITE in os.environ and os.environ[SITE] not in sys.path:
+            sys.path.append(os.environ[SITE])
+        # Here, not above: Triton reads this file once more before, to complete its configuration.
+        network_of = import_module("imagerift_vision.diffusion_network").DiffusersNetwork
+
         on_gpu = args["model_instance_kind"] == "GPU"
         device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         settings = DiffusionSettings.from_environment()
 
         def make(threads: int) -> DiffusionMode:
-            network = DiffusersNetwork(settings.weights, device, threads)
+            network = network_of(settings.weights, device, threads)
             return DiffusionMode(settings, network, threads)
 
         self.server = ModeServer("diffusion", make)
