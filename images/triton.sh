@@ -1,7 +1,16 @@
 #!/bin/sh
-# The model server of one pool: the shipped models, and those of a volume at /models/extra where there is one.
+# The model server of one pool: the models that the pool's file names (IMAGERIFT_POOL: a name, or a path on a volume),
+# and those of a volume at /models/extra where there is one.
 set -eu
-set -- --model-repository=/opt/models/repository "$@"
+repository=${TMPDIR:-/tmp}/imagerift-models
+settings=$(python3 /opt/models/tools/pool.py "${IMAGERIFT_POOL:-cpu-small}" --into "$repository")
+# Variables that are set already win over the pool's file.
+while IFS='=' read -r name value; do
+  eval "[ -n \"\${$name:-}\" ]" || export "$name=$value"
+done <<SETTINGS
+$settings
+SETTINGS
+set -- --model-repository="$repository" "$@"
 if [ -d /models/extra ]; then
   set -- --model-repository=/models/extra "$@"
 fi
