@@ -101,7 +101,7 @@ def test_seeds_go_in_batches_and_come_back_in_order_at_the_size_wanted(mode, pla
     assert seeds_of(answer.images) == [1, 2, 3]
     assert [asked[2] for asked in plates.asked] == [(1, 2), (3,)]
     # Drawn on the network's grid, whatever the output's size.
-    assert plates.asked[0][3] == (80, 96, 3)
+    assert plates.asked[0][3] == (64, 96, 3)
     assert answer.models[0] == ModelVersion("plates", "1")
 
 
