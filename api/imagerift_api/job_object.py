@@ -15,6 +15,7 @@ from imagerift_api.job_schema import (
     OutputObject,
     QueueObject,
     QuotaObject,
+    StagesObject,
 )
 
 JOBS_PATH = "/api/v1/jobs"
@@ -78,6 +79,7 @@ def job_object(
             "queueMs": _milliseconds(record.created_at, record.started_at),
             "executionMs": _milliseconds(record.started_at, record.completed_at),
             "totalMs": _milliseconds(record.created_at, record.completed_at),
+            "stages": _stages(record.stage_ms),
         },
         "metadata": record.metadata,
         "cancelReason": record.cancel_reason,
@@ -89,6 +91,19 @@ def _queue(place: QueuePlace | None) -> QueueObject:
     if place is None:
         return {"position": None, "etaSeconds": None, "reason": None}
     return {"position": place.position, "etaSeconds": place.eta_seconds, "reason": place.reason}
+
+
+def _stages(spent: Mapping[str, float]) -> StagesObject:
+    def stage(name: str) -> int | None:
+        return round(spent[name]) if name in spent else None
+
+    return {
+        "fetchMs": stage("fetchMs"),
+        "decodeMs": stage("decodeMs"),
+        "modelMs": stage("modelMs"),
+        "encodeMs": stage("encodeMs"),
+        "uploadMs": stage("uploadMs"),
+    }
 
 
 def _error(record: JobRecord) -> JobErrorObject | None:

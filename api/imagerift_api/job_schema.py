@@ -99,12 +99,24 @@ class JobErrorObject(TypedDict):
 
 
 @closed
+class StagesObject(TypedDict):
+    """Where the execution's time went, in milliseconds; null where the model did not say."""
+
+    fetchMs: int | None
+    decodeMs: int | None
+    modelMs: int | None
+    encodeMs: int | None
+    uploadMs: int | None
+
+
+@closed
 class MetricsObject(TypedDict):
     """How long the job took, in milliseconds."""
 
     queueMs: int | None
     executionMs: int | None
     totalMs: int | None
+    stages: StagesObject
 
 
 @closed

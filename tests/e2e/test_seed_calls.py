@@ -95,12 +95,17 @@ def test_the_two_printed_calls_turn_a_photo_into_a_styled_picture(
     assert job["status"] == "succeeded", job["error"]
     assert job["quota"]["charged"] is True
     assert job["quota"]["remaining"] == 2999
+    stages = job["metrics"]["stages"]
+    assert all(value is not None and value >= 0 for value in stages.values()), stages
+    assert 0 < stages["modelMs"] < sum(stages.values()) <= job["metrics"]["executionMs"]
     picture = subprocess.run(
         ["curl", "-sS", job["downloadUrl"]], capture_output=True, check=True, timeout=30
     ).stdout
     source, made = Image.open(io.BytesIO(photo)), Image.open(io.BytesIO(picture))
     assert made.format == "PNG"
     assert max(made.size) == 1024
+    assert f'imagerift:seed="{job["seed"]}"' in made.info["XML:com.adobe.xmp"]
+    assert f'imagerift:preset="{job["preset"]}"' in made.info["XML:com.adobe.xmp"]
     assert made.width / made.height == pytest.approx(source.width / source.height, rel=0.01)
     before = np.asarray(source.convert("RGB").resize((64, 64)), float)
     after = np.asarray(made.convert("RGB").resize((64, 64)), float)

@@ -101,9 +101,22 @@ def test_urls_appear_only_where_they_were_signed() -> None:
 
 
 def test_times_are_told_in_milliseconds() -> None:
-    content = job_object(succeeded(), remaining_this_minute=1)
+    spent = {"fetchMs": 2.4, "decodeMs": 10.0, "modelMs": 812.6, "encodeMs": 90.0, "other": 1.0}
+    record = succeeded().model_copy(update={"stage_ms": spent})
+    content = job_object(record, remaining_this_minute=1)
 
-    assert content["metrics"] == {"queueMs": 250, "executionMs": 1000, "totalMs": 1250}
+    assert content["metrics"] == {
+        "queueMs": 250,
+        "executionMs": 1000,
+        "totalMs": 1250,
+        "stages": {
+            "fetchMs": 2,
+            "decodeMs": 10,
+            "modelMs": 813,
+            "encodeMs": 90,
+            "uploadMs": None,
+        },
+    }
     assert content["createdAt"] == "2026-11-22T12:00:00.000Z"
 
 
