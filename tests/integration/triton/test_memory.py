@@ -1,10 +1,12 @@
 """What the whole pool holds, with every model loaded and at work at once."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from generate_cases import request_for
 from odd_images import READABLE, portrait, scene
 from origin import Origin
+from PIL import Image
 from process_memory import memory_of
 from triton_server import Triton
 
@@ -30,7 +32,10 @@ def test_the_pool_stays_under_four_gigabytes_while_every_mode_makes_4k(
         running = [pool.submit(triton.generate, request) for request in requests]
         while wait(running, SAMPLE_SECONDS).not_done:
             held.append(sum(process.held for process in memory_of(triton.pid)))
-    assert [job.result()["error"] for job in running] == [None] * len(MODES)
+    for mode, job in zip(MODES, running, strict=True):
+        assert job.result()["error"] is None
+        # The source's own proportions, 3:2.
+        assert Image.open(io.BytesIO(origin.outputs[mode][1])).size == (4096, 2731)
     processes = memory_of(triton.pid)
     after = sum(process.held for process in processes)
     print(f"most while at work {max(held):.0f} MB, after it {after:.0f} MB")
