@@ -65,8 +65,8 @@ def generate(
 ) -> None:
     """Send a photo; with --wait, stay until its pictures are there.
 
-    Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 the job
-    failed or was canceled.
+    Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 failed or
+    canceled.
     """
     if output is not None and not wait:
         say("error: -o needs --wait")
