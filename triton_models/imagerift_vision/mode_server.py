@@ -2,24 +2,18 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
+from imagerift_vision.control import AttemptGuard, CancelFlags
 from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.local_modes import Mode
 from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import mode_answer, read_array, read_text
-
-
-class Mode(Protocol):
-    """One way to make pictures."""
-
-    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
-        """Make them. May raise anything: VisionError says which code clients see."""
 
 
 class ModeServer:

@@ -1,0 +1,77 @@
+"""Jobs that run as pods of their own: how they are configured, and which jobs do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from imagerift_core.generation import ModeName
+from imagerift_core.plans import ExportSize
+from imagerift_core.pool_template import EnvironmentVariable, Name, Resources, Text, Toleration
+
+Execution = Literal["Pool", "Pod"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class PodRule(_Part):
+    """Jobs that run as pods: those that match every list that is not empty."""
+
+    plans: list[str] = Field(default_factory=list)
+    modes: list[ModeName] = Field(default_factory=list)
+    export_sizes: list[ExportSize] = Field(default_factory=list)
+
+    def matches(self, *, plan: str, mode: str, export_size: str) -> bool:
+        return (
+            (not self.plans or plan in self.plans)
+            and (not self.modes or mode in self.modes)
+            and (not self.export_sizes or export_size in self.export_sizes)
+        )
+
+
+class JobPods(_Part):
+    """How job pods are made. They live in a namespace that holds nothing else."""
+
+    namespace: Name
+    image: Text = Field(description="Image with imagerift_vision and the models.")
+    command: list[Text] = Field(
+        default_factory=lambda: ["python3", "-m", "imagerift_vision.runner"], min_length=1
+    )
+    image_pull_secrets: list[Name] = Field(default_factory=list)
+    max_pods: int = Field(4, ge=1, le=10_000, description="Job pods at once.")
+    start_seconds: int = Field(
+        300, ge=1, le=7200, description="Time a pod may take to find a node and load its image."
+    )
+    gpus: int = Field(1, ge=0, le=64)
+    gpu_resource: str = Field("nvidia.com/gpu", max_length=253)
+    resources: Resources = Field(default_factory=Resources)
+    env: list[EnvironmentVariable] = Field(default_factory=list)
+    node_selector: dict[str, Name] = Field(default_factory=dict)
+    tolerations: list[Toleration] = Field(default_factory=list)
+    runtime_class_name: Name | None = None
+    priority_class_name: Name | None = None
+    rules: list[PodRule] = Field(
+        default_factory=list, description="A job of the API that matches one runs as a pod."
+    )
+
+    def execution(self, *, plan: str, mode: str, export_size: str) -> Execution:
+        """How a job of the API runs."""
+        chosen = any(
+            rule.matches(plan=plan, mode=mode, export_size=export_size) for rule in self.rules
+        )
+        return "Pod" if chosen else "Pool"
+
+
+def load_job_pods(path: Path | None) -> JobPods | None:
+    """The configuration in `path`, None where there is none: every job runs on a pool.
+
+    Raises pydantic's `ValidationError`, naming the field, where the file is wrong.
+    """
+    return None if path is None else JobPods.model_validate_json(path.read_text())
