@@ -30,6 +30,14 @@ SPANS = "spans.jsonl"
 TEST_MODES = {"noop": "noop", "delay": "delay"}
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
 OWN_POOL_PRESETS = ["painted", "endless", "colossal", "printed"]
+# Workspaces on the plan "pods" get a pod for each job.
+JOB_PODS = {
+    "namespace": "imagerift-runners",
+    "image": "registry.example/imagerift/runner:1",
+    "maxPods": 2,
+    "startSeconds": 120,
+    "rules": [{"plans": ["pods"]}],
+}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
@@ -139,8 +147,10 @@ def started() -> Iterator[PlatformUnderTest]:
     (folder / "modes.json").write_text(json.dumps(modes))
     pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())
     (folder / "pool.json").write_text(json.dumps(pool | {"modes": {"duotone": "duotone"}}))
+    (folder / "job-pods.json").write_text(json.dumps(JOB_PODS))
     environment = {
         **os.environ,
+        "IMAGERIFT_JOB_PODS_FILE": str(folder / "job-pods.json"),
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
         "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
         "IMAGERIFT_CRASH_DIR": str(folder / "crash"),

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo.database import Database, connect, translated_errors
@@ -136,6 +137,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             submissions=Submissions(
                 database=database,
                 modes=modes,
+                job_pods=load_job_pods(settings.job_pods_file),
                 namespace=settings.namespace,
                 sources=sources,
                 resources=resources,

@@ -151,6 +151,7 @@ class JobRecord(_Record):
     quota: QuotaHold
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
+    execution: Literal["Pool", "Pod"] = "Pool"
     pool: str | None = None
     outputs: list[Output] = Field(default_factory=list)
     omitted: list[OmittedOutput] = Field(default_factory=list)

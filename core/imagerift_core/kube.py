@@ -13,6 +13,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from imagerift_core.kube_calls import KubeUnavailable, bounded_call
+from imagerift_core.kube_job_pods import RunCalls
 from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
 from imagerift_core.kube_workloads import Workloads
 from imagerift_core.resources import JOBS, POOLS
@@ -36,6 +37,11 @@ class Kube:
         self._core = client.CoreV1Api(api)
         self._coordination = client.CoordinationV1Api(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
+        self._api = api
+
+    def runs(self, namespace: str) -> RunCalls:
+        """Calls on the namespace of job pods."""
+        return RunCalls(self._api, namespace, timeout_seconds=self._timeout)
 
     async def create_job(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """Creates a GenerationJob. None where one of that name exists."""

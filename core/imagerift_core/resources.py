@@ -182,6 +182,8 @@ def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> d
     if record.deadline_at is not None:
         seconds = (record.deadline_at - record.created_at).total_seconds()
         spec["activeDeadlineSeconds"] = max(10, round(seconds))
+    if record.execution != "Pool":
+        spec["execution"] = record.execution
     if ttl_seconds is not None:
         spec["ttlSecondsAfterFinished"] = ttl_seconds
     metadata: dict[str, Any] = {

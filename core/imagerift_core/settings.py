@@ -30,6 +30,9 @@ class SharedSettings(BaseSettings):
     )
     plans_file: Path | None = Field(None, description="JSON file of plans; default: shipped.")
     modes_file: Path | None = Field(None, description="JSON file of modes; default: shipped.")
+    job_pods_file: Path | None = Field(
+        None, description="JSON file of how jobs run as pods of their own; default: none does."
+    )
     crash_dir: Path | None = Field(
         None,
         description="Tests only: a process kills itself at a named point "

@@ -51,12 +51,14 @@ class HandMadeAdmission:
         kube: Kube,
         plans: Plans,
         modes: Modes,
+        has_job_pods: bool,
     ) -> None:
         self._database = database
         self._store = store
         self._kube = kube
         self._plans = plans
         self._modes = modes
+        self._has_job_pods = has_job_pods
         self._admissions = Admissions(database)
         self._binding: TTLCache[str, frozenset[str]] = TTLCache(1, _BINDING_SECONDS)
 
@@ -72,6 +74,11 @@ class HandMadeAdmission:
         if known is not None:
             return known
         spec = _checked_spec(body)
+        if spec.execution == "Pod" and not self._has_job_pods:
+            raise InvalidRequest(
+                "spec.execution: this installation runs jobs on pools only.",
+                param="spec.execution",
+            )
         await self._check_binding(spec.workspace)
         async with translated_errors():
             workspace = await accounts.get_workspace(self._database, spec.workspace)
@@ -176,10 +183,6 @@ def _checked_spec(body: dict[str, Any]) -> GenerationJobSpec:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"spec.{field}: {first['msg']}", param=f"spec.{field}") from None
-    if spec.execution == "Pod":
-        raise InvalidRequest(
-            "spec.execution: this installation runs jobs on pools only.", param="spec.execution"
-        )
     return spec
 
 
@@ -224,6 +227,7 @@ def _record(
         resource_name=metadata["name"],
         resource_uid=metadata["uid"],
         backoff_limit=spec.backoff_limit,
+        execution=spec.execution,
         band=plan.band,
         retention_days=plan.retention_days,
         spec=spec.wish(),

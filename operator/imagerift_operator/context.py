@@ -12,6 +12,7 @@ from typing import Any, Self
 import structlog
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.ids import random_base62
+from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo import connect
@@ -22,10 +23,11 @@ from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.janitor import Janitor
 from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics, serve_metrics
 from imagerift_operator.pool_controller import PoolController
-from imagerift_operator.pools import Pools
+from imagerift_operator.pools import JobPodLane, Pools
 from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settings import OperatorSettings
@@ -71,7 +73,21 @@ class OperatorContext:
             lease_seconds=settings.lease_seconds,
             on_change=self._leadership_changed,
         )
-        self.pools = Pools(kube, modes, wake=self._wake)
+        job_pods = load_job_pods(settings.job_pods_file)
+        pod_server = None
+        if job_pods is not None:
+            pod_server = JobPodServer(
+                kube.runs(job_pods.namespace),
+                job_pods,
+                shard=settings.namespace,
+                s3_origin=settings.s3_internal_origin,
+            )
+        lane = (
+            JobPodLane(pod_server, AsyncExitStack(), job_pods.max_pods)
+            if job_pods is not None and pod_server is not None
+            else None
+        )
+        self.pools = Pools(kube, modes, wake=self._wake, job_pods=lane)
         self._stack.push_async_callback(self.pools.close)
         pool_controller = PoolController(
             kube.workloads,
@@ -92,6 +108,7 @@ class OperatorContext:
             metrics=metrics,
             crash=crash,
             running_status_after=settings.running_status_after_seconds,
+            pod_start_seconds=job_pods.start_seconds if job_pods else 0,
         )
         self.feed = JobFeed(
             database=database,
@@ -99,7 +116,12 @@ class OperatorContext:
             dispatcher=self.dispatcher,
             writer=writer,
             admission=HandMadeAdmission(
-                database=database, store=store, kube=kube, plans=plans, modes=modes
+                database=database,
+                store=store,
+                kube=kube,
+                plans=plans,
+                modes=modes,
+                has_job_pods=job_pods is not None,
             ),
             terms=PlanTerms(database, plans),
             leadership=self.leadership,
@@ -136,6 +158,8 @@ class OperatorContext:
         self._start(settler.run(), "settler")
         self._start(self.pools.run(), "pools")
         self._start(pool_controller.run(), "pool servers")
+        if pod_server is not None:
+            self._start(pod_server.run(lambda: self.leadership.leading), "job pods")
         self._start(self.dispatcher.run(), "dispatcher")
         self._start(writer.run(lambda: self.leadership.leading), "deletions")
         self._start(janitor.run(), "janitor")

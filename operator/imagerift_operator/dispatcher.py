@@ -39,7 +39,7 @@ from imagerift_operator.attempts import (
 from imagerift_operator.entries import Entry
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics
-from imagerift_operator.pools import Pool, Pools, Replica, flag_canceled
+from imagerift_operator.pools import Choice, Pools, Replica, flag_canceled
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settler import SetAside, Settler, Superseded
 from imagerift_operator.status_writer import StatusWriter
@@ -84,6 +84,7 @@ class Dispatcher:
         metrics: Metrics,
         crash: CrashPoints,
         running_status_after: float,
+        pod_start_seconds: int,
     ) -> None:
         self._database = database
         self._store = store
@@ -101,6 +102,7 @@ class Dispatcher:
             most=CLAIMS_AT_ONCE,
             pause=CLAIM_PAUSE_SECONDS,
         )
+        self._pod_start_seconds = pod_start_seconds
         self._wake = asyncio.Event()
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
@@ -147,26 +149,26 @@ class Dispatcher:
     def _start_one(self) -> bool:
         if not self._leadership.leading or self._stopping:
             return False
-        for pool, replica, targets in self._pools.choose():
-            entry = self._scheduler.next(targets)
+        for choice in self._pools.choose():
+            entry = self._scheduler.next(choice.targets)
             if entry is None:
                 continue
             if entry.job_id in self.in_flight:
                 self._scheduler.ended(entry)
             else:
-                replica.busy += 1
+                choice.replica.busy += 1
                 flight = InFlight(entry)
                 self.in_flight[entry.job_id] = flight
-                flight.task = asyncio.create_task(self._attempt(flight, pool, replica))
+                flight.task = asyncio.create_task(self._attempt(flight, choice))
                 return True
         return False
 
-    async def _attempt(self, flight: InFlight, pool: Pool, replica: Replica) -> None:
-        entry = flight.entry
+    async def _attempt(self, flight: InFlight, choice: Choice) -> None:
+        entry, replica = flight.entry, choice.replica
         freed = False
         try:
             began = now()
-            record = await self._claim(entry, pool)
+            record = await self._claim(entry, choice.pool)
             if record is None:
                 return
             flight.replica, flight.attempt = replica, record.attempt
@@ -195,17 +197,19 @@ class Dispatcher:
         self.wake()
         return True
 
-    async def _claim(self, entry: Entry, pool: Pool) -> JobRecord | None:
+    async def _claim(self, entry: Entry, pool: str) -> JobRecord | None:
         """The record of a new attempt, or None once the job was dealt with otherwise."""
         at = now()
         seconds = self._modes[entry.mode].attempt_seconds if entry.mode in self._modes else 60
+        if entry.execution == "Pod":
+            seconds += self._pod_start_seconds
         async with translated_errors():
             record = await self._claims.add(
                 transitions.Claim(
                     job_id=entry.job_id,
                     attempt=entry.attempt,
                     owner=self._leadership.identity,
-                    pool=pool.name,
+                    pool=pool,
                     resource_uid=entry.uid,
                     at=at,
                     attempt_deadline=at + timedelta(seconds=seconds),

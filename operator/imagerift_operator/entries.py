@@ -11,6 +11,8 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 
 ANY_POOL = "*"
+# What jobs ask for that run as pods of their own, whatever they make.
+POD_TARGET = "pods"
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
@@ -26,6 +28,7 @@ class Entry:
     mode: str
     export_size: str
     pool: str | None
+    execution: str
     created_at: datetime
     ttl_seconds: int
     cancel: bool
@@ -41,6 +44,8 @@ class Entry:
     @property
     def target(self) -> str:
         """What a pool must serve to run this job."""
+        if self.execution == "Pod":
+            return POD_TARGET
         return target_of(self.pool, self.mode, self.export_size)
 
     @property
@@ -80,6 +85,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         mode=spec.get("mode", ""),
         export_size=spec.get("exportSize", DEFAULT_EXPORT_SIZE),
         pool=spec.get("pool"),
+        execution=spec.get("execution", "Pool"),
         created_at=_time(metadata["creationTimestamp"]),
         ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),
         cancel=bool(spec.get("cancel")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -71,6 +72,10 @@ class JobPodServer:
             with contextlib.suppress(KubeUnavailable, KubeRefused):
                 await self._calls.delete(name)
 
+    async def ready_models(self, names: Iterable[str]) -> list[str]:
+        """All of them: a pod brings its models with it."""
+        return sorted(names)
+
     async def cancel(self, attempt_id: str) -> None:
         """Ends an attempt's pod, whoever started it."""
         name = run_name(attempt_id)
@@ -80,21 +85,30 @@ class JobPodServer:
         with contextlib.suppress(KubeUnavailable, KubeRefused):
             await self._calls.delete(name)
 
-    async def run(self) -> None:
-        """Follows the pods of attempts in flight until canceled."""
+    async def run(self, leading: Callable[[], bool]) -> None:
+        """Follows the pods of attempts in flight until canceled, and sweeps while `leading`."""
+        swept = time.monotonic()
         while True:
-            if self._waiting:
-                with contextlib.suppress(KubeUnavailable):
+            sweep_due = leading() and time.monotonic() - swept > SWEEP_SECONDS
+            if self._waiting or sweep_due:
+                try:
                     for seen in await self._calls.runs(selector(self._shard)):
                         self._look_at(seen)
+                        if sweep_due:
+                            await self._sweep(seen)
+                    if sweep_due:
+                        swept = time.monotonic()
+                except KubeUnavailable as error:
+                    log.warning("job_pods_not_followed", error=str(error))
+                except KubeRefused as error:
+                    log.warning("job_pods_not_followed", status=error.status, body=error.body)
             await asyncio.sleep(FOLLOW_SECONDS)
 
-    async def sweep(self) -> None:
-        """Deletes runs that no attempt of ours waits for: their operator died or gave them up."""
-        for seen in await self._calls.runs(selector(self._shard)):
-            if seen.name not in self._waiting and now() - seen.created_at > SWEEP_GRACE:
-                log.info("job_pod_swept", run=seen.name)
-                await self._calls.delete(seen.name)
+    async def _sweep(self, seen: RunSeen) -> None:
+        """Deletes a run that no attempt of ours waits for: its operator died or gave it up."""
+        if seen.name not in self._waiting and now() - seen.created_at > SWEEP_GRACE:
+            log.info("job_pod_swept", run=seen.name)
+            await self._calls.delete(seen.name)
 
     def _look_at(self, seen: RunSeen) -> None:
         run = self._waiting.get(seen.name)

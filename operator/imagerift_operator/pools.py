@@ -24,20 +24,23 @@ from imagerift_core.triton import (
 )
 from pydantic import ValidationError
 
-from imagerift_operator.entries import target_of
+from imagerift_operator.entries import POD_TARGET, target_of
+from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pool_objects import selector
 
 log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 1.0
 CONTROL_MODEL = "control"
+# What the record and the status call the pool of job pods.
+JOB_PODS = "job-pods"
 
 
 @dataclass
 class Replica:
     """One model server. `busy` counts calls that have not answered yet."""
 
-    server: ModelServer
+    server: ModelServer | JobPodServer
     connections: AsyncExitStack
     slots: int
     models: list[str] = field(default_factory=list)
@@ -66,6 +69,24 @@ class Replica:
     @property
     def free(self) -> int:
         return max(0, self.slots - self.busy) if self.ready and not self.draining else 0
+
+
+@dataclass
+class JobPodLane(Replica):
+    """All job pods, as one replica with a slot for each: Kubernetes finds the places."""
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A replica with a free slot, its pool's name, and what it can run now."""
+
+    pool: str
+    replica: Replica
+    targets: frozenset[str]
 
 
 @dataclass
@@ -108,7 +129,15 @@ class Pool:
 class Pools:
     """Follows TritonPool resources and probes their servers."""
 
-    def __init__(self, kube: Kube, modes: Modes, *, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        modes: Modes,
+        *,
+        wake: Callable[[], None],
+        job_pods: JobPodLane | None = None,
+    ) -> None:
+        self._job_pods = job_pods
         self._kube = kube
         self._modes = modes
         self._wake = wake
@@ -171,22 +200,26 @@ class Pools:
                     self._wake()
             await self._report(pool)
 
-    def choose(self) -> list[tuple[Pool, Replica, frozenset[str]]]:
-        """Every replica with a free slot, the freest first, its pool, and what it can run now."""
+    def choose(self) -> list[Choice]:
+        """Every replica with a free slot, the freest first."""
         choices = [
-            (pool, replica, replica.targets(pool.name, pool.spec, self._modes))
+            Choice(pool.name, replica, replica.targets(pool.name, pool.spec, self._modes))
             for pool in self._pools.values()
             for replica in pool.replicas.values()
             if replica.free > 0
         ]
-        choices.sort(key=lambda choice: choice[1].free, reverse=True)
-        return [choice for choice in choices if choice[2]]
+        if self._job_pods is not None and self._job_pods.free > 0:
+            choices.append(Choice(JOB_PODS, self._job_pods, frozenset({POD_TARGET})))
+        choices.sort(key=lambda choice: choice.replica.free, reverse=True)
+        return [choice for choice in choices if choice.targets]
 
     def waiting_reason(self, target: str, *, at_limit: bool = False) -> WaitingReason:
         """Why a job that asks for `target` is not running.
 
         `at_limit` says that its workspace has as many jobs running as its plan lets it.
         """
+        if target == POD_TARGET:
+            return self._waiting_for_pods(at_limit=at_limit)
         pools = self._pools.values()
         serving = [replica for pool in pools for replica in pool.serving(target, self._modes)]
         if not serving:
@@ -198,8 +231,17 @@ class Pools:
             return "waiting_for_gpu"
         return "waiting_for_turn"
 
+    def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
+        if self._job_pods is None:
+            return "pool_unavailable"
+        if at_limit:
+            return "workspace_concurrency"
+        return "waiting_for_turn" if self._job_pods.free else "waiting_for_gpu"
+
     async def cancel_everywhere(self, pool_name: str | None, attempt_id: str) -> None:
         """Flags an attempt on every ready replica of its pool: which one has it is not known."""
+        if self._job_pods is not None and pool_name in {None, JOB_PODS}:
+            await flag_canceled(self._job_pods, attempt_id)
         for pool in self._pools.values():
             if pool_name in {None, pool.name}:
                 for replica in list(pool.replicas.values()):

@@ -11,6 +11,7 @@ from imagerift_core import quota
 from imagerift_core.errors import DomainError
 from imagerift_core.generation import GenerationSpec, check_permitted
 from imagerift_core.ids import new_job_id
+from imagerift_core.job_pods import Execution, JobPods
 from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.modes import Modes
 
@@ -43,6 +44,7 @@ def check_and_draft(
     caller: Caller,
     bodies: Sequence[StoredSourceBody],
     modes: Modes,
+    job_pods: JobPods | None,
     *,
     namespace: str,
     origin: RequestOrigin,
@@ -68,6 +70,7 @@ def check_and_draft(
             "namespace": namespace,
             "resource_name": job_id,
             "band": caller.plan.band,
+            "execution": _execution(caller, spec, job_pods),
             "retention_days": caller.plan.retention_days,
             "spec": spec,
             "quota": hold,
@@ -86,6 +89,12 @@ def in_batch(error: DomainError, index: int | None) -> DomainError:
     if index is not None:
         error.param = f"jobs.{index}.{error.param}" if error.param else f"jobs.{index}"
     return error
+
+
+def _execution(caller: Caller, spec: GenerationSpec, job_pods: JobPods | None) -> Execution:
+    if job_pods is None:
+        return "Pool"
+    return job_pods.execution(plan=caller.plan_name, mode=spec.mode, export_size=spec.export_size)
 
 
 def _hold(caller: Caller, spec: GenerationSpec, period: str) -> QuotaHold:

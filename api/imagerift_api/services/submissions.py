@@ -10,6 +10,7 @@ import structlog
 from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, QuotaExhausted
+from imagerift_core.job_pods import JobPods
 from imagerift_core.jobs import JobRecord
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import jobs, transitions
@@ -77,6 +78,7 @@ class Submissions:
         *,
         database: Database,
         modes: Modes,
+        job_pods: JobPods | None,
         namespace: str,
         sources: Sources,
         resources: JobResources,
@@ -90,6 +92,7 @@ class Submissions:
         self._database = database
         self._admissions = Admissions(database)
         self._modes = modes
+        self._job_pods = job_pods
         self._namespace = namespace
         self._sources = sources
         self._resources = resources
@@ -158,6 +161,7 @@ class Submissions:
             caller,
             submit.bodies,
             self._modes,
+            self._job_pods,
             namespace=self._namespace,
             origin=submit.origin,
             at=at,

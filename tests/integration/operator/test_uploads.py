@@ -68,6 +68,7 @@ async def admission(database: Database, store: ObjectStore) -> HandMadeAdmission
         kube=cast(Any, Namespace()),
         plans=load_plans(),
         modes=load_modes(),
+        has_job_pods=False,
     )
 
 

@@ -22,6 +22,7 @@ def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **mo
         "mode": "style",
         "export_size": "base",
         "pool": None,
+        "execution": "Pool",
         "created_at": START + timedelta(seconds=after),
         "ttl_seconds": 300,
         "cancel": False,

@@ -28,7 +28,7 @@ def test_sizes_divide_jobs_between_pools() -> None:
     pools = Pools(NOTHING, load_modes(), wake=lambda: None)
     add_pool(pools, "small", replica(models=LOADED), sizes=["base", "2k"])
     add_pool(pools, "large", replica(models=LOADED), sizes=["4k"])
-    serving = {pool.name: targets for pool, _, targets in pools.choose()}
+    serving = {choice.pool: choice.targets for choice in pools.choose()}
     assert serving["small"] == {f"{p}/style/{s}" for p in ("*", "small") for s in ("base", "2k")}
     assert serving["large"] == {"*/style/4k", "large/style/4k"}
 
@@ -39,7 +39,7 @@ def test_a_replica_without_the_model_or_a_slot_is_not_chosen_and_the_freest_come
     some, most = replica(models=LOADED, busy=3), replica(models=LOADED, busy=1)
     add_pool(pools, "mixed", loading, full, some)
     add_pool(pools, "other", most)
-    assert [chosen for _, chosen, _ in pools.choose()] == [most, some]
+    assert [choice.replica for choice in pools.choose()] == [most, some]
 
 
 def test_what_a_replica_serves_follows_its_models() -> None:
@@ -48,6 +48,6 @@ def test_what_a_replica_serves_follows_its_models() -> None:
     add_pool(pools, "pool", one)
     assert pools.choose() == []
     one.models = LOADED
-    assert "*/style/base" in pools.choose()[0][2]
+    assert "*/style/base" in pools.choose()[0].targets
     one.models = []
     assert pools.choose() == []
