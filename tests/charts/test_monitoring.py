@@ -39,6 +39,7 @@ async def shown() -> dict[str, set[str]]:
     api.request_answered("/api/v1/jobs/{job_id}", "GET", 200, 0.1)
     api.admission("accepted")
     api.resource_not_created("skipped")
+    api.kubernetes_write("create")
     found = labels_by_name(generate_latest(api.registry).decode())
     api.close()
     port = free_port()
