@@ -44,7 +44,7 @@ class KeyBody(_Body):
 class RotationBody(_Body):
     """For how many days the old secret lives on."""
 
-    overlap_days: float = Field(0, ge=0, le=MAX_OVERLAP_DAYS, allow_inf_nan=False)
+    overlap_days: float = Field(0, ge=0, le=MAX_OVERLAP_DAYS, allow_inf_nan=False, strict=True)
 
 
 class InvitationBody(_Body):

@@ -177,7 +177,11 @@ def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSes
             redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
         )
     if settings.sign_in_users_file is not None:
-        built_in = BuiltInIssuer(database, settings.sign_in_users_file)
+        built_in = BuiltInIssuer(
+            database,
+            settings.sign_in_users_file,
+            tries_per_minute=settings.sign_in_tries_per_minute,
+        )
     return SignIns(database, oidc=oidc, built_in=built_in)
 
 

@@ -78,6 +78,12 @@ class ApiSettings(SharedSettings):
         None,
         description="JSON file of names and argon2 hashes: the built-in issuer. Off without it.",
     )
+    sign_in_tries_per_minute: int = Field(
+        10, ge=1, description="Passwords tried for one name, or from one address, in a minute."
+    )
+    account_requests_per_minute: int = Field(
+        300, ge=1, description="Account requests of one person; apart from the plan's API limit."
+    )
     webhook_key: HexSecret | None = Field(
         None, description="Encrypts webhook secrets: hex, 32 bytes; default: from the key pepper."
     )

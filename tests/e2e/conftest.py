@@ -26,7 +26,7 @@ def platform() -> Iterator[PlatformUnderTest]:
         yield platform
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tenant(platform: PlatformUnderTest) -> Iterator[Callable[[str], Tenant]]:
     """Makes workspaces, each with a key, on the plan that is named."""
     with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,16 @@ class Tenant:
             reached, seconds=seconds, what=f"job {job_id} {' or '.join(sorted(wanted))}"
         )
         return found
+
+    def follow(self, job_id: str) -> dict[str, Any]:
+        """The job once it is over, at the price of one request however long it takes."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        path = f"/api/v1/jobs/{job_id}/events"
+        with self.http.stream("GET", path, headers=headers, timeout=180) as events:
+            assert events.status_code == 200
+            told = [line for line in events.iter_lines() if line.startswith("data: ")]
+        job: dict[str, Any] = json.loads(told[-1].removeprefix("data: "))
+        return job
 
     def counters(self) -> dict[str, int]:
         """What is charged and reserved in all, and rows in the ledger, straight from the store."""

@@ -11,7 +11,7 @@ from imagerift_core.roles import session_scopes
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
-from imagerift_api.routes.signed_in import REQUESTS_A_MINUTE, account_subject
+from imagerift_api.routes.signed_in import account_subject
 from imagerift_api.sign_in.sessions import COOKIE, SignedIn
 
 _JOB_SCOPES: frozenset[Scope | None] = frozenset(
@@ -30,7 +30,7 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     request[app_keys.CALLER] = caller
     if caller.key_id is not None:
         context.key_usage.note(caller.key_id)
-    subject, limit = _counted_against(caller, scope)
+    subject, limit = _counted_against(request, caller, scope)
     window = await count_request(context.database, subject, limit=limit, at=clock.now())
     request[app_keys.RATE_WINDOW] = window
     if window.exceeded:
@@ -79,7 +79,7 @@ def _caller_of(signed_in: SignedIn) -> Caller:
     )
 
 
-def _counted_against(caller: Caller, scope: Scope | None) -> tuple[str, int]:
+def _counted_against(request: web.Request, caller: Caller, scope: Scope | None) -> tuple[str, int]:
     """Whose window a request counts in, and its limit.
 
     What people do on the pages never uses up what programs may do: jobs under sessions have a
@@ -89,7 +89,8 @@ def _counted_against(caller: Caller, scope: Scope | None) -> tuple[str, int]:
         return caller.workspace, caller.plan.requests_per_minute
     if scope in _JOB_SCOPES:
         return f"session:{caller.workspace}", caller.plan.requests_per_minute
-    return account_subject(caller.person), REQUESTS_A_MINUTE
+    settings = request.app[app_keys.SETTINGS]
+    return account_subject(caller.person), settings.account_requests_per_minute
 
 
 def rate_window(request: web.Request) -> RateWindow:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
+from typing import Annotated, Literal
 
 import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
 from imagerift_api.job_object import JOBS_PATH
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.shapes import closed
 from imagerift_api.requests import JobPath, refuse_query
 from imagerift_api.routes.answers import describe
 from imagerift_api.routes.callers import admit_caller, may_still_call
@@ -33,8 +36,13 @@ class EventsHeaders(BaseModel):
     )
 
 
-class EventStream(RootModel[str]):
-    """Events named `job`, each with an id and, as data, the whole job object."""
+@closed
+class JobEvent(TypedDict):
+    """An event of the stream; its data is the whole job object as JSON."""
+
+    id: Annotated[str, Field(description="What `Last-Event-ID` may name later.")]
+    event: Literal["job"]
+    data: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/json"})]
 
 
 async def job_events(request: web.Request) -> web.StreamResponse:
@@ -88,7 +96,7 @@ OPERATIONS = (
         path_model=JobPath,
         headers=EventsHeaders,
         replies={
-            200: Reply("The stream.", EventStream, media_type="text/event-stream"),
+            200: Reply("The stream.", JobEvent, media_type="text/event-stream"),
             204: Reply("The job has ended, and its last event was seen."),
         },
         errors=("job_not_found", "too_many_streams"),

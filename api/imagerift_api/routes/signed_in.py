@@ -10,9 +10,6 @@ from imagerift_core.mongo.rate_limit import count_request
 from imagerift_api import app_keys
 from imagerift_api.sign_in.sessions import SignedIn
 
-# Room for people, not for scripts; apart from the plan's limit of generation calls.
-REQUESTS_A_MINUTE = 300
-
 
 async def admit_signed_in(request: web.Request) -> SignedIn:
     """Whoever is signed in. Raises `InvalidSession`, `CrossSiteRequest` or `RateLimited`."""
@@ -22,7 +19,7 @@ async def admit_signed_in(request: web.Request) -> SignedIn:
     window = await count_request(
         context.database,
         account_subject(signed_in.person.id),
-        limit=REQUESTS_A_MINUTE,
+        limit=request.app[app_keys.SETTINGS].account_requests_per_minute,
         at=clock.now(),
     )
     if window.exceeded:

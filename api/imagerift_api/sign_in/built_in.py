@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from imagerift_api.sign_in.oidc import Identity
 
 ISSUER = "imagerift-built-in"
-_TRIES_A_MINUTE = 10
 _MAX_PASSWORD_CHARACTERS = 256
 _CHECKS_AT_ONCE = 2
 
@@ -24,8 +23,9 @@ _CHECKS_AT_ONCE = 2
 class BuiltInIssuer:
     """Checks passwords; slowly on purpose, and only a few times a minute."""
 
-    def __init__(self, database: Database, users_file: Path) -> None:
+    def __init__(self, database: Database, users_file: Path, *, tries_per_minute: int) -> None:
         self._database = database
+        self._tries_per_minute = tries_per_minute
         self._hashes = TypeAdapter(dict[str, str]).validate_json(users_file.read_text())
         self._hasher = PasswordHasher()
         # Unknown names are checked against this, so that they take as long as known ones.
@@ -33,14 +33,14 @@ class BuiltInIssuer:
         self._room = asyncio.Semaphore(_CHECKS_AT_ONCE)
 
     async def check(self, name: str, password: str, *, address: str | None) -> Identity:
-        """Raises `SignInFailed`, or `RateLimited` after ten tries in a minute."""
+        """Raises `SignInFailed`, or `RateLimited` after too many tries in a minute."""
         known = self._hashes.get(name)
         # Names that do not exist share one window, so that nobody fills the store with them.
         tried = [f"sign-in:name:{name if known else ''}", f"sign-in:from:{address}"]
         async with translated_errors():
             for subject in tried:
                 window = await count_request(
-                    self._database, subject, limit=_TRIES_A_MINUTE, at=clock.now()
+                    self._database, subject, limit=self._tries_per_minute, at=clock.now()
                 )
                 if window.exceeded:
                     raise RateLimited(

@@ -1,0 +1,40 @@
+"""The account page's calls, as somebody who signed in with a password makes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.platform_under_test import PlatformUnderTest
+
+ACCOUNT = "/api/v1/account"
+
+
+@dataclass(frozen=True)
+class Account:
+    """The demo person of the platform, signed in at their own workspace."""
+
+    platform: PlatformUnderTest
+    http: httpx.Client
+    workspace: str
+    csrf: str
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"Origin": self.platform.api_url, "X-CSRF-Token": self.csrf}
+        return self.http.request(method, path, headers=headers, **more)
+
+    def set_plan(self, plan: str) -> None:
+        self.platform.admin("workspace", "set-plan", "--workspace", self.workspace, "--plan", plan)
+
+
+def sign_in(platform: PlatformUnderTest, http: httpx.Client) -> Account:
+    """`http` keeps the session's cookie from here on."""
+    person = json.loads((platform.data / "demo-person.json").read_text())
+    signed_in = http.post(f"{ACCOUNT}/session", json=person, headers={"Origin": platform.api_url})
+    assert signed_in.status_code == 204, signed_in.text
+    account = http.get(ACCOUNT).json()
+    workspace = account["workspace"]["workspaceId"]
+    return Account(platform, http, workspace, account["csrfToken"])
