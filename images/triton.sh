@@ -18,6 +18,6 @@ OMP_NUM_THREADS=${IMAGERIFT_THREADS:-1}
 export OMP_NUM_THREADS
 # Interfaces that would change what the server runs want a header that nobody is told.
 lock=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-exec tritonserver --http-port=8000 --allow-grpc=false --allow-metrics=false --model-control-mode=none \
+exec tritonserver --http-port=8000 --allow-grpc=false --metrics-port=8002 --model-control-mode=none \
   --http-restricted-api="model-repository,shared-memory,trace,logging:imagerift-lock=$lock" \
   --exit-timeout-secs=30 "$@"

@@ -55,6 +55,8 @@ def bootstrap(workshop: Workshop, packages: Sequence[str], target: Path) -> None
     root = target / ROOT
     run_logged(
         [
+            # What it mounts in the root goes with it, also when it is interrupted.
+            *("unshare", "--mount", "--"),
             str(tools["debootstrap"]),
             "--variant=minbase",
             f"--include={','.join(packages)}",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from pathlib import Path
 
 from imagerift_local.errors import PlatformError
 
 ROOT = Path("/sys/fs/cgroup")
+LAST_PROCESS_SECONDS = 10.0
 # Without these the kubelet does not start.
 NEEDED = ("cpu", "cpuacct", "cpuset", "memory", "pids")
 
@@ -62,4 +65,18 @@ def remove_groups(name: str) -> None:
         if not group.is_dir():
             continue
         for folder, _, _ in os.walk(group, topdown=False):
-            Path(folder).rmdir()
+            _remove(Path(folder))
+
+
+def _remove(folder: Path) -> None:
+    end = time.monotonic() + LAST_PROCESS_SECONDS
+    while True:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            # A process that was killed belongs to its group until the kernel has buried it.
+            if error.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return

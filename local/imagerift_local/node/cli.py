@@ -18,6 +18,7 @@ from imagerift_local.errors import PlatformError
 from imagerift_local.images.build import build_images
 from imagerift_local.machine import check_machine
 from imagerift_local.node import outside
+from imagerift_local.node.cgroups import remove_groups
 from imagerift_local.node.layout import CONTAINERD_SOCKET, NodeFolder
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
@@ -51,8 +52,11 @@ def up(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 @app.command()
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Stop the node that runs in the data folder, and wait until it is gone."""
-    pid = running_pid(NodeFolder(data_dir.absolute()).control_plane)
+    data = NodeFolder(data_dir.absolute())
+    pid = running_pid(data.control_plane)
     if pid is None:
+        # All that a node that was killed leaves.
+        remove_groups(data.cgroup)
         _say(f"No node runs in {data_dir}.")
         return
     process = psutil.Process(pid)

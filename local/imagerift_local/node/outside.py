@@ -32,6 +32,7 @@ from imagerift_local.state import owned, read_state
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
+LINK_SECONDS = 10.0
 # Enters every group before the namespaces are made, so that the node sees its group as the root.
 ENTER_GROUPS = 'for group in $GROUPS_OF_NODE; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
@@ -82,6 +83,7 @@ async def run(data: NodeFolder, cache: Cache, say: Callable[[str], None]) -> Non
             try:
                 first = await _first_process(process)
                 write_private(data.inner_pid, f"{first.pid}\n")
+                await _wait_free(NodeAddresses())
                 _link(data, NodeAddresses(), first.pid, found["container-runtime"])
                 await _wait_ready(data, process, stop, say)
                 await _wait_ended(data, process, stop)
@@ -136,6 +138,28 @@ async def _first_process(process: subprocess.Popen[bytes]) -> psutil.Process:
                         return child
                 await asyncio.sleep(0.05)
     raise PlatformError("the node's namespaces cannot be made: see the log `node`")
+
+
+async def _wait_free(addresses: NodeAddresses) -> None:
+    """Waits until nobody has the link's address: that of a killed node takes a moment to go.
+
+    Raises:
+        PlatformError: another node has it.
+    """
+    end = asyncio.get_running_loop().time() + LINK_SECONDS
+    while True:
+        taken = [
+            name
+            for name, known in psutil.net_if_addrs().items()
+            if addresses.machine in {entry.address for entry in known}
+        ]
+        if not taken:
+            return
+        if asyncio.get_running_loop().time() > end:
+            raise PlatformError(
+                f"this machine has {addresses.machine} already, on {taken[0]}: another node runs"
+            )
+        await asyncio.sleep(0.1)
 
 
 def _link(data: NodeFolder, addresses: NodeAddresses, pid: int, runtime: Provision) -> None:
