@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagerift_core.generation import ModeName
+from imagerift_core.job_pods import JobPods
 from imagerift_core.plans import ExportSize
 from imagerift_core.pool_template import PoolTemplate
 from pydantic import ConfigDict, Field
@@ -162,6 +163,14 @@ class Pool(Part):
     mode_models: dict[str, str | None] = Field(
         default_factory=dict, description="Models of your own behind modes (docs/models.md)."
     )
+
+
+class JobPodsValues(JobPods):
+    """Jobs as pods of their own (docs/job-pods.md), in a namespace of their own that exists."""
+
+    enabled: bool = Field(False, description="Let jobs run so, where a rule or their spec says it.")
+    namespace: str = Field("imagerift-runners", min_length=1, max_length=253)
+    image: str = Field("", max_length=4096, description="Empty: images.runner.")
 
 
 class Monitoring(Part):

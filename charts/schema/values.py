@@ -10,6 +10,7 @@ from pydantic import Field
 from charts.schema.components import (
     Api,
     Ingress,
+    JobPodsValues,
     Monitoring,
     Operator,
     Peers,
@@ -36,6 +37,7 @@ class Images(Part):
     api: Image = Field(default=Image(repository="imagerift/api"))
     operator: Image = Field(default=Image(repository="imagerift/operator"))
     triton: Image = Field(default=Image(repository="imagerift/triton"))
+    runner: Image = Field(default=Image(repository="imagerift/runner"))
     mongodb: Image = Field(default=Image(repository="docker.io/library/mongo", tag="8.0.11"))
     s3: Image = Field(default=Image(repository="docker.io/chrislusf/seaweedfs", tag="4.48"))
 
@@ -199,6 +201,7 @@ class Values(Part):
         },
         description="TritonPools by name, any number; `default: null` takes the shipped one away.",
     )
+    job_pods: JobPodsValues = Field(default_factory=JobPodsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)
     secrets: Secrets = Field(default_factory=Secrets)

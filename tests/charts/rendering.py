@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.provision.cache import Cache
@@ -113,6 +114,13 @@ def pool_template(objects: Objects, pool: str) -> PoolTemplate:
     spec = TritonPoolSpec.model_validate(objects.one("TritonPool", pool)["spec"])
     assert spec.template is not None
     return spec.template
+
+
+def job_pods(objects: Objects) -> JobPods:
+    """What the programs read from the rendered configuration of job pods."""
+    return JobPods.model_validate_json(
+        objects.one("ConfigMap", "imagerift-config")["data"]["job-pods.json"]
+    )
 
 
 def find_helm() -> Helm:

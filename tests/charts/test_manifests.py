@@ -12,6 +12,7 @@ import yaml
 from imagerift_api.settings import ApiSettings
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.cluster import RBAC_FILE, rbac_manifests
+from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
 from kubernetes_validate import utils, validate
@@ -24,13 +25,14 @@ from tests.charts.rendering import (
     Manifest,
     Objects,
     containers,
+    job_pods,
     pool_template,
     variables,
 )
 from tests.unit.core.structural import faults
 
 CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
-GOLDEN = Path(__file__).with_name("golden") / "gpu-pool.yaml"
+GOLDEN = Path(__file__).with_name("golden") / "gpu-form.yaml"
 # Kinds that other projects define.
 FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 CUSTOM = {"TritonPool", "GenerationJob"}
@@ -199,6 +201,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "modes": {"style": mode},
         "secrets": {"existingSecret": "mine"},
         "jobTtlSeconds": 60,
+        "jobPods": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
         "networkPolicies": {"tracing": [{"podSelector": {}}]},
     }
@@ -251,27 +254,32 @@ def test_every_workload_of_more_pods_is_spread_and_kept_by_a_budget(
         assert [c["labelSelector"] for c in constraints] == [selector, selector]
 
 
-def test_the_form_of_a_pool_on_gpus_is_as_agreed(examples: dict[str, Objects]) -> None:
+def test_the_form_of_what_runs_on_gpus_is_as_agreed(examples: dict[str, Objects]) -> None:
     """Red after a wanted change: write the text of the failure's left side to the golden file."""
     objects = examples["production"]
     assert yaml.safe_dump_all(gpu_form(objects), sort_keys=False) == GOLDEN.read_text()
 
 
 def gpu_form(objects: Objects) -> list[Manifest]:
-    """What the chart renders for the pool `gpu`, and what the operator makes of it."""
+    """What the chart renders for the pool `gpu` and for job pods, and what the operator makes."""
     template = pool_template(objects, "gpu")
+    origin = "https://s3.internal.example.com"
     return [
         objects.one("TritonPool", "gpu"),
-        deployment("gpu", "UID", template, replicas=1, s3_origin="https://s3.internal.example.com"),
+        deployment("gpu", "UID", template, replicas=1, s3_origin=origin),
         service("gpu", "UID", template),
         disruption_budget("gpu", "UID"),
         objects.one("NetworkPolicy", "imagerift-triton"),
+        run_job("RUN", NAMESPACE, job_pods(objects), deadline_seconds=600, s3_origin=origin),
+        objects.one("NetworkPolicy", f"imagerift-runner-{NAMESPACE}"),
+        objects.one("Role", f"imagerift-operator-{NAMESPACE}"),
     ]
 
 
 def test_current_kubernetes_takes_what_the_operator_makes(
     examples: dict[str, Objects], quick_schemas: None
 ) -> None:
-    for body in gpu_form(examples["production"])[1:4]:
+    made = [body for body in gpu_form(examples["production"]) if body["kind"] != "TritonPool"]
+    for body in made:
         for version in CLUSTERS:
             assert validate(body, version, strict=True) == version

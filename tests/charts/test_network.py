@@ -6,10 +6,11 @@ This shows what the policies say. That they are enforced is the network plugin's
 from __future__ import annotations
 
 import pytest
+from imagerift_operator.job_pod_objects import run_labels
 from imagerift_operator.pool_objects import pool_labels
 
 from tests.charts.network import Place, reaches
-from tests.charts.rendering import NAMESPACE, RELEASE, Objects
+from tests.charts.rendering import NAMESPACE, RELEASE, Helm, Objects
 
 PORTS = {
     "api": 8080,
@@ -81,6 +82,24 @@ def test_components_reach_those_they_need_and_no_other(
     assert reaches(policies, pod(source), pod(target), PORTS[target]) is wanted
     assert not reaches(policies, pod(source), pod(target), 22)
     assert not reaches(policies, pod(source), pod(target), 9090)
+
+
+def test_a_job_pod_reaches_the_object_store_and_its_name_alone(
+    helm: Helm, examples: dict[str, Objects]
+) -> None:
+    bundled = helm.render(values={"jobPods": {"enabled": True}})
+    runner = Place(run_labels(NAMESPACE), "imagerift-runners")
+    for objects, store, port in (
+        (bundled, pod("s3"), 8333),
+        (examples["production"], Place(address="203.0.113.7"), 443),
+    ):
+        policies = objects.of("NetworkPolicy")
+        assert reaches(policies, runner, store, port)
+        assert reaches(policies, runner, DNS, 53)
+        for other in (INTERNET, PRIVATE, METADATA_SERVICE, pod("api"), pod("mongodb"), runner):
+            for tried in (80, 443, 6443, 8080, 27017):
+                assert not reaches(policies, runner, other, tried), (other, tried)
+                assert not reaches(policies, other, runner, tried), (other, tried)
 
 
 @pytest.mark.parametrize("example", ["default", "production", "shard"])

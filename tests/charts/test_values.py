@@ -174,6 +174,7 @@ def test_the_schema_names_the_place_of_each_wrong_value(
             {"pools": {"p": {"modes": ["style"], "endpoint": "http://192.0.2.9:8000"}}},
             "networkPolicies.pools",
         ),
+        ({"jobPods": {"enabled": True, "namespace": NAMESPACE}}, "jobPods.namespace"),
         ({"tracing": {"endpoint": "http://collector:4318"}}, "networkPolicies.tracing"),
         ({"api": {"ingress": {"enabled": True}}}, "api.ingress.host"),
         ({"s3": {"bundled": {"ingress": {"enabled": True}}}}, "s3.bundled.ingress.host"),

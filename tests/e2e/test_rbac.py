@@ -31,6 +31,8 @@ REFUSED = {
         ("list", "generationjobs.imagerift.dev"),
         ("patch", "generationjobs.imagerift.dev/status"),
         ("create", "tritonpools.imagerift.dev"),
+        ("patch", "deployments.apps"),
+        ("list", "pods"),
         ("get", "leases.coordination.k8s.io/imagerift-operator"),
     ],
     "imagerift-operator": [
@@ -53,7 +55,6 @@ ALWAYS_REFUSED = [
     ("get", "pods/log"),
     ("get", "configmaps"),
     ("create", "jobs.batch"),
-    ("patch", "deployments.apps"),
     ("impersonate", "serviceaccounts"),
 ]
 

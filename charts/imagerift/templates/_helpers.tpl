@@ -195,7 +195,20 @@ imagerift-bundled
       key: {{ ternary "s3-secret-key" .Values.s3.existingSecret.secretKey .Values.s3.bundled.enabled }}
 {{- end }}
 
-{{- define "imagerift.tracingEnv" -}}
+{{- /* Not empty where there are files of configuration. */}}
+{{- define "imagerift.hasConfig" -}}
+{{- if or .Values.plans .Values.modes .Values.jobPods.enabled }}yes{{ end -}}
+{{- end }}
+
+{{- define "imagerift.configDigest" -}}
+{{- printf "%s%s%s" (toJson .Values.plans) (toJson .Values.modes) (toJson .Values.jobPods) | sha256sum -}}
+{{- end }}
+
+{{- define "imagerift.optionalEnv" -}}
+{{- if .Values.jobPods.enabled }}
+- name: IMAGERIFT_JOB_PODS_FILE
+  value: /etc/imagerift/job-pods.json
+{{- end }}
 {{- with .Values.tracing.endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}

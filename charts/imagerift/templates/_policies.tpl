@@ -88,3 +88,9 @@ app.kubernetes.io/managed-by: imagerift-operator
     matchLabels:
       {{- include "imagerift.serverLabels" . | nindent 6 }}
 {{- end }}
+
+{{- /* Job pods of this shard. */}}
+{{- define "imagerift.runnerLabels" -}}
+app.kubernetes.io/name: imagerift-runner
+imagerift.dev/shard: {{ .Release.Namespace }}
+{{- end }}

@@ -22,7 +22,7 @@ def test_a_dockerfile_is_current(name: str) -> None:
 
 
 def test_each_image_that_the_chart_runs_has_a_dockerfile() -> None:
-    for name in ("api", "operator", "triton"):
+    for name in ("api", "operator", "triton", "runner"):
         assert name in dockerfiles()
         assert getattr(SHIPPED, name).repository == f"imagerift/{name}"
 
