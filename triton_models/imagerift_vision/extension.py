@@ -14,12 +14,15 @@ Mask = NDArray[np.bool_]
 # Texture is put together at no more than this long edge; a larger picture's is enlarged.
 MOST_EDGE = 2048
 SUBJECT_FROM = 0.15
+# A shadow is half taken for the subject; from here on it is the subject itself.
+SOLID_FROM = 0.7
 # So far around the subject, as a share of the long edge, its softness reaches, and its shadow.
 EDGE_SHARE, SHADOW_SHARE = 0.012, 0.08
 # Where the light at the border differs from the new part's, as in the subject's shadow, it fades
-# away over this share of the long edge. Bands of the second share are compared.
+# away over this share of the long edge. Narrow bands on both
+# sides are compared, and what they say is evened out along the border.
 LIGHT_FADES = 0.06
-LIGHT_BAND = 0.012
+LIGHT_BAND, LIGHT_SPREAD = 0.004, 0.03
 DARKEST, BRIGHTEST = 0.08, 1.5
 
 
@@ -51,7 +54,9 @@ def extended(
     made = completed(
         small.astype(np.float32) / 255, hidden, _scaled(near, size), _scaled(shaded, size), guard
     )
-    made = _lit_as_the_border(made, hidden, _scaled(subject, size))
+    solid = np.zeros(canvas.shape[:2], bool)
+    solid[shown] = interest > SOLID_FROM
+    made = _lit_as_the_border(made, hidden, _scaled(solid, size))
     pixels = (made * 255 + 0.5).clip(0, 255).astype(np.uint8)
     if scale < 1:
         pixels = cv2.resize(pixels, unknown.shape[::-1], interpolation=cv2.INTER_CUBIC)
@@ -66,7 +71,7 @@ def _lit_as_the_border(made: Float, hidden: Mask, subject: Mask) -> Float:
     border cuts ends softly that way. The subject's own pixels do not count.
     """
     longest = max(hidden.shape)
-    band = max(2.0, LIGHT_BAND * longest)
+    band, spreading = max(1.5, LIGHT_BAND * longest), LIGHT_SPREAD * longest
     known = (~hidden & ~subject).astype(np.float32)
     new = hidden.astype(np.float32)
     shown, shown_weight = _local_mean(made, known, band)
@@ -76,8 +81,8 @@ def _lit_as_the_border(made: Float, hidden: Mask, subject: Mask) -> Float:
     # Both sides are seen only along the border; from there the ratio spreads outwards.
     seen = np.minimum(shown_weight, grown_weight)
     seen = np.where(seen > 0.1, seen, 0).astype(np.float32)
-    spread = cv2.GaussianBlur(ratio * seen[..., None], (0, 0), 2.5 * band)
-    share = cv2.GaussianBlur(seen, (0, 0), 2.5 * band)
+    spread = cv2.GaussianBlur(ratio * seen[..., None], (0, 0), spreading)
+    share = cv2.GaussianBlur(seen, (0, 0), spreading)
     light = spread / np.maximum(share, 1e-4)[..., None]
     away = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
     fade = np.exp(-away / (LIGHT_FADES * longest)) * np.clip(share * 100, 0, 1)
