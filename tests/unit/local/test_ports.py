@@ -70,11 +70,13 @@ def test_automatic_ports_survive_a_restart(tmp_path: Path) -> None:
 
 def test_automatic_ports_change_when_one_is_taken(tmp_path: Path, taken: int) -> None:
     saved = tmp_path / "ports.json"
-    first = choose_ports("auto", {}, saved)
+    choose_ports("auto", {}, saved)
     plan = json.loads(saved.read_text())
     saved.write_text(json.dumps({**plan, "api": taken}))
     second = choose_ports("auto", {}, saved)
-    assert second.api not in {taken, first.api}
+    # The first one is free again, and may come again by chance.
+    assert second.api != taken
+    assert is_free(second.api)
 
 
 def test_a_damaged_port_file_is_replaced(tmp_path: Path) -> None:
