@@ -218,13 +218,16 @@ class NodeStack:
                     f"{self.server}/api/v1/nodes/{NODE_NAME}", ssl=access.tls or True
                 ) as response,
             ):
+                if response.status != 200:
+                    # Not registered yet.
+                    raise SetUpError(f"node {NODE_NAME}: status {response.status}")
                 node = await response.json()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SetUpError(str(error)) from error
         conditions = node.get("status", {}).get("conditions") or ()
         ready = next((entry for entry in conditions if entry["type"] == "Ready"), None)
         if ready is None or ready["status"] != "True":
-            raise SetUpError(ready["message"] if ready else "the node has not registered")
+            raise SetUpError(ready["message"] if ready else "the node tells no state")
 
     async def _import_pause(self) -> None:
         """Gives containerd the image that holds a pod's namespaces open."""
