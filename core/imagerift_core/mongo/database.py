@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
@@ -131,15 +132,20 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
         client.close()
 
 
-@asynccontextmanager
-async def translated_errors() -> AsyncIterator[None]:
+class translated_errors(AbstractAsyncContextManager[None]):  # noqa: N801 - used as a function
     """Turns trouble of the driver into `CapacityUnavailable`, which callers may retry."""
-    try:
-        yield
-    except PyMongoError as error:
-        if is_passing(error):
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, PyMongoError) and is_passing(error):
             raise CapacityUnavailable("The job store does not answer.") from error
-        raise
 
 
 def is_of_the_data(error: Exception) -> bool:
