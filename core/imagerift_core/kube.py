@@ -69,9 +69,29 @@ class Kube:
                 return
 
     async def patch_job_status(
-        self, name: str, status: dict[str, Any], *, uid: str
+        self, name: str, status: dict[str, Any], *, uid: str, version: str | None = None
     ) -> dict[str, Any] | None:
-        """Writes the whole status of the resource of this very uid. None where it is gone."""
+        """Writes the whole status of the resource of this very uid. None where it is gone.
+
+        With the resource's `version` as last seen the server has less to do; one that is out of
+        date changes nothing of the result.
+        """
+        if version is not None:
+            try:
+                return await self._object(
+                    self._objects.replace_status,
+                    plural=JOBS,
+                    kind="GenerationJob",
+                    name=name,
+                    status=status,
+                    uid=uid,
+                    version=version,
+                )
+            except ApiException as error:
+                if error.status == 404:
+                    return None
+                if error.status != 409:
+                    raise
         return await self._write_status(JOBS, name, status, uid)
 
     async def patch_pool_status(

@@ -62,6 +62,31 @@ class CustomObjects:
         path = f"{plural}/{_quoted(name)}" + (f"/{subresource}" if subresource else "")
         return await self._send("PATCH", path, body, content_type, timeout=_request_timeout)
 
+    async def replace_status(
+        self,
+        *,
+        plural: str,
+        kind: str,
+        name: str,
+        status: dict[str, Any],
+        uid: str,
+        version: str,
+        _request_timeout: float,
+    ) -> dict[str, Any]:
+        """Replaces the status of the object of this uid at this version (409 for another).
+
+        Of the rest the server keeps what it has, so it is not sent.
+        """
+        metadata = {"name": name, "uid": uid, "resourceVersion": version}
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": kind,
+            "metadata": metadata,
+            "status": status,
+        }
+        path = f"{plural}/{_quoted(name)}/status"
+        return await self._send("PUT", path, body, timeout=_request_timeout)
+
     async def delete(
         self, *, plural: str, name: str, uid: str | None, _request_timeout: float
     ) -> dict[str, Any]:

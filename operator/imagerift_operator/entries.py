@@ -36,6 +36,7 @@ class Entry:
     finished_at: datetime | None
     attempt: int = 0
     band: int = 0
+    version: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -91,6 +92,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         cancel=bool(spec.get("cancel")),
         phase=status.get("phase") or "Queued",
         finished_at=_time(finished) if finished else None,
+        version=metadata.get("resourceVersion"),
     )
 
 

@@ -69,6 +69,7 @@ class JobFeed:
         known = self.entries.get(entry.uid)
         if known is not None:
             known.phase, known.finished_at = entry.phase, entry.finished_at
+            known.version = entry.version
             entry, asked_before = known, known.cancel
             entry.cancel = asked_before or _asks_cancel(body)
         else:

@@ -45,17 +45,20 @@ class StatusWriter:
     async def show_running(self, entry: Entry, record: JobRecord) -> None:
         """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
         status = project(record)
-        await self._kube.patch_job_status(entry.name, status, uid=entry.uid)
-        self._metrics.kubernetes_write("patch_status")
+        await self._write(entry, status)
+        self._metrics.kubernetes_write("status")
 
     async def write_status(self, entry: Entry, status: dict[str, Any]) -> None:
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
         ):
             with attempt, telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
-                await self._kube.patch_job_status(entry.name, status, uid=entry.uid)
-        self._metrics.kubernetes_write("patch_status")
+                await self._write(entry, status)
+        self._metrics.kubernetes_write("status")
         self._crash.reach("operator-status-written")
+
+    async def _write(self, entry: Entry, status: dict[str, Any]) -> None:
+        await self._kube.patch_job_status(entry.name, status, uid=entry.uid, version=entry.version)
 
     def delete_later(self, entry: Entry) -> None:
         """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""

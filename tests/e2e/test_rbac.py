@@ -17,6 +17,7 @@ ALLOWED = {
         ("watch", "generationjobs.imagerift.dev"),
         ("create", "generationjobs.imagerift.dev"),
         ("patch", "generationjobs.imagerift.dev/status"),
+        ("update", "generationjobs.imagerift.dev/status"),
         ("watch", "tritonpools.imagerift.dev"),
         ("patch", "tritonpools.imagerift.dev/status"),
         ("update", "leases.coordination.k8s.io/imagerift-operator"),

@@ -108,7 +108,7 @@ def test_metrics_tell_of_requests_queue_wait_run_charges_settlements_and_writes(
     before = figures(api) | figures(operator)
     tenant.wait_for(tenant.submitted(small_photo, mode="noop", variations=3), "succeeded")
 
-    patches = 'imagerift_kubernetes_writes_total{verb="patch_status"}'
+    patches = 'imagerift_kubernetes_writes_total{verb="status"}'
     grown = {
         'imagerift_units_charged_total{mode="noop"}': 3,
         'imagerift_jobs_ended_total{status="succeeded"}': 1,

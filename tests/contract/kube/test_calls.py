@@ -107,19 +107,35 @@ async def test_a_job_that_nobody_has_touched_reads_as_queued(kube: Kube) -> None
     assert stored["status"] == {"phase": "Queued"}
 
 
-async def test_a_status_of_another_uid_is_not_written(kube: Kube) -> None:
+async def test_a_status_is_written_whatever_version_was_seen_last(kube: Kube) -> None:
+    seen = (await created(kube))["metadata"]
+    name, uid, version = seen["name"], seen["uid"], seen["resourceVersion"]
+    for phase in ("Running", "Succeeded"):
+        # The second time the version is out of date.
+        written = await kube.patch_job_status(name, {"phase": phase}, uid=uid, version=version)
+        assert written is not None
+        stored = await kube.get_job(name)
+        assert stored == written
+        assert stored["status"] == {"phase": phase}
+        assert stored["metadata"].get("labels") == seen.get("labels")
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+async def test_a_status_of_another_uid_is_not_written(kube: Kube, versioned: bool) -> None:
     """The resource was deleted and made again under the same name."""
     first = await created(kube)
     name = first["metadata"]["name"]
     await kube.delete_job(name, uid=first["metadata"]["uid"])
     second = await kube.create_job(job(name))
     assert second is not None
+    version = second["metadata"]["resourceVersion"] if versioned else None
     outcome = await kube.patch_job_status(
-        name, {"phase": "Succeeded"}, uid=first["metadata"]["uid"]
+        name, {"phase": "Succeeded"}, uid=first["metadata"]["uid"], version=version
     )
     assert outcome is None
     assert await kube.get_job(name) == second
-    assert await kube.patch_job_status(new_name(), {"phase": "Failed"}, uid="x") is None
+    gone = await kube.patch_job_status(new_name(), {"phase": "Failed"}, uid="x", version=version)
+    assert gone is None
     assert await kube.patch_pool_status(new_name(), {"slots": 1}, uid="x") is None
 
 
