@@ -17,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, ProxyTracer, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 __all__ = [
@@ -72,6 +72,10 @@ def span(
 
     An exception marks it as failed by its type alone; its text may quote anything.
     """
+    if parent is None and not _is_recorded():
+        # Nothing to record and no caller's trace to pass on: most requests, and polls above all.
+        yield INVALID_SPAN
+        return
     with _tracer.start_as_current_span(
         name,
         context=_context_of(parent) if parent is not None else None,
@@ -114,6 +118,14 @@ def checked_traceparent(text: str | None) -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, _context_of(text or ""))
     return carrier.get(_HEADER)
+
+
+def _is_recorded() -> bool:
+    """Whether spans go anywhere, or a trace has come this far that has to be passed on."""
+    standing_in = isinstance(_tracer, ProxyTracer)
+    if not standing_in or isinstance(trace.get_tracer_provider(), TracerProvider):
+        return True
+    return trace.get_current_span().get_span_context().is_valid
 
 
 def add_trace_id(_logger: Any, _method: str, event: Any) -> Any:
