@@ -213,8 +213,8 @@ def queued_by_operator(platform: PlatformUnderTest) -> float:
             text = answer.read().decode()
     except OSError:
         return -1
-    found = re.search(r"^imagerift_queue_jobs\S* (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else -1
+    # One series a band.
+    return sum(map(float, re.findall(r"^imagerift_queue_jobs\S* (\S+)$", text, re.MULTILINE)))
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 300) -> None:
