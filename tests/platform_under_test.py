@@ -29,7 +29,7 @@ START_SECONDS = 600
 SPANS = "spans.jsonl"
 TEST_MODES = {"noop": "noop", "delay": "delay"}
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
-OWN_POOL_PRESETS = ["painted", "endless", "colossal", "printed"]
+OWN_POOL_PRESETS = ["painted", "endless", "colossal", "warm"]
 # Workspaces on the plan "pods" get a pod for each job.
 JOB_PODS = {
     "namespace": "imagerift-runners",
@@ -142,7 +142,8 @@ def started() -> Iterator[PlatformUnderTest]:
             "maxVariations": 8,
             "attemptSeconds": 60,
         }
-    modes["redraw"] = {**modes["noop"], "model": "generate", "presets": OWN_POOL_PRESETS}
+    redraw = {"model": "generate", "presets": OWN_POOL_PRESETS, "attemptSeconds": 300}
+    modes["redraw"] = modes["noop"] | redraw
     modes |= documented_mode()
     (folder / "modes.json").write_text(json.dumps(modes))
     pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())

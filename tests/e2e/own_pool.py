@@ -1,0 +1,141 @@
+"""A second pool beside the platform's, by configuration alone: diffusion, a safety gate.
+
+Its Triton is started by the platform's own code (`up --only triton`), from a pool's file and a
+model repository of one's own, and told to the operator as a TritonPool.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+from tests.platform_under_test import BIN, CHECKOUT, PlatformUnderTest, wait_until
+
+START_SECONDS = 400
+POOL: dict[str, Any] = {
+    "description": "What gpu.json does, on a CPU: tiny weights, few steps.",
+    "kind": "KIND_CPU",
+    "threads": 1,
+    "instances": {"control": 1, "diffusion": 1, "generate": 1},
+    "modes": {"redraw": "diffusion", "redraw/warm": "duotone"},
+    "moderation": "gate",
+    "diffusion": {
+        "edge": 128,
+        "batch": 2,
+        "steps": 4,
+        "strength": 0.5,
+        "negativePrompt": "blurry",
+        "presets": {
+            "painted": {"prompt": "in oil"},
+            "endless": {"steps": 900, "strength": 1.0, "edge": 512},
+            "colossal": {"edge": 400000},
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class OwnPool:
+    """The running pool and its gate's block lists."""
+
+    platform: PlatformUnderTest
+    models: Path
+
+    @property
+    def fingerprints(self) -> ModuleType:
+        """The gate's own notion of what a picture is."""
+        path = self.models / "gate" / "1" / "fingerprint.py"
+        spec = importlib.util.spec_from_file_location("fingerprint", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def drawing_seconds(self) -> float:
+        """Processor time of the diffusion model so far."""
+        marker = str(self.models.parent / "data" / "models" / "diffusion")
+        total = 0.0
+        for process in psutil.process_iter(["cmdline", "cpu_times"]):
+            if any(marker in part for part in process.info["cmdline"] or ()):
+                total += process.info["cpu_times"].user
+        return total
+
+    def block(self, *, words: tuple[str, ...] = (), pictures: tuple[str, ...] = ()) -> None:
+        """Replace the block lists."""
+        lists = self.models / "gate" / "1" / "blocked.json"
+        fresh = lists.with_suffix(".new")
+        fresh.write_text(json.dumps({"words": words, "pictures": pictures}))
+        fresh.replace(lists)
+
+
+@contextmanager
+def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
+    """Start it, and take it away at the end."""
+    models = folder / "models"
+    shutil.copytree(CHECKOUT / "docs/examples", models)
+    weights = folder / "tiny"
+    python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
+    platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
+    (folder / "pool.json").write_text(json.dumps(POOL))
+    given = platform.environment
+    environment = {
+        **os.environ,
+        "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
+        "IMAGERIFT_LOCAL_EXTRA_MODELS": str(models),
+        "IMAGERIFT_DIFFUSION_WEIGHTS": str(weights),
+        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
+        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
+        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
+    }
+    data = folder / "data"
+    command = [str(BIN / "imagerift-platform"), "up", "--only", "triton", "--port-base", "auto"]
+    with (folder / "platform.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(data)], env=environment, stdout=log, stderr=log
+        )
+        try:
+            address = _address(process, data, folder / "platform.log")
+            pool = _manifest(address)
+            platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
+            platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=60s")
+            yield OwnPool(platform, models)
+        finally:
+            platform.kubectl("delete", "tp/own", "--ignore-not-found")
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+def _manifest(address: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "imagerift.dev/v1",
+        "kind": "TritonPool",
+        "metadata": {"name": "own"},
+        "spec": {"endpoint": address, "slotsPerReplica": 1, "modes": ["redraw"]},
+    }
+
+
+def _address(process: subprocess.Popen[bytes], data: Path, log: Path) -> str:
+    """Triton's address once it is ready."""
+    state = data / "state.json"
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(f"the pool did not start:\n{log.read_text()}")
+        return state.exists() and bool(json.loads(state.read_text())["ready"])
+
+    wait_until(ready, seconds=START_SECONDS, what="the pool is ready")
+    part = json.loads(state.read_text())["parts"]["triton"]
+    return str(part["address"])

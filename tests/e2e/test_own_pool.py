@@ -1,0 +1,181 @@
+"""A second pool, by configuration alone, through the REST API: diffusion and a safety gate."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.own_pool import OwnPool, own_pool
+from tests.e2e.tenant import Tenant
+from tests.platform_under_test import PlatformUnderTest, wait_until
+
+# The pool's start imports PyTorch twice; on a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def running(
+    platform: PlatformUnderTest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnPool]:
+    with own_pool(platform, tmp_path_factory.mktemp("own-pool")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def tenant(platform: PlatformUnderTest) -> Iterator[Tenant]:
+    """One for all: making one takes longer than most of these jobs."""
+    workspace = platform.admin("workspace", "create", "--name", "own", "--plan", "load")
+    name = workspace["workspaceId"]
+    key = platform.admin("key", "create", "--workspace", name, "--name", "own")
+    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+        yield Tenant(platform, http, name, key["keyId"], key["token"])
+
+
+@pytest.fixture
+def charges(tenant: Tenant) -> Callable[[], int]:
+    """Units charged since the test began; none may be left reserved."""
+    before = charged(tenant)
+    return lambda: charged(tenant) - before
+
+
+@pytest.fixture
+def pool(running: OwnPool) -> OwnPool:
+    """With nothing blocked."""
+    running.block()
+    return running
+
+
+def pictures(job: dict[str, Any]) -> list[bytes]:
+    return [
+        httpx.get(output["downloadUrl"], timeout=30, trust_env=False).raise_for_status().content
+        for output in job["outputs"]
+    ]
+
+
+def made(tenant: Tenant, photo: bytes, **fields: Any) -> dict[str, Any]:
+    """The ended job."""
+    return tenant.wait_for(tenant.submitted(photo, **fields), seconds=120)
+
+
+def charged(tenant: Tenant) -> int:
+    counters = tenant.counters()
+    assert counters["reserved"] == 0
+    return counters["charged"]
+
+
+def test_diffusion_draws_by_its_seeds(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
+) -> None:
+    ask = {"mode": "redraw", "preset": "painted", "variations": 3, "seed": 5}
+    first = made(tenant, small_photo, **ask)
+    assert first["status"] == "succeeded", first
+    names = {model["name"]: model["version"] for model in first["models"]}
+    assert re.fullmatch("[0-9a-f]{12}", names["tiny"])
+    assert "diffusers StableDiffusionImg2ImgPipeline" in names
+    bodies = pictures(first)
+    assert len(set(bodies)) == 3
+    assert Image.open(io.BytesIO(bodies[0])).info["imagerift:seed"] == "5"
+    again = made(tenant, small_photo, **ask)
+    assert pictures(again) == bodies
+    other = made(tenant, small_photo, **(ask | {"prompt": "a green glass bottle"}))
+    assert set(pictures(other)).isdisjoint(bodies)
+    assert charges() == 9
+
+
+def test_a_canceled_diffusion_stops_at_its_next_step(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
+) -> None:
+    before = pool.drawing_seconds()
+    endless = tenant.submitted(small_photo, mode="redraw", preset="endless")
+    # So much is spent among the steps alone: framing and reading the prompt take a moment.
+    wait_until(lambda: pool.drawing_seconds() > before + 3, seconds=120, what="it is drawing")
+    assert tenant.cancel(endless).status_code in (200, 202)
+    tenant.wait_for(endless, "canceled")
+    # The pool has one slot: nine hundred steps would hold it for longer than this waits.
+    assert made(tenant, small_photo, mode="redraw", preset="warm")["status"] == "succeeded"
+    assert charges() == 1
+
+
+def test_a_lack_of_memory_fails_that_job_alone(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
+) -> None:
+    job = made(tenant, small_photo, mode="redraw", preset="colossal")
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "out_of_memory"
+    assert made(tenant, small_photo, mode="redraw", preset="warm")["status"] == "succeeded"
+    assert charges() == 1
+
+
+def test_one_preset_of_a_mode_can_be_another_model_s(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes
+) -> None:
+    job = made(tenant, small_photo, mode="redraw", preset="warm")
+    assert {"name": "duotone", "version": "1"} in job["models"]
+    assert {"name": "gate", "version": "1"} in job["models"]
+
+
+def fingerprint(pool: OwnPool, body: bytes) -> str:
+    picture = Image.open(io.BytesIO(body)).convert("RGBA")
+    return str(pool.fingerprints.fingerprint(np.asarray(picture)))
+
+
+@pytest.fixture
+def shown(tenant: Tenant, small_photo: bytes) -> Callable[..., dict[str, Any]]:
+    """Two prints of the photo, one ink each."""
+
+    def make(**fields: Any) -> dict[str, Any]:
+        ask = {"mode": "redraw", "preset": "warm", "variations": 2, "seed": 0}
+        return made(tenant, small_photo, **(ask | fields))
+
+    return make
+
+
+def test_a_blocked_prompt_fails_the_job_uncharged(
+    pool: OwnPool, tenant: Tenant, shown: Callable[..., dict[str, Any]], charges: Callable[[], int]
+) -> None:
+    pool.block(words=("weapon",))
+    job = shown(prompt="A Weapon on a table")
+    assert (job["status"], job["error"]["code"]) == ("failed", "content_filtered")
+    assert "weapon" not in job["error"]["message"].casefold()
+    assert job["outputs"] == []
+    assert charges() == 0
+    assert shown(prompt="a weaponless table")["status"] == "succeeded"
+    assert charges() == 2
+
+
+def test_a_blocked_source_fails_the_job_uncharged(
+    pool: OwnPool,
+    tenant: Tenant,
+    small_photo: bytes,
+    shown: Callable[..., dict[str, Any]],
+    charges: Callable[[], int],
+) -> None:
+    pool.block(pictures=(fingerprint(pool, small_photo),))
+    job = shown()
+    assert (job["status"], job["error"]["code"]) == ("failed", "content_filtered")
+    assert charges() == 0
+
+
+def test_blocked_outputs_are_left_out_and_only_the_others_charged(
+    pool: OwnPool, tenant: Tenant, shown: Callable[..., dict[str, Any]], charges: Callable[[], int]
+) -> None:
+    both = [fingerprint(pool, body) for body in pictures(shown())]
+    assert charges() == 2
+    pool.block(pictures=(both[1],))
+    job = shown()
+    assert job["status"] == "succeeded"
+    assert [output["index"] for output in job["outputs"]] == [0]
+    assert job["omitted"] == [{"index": 1, "code": "content_filtered"}]
+    assert charges() == 3
+    pool.block(pictures=tuple(both))
+    job = shown()
+    assert (job["status"], job["error"]["code"]) == ("failed", "content_filtered")
+    assert job["outputs"] == []
+    assert charges() == 3
