@@ -96,6 +96,12 @@ class Api(Part):
     forwarded_hops: Count = Field(
         0, description="Trusted proxies before the API that append to X-Forwarded-For."
     )
+    account_requests_per_minute: int = Field(
+        300, ge=1, description="Account requests of one person; apart from the plan's API limit."
+    )
+    sign_in_tries_per_minute: int = Field(
+        10, ge=1, description="Passwords tried for one name, or from one address, in a minute."
+    )
     sign_in_users: bool = Field(
         False, description="Passwords: `secrets` holds `sign-in-users.json` (docs/accounts.md)."
     )
