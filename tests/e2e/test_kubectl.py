@@ -136,5 +136,5 @@ def test_a_resource_that_claims_to_be_the_apis_without_a_record_is_never_run(
 
 def test_a_pool_shows_its_readiness(platform: PlatformUnderTest) -> None:
     table = platform.kubectl("get", "tp").stdout.splitlines()
-    assert table[0].split() == ["NAME", "READY", "SLOTS", "MODES", "AGE"]
+    assert table[0].split() == ["NAME", "READY", "REPLICAS", "SLOTS", "MODES", "AGE"]
     platform.kubectl("wait", "--for=condition=Ready", "tp/default", "--timeout=30s")
