@@ -29,6 +29,7 @@ from tests.charts.rendering import (
     pool_template,
     variables,
 )
+from tests.unit.charts.variables import chart_variables
 from tests.unit.core.structural import faults
 
 CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
@@ -167,14 +168,6 @@ def test_the_charts_rights_are_those_of_the_embedded_platform(
         assert rendered["metadata"]["namespace"] == NAMESPACE
 
 
-# Settings whose variables have names that others know.
-STANDARD = {"kubeconfig": "KUBECONFIG", "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
-# Of a test or of the machine, not of an installation; or the default is right in a pod.
-UNUSED = {"IMAGERIFT_CRASH_DIR", "KUBECONFIG", "IMAGERIFT_API_PORT", "IMAGERIFT_API_METRICS_PORT"}
-UNUSED |= {"IMAGERIFT_OPERATOR_HEALTH_PORT", "IMAGERIFT_OPERATOR_METRICS_PORT"}
-UNUSED |= {"IMAGERIFT_RUNNING_STATUS_AFTER_SECONDS", "IMAGERIFT_SETTLE_GROUP_SIZE"}
-
-
 @pytest.mark.parametrize(
     ("name", "settings"),
     [("imagerift-api", ApiSettings), ("imagerift-operator", OperatorSettings)],
@@ -206,10 +199,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "networkPolicies": {"tracing": [{"podSelector": {}}]},
     }
     rendered = set(variables(helm.render(values=everything).pods[name]))
-    known = {
-        f"IMAGERIFT_{key.upper()}" for key in settings.model_fields if key not in STANDARD
-    } | set(STANDARD.values())
-    assert rendered == known - UNUSED
+    assert rendered == chart_variables(settings)
 
 
 def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:

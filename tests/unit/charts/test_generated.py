@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from imagerift_api.settings import ApiSettings
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_operator.settings import OperatorSettings
+from pydantic_settings import BaseSettings
 
 from charts.schema import write
 from charts.schema.components import Pool
 from charts.schema.values import Values
+from tests.unit.charts.variables import chart_variables
 
 DEFINITIONS = Path(__file__).parents[3] / "crds"
 
@@ -50,3 +54,11 @@ def test_charts_and_package_are_of_one_version(name: str) -> None:
     project = (write.CHARTS.parent / "pyproject.toml").read_text()
     assert f'version = "{chart["appVersion"]}"' in project
     assert chart["version"] == chart["appVersion"]
+
+
+@pytest.mark.parametrize("settings", [ApiSettings, OperatorSettings])
+def test_the_templates_name_every_setting(settings: type[BaseSettings]) -> None:
+    """Red: give the new setting a value in charts/schema, and the template its variable."""
+    folder = write.CHARTS / "imagerift" / "templates"
+    text = "".join(path.read_text() for path in folder.iterdir())
+    assert {name for name in chart_variables(settings) if name not in text} == set()
