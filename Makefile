@@ -56,6 +56,11 @@ fuzz: venv ## Hold the API to its document at full size: thousands of generated 
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: e2e-node
+e2e-node: venv ## Install the charts on a real node and test them there; takes some 15 minutes.
+	@$(BIN)/imagerift-node provision
+	@$(BIN)/python -m pytest -x --timeout 1800 tests/node $(ARGS)
+
 .PHONY: node
 node: venv ## Start a real Kubernetes node on this machine; Ctrl-C stops it.
 	@exec $(BIN)/imagerift-node up $(ARGS)

@@ -11,6 +11,8 @@ from imagerift_local.errors import PlatformError
 
 ROOT = Path("/sys/fs/cgroup")
 LAST_PROCESS_SECONDS = 10.0
+# Eight times that of a process that is in no group.
+CPU_SHARES = 8192
 # Without these the kubelet does not start.
 NEEDED = ("cpu", "cpuacct", "cpuset", "memory", "pids")
 
@@ -54,6 +56,9 @@ def create_groups(name: str) -> list[Path]:
             # Empty at first, and then no process may enter.
             for setting in ("cpuset.cpus", "cpuset.mems"):
                 (group / setting).write_text((place / setting).read_text())
+        if "cpu" in options.split(","):
+            # Its dozens of processes would together get what one process of this machine gets.
+            (group / "cpu.shares").write_text(f"{CPU_SHARES}\n")
         groups.append(group)
     return groups
 

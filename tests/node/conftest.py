@@ -1,0 +1,60 @@
+"""Fixtures of the tests on a real node: one node, on which the tests run in order."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
+from tests.node.release import CHARTS, NAMESPACE, Release, s3_from_outside
+from tests.platform_under_test import CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[NodeUnderTest]:
+    """A node that was started from nothing, without images."""
+    folder = temporary_folder()
+    transcript = Path(os.environ.get("IMAGERIFT_NODE_TRANSCRIPT", folder / "transcript.md"))
+    node = NodeUnderTest(folder, Transcript(transcript))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+        delete(folder)
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    return (CHECKOUT / "docs/images/sample.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def encoded(photo: bytes) -> str:
+    return base64.b64encode(photo).decode()
+
+
+@pytest.fixture(scope="session")
+def release(node: NodeUnderTest) -> Release:
+    """The charts, installed once for all tests, and a key of a workspace of its own."""
+    node.transcript.chapter("Install")
+    node.load()
+    node.helm(
+        *("install", "imagerift-crds", str(CHARTS / "imagerift-crds")),
+        *("--set", "compatibility.kubernetes120=true"),
+    )
+    node.kubectl("create", "namespace", NAMESPACE)
+    node.apply(s3_from_outside())
+    release = Release(node)
+    release.chart("install")
+    release.wait_up()
+    node.kubectl("-n", NAMESPACE, "get", "pods,tp", "-o", "wide")
+    made = release.admin("workspace", "create", "--name", "node", "--plan", "business")
+    release.workspace = made["workspaceId"]
+    key = release.admin("key", "create", "--workspace", release.workspace, "--name", "node")
+    release.token = key["token"]
+    return release
