@@ -52,6 +52,15 @@ test-vision: venv ## Run the pixel code's tests in the models' environment.
 fuzz: venv ## Hold the API to its document at full size: thousands of generated requests.
 	@IMAGERIFT_FUZZ=full $(BIN)/python -m pytest -s tests/integration/api/test_contract.py $(ARGS)
 
+.PHONY: reliability
+reliability: venv ## Run the tests of replicas, shards and every row of docs/failure-modes.md.
+	@$(BIN)/imagerift-platform provision
+	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability $(ARGS)
+
+.PHONY: chaos
+chaos: venv ## Run jobs while parts are killed, stopped and cut off; SEED and JOBS (1000) may be set.
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),1000) $(ARGS)
+
 .PHONY: bench
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
 	@$(BIN)/python -m bench $(ARGS)

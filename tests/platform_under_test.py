@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 START_SECONDS = 600
 # Modes for tests of the way through the platform, beside those that are shipped.
 SPANS = "spans.jsonl"
-TEST_MODES = {"noop": "noop", "delay": "delay"}
+TEST_MODES = {"noop": "noop", "delay": "delay", "puppet": "puppet"}
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
 OWN_POOL_PRESETS = ["painted", "endless", "colossal", "warm"]
 # Workspaces on the plan "pods" get a pod for each job.
@@ -158,7 +158,10 @@ def started() -> Iterator[PlatformUnderTest]:
         # Long enough to look at an ended resource, short enough to see it go.
         "IMAGERIFT_JOB_TTL_SECONDS": "15",
         "IMAGERIFT_LEASE_SECONDS": "4",
-        "IMAGERIFT_LOCAL_EXTRA_MODELS": f"{CHECKOUT}/bench/models:{CHECKOUT}/docs/examples",
+        "IMAGERIFT_RECORD_GRACE_SECONDS": "5",
+        "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(
+            str(CHECKOUT / folder) for folder in ("bench/models", "tests/models", "docs/examples")
+        ),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
     with receiving(folder / SPANS) as endpoint:

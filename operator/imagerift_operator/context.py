@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any, Self
 
 import structlog
@@ -21,7 +22,7 @@ from imagerift_core.s3 import open_store
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.dispatcher import Dispatcher
-from imagerift_operator.janitor import Janitor
+from imagerift_operator.janitor import Janitor, Patience
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.leadership import Leadership
@@ -47,6 +48,7 @@ class OperatorContext:
         self._stack = AsyncExitStack()
         self._loops: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
+        self._handed_over = False
         self.feed: JobFeed
         self.pools: Pools
         self.dispatcher: Dispatcher
@@ -109,6 +111,7 @@ class OperatorContext:
             crash=crash,
             running_status_after=settings.running_status_after_seconds,
             pod_start_seconds=job_pods.start_seconds if job_pods else 0,
+            answer_grace=settings.answer_grace_seconds,
         )
         self.feed = JobFeed(
             database=database,
@@ -139,6 +142,11 @@ class OperatorContext:
             leadership=self.leadership,
             metrics=metrics,
             namespace=settings.namespace,
+            patience=Patience(
+                compare_every=settings.compare_seconds,
+                record_grace=timedelta(seconds=settings.record_grace_seconds),
+                bytes_grace=timedelta(seconds=settings.orphan_grace_seconds),
+            ),
         )
         metrics.watch_bands(
             "imagerift_queue_jobs",
@@ -169,9 +177,17 @@ class OperatorContext:
         """Stands for election; called once the first listing was seen."""
         self._start(self.leadership.run(), "leadership")
 
-    async def __aexit__(self, *_: object) -> None:
+    async def hand_over(self) -> None:
+        """Starts nothing more, gives back what runs too long, and lets a standby lead."""
+        if self._handed_over:
+            return
+        self._handed_over = True
+        log.info("handing_over", in_flight=len(self.dispatcher.in_flight))
         await self.dispatcher.drain(self._settings.drain_seconds)
         await self.leadership.release()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.hand_over()
         await self.feed.close()
         for loop in reversed(self._loops):
             loop.cancel()

@@ -47,8 +47,6 @@ from imagerift_operator.traces import attempt_span, note_answer
 
 log = structlog.get_logger(__name__)
 
-# A model checks its deadline between steps; a call is given up this long after it.
-ANSWER_GRACE_SECONDS = 15
 # Signed URLs outlive the attempt by a little, never by much.
 URL_GRACE_SECONDS = 60
 STORE_PAUSE = timedelta(seconds=1)
@@ -85,6 +83,7 @@ class Dispatcher:
         crash: CrashPoints,
         running_status_after: float,
         pod_start_seconds: int,
+        answer_grace: float,
     ) -> None:
         self._database = database
         self._store = store
@@ -97,6 +96,7 @@ class Dispatcher:
         self._metrics = metrics
         self._crash = crash
         self._running_status_after = running_status_after
+        self._answer_grace = answer_grace
         self._claims: Grouping[transitions.Claim, JobRecord | None] = Grouping(
             lambda wishes: transitions.claim_all(database, wishes),
             most=CLAIMS_AT_ONCE,
@@ -255,7 +255,7 @@ class Dispatcher:
         request = build_request(record, deadline, signer)
         model = self._modes[record.spec.mode].model
         call = asyncio.create_task(
-            replica.server.call(model, request, timeout_seconds=seconds + ANSWER_GRACE_SECONDS)
+            replica.server.call(model, request, timeout_seconds=seconds + self._answer_grace)
         )
         try:
             await asyncio.wait([call], timeout=self._running_status_after)

@@ -18,7 +18,11 @@ ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 @dataclass(slots=True)
 class Entry:
-    """One resource as last seen. `attempt` is the one last read from the record."""
+    """One resource as last seen. `attempt` is the one last read from the record.
+
+    `verified` says that the job's end is known from its record, not from the resource alone,
+    whose status anybody with the right may have edited.
+    """
 
     job_id: str
     name: str
@@ -37,6 +41,7 @@ class Entry:
     attempt: int = 0
     band: int = 0
     version: str | None = None
+    verified: bool = False
 
     @property
     def ended(self) -> bool:

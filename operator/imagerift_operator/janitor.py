@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -38,11 +39,24 @@ log = structlog.get_logger(__name__)
 
 # A resource is usually there milliseconds after its record.
 RESOURCE_GRACE = timedelta(seconds=5)
-# A record is committed before its resource is made, so one that is missing stays missing.
-RECORD_GRACE = timedelta(seconds=30)
-# No upload of a live attempt is older than this.
-BYTES_GRACE = timedelta(hours=2)
 SNAPSHOT_PLACES = 1_000
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the sweeps wait before they take what they find for what stays so.
+
+    A record is committed before its resource is made, so after `record_grace` one that is
+    missing stays missing. No upload of a live attempt is older than `bytes_grace`.
+    `compare_every` is the seconds between two comparisons with the API server's own list.
+    """
+
+    compare_every: float = 30.0
+    record_grace: timedelta = timedelta(seconds=30)
+    bytes_grace: timedelta = timedelta(hours=2)
+
+
+PATIENCE = Patience()
 
 
 class Janitor:
@@ -62,7 +76,9 @@ class Janitor:
         leadership: Leadership,
         metrics: Metrics,
         namespace: str,
+        patience: Patience = PATIENCE,
     ) -> None:
+        self._patience = patience
         self._database = database
         self._store = store
         self._kube = kube
@@ -83,12 +99,13 @@ class Janitor:
             (1, self.publish_queue),
             (2, self.recover_attempts),
             (2, self.fail_overdue),
+            (2, self.verify_ends),
             (5, self.create_missing_resources),
             (10, self.settle_unqueued),
-            (30, self.compare_with_server),
+            (self._patience.compare_every, self.compare_with_server),
             (60, self.delete_expired),
             (60, self.delete_expired_uploads),
-            (600, self.delete_orphaned_bytes),
+            (self._patience.bytes_grace.total_seconds() / 12, self.delete_orphaned_bytes),
         ]
         async with asyncio.TaskGroup() as group:
             for period, sweep in sweeps:
@@ -207,19 +224,37 @@ class Janitor:
             await self._dispatcher.reconcile(entry)
         elif not entry.by_api:
             await self._feed.bring_in(entry)
-        elif now() - entry.created_at > RECORD_GRACE:
+        elif now() - entry.created_at > self._patience.record_grace:
             message = "No admitted job belongs to this resource."
             await self._writer.write_status(entry, refusal("not_admitted", message, at=now()))
 
+    async def verify_ends(self) -> None:
+        """Ended resources whose end we did not write: their records say whether it is one."""
+        ended = [e for e in list(self._feed.entries.values()) if e.ended and not e.verified]
+        for start in range(0, len(ended), 500):
+            batch = ended[start : start + 500]
+            async with translated_errors():
+                records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
+            for entry in batch:
+                record = records.get(entry.job_id)
+                live = record is not None and entry.is_of(record) and not record.status.terminal
+                if record is None or not live:
+                    entry.verified = True
+                    self._writer.delete_later(entry)
+                    continue
+                log.warning("status_repaired", job=entry.job_id, phase=entry.phase)
+                entry.phase = "Queued"
+                await self._writer.write(entry, record)
+                await self._dispatcher.reconcile(entry)
+
     async def compare_with_server(self) -> None:
-        """Deletions that the watch missed, and records whose seen resource is gone."""
+        """Changes that the watch missed, and records whose seen resource is gone."""
         started = now()
         # Only uids are kept: tens of thousands of bodies and records would stay in memory.
         listed = set()
         async for body in self._kube.list_jobs():
-            uid = body["metadata"]["uid"]
-            listed.add(uid)
-            if uid not in self._feed.entries:
+            listed.add(body["metadata"]["uid"])
+            if self._feed.has_missed(body):
                 self._feed.observe(None, body)
         for entry in list(self._feed.entries.values()):
             missed = entry.uid not in listed and entry.created_at < started - RESOURCE_GRACE
@@ -289,7 +324,7 @@ class Janitor:
 
     async def delete_orphaned_bytes(self) -> None:
         """Objects of jobs that no record names, left by attempts and processes that died."""
-        before = now() - BYTES_GRACE
+        before = now() - self._patience.bytes_grace
         batch: dict[str, list[str]] = {}
         async for item in self._store.list_objects("workspaces/"):
             owner = job_of_key(item.key)

@@ -78,7 +78,9 @@ class JobFeed:
         if entry.ended:
             self._scheduler.remove(entry.job_id)
             self._hand_made.pop(entry.uid, None)
-            self._writer.delete_later(entry)
+            # Else the janitor looks at its record first.
+            if entry.verified:
+                self._writer.delete_later(entry)
             return
         if entry.cancel and not asked_before:
             self._react(self._cancel(entry, CANCEL_REASON))
@@ -86,6 +88,12 @@ class JobFeed:
             if not entry.by_api:
                 self._hand_made[entry.uid] = body
             self._react(self.bring_in(entry))
+
+    def has_missed(self, body: dict[str, Any]) -> bool:
+        """Whether a resource, as the server has it, says what the watch has not told."""
+        seen, known = entry_of(body), self.entries.get(body["metadata"]["uid"])
+        # A listing may be older than the watch, but nobody takes a cancel or an end back.
+        return known is None or seen.cancel > known.cancel or seen.ended > known.ended
 
     def gone(self, entry: Entry) -> None:
         """The resource no longer exists: a live job of it is canceled."""

@@ -47,6 +47,8 @@ class Leadership:
         self._announced = False
         self._seen: tuple[str | None, str] | None = None
         self._seen_at = 0.0
+        self._resigned = False
+        self._writing = asyncio.Lock()
 
     @property
     def leading(self) -> bool:
@@ -54,9 +56,9 @@ class Leadership:
         return self._monotonic() < self._held_until
 
     async def run(self) -> None:
-        """Acquires and renews until canceled."""
+        """Acquires and renews until canceled, or until the lease was let go."""
         pause = self._lease_seconds / 4
-        while True:
+        while not self._resigned:
             try:
                 async with asyncio.timeout(self._lease_seconds / 2):
                     await self._acquire_or_renew()
@@ -66,7 +68,12 @@ class Leadership:
             await asyncio.sleep(pause)
 
     async def release(self) -> None:
-        """Lets a standby take over at once."""
+        """Lets a standby take over at once; this process never leads again."""
+        self._resigned = True
+        async with self._writing:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         if not self.leading:
             return
         self._held_until = 0.0
@@ -80,6 +87,11 @@ class Leadership:
             log.warning("lease_not_released")
 
     async def _acquire_or_renew(self) -> None:
+        async with self._writing:
+            if not self._resigned:
+                await self._write()
+
+    async def _write(self) -> None:
         sent_at = self._monotonic()
         lease = await self._kube.get_lease(self._name)
         if lease is None:

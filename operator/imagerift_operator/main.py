@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 
 import kopf
 import structlog
@@ -27,30 +28,41 @@ def main() -> None:
 
 async def run(settings: OperatorSettings) -> None:
     """Runs until SIGTERM or SIGINT, or until a part that must not die has died."""
-    stop = asyncio.Event()
+    asked, stop = asyncio.Event(), asyncio.Event()
     async with OperatorContext(settings) as context:
         registry = kopf.OperatorRegistry()
         register(registry, context)
         relax_collector()
         context.follow()
-        health = f"http://{settings.operator_host}:{settings.operator_health_port}/healthz"
-        # Kopf handles the signals: its task ends by itself on SIGTERM and SIGINT.
-        watch = asyncio.create_task(
-            kopf.operator(
-                registry=registry,
-                namespaces=[settings.namespace],
-                standalone=True,
-                liveness_endpoint=health,
-                stop_flag=stop,
-            )
+        ours = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            namespaces=[settings.namespace],
+            standalone=True,
+            liveness_endpoint=(
+                f"http://{settings.operator_host}:{settings.operator_health_port}/healthz"
+            ),
+            stop_flag=stop,
         )
-        failed = asyncio.create_task(context.failed.wait())
-        await asyncio.wait([watch, failed], return_when=asyncio.FIRST_COMPLETED)
+        hear_signals(asked)
+        watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
+        ends = [asyncio.create_task(context.failed.wait()), asyncio.create_task(asked.wait())]
+        await asyncio.wait([watch, *ends], return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        # Before Kopf is told: it cancels every task that began after it, hence every attempt.
+        await context.hand_over()
         stop.set()
-        failed.cancel()
         await watch
     if context.failed.is_set():
         raise SystemExit("A part of the operator died; see the log above.")
+
+
+def hear_signals(asked: asyncio.Event) -> None:
+    """Has SIGTERM and SIGINT set `asked`, in place of the handlers that Kopf has installed."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
 
 
 def configure_logs(level: str) -> None:

@@ -21,6 +21,21 @@ class OperatorSettings(SharedSettings):
     running_status_after_seconds: float = Field(
         1.0, ge=0, description="Jobs that run longer than this are shown as Running."
     )
+    answer_grace_seconds: float = Field(
+        15.0,
+        ge=0,
+        description="A model checks its deadline between steps; a call is given up this long "
+        "after it.",
+    )
+    compare_seconds: float = Field(
+        30.0, gt=0, description="Seconds between comparisons with the API server's own list."
+    )
+    record_grace_seconds: float = Field(
+        30.0, ge=0, description="How long a resource of the API's may be without its record."
+    )
+    orphan_grace_seconds: float = Field(
+        7200.0, gt=0, description="Age at which bytes that no record names are deleted."
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )

@@ -16,7 +16,7 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.entries import ENDED_PHASES, Entry
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.projection import project
 
@@ -49,6 +49,7 @@ class StatusWriter:
         self._metrics.kubernetes_write("status")
 
     async def write_status(self, entry: Entry, status: dict[str, Any]) -> None:
+        entry.verified = status["phase"] in ENDED_PHASES
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
         ):

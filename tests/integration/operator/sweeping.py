@@ -6,10 +6,10 @@ from typing import Any
 
 from imagerift_core.mongo import Database
 from imagerift_core.s3 import ObjectStore
-from imagerift_operator.janitor import Janitor
+from imagerift_operator.janitor import PATIENCE, Janitor, Patience
 
 
-def sweeping(database: Database, store: ObjectStore) -> Janitor:
+def sweeping(database: Database, store: ObjectStore, *, patience: Patience = PATIENCE) -> Janitor:
     none: Any = None
     return Janitor(
         database=database,
@@ -23,4 +23,5 @@ def sweeping(database: Database, store: ObjectStore) -> Janitor:
         leadership=none,
         metrics=none,
         namespace="imagerift",
+        patience=patience,
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, jobs
 from imagerift_core.object_keys import attempt_prefix, job_prefix
 from imagerift_core.s3 import ObjectStore
-from imagerift_operator import janitor
+from imagerift_operator.janitor import Patience
 
 from tests import lives
 from tests.integration.operator.sweeping import sweeping
@@ -43,14 +42,14 @@ async def test_of_an_expired_job_nothing_is_left(database: Database, store: Obje
 
 
 async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
-    database: Database, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    database: Database, store: ObjectStore
 ) -> None:
     record, keys = await succeeded(database, store)
     lost = attempt_prefix(record.workspace, record.id, 9) + "thumbnail-0.webp"
     await store.put(lost, b"pixels", content_type="image/webp")
     # As if all of it had been written long ago.
-    monkeypatch.setattr(janitor, "BYTES_GRACE", timedelta(seconds=-60))
+    patience = Patience(bytes_grace=timedelta(seconds=-60))
 
-    await sweeping(database, store).delete_orphaned_bytes()
+    await sweeping(database, store, patience=patience).delete_orphaned_bytes()
 
     assert await stored(store, record) == keys
