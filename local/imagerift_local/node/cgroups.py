@@ -10,7 +10,7 @@ from pathlib import Path
 from imagerift_local.errors import PlatformError
 
 ROOT = Path("/sys/fs/cgroup")
-LAST_PROCESS_SECONDS = 10.0
+LAST_PROCESS_SECONDS = 30.0
 # Eight times that of a process that is in no group.
 CPU_SHARES = 8192
 # Without these the kubelet does not start.
@@ -38,7 +38,8 @@ def create_groups(name: str) -> list[Path]:
     """Makes the group in every hierarchy.
 
     Raises:
-        PlatformError: this machine has not the controllers that kubelet 1.20 needs.
+        PlatformError: this machine has not the controllers that kubelet 1.20 needs, or processes
+            of an earlier node do not end.
     """
     found = hierarchies(Path("/proc/mounts").read_text())
     controllers = {option for _, _, options in found.values() for option in options.split(",")}
@@ -52,6 +53,7 @@ def create_groups(name: str) -> list[Path]:
     for place, _, options in found.values():
         group = place / name
         group.mkdir(exist_ok=True)
+        _wait_empty(group)
         if "cpuset" in options.split(","):
             # Empty at first, and then no process may enter.
             for setting in ("cpuset.cpus", "cpuset.mems"):
@@ -71,6 +73,15 @@ def remove_groups(name: str) -> None:
             continue
         for folder, _, _ in os.walk(group, topdown=False):
             _remove(Path(folder))
+
+
+def _wait_empty(group: Path) -> None:
+    """Returns when the processes of a node that was killed are gone: they hold its data."""
+    end = time.monotonic() + LAST_PROCESS_SECONDS
+    while any((Path(folder) / "cgroup.procs").read_text() for folder, _, _ in os.walk(group)):
+        if time.monotonic() > end:
+            raise PlatformError(f"processes of an earlier node still run in {group}")
+        time.sleep(0.05)
 
 
 def _remove(folder: Path) -> None:

@@ -28,7 +28,7 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.state import write_state
 from imagerift_local.supervisor import Status, Supervisor
 
-LINK_SECONDS = 20.0
+LINK_SECONDS = 90.0
 DEVICE = "eth0"
 
 

@@ -32,7 +32,7 @@ from imagerift_local.state import owned, read_state
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
-LINK_SECONDS = 10.0
+LINK_SECONDS = 60.0
 # Enters every group before the namespaces are made, so that the node sees its group as the root.
 ENTER_GROUPS = 'for group in $GROUPS_OF_NODE; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
