@@ -32,7 +32,7 @@ from imagerift_local.state import owned, read_state
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
-LINK_SECONDS = 60.0
+LINK_SECONDS = 10.0
 # Enters every group before the namespaces are made, so that the node sees its group as the root.
 ENTER_GROUPS = 'for group in $GROUPS_OF_NODE; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
@@ -83,8 +83,9 @@ async def run(data: NodeFolder, cache: Cache, say: Callable[[str], None]) -> Non
             try:
                 first = await _first_process(process)
                 write_private(data.inner_pid, f"{first.pid}\n")
-                await _wait_free(NodeAddresses())
-                _link(data, NodeAddresses(), first.pid, found["container-runtime"])
+                runtime = found["container-runtime"]
+                await _free_address(data, NodeAddresses(), runtime)
+                _link(data, NodeAddresses(), first.pid, runtime)
                 await _wait_ready(data, process, stop, say)
                 await _wait_ended(data, process, stop)
             finally:
@@ -140,11 +141,13 @@ async def _first_process(process: subprocess.Popen[bytes]) -> psutil.Process:
     raise PlatformError("the node's namespaces cannot be made: see the log `node`")
 
 
-async def _wait_free(addresses: NodeAddresses) -> None:
-    """Waits until nobody has the link's address: that of a killed node takes a moment to go.
+async def _free_address(data: NodeFolder, addresses: NodeAddresses, runtime: Provision) -> None:
+    """Takes away the link that a killed node of this folder left, and waits until it is gone.
+
+    The kernel does so by itself, but on a busy machine some minutes later.
 
     Raises:
-        PlatformError: another node has it.
+        PlatformError: another node has the address.
     """
     end = asyncio.get_running_loop().time() + LINK_SECONDS
     while True:
@@ -155,7 +158,11 @@ async def _wait_free(addresses: NodeAddresses) -> None:
         ]
         if not taken:
             return
-        if asyncio.get_running_loop().time() > end:
+        if data.link in taken:
+            # It may go by itself at this moment: what counts is that it is gone.
+            with contextlib.suppress(PlatformError):
+                _ip(runtime, f"link delete {data.link}")
+        elif asyncio.get_running_loop().time() > end:
             raise PlatformError(
                 f"this machine has {addresses.machine} already, on {taken[0]}: another node runs"
             )
@@ -168,19 +175,25 @@ def _link(data: NodeFolder, addresses: NodeAddresses, pid: int, runtime: Provisi
     Raises:
         PlatformError: the kernel refuses.
     """
-    ip = str(runtime.files["bin"] / "ip")
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(runtime.files["libraries"])}
     name = data.link
     for command in (
         f"link add {name} type veth peer name eth0 netns {pid}",
         f"address add {addresses.machine}/{addresses.prefix} dev {name}",
         f"link set {name} up",
     ):
-        done = subprocess.run(
-            [ip, *command.split()], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise PlatformError(f"ip {command}: {done.stderr.strip()}")
+        _ip(runtime, command)
+
+
+def _ip(runtime: Provision, command: str) -> None:
+    done = subprocess.run(
+        [str(runtime.files["bin"] / "ip"), *command.split()],
+        env={**os.environ, "LD_LIBRARY_PATH": str(runtime.files["libraries"])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PlatformError(f"ip {command}: {done.stderr.strip()}")
 
 
 async def _wait_ready(
