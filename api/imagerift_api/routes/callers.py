@@ -6,6 +6,8 @@ from aiohttp import hdrs, web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope
 from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
+from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo.polls import count_and_read
 from imagerift_core.mongo.rate_limit import RateWindow, count_request
 from imagerift_core.roles import session_scopes
 
@@ -25,20 +27,47 @@ async def admit_caller(request: web.Request, scope: Scope | None) -> Caller:
     The caller has an API key or, without an `Authorization` header, an account session. Every
     request with a valid credential counts, refused or not. Raises the 401, 403 and 429 errors.
     """
-    context = request.app[app_keys.CONTEXT]
+    caller = await _identified(request)
+    subject, limit = _counted_against(request, caller, scope)
+    database = request.app[app_keys.CONTEXT].database
+    window = await count_request(database, subject, limit=limit, at=clock.now())
+    _check(request, caller, window, scope)
+    return caller
+
+
+async def admit_reader(
+    request: web.Request, scope: Scope, job_id: str
+) -> tuple[Caller, JobRecord | None]:
+    """What `admit_caller` does, and the job of that id if it is the caller's own."""
+    caller = await _identified(request)
+    subject, limit = _counted_against(request, caller, scope)
+    window, record = await count_and_read(
+        request.app[app_keys.CONTEXT].database,
+        subject,
+        limit=limit,
+        at=clock.now(),
+        job_id=job_id,
+        workspace=caller.workspace,
+    )
+    _check(request, caller, window, scope)
+    return caller, record
+
+
+async def _identified(request: web.Request) -> Caller:
     caller = await _authenticated(request)
     request[app_keys.CALLER] = caller
     if caller.key_id is not None:
-        context.key_usage.note(caller.key_id)
-    subject, limit = _counted_against(request, caller, scope)
-    window = await count_request(context.database, subject, limit=limit, at=clock.now())
+        request.app[app_keys.CONTEXT].key_usage.note(caller.key_id)
+    return caller
+
+
+def _check(request: web.Request, caller: Caller, window: RateWindow, scope: Scope | None) -> None:
     request[app_keys.RATE_WINDOW] = window
     if window.exceeded:
         raise RateLimited(limit=window.limit, retry_after_seconds=window.resets_in_seconds)
     caller.require_access()
     if scope is not None:
         caller.require_scope(scope)
-    return caller
 
 
 async def may_still_call(request: web.Request, scope: Scope) -> bool:

@@ -10,16 +10,17 @@ from imagerift_api.job_schema import JobObject, JobPageObject
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.requests import JobPath, ListQuery, parse_list_query, refuse_query
 from imagerift_api.routes.answers import describe, job_answer, json_answer
-from imagerift_api.routes.callers import admit_caller
+from imagerift_api.routes.callers import admit_caller, admit_reader
+from imagerift_api.services.job_reads import no_such_job
 
 
 async def get_job(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, "jobs:read")
+    caller, record = await admit_reader(request, "jobs:read", request.match_info["job_id"])
     refuse_query(request.query)
+    if record is None:
+        raise no_such_job()
     reads = request.app[app_keys.CONTEXT].job_reads
-    return job_answer(
-        request, caller, await reads.get(caller.workspace, request.match_info["job_id"])
-    )
+    return job_answer(request, caller, await reads.view(record))
 
 
 async def list_jobs(request: web.Request) -> web.Response:

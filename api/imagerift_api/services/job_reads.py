@@ -22,6 +22,11 @@ from imagerift_api.services.queue_view import QueueView
 DOWNLOAD_SECONDS = 600
 
 
+def no_such_job() -> JobNotFound:
+    """There is none of that id, or it is another workspace's: nobody can tell which."""
+    return JobNotFound("There is no such job.")
+
+
 @dataclass(frozen=True)
 class JobView:
     """A record with what is known only at the moment of reading."""
@@ -50,11 +55,11 @@ class JobReads:
     async def get(self, workspace: str, job_id: str) -> JobView:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
         if not is_job_id(job_id):
-            raise JobNotFound("There is no such job.")
+            raise no_such_job()
         async with translated_errors():
             record = await jobs.get(self._database, job_id, workspace=workspace)
         if record is None:
-            raise JobNotFound("There is no such job.")
+            raise no_such_job()
         return await self.view(record)
 
     async def view(self, record: JobRecord) -> JobView:

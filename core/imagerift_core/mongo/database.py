@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -25,6 +29,15 @@ from imagerift_core.mongo.transactions import MAJORITY, run_transaction
 
 Result = TypeVar("Result")
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
+_TRIPS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class BlockingCollections:
+    """The driver's own collections, whose calls block: for `Database.in_one_trip` alone."""
+
+    jobs: Collection[dict[str, Any]]
+    rate_windows: Collection[dict[str, Any]]
 
 
 class Database:
@@ -36,6 +49,7 @@ class Database:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
+        self._trips = ThreadPoolExecutor(_TRIPS_AT_ONCE, thread_name_prefix="mongo")
         database = client.get_database(
             name,
             read_preference=ReadPreference.PRIMARY,
@@ -65,6 +79,18 @@ class Database:
         self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
             "rate_windows", write_concern=WriteConcern(w=1)
         )
+        self._blocking = BlockingCollections(
+            jobs=self.jobs.delegate, rate_windows=self.rate_windows.delegate
+        )
+
+    def close(self) -> None:
+        """Waits for trips that are under way."""
+        self._trips.shutdown()
+
+    async def in_one_trip(self, work: Callable[[BlockingCollections], Result]) -> Result:
+        """Runs `work` with the driver's own blocking calls, in one of its threads."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._trips, work, self._blocking)
 
     async def ping(self) -> None:
         """Raises `CapacityUnavailable` where the primary does not answer."""
@@ -127,7 +153,11 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
         appname="imagerift",
     )
     try:
-        yield Database(client, name)
+        database = Database(client, name)
+        try:
+            yield database
+        finally:
+            database.close()
     finally:
         client.close()
 
