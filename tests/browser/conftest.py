@@ -15,7 +15,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.chromium import provision_chromium
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.conftest import bucket, database_name
@@ -23,6 +23,9 @@ from tests.integration.api.harness import Api, environment_of, settings_of
 from tests.servers import S3Address, free_port
 
 __all__ = ["bucket", "database_name", "mongo_url", "s3_address"]
+
+# A busy machine is no reason to fail: what is waited for comes, or never does.
+expect.set_options(timeout=30_000)
 
 NAME, PASSWORD = "demo", "a password for tests"
 

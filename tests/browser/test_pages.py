@@ -137,7 +137,7 @@ async def test_the_playground_generates_within_the_same_quota(
         job_id = (await answer.json())["jobId"]
         await finish_job(site, job_id)
 
-        await expect(page.locator("#play-status")).to_have_text("Done.", timeout=15_000)
+        await expect(page.locator("#play-status")).to_have_text("Done.", timeout=60_000)
         width = await page.locator("#result-image").evaluate(
             "async (image) => { await image.decode(); return image.naturalWidth; }"
         )

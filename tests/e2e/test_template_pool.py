@@ -15,6 +15,7 @@ from tests.platform_under_test import PlatformUnderTest, wait_until
 
 POOL = "burst"
 SERVER = "burst-triton"
+KINDS = ("deployment", "service", "pdb")
 
 
 @pytest.fixture
@@ -52,12 +53,23 @@ def burst(platform: PlatformUnderTest) -> Iterator[None]:
     platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool(platform)))
     yield
     platform.kubectl("delete", "tp", POOL)
+    # The next pool of this name begins with nothing.
+    wait_until_gone(platform)
 
 
 def read(platform: PlatformUnderTest, kind: str, name: str) -> dict[str, Any] | None:
     done = platform.kubectl("get", kind, name, "-o", "json", check=False)
     found: dict[str, Any] | None = json.loads(done.stdout) if done.returncode == 0 else None
     return found
+
+
+def wait_until_gone(platform: PlatformUnderTest) -> None:
+    for kind in KINDS:
+        wait_until(
+            lambda kind=kind: read(platform, kind, SERVER) is None,
+            seconds=90,
+            what=f"the {kind} is gone",
+        )
 
 
 def condition(platform: PlatformUnderTest, kind: str) -> dict[str, Any]:
@@ -122,6 +134,8 @@ def test_servers_come_with_the_first_job_and_go_after_the_last(
 @pytest.mark.usefixtures("burst")
 def test_what_is_changed_by_hand_is_put_back(platform: PlatformUnderTest) -> None:
     asked_replicas(platform, 0)
+    for kind in KINDS:
+        wait_until(lambda kind=kind: read(platform, kind, SERVER), seconds=30, what=kind)
     patch = '{"spec":{"replicas":5,"template":{"spec":{"automountServiceAccountToken":true}}}}'
     platform.kubectl("patch", "deployment", SERVER, "--type", "merge", "-p", patch)
     platform.kubectl("delete", "service", SERVER)
@@ -146,12 +160,7 @@ def test_what_belongs_to_a_pool_goes_with_it(platform: PlatformUnderTest) -> Non
     platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool(platform)))
     asked_replicas(platform, 0)
     platform.kubectl("delete", "tp", POOL)
-    for kind in ("deployment", "service", "pdb"):
-        wait_until(
-            lambda kind=kind: read(platform, kind, SERVER) is None,
-            seconds=60,
-            what=f"the {kind} is gone",
-        )
+    wait_until_gone(platform)
 
 
 @pytest.mark.parametrize("both", [True, False], ids=["both", "neither"])
