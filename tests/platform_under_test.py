@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.otlp_receiver import ReceivedSpan, read_spans, receiving
+from tests.servers import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START_SECONDS = 600
 # Modes for tests of the way through the platform, beside those that are shipped.
+TEST_MODES = {"noop": "noop", "delay": "delay", "raising": "raising", "puppet": "puppet"}
+MODELS = ("bench/models", "docs/examples", "tests/data/models", "tests/models")
 SPANS = "spans.jsonl"
-TEST_MODES = {"noop": "noop", "delay": "delay", "puppet": "puppet"}
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
 OWN_POOL_PRESETS = ["painted", "endless", "colossal", "warm"]
 # Workspaces on the plan "pods" get a pod for each job.
@@ -149,9 +151,13 @@ def started() -> Iterator[PlatformUnderTest]:
     pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())
     (folder / "pool.json").write_text(json.dumps(pool | {"modes": {"duotone": "duotone"}}))
     (folder / "job-pods.json").write_text(json.dumps(JOB_PODS))
+    webhook_port = free_port()
+    (folder / "webhook-port").write_text(str(webhook_port))
     environment = {
         **os.environ,
         "IMAGERIFT_JOB_PODS_FILE": str(folder / "job-pods.json"),
+        # Where a test may listen for webhooks.
+        "IMAGERIFT_WEBHOOK_ALLOWED_HOSTS": f"127.0.0.1:{webhook_port}",
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
         "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
         "IMAGERIFT_CRASH_DIR": str(folder / "crash"),
@@ -159,9 +165,7 @@ def started() -> Iterator[PlatformUnderTest]:
         "IMAGERIFT_JOB_TTL_SECONDS": "15",
         "IMAGERIFT_LEASE_SECONDS": "4",
         "IMAGERIFT_RECORD_GRACE_SECONDS": "5",
-        "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(
-            str(CHECKOUT / folder) for folder in ("bench/models", "tests/models", "docs/examples")
-        ),
+        "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
     with receiving(folder / SPANS) as endpoint:

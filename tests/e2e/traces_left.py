@@ -1,0 +1,91 @@
+"""Everything that a platform leaves behind for people to read, gathered as text by its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+from pymongo import MongoClient
+
+from tests.platform_under_test import PlatformUnderTest
+
+_KINDS = "events,generationjobs,tritonpools,configmaps,leases.coordination.k8s.io"
+
+
+def files(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
+    """The log of each process, what the platform says of its state, and spans."""
+    folder = platform.data.parent
+    found: list[Path] = [*(platform.data / "logs").iterdir(), platform.data / "state.json"]
+    # Not the terminal of `make up`: it shows the demo keys, and is meant to.
+    for path in (*found, *folder.glob("*.jsonl")):
+        if path.is_file():
+            yield path.name, path.read_text(errors="replace")
+
+
+def metrics(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
+    """What the processes tell of themselves in numbers."""
+    environment = platform.environment
+    ports = ("IMAGERIFT_API_METRICS_PORT", "IMAGERIFT_OPERATOR_METRICS_PORT")
+    for name in ports:
+        answer = httpx.get(f"http://127.0.0.1:{environment[name]}/metrics", trust_env=False)
+        assert answer.status_code == 200
+        yield name, answer.text
+
+
+def resources(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:
+    """Events and resources of the namespace, each as a document."""
+    listed = json.loads(platform.kubectl("get", _KINDS, "-o", "json").stdout)
+    for item in listed["items"]:
+        yield f"{item['kind']} {item['metadata']['name']}", item
+
+
+def records(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:
+    """Every document of the database, by its collection."""
+    environment = platform.environment
+    with MongoClient[dict[str, Any]](environment["IMAGERIFT_MONGO_URL"]) as client:
+        database = client[environment["IMAGERIFT_MONGO_DATABASE"]]
+        for name in database.list_collection_names():
+            for document in database[name].find():
+                yield name, document
+
+
+def object_keys(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
+    """The names of everything in the bucket."""
+    with closing(store(platform)) as client:
+        bucket = platform.environment["IMAGERIFT_S3_BUCKET"]
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", []):
+                yield "object", item["Key"]
+
+
+def store(platform: PlatformUnderTest) -> Any:
+    """An administrator's client of the bucket."""
+    environment = platform.environment
+    return boto3.client(
+        "s3",
+        endpoint_url=environment["IMAGERIFT_S3_INTERNAL_URL"],
+        region_name=environment["IMAGERIFT_S3_REGION"],
+        aws_access_key_id=environment["IMAGERIFT_S3_ACCESS_KEY"],
+        aws_secret_access_key=environment["IMAGERIFT_S3_SECRET_KEY"],
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+    )
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value in a document as text, and each name, by its path; lists have no places."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{path}.{key}", str(key)
+            yield from leaves(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value, path)
+    else:
+        text = node.decode(errors="replace") if isinstance(node, bytes) else str(node)
+        yield path, text
