@@ -122,6 +122,8 @@ def build_mongod_command(binary: Path, data: DataFolder, ports: Ports) -> list[s
         "--oplogSize=512",
         "--wiredTigerCacheSizeGB=0.5",
         "--nounixsocket",
+        # A slow operation would be logged with what it asks for and writes: people's own words.
+        "--slowOpSampleRate=0",
         "--setParameter=diagnosticDataCollectionEnabled=false",
     ]
 

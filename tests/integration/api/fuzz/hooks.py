@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import requests
 import schemathesis
-from schemathesis import AuthContext, Case, GenerationMode, HookContext, Response
+from schemathesis import Case, GenerationMode, HookContext, Response
 from schemathesis.core.parameters import ParameterLocation
 
 _SUPPLIER = os.environ["FUZZ_SUPPLIER"]
@@ -48,12 +48,12 @@ def _asked(path: str) -> dict[str, Any]:
 class Credentials:
     """The caller's key or session; a session that the call ends is made for it alone."""
 
-    def get(self, case: Case, _context: AuthContext) -> dict[str, str]:
+    def get(self, case: Case, _context: object) -> dict[str, str]:
         if "cookie" in _CREDENTIALS and _name(case.operation) in _ENDS_THE_SESSION:
             return _asked("session")
         return dict(_CREDENTIALS)
 
-    def set(self, case: Case, data: dict[str, str], _context: AuthContext) -> None:
+    def set(self, case: Case, data: dict[str, str], _context: object) -> None:
         case.headers = case.headers or {}
         case.cookies = case.cookies or {}
         if "token" in data:
@@ -76,6 +76,11 @@ def before_add_examples(context: HookContext, examples: list[Case]) -> None:
         if values.get("body") is not None:
             example.body = values["body"]
             example.media_type = "application/json"
+        # What is added here gets no credentials by itself.
+        credentials = Credentials()
+        data = credentials.get(example, context)
+        credentials.set(example, data, context)
+        example._has_explicit_auth = True
         examples.append(example)
 
 
