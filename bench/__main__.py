@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -40,9 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=list(PHASES), default=list(PHASES))
     parser.add_argument("--smoke", action="store_true", help="a few of each, for its own sake")
+    parser.add_argument("--pace", type=float, help="jobs per second of the steady stream")
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     options = parser.parse_args()
     scale = Scale.smoke() if options.smoke else Scale()
+    if options.pace:
+        scale = dataclasses.replace(scale, steady_per_second=options.pace)
     with started() as platform:
         report = asyncio.run(measure(platform, options.only, scale))
     if options.json:

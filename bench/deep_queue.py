@@ -13,7 +13,7 @@ import re
 import statistics
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,14 +37,10 @@ LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class Depths:
-    """How deep the queues are: `rounds` of `round_jobs` first, then `few`, then `jobs`.
-
-    Of the deepest only the first `drained` jobs are waited for.
-    """
+    """How deep the queues are: `rounds` of `round_jobs` first, then `few`, then `jobs`."""
 
     jobs: int
     few: int
-    drained: int
     rounds: int
     round_jobs: int
     restarts: bool
@@ -52,11 +48,18 @@ class Depths:
 
 @dataclass(frozen=True)
 class DeepQueue:
-    """Drain rates in jobs per second; restarts in seconds from the kill to the first claim."""
+    """Drain rates in jobs per second; restarts in seconds from the kill to the first claim.
+
+    `drain_first` and `drain_last` are those of the first and the last tenth of the deepest queue;
+    `curve` holds the seconds from its first end to each further hundredth.
+    """
 
     jobs: int
     drain_of_few: float
     drain: float
+    drain_first: float
+    drain_last: float
+    curve: list[float]
     memory_kb_per_job: float
     few: int
     restart_with_few: float | None
@@ -85,22 +88,28 @@ async def deep_queue(
             if depths.restarts:
                 restart = await queue.restart()
             serve(platform, noop=True)
-            ended = len(ends.at)
-            await ends.wait_for_count(ended + 1)
-            begin = time.monotonic()
-            await ends.wait_for_count(ended + depths.drained)
-            drain = (depths.drained - 1) / (time.monotonic() - begin)
+            await ends.wait_for_count(queue.made)
         finally:
             serve(platform, noop=True)
+    at = sorted(ends.at.values())[-depths.jobs :]
+    tenth, step = max(2, depths.jobs // 10), max(1, depths.jobs // 100)
     return DeepQueue(
         jobs=depths.jobs,
         drain_of_few=round(statistics.median(rates), 1),
-        drain=round(drain, 1),
+        drain=_rate(at),
+        drain_first=_rate(at[:tenth]),
+        drain_last=_rate(at[-tenth:]),
+        curve=[round(moment - at[0], 2) for moment in at[step - 1 :: step]],
         memory_kb_per_job=round(memory, 2),
         few=depths.few,
         restart_with_few=round(restart_with_few, 2) if restart_with_few else None,
         restart=round(restart, 2) if restart else None,
     )
+
+
+def _rate(at: Sequence[float]) -> float:
+    """Ends per second of ends at these moments."""
+    return round((len(at) - 1) / max(at[-1] - at[0], 1e-9), 1)
 
 
 class Queue:
@@ -194,7 +203,9 @@ async def stored_source(adapters: Adapters, account: Account, photo: bytes) -> S
 
 def serve(platform: PlatformUnderTest, *, noop: bool) -> None:
     """Tells the test pool whether it serves the no-op mode."""
-    modes = ["noop", "delay"] if noop else ["delay"]
+    found = json.loads(platform.kubectl("get", "tp", POOL, "-o", "json").stdout)
+    others = [mode for mode in found["spec"]["modes"] if mode != "noop"]
+    modes = [*others, "noop"] if noop else others
     patch = json.dumps({"spec": {"modes": modes}})
     platform.kubectl("patch", "tp", POOL, "--type=merge", "-p", patch)
 

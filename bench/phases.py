@@ -15,6 +15,7 @@ from bench.figures import Row
 from bench.jobs import photo_of, submit_body, whole_jobs
 from bench.kubernetes import bare_writes, kubernetes_writes
 from bench.latency import bare_steps, submit_to_done
+from bench.steady import steady_stream
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, wait_until
 
 PAYLOAD_BYTES = 100_000
@@ -39,9 +40,12 @@ class Scale:
     api_seconds: float = 5
     queued: int = 10_000
     few: int = 1000
-    drained: int = 1000
     rounds: int = 5
     round_jobs: int = 100
+    steady_per_second: float = 50
+    steady_seconds: float = 300
+    pollers: int = 1000
+    workspaces: int = 16
     to_the_end: bool = True
     """Whether deletions are waited for and the operator is restarted."""
 
@@ -61,9 +65,12 @@ class Scale:
             api_seconds=0.2,
             queued=20,
             few=5,
-            drained=5,
             rounds=1,
             round_jobs=3,
+            steady_per_second=2,
+            steady_seconds=2,
+            pollers=4,
+            workspaces=2,
             to_the_end=False,
         )
 
@@ -200,7 +207,6 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
         Depths(
             jobs=scale.queued,
             few=scale.few,
-            drained=scale.drained,
             rounds=scale.rounds,
             round_jobs=scale.round_jobs,
             restarts=scale.to_the_end,
@@ -213,7 +219,12 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
             round(found.drain / found.drain_of_few, 3),
             0.8,
             "at least",
-            {"jobs/s": found.drain, f"with {scale.round_jobs}": found.drain_of_few},
+            {
+                "jobs/s": found.drain,
+                f"with {scale.round_jobs}": found.drain_of_few,
+                "first tenth": found.drain_first,
+                "last tenth": found.drain_last,
+            },
         ),
         Row("operator memory a queued job, KB", found.memory_kb_per_job, 8, "at most"),
     ]
@@ -227,6 +238,37 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
                 {f"over {found.few}": found.restart_with_few},
             )
         )
+
+
+async def steady(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """A stream of no-op jobs for minutes, with pollers beside it."""
+    accounts = [new_account(adapters.platform) for _ in range(scale.workspaces)]
+    found = await steady_stream(
+        adapters,
+        accounts,
+        submit_body("noop", photo_of(PAYLOAD_BYTES)),
+        per_second=scale.steady_per_second,
+        seconds=scale.steady_seconds,
+        pollers=scale.pollers,
+    )
+    report.details["steady"] = asdict(found)
+    report.rows.append(
+        Row(
+            f"ended of {found.asked_per_second:g} jobs/s for {scale.steady_seconds:g} s, "
+            f"{found.pollers} pollers of {found.workspaces} workspaces beside it",
+            round(found.ended_per_second / found.asked_per_second, 3),
+            0.95,
+            "at least",
+            {
+                "jobs/s": found.ended_per_second,
+                "p50 ms": found.submit_to_done.p50,
+                "p99 ms": found.submit_to_done.p99,
+                "polls/s": found.polls.per_second,
+                "polls p50 ms": found.polls.p50,
+                "polls p99 ms": found.polls.p99,
+            },
+        )
+    )
 
 
 def _share(report: Report, name: str, rate: float, direct: float, bound: float) -> None:
@@ -252,5 +294,6 @@ PHASES: dict[str, Phase] = {
     "style": style,
     "latency": latency,
     "api": api,
+    "steady": steady,
     "queue": queue,
 }

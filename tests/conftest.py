@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+LOG_LINES = 40
 
 # Reproducible in CI; a developer's own runs go on looking for new examples.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("default", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds to a failed test what the shared platform's programs said last."""
+    report = yield
+    given = os.environ.get("IMAGERIFT_TEST_ENV")
+    if report.failed and given:
+        for name in ("operator", "api", "triton"):
+            log = Path(given).parent / "logs" / f"{name}.log"
+            if log.exists():
+                lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                report.sections.append((f"the last lines of {log.name}", "\n".join(lines)))
+    return report

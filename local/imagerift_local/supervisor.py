@@ -81,15 +81,16 @@ class Status:
 
 @dataclass(frozen=True)
 class Backoff:
-    """Seconds to wait before a restart: doubling, and back to `first` after a calm time."""
+    """Seconds between two starts: doubling, and back to `first` after a calm time."""
 
     first: float = 0.25
     longest: float = 10.0
     calm: float = 30.0
 
-    def delay(self, failures: int) -> float:
-        """The wait after that many deaths in a row (from 1)."""
-        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+    def delay(self, failures: int, ran: float) -> float:
+        """The wait after that many deaths in a row (from 1), the last `ran` s after its start."""
+        apart = min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+        return max(self.first, apart - ran)
 
 
 @dataclass(frozen=True)
@@ -200,11 +201,12 @@ class Supervisor:
             ending = await self._run_once(part)
             was_ready = was_ready or self._ready[part.name].is_set()
             self._ready[part.name].clear()
-            failures = 1 if time.monotonic() - began > self._backoff.calm else failures + 1
+            ran = time.monotonic() - began
+            failures = 1 if ran > self._backoff.calm else failures + 1
             if not was_ready and (ending.final or failures >= self._start_attempts):
                 self._set(part, state=State.FAILED, pid=None, note=ending.reason)
                 raise PartFailedError(_failure(part, ending))
-            delay = self._backoff.delay(failures)
+            delay = self._backoff.delay(failures, ran)
             self._set(
                 part,
                 state=State.RESTARTING,

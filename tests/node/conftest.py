@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
-from tests.node.release import CHARTS, NAMESPACE, Release, s3_from_outside
+from tests.node.release import CHARTS, NAMESPACE, RUNNERS, Release, s3_from_outside
 from tests.platform_under_test import CHECKOUT
 
 
@@ -47,7 +47,8 @@ def release(node: NodeUnderTest) -> Release:
         *("install", "imagerift-crds", str(CHARTS / "imagerift-crds")),
         *("--set", "compatibility.kubernetes120=true"),
     )
-    node.kubectl("create", "namespace", NAMESPACE)
+    for namespace in (NAMESPACE, RUNNERS):
+        node.kubectl("create", "namespace", namespace)
     node.apply(s3_from_outside())
     release = Release(node)
     release.chart("install")

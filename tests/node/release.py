@@ -20,6 +20,7 @@ from tests.platform_under_test import CHECKOUT, wait_until
 
 NAMESPACE = "imagerift"
 RELEASE = "imagerift"
+RUNNERS = "imagerift-runners"
 S3_PORT = 30333
 CHARTS = CHECKOUT / "charts"
 VALUES = Path(__file__).with_name("values.yaml")
@@ -112,9 +113,9 @@ class Release:
         )
         return json.loads(done.stdout)
 
-    def submit(self, photo: str, prompt: str) -> str:
+    def submit(self, photo: str, prompt: str, **fields: Any) -> str:
         """The id of an accepted job; tried again while nobody answers, with the same key."""
-        body = {"mode": "style", "imageBase64": photo, "prompt": prompt}
+        body = {"mode": "style", "imageBase64": photo, "prompt": prompt} | fields
         key = prompt.replace(" ", "-")
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
 
@@ -137,6 +138,13 @@ class Release:
 
         accepted_id: str = wait_until(accepted, seconds=240, what="a job is accepted")
         return accepted_id
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job through the API."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        path = f"{self.url}/api/v1/jobs/{job_id}/cancel"
+        answer = httpx.post(path, headers=headers, timeout=30, trust_env=False)
+        assert answer.status_code == 200, answer.text
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The job as the API tells it, or nothing while the API does not answer."""

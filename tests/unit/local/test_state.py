@@ -82,5 +82,11 @@ def test_a_folder_is_private(data: DataFolder) -> None:
 
 def test_the_wait_before_a_restart_doubles_up_to_a_limit() -> None:
     backoff = Backoff(first=0.5, longest=4.0)
-    assert [backoff.delay(n) for n in range(1, 6)] == [0.5, 1.0, 2.0, 4.0, 4.0]
-    assert backoff.delay(10_000) == 4.0
+    assert [backoff.delay(n, 0.0) for n in range(1, 6)] == [0.5, 1.0, 2.0, 4.0, 4.0]
+    assert backoff.delay(10_000, 0.0) == 4.0
+
+
+def test_the_time_that_a_part_ran_counts_towards_its_pause():
+    backoff = Backoff(first=0.5, longest=4.0)
+    assert backoff.delay(5, 3.0) == 1.0
+    assert backoff.delay(5, 9.0) == 0.5
