@@ -17,6 +17,7 @@ from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.mongo.polls import Polls
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
@@ -69,6 +70,7 @@ class ProcessContext:
     key_usage: KeyUsage
     body_budget: BodyBudget
     submissions: Submissions
+    polls: Polls
     job_reads: JobReads
     cancellations: Cancellations
     deletions: Deletions
@@ -147,6 +149,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 metrics=metrics,
                 egress=egress,
             ),
+            polls=Polls(database),
             job_reads=job_reads,
             cancellations=cancellations,
             deletions=Deletions(database, store, resources),

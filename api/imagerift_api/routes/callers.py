@@ -7,7 +7,7 @@ from imagerift_core import clock
 from imagerift_core.api_keys import Scope
 from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo.polls import count_and_read
+from imagerift_core.mongo.polls import Poll
 from imagerift_core.mongo.rate_limit import RateWindow, count_request
 from imagerift_core.roles import session_scopes
 
@@ -41,14 +41,8 @@ async def admit_reader(
     """What `admit_caller` does, and the job of that id if it is the caller's own."""
     caller = await _identified(request)
     subject, limit = _counted_against(request, caller, scope)
-    window, record = await count_and_read(
-        request.app[app_keys.CONTEXT].database,
-        subject,
-        limit=limit,
-        at=clock.now(),
-        job_id=job_id,
-        workspace=caller.workspace,
-    )
+    poll = Poll(subject, limit, clock.now(), job_id, caller.workspace)
+    window, record = await request.app[app_keys.CONTEXT].polls.count_and_read(poll)
     _check(request, caller, window, scope)
     return caller, record
 

@@ -1,36 +1,88 @@
-"""A poll: one increment and one read, in one trip to the driver.
+"""Polls: one increment and one read each, and those that come together share both.
 
-The driver works in threads, and a trip there and back costs more than what it does there; the
-two calls of a poll, which every waiting client makes again and again, share one.
+The driver works in threads, and a trip there and back costs more than what it does there.
+What comes while one trip is under way makes the next one together: one increment a
+workspace, by the number of its polls, and one read of all their jobs. Each poll still has a
+count of its own, and a poll that comes alone waits for nobody.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import BlockingCollections, Database
-from imagerift_core.mongo.rate_limit import RateWindow, window_counted_in, window_update
+from imagerift_core.mongo.rate_limit import Minute, RateWindow, counted_in
+
+MOST_TOGETHER = 256
+Answer = tuple[RateWindow, JobRecord | None]
 
 
-async def count_and_read(
-    database: Database, subject: str, *, limit: int, at: datetime, job_id: str, workspace: str
-) -> tuple[RateWindow, JobRecord | None]:
-    """Counts one request of `subject`, then reads a workspace's job.
+@dataclass(frozen=True)
+class Poll:
+    """A request of `subject`, of which `limit` are let through a minute, for a workspace's job."""
 
-    The record is None where the window is exceeded, where there is no such job, and where it
-    is another workspace's.
-    """
-    window_id, update = window_update(subject, at)
+    subject: str
+    limit: int
+    at: datetime
+    job_id: str
+    workspace: str
 
-    def work(blocking: BlockingCollections) -> tuple[int, dict[str, Any] | None]:
-        # Two first requests of a minute may meet; the later one finds the document.
-        counted = window_counted_in(blocking.rate_windows, window_id, update)
-        if counted > limit:
-            return counted, None
-        return counted, blocking.jobs.find_one({"_id": job_id, "workspace": workspace})
 
-    count, document = await database.in_one_trip(work)
-    window = RateWindow.of(limit, count, at)
-    return window, JobRecord.model_validate(document) if document else None
+class Polls:
+    """Counts and reads for one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._group: Grouping[Poll, Answer] = Grouping(self._answer_all, most=MOST_TOGETHER)
+
+    async def count_and_read(self, poll: Poll) -> Answer:
+        """Counts the request, then reads the job.
+
+        The record is None where the window is exceeded, where there is no such job, and where
+        it is another workspace's.
+        """
+        return await self._group.add(poll)
+
+    async def _answer_all(self, polls: list[Poll]) -> Sequence[Answer | Exception]:
+        minutes = [Minute.of(poll.subject, poll.at) for poll in polls]
+
+        def work(blocking: BlockingCollections) -> tuple[list[int], dict[str, Any]]:
+            last = {
+                minute: counted_in(blocking.rate_windows, minute, number)
+                for minute, number in Counter(minutes).items()
+            }
+            counts = _own_counts(minutes, last)
+            wanted = {
+                poll.job_id
+                for poll, count in zip(polls, counts, strict=True)
+                if count <= poll.limit
+            }
+            found = blocking.jobs.find({"_id": {"$in": list(wanted)}}) if wanted else ()
+            return counts, {document["_id"]: document for document in found}
+
+        counts, documents = await self._database.in_one_trip(work)
+        return [_answer(poll, count, documents) for poll, count in zip(polls, counts, strict=True)]
+
+
+def _own_counts(minutes: Sequence[Minute], last: dict[Minute, int]) -> list[int]:
+    """The count of each request, in their order, from that of the last one of its window."""
+    left = Counter(minutes)
+    counts = []
+    for minute in minutes:
+        left[minute] -= 1
+        counts.append(last[minute] - left[minute])
+    return counts
+
+
+def _answer(poll: Poll, count: int, documents: dict[str, Any]) -> Answer:
+    window = RateWindow.of(poll.limit, count, poll.at)
+    document = documents.get(poll.job_id)
+    if window.exceeded or document is None or document["workspace"] != poll.workspace:
+        return window, None
+    return window, JobRecord.model_validate(document)

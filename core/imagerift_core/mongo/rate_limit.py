@@ -37,37 +37,50 @@ class RateWindow:
         return max(0, self.limit - self.count)
 
 
+@dataclass(frozen=True)
+class Minute:
+    """One window of a subject, as the store knows it; `start` is in UTC."""
+
+    subject: str
+    start: datetime
+
+    @classmethod
+    def of(cls, subject: str, at: datetime) -> Minute:
+        """The window of `subject` that the moment `at` falls into."""
+        return cls(subject, _minute(at))
+
+    @property
+    def id(self) -> str:
+        return f"{self.subject}:{self.start:%Y-%m-%dT%H:%M}"
+
+    def counting(self, number: int) -> dict[str, Any]:
+        """The update that counts `number` requests."""
+        expires_at = self.start + timedelta(seconds=2 * WINDOW_SECONDS)
+        return {"$inc": {"count": number}, "$setOnInsert": {"expires_at": expires_at}}
+
+
 async def count_request(
     database: Database, workspace: str, *, limit: int, at: datetime
 ) -> RateWindow:
     """Counts one request; exact across replicas, since the database does the counting."""
-    window_id, update = window_update(workspace, at)
+    minute = Minute.of(workspace, at)
     while True:
         try:
             document = await database.rate_windows.find_one_and_update(
-                {"_id": window_id}, update, upsert=True, return_document=True
+                {"_id": minute.id}, minute.counting(1), upsert=True, return_document=True
             )
         except DuplicateKeyError:
             # Two first requests of a minute met; the document is there now.
             continue
-        break
-    return RateWindow.of(limit, document["count"], at)
+        return RateWindow.of(limit, document["count"], at)
 
 
-def window_update(subject: str, at: datetime) -> tuple[str, dict[str, Any]]:
-    """The id of a subject's window, and the update that counts one request in it."""
-    minute = _minute(at)
-    expires_at = minute + timedelta(seconds=2 * WINDOW_SECONDS)
-    update = {"$inc": {"count": 1}, "$setOnInsert": {"expires_at": expires_at}}
-    return f"{subject}:{minute:%Y-%m-%dT%H:%M}", update
-
-
-def window_counted_in(windows: Any, window_id: str, update: dict[str, Any]) -> int:
-    """Counts by the driver's own blocking calls; the count with this request."""
+def counted_in(windows: Any, minute: Minute, number: int) -> int:
+    """Counts `number` requests by the driver's own blocking calls; the count with all of them."""
     while True:
         try:
             document = windows.find_one_and_update(
-                {"_id": window_id}, update, upsert=True, return_document=True
+                {"_id": minute.id}, minute.counting(number), upsert=True, return_document=True
             )
         except DuplicateKeyError:
             continue
