@@ -14,6 +14,11 @@ models_python=$(.venv/bin/imagerift-platform models-python)
 .venv/bin/imagerift-platform models-python --diffusion > /dev/null
 export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
 
+# The pixel code's tests have no part in the others' work, so that they run beside them.
+vision_log=$(mktemp)
+trap 'kill %1 2> /dev/null || true; rm -f "$vision_log"' EXIT
+make --no-print-directory test-vision > "$vision_log" 2>&1 &
+
 step "unit tests"
 .venv/bin/python -m pytest tests/unit
 
@@ -21,7 +26,8 @@ step "charts"
 .venv/bin/python -m pytest tests/charts
 
 step "pixel code, in the models' environment"
-make --no-print-directory test-vision
+wait %1 || { cat "$vision_log"; exit 1; }
+cat "$vision_log"
 
 step "contract, integration and end-to-end tests"
 .venv/bin/python -m tests.platform_under_test \

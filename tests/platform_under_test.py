@@ -129,8 +129,11 @@ def attach(environment_file: Path) -> PlatformUnderTest:
 
 
 @contextlib.contextmanager
-def started() -> Iterator[PlatformUnderTest]:
-    """A platform of its own on free ports in a temporary folder, with test modes and plans."""
+def started(*, traced: bool = True, slots: int = 8) -> Iterator[PlatformUnderTest]:
+    """A platform of its own on free ports in a temporary folder, with test modes and plans.
+
+    `traced`: whether its programs send spans. `slots`: how many jobs its test pool takes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="imagerift-test-"))
     (folder / "crash").mkdir()
     modes = json.loads((CHECKOUT / "core/imagerift_core/data/modes.json").read_text())
@@ -168,11 +171,15 @@ def started() -> Iterator[PlatformUnderTest]:
         "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
-    with receiving(folder / SPANS) as endpoint:
-        # Every run's spans, so that any test may look at them.
-        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
-        with _running(folder, environment) as platform:
-            yield platform
+    with contextlib.ExitStack() as stack:
+        if traced:
+            # Every run's spans, so that any test may look at them.
+            endpoint = stack.enter_context(receiving(folder / SPANS))
+            exporter = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
+            environment |= exporter
+        platform = stack.enter_context(_running(folder, environment))
+        _add_test_pool(platform, slots)
+        yield platform
     if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
         sys.stderr.write(f"The platform's data and logs are kept in {folder}\n")
     else:
@@ -189,9 +196,7 @@ def _running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformU
     )
     try:
         _wait_for_start(process, data, folder / "platform.log")
-        platform = attach(data / "platform.env")
-        _add_test_pool(platform)
-        yield platform
+        yield attach(data / "platform.env")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=120)
@@ -216,14 +221,14 @@ def _wait_for_start(process: subprocess.Popen[bytes], data: Path, log: Path) -> 
     wait_until(ready, seconds=START_SECONDS, what="the platform is ready")
 
 
-def _add_test_pool(platform: PlatformUnderTest) -> None:
+def _add_test_pool(platform: PlatformUnderTest, slots: int) -> None:
     pool = {
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "test"},
         "spec": {
             "endpoint": platform.environment["IMAGERIFT_TRITON_URL"],
-            "slotsPerReplica": 8,
+            "slotsPerReplica": slots,
             "modes": list(TEST_MODES),
         },
     }
