@@ -57,6 +57,11 @@ reliability: venv ## Run the tests of replicas, shards and every row of docs/fai
 	@$(BIN)/imagerift-platform provision
 	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability $(ARGS)
 
+.PHONY: guards
+guards: venv ## Take out what keeps each invariant, one by one, and see the tests turn red; ARGS='"part of a name"'.
+	@$(BIN)/imagerift-platform provision
+	@$(BIN)/python -m tests.guards $(ARGS)
+
 .PHONY: chaos
 chaos: venv ## Run jobs while parts are killed, stopped and cut off; SEED and JOBS (1000) may be set.
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),1000) $(ARGS)

@@ -192,7 +192,8 @@ class Shard:
 
     def environment(self) -> dict[str, str]:
         kubeconfig = self.folder / "kubeconfig"
-        passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        names = ("PATH", "PYTHONPATH", "HOME")
+        passed = {name: os.environ[name] for name in names if name in os.environ}
         return {
             **passed,
             **self.platform.environment,

@@ -37,7 +37,7 @@ from imagerift_local.supervisor import Part
 
 VISION = CHECKOUT / "triton_models"
 # What a child process sees of the environment besides its own variables.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
 
 @dataclass(frozen=True)
