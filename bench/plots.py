@@ -51,10 +51,11 @@ def rows_figure(rows: list[dict[str, Any]]) -> Any:
         else row["bound"] / max(row["value"], 1e-9)
         for row in rows
     ][::-1]
-    bars = axes.barh(names, scores, color=[MET if score >= 1 else MISSED for score in scores])
+    shown = [min(4, score) for score in scores]
+    bars = axes.barh(names, shown, color=[MET if score >= 1 else MISSED for score in scores])
     axes.bar_label(bars, [f" {score:.2f}" for score in scores])
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    axes.set_xscale("log")
+    axes.set_xlim(0, 1.1 * min(4, max(scores)))
     axes.set_xlabel("times what is wanted; the dashed line is just enough")
     return figure
 
