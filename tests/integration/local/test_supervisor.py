@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from imagerift_local.errors import PartFailedError, SetUpError
 from imagerift_local.supervisor import Backoff, Part, State, Status, Supervisor, become_subreaper
 
-QUICK = Backoff(first=0.05, longest=0.2)
+QUICK = Backoff(first=0.05, longest=0.8)
 
 # Announces itself in a file, has a child of its own, and notes when it is asked to stop.
 PROGRAM = """
@@ -155,14 +156,23 @@ async def test_a_killed_parts_children_are_reaped(stage: Stage) -> None:
         await until(lambda: not psutil.pid_exists(child), "no zombie is left")
 
 
-async def test_a_part_that_dies_again_and_again_waits_longer(stage: Stage) -> None:
+async def test_a_part_that_dies_again_and_again_starts_further_and_further_apart(
+    stage: Stage,
+) -> None:
+    starts = []
     async with running(stage.supervisor(stage.part("one"))) as supervisor:
-        for count in range(1, 4):
-            os.kill(stage.pid("one"), signal.SIGKILL)
+        for count in range(1, 6):
+            pid = stage.pid("one")
+            starts.append(psutil.Process(pid).create_time())
+            os.kill(pid, signal.SIGKILL)
             await until(lambda n=count: supervisor.statuses["one"].restarts == n, "restart")
             await until(lambda: supervisor.statuses["one"].state is State.READY, "ready again")
-        notes = [status.note for status in stage.heard if status.state is State.RESTARTING]
-        assert [note.rpartition("again in ")[2] for note in notes] == ["0.05 s", "0.1 s", "0.2 s"]
+        starts.append(psutil.Process(stage.pid("one")).create_time())
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    clock_tick = 0.02
+    for death, gap in enumerate(gaps, start=1):
+        assert gap >= QUICK.delay(death, 0.0) - clock_tick
+    assert gaps[-1] >= 16 * QUICK.first - clock_tick
 
 
 async def test_all_parts_come_back_when_all_are_killed_at_once(stage: Stage) -> None:
