@@ -47,7 +47,8 @@ class Guard:
     def command(self, models_python: str) -> list[str]:
         if self.models:
             options = ["-c", "triton_models/pytest.ini", "--rootdir", ".", "-p", "no:cacheprovider"]
-            return [models_python, "-m", "pytest", "-qx", *options, *self.tests]
+            place = ["--confcutdir", "tests/unit/vision"]
+            return [models_python, "-m", "pytest", "-qx", *options, *place, *self.tests]
         pytest = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *self.tests]
         if self.platform:
             return [sys.executable, "-m", "tests.platform_under_test", *pytest]

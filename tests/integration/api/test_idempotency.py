@@ -125,11 +125,12 @@ async def test_a_key_is_free_again_after_a_day(
     assert third.body["jobId"] == second.body["jobId"]
 
 
-async def test_of_many_at_once_on_two_replicas_one_is_accepted_with_the_last_unit(
-    environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("units", [1, 100], ids=["with the last unit", "with units left"])
+async def test_of_many_at_once_on_two_replicas_one_is_accepted(
+    environment: dict[str, str], tmp_path: Path, units: int
 ) -> None:
     plans = tmp_path / "plans.json"
-    plans.write_text(json.dumps(plans_of_tests(unitsPerMonth=1)))
+    plans.write_text(json.dumps(plans_of_tests(unitsPerMonth=units)))
     settings = settings_of(environment, plans_file=plans)
     async with Api(settings) as first, Api(settings) as second:
         for replica in (first, second):
