@@ -189,13 +189,20 @@ def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSes
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:
-    """Ensures the indexes, for as long as MongoDB takes to come up."""
+    """Ensures the indexes, for as long as MongoDB takes to come up and to know who we are."""
     async for attempt in stamina.retry_context(
         on=CapacityUnavailable, attempts=None, timeout=None, wait_max=5
     ):
         with attempt:
-            async with translated_errors():
-                await database.ensure_indexes()
+            try:
+                async with translated_errors():
+                    await database.ensure_indexes()
+            except CapacityUnavailable:
+                raise
+            except Exception as error:
+                # Such as a user that is not made yet, or a replica set that is just forming.
+                _log.error("database_refuses", exc_info=error)
+                raise CapacityUnavailable("The job store refuses us.") from error
     readiness.database_is_prepared()
     _log.info("database_prepared")
 

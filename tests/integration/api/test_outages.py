@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from imagerift_core.api_keys import new_api_key
 from imagerift_core.mongo import jobs
+from pymongo import AsyncMongoClient
 
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.servers import free_port
@@ -24,6 +26,27 @@ async def test_without_kubernetes_submits_and_cancels_go_on(api: Api, tenant: Te
     record = await jobs.get(api.database, submitted.body["jobId"])
     assert record is not None
     assert record.resource_uid is None
+
+
+async def test_a_replica_that_mongodb_does_not_know_yet_becomes_ready_once_it_does(
+    environment: dict[str, str], database_name: str
+) -> None:
+    address = environment["IMAGERIFT_MONGO_URL"]
+    late = address.replace("://", "://late:secret@")
+    late += ("&" if "?" in late else "?") + f"authSource={database_name}"
+    async with (
+        AsyncMongoClient[dict[str, Any]](address) as admin,
+        Api(settings_of(environment | {"IMAGERIFT_MONGO_URL": late})) as api,
+    ):
+        before = await api.call("GET", "/readyz")
+        assert (before.status, before.body["parts"]["indexes"]) == (503, False)
+
+        roles = [{"role": "readWrite", "db": database_name}]
+        await admin[database_name].command("createUser", "late", pwd="secret", roles=roles)
+        try:
+            await api.until_ready()
+        finally:
+            await admin[database_name].command("dropUser", "late")
 
 
 async def test_without_mongodb_the_answer_is_503_and_in_time(
