@@ -58,6 +58,8 @@ def main():
     port = int(os.environ.get("MONGO_PORT", "27017"))
     ready = pathlib.Path(os.environ.get("READY_FILE", READY))
     password = os.environ["MONGO_PASSWORD"]
+    # What was ready before a restart of this container may not be now.
+    ready.unlink(missing_ok=True)
     while not is_ready(port, password):
         set_up(port, os.environ["MONGO_MEMBER"], password)
         time.sleep(POLL_SECONDS)
