@@ -82,13 +82,11 @@ def test_a_pool_without_a_place_repeats_the_schedulers_words(release: Release) -
     node = release.node
     node.transcript.chapter("A pool that asks for a GPU where there is none")
     with spare_pool(release, gpus=1, minReplicas=1):
-        told: dict[str, Any] = wait_until(
-            lambda: (
-                found if (found := condition(release, "Unschedulable")).get("message") else None
-            ),
-            seconds=60,
+        wait_until(
+            lambda: condition(release, "Unschedulable").get("status") == "True",
+            seconds=120,
             what="the pool says that it has no place",
         )
-        assert told["status"] == "True"
-        assert "Insufficient nvidia.com/gpu" in told["message"]
+        words = condition(release, "Unschedulable")["message"]
+        assert "Insufficient nvidia.com/gpu" in words
         node.kubectl("-n", NAMESPACE, "describe", "tp", POOL)
