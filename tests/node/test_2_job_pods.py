@@ -37,8 +37,9 @@ def wait_clean(release: Release, job_id: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def chapter(release: Release) -> Iterator[None]:
-    release.node.transcript.chapter("A job as a pod of its own")
+def chapter(release: Release, request: pytest.FixtureRequest) -> Iterator[None]:
+    words = request.node.name.removeprefix("test_").replace("_", " ")
+    release.node.transcript.chapter(f"Job pods: {words}")
     yield
     assert release.node.get("-n", RUNNERS, "jobs")["items"] == []
 
