@@ -104,7 +104,12 @@ def _wait_for_rest(platform: PlatformUnderTest, shard: Shard, customers: list[Cu
             return not database.jobs.count_documents(live)
 
     wait_until(ended, seconds=REST_SECONDS, what="every record is terminal")
-    wait_until(lambda: not shard.resources(), seconds=REST_SECONDS, what="every resource is gone")
+    try:
+        gone = "every resource is gone"
+        wait_until(lambda: not shard.resources(), seconds=REST_SECONDS, what=gone)
+    except AssertionError as error:
+        left = [(item["metadata"], item.get("status")) for item in shard.resources()]
+        raise AssertionError(f"{error}; left: {json.dumps(left, indent=2)}") from error
 
 
 def main() -> None:
