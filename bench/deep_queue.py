@@ -92,7 +92,8 @@ async def deep_queue(
         finally:
             serve(platform, noop=True)
     at = sorted(ends.at.values())[-depths.jobs :]
-    tenth, step = max(2, depths.jobs // 10), max(1, depths.jobs // 100)
+    # Jobs that are settled together end in one moment: a tenth is more of them than that.
+    tenth, step = max(10, depths.jobs // 10), max(1, depths.jobs // 100)
     return DeepQueue(
         jobs=depths.jobs,
         drain_of_few=round(statistics.median(rates), 1),
