@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,16 +54,19 @@ STORE_PAUSE = timedelta(seconds=1)
 SET_ASIDE_PAUSE = timedelta(minutes=1)
 CLAIMS_AT_ONCE = 64
 CLAIM_PAUSE_SECONDS = 0.02
+# What a process that ends gives the ends of its last attempts; its successor finds the others.
+LAST_WRITES_SECONDS = 5.0
 
 
 @dataclass
 class InFlight:
-    """An attempt of ours between claim and settlement."""
+    """An attempt of ours between claim and settlement; `answered` once the model is done."""
 
     entry: Entry
     replica: Replica | None = None
     attempt: int | None = None
     task: asyncio.Task[None] | None = None
+    answered: bool = False
 
 
 class Dispatcher:
@@ -127,16 +131,27 @@ class Dispatcher:
                     await self._wake.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Starts nothing more, waits for attempts in flight, then hands the rest back."""
+        """Starts nothing more, waits for attempts in flight, then hands the rest back.
+
+        An attempt whose model is done is not handed back: its end is still written.
+        """
         self._stopping = True
-        tasks = [flight.task for flight in self.in_flight.values() if flight.task]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        await _wait_for_tasks(self.in_flight.values(), seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITES_SECONDS):
+                await self._hand_back()
+                await _wait_for_tasks(self.in_flight.values(), LAST_WRITES_SECONDS)
+        for flight in list(self.in_flight.values()):
+            if flight.task:
+                flight.task.cancel()
+
+    async def _hand_back(self) -> None:
         for job_id, flight in list(self.in_flight.items()):
+            if flight.answered:
+                continue
             if flight.replica is not None and flight.attempt is not None:
                 await flag_canceled(flight.replica, attempt_id(job_id, flight.attempt))
-                with contextlib.suppress(CapacityUnavailable):
-                    await self._requeue(flight.entry, flight.attempt, failed=False)
+                await self._requeue(flight.entry, flight.attempt, failed=False)
             if flight.task:
                 flight.task.cancel()
 
@@ -175,6 +190,7 @@ class Dispatcher:
             self._crash.reach("operator-claimed")
             with attempt_span(record, began):
                 answer = await self._run(record, replica, entry)
+                flight.answered = True
                 self._crash.reach("operator-answered")
                 note_answer(answer)
                 freed = self._free(replica, entry)
@@ -366,6 +382,12 @@ class Dispatcher:
             job_id=ended.job_id, attempt=ended.attempt, owner=ended.owner, error=error
         )
         await self._settle(entry, bare)
+
+
+async def _wait_for_tasks(flights: Iterable[InFlight], seconds: float) -> None:
+    tasks = [flight.task for flight in flights if flight.task]
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
 
 
 def _store_retries() -> Any:
