@@ -129,10 +129,13 @@ def attach(environment_file: Path) -> PlatformUnderTest:
 
 
 @contextlib.contextmanager
-def started(*, traced: bool = True, slots: int = 8) -> Iterator[PlatformUnderTest]:
+def started(
+    *, traced: bool = True, crash_points: bool = True, slots: int = 8
+) -> Iterator[PlatformUnderTest]:
     """A platform of its own on free ports in a temporary folder, with test modes and plans.
 
-    `traced`: whether its programs send spans. `slots`: how many jobs its test pool takes.
+    `traced`: whether its programs send spans. `crash_points`: whether they look for a point at
+    which to die. `slots`: how many jobs its test pool takes.
     """
     folder = Path(tempfile.mkdtemp(prefix="imagerift-test-"))
     (folder / "crash").mkdir()
@@ -163,7 +166,6 @@ def started(*, traced: bool = True, slots: int = 8) -> Iterator[PlatformUnderTes
         "IMAGERIFT_WEBHOOK_ALLOWED_HOSTS": f"127.0.0.1:{webhook_port}",
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
         "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
-        "IMAGERIFT_CRASH_DIR": str(folder / "crash"),
         # Long enough to look at an ended resource, short enough to see it go.
         "IMAGERIFT_JOB_TTL_SECONDS": "15",
         "IMAGERIFT_LEASE_SECONDS": "4",
@@ -171,6 +173,8 @@ def started(*, traced: bool = True, slots: int = 8) -> Iterator[PlatformUnderTes
         "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
+    if crash_points:
+        environment["IMAGERIFT_CRASH_DIR"] = str(folder / "crash")
     with contextlib.ExitStack() as stack:
         if traced:
             # Every run's spans, so that any test may look at them.

@@ -145,6 +145,7 @@ class Stack:
             parts.build_etcd_command(
                 self.provisions["etcd"].files["etcd"], self.data, self.ports, pki
             ),
+            environment=parts.GO_ENVIRONMENT,
         )
 
     def _apiserver(self) -> Part:
@@ -180,6 +181,7 @@ class Stack:
             parts.build_apiserver_command(
                 self.provisions["kubernetes"].files["kube-apiserver"], self.ports, pki
             ),
+            environment=parts.GO_ENVIRONMENT,
             after=("etcd",),
             after_ready=self._install_cluster,
         )
@@ -268,6 +270,7 @@ class Stack:
             parts.build_seaweedfs_command(
                 self.provisions["seaweedfs"].files["weed"], self.data, self.ports, identities
             ),
+            environment=parts.GO_ENVIRONMENT,
             folder=self.data.seaweedfs,
             after_ready=set_up,
             after_stop=sweep,

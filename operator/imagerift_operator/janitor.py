@@ -14,6 +14,7 @@ from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.mongo import (
     Database,
+    abandoned,
     jobs,
     scheduler_snapshot,
     transitions,
@@ -97,6 +98,7 @@ class Janitor:
         """Runs every sweep on its period until canceled."""
         sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (1, self.publish_queue),
+            (1, self.end_abandoned_transactions),
             (2, self.recover_attempts),
             (2, self.fail_overdue),
             (2, self.verify_ends),
@@ -142,6 +144,13 @@ class Janitor:
         )
         async with translated_errors():
             await scheduler_snapshot.write(self._database, snapshot)
+
+    async def end_abandoned_transactions(self) -> None:
+        """Transactions of processes that died or stand still, which hold up everybody else."""
+        async with translated_errors():
+            ended = await abandoned.end_abandoned_transactions(self._database)
+        if ended:
+            log.info("abandoned_transactions_ended", transactions=ended)
 
     async def recover_attempts(self) -> None:
         """Processing records that no task of ours is running, and cancels still to be passed on."""
@@ -229,10 +238,16 @@ class Janitor:
             await self._writer.write_status(entry, refusal("not_admitted", message, at=now()))
 
     async def verify_ends(self) -> None:
-        """Ended resources whose end we did not write: their records say whether it is one."""
-        ended = [e for e in list(self._feed.entries.values()) if e.ended and not e.verified]
-        for start in range(0, len(ended), 500):
-            batch = ended[start : start + 500]
+        """Ended resources: their records say whether it is an end, where we did not write it."""
+        ended = [entry for entry in list(self._feed.entries.values()) if entry.ended]
+        late = now() - RESOURCE_GRACE
+        for entry in ended:
+            # A deletion, or the news of it, was lost.
+            if entry.verified and entry.delete_at is not None and entry.delete_at < late:
+                self._writer.delete_later(entry)
+        unverified = [entry for entry in ended if not entry.verified]
+        for start in range(0, len(unverified), 500):
+            batch = unverified[start : start + 500]
             async with translated_errors():
                 records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
             for entry in batch:

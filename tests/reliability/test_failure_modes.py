@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import httpx
+import psutil
 import pytest
 from botocore.config import Config
 
@@ -144,6 +146,47 @@ def test_a_call_that_triton_drops_is_made_again_as_an_attempt_that_counts(
     record = record_of(operated, job_id)
     assert (record["attempt"], record["failures"]) == (2, 1)
     assert tenant.counters() == ONE
+
+
+def test_a_models_process_that_dies_fails_its_attempt_in_passing_and_spares_the_others(
+    operated: Shard, tenant: Tenant, small_photo: bytes
+) -> None:
+    platform = operated.platform
+    # One for each of the model's processes; the dead one is the only one that is free.
+    jobs = [submit(tenant, small_photo, seed=seed, hold=15) for seed in range(4)]
+    for job_id in jobs:
+        wait_until_sent(operated, job_id)
+    os.kill(processes_of_model(platform, "puppet")[0], signal.SIGKILL)
+    try:
+        ended = {job_id: tenant.wait_for(job_id) for job_id in jobs}
+        failed = [job_id for job_id, job in ended.items() if job["status"] == "failed"]
+        assert [error_code(ended[job_id]) for job_id in failed] == ["model_error"]
+        record = record_of(operated, failed[0])
+        assert (record["attempt"], record["failures"]) == (3, 2)
+        assert tenant.counters() == {"charged": 3, "reserved": 0, "ledger": 3}
+    finally:
+        platform.kill("triton")
+        wait_until(
+            lambda: len(processes_of_model(platform, "puppet")) == 4,
+            seconds=120,
+            what="Triton runs every process of the model",
+        )
+        platform.wait_ready("triton")
+    again = submit_all(tenant, small_photo, 4)
+    assert {tenant.wait_for(job_id)["status"] for job_id in again} == {"succeeded"}
+
+
+def processes_of_model(platform: PlatformUnderTest, model: str) -> list[int]:
+    try:
+        children = psutil.Process(platform.part("triton")["pid"]).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    found = []
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(f"/{model}/1/model.py" in word for word in child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def test_a_model_that_is_too_slow_or_silent_loses_its_attempt_and_the_job_goes_on(

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from imagerift_core.mongo.database import APP_NAME
+from pymongo import MongoClient
 
+from tests.e2e.tenant import Tenant
 from tests.platform_under_test import wait_until
 from tests.puppets import assert_all_ended_well, record_of, submit, wait_until_sent
 from tests.shard import Shard
@@ -86,6 +92,45 @@ def test_a_status_edited_by_hand_neither_ends_a_job_nor_stays(
     wait_until(
         lambda: phase_of(alone, running) in {"Succeeded", "gone"}, seconds=30, what="its own status"
     )
+
+
+def test_what_a_process_that_died_was_writing_holds_nobody_up(
+    alone: Shard, shard_http: httpx.Client, small_photo: bytes
+) -> None:
+    """As an API that is killed while it admits a job leaves the workspace's counter."""
+    alone.operator(**SOON)
+    alone.wait_for_leader()
+    tenant = alone.tenant(shard_http)
+    assert tenant.wait_for(submit(tenant, small_photo))["status"] == "succeeded"
+    with transaction_on_its_counter(tenant):
+        began = time.monotonic()
+
+        def accepted() -> str | None:
+            answer = tenant.submit(small_photo, mode="noop")
+            return answer.json()["jobId"] if answer.status_code == 202 else None
+
+        job_id = wait_until(accepted, seconds=40, what="a submit is accepted")
+        print(f"accepted after {time.monotonic() - began:.1f} s")
+    assert tenant.wait_for(job_id)["status"] == "succeeded"
+    assert tenant.counters() == {"charged": 2, "reserved": 0, "ledger": 2}
+
+
+@contextmanager
+def transaction_on_its_counter(tenant: Tenant) -> Iterator[None]:
+    """Open and idle, on a connection like those of the API."""
+    variables = tenant.platform.environment
+    url, name = variables["IMAGERIFT_MONGO_URL"], variables["IMAGERIFT_MONGO_DATABASE"]
+    with (
+        MongoClient[dict[str, Any]](url, appname=APP_NAME) as client,
+        client.start_session() as session,
+    ):
+        session.start_transaction()
+        counter = {"_id": {"$regex": f"^{tenant.workspace}"}}
+        touched = client[name].quota_counters.update_many(
+            counter, {"$inc": {"charged": 9}}, session=session
+        )
+        assert touched.modified_count == 1
+        yield
 
 
 def test_while_the_watch_is_silent_deletions_and_cancels_are_found_by_comparing(

@@ -30,6 +30,8 @@ from imagerift_core.mongo.transactions import MAJORITY, run_transaction
 Result = TypeVar("Result")
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
 _TRIPS_AT_ONCE = 32
+# As the server's own lists show our connections.
+APP_NAME = "imagerift"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Database:
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
+        self.admin = client.admin
         self._trips = ThreadPoolExecutor(_TRIPS_AT_ONCE, thread_name_prefix="mongo")
         database = client.get_database(
             name,
@@ -95,7 +98,7 @@ class Database:
     async def ping(self) -> None:
         """Raises `CapacityUnavailable` where the primary does not answer."""
         async with translated_errors():
-            await self._client.admin.command("ping")
+            await self.admin.command("ping")
 
     async def ensure_indexes(self) -> None:
         """Creates what is missing; running it again changes nothing."""
@@ -150,7 +153,7 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
         connectTimeoutMS=5_000,
         socketTimeoutMS=20_000,
         maxPoolSize=64,
-        appname="imagerift",
+        appname=APP_NAME,
     )
     try:
         database = Database(client, name)

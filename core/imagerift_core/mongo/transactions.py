@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -25,6 +25,8 @@ MAJORITY = WriteConcern(w="majority", j=True)
 RETRY_SECONDS = 10.0
 # How long a commit without an answer is asked about, since nobody knows its outcome.
 COMMIT_SECONDS = 30.0
+# What a step meets in whose midst its session was ended, as if it were abandoned.
+_INTERRUPTED = 11601
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.3
 
@@ -42,7 +44,7 @@ async def run_transaction(session: Any, body: Callable[[Any], Awaitable[Result]]
         try:
             return await _once(session, body)
         except PyMongoError as error:
-            if not error.has_error_label("TransientTransactionError") or time.monotonic() > give_up:
+            if not _is_transient(error) or time.monotonic() > give_up:
                 raise
         # Jitter parts those that met.
         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
@@ -72,10 +74,20 @@ async def _commit(session: Any) -> None:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if (
-                error.has_error_label("UnknownTransactionCommitResult")
-                and time.monotonic() < give_up
-            ):
+            if _is_open(error) and time.monotonic() < give_up:
                 continue
             raise
         return
+
+
+def _is_transient(error: PyMongoError) -> bool:
+    return error.has_error_label("TransientTransactionError") or _was_interrupted(error)
+
+
+def _is_open(error: PyMongoError) -> bool:
+    """Whether the commit may have been made; asking for it again tells."""
+    return error.has_error_label("UnknownTransactionCommitResult") or _was_interrupted(error)
+
+
+def _was_interrupted(error: PyMongoError) -> bool:
+    return isinstance(error, OperationFailure) and error.code == _INTERRUPTED
