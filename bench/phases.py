@@ -35,7 +35,7 @@ class Scale:
     warm_up: int = 200
     direct_seconds: float = 10
     bare_jobs: int = 400
-    delay_jobs: int = 400
+    delay_jobs: int = 1200
     style_jobs: int = 40
     paced_jobs: int = 150
     step_times: int = 60
