@@ -100,6 +100,7 @@ class Shard:
     platform: PlatformUnderTest
     namespace: str
     folder: Path
+    store: MongoClient[dict[str, Any]]
     mongo: Link
     kubernetes: Link
     triton: Link
@@ -164,9 +165,7 @@ class Shard:
     @contextmanager
     def database(self) -> Iterator[Any]:
         """The store itself, not through the link."""
-        variables = self.platform.environment
-        with MongoClient[dict[str, Any]](variables["IMAGERIFT_MONGO_URL"]) as client:
-            yield client[variables["IMAGERIFT_MONGO_DATABASE"]]
+        yield self.store[self.platform.environment["IMAGERIFT_MONGO_DATABASE"]]
 
     def records(self) -> list[dict[str, Any]]:
         with self.database() as database:
@@ -218,8 +217,9 @@ def opened_shard(
 
     A MongoDB of several members cannot be reached through one link.
     """
-    with opened_links() as links:
-        shard = _made(platform, folder, links)
+    url = platform.environment["IMAGERIFT_MONGO_URL"]
+    with opened_links() as links, MongoClient[dict[str, Any]](url) as store:
+        shard = _made(platform, folder, links, store)
         if through_mongo_link:
             link = f"mongodb://127.0.0.1:{shard.mongo.port}/?directConnection=true"
             shard.overrides["IMAGERIFT_MONGO_URL"] = link
@@ -245,7 +245,9 @@ def opened_shard(
             platform.run("kubectl", "delete", "namespace", shard.namespace, "--wait=false")
 
 
-def _made(platform: PlatformUnderTest, folder: Path, links: Links) -> Shard:
+def _made(
+    platform: PlatformUnderTest, folder: Path, links: Links, store: MongoClient[dict[str, Any]]
+) -> Shard:
     variables = platform.environment
     admin = yaml.safe_load(Path(variables["KUBECONFIG"]).read_text())
     cluster = admin["clusters"][0]["cluster"]
@@ -258,6 +260,7 @@ def _made(platform: PlatformUnderTest, folder: Path, links: Links) -> Shard:
         platform=platform,
         namespace=f"shard-{secrets.token_hex(4)}",
         folder=folder,
+        store=store,
         mongo=links.to(_port(variables["IMAGERIFT_MONGO_URL"])),
         kubernetes=kubernetes,
         triton=links.to(_port(variables["IMAGERIFT_TRITON_URL"]), ATTEMPT),

@@ -90,14 +90,15 @@ class JobPodServer:
         swept = time.monotonic()
         while True:
             sweep_due = leading() and time.monotonic() - swept > SWEEP_SECONDS
+            if sweep_due:
+                # Also where it is refused: said now and then, not at every look.
+                swept = time.monotonic()
             if self._waiting or sweep_due:
                 try:
                     for seen in await self._calls.runs(selector(self._shard)):
                         self._look_at(seen)
                         if sweep_due:
                             await self._sweep(seen)
-                    if sweep_due:
-                        swept = time.monotonic()
                 except KubeUnavailable as error:
                     log.warning("job_pods_not_followed", error=str(error))
                 except KubeRefused as error:
