@@ -96,9 +96,11 @@ class Database:
         return await loop.run_in_executor(self._trips, work, self._blocking)
 
     async def ping(self) -> None:
-        """Raises `CapacityUnavailable` where the primary does not answer."""
-        async with translated_errors():
+        """Raises `CapacityUnavailable` where the primary does not answer, or refuses us."""
+        try:
             await self.admin.command("ping")
+        except PyMongoError as error:
+            raise CapacityUnavailable("The job store does not answer.") from error
 
     async def ensure_indexes(self) -> None:
         """Creates what is missing; running it again changes nothing."""
