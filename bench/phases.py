@@ -235,16 +235,16 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
     report.details["queue"] = asdict(found)
     report.rows += [
         Row(
-            f"drain rate of the first tenth of {found.jobs} queued jobs against the last",
-            round(found.drain_first / found.drain_last, 3),
+            f"drain rate with {found.jobs} queued against {scale.round_jobs}",
+            round(found.drain / found.drain_of_few, 3),
             0.8,
             "at least",
             {
                 "jobs/s": found.drain,
+                # Over before the first of their resources is due to be deleted.
+                f"with {scale.round_jobs}": found.drain_of_few,
                 "first tenth": found.drain_first,
                 "last tenth": found.drain_last,
-                # Over before the first of their resources is due to be deleted.
-                f"bursts of {scale.round_jobs}": found.drain_of_few,
             },
         ),
         Row("operator memory a queued job, KB", found.memory_kb_per_job, 8, "at most"),

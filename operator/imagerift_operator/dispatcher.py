@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -136,14 +135,19 @@ class Dispatcher:
         An attempt whose model is done is not handed back: its end is still written.
         """
         self._stopping = True
-        await _wait_for_tasks(self.in_flight.values(), seconds)
+        await self._wait_for_attempts(seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WRITES_SECONDS):
                 await self._hand_back()
-                await _wait_for_tasks(self.in_flight.values(), LAST_WRITES_SECONDS)
+                await self._wait_for_attempts()
         for flight in list(self.in_flight.values()):
             if flight.task:
                 flight.task.cancel()
+
+    async def _wait_for_attempts(self, seconds: float | None = None) -> None:
+        tasks = [flight.task for flight in self.in_flight.values() if flight.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     async def _hand_back(self) -> None:
         for job_id, flight in list(self.in_flight.items()):
@@ -382,12 +386,6 @@ class Dispatcher:
             job_id=ended.job_id, attempt=ended.attempt, owner=ended.owner, error=error
         )
         await self._settle(entry, bare)
-
-
-async def _wait_for_tasks(flights: Iterable[InFlight], seconds: float) -> None:
-    tasks = [flight.task for flight in flights if flight.task]
-    if tasks:
-        await asyncio.wait(tasks, timeout=seconds)
 
 
 def _store_retries() -> Any:

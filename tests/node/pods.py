@@ -31,8 +31,8 @@ def pod(name: str, script: str, **container: Any) -> dict[str, Any]:
                         "allowPrivilegeEscalation": False,
                         "capabilities": {"drop": ["ALL"]},
                     },
-                    "volumeMounts": [{"name": "work", "mountPath": "/work"}],
-                    "workingDir": "/work",
+                    "volumeMounts": [{"name": "work", "mountPath": "/scratch"}],
+                    "workingDir": "/scratch",
                     **container,
                 }
             ],

@@ -37,7 +37,7 @@ def test_a_pod_runs_without_rights_and_is_seen_by_logs_and_exec(node: NodeUnderT
     assert "uid=65532" in node.kubectl("exec", "server", "--", "id")
     refused = node.run("kubectl", "exec", "server", "--", "touch", "/etc/x", check=False)
     assert "Read-only file system" in refused.stderr
-    node.kubectl("exec", "server", "--", "touch", "/work/x")
+    node.kubectl("exec", "server", "--", "touch", "/scratch/x")
 
 
 def test_services_reach_pods_by_name_and_from_outside(node: NodeUnderTest) -> None:
@@ -63,8 +63,8 @@ def test_services_reach_pods_by_name_and_from_outside(node: NodeUnderTest) -> No
 def test_probes_decide_on_readiness_and_restarts(node: NodeUnderTest) -> None:
     sleep = "import time; time.sleep(3600)"
     node.apply(
-        pod("unready", sleep, readinessProbe=probe("test -f /work/ready")),
-        pod("unhealthy", sleep, livenessProbe=probe("test ! -f /work/sick")),
+        pod("unready", sleep, readinessProbe=probe("test -f /scratch/ready")),
+        pod("unhealthy", sleep, livenessProbe=probe("test ! -f /scratch/sick")),
     )
     for name in ("unready", "unhealthy"):
         node.kubectl(
@@ -74,9 +74,9 @@ def test_probes_decide_on_readiness_and_restarts(node: NodeUnderTest) -> None:
         *("kubectl", "wait", "--for=condition=Ready", "pod/unready", "--timeout=5s"), check=False
     )
     assert ready.returncode != 0
-    node.kubectl("exec", "unready", "--", "touch", "/work/ready")
+    node.kubectl("exec", "unready", "--", "touch", "/scratch/ready")
     node.kubectl("wait", "--for=condition=Ready", "pod/unready", "--timeout=60s")
-    node.kubectl("exec", "unhealthy", "--", "touch", "/work/sick")
+    node.kubectl("exec", "unhealthy", "--", "touch", "/scratch/sick")
 
     def restarted() -> bool:
         statuses = node.get("pod", "unhealthy")["status"]["containerStatuses"]

@@ -63,8 +63,8 @@ async def ended(database: Database) -> None:
             await asyncio.sleep(0.05)
 
 
-async def write(database: Database) -> None:
-    await database.jobs.update_one({"_id": "held"}, {"$inc": {"writes": 1}})
+async def write(database: Database, session: Any = None) -> None:
+    await database.jobs.update_one({"_id": "held"}, {"$inc": {"writes": 1}}, session=session)
 
 
 @pytest.mark.usefixtures("killed_in_a_transaction")
@@ -81,39 +81,25 @@ async def test_the_locks_of_a_process_that_was_killed_are_let_go(held: Database)
     assert await held.jobs.find_one({"_id": "held"}) == {"_id": "held", "writes": 1}
 
 
+@pytest.mark.parametrize("writes_after", [0, 1])
 async def test_a_transaction_that_goes_on_after_all_is_run_again_and_counts_once(
-    held: Database,
+    held: Database, writes_after: int
 ) -> None:
-    runs = 0
-
-    async def body(session: Any) -> int:
-        nonlocal runs
-        runs += 1
-        await held.jobs.update_one({"_id": "held"}, {"$inc": {"writes": 1}}, session=session)
-        if runs == 1:
-            await ended(held)
-        await held.jobs.update_one({"_id": "held"}, {"$inc": {"writes": 1}}, session=session)
-        return runs
-
-    assert await held.transaction(body) == 2
-    assert await held.jobs.find_one({"_id": "held"}) == {"_id": "held", "writes": 2}
-
-
-async def test_a_commit_of_a_transaction_that_was_ended_is_made_by_another_run(
-    held: Database,
-) -> None:
+    """It finds out when it writes again, or when it commits."""
     runs = 0
 
     async def body(session: Any) -> None:
         nonlocal runs
         runs += 1
-        await held.jobs.update_one({"_id": "held"}, {"$inc": {"writes": 1}}, session=session)
+        await write(held, session)
         if runs == 1:
             await ended(held)
+        for _ in range(writes_after):
+            await write(held, session)
 
     await held.transaction(body)
     assert runs == 2
-    assert await held.jobs.find_one({"_id": "held"}) == {"_id": "held", "writes": 1}
+    assert await held.jobs.find_one({"_id": "held"}) == {"_id": "held", "writes": 1 + writes_after}
 
 
 async def test_transactions_of_other_applications_and_busy_ones_are_left_alone(
