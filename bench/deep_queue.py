@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import psutil
+from imagerift_api.services.resource_notes import ResourceNotes
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_job_id
@@ -123,6 +124,7 @@ class Queue:
         self._account = account
         self._source = source
         self._admissions = Admissions(adapters.database)
+        self._notes = ResourceNotes(adapters.database)
         self.ends = ends
         self.made = len(ends.at)
 
@@ -145,7 +147,10 @@ class Queue:
             for _ in left:
                 await self._queue_one()
 
+        noting = asyncio.create_task(self._notes.run())
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        noting.cancel()
+        await self._notes.flush()
         self.made += jobs
         waiting = self.made - len(self.ends.at)
 
@@ -185,7 +190,10 @@ class Queue:
         admitted = await self._admissions.admit(record, resets_at=quota.period_end(at))
         if admitted is None:
             raise RuntimeError("a job was not admitted")
-        await kube.create_job(build_generation_job(admitted))
+        made = await kube.create_job(build_generation_job(admitted))
+        if made is None:
+            raise RuntimeError("a resource of that name was there")
+        self._notes.note(admitted.id, made["metadata"]["uid"])
 
 
 async def stored_source(adapters: Adapters, account: Account, photo: bytes) -> SourceImage:

@@ -130,12 +130,17 @@ def attach(environment_file: Path) -> PlatformUnderTest:
 
 @contextlib.contextmanager
 def started(
-    *, traced: bool = True, crash_points: bool = True, slots: int = 8
+    *,
+    traced: bool = True,
+    crash_points: bool = True,
+    slots: int = 8,
+    job_ttl_seconds: int | None = 15,
 ) -> Iterator[PlatformUnderTest]:
     """A platform of its own on free ports in a temporary folder, with test modes and plans.
 
     `traced`: whether its programs send spans. `crash_points`: whether they look for a point at
-    which to die. `slots`: how many jobs its test pool takes.
+    which to die. `slots`: how many jobs its test pool takes. `job_ttl_seconds`: how long ended
+    resources stay, None for as long as they ask for themselves.
     """
     folder = Path(tempfile.mkdtemp(prefix="imagerift-test-"))
     (folder / "crash").mkdir()
@@ -166,13 +171,14 @@ def started(
         "IMAGERIFT_WEBHOOK_ALLOWED_HOSTS": f"127.0.0.1:{webhook_port}",
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
         "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
-        # Long enough to look at an ended resource, short enough to see it go.
-        "IMAGERIFT_JOB_TTL_SECONDS": "15",
         "IMAGERIFT_LEASE_SECONDS": "4",
         "IMAGERIFT_RECORD_GRACE_SECONDS": "5",
         "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
     }
+    if job_ttl_seconds is not None:
+        # Long enough to look at an ended resource, short enough to see it go.
+        environment["IMAGERIFT_JOB_TTL_SECONDS"] = str(job_ttl_seconds)
     if crash_points:
         environment["IMAGERIFT_CRASH_DIR"] = str(folder / "crash")
     with contextlib.ExitStack() as stack:

@@ -186,16 +186,21 @@ class Janitor:
                 await self._writer.write(entry, failed)
 
     async def create_missing_resources(self) -> None:
-        """Queued records whose resource was never seen."""
+        """Queued records without a resource: only the note of it, or the resource, is missing."""
+        before = now() - RESOURCE_GRACE
+        seen = {entry.job_id: entry for entry in self._feed.entries.values() if entry.by_api}
+        notes, missing = {}, []
         async with translated_errors():
-            missing = [
-                record
-                async for record in jobs.without_resource(
-                    self._database,
-                    namespace=self._namespace,
-                    created_before=now() - RESOURCE_GRACE,
-                )
-            ]
+            async for record in jobs.without_resource(
+                self._database, namespace=self._namespace, created_before=before
+            ):
+                entry = seen.get(record.id)
+                if entry is not None and entry.is_of(record):
+                    notes[record.id] = entry.uid
+                else:
+                    missing.append(record)
+            if notes:
+                await transitions.note_resources(self._database, notes)
         for record in missing:
             created = await self._kube.create_job(build_generation_job(record))
             if created is not None:
@@ -277,34 +282,31 @@ class Janitor:
                 self._feed.gone(entry)
         async with translated_errors():
             unlisted = [
-                record
-                async for record in jobs.live(self._database, namespace=self._namespace)
-                if record.resource_uid is not None and record.resource_uid not in listed
+                resource
+                async for resource in jobs.live_resources(self._database, namespace=self._namespace)
+                if resource.uid not in listed
             ]
-        for record in unlisted:
-            if await self._really_gone(record.resource_name, record.resource_uid or ""):
-                await self._cancel_deleted(record)
+        for resource in unlisted:
+            if await self._really_gone(resource.name, resource.uid):
+                await self._cancel_deleted(resource)
 
     async def _really_gone(self, name: str, uid: str) -> bool:
         body = await self._kube.get_job(name)
         return body is None or body["metadata"]["uid"] != uid
 
-    async def _cancel_deleted(self, record: JobRecord) -> None:
+    async def _cancel_deleted(self, resource: jobs.LiveResource) -> None:
+        job_id, workspace = resource.job_id, resource.workspace
         async with translated_errors():
             after = await transitions.cancel_queued(
-                self._database,
-                record.id,
-                workspace=record.workspace,
-                reason=DELETED_REASON,
-                at=now(),
+                self._database, job_id, workspace=workspace, reason=DELETED_REASON, at=now()
             )
             if after is None:
                 after = await transitions.ask_cancel(
-                    self._database, record.id, workspace=record.workspace, reason=DELETED_REASON
+                    self._database, job_id, workspace=workspace, reason=DELETED_REASON
                 )
         if after is not None and after.status is Status.PROCESSING:
-            await self._dispatcher.cancel_in_flight(record.id)
-        self._scheduler.remove(record.id)
+            await self._dispatcher.cancel_in_flight(job_id)
+        self._scheduler.remove(job_id)
 
     async def delete_expired(self) -> None:
         """Ended jobs whose retention is over: the resource, then the bytes, then the record."""

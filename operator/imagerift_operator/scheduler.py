@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
+from itertools import chain, count
 
 from imagerift_operator.entries import Entry
 
 TOP_BAND = 9
 
 
+# A place in a queue: since when the job waits, the place's own number, the job's id.
+_Place = tuple[datetime, int, str]
+
+
 @dataclass(slots=True)
 class _Waiting:
+    """A job in a queue; `number` is that of its place, so that it is known from older ones."""
+
     entry: Entry
     band: int
     since: datetime
+    number: int = 0
 
 
 @dataclass
 class _Band:
-    """Workspaces in the order of their next turn, each with its jobs by target, oldest first."""
+    """Workspaces in the order of their next turn, each with its jobs by target.
 
-    workspaces: OrderedDict[str, dict[str, deque[str]]] = field(default_factory=OrderedDict)
+    Jobs of a target are a heap, the oldest first: after a restart they come in any order.
+    """
+
+    workspaces: OrderedDict[str, dict[str, list[_Place]]] = field(default_factory=OrderedDict)
 
 
 class Scheduler:
@@ -33,39 +43,42 @@ class Scheduler:
 
     Waiting raises the band by one every `promote_seconds`, so that nobody starves. A workspace
     with as many jobs running as its plan lets it is passed over. Adding and removing are
-    idempotent. Choosing costs no more than the workspaces whose jobs cannot run at this moment;
-    those passed over are never more than there are slots, since each has a job running.
+    idempotent, and cost the logarithm of what waits. Choosing costs no more than the workspaces
+    whose jobs cannot run at this moment; those passed over are never more than there are slots,
+    since each has a job running.
     """
 
     def __init__(self, *, promote_seconds: float = 60.0) -> None:
         self._promote_seconds = promote_seconds
         self._waiting: dict[str, _Waiting] = {}
         self._bands = [_Band() for _ in range(TOP_BAND + 1)]
-        self._delayed: list[tuple[datetime, str, Entry]] = []
-        self._delayed_ids: set[str] = set()
+        self._numbers = count()
+        self._delayed: list[_Place] = []
+        self._delayed_jobs: dict[str, tuple[int, Entry]] = {}
         self._limits: dict[str, int] = {}
         self._running: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._delayed_ids)
+        return len(self._waiting) + len(self._delayed_jobs)
 
     def __contains__(self, job_id: str) -> bool:
-        return job_id in self._waiting or job_id in self._delayed_ids
+        return job_id in self._waiting or job_id in self._delayed_jobs
 
     def add(self, entry: Entry, *, not_before: datetime | None = None) -> None:
         """Queues a job, at once or from `not_before` on. One that is queued stays where it is."""
         if entry.job_id in self:
             return
         if not_before is not None:
-            heapq.heappush(self._delayed, (not_before, entry.job_id, entry))
-            self._delayed_ids.add(entry.job_id)
+            number = next(self._numbers)
+            self._delayed_jobs[entry.job_id] = (number, entry)
+            heapq.heappush(self._delayed, (not_before, number, entry.job_id))
             return
         self._enqueue(_Waiting(entry, min(entry.band, TOP_BAND), entry.created_at))
 
     def remove(self, job_id: str) -> None:
         """Forgets a job; an unknown one is no error. Its place is dropped when its turn comes."""
         self._waiting.pop(job_id, None)
-        self._delayed_ids.discard(job_id)
+        self._delayed_jobs.pop(job_id, None)
 
     def limit(self, workspace: str, jobs: int | None) -> None:
         """Sets how many jobs of a workspace may run at once; None takes the limit away."""
@@ -82,19 +95,17 @@ class Scheduler:
         """How many jobs wait in each band; those that wait for their time count in their own."""
         # Copies, since a scrape reads them from a thread of its own.
         depths = Counter(waiting.band for waiting in list(self._waiting.values()))
-        depths.update(
-            min(entry.band, TOP_BAND)
-            for _, job_id, entry in list(self._delayed)
-            if job_id in self._delayed_ids
-        )
+        delayed = list(self._delayed_jobs.values())
+        depths.update(min(entry.band, TOP_BAND) for _, entry in delayed)
         return depths
 
     def release_delayed(self, at: datetime) -> datetime | None:
         """Queues the delayed jobs that are due, and tells when the next one will be."""
         while self._delayed and self._delayed[0][0] <= at:
-            _, job_id, entry = heapq.heappop(self._delayed)
-            if job_id in self._delayed_ids:
-                self._delayed_ids.discard(job_id)
+            _, number, job_id = heapq.heappop(self._delayed)
+            known, entry = self._delayed_jobs.get(job_id, (None, None))
+            if entry is not None and known == number:
+                del self._delayed_jobs[job_id]
                 self.add(entry)
         return self._delayed[0][0] if self._delayed else None
 
@@ -128,7 +139,7 @@ class Scheduler:
 
     def waiting_by_target(self) -> Counter[str]:
         """How many jobs wait for each target, those that wait for their time included."""
-        delayed = (entry for _, i, entry in self._delayed if i in self._delayed_ids)
+        delayed = (entry for _, entry in self._delayed_jobs.values())
         now_due = (waiting.entry for waiting in self._waiting.values())
         return Counter(entry.target for entry in chain(now_due, delayed))
 
@@ -136,9 +147,7 @@ class Scheduler:
         """The waiting jobs in about the order of their turns, for estimates."""
         for level in range(TOP_BAND, -1, -1):
             lanes = [
-                iter(
-                    [self._waiting[i].entry for q in queues.values() for i in self._live(q, level)]
-                )
+                self._in_order(place for queue in queues.values() for place in queue)
                 for queues in self._bands[level].workspaces.values()
             ]
             while lanes:
@@ -151,49 +160,50 @@ class Scheduler:
                 lanes = still
 
     def _enqueue(self, waiting: _Waiting) -> None:
+        waiting.number = next(self._numbers)
         self._waiting[waiting.entry.job_id] = waiting
         queues = self._bands[waiting.band].workspaces.setdefault(waiting.entry.workspace, {})
-        queue = queues.setdefault(waiting.entry.target, deque())
-        # Almost always the youngest; a job that comes back keeps the place of its age.
-        behind: list[str] = []
-        while queue:
-            last = self._waiting.get(queue[-1])
-            if last is None or last.band != waiting.band:
-                queue.pop()
-            elif last.since > waiting.since:
-                behind.append(queue.pop())
-            else:
-                break
-        queue.append(waiting.entry.job_id)
-        queue.extend(reversed(behind))
+        queue = queues.setdefault(waiting.entry.target, [])
+        heapq.heappush(queue, (waiting.since, waiting.number, waiting.entry.job_id))
 
-    def _live(self, queue: deque[str], band: int) -> list[str]:
-        return [i for i in queue if i in self._waiting and self._waiting[i].band == band]
+    def _in_order(self, places: Iterable[_Place]) -> Iterator[Entry]:
+        """The jobs of these places, the oldest first; only those asked for are sorted."""
+        heap = list(places)
+        heapq.heapify(heap)
+        while heap:
+            waiting = self._at(heapq.heappop(heap))
+            if waiting is not None:
+                yield waiting.entry
 
-    def _head(self, queue: deque[str], band: int) -> _Waiting | None:
+    def _at(self, place: _Place) -> _Waiting | None:
+        """Who has this place, None where it was given up."""
+        _, number, job_id = place
+        waiting = self._waiting.get(job_id)
+        return waiting if waiting is not None and waiting.number == number else None
+
+    def _head(self, queue: list[_Place]) -> _Waiting | None:
         while queue:
-            waiting = self._waiting.get(queue[0])
-            if waiting is not None and waiting.band == band:
+            waiting = self._at(queue[0])
+            if waiting is not None:
                 return waiting
-            queue.popleft()
+            heapq.heappop(queue)
         return None
 
     def _take(self, level: int, workspace: str, targets: Collection[str]) -> Entry | None:
         band = self._bands[level]
         queues = band.workspaces[workspace]
-        best: tuple[datetime, deque[str]] | None = None
+        best: list[_Place] | None = None
         for target, queue in list(queues.items()):
-            head = self._head(queue, level)
-            if head is None:
+            if self._head(queue) is None:
                 del queues[target]
-            elif target in targets and (best is None or head.since < best[0]):
-                best = (head.since, queue)
+            elif target in targets and (best is None or queue[0] < best[0]):
+                best = queue
         if not queues:
             del band.workspaces[workspace]
             return None
         if best is None:
             return None
-        job_id = best[1].popleft()
+        _, _, job_id = heapq.heappop(best)
         band.workspaces.move_to_end(workspace)
         return self._waiting.pop(job_id).entry
 
@@ -204,6 +214,6 @@ class Scheduler:
     def _heads_due(self, band: int, at: datetime) -> Iterator[_Waiting]:
         for queues in self._bands[band].workspaces.values():
             for queue in queues.values():
-                while (head := self._head(queue, band)) and self._grown(head, at) > band:
-                    queue.popleft()
+                while (head := self._head(queue)) and self._grown(head, at) > band:
+                    heapq.heappop(queue)
                     yield head

@@ -108,7 +108,14 @@ class Database:
             [("workspace", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]
         )
         await self.jobs.create_index("outputs.generation_id", sparse=True)
-        await self.jobs.create_index([("namespace", ASCENDING), ("status", ASCENDING)])
+        await self.jobs.create_index(
+            [("namespace", ASCENDING), ("status", ASCENDING), ("deadline_at", ASCENDING)]
+        )
+        # Few at any time: what is asked for every few seconds must not cost more with the queue.
+        await self.jobs.create_index(
+            [("namespace", ASCENDING), ("created_at", ASCENDING)],
+            partialFilterExpression={"resource_uid": None},
+        )
         await self.jobs.create_index("expires_at", sparse=True)
         await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
         await self.ledger.create_index("counter")

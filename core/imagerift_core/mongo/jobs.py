@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,18 @@ from imagerift_core.object_keys import job_of_key
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
+# Records of one batch are read without a pause for anybody else.
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LiveResource:
+    """A live job's resource, as its record names it."""
+
+    job_id: str
+    workspace: str
+    name: str
+    uid: str
 
 
 async def get(database: Database, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
@@ -100,7 +113,7 @@ async def source_of(database: Database, *, workspace: str, key: str) -> JobRecor
 
 
 async def _stream(database: Database, query: dict[str, Any]) -> AsyncIterator[JobRecord]:
-    async for document in database.jobs.find(query):
+    async for document in database.jobs.find(query).batch_size(_BATCH):
         yield JobRecord.model_validate(document)
 
 
@@ -120,9 +133,21 @@ def without_resource(
     )
 
 
-def live(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
-    """Every queued or processing record of the namespace."""
-    return _stream(database, {"namespace": namespace, "status": {"$in": _LIVE}})
+async def live_resources(database: Database, *, namespace: str) -> AsyncIterator[LiveResource]:
+    """The resources of every queued or processing record, where they were seen."""
+    query = {
+        "namespace": namespace,
+        "status": {"$in": _LIVE},
+        "resource_uid": {"$ne": None},
+    }
+    fields = ["workspace", "resource_name", "resource_uid"]
+    async for document in database.jobs.find(query, fields).batch_size(_BATCH):
+        yield LiveResource(
+            job_id=document["_id"],
+            workspace=document["workspace"],
+            name=document["resource_name"],
+            uid=document["resource_uid"],
+        )
 
 
 def overdue(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:

@@ -87,8 +87,8 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
     queued = by_status[Status.QUEUED]
     await put(database, make_record(namespace="elsewhere"))
     await put(database, make_record(origin="kubectl"))
-    await put(database, make_record(resource_uid="seen"))
-    young = await put(database, make_record(at=ACCEPTED_AT + timedelta(hours=1)))
+    seen = await put(database, make_record(resource_uid="seen"))
+    await put(database, make_record(at=ACCEPTED_AT + timedelta(hours=1)))
 
     found = [
         record.id
@@ -97,11 +97,13 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
         )
     ]
     assert found == [queued.id]
-    live = {record.id async for record in jobs.live(database, namespace="imagerift")}
-    assert {queued.id, young.id, by_status[Status.PROCESSING].id} <= live
-    assert len(live) == 5
+    processing = by_status[Status.PROCESSING]
+    resources = [r async for r in jobs.live_resources(database, namespace="imagerift")]
+    assert {(r.job_id, r.name, r.uid) for r in resources} == {
+        (record.id, record.resource_name, record.resource_uid) for record in (seen, processing)
+    }
     running = [record async for record in jobs.processing(database, namespace="imagerift")]
-    assert running == [by_status[Status.PROCESSING]]
+    assert running == [processing]
 
     ended = [by_status[s] for s in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED)]
     for days, expected in ((29, set()), (31, {record.id for record in ended})):

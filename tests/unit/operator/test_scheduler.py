@@ -102,6 +102,28 @@ def test_a_delayed_job_that_was_removed_never_runs() -> None:
     assert drain(scheduler, STYLE) == []
 
 
+def test_a_delayed_job_that_comes_back_waits_for_its_new_time_only() -> None:
+    scheduler = Scheduler()
+    entry = make_entry("later")
+    for seconds in (1, 1, 10):
+        scheduler.remove("later")
+        scheduler.add(entry, not_before=START + timedelta(seconds=seconds))
+    scheduler.release_delayed(START + timedelta(seconds=5))
+    assert drain(scheduler, STYLE) == []
+    scheduler.release_delayed(START + timedelta(seconds=10))
+    assert drain(scheduler, STYLE) == ["later"]
+
+
+def test_a_job_that_was_removed_and_comes_back_runs_once() -> None:
+    scheduler = Scheduler()
+    for _ in range(3):
+        scheduler.add(make_entry("job"))
+        scheduler.remove("job")
+    scheduler.add(make_entry("job"))
+    assert [entry.job_id for entry in scheduler.order()] == ["job"]
+    assert drain(scheduler, STYLE) == ["job"]
+
+
 def test_order_lists_every_waiting_job_once_and_starts_with_the_next_one() -> None:
     scheduler = Scheduler()
     for number in range(30):

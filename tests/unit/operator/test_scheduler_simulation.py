@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 import pytest
 from imagerift_operator.entries import Entry
@@ -215,21 +215,47 @@ def test_with_retries_cancels_and_changing_pools_every_job_has_exactly_one_end(s
     assert not any(scheduler._running.values())
 
 
-def test_a_long_queue_costs_its_last_job_no_more_than_its_first() -> None:
-    """Counted in steps, not in time: looking for the next job touches no job behind it."""
+class Moment(datetime):
+    """A moment that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Moment.compared += 1
+        return super().__eq__(other)
+
+    def __lt__(self, other: datetime) -> bool:
+        Moment.compared += 1
+        return super().__lt__(other)
+
+    def __gt__(self, other: datetime) -> bool:
+        Moment.compared += 1
+        return super().__gt__(other)
+
+    __hash__ = datetime.__hash__
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["by age", "in any order"])
+def test_a_long_queue_costs_its_last_job_no_more_than_its_first(*, shuffled: bool) -> None:
+    """Counted in comparisons, not in time; after a restart jobs come in any order."""
+    jobs, begin = 4096, Moment.fromtimestamp(START.timestamp(), tz=START.tzinfo)
+    entries = [
+        make_entry(f"job-{n}", workspace=f"ws_{n % 7}", created_at=begin + timedelta(seconds=n))
+        for n in range(jobs)
+    ]
+    if shuffled:
+        random.Random(7).shuffle(entries)
     scheduler = Scheduler()
-    for number in range(5000):
-        scheduler.add(make_entry(f"job-{number}", workspace=f"ws_{number % 7}", after=number))
-    touched: list[int] = []
-    head = scheduler._head
-
-    def counting(queue: object, band: int) -> object:
-        touched[-1] += 1
-        return head(queue, band)  # type: ignore[arg-type]
-
-    scheduler._head = counting  # type: ignore[assignment,method-assign]
-    for _ in range(5000):
-        touched.append(0)
+    costs = []
+    for entry in entries:
+        Moment.compared = 0
+        scheduler.add(entry)
+        costs.append(Moment.compared)
+    # Two comparisons a level of the heap: for equality, then for order.
+    assert max(costs) <= 2 * math.log2(jobs)
+    costs = []
+    for _ in range(jobs):
+        Moment.compared = 0
         assert scheduler.next(TARGETS) is not None
-    assert max(touched) == 1
-    assert all(first >= second for first, second in pairwise(touched))
+        costs.append(Moment.compared)
+    assert max(costs) <= 4 * math.log2(jobs)
