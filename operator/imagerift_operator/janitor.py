@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,6 +42,9 @@ log = structlog.get_logger(__name__)
 # A resource is usually there milliseconds after its record.
 RESOURCE_GRACE = timedelta(seconds=5)
 SNAPSHOT_PLACES = 1_000
+# How much of the time a comparison may take: listing thousands of resources costs the API server
+# seconds.
+COMPARING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Patience:
 
     A record is committed before its resource is made, so after `record_grace` one that is
     missing stays missing. No upload of a live attempt is older than `bytes_grace`.
-    `compare_every` is the seconds between two comparisons with the API server's own list.
+    `compare_every` is the least seconds between two comparisons with the API server's own list;
+    they lie further apart where they take long.
     """
 
     compare_every: float = 30.0
@@ -111,10 +116,14 @@ class Janitor:
         ]
         async with asyncio.TaskGroup() as group:
             for period, sweep in sweeps:
-                group.create_task(self._repeat(period, sweep))
+                share = COMPARING_SHARE if sweep == self.compare_with_server else 1.0
+                group.create_task(self._repeat(period, sweep, share))
 
-    async def _repeat(self, period: float, sweep: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(
+        self, period: float, sweep: Callable[[], Awaitable[None]], share: float
+    ) -> None:
         while True:
+            began = time.monotonic()
             if self._leadership.leading:
                 try:
                     await sweep()
@@ -122,7 +131,8 @@ class Janitor:
                     log.warning("sweep_postponed", sweep=sweep.__name__, error=type(error).__name__)
                 except Exception:
                     log.exception("sweep_broke", sweep=sweep.__name__)
-            await asyncio.sleep(period)
+            took = time.monotonic() - began
+            await asyncio.sleep(max(period, took / share - took))
 
     async def publish_queue(self) -> None:
         """Ages the queue and writes its snapshot, from which the API answers `queue`."""
@@ -269,7 +279,8 @@ class Janitor:
 
     async def compare_with_server(self) -> None:
         """Changes that the watch missed, and records whose seen resource is gone."""
-        started = now()
+        # What is younger may have come while the pages were read.
+        before = now() - RESOURCE_GRACE
         # Only uids are kept: tens of thousands of bodies and records would stay in memory.
         listed = set()
         async for body in self._kube.list_jobs():
@@ -277,13 +288,15 @@ class Janitor:
             if self._feed.has_missed(body):
                 self._feed.observe(None, body)
         for entry in list(self._feed.entries.values()):
-            missed = entry.uid not in listed and entry.created_at < started - RESOURCE_GRACE
+            missed = entry.uid not in listed and entry.created_at < before
             if missed and await self._really_gone(entry.name, entry.uid):
                 self._feed.gone(entry)
         async with translated_errors():
             unlisted = [
                 resource
-                async for resource in jobs.live_resources(self._database, namespace=self._namespace)
+                async for resource in jobs.live_resources(
+                    self._database, namespace=self._namespace, created_before=before
+                )
                 if resource.uid not in listed
             ]
         for resource in unlisted:

@@ -133,12 +133,15 @@ def without_resource(
     )
 
 
-async def live_resources(database: Database, *, namespace: str) -> AsyncIterator[LiveResource]:
-    """The resources of every queued or processing record, where they were seen."""
+async def live_resources(
+    database: Database, *, namespace: str, created_before: datetime
+) -> AsyncIterator[LiveResource]:
+    """The resources of the queued and processing records, where they were seen."""
     query = {
         "namespace": namespace,
         "status": {"$in": _LIVE},
         "resource_uid": {"$ne": None},
+        "created_at": {"$lt": created_before},
     }
     fields = ["workspace", "resource_name", "resource_uid"]
     async for document in database.jobs.find(query, fields).batch_size(_BATCH):

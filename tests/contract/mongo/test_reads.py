@@ -98,7 +98,15 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
     ]
     assert found == [queued.id]
     processing = by_status[Status.PROCESSING]
-    resources = [r async for r in jobs.live_resources(database, namespace="imagerift")]
+    young = make_record(resource_uid="young", at=ACCEPTED_AT + timedelta(hours=2))
+    await put(database, young)
+    before = ACCEPTED_AT + timedelta(hours=1)
+    resources = [
+        resource
+        async for resource in jobs.live_resources(
+            database, namespace="imagerift", created_before=before
+        )
+    ]
     assert {(r.job_id, r.name, r.uid) for r in resources} == {
         (record.id, record.resource_name, record.resource_uid) for record in (seen, processing)
     }
