@@ -136,7 +136,10 @@ async def delay(adapters: Adapters, report: Report, scale: Scale) -> None:
         adapters, model="delay", mode="delay", photo=photo, workers=16, calls=scale.delay_jobs
     )
     body = submit_body("delay", photo)
+    cpu = read_cpu(adapters.platform)
     rate = await whole_jobs(adapters, account, body, in_flight=16, jobs=scale.delay_jobs)
+    used = cpu.per_job(read_cpu(adapters.platform), scale.delay_jobs)
+    report.details["delay CPU ms a job"] = used | {"all": round(sum(used.values()), 1)}
     _share(report, "a 100 ms model, 4 instances, 16 in flight", rate, direct, 0.97)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.__main__ import document, measure
 from bench.figures import table
-from bench.phases import Scale
+from bench.phases import Report, Scale
 from bench.plots import draw
 from tests.platform_under_test import PlatformUnderTest
 
@@ -16,7 +16,8 @@ PHASES = ["throughput", "delay", "latency", "api", "steady", "queue"]
 async def test_every_bench_measures_what_it_says(
     platform: PlatformUnderTest, tmp_path: Path
 ) -> None:
-    report = await measure(platform, PHASES, Scale.smoke())
+    report = Report()
+    await measure(platform, PHASES, Scale.smoke(), report)
     run = document(report.rows, report.details)
     rows = run["rows"]
     assert len(rows) == 9
