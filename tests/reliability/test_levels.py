@@ -13,6 +13,7 @@ import httpx
 from imagerift_core.mongo.database import APP_NAME
 from pymongo import MongoClient
 
+from bench.kubernetes import kubernetes_writes
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import wait_until
 from tests.puppets import assert_all_ended_well, record_of, submit, wait_until_sent
@@ -113,6 +114,31 @@ def test_what_a_process_that_died_was_writing_holds_nobody_up(
         print(f"accepted after {time.monotonic() - began:.1f} s")
     assert tenant.wait_for(job_id)["status"] == "succeeded"
     assert tenant.counters() == {"charged": 2, "reserved": 0, "ledger": 2}
+
+
+def test_the_lost_note_of_a_resource_is_written_again_without_a_question_to_kubernetes(
+    alone: Shard, shard_http: httpx.Client, small_photo: bytes
+) -> None:
+    """As an API leaves it that died in the second after it made the resource."""
+    # No pool is ready, so the job waits.
+    alone.triton.hold()
+    tenant = alone.tenant(shard_http)
+    job_id = submit(tenant, small_photo)
+    noted = wait_until(
+        lambda: record_of(alone, job_id)["resource_uid"], seconds=30, what="it is noted"
+    )
+    before = kubernetes_writes(alone.platform)["POST"]
+    with alone.database() as database:
+        database.jobs.update_one({"_id": job_id}, {"$set": {"resource_uid": None}})
+    alone.operator(**SOON)
+    again = wait_until(
+        lambda: record_of(alone, job_id)["resource_uid"], seconds=60, what="it is noted again"
+    )
+    assert again == noted
+    assert record_of(alone, job_id)["status"] == "queued"
+    assert kubernetes_writes(alone.platform)["POST"] == before
+    alone.triton.restore()
+    assert_all_ended_well(alone, tenant, [job_id])
 
 
 @contextmanager
