@@ -52,18 +52,33 @@ def main() -> None:
     if options.pace:
         scale = dataclasses.replace(scale, steady_per_second=options.pace)
     report = Report()
-    # A long queue drains on a platform of its own, whose ended resources stay for as long as they
-    # are meant to: with those of a short life, their deletion would be measured as the queue's.
-    for names, job_ttl_seconds in ((set(PHASES) - {"queue"}, 15), ({"queue"}, None)):
-        wanted = names.intersection(options.only)
+    try:
+        measure_all(options.only, scale, report)
+    finally:
+        # Also of a run that breaks off: what was measured until then took minutes.
+        write(report, options.json)
+
+
+def measure_all(names: Collection[str], scale: Scale, report: Report) -> None:
+    """Runs the named phases on platforms as they are shipped.
+
+    Spans go nowhere until somebody says where to, and nothing is to crash. A long queue drains on
+    a platform of its own, whose ended resources stay for as long as they ask for: where they live
+    a few seconds, their deletion would be measured as the queue's.
+    """
+    for group, job_ttl_seconds in ((set(PHASES) - {"queue"}, 15), ({"queue"}, None)):
+        wanted = group.intersection(names)
         if wanted:
-            # As it is shipped: spans go nowhere until somebody says where to, nothing is to crash.
             with started(
                 traced=False, crash_points=False, slots=SLOTS, job_ttl_seconds=job_ttl_seconds
             ) as platform:
                 asyncio.run(measure(platform, wanted, scale, report))
-    if options.json:
-        options.json.write_text(json.dumps(document(report.rows, report.details), indent=2) + "\n")
+
+
+def write(report: Report, path: Path | None) -> None:
+    """Prints the figures, and writes them to `path`."""
+    if path:
+        path.write_text(json.dumps(document(report.rows, report.details), indent=2) + "\n")
     sys.stdout.write(json.dumps(report.details, indent=2) + "\n\n" + table(report.rows) + "\n")
 
 

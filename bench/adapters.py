@@ -78,7 +78,7 @@ async def open_adapters(platform: PlatformUnderTest) -> AsyncIterator[Adapters]:
             aiohttp.ClientSession(
                 platform.api_url,
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-                timeout=aiohttp.ClientTimeout(total=120),
+                timeout=aiohttp.ClientTimeout(total=None, sock_read=300),
             )
         )
         yield Adapters(platform, database, store, kube, http)

@@ -56,7 +56,7 @@ async def steady_stream(
         aiohttp.ClientSession(
             adapters.platform.api_url,
             connector=aiohttp.TCPConnector(limit=pollers or 1),
-            timeout=aiohttp.ClientTimeout(total=120),
+            timeout=aiohttp.ClientTimeout(total=None, sock_read=300),
         ) as http,
     ):
 
