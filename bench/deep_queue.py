@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psutil
 from imagerift_api.services.resource_notes import ResourceNotes
@@ -38,7 +38,7 @@ LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class Depths:
-    """How deep the queues are: `rounds` of `round_jobs` first, then `few`, then `jobs`."""
+    """How deep the queues are: `rounds` of `round_jobs`, `few`, `jobs`, and the rounds again."""
 
     jobs: int
     few: int
@@ -70,7 +70,7 @@ class DeepQueue:
 async def deep_queue(
     adapters: Adapters, account: Account, photo: bytes, depths: Depths
 ) -> DeepQueue:
-    """Drains short queues, then long ones over which the operator is restarted first."""
+    """Drains short queues before and after long ones, over which the operator is restarted."""
     platform = adapters.platform
     source = await stored_source(adapters, account, photo)
     restart_with_few = restart = None
@@ -89,16 +89,18 @@ async def deep_queue(
             if depths.restarts:
                 restart = await queue.restart()
             serve(platform, noop=True)
-            await ends.wait_for_count(queue.made)
+            drain = await queue.drained(depths.jobs)
+            at = sorted(ends.at.values())[-depths.jobs :]
+            # Before and after: a machine is not as fast at every moment.
+            rates += [await queue.drain(depths.round_jobs) for _ in range(depths.rounds)]
         finally:
             serve(platform, noop=True)
-    at = sorted(ends.at.values())[-depths.jobs :]
     # Jobs that are settled together end in one moment: a tenth is more of them than that.
     tenth, step = max(10, depths.jobs // 10), max(1, depths.jobs // 100)
     return DeepQueue(
         jobs=depths.jobs,
         drain_of_few=round(statistics.median(rates), 1),
-        drain=_rate(at),
+        drain=round(drain, 1),
         drain_first=_rate(at[:tenth]),
         drain_last=_rate(at[-tenth:]),
         curve=[round(moment - at[0], 2) for moment in at[step - 1 :: step]],
@@ -129,14 +131,36 @@ class Queue:
         self.made = len(ends.at)
 
     async def drain(self, jobs: int) -> float:
-        """Jobs per second of a queue of so many, from its first end to its last."""
+        """Jobs per second of a queue of so many."""
         await self.fill(jobs)
-        before = len(self.ends.at)
         serve(self._adapters.platform, noop=True)
-        await self.ends.wait_for_count(before + 1)
-        begin = time.monotonic()
-        await self.ends.wait_for_count(before + jobs)
-        return (jobs - 1) / (time.monotonic() - begin)
+        return await self.drained(jobs)
+
+    async def drained(self, jobs: int) -> float:
+        """Waits until all is done; jobs per second of the last so many, once they are served.
+
+        From the first claim to the last end: from the first end on, a short queue would be told
+        too fast, since by then most of what is in flight is nearly done.
+        """
+        await self.ends.wait_for_count(self.made)
+        last = sorted(self.ends.at, key=self.ends.at.__getitem__)[-jobs:]
+        begin, end = await self._from_claim_to_end(last)
+        return jobs / (end - begin).total_seconds()
+
+    async def _from_claim_to_end(self, job_ids: Sequence[str]) -> tuple[datetime, datetime]:
+        found = await self._adapters.database.jobs.aggregate(
+            [
+                {"$match": {"_id": {"$in": list(job_ids)}}},
+                {
+                    "$group": {
+                        "_id": None,
+                        "begin": {"$min": "$started_at"},
+                        "end": {"$max": "$completed_at"},
+                    }
+                },
+            ]
+        ).to_list(1)
+        return found[0]["begin"], found[0]["end"]
 
     async def fill(self, jobs: int) -> None:
         """Queues so many jobs that nobody serves, and waits until the operator has seen them."""

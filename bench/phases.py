@@ -244,7 +244,6 @@ async def queue(adapters: Adapters, report: Report, scale: Scale) -> None:
             "at least",
             {
                 "jobs/s": found.drain,
-                # Over before the first of their resources is due to be deleted.
                 f"with {scale.round_jobs}": found.drain_of_few,
                 "first tenth": found.drain_first,
                 "last tenth": found.drain_last,
