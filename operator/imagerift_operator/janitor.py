@@ -109,19 +109,20 @@ class Janitor:
             (2, self.verify_ends),
             (5, self.create_missing_resources),
             (10, self.settle_unqueued),
-            (self._patience.compare_every, self.compare_with_server),
             (60, self.delete_expired),
             (60, self.delete_expired_uploads),
             (self._patience.bytes_grace.total_seconds() / 12, self.delete_orphaned_bytes),
         ]
         async with asyncio.TaskGroup() as group:
             for period, sweep in sweeps:
-                share = COMPARING_SHARE if sweep == self.compare_with_server else 1.0
-                group.create_task(self._repeat(period, sweep, share))
+                group.create_task(self._repeat(period, sweep))
+            every = self._patience.compare_every
+            group.create_task(self._repeat(every, self.compare_with_server, share=COMPARING_SHARE))
 
     async def _repeat(
-        self, period: float, sweep: Callable[[], Awaitable[None]], share: float
+        self, period: float, sweep: Callable[[], Awaitable[None]], *, share: float = 1.0
     ) -> None:
+        """Runs a sweep again `period` seconds after its end, later if it takes over its share."""
         while True:
             began = time.monotonic()
             if self._leadership.leading:
@@ -197,19 +198,27 @@ class Janitor:
 
     async def create_missing_resources(self) -> None:
         """Queued records without a resource: only the note of it, or the resource, is missing."""
-        before = now() - RESOURCE_GRACE
+        async with translated_errors():
+            unnoted = [
+                record
+                async for record in jobs.without_resource(
+                    self._database,
+                    namespace=self._namespace,
+                    created_before=now() - RESOURCE_GRACE,
+                )
+            ]
+        if not unnoted:
+            return
         seen = {entry.job_id: entry for entry in self._feed.entries.values() if entry.by_api}
         notes, missing = {}, []
-        async with translated_errors():
-            async for record in jobs.without_resource(
-                self._database, namespace=self._namespace, created_before=before
-            ):
-                entry = seen.get(record.id)
-                if entry is not None and entry.is_of(record):
-                    notes[record.id] = entry.uid
-                else:
-                    missing.append(record)
-            if notes:
+        for record in unnoted:
+            entry = seen.get(record.id)
+            if entry is not None and entry.is_of(record):
+                notes[record.id] = entry.uid
+            else:
+                missing.append(record)
+        if notes:
+            async with translated_errors():
                 await transitions.note_resources(self._database, notes)
         for record in missing:
             created = await self._kube.create_job(build_generation_job(record))
