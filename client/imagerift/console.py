@@ -21,7 +21,7 @@ _PROMPT_CHARACTERS = 40
 _STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
-    "waiting_for_gpu": "waiting for a GPU",
+    "waiting_for_slot": "every slot is taken",
     "model_loading": "the model is loading",
     "pool_unavailable": "no model server is ready",
     "workspace_concurrency": "other jobs of this workspace come first",
