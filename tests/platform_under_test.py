@@ -98,7 +98,7 @@ class PlatformUnderTest:
         """Runs a program as an administrator of the platform would, and captures its output."""
         done = subprocess.run(
             command,
-            env={**os.environ, **self.environment, "PATH": f"{BIN}:{os.environ['PATH']}"},
+            env=self._programs_environment(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -109,6 +109,13 @@ class PlatformUnderTest:
             raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
         return done
 
+    def start(self, *command: str, into: Path) -> subprocess.Popen[bytes]:
+        """Starts a program as `run` does; all that it prints goes to a file."""
+        with into.open("wb") as output:
+            return subprocess.Popen(
+                command, env=self._programs_environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+
     def kubectl(
         self, *arguments: str, check: bool = True, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -118,6 +125,9 @@ class PlatformUnderTest:
     def admin(self, *arguments: str) -> Any:
         """What `imagerift admin …` prints, decoded."""
         return json.loads(self.run("imagerift", "admin", *arguments).stdout)
+
+    def _programs_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 def attach(environment_file: Path) -> PlatformUnderTest:

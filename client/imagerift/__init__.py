@@ -15,6 +15,7 @@ from imagerift.client import ImageRift
 from imagerift.errors import (
     ApiError,
     AuthenticationError,
+    ConfigurationError,
     ConflictError,
     ImageRiftError,
     InvalidRequestError,
@@ -32,6 +33,7 @@ __all__ = [
     "ApiError",
     "AsyncImageRift",
     "AuthenticationError",
+    "ConfigurationError",
     "ConflictError",
     "GenerateOptions",
     "ImageRift",

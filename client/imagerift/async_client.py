@@ -12,7 +12,8 @@ import httpx
 from imagerift import calls
 from imagerift.answers import pause_after, pause_without_answer
 from imagerift.calls import Call, GenerateOptions, ListOptions
-from imagerift.client import CALL_SECONDS, RETRIES
+from imagerift.client import CALL_SECONDS, RETRIES, WATCH_RETRIES
+from imagerift.connection import connection
 from imagerift.errors import Unreachable
 from imagerift.jobs import Job, JobPage, Output
 from imagerift.polling import Patience
@@ -25,21 +26,23 @@ class AsyncImageRift:
 
     def __init__(
         self,
-        base_url: str,
-        api_key: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
         *,
         timeout_seconds: float = CALL_SECONDS,
         retries: int = RETRIES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        given = connection(base_url, api_key)
         self._http = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {api_key}"},
+            base_url=given.url,
+            headers={"Authorization": f"Bearer {given.api_key}"},
             timeout=timeout_seconds,
         )
         # Downloads go to the object store, which must not see the API key.
         self._downloads = httpx.AsyncClient(timeout=timeout_seconds)
         self._retries = retries
+        self._was_there = False
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
@@ -96,7 +99,7 @@ class AsyncImageRift:
             if job.ended:
                 return
             await self._sleep(patience.pause(job))
-            job = await self.get_job(job.job_id)
+            job = await self._send(calls.get_job(job.job_id), retries=WATCH_RETRIES)
 
     async def wait(self, job: Job | str, *, timeout_seconds: float | None = None) -> Job:
         """The ended job, whatever its end. Raises `WaitTimeout`."""
@@ -106,8 +109,21 @@ class AsyncImageRift:
         return last
 
     async def download(self, output: Output) -> bytes:
-        """The picture's bytes, compared with the digest that the job states."""
-        url = calls.download_url(output)
+        """The picture's bytes, compared with the digest that the job states.
+
+        A URL that has expired, or that a list did not show, is read anew from the job.
+        """
+        if output.download_url is not None:
+            picture = await self._fetched(output, output.download_url)
+            if picture is not None:
+                return picture
+        fresh = calls.renewed(output, await self.get_job(output.job_id))
+        picture = await self._fetched(fresh, fresh.download_url or "")
+        if picture is None:
+            raise Unreachable("The download was refused.")
+        return picture
+
+    async def _fetched(self, output: Output, url: str) -> bytes | None:
         try:
             response = await self._downloads.get(url)
         except httpx.HTTPError as error:
@@ -115,10 +131,10 @@ class AsyncImageRift:
             raise Unreachable(f"The download failed ({type(error).__name__}).") from None
         return calls.picture_of(output, response)
 
-    async def _send(self, call: Call[Answer]) -> Answer:
-        attempt = 0
+    async def _send(self, call: Call[Answer], *, retries: int = 0) -> Answer:
+        attempt, most = 0, max(retries, self._retries)
         while True:
-            last = attempt >= self._retries
+            last = attempt >= most
             try:
                 response = await self._http.request(
                     call.method,
@@ -130,10 +146,13 @@ class AsyncImageRift:
             except httpx.HTTPError as error:
                 given_up = last or not call.repeatable
                 address = str(self._http.base_url)
-                pause = pause_without_answer(error, address, attempt=attempt, last=given_up)
+                pause = pause_without_answer(
+                    error, address, attempt=attempt, last=given_up, was_there=self._was_there
+                )
             else:
+                self._was_there = True
                 if response.is_success:
                     return call.read(response)
-                pause = pause_after(response, last=last)
+                pause = pause_after(response, attempt=attempt, last=last)
             await self._sleep(pause)
             attempt += 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -17,7 +19,10 @@ from imagerift.errors import ImageRiftError, Unreachable
 from imagerift.jobs import Job, JobPage, Output, parse_job
 
 Answer = TypeVar("Answer")
-Source = bytes | str | Path
+# What the object store says to a signed URL whose time is over.
+EXPIRED_STATUS = 403
+# A picture's bytes, the path of its file, or a file that is open for reading bytes.
+Source = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,9 @@ class Call(Generic[Answer]):
 class GenerateOptions(TypedDict, total=False):
     """What a submit may say. What is left out or None is not sent: the server's defaults hold.
 
-    `image` is the picture's bytes or the path of its file. `idempotency_key` names this submit;
-    without one a random one is sent, so that it is safe to send again.
+    `image` is the picture's bytes, the path of its file, or a file open for reading bytes.
+    `idempotency_key` names this submit; without one a random one is sent, so that it is safe to
+    send again.
     """
 
     mode: str
@@ -88,16 +94,16 @@ def generate(options: GenerateOptions) -> Call[Job]:
 
 
 def get_job(job_id: str) -> Call[Job]:
-    return Call("GET", f"/api/v1/jobs/{job_id}", _job)
+    return Call("GET", _path(job_id), _job)
 
 
 def cancel(job_id: str) -> Call[Job]:
-    return Call("POST", f"/api/v1/jobs/{job_id}/cancel", _job)
+    return Call("POST", f"{_path(job_id)}/cancel", _job)
 
 
 def delete(job_id: str) -> Call[None]:
     # A second one would be told that there is no such job.
-    return Call("DELETE", f"/api/v1/jobs/{job_id}", lambda _answer: None, repeatable=False)
+    return Call("DELETE", _path(job_id), lambda _answer: None, repeatable=False)
 
 
 def list_jobs(options: ListOptions) -> Call[JobPage]:
@@ -113,15 +119,18 @@ def get_usage() -> Call[dict[str, Any]]:
     return Call("GET", "/api/v1/usage", content_of)
 
 
-def download_url(output: Output) -> str:
-    """Raises `ImageRiftError` where the output came from a list, which shows none."""
-    if output.download_url is None:
-        raise ImageRiftError("The output has no URL; read the job by its id.")
-    return output.download_url
+def renewed(output: Output, job: Job) -> Output:
+    """The same output with the URL that its job shows now. Raises `ImageRiftError` without one."""
+    for one in job.outputs:
+        if one.index == output.index and one.download_url is not None:
+            return one
+    raise ImageRiftError(f"Job {job.job_id} has no picture {output.index} to download.")
 
 
-def picture_of(output: Output, response: httpx.Response) -> bytes:
-    """The downloaded bytes, compared with the digest that the job states."""
+def picture_of(output: Output, response: httpx.Response) -> bytes | None:
+    """The downloaded bytes, compared with the job's digest; None where the URL has expired."""
+    if response.status_code == EXPIRED_STATUS:
+        return None
     if response.status_code != 200:
         raise Unreachable(f"The download answered {response.status_code}.")
     if hashlib.sha256(response.content).hexdigest() != output.sha256:
@@ -132,7 +141,7 @@ def picture_of(output: Output, response: httpx.Response) -> bytes:
 def _job(response: httpx.Response) -> Job:
     try:
         return parse_job(content_of(response), retry_after(response))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Unreachable("The answer is not a job.") from error
 
 
@@ -140,7 +149,7 @@ def _page(response: httpx.Response) -> JobPage:
     content = content_of(response)
     try:
         return JobPage([parse_job(item) for item in content["data"]], content["nextCursor"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Unreachable("The answer is not a page of jobs.") from error
 
 
@@ -152,8 +161,22 @@ def _listed(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 def _encoded(image: Source) -> str:
-    data = image if isinstance(image, bytes) else Path(image).read_bytes()
-    return base64.b64encode(data).decode()
+    return base64.b64encode(_bytes_of(image)).decode()
+
+
+def _bytes_of(image: Source) -> bytes | bytearray | memoryview:
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return image
+    if isinstance(image, (str, os.PathLike)):
+        return Path(image).read_bytes()
+    data = image.read()
+    if not isinstance(data, bytes):
+        raise TypeError("image: the file is open for text; open it with mode 'rb'.")
+    return data
+
+
+def _path(job_id: str) -> str:
+    return f"/api/v1/jobs/{quote(job_id, safe='')}"
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,15 @@ import httpx
 from imagerift import calls
 from imagerift.answers import pause_after, pause_without_answer
 from imagerift.calls import Call, GenerateOptions, ListOptions
+from imagerift.connection import connection
 from imagerift.errors import Unreachable
 from imagerift.jobs import Job, JobPage, Output
 from imagerift.polling import Patience
 
 CALL_SECONDS = 90.0
 RETRIES = 4
+# A job that is waited for goes on while its server is away: about a minute.
+WATCH_RETRIES = 9
 Answer = TypeVar("Answer")
 
 
@@ -28,26 +31,31 @@ class ImageRift:
     after the pause that the server asks for, and so are those that got no answer; a submit has
     an idempotency key, so that it is accepted once. At most `retries` times each.
 
+    `base_url` and `api_key` are read from `IMAGERIFT_API_URL` and `IMAGERIFT_API_KEY` where they
+    are not given; `ConfigurationError` says what is wrong with them.
+
     Every method raises `ApiError` (see `imagerift.errors` for its kinds) or `Unreachable`.
     """
 
     def __init__(
         self,
-        base_url: str,
-        api_key: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
         *,
         timeout_seconds: float = CALL_SECONDS,
         retries: int = RETRIES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        given = connection(base_url, api_key)
         self._http = httpx.Client(
-            base_url=base_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {api_key}"},
+            base_url=given.url,
+            headers={"Authorization": f"Bearer {given.api_key}"},
             timeout=timeout_seconds,
         )
         # Downloads go to the object store, which must not see the API key.
         self._downloads = httpx.Client(timeout=timeout_seconds)
         self._retries = retries
+        self._was_there = False
         self._sleep = sleep
 
     def __enter__(self) -> Self:
@@ -103,7 +111,7 @@ class ImageRift:
             if job.ended:
                 return
             self._sleep(patience.pause(job))
-            job = self.get_job(job.job_id)
+            job = self._send(calls.get_job(job.job_id), retries=WATCH_RETRIES)
 
     def wait(self, job: Job | str, *, timeout_seconds: float | None = None) -> Job:
         """The ended job, whatever its end. Raises `WaitTimeout`."""
@@ -113,8 +121,21 @@ class ImageRift:
         return last
 
     def download(self, output: Output) -> bytes:
-        """The picture's bytes, compared with the digest that the job states."""
-        url = calls.download_url(output)
+        """The picture's bytes, compared with the digest that the job states.
+
+        A URL that has expired, or that a list did not show, is read anew from the job.
+        """
+        if output.download_url is not None:
+            picture = self._fetched(output, output.download_url)
+            if picture is not None:
+                return picture
+        fresh = calls.renewed(output, self.get_job(output.job_id))
+        picture = self._fetched(fresh, fresh.download_url or "")
+        if picture is None:
+            raise Unreachable("The download was refused.")
+        return picture
+
+    def _fetched(self, output: Output, url: str) -> bytes | None:
         try:
             response = self._downloads.get(url)
         except httpx.HTTPError as error:
@@ -122,10 +143,10 @@ class ImageRift:
             raise Unreachable(f"The download failed ({type(error).__name__}).") from None
         return calls.picture_of(output, response)
 
-    def _send(self, call: Call[Answer]) -> Answer:
-        attempt = 0
+    def _send(self, call: Call[Answer], *, retries: int = 0) -> Answer:
+        attempt, most = 0, max(retries, self._retries)
         while True:
-            last = attempt >= self._retries
+            last = attempt >= most
             try:
                 response = self._http.request(
                     call.method,
@@ -137,10 +158,13 @@ class ImageRift:
             except httpx.HTTPError as error:
                 given_up = last or not call.repeatable
                 address = str(self._http.base_url)
-                pause = pause_without_answer(error, address, attempt=attempt, last=given_up)
+                pause = pause_without_answer(
+                    error, address, attempt=attempt, last=given_up, was_there=self._was_there
+                )
             else:
+                self._was_there = True
                 if response.is_success:
                     return call.read(response)
-                pause = pause_after(response, last=last)
+                pause = pause_after(response, attempt=attempt, last=last)
             self._sleep(pause)
             attempt += 1

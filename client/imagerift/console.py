@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -16,12 +15,13 @@ from imagerift.jobs import Job
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_JOB_NOT_SUCCEEDED = 3
+EXIT_INTERRUPTED = 130
 
 _PROMPT_CHARACTERS = 40
 _STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
-    "waiting_for_gpu": "waiting for a GPU",
+    "waiting_for_slot": "every slot is taken",
     "model_loading": "the model is loading",
     "pool_unavailable": "no model server is ready",
     "workspace_concurrency": "other jobs of this workspace come first",
@@ -29,24 +29,33 @@ _REASONS = {
 
 
 def say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_plain(text) + "\n")
+
+
+def print_line(text: str) -> None:
+    """Data for people or a pipe. Raises `OSError` where it cannot be written."""
+    sys.stdout.write(_plain(text) + "\n")
+    sys.stdout.flush()
 
 
 def print_json(content: Any) -> None:
+    """Raises `OSError` where it cannot be written."""
     sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    sys.stdout.flush()
 
 
-def fail(error: ImageRiftError) -> NoReturn:
-    """Says what went wrong, and ends with code 1."""
+def explain(error: ImageRiftError | OSError) -> None:
+    """Says what went wrong, without a traceback."""
     if isinstance(error, ApiError):
         say(f"error: {error.detail} [{error.code}]")
         for fault in error.errors[1:]:
             say(f"  {fault.get('param')}: {fault.get('message')}")
         if error.request_id:
             say(f"  request {error.request_id}")
+    elif isinstance(error, OSError) and error.strerror:
+        say(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror}")
     else:
         say(f"error: {error}")
-    raise typer.Exit(EXIT_FAILED)
 
 
 def describe(job: Job) -> str:
@@ -66,11 +75,9 @@ def describe(job: Job) -> str:
 def one_line(job: Job) -> str:
     """A job in a list: its id, status, time, mode, and the beginning of its prompt."""
     raw = job.raw
-    words = " ".join(str(raw.get("prompt") or "").split())
-    # A prompt may hold what would steer a terminal.
-    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    words = _plain(" ".join(str(raw.get("prompt") or "").split()))
     shown = words if len(words) <= _PROMPT_CHARACTERS else words[: _PROMPT_CHARACTERS - 1] + "…"
-    created = str(raw.get("createdAt") or "")[:19].replace("T", " ")
+    created = str(raw.get("createdAt") or "")[:19] + "Z"
     columns = [job.job_id, f"{job.status:<10}", created, f"{raw.get('mode') or '':<8}", shown]
     return "  ".join(columns).rstrip()
 
@@ -101,6 +108,13 @@ class JobProgress:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(_plain(text), markup=False, highlight=False)
+        else:
+            say(text)
+
     def show(self, job: Job) -> None:
         text = describe(job)
         if self._bar is not None:
@@ -108,3 +122,8 @@ class JobProgress:
         elif text != self._last:
             say(text)
         self._last = text
+
+
+def _plain(text: str) -> str:
+    """Text of somebody else's without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -10,6 +10,10 @@ class ImageRiftError(Exception):
     """Base of every error of this package."""
 
 
+class ConfigurationError(ImageRiftError):
+    """The address or the API key is not one; nothing was sent."""
+
+
 class Unreachable(ImageRiftError):
     """The API did not answer, or not with what the API would say."""
 

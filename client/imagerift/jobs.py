@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled"})
 class Output:
     """One picture: its size in pixels and bytes, and URLs that live for ten minutes."""
 
+    job_id: str
     index: int
     generation_id: str
     seed: int
@@ -61,13 +63,17 @@ class JobPage:
 
 
 def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
-    """Raises `KeyError` or `TypeError` where `content` is no job."""
+    """Raises `KeyError`, `TypeError` or `ValueError` where `content` is no job.
+
+    The id and the indices are checked, since files are named after them.
+    """
     queue = content.get("queue") or {}
     error = content.get("error") or {}
+    job_id = str(uuid.UUID(content["jobId"]))
     return Job(
-        job_id=content["jobId"],
+        job_id=job_id,
         status=content["status"],
-        outputs=[_output(item) for item in content.get("outputs") or []],
+        outputs=[_output(job_id, item) for item in content.get("outputs") or []],
         queue=QueuePlace(queue.get("position"), queue.get("etaSeconds"), queue.get("reason")),
         download_url=content.get("downloadUrl"),
         error_code=error.get("code"),
@@ -77,9 +83,13 @@ def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
     )
 
 
-def _output(item: dict[str, Any]) -> Output:
+def _output(job_id: str, item: dict[str, Any]) -> Output:
+    index = item["index"]
+    if type(index) is not int or index < 0:
+        raise ValueError("The index of an output is not a number.")
     return Output(
-        index=item["index"],
+        job_id=job_id,
+        index=index,
         generation_id=item["generationId"],
         seed=item["seed"],
         width=item["width"],

@@ -29,11 +29,13 @@ from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics, serve_metrics
 from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pools import JobPodLane, Pools
+from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.wait_estimates import Pace
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +100,7 @@ class OperatorContext:
             self.leadership,
             s3_origin=settings.s3_internal_origin,
         )
+        pace = Pace()
         self.dispatcher = Dispatcher(
             database=database,
             store=store,
@@ -108,6 +111,7 @@ class OperatorContext:
             writer=writer,
             leadership=self.leadership,
             metrics=metrics,
+            pace=pace,
             crash=crash,
             running_status_after=settings.running_status_after_seconds,
             pod_start_seconds=job_pods.start_seconds if job_pods else 0,
@@ -138,8 +142,15 @@ class OperatorContext:
             scheduler=scheduler,
             dispatcher=self.dispatcher,
             writer=writer,
-            pools=self.pools,
             leadership=self.leadership,
+            queue=QueuePublisher(
+                database=database,
+                scheduler=scheduler,
+                dispatcher=self.dispatcher,
+                pools=self.pools,
+                pace=pace,
+                namespace=settings.namespace,
+            ),
             metrics=metrics,
             namespace=settings.namespace,
             patience=Patience(

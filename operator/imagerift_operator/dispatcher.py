@@ -44,6 +44,7 @@ from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settler import SetAside, Settler, Superseded
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.traces import attempt_span, note_answer
+from imagerift_operator.wait_estimates import Pace
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,8 @@ class InFlight:
     """An attempt of ours between claim and settlement; `answered` once the model is done."""
 
     entry: Entry
-    replica: Replica | None = None
+    replica: Replica
+    since: datetime
     attempt: int | None = None
     task: asyncio.Task[None] | None = None
     answered: bool = False
@@ -83,6 +85,7 @@ class Dispatcher:
         writer: StatusWriter,
         leadership: Leadership,
         metrics: Metrics,
+        pace: Pace,
         crash: CrashPoints,
         running_status_after: float,
         pod_start_seconds: int,
@@ -97,6 +100,7 @@ class Dispatcher:
         self._writer = writer
         self._leadership = leadership
         self._metrics = metrics
+        self._pace = pace
         self._crash = crash
         self._running_status_after = running_status_after
         self._answer_grace = answer_grace
@@ -109,7 +113,6 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._stopping = False
         self.in_flight: dict[str, InFlight] = {}
-        self.ended_total = 0
         # Jobs whose end the store refuses, and when it is tried again.
         self.set_aside: dict[str, datetime] = {}
 
@@ -153,7 +156,7 @@ class Dispatcher:
         for job_id, flight in list(self.in_flight.items()):
             if flight.answered:
                 continue
-            if flight.replica is not None and flight.attempt is not None:
+            if flight.attempt is not None:
                 await flag_canceled(flight.replica, attempt_id(job_id, flight.attempt))
                 await self._requeue(flight.entry, flight.attempt, failed=False)
             if flight.task:
@@ -162,7 +165,7 @@ class Dispatcher:
     async def cancel_in_flight(self, job_id: str) -> None:
         """Stops our attempt of a job, if there is one, at the model's next check."""
         flight = self.in_flight.get(job_id)
-        if flight is not None and flight.replica is not None and flight.attempt is not None:
+        if flight is not None and flight.attempt is not None:
             await flag_canceled(flight.replica, attempt_id(job_id, flight.attempt))
 
     def _start_one(self) -> bool:
@@ -176,25 +179,27 @@ class Dispatcher:
                 self._scheduler.ended(entry)
             else:
                 choice.replica.busy += 1
-                flight = InFlight(entry)
+                flight = InFlight(entry, choice.replica, now())
                 self.in_flight[entry.job_id] = flight
                 flight.task = asyncio.create_task(self._attempt(flight, choice))
                 return True
         return False
 
     async def _attempt(self, flight: InFlight, choice: Choice) -> None:
-        entry, replica = flight.entry, choice.replica
+        entry, replica = flight.entry, flight.replica
         freed = False
         try:
             began = now()
             record = await self._claim(entry, choice.pool)
             if record is None:
                 return
-            flight.replica, flight.attempt = replica, record.attempt
+            flight.attempt = record.attempt
             self._crash.reach("operator-claimed")
             with attempt_span(record, began):
                 answer = await self._run(record, replica, entry)
                 flight.answered = True
+                if len(answer.outputs) == entry.units:
+                    self._pace.ran(entry, (now() - flight.since).total_seconds())
                 self._crash.reach("operator-answered")
                 note_answer(answer)
                 freed = self._free(replica, entry)
@@ -367,7 +372,6 @@ class Dispatcher:
             await self._settle_without_result(entry, ended)
             return
         self._crash.reach("operator-settled")
-        self.ended_total += 1
         self._metrics.ended(record.status.value)
         self._metrics.charged(record.quota.charged_units, record.spec.mode)
         # The job is over; its slot in the bookkeeping must not wait for the API server.

@@ -31,6 +31,7 @@ class Entry:
     workspace: str
     mode: str
     export_size: str
+    units: int
     pool: str | None
     execution: str
     created_at: datetime
@@ -90,6 +91,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         workspace=spec.get("workspace", ""),
         mode=spec.get("mode", ""),
         export_size=spec.get("exportSize", DEFAULT_EXPORT_SIZE),
+        units=spec.get("variations", 1),
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
         created_at=_time(metadata["creationTimestamp"]),

@@ -17,12 +17,10 @@ from imagerift_core.mongo import (
     Database,
     abandoned,
     jobs,
-    scheduler_snapshot,
     transitions,
     translated_errors,
     uploads,
 )
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 from imagerift_core.object_keys import job_of_key, job_prefix
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
 from imagerift_core.s3 import ObjectStore
@@ -32,8 +30,8 @@ from imagerift_operator.entries import Entry, entry_of
 from imagerift_operator.job_feed import DELETED_REASON, JobFeed
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics
-from imagerift_operator.pools import Pools
 from imagerift_operator.projection import refusal
+from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.status_writer import StatusWriter
 
@@ -41,7 +39,6 @@ log = structlog.get_logger(__name__)
 
 # A resource is usually there milliseconds after its record.
 RESOURCE_GRACE = timedelta(seconds=5)
-SNAPSHOT_PLACES = 1_000
 # How much of the time a comparison may take: listing thousands of resources costs the API server
 # seconds.
 COMPARING_SHARE = 0.05
@@ -78,8 +75,8 @@ class Janitor:
         scheduler: Scheduler,
         dispatcher: Dispatcher,
         writer: StatusWriter,
-        pools: Pools,
         leadership: Leadership,
+        queue: QueuePublisher,
         metrics: Metrics,
         namespace: str,
         patience: Patience = PATIENCE,
@@ -92,17 +89,15 @@ class Janitor:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._writer = writer
-        self._pools = pools
         self._leadership = leadership
+        self._queue = queue
         self._metrics = metrics
         self._namespace = namespace
-        self._ended_before = 0
-        self._rate: float | None = None
 
     async def run(self) -> None:
         """Runs every sweep on its period until canceled."""
         sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (1, self.publish_queue),
+            (1, self._queue.publish_queue),
             (1, self.end_abandoned_transactions),
             (2, self.recover_attempts),
             (2, self.fail_overdue),
@@ -134,27 +129,6 @@ class Janitor:
                     log.exception("sweep_broke", sweep=sweep.__name__)
             took = time.monotonic() - began
             await asyncio.sleep(max(period, took / share - took))
-
-    async def publish_queue(self) -> None:
-        """Ages the queue and writes its snapshot, from which the API answers `queue`."""
-        at = now()
-        self._scheduler.promote(at)
-        ended, self._ended_before = self._ended_before, self._dispatcher.ended_total
-        per_second = float(self._dispatcher.ended_total - ended)
-        self._rate = per_second if self._rate is None else 0.9 * self._rate + 0.1 * per_second
-        places = {}
-        for position, entry in enumerate(self._scheduler.order(), start=1):
-            if position > SNAPSHOT_PLACES:
-                break
-            eta = position / self._rate if self._rate > 0.001 else None
-            at_limit = self._scheduler.is_at_limit(entry.workspace)
-            reason = self._pools.waiting_reason(entry.target, at_limit=at_limit)
-            places[entry.job_id] = QueuePlace(position=position, eta_seconds=eta, reason=reason)
-        snapshot = SchedulerSnapshot(
-            _id=self._namespace, at=at, jobs_per_second=self._rate, places=places
-        )
-        async with translated_errors():
-            await scheduler_snapshot.write(self._database, snapshot)
 
     async def end_abandoned_transactions(self) -> None:
         """Transactions of processes that died or stand still, which hold up everybody else."""

@@ -82,7 +82,7 @@ class JobPodLane(Replica):
 
 @dataclass(frozen=True)
 class Choice:
-    """A replica with a free slot, its pool's name, and what it can run now."""
+    """A replica, its pool's name, and what it can run now."""
 
     pool: str
     replica: Replica
@@ -200,18 +200,23 @@ class Pools:
                     self._wake()
             await self._report(pool)
 
-    def choose(self) -> list[Choice]:
-        """Every replica with a free slot, the freest first."""
+    def serving(self) -> list[Choice]:
+        """Every replica that can run something once it has a slot free."""
         choices = [
             Choice(pool.name, replica, replica.targets(pool.name, pool.spec, self._modes))
             for pool in self._pools.values()
             for replica in pool.replicas.values()
-            if replica.free > 0
+            if not replica.draining
         ]
-        if self._job_pods is not None and self._job_pods.free > 0:
+        if self._job_pods is not None:
             choices.append(Choice(JOB_PODS, self._job_pods, frozenset({POD_TARGET})))
-        choices.sort(key=lambda choice: choice.replica.free, reverse=True)
         return [choice for choice in choices if choice.targets]
+
+    def choose(self) -> list[Choice]:
+        """Every replica with a free slot, the freest first."""
+        choices = [choice for choice in self.serving() if choice.replica.free]
+        choices.sort(key=lambda choice: choice.replica.free, reverse=True)
+        return choices
 
     def waiting_reason(self, target: str, *, at_limit: bool = False) -> WaitingReason:
         """Why a job that asks for `target` is not running.
@@ -228,7 +233,7 @@ class Pools:
         if at_limit:
             return "workspace_concurrency"
         if not any(replica.free for replica in serving):
-            return "waiting_for_gpu"
+            return "waiting_for_slot"
         return "waiting_for_turn"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
@@ -236,7 +241,7 @@ class Pools:
             return "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
-        return "waiting_for_turn" if self._job_pods.free else "waiting_for_gpu"
+        return "waiting_for_turn" if self._job_pods.free else "waiting_for_slot"
 
     async def cancel_everywhere(self, pool_name: str | None, attempt_id: str) -> None:
         """Flags an attempt on every ready replica of its pool: which one has it is not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, count
@@ -86,6 +86,11 @@ class Scheduler:
             self._limits.pop(workspace, None)
         else:
             self._limits[workspace] = jobs
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """How many jobs may run at once, by workspace; any number where none is named."""
+        return self._limits
 
     def is_at_limit(self, workspace: str) -> bool:
         limit = self._limits.get(workspace)

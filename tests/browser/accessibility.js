@@ -22,7 +22,7 @@
   if (document.querySelectorAll("h1").length < 1) faults.push("no h1");
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !shown(element) || element.closest("tr.off, [disabled], option, .hidden-text, noscript, .skip")) continue;
+    if (!own || !shown(element) || element.closest("[disabled], option, .hidden-text, noscript, .skip")) continue;
     const style = getComputedStyle(element);
     if (!style.color.startsWith("rgb(")) continue;
     const [a, b] = [light(numbers(style.color)), light(ground(element))].sort((x, y) => y - x);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.pictures import picture
 from tests.records import delivered
 
 Scheme = Literal["light", "dark"]
+_REFUSED = re.compile(r"the server responded with a status of 4\d\d")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -37,8 +39,8 @@ async def tab(
     hosts = (site.base_url, site.settings.s3_public_url, "blob:", "data:")
 
     def on_console(message: ConsoleMessage) -> None:
-        # A 401 tells the page that nobody is signed in, which is no fault.
-        if message.type == "error" and "401" not in message.text:
+        # The browser notes each refused call itself; the page's own faults say other things.
+        if message.type == "error" and not _REFUSED.search(message.text):
             faults.append(message.text)
 
     def on_request(request: Request) -> None:

@@ -187,10 +187,13 @@ def account(platform: PlatformUnderTest) -> Iterator[Account]:
 
 
 def test_no_secret_is_left_anywhere_and_the_prompt_at_home_alone(
-    tenant: Tenant, account: Account, small_photo: bytes
+    tenant: Tenant, account: Account, small_photo: bytes, tmp_path: Path
 ) -> None:
     platform = tenant.platform
-    with receiving_hooks(platform, failures=1000) as receiver:
+    with (
+        receiving_hooks(platform, failures=1000) as receiver,
+        traces_left.watched_jobs(platform, tmp_path / "jobs.json") as watched,
+    ):
         canary = Canary(tenant, account, small_photo, receiver)
         canary.plant()
         canary.refusals()
@@ -199,6 +202,7 @@ def test_no_secret_is_left_anywhere_and_the_prompt_at_home_alone(
         canary.outages()
         canary.keys_that_end()
         wait_until(lambda: len(receiver.got) > 3, seconds=30, what="webhooks were tried")
+        jobs = watched()
 
     for name, text in [
         *traces_left.files(platform),
@@ -209,7 +213,8 @@ def test_no_secret_is_left_anywhere_and_the_prompt_at_home_alone(
         shown = {"prompt"} if name == "webhook" else set()
         assert_clean(canary, name, text, shown=shown)
     at_home = set()
-    for name, document in [*traces_left.records(platform), *traces_left.resources(platform)]:
+    documents = [*traces_left.records(platform), *traces_left.resources(platform), *jobs]
+    for name, document in documents:
         kind = name.partition(" ")[0]
         for path, text in traces_left.leaves(document):
             shown = {what for what, homes in HOMES.items() if kind + path in homes}

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from imagerift import AsyncImageRift, ConflictError, ImageRift, NotFoundError
 
 from tests.e2e.tenant import Tenant
+
+CLIENT_PAGE = Path(__file__).resolve().parents[2] / "docs/client.md"
 
 
 def test_the_client_goes_the_whole_way(tenant: Tenant, small_photo: bytes) -> None:
@@ -45,6 +52,27 @@ async def test_the_async_client_goes_the_whole_way_many_times_at_once(
         await asyncio.gather(*(api.delete(job_id) for job_id in made))
         with pytest.raises(NotFoundError):
             await api.get_job(made[0])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_documented_examples_run_as_they_are_printed(
+    tenant: Tenant, small_photo: bytes, tmp_path: Path, number: int
+) -> None:
+    examples = re.findall(
+        r"^```python\n(.*?)^```", CLIENT_PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(examples) == 2
+    (tmp_path / "photo.jpg").write_bytes(small_photo)
+    variables = {"IMAGERIFT_API_URL": tenant.platform.api_url, "IMAGERIFT_API_KEY": tenant.token}
+    subprocess.run(
+        [sys.executable, "-c", examples[number]],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        check=True,
+        timeout=240,
+    )
+    made = {path.name for path in tmp_path.glob("*.png")}
+    assert made == [{f"{index}.png" for index in range(5)}, {"photo.png"}][number]
 
 
 def usage_of(usage: dict[str, Any]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pymongo import MongoClient
 
 from tests.platform_under_test import PlatformUnderTest
 
-_KINDS = "events,generationjobs,tritonpools,configmaps,leases.coordination.k8s.io"
+_KINDS = "events,tritonpools,configmaps,leases.coordination.k8s.io"
 
 
 def files(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
@@ -39,10 +39,48 @@ def metrics(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
 
 
 def resources(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:
-    """Events and resources of the namespace, each as a document."""
+    """Events and resources of the namespace, each as a document; jobs are `watched_jobs`."""
     listed = json.loads(platform.kubectl("get", _KINDS, "-o", "json").stdout)
     for item in listed["items"]:
-        yield f"{item['kind']} {item['metadata']['name']}", item
+        yield _named(item)
+
+
+@contextmanager
+def watched_jobs(
+    platform: PlatformUnderTest, file: Path
+) -> Iterator[Callable[[], list[tuple[str, Any]]]]:
+    """Every state of every GenerationJob in the meantime: they are deleted soon after their end.
+
+    Yields a function that gives the documents seen so far; `file` holds them as they come.
+    """
+    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
+    watching = ("kubectl", "-n", namespace, "get", "generationjobs", "--watch", "-o", "json")
+    watch = platform.start(*watching, into=file)
+
+    def seen() -> list[tuple[str, Any]]:
+        assert watch.poll() is None, "the watch has ended"
+        return [_named(item) for item in _documents(file.read_text())]
+
+    try:
+        yield seen
+    finally:
+        watch.terminate()
+        watch.wait(timeout=30)
+
+
+def _named(item: dict[str, Any]) -> tuple[str, Any]:
+    return f"{item['kind']} {item['metadata']['name']}", item
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """The whole documents at the beginning of a stream; the last one may be on its way."""
+    decoder, start = json.JSONDecoder(), 0
+    while (start := text.find("{", start)) >= 0:
+        try:
+            document, start = decoder.raw_decode(text, start)
+        except json.JSONDecodeError:
+            return
+        yield document
 
 
 def records(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:

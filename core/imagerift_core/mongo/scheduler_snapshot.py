@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagerift_core.mongo.database import Database
 
 WaitingReason = Literal[
     "waiting_for_turn",
-    "waiting_for_gpu",
+    "waiting_for_slot",
     "model_loading",
     "pool_unavailable",
     "workspace_concurrency",
@@ -20,7 +20,11 @@ STALE_AFTER = timedelta(seconds=10)
 
 
 class QueuePlace(BaseModel):
-    """Where a waiting job stands; `eta_seconds` is None until a rate was measured."""
+    """Where a waiting job stands.
+
+    `position` is 1 for the next unit to start; the units of the jobs before it count. Seconds
+    until it starts are None where nothing is known to estimate them from.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +38,6 @@ class SchedulerSnapshot(BaseModel):
 
     shard: str = Field(alias="_id")
     at: datetime
-    jobs_per_second: float | None
     places: dict[str, QueuePlace]
 
 
@@ -44,8 +47,11 @@ async def write(database: Database, snapshot: SchedulerSnapshot) -> None:
 
 
 async def read(database: Database, shard: str, *, at: datetime) -> SchedulerSnapshot | None:
-    """The shard's snapshot, or None where there is none or it is stale."""
+    """The shard's snapshot, or None where there is none, or it is stale or another version's."""
     document: dict[str, Any] | None = await database.snapshots.find_one(
         {"_id": shard, "at": {"$gt": at - STALE_AFTER}}
     )
-    return SchedulerSnapshot.model_validate(document) if document else None
+    try:
+        return SchedulerSnapshot.model_validate(document) if document else None
+    except ValidationError:
+        return None

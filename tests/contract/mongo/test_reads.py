@@ -122,13 +122,10 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
 
 
 async def test_a_stale_snapshot_reads_as_none(database: Database) -> None:
-    first = SchedulerSnapshot.model_validate(
-        {"_id": "imagerift", "at": ACCEPTED_AT, "jobs_per_second": None, "places": {}}
-    )
+    first = SchedulerSnapshot.model_validate({"_id": "imagerift", "at": ACCEPTED_AT, "places": {}})
     second = first.model_copy(
         update={
             "at": ACCEPTED_AT + timedelta(seconds=1),
-            "jobs_per_second": 2.5,
             "places": {"job": QueuePlace(position=1, eta_seconds=0.4, reason="waiting_for_turn")},
         }
     )

@@ -95,7 +95,6 @@ async def test_a_queued_job_shows_its_place(api: Api, tenant: Tenant) -> None:
     snapshot = SchedulerSnapshot(
         _id=api.settings.namespace,
         at=clock.now(),
-        jobs_per_second=0.5,
         places={job_id: QueuePlace(position=4, eta_seconds=11.2, reason="waiting_for_turn")},
     )
     await scheduler_snapshot.write(api.database, snapshot)

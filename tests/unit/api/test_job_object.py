@@ -122,14 +122,14 @@ def test_times_are_told_in_milliseconds() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_place_is_told_or_null(known: bool) -> None:
-    place = QueuePlace(position=2, eta_seconds=None, reason="waiting_for_gpu") if known else None
+    place = QueuePlace(position=2, eta_seconds=None, reason="waiting_for_slot") if known else None
 
     queue = job_object(make_record(), remaining_this_minute=1, place=place)["queue"]
 
     assert queue == {
         "position": 2 if known else None,
         "etaSeconds": None,
-        "reason": "waiting_for_gpu" if known else None,
+        "reason": "waiting_for_slot" if known else None,
     }
 
 

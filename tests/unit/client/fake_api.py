@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from tests.servers import free_port
 
+_NEVER: tuple[int, Any, dict[str, str]] = (0, None, {})
 JOB_ID = "9c2d1e1a-4b6e-4a7d-8d0a-2d5a0e7f0c11"
 
 
@@ -34,6 +36,7 @@ class FakeApi:
     url: str
     answers: list[tuple[int, Any, dict[str, str]] | None] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def will_answer(
         self, content: Any, status: int = 200, headers: dict[str, str] | None = None
@@ -44,11 +47,18 @@ class FakeApi:
         """Takes the next request and closes the connection without a word."""
         self.answers.append(None)
 
+    def will_answer_never(self) -> None:
+        """Takes the next request and keeps it until the other side has gone."""
+        self.answers.append(_NEVER)
+
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
         body = json.loads(text) if text else None
         self.seen.append((request.method, request.path_qs, dict(request.headers), body))
+        self.taken.set()
         answer = self.answers.pop(0)
+        if answer is _NEVER:
+            await asyncio.Event().wait()
         if answer is None:
             assert request.transport is not None
             request.transport.close()
@@ -64,7 +74,7 @@ async def fake_api() -> AsyncIterator[FakeApi]:
     api = FakeApi(f"http://127.0.0.1:{port}")
     application = web.Application(client_max_size=2**26)
     application.router.add_route("*", "/{path:.*}", api.handle)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     yield api

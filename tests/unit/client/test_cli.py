@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from imagerift import choices
 from imagerift.cli import app
+from imagerift_core.generation import OutputAspect, OutputFormat
+from imagerift_core.jobs import Status
+from imagerift_core.modes import load_modes
+from imagerift_core.plans import ExportSize
 from typer.testing import CliRunner, Result
 
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
@@ -83,7 +93,12 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
     assert saved.read_bytes() == PIXELS
     assert str(saved) in result.stdout
     said = result.stderr.splitlines()
-    assert said == ["queued, place 3, about 10 s, waiting for its turn", "processing", "succeeded"]
+    assert said == [
+        f"accepted as job {JOB_ID}",
+        "queued, place 3, about 10 s, waiting for its turn",
+        "processing",
+        "succeeded",
+    ]
 
 
 async def test_a_failed_job_exits_with_3(server: FakeApi, photo: str) -> None:
@@ -150,7 +165,7 @@ async def test_a_list_shows_what_each_job_was_and_nothing_that_steers_a_terminal
     listed = await run(server, "jobs", "list")
 
     words = "a ?[31mred mug " + "x" * 24 + "…"
-    assert listed.stdout == f"{JOB_ID}  queued      2026-11-22 12:00:00  style     {words}\n"
+    assert listed.stdout == f"{JOB_ID}  queued      2026-11-22T12:00:00Z  style     {words}\n"
 
 
 async def test_jobs_alone_lists_them(server: FakeApi) -> None:
@@ -160,6 +175,63 @@ async def test_jobs_alone_lists_them(server: FakeApi) -> None:
 
     assert listed.exit_code == 0
     assert JOB_ID in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"), [((), "no jobs"), (("--mode", "style"), "no such jobs")]
+)
+async def test_an_empty_list_says_so(server: FakeApi, filters: tuple[str, ...], said: str) -> None:
+    server.will_answer({"data": [], "nextCursor": None})
+    listed = await run(server, "jobs", "list", *filters)
+    assert (listed.stdout, listed.stderr) == ("", said + "\n")
+
+
+async def test_what_an_option_may_be_is_said_without_asking_the_server(
+    server: FakeApi, photo: str
+) -> None:
+    for option, wrong in (("--size", "8k"), ("--aspect", "2:1"), ("--format", "gif")):
+        result = await run(server, "generate", photo, "--prompt", "p", option, wrong)
+        assert result.exit_code == 2
+        assert option in result.stderr
+    assert (await run(server, "jobs", "list", "--status", "nonsense")).exit_code == 2
+    assert (await run(server, "jobs", "get", "no-id")).exit_code == 2
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("generate a.jpg --size ", ["base", "2k", "4k"]),
+        ("generate a.jpg --mode ", ["style", "avatar", "enhance"]),
+        ("generate a.jpg --preset go", ["golden_hour"]),
+        ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
+        ("jobs list --status s", ["succeeded"]),
+    ],
+)
+def test_a_shell_completes_them(typed: str, offered: list[str]) -> None:
+    words = ["imagerift", *typed.split(" ")]
+    environment = {
+        **os.environ,
+        "_IMAGERIFT_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = [str(Path(sys.executable).with_name("imagerift"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == offered, done.stderr
+
+
+def test_the_choices_are_those_of_the_api() -> None:
+    assert get_args(choices.Size) == get_args(ExportSize)
+    assert get_args(choices.Aspect) == get_args(OutputAspect)
+    assert get_args(choices.Format) == get_args(OutputFormat)
+    assert set(get_args(choices.JobStatus)) == set(Status)
+    shipped = {name: tuple(mode.presets) for name, mode in load_modes().items()}
+    assert shipped == choices.SHIPPED_PRESETS
+
+
+async def test_it_tells_its_version(server: FakeApi) -> None:
+    assert (await run(server, "--version")).stdout == f"imagerift {version('imagerift')}\n"
 
 
 async def test_other_packages_add_commands(server: FakeApi) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import inspect
+import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from imagerift import (
     ApiError,
     AsyncImageRift,
     AuthenticationError,
+    ConfigurationError,
     ConflictError,
     ImageRift,
     ImageRiftError,
@@ -300,3 +302,89 @@ async def test_an_answer_that_is_no_job_is_no_crash(
 
     with pytest.raises(Unreachable):
         await using(server, lambda api: api.get_job(JOB_ID))
+
+
+async def test_a_server_that_goes_away_is_waited_for(server: FakeApi, using: Using) -> None:
+    pauses = Pauses()
+    server.will_answer(job(), headers={"Retry-After": "1"})
+    for _ in range(3):
+        server.will_hang_up()
+    server.will_answer(b"<html>bad gateway", 502)
+    server.will_answer(b"<html>unavailable", 503)
+    server.will_answer(job("succeeded"))
+
+    ended = await using(server, lambda api: api.wait(JOB_ID), sleep=pauses, retries=0)
+
+    assert ended.status == "succeeded"
+    assert pauses.taken == [1.0, 0.5, 1.0, 2.0, 4.0, 8.0]
+
+
+async def test_a_refused_connection_is_tried_again_once_the_server_was_there(
+    server: FakeApi, using: Using
+) -> None:
+    pauses = Pauses()
+    server.will_answer(job(), headers={"Retry-After": "1"})
+
+    def work(api: Any) -> None:
+        seen = api.get_job(JOB_ID)
+        # As if its port had been closed.
+        client = api if isinstance(api, ImageRift) else api._api
+        client._http.base_url = f"http://127.0.0.1:{free_port()}"
+        api.wait(seen)
+
+    with pytest.raises(Unreachable):
+        await using(server, work, sleep=pauses)
+    assert pauses.taken == [1.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+
+
+async def test_a_link_that_has_expired_is_renewed(server: FakeApi, using: Using) -> None:
+    server.will_answer(job("succeeded", outputs=[output(server, b"pixels")]))
+    server.will_answer(b"<Error>Request has expired", 403)
+    server.will_answer(job("succeeded", outputs=[output(server, b"pixels")]))
+    server.will_answer(b"pixels")
+
+    data = await using(server, lambda api: api.download(api.get_job(JOB_ID).outputs[0]))
+
+    assert data == b"pixels"
+    assert [path for _, path, _, _ in server.seen][2] == f"/api/v1/jobs/{JOB_ID}"
+
+
+async def test_a_link_that_a_list_does_not_show_is_read(server: FakeApi, using: Using) -> None:
+    listed = output(server, b"pixels") | {"downloadUrl": None}
+    server.will_answer({"data": [job("succeeded", outputs=[listed])], "nextCursor": None})
+    server.will_answer(job("succeeded", outputs=[output(server, b"pixels")]))
+    server.will_answer(b"pixels")
+
+    data = await using(server, lambda api: api.download(api.list_jobs().jobs[0].outputs[0]))
+
+    assert data == b"pixels"
+
+
+@pytest.mark.parametrize(
+    "image", [b"picture", bytearray(b"picture"), memoryview(b"picture"), io.BytesIO(b"picture")]
+)
+async def test_bytes_and_open_files_are_taken(server: FakeApi, using: Using, image: Any) -> None:
+    server.will_answer(job(), 202)
+    await using(server, lambda api: api.generate(image=image, prompt="p"))
+    assert base64.b64decode(server.seen[0][3]["imageBase64"]) == b"picture"
+    if isinstance(image, io.BytesIO):
+        image.seek(0)
+
+
+async def test_a_file_that_is_open_for_text_is_refused(server: FakeApi, using: Using) -> None:
+    with pytest.raises(TypeError, match="rb"):
+        await using(server, lambda api: api.generate(image=io.StringIO("picture"), prompt="p"))
+
+
+@pytest.mark.parametrize("client", [ImageRift, AsyncImageRift])
+def test_address_and_key_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, client: Callable[[], Any]
+) -> None:
+    monkeypatch.setenv("IMAGERIFT_API_URL", "https://pictures.example/\n")
+    monkeypatch.setenv("IMAGERIFT_API_KEY", "ir_live_x\n")
+    http = client()._http
+    assert str(http.base_url) == "https://pictures.example"
+    assert http.headers["Authorization"] == "Bearer ir_live_x"
+    monkeypatch.setenv("IMAGERIFT_API_KEY", "")
+    with pytest.raises(ConfigurationError, match="IMAGERIFT_API_KEY"):
+        client()

@@ -21,6 +21,7 @@ def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **mo
         "workspace": workspace,
         "mode": "style",
         "export_size": "base",
+        "units": 1,
         "pool": None,
         "execution": "Pool",
         "created_at": START + timedelta(seconds=after),

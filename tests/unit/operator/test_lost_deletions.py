@@ -41,8 +41,8 @@ async def test_only_what_is_long_due_and_known_to_have_ended_is_deleted_again() 
         scheduler=NOTHING,
         dispatcher=NOTHING,
         writer=writer,
-        pools=NOTHING,
         leadership=NOTHING,
+        queue=NOTHING,
         metrics=NOTHING,
         namespace="imagerift",
     )

@@ -17,7 +17,7 @@ NOTHING: Any = None
     [
         ([], 0, "pool_unavailable"),
         ([CONTROL_MODEL], 0, "model_loading"),
-        ([CONTROL_MODEL, "generate"], 1, "waiting_for_gpu"),
+        ([CONTROL_MODEL, "generate"], 1, "waiting_for_slot"),
         ([CONTROL_MODEL, "generate"], 0, "waiting_for_turn"),
     ],
 )

@@ -4,7 +4,7 @@ import { byId, make, show } from "./dom.js";
 import { prepareKeys, showKeys } from "./keys.js";
 import { prepareLog, showLog } from "./log.js";
 import { prepareMembers, showMembers } from "./members.js";
-import { showOverview } from "./overview.js";
+import { followOverview } from "./overview.js";
 import { preparePlayground, showPlayground } from "./playground.js";
 import { prepareWebhooks, showWebhooks } from "./webhooks.js";
 
@@ -53,7 +53,7 @@ async function showAccount() {
   show(byId("sign-in"), false);
   show(byId("signed-in"));
   show(byId("sign-out"));
-  const parts = [showOverview(), showPlayground(), showKeys(account), showMembers(account), showWebhooks(account), showLog(account)];
+  const parts = [followOverview(), showPlayground(), showKeys(account), showMembers(account), showWebhooks(account), showLog(account)];
   const failed = (await Promise.allSettled(parts)).find((part) => part.status === "rejected");
   if (failed) throw failed.reason;
 }
@@ -103,6 +103,10 @@ byId("workspaces").addEventListener("change", (event) => attempt(async () => {
   await enter(event.target.value);
   await showAccount();
 }));
+// The log tells what one has just done.
+document.addEventListener("imagerift:changed", () => {
+  if (account && !byId("signed-in").hidden) showLog(account).catch(() => {});
+});
 
 readFragment();
 prepareKeys(() => account);

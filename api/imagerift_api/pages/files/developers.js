@@ -1,7 +1,5 @@
-import { copyText } from "./copy.js";
+import { copyTextOf } from "./copy.js";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", () => {
-    copyText(document.getElementById(button.dataset.copy).textContent, button);
-  });
+  button.addEventListener("click", () => copyTextOf(document.getElementById(button.dataset.copy), button));
 }

@@ -1,6 +1,6 @@
 // API keys: create, see once, rotate, revoke.
-import { attempt, call, get } from "./api.js";
-import { copyText } from "./copy.js";
+import { attempt, call, get, refuse } from "./api.js";
+import { copyTextOf } from "./copy.js";
 import { ago, ask, button, byId, make, mark, show } from "./dom.js";
 
 const PATH = "/api/v1/account/keys";
@@ -51,6 +51,12 @@ function showToken(token) {
   byId("token").textContent = token;
   show(byId("new-key"));
   byId("new-key").scrollIntoView({ block: "nearest" });
+  byId("token").focus();
+}
+
+function hideToken() {
+  byId("token").textContent = "";
+  show(byId("new-key"), false);
 }
 
 async function rotateKey(key, account, control) {
@@ -58,9 +64,10 @@ async function rotateKey(key, account, control) {
   if (!sure) return;
   await attempt(async () => {
     const days = Number(byId("overlap").value);
+    hideToken();
     const { content } = await call("POST", `${PATH}/${key.keyId}/rotate`, { overlapDays: days });
-    showToken(content.token);
     await showKeys(account);
+    showToken(content.token);
   }, control);
 }
 
@@ -75,23 +82,28 @@ async function revokeKey(key, account, control) {
 
 export function prepareKeys(currentAccount) {
   byId("scopes").replaceChildren(...Object.entries(SCOPES).map(([scope, words]) =>
-    make("label", {}, make("input", { type: "checkbox", name: "scope", value: scope, checked: true }), words)));
+    make("label", {}, make("input", { type: "checkbox", name: "scope", value: scope, defaultChecked: true }), words)));
   byId("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.currentTarget;
     attempt(async () => {
+      hideToken();
       const fields = new FormData(form);
+      if (!fields.has("scope")) {
+        byId("scopes").closest("details").open = true;
+        throw refuse("Choose at least one scope: a key without any can do nothing.", "scopes");
+      }
       const body = { name: fields.get("name"), scopes: fields.getAll("scope") };
       if (fields.get("days")) body.expiresAt = new Date(Date.now() + Number(fields.get("days")) * 864e5).toISOString();
       const { content } = await call("POST", PATH, body);
       form.reset();
-      showToken(content.token);
       await showKeys(currentAccount());
+      showToken(content.token);
     }, form.querySelector("button"));
   });
-  byId("copy-token").addEventListener("click", (event) => copyText(byId("token").textContent, event.currentTarget));
+  byId("copy-token").addEventListener("click", (event) => copyTextOf(byId("token"), event.currentTarget));
   byId("hide-token").addEventListener("click", () => {
-    byId("token").textContent = "";
-    show(byId("new-key"), false);
+    hideToken();
+    byId("key-form").elements.name.focus();
   });
 }

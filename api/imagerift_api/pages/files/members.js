@@ -1,6 +1,6 @@
 // Members and invitations.
 import { attempt, call, get } from "./api.js";
-import { copyText } from "./copy.js";
+import { copyTextOf } from "./copy.js";
 import { ago, ask, button, byId, make, mark, show } from "./dom.js";
 
 export async function showMembers(account) {
@@ -49,7 +49,8 @@ export function prepareMembers(currentAccount) {
       byId("invitation-url").textContent = content.url;
       show(byId("invitation"));
       await showMembers(currentAccount());
+      byId("invitation-url").focus();
     }, form.querySelector("button"));
   });
-  byId("copy-invitation").addEventListener("click", (event) => copyText(byId("invitation-url").textContent, event.currentTarget));
+  byId("copy-invitation").addEventListener("click", (event) => copyTextOf(byId("invitation-url"), event.currentTarget));
 }

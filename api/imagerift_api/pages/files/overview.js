@@ -5,7 +5,34 @@ import { ago, byId, make, mark, show } from "./dom.js";
 const number = new Intl.NumberFormat("en");
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
 
-export async function showOverview() {
+// Links live for ten minutes; what is on its way is looked at more often.
+const RENEW_MS = 8 * 60_000;
+const LIVE_MS = 3_000;
+let timer = null;
+let shownAt = 0;
+
+// Shows the overview, and again while a job is on its way or before its links end.
+export async function followOverview() {
+  clearTimeout(timer);
+  const live = await showOverview();
+  timer = setTimeout(again, live ? LIVE_MS : RENEW_MS);
+}
+
+// A page in the background waits until it is looked at.
+async function again() {
+  if (document.hidden) return;
+  await followOverview().catch(() => { timer = setTimeout(again, 10 * LIVE_MS); });
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (timer && !document.hidden && Date.now() - shownAt > LIVE_MS) {
+    clearTimeout(timer);
+    again();
+  }
+});
+
+async function showOverview() {
+  shownAt = Date.now();
   const { quota, days, generations } = await get("/api/v1/account/overview");
   byId("charged").textContent = number.format(quota.charged);
   byId("of-limit").textContent = `of ${number.format(quota.limit)} pictures this month`;
@@ -17,29 +44,39 @@ export async function showOverview() {
   const list = byId("recent");
   list.replaceChildren(...generations.map(generation));
   show(byId("recent-none"), generations.length === 0);
+  return generations.some(({ status }) => status === "queued" || status === "processing");
+}
+
+// The next round number that an axis may end at: 1, 2, 5, 10, 20, 50 …
+function roundUp(units) {
+  const power = 10 ** Math.floor(Math.log10(units));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= units);
 }
 
 function drawChart(days) {
-  const chart = byId("chart");
-  const most = Math.max(1, ...days.map((entry) => entry.units));
-  const step = 600 / days.length;
+  const top = Math.max(2, roundUp(Math.max(1, ...days.map((entry) => entry.units))));
   const total = days.reduce((sum, entry) => sum + entry.units, 0);
-  chart.setAttribute("aria-label", `${number.format(total)} pictures in the last ${days.length} days`);
+  const step = 600 / days.length;
+  const chart = byId("chart");
+  chart.setAttribute("aria-label", `${number.format(total)} pictures in the last ${days.length} days; the table below has each day`);
   chart.replaceChildren(...days.map((entry, index) => {
     const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const height = entry.units ? Math.max(4, (entry.units / most) * 126) : 2;
+    const height = entry.units ? Math.max(3, (entry.units / top) * 120) : 1.5;
     const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
     title.textContent = `${entry.date}: ${entry.units}`;
     bar.setAttribute("x", index * step + step * 0.16);
-    bar.setAttribute("y", 130 - height);
+    bar.setAttribute("y", 120 - height);
     bar.setAttribute("width", step * 0.68);
     bar.setAttribute("height", height);
-    bar.setAttribute("rx", 2);
     if (!entry.units) bar.classList.add("empty");
     bar.append(title);
     return bar;
   }));
+  byId("chart-axis").replaceChildren(...[top, top / 2, 0].map((units) => make("span", { textContent: number.format(units) })));
   byId("chart-from").textContent = day.format(new Date(days[0].date));
+  byId("chart-table").replaceChildren(...days.filter((entry) => entry.units).reverse().map((entry) =>
+    make("tr", {}, make("th", { scope: "row", textContent: day.format(new Date(entry.date)) }), make("td", { textContent: number.format(entry.units) }))));
+  show(byId("chart-days"), total > 0);
 }
 
 function generation(item) {

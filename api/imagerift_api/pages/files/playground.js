@@ -1,10 +1,19 @@
 // The playground: the public generate call, under the account session.
-import { attempt, call, get } from "./api.js";
+import { attempt, call, get, refuse } from "./api.js";
 import { byId, make, show } from "./dom.js";
-import { showOverview } from "./overview.js";
+import { followOverview } from "./overview.js";
 
 const SIZES = { base: "Base, 1,024 px", "2k": "2K, 2,048 px", "4k": "4K, 4,096 px" };
+const MOST_BYTES = 20 * 2 ** 20;
+// What every browser of today can show; others are left to the server to judge.
+const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif"]);
+// Links live for ten minutes.
+const RENEW_MS = 8 * 60_000;
 let modes = [];
+let renewing = null;
+let current = null;
+// What was written for a mode is for that mode alone.
+const drafts = new Map();
 
 export async function showPlayground() {
   modes = (await get("/api/v1/modes")).data;
@@ -26,7 +35,12 @@ function chooseMode() {
   byId("preset-list").replaceChildren(...none, ...presets);
   byId("preset-list").querySelector("input").checked = true;
   show(byId("presets"), presets.length > 0);
+  if (current !== null) drafts.set(current, form.prompt.value);
+  else drafts.set(chosen.mode, form.prompt.value);
+  current = chosen.mode;
+  form.prompt.value = drafts.get(current) ?? "";
   form.prompt.required = chosen.promptRequired;
+  form.prompt.placeholder = chosen.promptRequired ? "" : "optional";
 }
 
 function preset(value, words, previewUrl) {
@@ -36,13 +50,33 @@ function preset(value, words, previewUrl) {
   return make("label", {}, make("input", { type: "radio", name: "preset", value, required: true }), picture, make("span", { textContent: words }));
 }
 
-function choosePicture() {
-  const [file] = byId("play").elements.image.files;
+// Shows the chosen picture, or says what is wrong with it before anything is sent.
+async function choosePicture() {
+  const { image } = byId("play").elements;
+  const [file] = image.files;
   const preview = byId("preview");
   if (preview.src) URL.revokeObjectURL(preview.src);
-  show(preview, Boolean(file));
-  show(byId("drop-text"), !file);
-  if (file) preview.src = URL.createObjectURL(file);
+  preview.removeAttribute("src");
+  image.setCustomValidity("");
+  let words = null;
+  if (file) {
+    words = await faultOf(file, preview);
+    if (image.files[0] !== file) return;
+  }
+  const shown = Boolean(file) && !words && SHOWN.has(file.type);
+  show(preview, shown);
+  show(byId("drop-text"), !shown);
+  byId("drop-name").textContent = file && !words ? file.name : "Choose or drop a picture";
+  image.setCustomValidity(words ?? "");
+  if (words) throw refuse(words, "imageBase64");
+}
+
+async function faultOf(file, preview) {
+  if (file.size > MOST_BYTES) return `“${file.name}” has ${(file.size / 2 ** 20).toFixed(1)} MiB; 20 MiB is the most.`;
+  if (!file.size) return `“${file.name}” is empty.`;
+  if (!SHOWN.has(file.type)) return file.type.startsWith("image/") ? null : `“${file.name}” is no picture.`;
+  preview.src = URL.createObjectURL(file);
+  return preview.decode().then(() => null, () => `“${file.name}” is broken: it cannot be shown as a picture.`);
 }
 
 async function base64Of(file) {
@@ -56,30 +90,39 @@ async function generate(form) {
   const status = byId("play-status");
   const fields = new FormData(form);
   const body = { imageBase64: await base64Of(fields.get("image")) };
-  for (const name of ["mode", "prompt", "exportSize", "outputAspect"]) body[name] = fields.get(name);
+  for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
+  if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
   if (fields.get("preset")) body.preset = fields.get("preset");
   show(byId("result"), false);
+  clearTimeout(renewing);
   status.textContent = "Sending…";
   let { content: job, headers } = await call("POST", "/api/v1/generate", body);
+  // From here on it is in the list below, and followed there too.
+  await followOverview();
   while (!["succeeded", "failed", "canceled"].includes(job.status)) {
-    const place = job.queue.position ? `, number ${job.queue.position} in line` : "";
+    const place = job.queue.position > 1 ? `, after ${job.queue.position - 1} other pictures` : "";
     status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${place}…`;
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
   status.textContent = job.status === "succeeded" ? "Done." : job.error?.message ?? `The job was ${job.status}.`;
-  if (job.downloadUrl) {
-    byId("result-image").src = job.downloadUrl;
-    byId("result").href = job.downloadUrl;
-    show(byId("result"));
-  }
-  await showOverview();
+  if (job.downloadUrl) showResult(job);
+  await followOverview();
+}
+
+function showResult(job) {
+  const image = byId("result-image");
+  if (image.dataset.job !== job.jobId) image.src = job.downloadUrl;
+  image.dataset.job = job.jobId;
+  byId("result").href = job.downloadUrl;
+  show(byId("result"));
+  renewing = setTimeout(() => get(job.statusUrl).then(showResult, () => {}), RENEW_MS);
 }
 
 export function preparePlayground() {
   const form = byId("play");
   form.elements.mode.addEventListener("change", chooseMode);
-  form.elements.image.addEventListener("change", choosePicture);
+  form.elements.image.addEventListener("change", (event) => attempt(choosePicture, event.currentTarget));
   for (const [name, over] of [["dragenter", true], ["dragleave", false], ["drop", false]]) {
     byId("drop").addEventListener(name, () => byId("drop").classList.toggle("over", over));
   }

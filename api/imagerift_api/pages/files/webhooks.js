@@ -1,6 +1,6 @@
 // Webhooks and their last deliveries.
 import { attempt, call, get } from "./api.js";
-import { copyText } from "./copy.js";
+import { copyTextOf } from "./copy.js";
 import { ago, ask, button, byId, make, mark, show } from "./dom.js";
 
 const PATH = "/api/v1/webhooks";
@@ -45,7 +45,8 @@ export function prepareWebhooks(currentAccount) {
       byId("webhook-secret").textContent = content.secret;
       show(byId("new-webhook"));
       await showWebhooks(currentAccount());
+      byId("webhook-secret").focus();
     }, form.querySelector("button"));
   });
-  byId("copy-webhook").addEventListener("click", (event) => copyText(byId("webhook-secret").textContent, event.currentTarget));
+  byId("copy-webhook").addEventListener("click", (event) => copyTextOf(byId("webhook-secret"), event.currentTarget));
 }

@@ -1,0 +1,82 @@
+"""Writes down the queue each second: from this the API answers where a job waits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+
+from imagerift_core.clock import now
+from imagerift_core.mongo import Database, scheduler_snapshot, translated_errors
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+
+from imagerift_operator.dispatcher import Dispatcher, InFlight
+from imagerift_operator.pools import Pools
+from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.wait_estimates import Forecast, Lane, Pace, forecast
+
+SNAPSHOT_PLACES = 1_000
+
+
+class QueuePublisher:
+    """The shard's queue as its scheduler, its pools and its running attempts have it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        scheduler: Scheduler,
+        dispatcher: Dispatcher,
+        pools: Pools,
+        pace: Pace,
+        namespace: str,
+    ) -> None:
+        self._database = database
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._pools = pools
+        self._pace = pace
+        self._namespace = namespace
+
+    async def publish_queue(self) -> None:
+        """Ages the queue and writes its snapshot. Raises `CapacityUnavailable`."""
+        at = now()
+        self._scheduler.promote(at)
+        places = {
+            coming.entry.job_id: QueuePlace(
+                position=coming.units_before + 1,
+                eta_seconds=coming.wait_seconds,
+                reason=self._pools.waiting_reason(
+                    coming.entry.target,
+                    at_limit=self._scheduler.is_at_limit(coming.entry.workspace),
+                ),
+            )
+            for coming in islice(self._forecast(at), SNAPSHOT_PLACES)
+        }
+        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
+        async with translated_errors():
+            await scheduler_snapshot.write(self._database, snapshot)
+
+    def _forecast(self, at: datetime) -> Iterator[Forecast]:
+        by_replica: defaultdict[int, list[float]] = defaultdict(list)
+        by_workspace: defaultdict[str, list[float]] = defaultdict(list)
+        for flight in self._dispatcher.in_flight.values():
+            left = self._seconds_left(flight, at)
+            by_replica[id(flight.replica)].append(left)
+            by_workspace[flight.entry.workspace].append(left)
+        lanes = [
+            Lane(choice.targets, by_replica[id(choice.replica)] + [0.0] * choice.replica.free)
+            for choice in self._pools.serving()
+        ]
+        return forecast(
+            self._scheduler.order(),
+            lanes,
+            self._pace,
+            limits=self._scheduler.limits,
+            running=by_workspace,
+        )
+
+    def _seconds_left(self, flight: InFlight, at: datetime) -> float:
+        ran = (at - flight.since).total_seconds()
+        return max(0.0, self._pace.expected_seconds(flight.entry) - ran)
