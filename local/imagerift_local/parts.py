@@ -14,6 +14,9 @@ from imagerift_local.pki import ControlPlanePki
 from imagerift_local.ports import LOOPBACK, Ports
 
 REPLICA_SET = "rs0"
+# Nobody needs compressed messages here, and mongod decompresses before it authenticates: that is
+# where CVE-2025-14847 was.
+NO_COMPRESSION = "--networkMessageCompressors=disabled"
 # Go's servers here are small: they may have more garbage, for a third of the collecting.
 GO_ENVIRONMENT = {"GOGC": "300"}
 
@@ -124,6 +127,7 @@ def build_mongod_command(binary: Path, data: DataFolder, ports: Ports) -> list[s
         "--oplogSize=512",
         "--wiredTigerCacheSizeGB=0.5",
         "--nounixsocket",
+        NO_COMPRESSION,
         # A slow operation would be logged with what it asks for and writes: people's own words.
         "--slowOpSampleRate=0",
         "--setParameter=diagnosticDataCollectionEnabled=false",

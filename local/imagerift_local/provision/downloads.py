@@ -58,15 +58,15 @@ ETCD = Release(
     members={"etcd": "etcd-v3.6.5-linux-amd64/etcd"},
 )
 
-# Digest as nixpkgs pins it for mongodb-ce. The Ubuntu 22.04 build is made for OpenSSL 3, as
-# Debian 12 has it.
+# Digest as two projects that do not know of each other pin it. The Ubuntu 22.04 build is made for
+# OpenSSL 3, as Debian 12 has it.
 MONGOD = Release(
     part="mongod",
-    version="8.0.11",
-    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.11.tgz",
+    version="8.0.32",
+    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.32.tgz",
     algorithm="sha256",
-    digest="5c4af1b28bd9c8c475526c029719f9066d3c86860702b0ad9fc4d2bfff1e0d8a",
-    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.11/bin/mongod"},
+    digest="41da8d92dde2896ebda278cf296ae86462da6b39eda81ce6ce4fb9ce819adb2e",
+    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.32/bin/mongod"},
 )
 
 # Digest from the release's notes.

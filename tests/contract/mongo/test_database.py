@@ -12,12 +12,13 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import Database, connect, settlement, translated_errors
 from imagerift_core.mongo.audit import audit
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
 from tests import lives
 from tests.records import ACCEPTED_AT, delivered
-from tests.servers import free_port
+from tests.servers import free_port, offered_compressors
 
 
 class Commands(CommandListener):
@@ -37,6 +38,11 @@ class Commands(CommandListener):
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [command for sent, command in self.sent if sent == name]
+
+
+def test_the_server_decompresses_nothing(mongo_url: str) -> None:
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        assert offered_compressors(client) == []
 
 
 async def test_transactions_commit_by_majority_whatever_the_address_says(
