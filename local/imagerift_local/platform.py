@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from imagerift_local.board import Board
+from imagerift_local.data_versions import DataVersions
 from imagerift_local.demo import (
     DEMO_PLANS,
     SAMPLE,
@@ -45,8 +46,10 @@ class StoppedError(Exception):
     """The user asked to stop."""
 
 
-async def provision(settings: PlatformSettings, board: Board) -> Provisions:
-    """Finds or makes what this start needs.
+async def provision(
+    settings: PlatformSettings, board: Board, data: DataVersions | None = None
+) -> Provisions:
+    """Finds or makes what this start needs; with `data` only what can open them.
 
     Raises:
         PlatformError: a part cannot be had.
@@ -56,7 +59,7 @@ async def provision(settings: PlatformSettings, board: Board) -> Provisions:
     try:
         parts = started_parts(settings)
         more = read_pool(settings.pool).provisions if "triton" in parts else frozenset()
-        return await provision_parts(parts, cache, board.progress, more=more)
+        return await provision_parts(parts, cache, board.progress, more=more, data=data)
     except* PlatformError as group:
         raise PlatformError("\n".join(str(error) for error in _leaves(group))) from None
     finally:
@@ -88,11 +91,13 @@ async def _run_owned(
 ) -> None:
     ports = choose_ports(settings.port_base, PortSettings().chosen(), data.ports)
     check_ports(ports, started_parts(settings))
-    provisions = await _unless_stopped(provision(settings, board), stop)
+    versions = DataVersions(data)
+    provisions = await _unless_stopped(provision(settings, board, versions), stop)
     # The preparation may have taken minutes.
     check_ports(ports, started_parts(settings))
     sweep_control_flags(data)
     stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
+    versions.record({name: found.version for name, found in provisions.found.items()})
     write_private(data.environment, format_environment(stack.environment()))
     async with _supervised(stack, board) as supervisor:
         accounts = await _unless_stopped(_start(stack, supervisor), stop)

@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -46,6 +46,20 @@ KUBERNETES = Release(
         "kube-controller-manager": "kubernetes/server/bin/kube-controller-manager",
         "kubectl": "kubernetes/server/bin/kubectl",
     },
+)
+
+_NODE_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+# The same archive, for a node: all its programs are then of one version.
+KUBERNETES_NODE = replace(
+    KUBERNETES,
+    part="kubernetes-node",
+    members={name: f"kubernetes/server/bin/{name}" for name in _NODE_PROGRAMS},
 )
 
 # Digest from the release's SHA256SUMS.
