@@ -94,7 +94,7 @@ def build_controller_manager_command(
     unused: Sequence[str] = UNUSED_CONTROLLERS,
 ) -> list[str]:
     """kube-controller-manager: namespaces, garbage collection, ServiceAccounts and their tokens."""
-    command = [
+    return [
         str(binary),
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
@@ -109,11 +109,13 @@ def build_controller_manager_command(
         "--leader-elect=false",
         "--profiling=false",
         "--controllers=*," + ",".join(f"-{name}" for name in unused),
+        *closed_insecure_port(version),
     ]
-    if version < (1, 24):
-        # Closes the insecure port; newer versions have none and do not know the flag.
-        command.append("--port=0")
-    return command
+
+
+def closed_insecure_port(version: tuple[int, ...]) -> list[str]:
+    """Closes the port without TLS; versions from 1.24 on have none and do not know the flag."""
+    return ["--port=0"] if version < (1, 24) else []
 
 
 def build_mongod_command(binary: Path, data: DataFolder, ports: Ports) -> list[str]:
