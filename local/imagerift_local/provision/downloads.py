@@ -31,15 +31,15 @@ class Release:
     members: Mapping[str, str]
 
 
-# Digest from the project's release notes (CHANGELOG-1.34.md).
+# Digest from the project's release notes (CHANGELOG-1.35.md).
 KUBERNETES = Release(
     part="kubernetes",
-    version="1.34.7",
-    url="https://dl.k8s.io/v1.34.7/kubernetes-server-linux-amd64.tar.gz",
+    version="1.35.4",
+    url="https://dl.k8s.io/v1.35.4/kubernetes-server-linux-amd64.tar.gz",
     algorithm="sha512",
     digest=(
-        "baaf8dd4ff110a384e9dfe3db54a85a04223074fd13da32a38f9883a12b93bcd"
-        "26ae4d666bbc2f37724f0a6631f3d2e4ddb97caaf909906711a824afd70cec81"
+        "7454c2d9023de3230972e965e1e2a587a291e2a1abee703bb0737057e1646b23"
+        "ebac538b93dd778e93579e3c293dc1fa8d002e6848ad5ebc01598bc47358fe44"
     ),
     members={
         "kube-apiserver": "kubernetes/server/bin/kube-apiserver",
@@ -62,14 +62,14 @@ KUBERNETES_NODE = replace(
     members={name: f"kubernetes/server/bin/{name}" for name in _NODE_PROGRAMS},
 )
 
-# Digest from the release's SHA256SUMS.
+# Digest as several projects that do not know of each other pin it.
 ETCD = Release(
     part="etcd",
-    version="3.6.5",
-    url=("https://github.com/etcd-io/etcd/releases/download/v3.6.5/etcd-v3.6.5-linux-amd64.tar.gz"),
+    version="3.6.14",
+    url="https://github.com/etcd-io/etcd/releases/download/v3.6.14/etcd-v3.6.14-linux-amd64.tar.gz",
     algorithm="sha256",
-    digest="66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3",
-    members={"etcd": "etcd-v3.6.5-linux-amd64/etcd"},
+    digest="ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5",
+    members={"etcd": "etcd-v3.6.14-linux-amd64/etcd"},
 )
 
 # Digest as two projects that do not know of each other pin it. The Ubuntu 22.04 build is made for
