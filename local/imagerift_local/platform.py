@@ -7,9 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 from imagerift_local.board import Board
@@ -18,6 +16,7 @@ from imagerift_local.demo import (
     DEMO_PLANS,
     SAMPLE,
     DemoAccount,
+    describe_commands,
     describe_demo,
     ensure_demo,
 )
@@ -39,7 +38,6 @@ from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import Status, Supervisor, become_subreaper
 
 T = TypeVar("T")
-COMMAND = Path(sys.executable).with_name("imagerift-platform")
 
 
 class StoppedError(Exception):
@@ -107,11 +105,7 @@ async def _run_owned(
             board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
             person = ensure_demo_person(data.demo_person, data.sign_in_users)
             board.say(describe_demo_person(person, stack.api_url))
-            board.say(
-                "For another terminal, with keys and kubectl:\n"
-                f'  eval "$({COMMAND} env)"\n'
-                f"All of this again: {COMMAND} demo\n"
-            )
+            board.say(describe_commands(data.root))
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")
         board.say(f"ImageRift is ready; its data and logs are in {data.root}")

@@ -58,11 +58,13 @@ def format_state(document: Mapping[str, Any]) -> str:
     What is the same for every part is said once, below.
     """
     parts: Mapping[str, Mapping[str, Any]] = document["parts"]
-    rows = [("PART", "STATE", "PID", "RESTARTS", "ADDRESS")]
+    rows: list[tuple[str, ...]] = [("PART", "STATE", "PID", "RESTARTS", "ADDRESS")]
     rows += [
         (name, part["state"], str(part["pid"] or ""), str(part["restarts"] or ""), part["address"])
         for name, part in parts.items()
     ]
+    if not any(part["restarts"] for part in parts.values()):
+        rows = [(name, state, pid, address) for name, state, pid, _, address in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     notes = ["", *(part["note"] for part in parts.values())]
     lines = []

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import Result
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
@@ -18,6 +19,7 @@ from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports
 from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.routes import Provision
 from imagerift_local.secrets import load_secrets
 from imagerift_local.settings import PlatformSettings
 from imagerift_local.stack import Stack
@@ -97,6 +99,16 @@ def test_the_printed_environment_is_enough_for_the_client(data: DataFolder) -> N
     assert variables["IMAGERIFT_API_KEY"] == "ir_live_b"
     assert variables["KUBECONFIG"] == str(data.kubeconfig("admin"))
     assert "IMAGERIFT_KEY_PEPPER" not in variables
+
+
+def test_kubectl_means_the_platforms_namespace(data: DataFolder) -> None:
+    settings = PlatformSettings(
+        data_dir=data.root, only=frozenset({"kube-apiserver"}), namespace="shard"
+    )
+    found = {"kubernetes": Provision({"kube-apiserver": Path("kube-apiserver")}, "1.35.4", "PATH")}
+    Stack(settings, data, Ports(), load_secrets(data.secrets), Provisions(found)).build_parts()
+    config = yaml.safe_load(data.kubeconfig("admin").read_text())
+    assert config["contexts"][0]["context"]["namespace"] == "shard"
 
 
 def test_the_admin_environment_is_enough_for_the_admin_commands(
