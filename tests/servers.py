@@ -28,6 +28,7 @@ import boto3
 import platformdirs
 import pymongo
 from botocore.config import Config
+from imagerift_local.parts import NO_COMPRESSION
 from pymongo.errors import OperationFailure, PyMongoError
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Mongod:
                 "--wiredTigerCacheSizeGB=0.5",
                 "--oplogSize=256",
                 "--nounixsocket",
+                NO_COMPRESSION,
                 "--quiet",
             ]
         )
@@ -180,6 +182,12 @@ class Mongod:
         finally:
             client.close()
         return False
+
+
+def offered_compressors(client: pymongo.MongoClient[dict[str, Any]]) -> list[str]:
+    """The message compressors that a mongod agrees to when it is asked for all it may know."""
+    answer = client.admin.command("hello", compression=["snappy", "zlib", "zstd"])
+    return list(answer.get("compression", ()))
 
 
 @dataclass(frozen=True)

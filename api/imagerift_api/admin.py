@@ -169,7 +169,8 @@ def _settings() -> AdminSettings:
             f"IMAGERIFT_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_input=False)
         ]
-        _refuse("settings_invalid", "; ".join(faults), exit_code=2)
+        way = 'on the embedded platform: eval "$(imagerift-platform env --admin)"'
+        _refuse("settings_invalid", f"{'; '.join(faults)} ({way})", exit_code=2)
 
 
 def _with_database(

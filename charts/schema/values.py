@@ -38,7 +38,7 @@ class Images(Part):
     operator: Image = Field(default=Image(repository="imagerift/operator"))
     triton: Image = Field(default=Image(repository="imagerift/triton"))
     runner: Image = Field(default=Image(repository="imagerift/runner"))
-    mongodb: Image = Field(default=Image(repository="docker.io/library/mongo", tag="8.0.11"))
+    mongodb: Image = Field(default=Image(repository="docker.io/library/mongo", tag="8.0.32"))
     s3: Image = Field(default=Image(repository="docker.io/chrislusf/seaweedfs", tag="4.48"))
 
 

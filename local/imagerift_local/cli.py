@@ -1,8 +1,9 @@
-"""The command `imagerift-platform`: up, down, reset, status, env, models-python and provision."""
+"""The command `imagerift-platform`: what is started, shown and stopped on this machine."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -15,10 +16,10 @@ from typing import Annotated, Any, NoReturn
 import psutil
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
 from imagerift_local.board import open_board
+from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo
+from imagerift_local.demo_person import describe_demo_person, load_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.layout import DataFolder
 from imagerift_local.machine import check_machine
@@ -30,8 +31,8 @@ from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
 from imagerift_local.provision.kubectl import provision_kubectl
 from imagerift_local.provision.triton import provision_triton
-from imagerift_local.settings import PlatformSettings
-from imagerift_local.state import parse_environment, read_state, running_pid
+from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.state import format_state, parse_environment, read_state, running_pid
 
 app = typer.Typer(
     help="The embedded platform: every server of ImageRift on this machine.",
@@ -50,6 +51,8 @@ PortBase = Annotated[
     typer.Option("--port-base", help="First of consecutive ports, or `auto` for free ones."),
 ]
 STOP_TIMEOUT = 120.0
+CLIENT_VARIABLES = ("KUBECONFIG", "IMAGERIFT_API_URL")
+ADMIN_VARIABLES = ("IMAGERIFT_MONGO_URL", "IMAGERIFT_MONGO_DATABASE", "IMAGERIFT_KEY_PEPPER")
 
 
 def read_settings(**overrides: Any) -> PlatformSettings:
@@ -126,30 +129,46 @@ def reset(
 
 
 @app.command()
-def status(data_dir: DataDir = None) -> None:
+def status(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Show every part; the exit code is 0 when the platform is ready."""
     data = _data_folder(data_dir)
-    state = read_state(data)
-    if running_pid(data) is None or state is None:
+    state = read_state(data) if running_pid(data) is not None else None
+    if as_json:
+        typer.echo(json.dumps(state or {"ready": False, "parts": {}}, indent=2))
+    elif state is None:
         typer.echo(f"No platform runs in {data.root}.")
-        raise typer.Exit(1)
-    table = Table("Part", "State", "Pid", "Address", "Restarts", "Log")
-    for name, part in state["parts"].items():
-        cells = (part[key] for key in ("state", "pid", "address", "restarts", "log"))
-        table.add_row(name, *(str(cell) if cell is not None else "" for cell in cells))
-    Console().print(table)
-    raise typer.Exit(0 if state["ready"] else 1)
+    else:
+        typer.echo(format_state(state))
+        typer.echo("Keys, password and example calls: imagerift-platform demo")
+    raise typer.Exit(0 if state is not None and state["ready"] else 1)
 
 
 @app.command()
-def env(data_dir: DataDir = None) -> None:
-    """Print lines for `eval`: KUBECONFIG and PATH, so that kubectl and imagerift work."""
+def demo(data_dir: DataDir = None) -> None:
+    """Print the demo workspaces' keys, the account page's password and the example calls again."""
+    data = _data_folder(data_dir)
+    accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
+    if DEMO_PLANS[0] not in accounts or person is None:
+        _fail(PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`"))
+    api_url = _variables(data)["IMAGERIFT_API_URL"]
+    typer.echo(describe_demo(accounts, api_url, CHECKOUT / SAMPLE))
+    typer.echo(describe_demo_person(person, api_url))
+
+
+@app.command()
+def env(
+    data_dir: DataDir = None,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Also what `imagerift admin` needs: secrets.")
+    ] = False,
+) -> None:
+    """Print lines for `eval`, so that kubectl and imagerift work on this platform."""
     data = _data_folder(data_dir)
     settings = read_settings()
-    try:
-        variables = parse_environment(data.environment.read_text())
-    except OSError:
-        _fail(PlatformError(f"no platform was started in {data.root} yet: run `make up`"))
+    stored = _variables(data)
     try:
         kubectl = provision_kubectl(_workshop(settings)).files["kubectl"]
     except PlatformError as error:
@@ -157,8 +176,14 @@ def env(data_dir: DataDir = None) -> None:
     folders = [str(kubectl.parent), str(Path(sys.executable).parent)]
     path = os.environ.get("PATH", "")
     added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]
-    typer.echo(f"export KUBECONFIG={shlex.quote(variables['KUBECONFIG'])}")
-    typer.echo(f"export PATH={shlex.quote(':'.join([*added, path]))}")
+    names = (*CLIENT_VARIABLES, *(ADMIN_VARIABLES if admin else ()))
+    variables = {name: stored[name] for name in names}
+    account = load_demo(data.demo).get(DEMO_PLANS[0])
+    if account is not None:
+        variables["IMAGERIFT_API_KEY"] = account.token
+    variables["PATH"] = ":".join([*added, path])
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command("models-python")
@@ -179,6 +204,13 @@ def models_python(
 def _workshop(settings: PlatformSettings) -> Workshop:
     debian = Debian(settings.cache_dir / "logs" / "debian.log")
     return Workshop(Cache(settings.cache_dir.absolute()), debian, _ignore)
+
+
+def _variables(data: DataFolder) -> dict[str, str]:
+    try:
+        return parse_environment(data.environment.read_text())
+    except OSError:
+        _fail(PlatformError(f"no platform was started in {data.root} yet: run `make up`"))
 
 
 def _data_folder(data_dir: Path | None) -> DataFolder:

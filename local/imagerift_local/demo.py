@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from imagerift_local.demo_person import ISSUER, NAME
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
+from imagerift_local.settings import DEFAULT_DATA_DIR
 
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
@@ -82,6 +84,17 @@ def describe_demo(accounts: Mapping[str, DemoAccount], api_url: str, sample: Pat
         "",
     ]
     return "\n".join(lines)
+
+
+def describe_commands(data_dir: Path) -> str:
+    """What another terminal needs, and how to read all of it again."""
+    command = shlex.quote(str(Path(sys.executable).with_name("imagerift-platform")))
+    chosen = "" if data_dir == DEFAULT_DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+    return (
+        "For another terminal, with the key and kubectl:\n"
+        f'  eval "$({command} env{chosen})"\n'
+        f"All of this again: {command} demo{chosen}\n"
+    )
 
 
 def build_generate_call(api_url: str, token: str, sample: Path) -> str:

@@ -24,14 +24,21 @@ class DemoPerson:
     password: str
 
 
+def load_demo_person(path: Path) -> DemoPerson | None:
+    """The person who was made on the first start, or None."""
+    try:
+        return DemoPerson(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
     """The person in `path`, made on the first start; `users_file` is what the API reads.
 
     The API gets the password's hash alone.
     """
-    try:
-        person = DemoPerson(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+    person = load_demo_person(path)
+    if person is None:
         person = DemoPerson(NAME, secrets.token_urlsafe(_PASSWORD_BYTES))
         write_private(path, json.dumps(asdict(person)))
         users_file.unlink(missing_ok=True)

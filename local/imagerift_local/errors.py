@@ -11,6 +11,10 @@ class RouteUnavailableError(Exception):
     """One way to get a part does not work on this machine; the next way is tried."""
 
 
+class DataVersionError(RouteUnavailableError):
+    """A program is of a version that cannot open the data that are there."""
+
+
 class PartFailedError(PlatformError):
     """A part did not become ready when the platform was started."""
 

@@ -33,12 +33,21 @@ class ClusterAccess:
 
 
 def build_kubeconfig(
-    *, server: str, authority: bytes | None, user: str, credentials: Mapping[str, str]
+    *,
+    server: str,
+    authority: bytes | None,
+    user: str,
+    credentials: Mapping[str, str],
+    namespace: str | None = None,
 ) -> dict[str, Any]:
     """A kubeconfig with one cluster, one user and one context.
 
-    `authority` is the PEM of the server's authority; `credentials` is the `user` entry.
+    `authority` is the PEM of the server's authority; `credentials` is the `user` entry;
+    `namespace` is what commands mean that name none.
     """
+    context = {"cluster": "imagerift", "user": user}
+    if namespace is not None:
+        context["namespace"] = namespace
     cluster: dict[str, str] = {"server": server}
     if authority is not None:
         cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
@@ -47,19 +56,26 @@ def build_kubeconfig(
         "kind": "Config",
         "clusters": [{"name": "imagerift", "cluster": cluster}],
         "users": [{"name": user, "user": dict(credentials)}],
-        "contexts": [{"name": "imagerift", "context": {"cluster": "imagerift", "user": user}}],
+        "contexts": [{"name": "imagerift", "context": context}],
         "current-context": "imagerift",
     }
 
 
 def write_certificate_kubeconfig(
-    path: Path, *, server: str, authority: Path, user: str, pair: KeyPair
+    path: Path,
+    *,
+    server: str,
+    authority: Path,
+    user: str,
+    pair: KeyPair,
+    namespace: str | None = None,
 ) -> None:
     """Writes a kubeconfig (mode 0600) of a user who is known by a client certificate."""
     config = build_kubeconfig(
         server=server,
         authority=authority.read_bytes(),
         user=user,
+        namespace=namespace,
         credentials={
             "client-certificate-data": base64.b64encode(pair.certificate.read_bytes()).decode(),
             "client-key-data": base64.b64encode(pair.key.read_bytes()).decode(),
@@ -76,9 +92,9 @@ def write_token_kubeconfig(
         server=access.server,
         authority=access.authority,
         user=user,
+        namespace=namespace,
         credentials={"token": token},
     )
-    config["contexts"][0]["context"]["namespace"] = namespace
     write_private(path, yaml.safe_dump(config, sort_keys=False))
 
 

@@ -59,6 +59,11 @@ class DataFolder:
         return self.root / "ports.json"
 
     @property
+    def versions(self) -> Path:
+        """Versions of the servers whose data are here, as JSON."""
+        return self.root / "versions.json"
+
+    @property
     def models(self) -> Path:
         """Triton's model repository, laid out anew at each start."""
         return self.root / "models"

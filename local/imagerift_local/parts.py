@@ -14,6 +14,9 @@ from imagerift_local.pki import ControlPlanePki
 from imagerift_local.ports import LOOPBACK, Ports
 
 REPLICA_SET = "rs0"
+# Nobody needs compressed messages here, and mongod decompresses before it authenticates: that is
+# where CVE-2025-14847 was.
+NO_COMPRESSION = "--networkMessageCompressors=disabled"
 # Go's servers here are small: they may have more garbage, for a third of the collecting.
 GO_ENVIRONMENT = {"GOGC": "300"}
 
@@ -91,7 +94,7 @@ def build_controller_manager_command(
     unused: Sequence[str] = UNUSED_CONTROLLERS,
 ) -> list[str]:
     """kube-controller-manager: namespaces, garbage collection, ServiceAccounts and their tokens."""
-    command = [
+    return [
         str(binary),
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
@@ -106,11 +109,13 @@ def build_controller_manager_command(
         "--leader-elect=false",
         "--profiling=false",
         "--controllers=*," + ",".join(f"-{name}" for name in unused),
+        *closed_insecure_port(version),
     ]
-    if version < (1, 24):
-        # Closes the insecure port; newer versions have none and do not know the flag.
-        command.append("--port=0")
-    return command
+
+
+def closed_insecure_port(version: tuple[int, ...]) -> list[str]:
+    """Closes the port without TLS; versions from 1.24 on have none and do not know the flag."""
+    return ["--port=0"] if version < (1, 24) else []
 
 
 def build_mongod_command(binary: Path, data: DataFolder, ports: Ports) -> list[str]:
@@ -124,6 +129,7 @@ def build_mongod_command(binary: Path, data: DataFolder, ports: Ports) -> list[s
         "--oplogSize=512",
         "--wiredTigerCacheSizeGB=0.5",
         "--nounixsocket",
+        NO_COMPRESSION,
         # A slow operation would be logged with what it asks for and writes: people's own words.
         "--slowOpSampleRate=0",
         "--setParameter=diagnosticDataCollectionEnabled=false",

@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from imagerift_local.board import Board
+from imagerift_local.data_versions import DataVersions
 from imagerift_local.demo import (
     DEMO_PLANS,
     SAMPLE,
     DemoAccount,
+    describe_commands,
     describe_demo,
     ensure_demo,
 )
@@ -42,8 +44,10 @@ class StoppedError(Exception):
     """The user asked to stop."""
 
 
-async def provision(settings: PlatformSettings, board: Board) -> Provisions:
-    """Finds or makes what this start needs.
+async def provision(
+    settings: PlatformSettings, board: Board, data: DataVersions | None = None
+) -> Provisions:
+    """Finds or makes what this start needs; with `data` only what can open them.
 
     Raises:
         PlatformError: a part cannot be had.
@@ -53,7 +57,7 @@ async def provision(settings: PlatformSettings, board: Board) -> Provisions:
     try:
         parts = started_parts(settings)
         more = read_pool(settings.pool).provisions if "triton" in parts else frozenset()
-        return await provision_parts(parts, cache, board.progress, more=more)
+        return await provision_parts(parts, cache, board.progress, more=more, data=data)
     except* PlatformError as group:
         raise PlatformError("\n".join(str(error) for error in _leaves(group))) from None
     finally:
@@ -85,11 +89,13 @@ async def _run_owned(
 ) -> None:
     ports = choose_ports(settings.port_base, PortSettings().chosen(), data.ports)
     check_ports(ports, started_parts(settings))
-    provisions = await _unless_stopped(provision(settings, board), stop)
+    versions = DataVersions(data)
+    provisions = await _unless_stopped(provision(settings, board, versions), stop)
     # The preparation may have taken minutes.
     check_ports(ports, started_parts(settings))
     sweep_control_flags(data)
     stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
+    versions.record({name: found.version for name, found in provisions.found.items()})
     write_private(data.environment, format_environment(stack.environment()))
     async with _supervised(stack, board) as supervisor:
         accounts = await _unless_stopped(_start(stack, supervisor), stop)
@@ -99,6 +105,7 @@ async def _run_owned(
             board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
             person = ensure_demo_person(data.demo_person, data.sign_in_users)
             board.say(describe_demo_person(person, stack.api_url))
+            board.say(describe_commands(data.root))
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")
         board.say(f"ImageRift is ready; its data and logs are in {data.root}")

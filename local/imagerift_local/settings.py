@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+DEFAULT_DATA_DIR = user_data_path("imagerift")
 
 
 class PlatformSettings(BaseSettings):
@@ -28,7 +29,7 @@ class PlatformSettings(BaseSettings):
     )
 
     data_dir: Path = Field(
-        default_factory=lambda: user_data_path("imagerift"),
+        DEFAULT_DATA_DIR,
         validation_alias=AliasChoices("IMAGERIFT_DATA_DIR"),
         description="Folder of databases, secrets, logs and state.",
     )

@@ -173,6 +173,7 @@ class Stack:
                 authority=pki.authority.certificate,
                 user=user,
                 pair=pair,
+                namespace=self.settings.namespace,
             )
         return self._child(
             "kube-apiserver",

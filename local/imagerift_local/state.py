@@ -52,6 +52,31 @@ def read_state(data: DataFolder) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def format_state(document: Mapping[str, Any]) -> str:
+    """The parts as lines for people: whole in a pipe, and for usual names within 80 columns.
+
+    What is the same for every part is said once, below.
+    """
+    parts: Mapping[str, Mapping[str, Any]] = document["parts"]
+    rows: list[tuple[str, ...]] = [("PART", "STATE", "PID", "RESTARTS", "ADDRESS")]
+    rows += [
+        (name, part["state"], str(part["pid"] or ""), str(part["restarts"] or ""), part["address"])
+        for name, part in parts.items()
+    ]
+    if not any(part["restarts"] for part in parts.values()):
+        rows = [(name, state, pid, address) for name, state, pid, _, address in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    notes = ["", *(part["note"] for part in parts.values())]
+    lines = []
+    for row, note in zip(rows, notes, strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+        lines += [f"  {note}"] if note else []
+    folders = sorted({str(Path(part["log"]).parent) for part in parts.values() if part["log"]})
+    lines += [f"Each part's log: {folder}/PART.log" for folder in folders]
+    return "\n".join(lines)
+
+
 def format_environment(variables: Mapping[str, str]) -> str:
     """Lines for a shell to read: `NAME='value'`."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))

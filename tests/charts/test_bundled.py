@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from pymongo.errors import OperationFailure
 
 from tests.charts.rendering import MAIN, Manifest, Objects
-from tests.servers import find_program, free_port, wait_until
+from tests.servers import find_program, free_port, offered_compressors, wait_until
 
 SCRIPTS = MAIN / "files"
 
@@ -95,6 +95,7 @@ def test_the_bundled_database_becomes_a_replica_set_that_wants_a_password(
             with session.start_transaction():
                 client.imagerift.jobs.insert_one({"_id": 1}, session=session)
             assert client.imagerift.jobs.count_documents({}) == 1
+            assert offered_compressors(client) == []
         with (
             pymongo.MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as nobody,
             pytest.raises(OperationFailure, match="auth"),

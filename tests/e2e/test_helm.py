@@ -16,11 +16,11 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from tests.charts import versions
 from tests.charts.rendering import DEFINITIONS, EXAMPLES, MAIN, find_helm
 from tests.platform_under_test import PlatformUnderTest
 
 Helm = Callable[..., "CompletedProcess[str]"]
-FIRST_CURRENT = (1, 29)
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +34,21 @@ def helm(platform: PlatformUnderTest) -> Helm:
 
 
 @pytest.fixture(scope="module")
-def is_old(platform: PlatformUnderTest) -> bool:
-    """Whether the server needs the charts' switch for old clusters."""
+def server_version(platform: PlatformUnderTest) -> str:
     answer = json.loads(platform.run("kubectl", "version", "-o", "json").stdout)
-    numbers = re.match(r"v(\d+)\.(\d+)", answer["serverVersion"]["gitVersion"])
-    assert numbers is not None
-    return (int(numbers[1]), int(numbers[2])) < FIRST_CURRENT
+    return str(answer["serverVersion"]["gitVersion"])
 
 
 @pytest.fixture(scope="module")
-def options(is_old: bool) -> list[str]:
+def is_old(server_version: str) -> bool:
+    """Whether the server needs the charts' switch for old clusters."""
+    return versions.is_old(server_version)
+
+
+@pytest.fixture(scope="module")
+def options(server_version: str) -> list[str]:
     # Old servers refuse to apply what has fields that they do not know.
-    wanted = f"compatibility.kubernetes120={str(is_old).lower()}"
-    return ["--set", wanted, "--server-side=false"]
+    return [*versions.compatibility(server_version), "--server-side=false"]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.charts.versions import compatibility
 from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
 from tests.node.release import CHARTS, NAMESPACE, RUNNERS, Release, s3_from_outside
 from tests.platform_under_test import CHECKOUT
@@ -45,7 +46,7 @@ def release(node: NodeUnderTest) -> Release:
     node.load()
     node.helm(
         *("install", "imagerift-crds", str(CHARTS / "imagerift-crds")),
-        *("--set", "compatibility.kubernetes120=true"),
+        *compatibility(node.server_version),
     )
     for namespace in (NAMESPACE, RUNNERS):
         node.kubectl("create", "namespace", namespace)

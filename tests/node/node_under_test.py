@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -162,6 +163,12 @@ class NodeUnderTest:
     def kubectl(self, *arguments: str, **more: Any) -> str:
         """What kubectl prints."""
         return self.run("kubectl", *arguments, **more).stdout
+
+    @functools.cached_property
+    def server_version(self) -> str:
+        """The API server's version, as `v1.34.7`."""
+        answer = json.loads(self.quietly("kubectl", "version", "-o", "json").stdout)
+        return str(answer["serverVersion"]["gitVersion"])
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """An object, or a list of them, as kubectl reads it."""

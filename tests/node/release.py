@@ -15,6 +15,7 @@ import httpx
 from imagerift_local.node.layout import NodeAddresses
 from PIL import Image
 
+from tests.charts.versions import compatibility
 from tests.node.node_under_test import NodeUnderTest
 from tests.platform_under_test import CHECKOUT, wait_until
 
@@ -66,6 +67,7 @@ class Release:
         self.node.helm(
             *(command, RELEASE, str(CHARTS / "imagerift"), "-n", NAMESPACE),
             *("-f", str(VALUES)),
+            *compatibility(self.node.server_version),
             *("--set", f"s3.publicUrl=http://{NodeAddresses().node}:{S3_PORT}"),
             *more,
         )

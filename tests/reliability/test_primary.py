@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pymongo
 import pytest
+from imagerift_local.parts import NO_COMPRESSION
 from pymongo.errors import PyMongoError
 
 from tests.platform_under_test import PlatformUnderTest, wait_until
@@ -50,6 +51,7 @@ class ReplicaSet:
                         "--wiredTigerCacheSizeGB=0.25",
                         "--oplogSize=64",
                         "--nounixsocket",
+                        NO_COMPRESSION,
                         "--quiet",
                     ],
                     stdout=log,

@@ -34,11 +34,16 @@ def hierarchies(mounts: str) -> dict[str, tuple[Path, str, str]]:
     return found
 
 
+def has_version_1(mounts: str) -> bool:
+    """Whether processes get their memory by version 1, in the text of /proc/mounts."""
+    return any("memory" in options.split(",") for _, _, options in hierarchies(mounts).values())
+
+
 def create_groups(name: str) -> list[Path]:
     """Makes the group in every hierarchy.
 
     Raises:
-        PlatformError: this machine has not the controllers that kubelet 1.20 needs, or processes
+        PlatformError: this machine has not the controllers of version 1, or processes
             of an earlier node do not end.
     """
     found = hierarchies(Path("/proc/mounts").read_text())

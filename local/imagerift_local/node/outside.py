@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.node.cgroups import create_groups, remove_groups
@@ -45,8 +46,10 @@ PROVISIONERS: dict[str, Callable[[Workshop], Provision]] = {
 }
 
 
-def provision(cache: Cache, say: Callable[[str], None]) -> dict[str, Provision]:
-    """Finds or makes every program of the node.
+def provision(
+    cache: Cache, say: Callable[[str], None], data: DataVersions | None = None
+) -> dict[str, Provision]:
+    """Finds or makes every program of the node; with `data` only what can open them.
 
     Raises:
         PlatformError: a program cannot be had.
@@ -58,7 +61,7 @@ def provision(cache: Cache, say: Callable[[str], None]) -> dict[str, Provision]:
         def report(line: str, name: str = name) -> None:
             say(f"{name}: {line}")
 
-        found[name] = provisioner(Workshop(cache, debian, report))
+        found[name] = provisioner(Workshop(cache, debian, report, data))
     return found
 
 
@@ -70,12 +73,15 @@ async def run(data: NodeFolder, cache: Cache, say: Callable[[str], None]) -> Non
     """
     data.create()
     with owned(data.control_plane, os.getpid()):
-        found = await asyncio.to_thread(provision, cache, say)
+        versions = DataVersions(data.control_plane)
+        found = await asyncio.to_thread(provision, cache, say, versions)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         data.control_plane.state.unlink(missing_ok=True)
+        kubernetes, etcd = found["kubernetes-node"].version, found["etcd"].version
+        versions.record({"kubernetes": kubernetes, "etcd": etcd})
         Request(data.root, found).write(data.request)
         groups = create_groups(data.cgroup)
         try:

@@ -23,6 +23,12 @@ PAUSE_IMAGE = "docker.io/imagerift/pause:1"
 KUBELET_HEALTH_PORT = 10248
 PROXY_HEALTH_PORT = 10256
 SCHEDULER_PORT = 10259
+CONTAINERD_ENDPOINT = f"unix://{CONTAINERD_SOCKET}"
+# First versions of the kubelet that run no containers themselves; that are told the container
+# runtime in their settings; and that can refuse control groups of version 1.
+REMOTE_RUNTIME_ALONE = (1, 24)
+ENDPOINT_IS_A_SETTING = (1, 27)
+MAY_REFUSE_CGROUP_V1 = (1, 31)
 # Controllers of clouds, and of pod ranges that a single node does not need.
 UNUSED_CONTROLLERS = ("nodeipam", "route", "service", "cloud-node-lifecycle", "ttl")
 
@@ -49,7 +55,9 @@ def build_apiserver_command(
     ]
 
 
-def build_scheduler_command(binary: Path, kubeconfig: Path, pki: NodePki) -> list[str]:
+def build_scheduler_command(
+    binary: Path, version: tuple[int, ...], kubeconfig: Path, pki: NodePki
+) -> list[str]:
     """kube-scheduler, the only one."""
     return [
         str(binary),
@@ -58,34 +66,51 @@ def build_scheduler_command(binary: Path, kubeconfig: Path, pki: NodePki) -> lis
         f"--authorization-kubeconfig={kubeconfig}",
         f"--bind-address={LOOPBACK}",
         f"--secure-port={SCHEDULER_PORT}",
-        "--port=0",
         f"--tls-cert-file={pki.control_plane.apiserver.certificate}",
         f"--tls-private-key-file={pki.control_plane.apiserver.key}",
         "--leader-elect=false",
         "--profiling=false",
+        *parts.closed_insecure_port(version),
     ]
 
 
 def build_kubelet_command(
-    binary: Path, data: NodeFolder, addresses: NodeAddresses, settings: Path
+    binary: Path,
+    version: tuple[int, ...],
+    data: NodeFolder,
+    addresses: NodeAddresses,
+    settings: Path,
 ) -> list[str]:
     """kubelet, with everything it writes in the data folder."""
-    return [
+    command = [
         str(binary),
         f"--config={settings}",
         f"--kubeconfig={data.control_plane.kubeconfig('kubelet')}",
         f"--root-dir={data.kubelet}",
         f"--cert-dir={data.kubelet / 'pki'}",
-        "--container-runtime=remote",
-        f"--container-runtime-endpoint=unix://{CONTAINERD_SOCKET}",
         f"--hostname-override={NODE_NAME}",
         f"--node-ip={addresses.node}",
     ]
+    if version < ENDPOINT_IS_A_SETTING:
+        command.append(f"--container-runtime-endpoint={CONTAINERD_ENDPOINT}")
+    if version < REMOTE_RUNTIME_ALONE:
+        command.append("--container-runtime=remote")
+    return command
 
 
-def kubelet_settings(data: NodeFolder, pki: NodePki, addresses: NodeAddresses) -> dict[str, Any]:
-    """KubeletConfiguration."""
-    return {
+def kubelet_settings(
+    data: NodeFolder,
+    pki: NodePki,
+    addresses: NodeAddresses,
+    version: tuple[int, ...],
+    *,
+    cgroup_v1: bool,
+) -> dict[str, Any]:
+    """KubeletConfiguration; a kubelet refuses fields that its version does not know.
+
+    `cgroup_v1`: this machine's control groups are of version 1.
+    """
+    settings: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": addresses.node,
@@ -115,6 +140,12 @@ def kubelet_settings(data: NodeFolder, pki: NodePki, addresses: NodeAddresses) -
         "volumePluginDir": str(data.kubelet / "plugins-exec"),
         "rotateCertificates": False,
     }
+    if version >= ENDPOINT_IS_A_SETTING:
+        settings["containerRuntimeEndpoint"] = CONTAINERD_ENDPOINT
+    if cgroup_v1 and version >= MAY_REFUSE_CGROUP_V1:
+        # From 1.35 on it would not start.
+        settings["failCgroupV1"] = False
+    return settings
 
 
 def build_proxy_command(binary: Path, settings: Path) -> list[str]:

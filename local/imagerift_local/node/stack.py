@@ -23,6 +23,7 @@ from imagerift_local.images.layers import single_file_layer
 from imagerift_local.kubeconfig import read_kubeconfig
 from imagerift_local.node import programs
 from imagerift_local.node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
+from imagerift_local.node.cgroups import has_version_1
 from imagerift_local.node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
@@ -55,6 +56,12 @@ class NodeStack:
         """The API server's address, the same inside and outside."""
         return f"https://{self.addresses.node}:{self.ports.kube_apiserver}"
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Version of Kubernetes, as its programs print it."""
+        text = self.provisions["kubernetes-node"].version
+        return tuple(int(number) for number in text.split("."))
+
     def build_parts(self) -> list[Part]:
         """The parts in the order of their start."""
         pki = ensure_node_pki(self.data, self.addresses)
@@ -75,7 +82,15 @@ class NodeStack:
         folder = self.data.settings
         runtime = self.provisions["container-runtime"].files
         contents = {
-            "kubelet.json": json.dumps(programs.kubelet_settings(self.data, pki, self.addresses)),
+            "kubelet.json": json.dumps(
+                programs.kubelet_settings(
+                    self.data,
+                    pki,
+                    self.addresses,
+                    self.version,
+                    cgroup_v1=has_version_1(Path("/proc/mounts").read_text()),
+                )
+            ),
             "kube-proxy.json": json.dumps(programs.proxy_settings(self.data, self.addresses)),
             "containerd.toml": programs.containerd_settings(self.data, runtime),
             "cni/10-imagerift.conflist": json.dumps(programs.network_settings()),
@@ -122,7 +137,7 @@ class NodeStack:
             self._kubernetes_probe(f"{address}/healthz", pki),
             parts.build_controller_manager_command(
                 self._program("kube-controller-manager"),
-                (1, 20),
+                self.version,
                 self._kubeconfig("controller-manager"),
                 self.ports,
                 pki.control_plane,
@@ -138,7 +153,7 @@ class NodeStack:
             address,
             self._kubernetes_probe(f"{address}/healthz", pki),
             programs.build_scheduler_command(
-                self._program("kube-scheduler"), self._kubeconfig("scheduler"), pki
+                self._program("kube-scheduler"), self.version, self._kubeconfig("scheduler"), pki
             ),
             after=("kube-apiserver",),
         )
@@ -184,6 +199,7 @@ class NodeStack:
             http_probe(f"{address}/healthz"),
             programs.build_kubelet_command(
                 self._program("kubelet"),
+                self.version,
                 self.data,
                 self.addresses,
                 self.data.settings / "kubelet.json",

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.cache import Cache
+from imagerift_local.provision.commands import RUNNING
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Release, fetch_release
-from imagerift_local.provision.routes import Provision, Report, Route
+from imagerift_local.provision.refusals import Refusals
+from imagerift_local.provision.routes import Provision, Report, Route, first_found
 from imagerift_local.provision.wheels import find_uv
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """The cache, the package tools and where progress goes, for one part."""
+    """The cache, the package tools and where progress goes, for one part.
+
+    `data`: the data that the part will be started on.
+    """
 
     cache: Cache
     debian: Debian
     report: Report
+    data: DataVersions | None = None
 
     @property
     def uv(self) -> Path:
@@ -33,21 +40,52 @@ class Workshop:
         """Log file of the provisioning of `part`."""
         return self.cache.root / "logs" / f"{part}.log"
 
-    def release_route(self, release: Release) -> Route:
-        """Downloads an official release into the cache."""
+    def first_found(self, part: str, title: str, routes: Sequence[Route]) -> Provision:
+        """The result of the first route that works and can open the data that are there.
+
+        Raises:
+            PlatformError: there is none.
+        """
+
+        def check(version: str) -> None:
+            if self.data is not None:
+                self.data.check(part, version)
+
+        return first_found(title, routes, self.report, check)
+
+    def release_route(self, release: Release, *, otherwise: str) -> Route:
+        """Takes an official release from the cache, or downloads it into the cache.
+
+        `otherwise` is the cache key of what the next routes lead to. Where that is there already, a
+        download that was refused is not tried again for a day.
+        """
+        refusals = Refusals(self.cache.root / "refused")
 
         def build(target: Path) -> None:
+            if self.cache.has(release.part, otherwise):
+                try:
+                    refusals.check(release)
+                except RouteUnavailableError as error:
+                    self.report(f"the official release {release.version} is not tried: {error}")
+                    raise
             self.report(f"trying the official release {release.version}")
-            fetch_release(release, target)
+            try:
+                fetch_release(release, target)
+            except RouteUnavailableError as error:
+                if not RUNNING.cancelled:
+                    refusals.note(release, str(error))
+                raise
             for name in release.members:
                 self.debian.complete_libraries(target / name)
 
         def attempt() -> Provision:
-            version = release_entry(release)
-            entry = self.cache.ensure(release.part, version, build)
-            return _in_folder(entry, tuple(release.members), release.version, "official release")
+            key = release_entry(release)
+            cached = self.cache.has(release.part, key)
+            entry = self.cache.ensure(release.part, key, build)
+            source = "cache" if cached else "official release"
+            return _in_folder(entry, tuple(release.members), release.version, source)
 
-        return Route("official release", attempt)
+        return Route("official release", attempt, release.version)
 
     def cached_route(
         self, part: str, names: tuple[str, ...], entries: tuple[tuple[str, str], ...]
@@ -78,7 +116,7 @@ class Workshop:
             entry = self.cache.ensure(part, key, build)
             return _in_folder(entry, names, version, name)
 
-        return Route(name, attempt)
+        return Route(name, attempt, version)
 
 
 def release_entry(release: Release) -> str:

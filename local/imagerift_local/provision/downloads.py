@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -31,15 +31,15 @@ class Release:
     members: Mapping[str, str]
 
 
-# Digest from the project's release notes (CHANGELOG-1.34.md).
+# Digest from the project's release notes (CHANGELOG-1.35.md).
 KUBERNETES = Release(
     part="kubernetes",
-    version="1.34.7",
-    url="https://dl.k8s.io/v1.34.7/kubernetes-server-linux-amd64.tar.gz",
+    version="1.35.4",
+    url="https://dl.k8s.io/v1.35.4/kubernetes-server-linux-amd64.tar.gz",
     algorithm="sha512",
     digest=(
-        "baaf8dd4ff110a384e9dfe3db54a85a04223074fd13da32a38f9883a12b93bcd"
-        "26ae4d666bbc2f37724f0a6631f3d2e4ddb97caaf909906711a824afd70cec81"
+        "7454c2d9023de3230972e965e1e2a587a291e2a1abee703bb0737057e1646b23"
+        "ebac538b93dd778e93579e3c293dc1fa8d002e6848ad5ebc01598bc47358fe44"
     ),
     members={
         "kube-apiserver": "kubernetes/server/bin/kube-apiserver",
@@ -48,25 +48,39 @@ KUBERNETES = Release(
     },
 )
 
-# Digest from the release's SHA256SUMS.
-ETCD = Release(
-    part="etcd",
-    version="3.6.5",
-    url=("https://github.com/etcd-io/etcd/releases/download/v3.6.5/etcd-v3.6.5-linux-amd64.tar.gz"),
-    algorithm="sha256",
-    digest="66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3",
-    members={"etcd": "etcd-v3.6.5-linux-amd64/etcd"},
+_NODE_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+# The same archive, for a node: all its programs are then of one version.
+KUBERNETES_NODE = replace(
+    KUBERNETES,
+    part="kubernetes-node",
+    members={name: f"kubernetes/server/bin/{name}" for name in _NODE_PROGRAMS},
 )
 
-# Digest as nixpkgs pins it for mongodb-ce. The Ubuntu 22.04 build is made for OpenSSL 3, as
-# Debian 12 has it.
+# Digest as several projects that do not know of each other pin it.
+ETCD = Release(
+    part="etcd",
+    version="3.6.14",
+    url="https://github.com/etcd-io/etcd/releases/download/v3.6.14/etcd-v3.6.14-linux-amd64.tar.gz",
+    algorithm="sha256",
+    digest="ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5",
+    members={"etcd": "etcd-v3.6.14-linux-amd64/etcd"},
+)
+
+# Digest as two projects that do not know of each other pin it. The Ubuntu 22.04 build is made for
+# OpenSSL 3, as Debian 12 has it.
 MONGOD = Release(
     part="mongod",
-    version="8.0.11",
-    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.11.tgz",
+    version="8.0.32",
+    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.32.tgz",
     algorithm="sha256",
-    digest="5c4af1b28bd9c8c475526c029719f9066d3c86860702b0ad9fc4d2bfff1e0d8a",
-    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.11/bin/mongod"},
+    digest="41da8d92dde2896ebda278cf296ae86462da6b39eda81ce6ce4fb9ce819adb2e",
+    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.32/bin/mongod"},
 )
 
 # Digest from the release's notes.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.context import Workshop, assets_folder, keep_only, release_entry
+from imagerift_local.provision.context import Workshop, assets_folder, keep_only
 from imagerift_local.provision.downloads import ETCD
 from imagerift_local.provision.routes import (
     Provision,
     Route,
     binary_version,
     dotted,
-    first_found,
     on_path,
 )
 
@@ -22,15 +21,14 @@ OLDEST = (3, 4)
 
 def provision_etcd(workshop: Workshop) -> Provision:
     """Finds or fetches the program `etcd`."""
-    return first_found(
+    return workshop.first_found(
+        "etcd",
         "etcd",
         [
             Route("PATH", lambda: _found_in(None, "PATH")),
             Route("KUBEBUILDER_ASSETS", lambda: _found_in(assets_folder(), "KUBEBUILDER_ASSETS")),
-            workshop.cached_route(
-                "etcd", ("etcd",), ((release_entry(ETCD), ETCD.version), (DEBIAN_KEY, "3.4"))
-            ),
-            workshop.release_route(ETCD),
+            workshop.release_route(ETCD, otherwise=DEBIAN_KEY),
+            workshop.cached_route("etcd", ("etcd",), ((DEBIAN_KEY, "3.4"),)),
             workshop.built_route(
                 "Debian package etcd-server",
                 part="etcd",
@@ -40,7 +38,6 @@ def provision_etcd(workshop: Workshop) -> Provision:
                 build=lambda target: _from_debian(workshop, target),
             ),
         ],
-        workshop.report,
     )
 
 

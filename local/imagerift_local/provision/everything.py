@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from imagerift_local.data_versions import DataVersions
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
@@ -53,11 +54,16 @@ class Provisions:
 
 
 async def provision_parts(
-    parts: frozenset[str], cache: Cache, report: PartReport, *, more: frozenset[str] = frozenset()
+    parts: frozenset[str],
+    cache: Cache,
+    report: PartReport,
+    *,
+    more: frozenset[str] = frozenset(),
+    data: DataVersions | None = None,
 ) -> Provisions:
     """Finds or makes everything that `parts` run from; kubectl comes with the API server.
 
-    `more` names provisions that no part has by itself.
+    `more` names provisions that no part has by itself; `data` is what they will be started on.
 
     Raises:
         PlatformError: a part cannot be had.
@@ -67,7 +73,7 @@ async def provision_parts(
     names = [name for name in PROVISIONERS if name in wanted]
 
     async def provision(name: str) -> Provision:
-        workshop = Workshop(cache, debian, lambda line: report(name, line))
+        workshop = Workshop(cache, debian, lambda line: report(name, line), data)
         return await asyncio.to_thread(PROVISIONERS[name], workshop)
 
     async with asyncio.TaskGroup() as group:

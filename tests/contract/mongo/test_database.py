@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
+import zlib
 from collections.abc import Awaitable
 from typing import Any
 
+import bson
 import pytest
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import Database, connect, settlement, translated_errors
 from imagerift_core.mongo.audit import audit
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
 from tests import lives
 from tests.records import ACCEPTED_AT, delivered
-from tests.servers import free_port
+from tests.servers import free_port, offered_compressors
 
 
 class Commands(CommandListener):
@@ -37,6 +42,24 @@ class Commands(CommandListener):
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [command for sent, command in self.sent if sent == name]
+
+
+def compressed_ping() -> bytes:
+    """A whole OP_COMPRESSED (2012) message by zlib around an OP_MSG (2013)."""
+    body = struct.pack("<IB", 0, 0) + bson.encode({"ping": 1, "$db": "admin"})
+    packed = struct.pack("<iiB", 2013, len(body), 2) + zlib.compress(body)
+    return struct.pack("<iiii", 16 + len(packed), 1, 0, 2012) + packed
+
+
+def test_the_server_decompresses_nothing(mongo_url: str) -> None:
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        assert offered_compressors(client) == []
+        address = client.primary
+    assert address is not None
+    # Nor for a caller that did not ask: the connection is closed without an answer.
+    with socket.create_connection(address, timeout=10) as caller:
+        caller.sendall(compressed_ping())
+        assert caller.recv(1) == b""
 
 
 async def test_transactions_commit_by_majority_whatever_the_address_says(

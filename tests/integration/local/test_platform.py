@@ -214,6 +214,35 @@ def test_a_taken_port_is_told_before_anything_starts(
     assert not list((platform.data / "logs").iterdir())
 
 
+def test_data_of_newer_servers_are_refused_before_the_start(platform: Platform) -> None:
+    platform.up()
+    platform.end()
+    recorded = json.loads((platform.data / "versions.json").read_text())
+    assert set(recorded) == set(PARTS.split(","))
+    logs = {path.name: path.read_bytes() for path in (platform.data / "logs").iterdir()}
+
+    # What a newer etcd leaves, in etcd's own words.
+    database = platform.data / "etcd" / "member" / "snap" / "db"
+    content = database.read_bytes()
+    marker = f"clusterVersion{recorded['etcd']}.0".encode()
+    assert marker in content
+    database.write_bytes(content.replace(marker, b"clusterVersion3.9.0"))
+    refused = platform.command("up", "--only", PARTS, "--port-base", "auto")
+    assert refused.returncode == 1
+    assert "are those of etcd 3.9, which etcd" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+    database.write_bytes(content)
+    (platform.data / "versions.json").write_text(json.dumps(recorded | {"mongod": "99.0"}))
+    refused = platform.command("up", "--only", PARTS, "--port-base", "auto")
+    assert refused.returncode == 1
+    assert "are those of MongoDB 99.0, which MongoDB" in refused.stderr
+    assert {path.name: path.read_bytes() for path in (platform.data / "logs").iterdir()} == logs
+
+    (platform.data / "versions.json").write_text(json.dumps(recorded))
+    platform.up()
+
+
 def test_reset_asks_and_then_deletes(platform: Platform) -> None:
     platform.up()
     pids = platform.pids()

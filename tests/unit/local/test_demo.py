@@ -12,9 +12,11 @@ from imagerift_local.demo import (
     DemoAccount,
     build_generate_call,
     build_poll_call,
+    describe_commands,
     describe_demo,
     load_demo,
 )
+from imagerift_local.settings import DEFAULT_DATA_DIR
 
 API = "http://127.0.0.1:8080"
 FAKE_CURL = """#!/bin/sh
@@ -84,6 +86,13 @@ def test_both_keys_and_both_calls_are_described(tmp_path: Path) -> None:
     text = describe_demo(accounts, API, tmp_path / "sample.jpg")
     for part in ("ws_b", "ir_live_b", "ws_p", "ir_live_p", "/api/v1/generate", "JOB_ID"):
         assert part in text
+
+
+def test_the_printed_commands_name_a_data_folder_that_was_chosen(tmp_path: Path) -> None:
+    usual = describe_commands(DEFAULT_DATA_DIR)
+    assert "imagerift-platform env)" in usual and "--data-dir" not in usual
+    chosen = tmp_path / "a folder"
+    assert describe_commands(chosen).count(f"--data-dir '{chosen}'") == 2
 
 
 def test_a_missing_or_damaged_demo_file_means_no_accounts(tmp_path: Path) -> None:

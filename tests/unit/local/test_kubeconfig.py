@@ -52,6 +52,20 @@ def test_a_token_kubeconfig_names_the_namespace_and_holds_no_certificate(tmp_pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_an_administrator_works_in_the_platforms_namespace(tmp_path: Path) -> None:
+    pki = ensure_pki(tmp_path / "pki")
+    path = tmp_path / "admin.kubeconfig"
+    write_certificate_kubeconfig(
+        path,
+        server=SERVER,
+        authority=pki.authority.certificate,
+        user="admin",
+        pair=pki.admin,
+        namespace="imagerift",
+    )
+    assert yaml.safe_load(path.read_text())["contexts"][0]["context"]["namespace"] == "imagerift"
+
+
 def test_a_user_without_credentials_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config"
     config = build_kubeconfig(

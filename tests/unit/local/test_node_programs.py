@@ -36,7 +36,9 @@ def test_every_hierarchy_is_found_with_what_mounts_it_again() -> None:
 def test_nobody_unknown_may_ask_the_kubelet(tmp_path: Path) -> None:
     data = NodeFolder(tmp_path)
     data.create()
-    settings = kubelet_settings(data, ensure_node_pki(data, NodeAddresses()), NodeAddresses())
+    settings = kubelet_settings(
+        data, ensure_node_pki(data, NodeAddresses()), NodeAddresses(), (1, 34), cgroup_v1=False
+    )
     assert settings["authentication"]["anonymous"] == {"enabled": False}
     assert settings["authorization"] == {"mode": "Webhook"}
     assert settings["readOnlyPort"] == 0
@@ -56,7 +58,7 @@ def test_the_api_server_authorizes_nodes_and_calls_them_by_address(tmp_path: Pat
     assert "--authorization-mode=RBAC" in command
     assert "--anonymous-auth=false" in command
     assert "--kubelet-preferred-address-types=InternalIP" in command
-    scheduler = build_scheduler_command(Path("kube-scheduler"), Path("k"), pki)
+    scheduler = build_scheduler_command(Path("kube-scheduler"), (1, 20), Path("k"), pki)
     assert "--port=0" in scheduler
 
 

@@ -99,6 +99,11 @@ def test_mongod_is_a_replica_set(data: DataFolder) -> None:
     assert "--replSet=rs0" in parts.build_mongod_command(BINARY, data, PORTS)
 
 
+def test_mongod_compresses_no_messages(data: DataFolder) -> None:
+    # Decompression before authentication is where CVE-2025-14847 was.
+    assert "--networkMessageCompressors=disabled" in parts.build_mongod_command(BINARY, data, PORTS)
+
+
 def test_seaweedfs_opens_no_port_that_is_not_planned(data: DataFolder) -> None:
     command = parts.build_seaweedfs_command(BINARY, data, PORTS, Path("identities.json"))
     assert "-s3.port.iceberg=0" in command

@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 from imagerift_local.errors import PlatformError, RouteUnavailableError
-from imagerift_local.provision import downloads, etcd, kubernetes
+from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import run_logged
-from imagerift_local.provision.context import Workshop, keep_only
-from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.context import keep_only
 from imagerift_local.provision.downloads import Release, fetch_release
 from imagerift_local.provision.routes import (
     Provision,
@@ -209,82 +208,6 @@ class TestDownloads:
     def test_every_release_has_a_whole_digest(self, release: Release) -> None:
         assert len(bytes.fromhex(release.digest)) == hashlib.new(release.algorithm).digest_size
         assert release.version in release.url
-
-
-@pytest.mark.usefixtures("tried")
-class TestOrder:
-    """PATH, KUBEBUILDER_ASSETS, the cache, an official release, the package registries."""
-
-    @pytest.fixture
-    def tried(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        monkeypatch.setenv("PATH", str(tmp_path / "path"))
-        monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
-        tried: list[str] = []
-
-        def refuse(name: str) -> Callable[..., None]:
-            def act(*arguments: object) -> None:
-                del arguments
-                tried.append(name)
-                raise RouteUnavailableError("refused")
-
-            return act
-
-        monkeypatch.setattr(
-            "imagerift_local.provision.context.fetch_release", refuse("official release")
-        )
-        monkeypatch.setattr(Debian, "unpack", refuse("Debian"))
-        monkeypatch.setattr(Debian, "update", refuse("Debian"))
-        return tried
-
-    def workshop(self, tmp_path: Path) -> Workshop:
-        return Workshop(Cache(tmp_path / "cache"), Debian(tmp_path / "log"), silent)
-
-    def put(self, folder: Path, name: str, prints: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(f"#!/bin/sh\necho '{prints}'\n")
-        (folder / name).chmod(0o755)
-
-    def test_a_release_is_tried_before_the_registries(
-        self, tmp_path: Path, tried: list[str]
-    ) -> None:
-        for provision in (etcd.provision_etcd, kubernetes.provision_kubernetes):
-            tried.clear()
-            with pytest.raises(PlatformError):
-                provision(self.workshop(tmp_path))
-            assert tried == ["official release", "Debian"]
-
-    def test_the_cache_is_taken_before_a_release(self, tmp_path: Path, tried: list[str]) -> None:
-        self.put(tmp_path / "cache" / "parts" / "etcd" / etcd.DEBIAN_KEY, "etcd", "")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).source == "cache"
-        assert tried == []
-
-    def test_the_assets_folder_is_taken_before_the_cache(self, tmp_path: Path) -> None:
-        self.put(tmp_path / "cache" / "parts" / "etcd" / etcd.DEBIAN_KEY, "etcd", "")
-        self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
-
-    def test_path_is_taken_before_the_assets_folder(self, tmp_path: Path) -> None:
-        self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
-        self.put(tmp_path / "path", "etcd", "etcd Version: 3.6.0")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).version == "3.6.0"
-
-    def test_a_program_that_is_too_old_is_passed_over(self, tmp_path: Path) -> None:
-        self.put(tmp_path / "path", "etcd", "etcd Version: 3.3.9")
-        self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
-
-    def test_an_api_server_without_its_controller_manager_is_passed_over(
-        self, tmp_path: Path
-    ) -> None:
-        self.put(tmp_path / "assets", "kube-apiserver", "Kubernetes v1.34.1")
-        with pytest.raises(PlatformError, match="no kube-controller-manager"):
-            kubernetes.provision_kubernetes(self.workshop(tmp_path))
-
-    def test_a_control_plane_of_two_versions_is_passed_over(self, tmp_path: Path) -> None:
-        self.put(tmp_path / "assets", "kube-apiserver", "Kubernetes v1.34.1")
-        self.put(tmp_path / "assets", "kube-controller-manager", "Kubernetes v1.33.1")
-        with pytest.raises(PlatformError, match="differ in version"):
-            kubernetes.provision_kubernetes(self.workshop(tmp_path))
 
 
 class TestLocks:

