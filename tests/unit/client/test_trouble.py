@@ -33,9 +33,9 @@ def files_below(folder: Path) -> list[Path]:
 
 
 async def start(server: FakeApi, *arguments: str, stdout: IO[bytes] | int) -> Any:
+    # What is started in the background inherits that Ctrl-C is ignored.
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "imagerift.cli", *arguments),
+        *("env", "--default-signal=INT", sys.executable, "-m", "imagerift.cli", *arguments),
         env={**os.environ, "IMAGERIFT_API_URL": server.url, "IMAGERIFT_API_KEY": "ir_live_x"},
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
