@@ -267,7 +267,7 @@ def _goes_on(job: Job) -> Iterator[None]:
             explain(error)
         say(f"job {job.job_id} {'goes on' if not job.ended else 'has its pictures'}:")
         if not job.ended:
-            say(f"  imagerift jobs wait {job.job_id}        (with -o FOLDER, saves its pictures)")
+            say(f"  imagerift jobs wait {job.job_id} -o FOLDER")
             say(f"  imagerift jobs cancel {job.job_id}")
         else:
             say(f"  imagerift jobs download {job.job_id} -o FOLDER")
