@@ -37,6 +37,11 @@ def may_give_or_take(actor: Role, role: Role) -> bool:
     return may(actor, "members:manage") and (role != "owner" or actor == "owner")
 
 
+def givers_of(role: Role) -> list[Role]:
+    """Those who may make someone a `role`."""
+    return [actor for actor in ALL_ROLES if may_give_or_take(actor, role)]
+
+
 def scopes_of(role: Role) -> frozenset[str]:
     """The scopes that a member has: those of a session, and the most that a key can have."""
     scopes = frozenset[str](ALL_SCOPES)
