@@ -11,6 +11,7 @@ import uvloop
 from aiohttp import web
 from imagerift_core import telemetry
 from imagerift_core.collector import relax_collector
+from imagerift_core.server_name import name_servers
 from pydantic import ValidationError
 
 from imagerift_api import app_keys
@@ -74,6 +75,7 @@ async def serve(settings: ApiSettings) -> None:
 
 def api_runner(application: web.Application) -> web.AppRunner:
     """The runner of the API: bodies as they come, and time for what is in flight."""
+    name_servers()
     return web.AppRunner(
         application,
         access_log=None,

@@ -24,6 +24,18 @@ def _checked_origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _check_issuer(value: str) -> None:
+    """Raises `ValueError` unless it is https, or an issuer on this machine."""
+    parts = urlsplit(value)
+    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1"}
+    if not parts.hostname or not (parts.scheme == "https" or local):
+        raise ValueError("OIDC_ISSUER must be https://host[:port][/path]")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("OIDC_ISSUER must have no user, query or fragment")
+    # Raises `ValueError` where it is no number.
+    _ = parts.port
+
+
 def _checked_networks(value: str) -> str:
     for part in _listed(value):
         ipaddress.ip_network(part)
@@ -99,9 +111,13 @@ class ApiSettings(SharedSettings):
         if self.oidc_issuer is not None:
             if self.oidc_client_id is None or self.public_url is None:
                 raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID and PUBLIC_URL")
-            if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
-                raise ValueError("OIDC_ISSUER must be https")
+            _check_issuer(self.oidc_issuer)
         return self
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach this installation by https alone."""
+        return self.public_url is not None and urlsplit(self.public_url).scheme == "https"
 
     def pepper(self) -> bytes:
         return bytes.fromhex(self.key_pepper.get_secret_value())

@@ -57,6 +57,7 @@ class Sessions:
         self._database = database
         self._plans = plans
         self._public_url = settings.public_url
+        self._is_https = settings.is_https
         self._hops = settings.forwarded_hops
 
     async def signed_in(self, request: web.Request) -> SignedIn:
@@ -143,4 +144,4 @@ class Sessions:
     @property
     def is_secure(self) -> bool:
         """Whether browsers reach this installation by https alone."""
-        return (self._public_url or "").startswith("https://")
+        return self._is_https

@@ -1,0 +1,18 @@
+"""What the servers of a process call themselves."""
+
+from __future__ import annotations
+
+from wsgiref import simple_server
+
+from aiohttp import web_response
+
+NAME = "ImageRift"
+
+
+def name_servers() -> None:
+    """Has every answer of this process name the product alone: no version, no framework.
+
+    Neither server has a setting for it, and what their parsers refuse reaches no application.
+    """
+    web_response.SERVER_SOFTWARE = NAME
+    simple_server.ServerHandler.server_software = NAME
