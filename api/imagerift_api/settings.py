@@ -11,6 +11,7 @@ from imagerift_core.sealing import derived_key
 from imagerift_core.settings import SharedSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
 _MIN_SECRET_BYTES = 32
 
@@ -25,15 +26,16 @@ def _checked_origin(value: str) -> str:
 
 
 def _check_issuer(value: str) -> None:
-    """Raises `ValueError` unless it is https, or an issuer on this machine."""
-    parts = urlsplit(value)
-    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1"}
-    if not parts.hostname or not (parts.scheme == "https" or local):
+    """Raises `ValueError` unless it is https, or an issuer on this machine.
+
+    Parsed as the client that asks the issuer parses it.
+    """
+    url = URL(value)
+    local = url.scheme == "http" and url.host in {"127.0.0.1", "::1"}
+    if not url.host or not (url.scheme == "https" or local):
         raise ValueError("OIDC_ISSUER must be https://host[:port][/path]")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if url.raw_user is not None or url.raw_query_string or url.raw_fragment:
         raise ValueError("OIDC_ISSUER must have no user, query or fragment")
-    # Raises `ValueError` where it is no number.
-    _ = parts.port
 
 
 def _checked_networks(value: str) -> str:
