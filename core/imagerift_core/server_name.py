@@ -14,5 +14,5 @@ def name_servers() -> None:
 
     Neither server has a setting for it, and what their parsers refuse reaches no application.
     """
-    web_response.SERVER_SOFTWARE = NAME
+    setattr(web_response, "SERVER_SOFTWARE", NAME)  # noqa: B010 - it is not exported
     simple_server.ServerHandler.server_software = NAME

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.api_keys import ordered_scopes
+from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
 from imagerift_core.errors import InvalidRequest, KeyNotFound, RoleNotPermitted
 from imagerift_core.mongo import accounts, key_changes, people
@@ -35,7 +35,7 @@ class KeyObject(TypedDict):
     prefix: str
     lastFour: str
     scopes: list[str]
-    effectiveScopes: list[str]
+    effectiveScopes: list[Scope]
     createdAt: Time
     createdBy: str | None
     lastUsedAt: Time | None
