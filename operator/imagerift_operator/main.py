@@ -11,10 +11,10 @@ import structlog
 import uvloop
 from imagerift_core import telemetry
 from imagerift_core.collector import relax_collector
-from imagerift_core.server_name import name_servers
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.handlers import register
+from imagerift_operator.server_name import name_servers
 from imagerift_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""What the servers of a process call themselves."""
+"""What the operator's servers call themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "ImageRift"
 def name_servers() -> None:
     """Has every answer of this process name the product alone: no version, no framework.
 
-    Neither server has a setting for it, and what their parsers refuse reaches no application.
+    Neither server, Kopf's for the probes and the metrics', has a setting for it.
     """
     setattr(web_response, "SERVER_SOFTWARE", NAME)  # noqa: B010 - it is not exported
     simple_server.ServerHandler.server_software = NAME
