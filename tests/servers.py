@@ -211,6 +211,11 @@ class S3Address:
                 client.delete_object(Bucket=name, Key=item["Key"])
             client.delete_bucket(Bucket=name)
 
+    def tags_of(self, bucket: str, key: str) -> list[Any]:
+        """The tags of an object."""
+        tags: list[Any] = list(self._client().get_object_tagging(Bucket=bucket, Key=key)["TagSet"])
+        return tags
+
     def _client(self) -> S3Client:
         return boto3.client(
             "s3",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from imagerift_core.api_keys import ALL_SCOPES, Scope
+from imagerift_core.api_keys import Scope
 from imagerift_core.roles import Role
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -37,7 +37,9 @@ class KeyBody(_Body):
     """A new API key. It never expires unless `expiresAt` says when."""
 
     name: Name
-    scopes: list[Scope] = Field(default_factory=lambda: list(ALL_SCOPES), min_length=1)
+    scopes: list[Scope] | None = Field(
+        None, min_length=1, description="Within those of the member's role; default: all of them."
+    )
     expires_at: AwareDatetime | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import orjson
 import typer
 from imagerift_core import clock
-from imagerift_core.api_keys import ALL_SCOPES, Scope
+from imagerift_core.api_keys import ALL_SCOPES, Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
 from imagerift_core.errors import DomainError, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
@@ -198,7 +198,7 @@ def _scopes(names: list[str]) -> list[Scope]:
     if wrong:
         offered = ", ".join(ALL_SCOPES)
         _refuse("scope_not_found", f"scope must be one of: {offered}.", exit_code=2)
-    return [scope for scope in ALL_SCOPES if scope in names]
+    return ordered_scopes(names)
 
 
 def _workspace(workspace: accounts.Workspace) -> dict[str, Any]:

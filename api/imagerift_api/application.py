@@ -26,6 +26,7 @@ from imagerift_api.routes import (
     usage,
     webhooks,
 )
+from imagerift_api.security_headers import security_headers
 from imagerift_api.settings import ApiSettings
 from imagerift_api.traffic import Traffic
 
@@ -48,6 +49,7 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[app_keys.PREVIEWS] = Previews()
     application[app_keys.TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
+    application.on_response_prepare.append(security_headers(https=settings.is_https))
     application.cleanup_ctx.append(open_context)
     for part in (*_JOB_ROUTES, reference, health, *_ACCOUNT_ROUTES):
         part.add_routes(application)

@@ -17,9 +17,10 @@ from imagerift_core.errors import (
     InvalidApiKey,
     RevokedApiKey,
 )
-from imagerift_core.mongo import accounts
+from imagerift_core.mongo import accounts, people
 from imagerift_core.mongo.database import Database, translated_errors
 from imagerift_core.plans import Plan, Plans
+from imagerift_core.roles import Role, scopes_of
 
 from imagerift_api.problems import MissingApiKey
 
@@ -31,7 +32,11 @@ _NOT_VALID = "The API key is not valid."
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever a valid token or an account session belongs to; one of `key_id`, `person` is set."""
+    """Whoever a valid token or an account session belongs to; one of `key_id`, `person` is set.
+
+    `scopes` is what this request may use: of a key, those that `role` permits too. `role` is the
+    present one of the person signed in or behind the key; None for a key of the operator's.
+    """
 
     workspace: str
     key_id: str | None
@@ -40,6 +45,7 @@ class Caller:
     scopes: frozenset[str]
     person: str | None = None
     name: str = ""
+    role: Role | None = None
 
     def require_access(self) -> None:
         """Raises `ApiAccessLocked` where the plan has no API; existing keys stop working too.
@@ -51,16 +57,32 @@ class Caller:
 
     def require_scope(self, scope: Scope) -> None:
         if scope not in self.scopes:
-            raise InsufficientScope(scope)
+            raise InsufficientScope(scope, role=self._role_without(scope))
+
+    def _role_without(self, scope: Scope) -> Role | None:
+        return self.role if self.role and scope not in scopes_of(self.role) else None
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A key with its workspace as MongoDB had them at `read_at` (monotonic seconds)."""
+    """A key with its workspace and its person's membership there, as MongoDB had them at
+    `read_at` (monotonic seconds)."""
 
     key: accounts.ApiKey
     workspace: accounts.Workspace
+    member: people.Member | None
     read_at: float
+
+    def require_member(self) -> Role | None:
+        """The present role of the key's person; None for a key of the operator's.
+
+        Raises `RevokedApiKey` where the person is no member any more.
+        """
+        if self.key.created_by is None:
+            return None
+        if self.member is None:
+            raise RevokedApiKey("The person who made the API key has left the workspace.")
+        return self.member.role
 
 
 class Authenticator:
@@ -98,6 +120,7 @@ class Authenticator:
             raise RevokedApiKey("The API key was revoked.")
         if known.key.expires_at is not None and known.key.expires_at <= clock.now():
             raise ExpiredApiKey("The API key has expired.")
+        role = known.require_member()
         plan = self._plans.get(known.workspace.plan)
         if plan is None:
             raise ApiAccessLocked(f"The plan '{known.workspace.plan}' is not offered here.")
@@ -106,8 +129,9 @@ class Authenticator:
             key_id=key_id,
             plan_name=known.workspace.plan,
             plan=plan,
-            scopes=frozenset(known.key.scopes),
+            scopes=known.key.scopes_under(role),
             name=known.key.name,
+            role=role,
         )
 
     def _is_token_of(self, token: str, key: accounts.ApiKey) -> bool:
@@ -138,13 +162,23 @@ class Authenticator:
         read_at = self._monotonic()
         async with translated_errors():
             key = await accounts.get_key(self._database, key_id)
-            workspace = await accounts.get_workspace(self._database, key.workspace) if key else None
-        if key is None or workspace is None:
+            if key is None:
+                self._known.pop(key_id, None)
+                return None
+            workspace, member = await asyncio.gather(
+                accounts.get_workspace(self._database, key.workspace), self._member_behind(key)
+            )
+        if workspace is None:
             self._known.pop(key_id, None)
             return None
-        known = _Known(key, workspace, read_at)
+        known = _Known(key, workspace, member, read_at)
         self._known[key_id] = known
         return known
+
+    async def _member_behind(self, key: accounts.ApiKey) -> people.Member | None:
+        if key.created_by is None:
+            return None
+        return await people.get_member(self._database, key.workspace, key.created_by)
 
 
 def _bearer_token(authorization: str | None) -> str:

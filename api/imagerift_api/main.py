@@ -17,6 +17,7 @@ from imagerift_api import app_keys
 from imagerift_api.application import build_application
 from imagerift_api.logs import configure_logs
 from imagerift_api.metrics import Metrics, build_metrics_application
+from imagerift_api.security_headers import name_server
 from imagerift_api.settings import ApiSettings
 
 _DRAIN_SECONDS = 25
@@ -74,6 +75,7 @@ async def serve(settings: ApiSettings) -> None:
 
 def api_runner(application: web.Application) -> web.AppRunner:
     """The runner of the API: bodies as they come, and time for what is in flight."""
+    name_server()
     return web.AppRunner(
         application,
         access_log=None,

@@ -21,6 +21,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from imagerift_api.security_headers import security_headers
+
 _METHODS = frozenset(
     {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_DELETE, hdrs.METH_OPTIONS}
 )
@@ -97,5 +99,6 @@ def build_metrics_application(metrics: Metrics) -> web.Application:
         )
 
     application = web.Application()
+    application.on_response_prepare.append(security_headers(https=False))
     application.router.add_get("/metrics", scrape)
     return application

@@ -11,6 +11,7 @@ from imagerift_core.sealing import derived_key
 from imagerift_core.settings import SharedSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
 _MIN_SECRET_BYTES = 32
 
@@ -22,6 +23,19 @@ def _checked_origin(value: str) -> str:
     if parts.path.rstrip("/") or parts.query or parts.fragment:
         raise ValueError("must have no path")
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _check_issuer(value: str) -> None:
+    """Raises `ValueError` unless it is https, or an issuer on this machine.
+
+    Parsed as the client that asks the issuer parses it.
+    """
+    url = URL(value)
+    local = url.scheme == "http" and url.host in {"127.0.0.1", "::1"}
+    if not url.host or not (url.scheme == "https" or local):
+        raise ValueError("OIDC_ISSUER must be https://host[:port][/path]")
+    if url.raw_user is not None or url.raw_query_string or url.raw_fragment:
+        raise ValueError("OIDC_ISSUER must have no user, query or fragment")
 
 
 def _checked_networks(value: str) -> str:
@@ -99,9 +113,13 @@ class ApiSettings(SharedSettings):
         if self.oidc_issuer is not None:
             if self.oidc_client_id is None or self.public_url is None:
                 raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID and PUBLIC_URL")
-            if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
-                raise ValueError("OIDC_ISSUER must be https")
+            _check_issuer(self.oidc_issuer)
         return self
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach this installation by https alone."""
+        return self.public_url is not None and urlsplit(self.public_url).scheme == "https"
 
     def pepper(self) -> bytes:
         return bytes.fromhex(self.key_pepper.get_secret_value())

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,11 @@ ALL_SCOPES: tuple[Scope, ...] = (
     "usage:read",
     "webhooks:manage",
 )
+
+
+def ordered_scopes(scopes: Collection[str]) -> list[Scope]:
+    """Those of them that there are, in the order of `ALL_SCOPES`."""
+    return [scope for scope in ALL_SCOPES if scope in scopes]
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,16 @@ class ExpiredApiKey(InvalidApiKey):
 
 
 class InsufficientScope(DomainError):
+    """The caller may not do this; `role` is set where no key of that role could."""
+
     code = "insufficient_scope"
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"This key lacks the scope '{scope}'.")
+    def __init__(self, scope: str, *, role: str | None = None) -> None:
+        super().__init__(
+            f"This key lacks the scope '{scope}'."
+            if role is None
+            else f"The role '{role}' does not have the scope '{scope}'."
+        )
         self.scope = scope
 
 

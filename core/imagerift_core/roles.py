@@ -7,6 +7,7 @@ from typing import Literal
 from imagerift_core.api_keys import ALL_SCOPES
 
 Role = Literal["owner", "admin", "member"]
+# From the most to the least that one may do.
 ALL_ROLES: tuple[Role, ...] = ("owner", "admin", "member")
 Permission = Literal["keys:own", "keys:any", "members:manage", "webhooks:manage", "log:read"]
 
@@ -17,6 +18,11 @@ _PERMITTED: dict[Permission, frozenset[Role]] = {
     "webhooks:manage": frozenset({"owner", "admin"}),
     "log:read": frozenset({"owner"}),
 }
+
+
+def is_lower(role: Role, than: Role) -> bool:
+    """Whether a change from `than` to `role` takes rights away."""
+    return ALL_ROLES.index(role) > ALL_ROLES.index(than)
 
 
 def may(role: Role, permission: Permission) -> bool:
@@ -31,7 +37,12 @@ def may_give_or_take(actor: Role, role: Role) -> bool:
     return may(actor, "members:manage") and (role != "owner" or actor == "owner")
 
 
-def session_scopes(role: Role) -> frozenset[str]:
-    """The scopes that a member's account session has on the job calls."""
+def givers_of(role: Role) -> list[Role]:
+    """Those who may make someone a `role`."""
+    return [actor for actor in ALL_ROLES if may_give_or_take(actor, role)]
+
+
+def scopes_of(role: Role) -> frozenset[str]:
+    """The scopes that a member has: those of a session, and the most that a key can have."""
     scopes = frozenset[str](ALL_SCOPES)
     return scopes if may(role, "webhooks:manage") else scopes - {"webhooks:manage"}

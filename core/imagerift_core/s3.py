@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 _DELETE_BATCH = 1000
 _MISSING = {"NoSuchKey", "404"}
 _PUT_TIMEOUT_SECONDS = 60
+# What else a form could say of its object and of the answer to it. S3 refuses a field that the
+# policy does not name, others take it; so the policy fixes each, to a value that all of them know
+# and that asks for no further right (an ACL or tags would, and S3 refuses both unasked).
+_FIXED_FIELDS = {
+    "Cache-Control": "private, no-store",
+    "Content-Disposition": "attachment",
+    "Content-Encoding": "identity",
+    "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
+    "success_action_redirect": "",
+    "success_action_status": "204",
+}
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,18 @@ class ObjectStore:
     def presign_post(
         self, key: str, *, content_type: str, max_bytes: int, seconds: int
     ) -> UploadForm:
-        """A form by which a client writes `key`, of this type and at most so many bytes."""
+        """A form by which a client writes `key`, of this type and at most so many bytes.
+
+        The store takes it with these very fields alone.
+        """
+        fields = {"Content-Type": content_type, **_FIXED_FIELDS}
         made = self._public.generate_presigned_post(
             self._bucket,
             key,
-            Fields={"Content-Type": content_type},
+            # It adds to what it is given.
+            Fields=dict(fields),
             Conditions=[
-                {"Content-Type": content_type},
+                *({name: value} for name, value in fields.items()),
                 ["content-length-range", 1, max_bytes],
             ],
             ExpiresIn=seconds,

@@ -14,6 +14,7 @@ from imagerift_core.collector import relax_collector
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.handlers import register
+from imagerift_operator.server_name import name_servers
 from imagerift_operator.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ def main() -> None:
 async def run(settings: OperatorSettings) -> None:
     """Runs until SIGTERM or SIGINT, or until a part that must not die has died."""
     asked, stop = asyncio.Event(), asyncio.Event()
+    name_servers()
     async with OperatorContext(settings) as context:
         registry = kopf.OperatorRegistry()
         register(registry, context)

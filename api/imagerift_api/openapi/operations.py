@@ -41,6 +41,8 @@ from aiohttp.typedefs import Handler
 from imagerift_core.api_keys import Scope
 from pydantic import BaseModel
 
+from imagerift_api.body_reading import leave_continue_for_later
+
 Access = Literal["key", "session", "either", "open"]
 
 
@@ -78,7 +80,6 @@ class Operation:
     body: type[BaseModel] | None = None
     body_example: Any = None
     errors: tuple[str, ...] = ()
-    expect_handler: Any = None
 
 
 OPERATIONS: web.AppKey[list[Operation]] = web.AppKey("operations", list)
@@ -91,6 +92,6 @@ def add_operations(application: web.Application, operations: tuple[Operation, ..
         methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
         for method in methods:
             application.router.add_route(
-                method, operation.path, operation.handler, expect_handler=operation.expect_handler
+                method, operation.path, operation.handler, expect_handler=leave_continue_for_later
             )
         application.setdefault(OPERATIONS, []).append(operation)

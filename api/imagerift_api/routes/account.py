@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from aiohttp import web
+from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
 from imagerift_core.errors import WorkspaceNotFound
 from imagerift_core.mongo import account_log, accounts, people
 from imagerift_core.mongo.account_log import LogEntry
 from imagerift_core.plans import ExportSize
-from imagerift_core.roles import Role, may
+from imagerift_core.roles import Role, may, scopes_of
 from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
@@ -55,12 +56,13 @@ class WorkspaceObject(TypedDict):
 
 @closed
 class PermissionsObject(TypedDict):
-    """What the person's role permits in the workspace."""
+    """What the person's role permits in the workspace; `keyScopes` are those for keys."""
 
     manageKeys: bool
     manageMembers: bool
     manageWebhooks: bool
     readLog: bool
+    keyScopes: list[Scope]
 
 
 @closed
@@ -135,6 +137,7 @@ async def get_account(request: web.Request) -> web.Response:
             "manageMembers": may(role, "members:manage"),
             "manageWebhooks": may(role, "webhooks:manage"),
             "readLog": may(role, "log:read"),
+            "keyScopes": ordered_scopes(scopes_of(role)),
         },
         "workspaces": [
             _workspace(known[m.workspace], m.role) for m in memberships if m.workspace in known

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from aiohttp import web
 from imagerift_core import clock
+from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
-from imagerift_core.errors import InvalidRequest, KeyNotFound
-from imagerift_core.mongo import accounts, key_changes
-from imagerift_core.roles import may
+from imagerift_core.errors import InvalidRequest, KeyNotFound, RoleNotPermitted
+from imagerift_core.mongo import accounts, key_changes, people
+from imagerift_core.roles import Role, scopes_of
 from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
@@ -20,20 +21,21 @@ from imagerift_api.openapi.shapes import Time, closed
 from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.private_answers import private_answer
 from imagerift_api.routes.signed_in import admit_signed_in
-from imagerift_api.sign_in.sessions import SignedIn
 
 _PATH = "/api/v1/account/keys"
 
 
 @closed
 class KeyObject(TypedDict):
-    """A key, without its token. `createdBy` is the member it depends on."""
+    """A key, without its token. `createdBy` is the member it depends on; `effectiveScopes` are
+    those of its `scopes` that this member's present role has."""
 
     keyId: str
     name: str
     prefix: str
     lastFour: str
     scopes: list[str]
+    effectiveScopes: list[Scope]
     createdAt: Time
     createdBy: str | None
     lastUsedAt: Time | None
@@ -63,7 +65,9 @@ async def list_keys(request: web.Request) -> web.Response:
     refuse_query(request.query)
     database = request.app[app_keys.CONTEXT].database
     keys = await accounts.list_keys(database, signed_in.workspace.id)
-    answer: KeyList = {"data": [_key(key) for key in keys]}
+    members = await people.members_of(database, signed_in.workspace.id)
+    roles = {member.person: member.role for member in members}
+    answer: KeyList = {"data": [_key(key, roles.get(key.created_by or "")) for key in keys]}
     return private_answer(answer)
 
 
@@ -74,67 +78,73 @@ async def create_key(request: web.Request) -> web.Response:
     body = parse_body(KeyBody, await read_json(request))
     if body.expires_at is not None and body.expires_at <= clock.now():
         raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
+    permitted = ordered_scopes(scopes_of(signed_in.member.role))
+    beyond = [scope for scope in body.scopes or () if scope not in permitted]
+    if beyond:
+        raise RoleNotPermitted(
+            f"The role '{signed_in.member.role}' does not have the scope '{beyond[0]}'.",
+            param="scopes",
+        )
     created = await request.app[app_keys.CONTEXT].key_creation.create(
         signed_in.workspace.id,
         body.name,
-        scopes=body.scopes,
+        scopes=body.scopes or permitted,
         expires_at=body.expires_at,
         created_by=signed_in.person.id,
         actor=signed_in.actor,
     )
-    answer: NewKeyObject = {"key": _key(created.key), "token": created.token}
+    answer: NewKeyObject = {
+        "key": _key(created.key, signed_in.member.role),
+        "token": created.token,
+    }
     return private_answer(answer, status=201)
 
 
 async def rotate_key(request: web.Request) -> web.Response:
     signed_in = await admit_signed_in(request)
+    signed_in.require("keys:own")
     refuse_query(request.query)
     body = parse_body(RotationBody, await read_json(request))
-    key_id = await _own_key(request, signed_in)
     rotated = await request.app[app_keys.CONTEXT].key_creation.rotate(
         signed_in.workspace.id,
-        key_id,
+        request.match_info["key_id"],
+        person=signed_in.person.id,
         overlap=timedelta(days=body.overlap_days),
         actor=signed_in.actor,
     )
-    answer: NewKeyObject = {"key": _key(rotated.key), "token": rotated.token}
+    answer: NewKeyObject = {
+        "key": _key(rotated.key, signed_in.member.role),
+        "token": rotated.token,
+    }
     return private_answer(answer)
 
 
 async def revoke_key(request: web.Request) -> web.Response:
     signed_in = await admit_signed_in(request)
     refuse_query(request.query)
-    key_id = await _own_key(request, signed_in)
-    revoked = await key_changes.revoke(
-        request.app[app_keys.CONTEXT].database,
-        signed_in.workspace.id,
-        key_id,
-        actor=signed_in.actor,
-        at=clock.now(),
-    )
-    return private_answer(_key(revoked))
-
-
-async def _own_key(request: web.Request, signed_in: SignedIn) -> str:
-    """The id in the path, of a key that this member may change. Raises `KeyNotFound` or
-    `RoleNotPermitted`."""
-    key_id = request.match_info["key_id"]
-    key = await accounts.get_key(request.app[app_keys.CONTEXT].database, key_id)
+    database, key_id = request.app[app_keys.CONTEXT].database, request.match_info["key_id"]
+    key = await accounts.get_key(database, key_id)
     if key is None or key.workspace != signed_in.workspace.id:
         raise KeyNotFound("There is no such key.")
-    if key.created_by != signed_in.person.id or not may(signed_in.member.role, "keys:own"):
-        signed_in.require("keys:any")
-    return key_id
+    signed_in.require("keys:own" if key.created_by == signed_in.person.id else "keys:any")
+    revoked = await key_changes.revoke(
+        database, signed_in.workspace.id, key_id, actor=signed_in.actor, at=clock.now()
+    )
+    maker = await people.get_member(database, key.workspace, key.created_by or "")
+    return private_answer(_key(revoked, maker.role if maker else None))
 
 
-def _key(key: accounts.ApiKey) -> KeyObject:
+def _key(key: accounts.ApiKey, role: Role | None) -> KeyObject:
+    """`role` is that of the member who made the key, None where there is none."""
     overlap = key.previous_until
+    is_orphaned = key.created_by is not None and role is None
     return {
         "keyId": key.id,
         "name": key.name,
         "prefix": key.prefix,
         "lastFour": key.last_four,
         "scopes": key.scopes,
+        "effectiveScopes": [] if is_orphaned else ordered_scopes(key.scopes_under(role)),
         "createdAt": rfc3339(key.created_at),
         "createdBy": key.created_by,
         "lastUsedAt": rfc3339(key.last_used_at) if key.last_used_at else None,
@@ -166,7 +176,7 @@ OPERATIONS = (
         access="session",
         body=KeyBody,
         replies={201: Reply("The key and its token, shown this once.", NewKeyObject)},
-        errors=("api_access_locked",),
+        errors=("api_access_locked", "role_not_permitted"),
     ),
     Operation(
         method="POST",
@@ -174,7 +184,7 @@ OPERATIONS = (
         handler=rotate_key,
         name="rotateKey",
         tag="Account",
-        summary="Give an API key a new token",
+        summary="Give an API key of one's own a new token",
         access="session",
         path_model=KeyPath,
         body=RotationBody,

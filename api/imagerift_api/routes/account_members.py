@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 from imagerift_core.clock import rfc3339
-from imagerift_core.mongo.people import Invitation
+from imagerift_core.mongo.people import Person
 from imagerift_core.roles import Role
 from typing_extensions import TypedDict
 
@@ -22,21 +22,30 @@ from imagerift_api.openapi.shapes import Time, closed
 from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.private_answers import no_content, private_answer
 from imagerift_api.routes.signed_in import admit_signed_in
-from imagerift_api.services.members import MemberView
+from imagerift_api.services.members import InvitationView, MemberView
 
 _PATH = "/api/v1/account/members"
 _INVITATIONS = "/api/v1/account/invitations"
 
 
 @closed
+class InviterObject(TypedDict):
+    """Who invited; not always a member any more."""
+
+    personId: str
+    name: str
+
+
+@closed
 class MemberObject(TypedDict):
-    """A member of the workspace."""
+    """A member of the workspace. `invitedBy` is null for whom nobody had to invite."""
 
     personId: str
     name: str
     email: str | None
     role: Role
     addedAt: Time
+    invitedBy: InviterObject | None
 
 
 @closed
@@ -47,6 +56,7 @@ class InvitationObject(TypedDict):
     role: Role
     createdAt: Time
     expiresAt: Time
+    invitedBy: InviterObject
 
 
 @closed
@@ -92,7 +102,7 @@ async def invite(request: web.Request) -> web.Response:
     created = await context.members.invite(signed_in, body.role)
     # In the fragment, which browsers do not send: it is in no log on the way.
     url = f"{context.sessions.origin_of(request)}/account#invitation={created.token}"
-    answer: NewInvitationObject = {"invitation": _invitation(created.invitation), "url": url}
+    answer: NewInvitationObject = {"invitation": _invitation(created.view), "url": url}
     return private_answer(answer, status=201)
 
 
@@ -137,15 +147,24 @@ def _member(view: MemberView) -> MemberObject:
         "email": view.person.email if view.person else None,
         "role": view.member.role,
         "addedAt": rfc3339(view.member.added_at),
+        "invitedBy": _inviter(view.member.invited_by, view.inviter)
+        if view.member.invited_by
+        else None,
     }
 
 
-def _invitation(invitation: Invitation) -> InvitationObject:
+def _inviter(person_id: str, person: Person | None) -> InviterObject:
+    return {"personId": person_id, "name": person.name if person else ""}
+
+
+def _invitation(view: InvitationView) -> InvitationObject:
+    invitation = view.invitation
     return {
         "invitationId": invitation.id,
         "role": invitation.role,
         "createdAt": rfc3339(invitation.created_at),
         "expiresAt": rfc3339(invitation.expires_at),
+        "invitedBy": _inviter(invitation.invited_by, view.inviter),
     }
 
 
@@ -179,7 +198,7 @@ OPERATIONS = (
         handler=remove,
         name="removeMember",
         tag="Account",
-        summary="Remove a member and revoke the keys they made, or leave",
+        summary="Remove a member with the keys and invitations they made, or leave",
         access="session",
         path_model=MemberPath,
         replies={204: Reply("Removed.")},

@@ -9,7 +9,7 @@ from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainEr
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.polls import Poll
 from imagerift_core.mongo.rate_limit import RateWindow, count_request
-from imagerift_core.roles import session_scopes
+from imagerift_core.roles import scopes_of
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
@@ -96,9 +96,10 @@ def _caller_of(signed_in: SignedIn) -> Caller:
         key_id=None,
         plan_name=signed_in.workspace.plan,
         plan=signed_in.plan,
-        scopes=session_scopes(signed_in.member.role),
+        scopes=scopes_of(signed_in.member.role),
         person=signed_in.person.id,
         name=signed_in.person.name,
+        role=signed_in.member.role,
     )
 
 

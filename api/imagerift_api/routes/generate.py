@@ -10,7 +10,7 @@ from imagerift_core.telemetry import current_traceparent
 
 from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
-from imagerift_api.body_reading import leave_continue_for_later, read_json
+from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import job_path
 from imagerift_api.job_schema import JobObject
@@ -140,7 +140,6 @@ OPERATIONS = (
             ),
         },
         errors=(*SUBMIT_ERRORS, "job_not_found", "too_many_streams"),
-        expect_handler=leave_continue_for_later,
     ),
 )
 

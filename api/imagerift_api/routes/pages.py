@@ -7,6 +7,7 @@ from html import escape
 from aiohttp import hdrs, web
 
 from imagerift_api import app_keys
+from imagerift_api.body_reading import leave_continue_for_later
 from imagerift_api.pages import documents
 from imagerift_api.pages.previews import PATH as PREVIEWS_PATH
 
@@ -78,7 +79,10 @@ def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Respon
 
 def add_routes(application: web.Application) -> None:
     application[_ASSETS] = documents.load_folder("files")
-    application.router.add_get("/developers", developers)
-    application.router.add_get("/account", account)
-    application.router.add_get("/static/{name}", asset)
-    application.router.add_get(PREVIEWS_PATH + "/{name}", preview)
+    for path, handler in (
+        ("/developers", developers),
+        ("/account", account),
+        ("/static/{name}", asset),
+        (PREVIEWS_PATH + "/{name}", preview),
+    ):
+        application.router.add_get(path, handler, expect_handler=leave_continue_for_later)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
 from imagerift_api.account_requests import SignInBody
-from imagerift_api.body_reading import read_json
+from imagerift_api.body_reading import leave_continue_for_later, read_json
 from imagerift_api.context import CALLBACK_PATH
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import closed
@@ -157,5 +157,5 @@ OPERATIONS = (
 
 def add_routes(application: web.Application) -> None:
     add_operations(application, OPERATIONS)
-    application.router.add_get(_PATH, begin)
-    application.router.add_get(CALLBACK_PATH, finish)
+    for path, handler in ((_PATH, begin), (CALLBACK_PATH, finish)):
+        application.router.add_get(path, handler, expect_handler=leave_continue_for_later)

@@ -45,7 +45,8 @@ class KeyCreation:
     ) -> CreatedKey:
         """Raises `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API access.
 
-        A key with `created_by` is revoked when that person leaves the workspace.
+        A key with `created_by` can do no more than that person's role, and is revoked when they
+        leave the workspace.
         """
         await self._check_access(workspace_id)
         made = new_api_key()
@@ -65,11 +66,12 @@ class KeyCreation:
         return CreatedKey(key, made.token)
 
     async def rotate(
-        self, workspace_id: str, key_id: str, *, overlap: timedelta, actor: Actor
+        self, workspace_id: str, key_id: str, *, person: str, overlap: timedelta, actor: Actor
     ) -> CreatedKey:
-        """A new secret under the same id; the old one lives for `overlap` more.
+        """A new secret under the same id for a person's own key; the old one lives for `overlap`.
 
-        Raises `KeyNotFound`, `KeyNotRotatable`, `WorkspaceNotFound` or `ApiAccessLocked`.
+        Raises `KeyNotFound`, `KeyNotRotatable`, `RoleNotPermitted`, `WorkspaceNotFound` or
+        `ApiAccessLocked`.
         """
         await self._check_access(workspace_id)
         made = new_token_of(key_id)
@@ -79,6 +81,7 @@ class KeyCreation:
             workspace_id,
             key_id,
             key_changes.NewSecret(hash_token(made.token, self._pepper), made.last_four),
+            person=person,
             overlap_until=at + overlap,
             actor=actor,
             at=at,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from imagerift_core import clock
 from imagerift_core.errors import MemberNotFound, RoleNotPermitted
 from imagerift_core.ids import new_invitation_id
-from imagerift_core.mongo import people
+from imagerift_core.mongo import invitations, people
 from imagerift_core.mongo.database import Database, translated_errors
-from imagerift_core.mongo.people import Invitation, Member, Person
+from imagerift_core.mongo.invitations import Invitation
+from imagerift_core.mongo.people import Member, Person
 from imagerift_core.roles import Role, may_give_or_take
 
 from imagerift_api.sign_in.sessions import SignedIn
@@ -20,15 +21,24 @@ _NOT_PERMITTED = "Owners are made and removed by owners alone."
 
 @dataclass(frozen=True)
 class MemberView:
+    """A member with what is known of them and of whoever invited them."""
+
     member: Member
     person: Person | None
+    inviter: Person | None
+
+
+@dataclass(frozen=True)
+class InvitationView:
+    invitation: Invitation
+    inviter: Person | None
 
 
 @dataclass(frozen=True)
 class CreatedInvitation:
     """An invitation, and its token: shown once, kept nowhere."""
 
-    invitation: Invitation
+    view: InvitationView
     token: str
 
 
@@ -39,12 +49,18 @@ class Members:
     async def all(self, workspace: str) -> list[MemberView]:
         async with translated_errors():
             members = await people.members_of(self._database, workspace)
-            known = await people.get_people(self._database, [m.person for m in members])
-        return [MemberView(member, known.get(member.person)) for member in members]
+            named = {m.person for m in members} | {m.invited_by for m in members if m.invited_by}
+            known = await people.get_people(self._database, sorted(named))
+        return [
+            MemberView(member, known.get(member.person), known.get(member.invited_by or ""))
+            for member in members
+        ]
 
-    async def invitations(self, workspace: str) -> list[Invitation]:
+    async def invitations(self, workspace: str) -> list[InvitationView]:
         async with translated_errors():
-            return await people.invitations_of(self._database, workspace, at=clock.now())
+            found = await invitations.all_of(self._database, workspace, at=clock.now())
+            known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
+        return [InvitationView(one, known.get(one.invited_by)) for one in found]
 
     async def invite(self, by: SignedIn, role: Role) -> CreatedInvitation:
         """Raises `RoleNotPermitted`."""
@@ -55,27 +71,27 @@ class Members:
             _id=new_invitation_id(),
             workspace=by.workspace.id,
             role=role,
-            token_hash=people.invitation_hash(token),
+            token_hash=invitations.token_hash(token),
             invited_by=by.person.id,
             created_at=at,
-            expires_at=people.invitation_end(at),
+            expires_at=invitations.end_of(at),
         )
         async with translated_errors():
-            await people.create_invitation(self._database, invitation, actor=by.actor)
-        return CreatedInvitation(invitation, token)
+            await invitations.create(self._database, invitation, actor=by.actor)
+        return CreatedInvitation(InvitationView(invitation, by.person), token)
 
     async def withdraw(self, by: SignedIn, invitation: str) -> None:
         """Raises `RoleNotPermitted` or `InvitationNotFound`."""
         by.require("members:manage")
         async with translated_errors():
-            await people.revoke_invitation(
+            await invitations.revoke(
                 self._database, by.workspace.id, invitation, actor=by.actor, at=clock.now()
             )
 
     async def accept(self, by: SignedIn, token: str) -> Member:
         """Raises `InvitationNotFound` or `AlreadyMember`."""
         async with translated_errors():
-            return await people.accept_invitation(
+            return await invitations.accept(
                 self._database, token, by.person.id, actor=by.actor, at=clock.now()
             )
 
@@ -91,7 +107,7 @@ class Members:
             )
 
     async def remove(self, by: SignedIn, person: str) -> None:
-        """Removes a member, and with them their keys; everybody may leave by themselves.
+        """Removes a member, their keys and their invitations; everybody may leave by themselves.
 
         Raises `RoleNotPermitted`, `MemberNotFound` or `LastOwner`.
         """

@@ -158,4 +158,5 @@ class SignIns:
 
 
 def _hashed(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()
+    # A cookie may hold any byte; this is how the framework keeps what is no text.
+    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()

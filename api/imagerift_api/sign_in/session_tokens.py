@@ -62,7 +62,8 @@ class SessionTokens:
                 audience=_AUDIENCE,
                 options={"require": _REQUIRED},
             )
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, UnicodeError):
+            # The library encodes the token before it looks at it, and a header may hold any byte.
             raise InvalidSession("Sign in again.") from None
         return SessionClaims(
             session=str(claims["jti"]),
@@ -76,5 +77,8 @@ class SessionTokens:
         return hmac.new(self._key, b"csrf:" + session.encode(), hashlib.sha256).hexdigest()
 
     def csrf_matches(self, session: str, sent: str | None) -> bool:
-        expected = self.csrf_token(session)
-        return sent is not None and hmac.compare_digest(expected.encode(), sent.encode())
+        if sent is None:
+            return False
+        # A header may hold any byte; this is how the framework keeps what is no text.
+        received = sent.encode(errors="surrogateescape")
+        return hmac.compare_digest(self.csrf_token(session).encode(), received)

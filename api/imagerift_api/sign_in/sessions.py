@@ -7,7 +7,12 @@ import ipaddress
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
-from imagerift_core.errors import CrossSiteRequest, InvalidSession, RoleNotPermitted
+from imagerift_core.errors import (
+    CrossSiteRequest,
+    InvalidRequest,
+    InvalidSession,
+    RoleNotPermitted,
+)
 from imagerift_core.mongo import accounts, people, sign_ins
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.database import Database, translated_errors
@@ -52,6 +57,7 @@ class Sessions:
         self._database = database
         self._plans = plans
         self._public_url = settings.public_url
+        self._is_https = settings.is_https
         self._hops = settings.forwarded_hops
 
     async def signed_in(self, request: web.Request) -> SignedIn:
@@ -86,8 +92,15 @@ class Sessions:
         )
 
     def origin_of(self, request: web.Request) -> str:
-        """The origin of this installation's pages, such as `https://images.example.com`."""
-        return self._public_url or f"{request.scheme}://{request.host}".lower()
+        """The origin of this installation's pages, such as `https://images.example.com`.
+
+        Raises `InvalidRequest` where it is as asked, and the `Host` is no host's name.
+        """
+        if self._public_url is not None:
+            return self._public_url
+        if not request.host.isascii():
+            raise InvalidRequest("Host must be ASCII.", param=hdrs.HOST)
+        return f"{request.scheme}://{request.host}".lower()
 
     def require_same_origin(self, request: web.Request) -> None:
         """Raises `CrossSiteRequest` unless `Origin` names this installation."""
@@ -131,4 +144,4 @@ class Sessions:
     @property
     def is_secure(self) -> bool:
         """Whether browsers reach this installation by https alone."""
-        return (self._public_url or "").startswith("https://")
+        return self._is_https

@@ -18,22 +18,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from imagerift_core.errors import InvalidRequest
 from yarl import URL
 
+from imagerift_api.webhooks.networks import Address, Network, is_public_address, is_public_name
+
 MAX_URL_CHARACTERS = 2048
 _RESOLVE_SECONDS = 2.0
 _log = structlog.get_logger()
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-# Beyond what the standard library calls not global.
-_REFUSED_V4 = tuple(ipaddress.IPv4Network(n) for n in ("192.88.99.0/24", "224.0.0.0/3"))
-# Only global unicast is let through; within it, ranges that carry or stand for IPv4 addresses,
-# or that are special. Mapped, compatible, NAT64, unique-local and link-local forms lie outside.
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_REFUSED_V6 = tuple(
-    ipaddress.IPv6Network(n)
-    for n in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2620:4f:8000::/48")
-)
+_PORTS = frozenset({443, 8443})
+# One wording for whatever is inside and for what does not exist, so that nobody can ask which.
+_NOT_PUBLIC = "its host is not on the public internet"
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 # A host name does not end in a number: `127.1`, `0x7f000001` and `2130706433` are spellings of
 # addresses that resolvers take (WHATWG URL, "ends in a number").
 _NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9a-fA-F]*)")
@@ -45,6 +39,14 @@ class UrlRefused(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class HostRefused(UrlRefused):
+    """Its host is not one that anything may be sent to; `cause` is for our own logs alone."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(_NOT_PUBLIC)
+        self.cause = cause
 
 
 class Egress:
@@ -72,12 +74,16 @@ class Egress:
             return url
         if url.scheme != "https":
             raise UrlRefused("it must be https")
+        if port not in _PORTS:
+            raise UrlRefused("its port must be 443 or 8443")
         bare = host.rstrip(".")
         literal = _literal(bare)
         if literal is not None:
             self.vet(literal)
-        elif _NUMERIC.fullmatch(bare) or not bare:
-            raise UrlRefused("its host is not a name")
+        elif _NUMERIC.fullmatch(bare):
+            raise HostRefused("numeric")
+        elif not is_public_name((url.raw_host or "").rstrip(".")):
+            raise HostRefused("local_name")
         return url
 
     def is_allowed(self, host: str, port: int) -> bool:
@@ -85,31 +91,32 @@ class Egress:
         return f"{named}:{port}" in self._allowed_hosts
 
     def vet(self, address: Address) -> None:
-        """Raises `UrlRefused` for every address that is not a public one."""
+        """Raises `HostRefused` for every address that is not a public one."""
         if any(address in network for network in self._refused_networks):
-            raise UrlRefused("it leads into the cluster")
-        if isinstance(address, ipaddress.IPv4Address):
-            public = address.is_global and not any(address in n for n in _REFUSED_V4)
-        else:
-            public = (
-                address.scope_id is None
-                and address in _GLOBAL_UNICAST
-                and address.is_global
-                and not any(address in n for n in _REFUSED_V6)
-            )
-        if not public:
-            raise UrlRefused("it does not lead to a public address")
+            raise HostRefused("cluster")
+        if not is_public_address(address):
+            raise HostRefused("not_public")
 
     async def addresses(self, host: str, port: int) -> list[tuple[int, str]]:
         """(family, address) pairs of the host, resolved once; one bad answer refuses them all.
 
-        Raises `UrlRefused`, or `OSError` where the name does not resolve.
+        Raises `HostRefused`, or `OSError` where the name cannot be looked up just now.
         """
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-        )
+        is_allowed = self.is_allowed(host, port)
+        # With the dot at the end, no search domain of the cluster's is tried.
+        absolute = host if is_allowed or _literal(host) else f"{host.rstrip('.')}."
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                absolute, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+            )
+        except UnicodeError:
+            raise HostRefused("no_name") from None
+        except socket.gaierror as error:
+            if error.errno in _NO_SUCH_NAME:
+                raise HostRefused("no_such_name") from None
+            raise
         pairs = [(int(family), str(place[0])) for family, _, _, _, place in found]
-        if not self.is_allowed(host, port):
+        if not is_allowed:
             for _, text in pairs:
                 self.vet(ipaddress.ip_address(text))
         return pairs
@@ -123,7 +130,8 @@ class Egress:
             url = self.parse(text)
             await self._look(url)
         except UrlRefused as error:
-            _log.warning("webhook_url_refused", param=param, reason=error.reason)
+            cause = error.cause if isinstance(error, HostRefused) else error.reason
+            _log.warning("webhook_url_refused", param=param, reason=cause)
             raise InvalidRequest(f"{param} is refused: {error.reason}.", param=param) from None
         return url
 
@@ -133,10 +141,7 @@ class Egress:
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
                 await self.addresses(url.host, url.port)
-        except socket.gaierror as error:
-            if error.errno == socket.EAI_NONAME:
-                raise UrlRefused("its host does not exist") from None
-        except (OSError, UnicodeError, TimeoutError):
+        except (OSError, TimeoutError):
             return
 
 
@@ -149,7 +154,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Raises `UrlRefused` or `OSError`."""
+        """Raises `HostRefused` or `OSError`."""
         return [
             ResolveResult(
                 hostname=host,

@@ -20,7 +20,7 @@ from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
-from imagerift_api.webhooks.egress import Egress, GuardedResolver, UrlRefused
+from imagerift_api.webhooks.egress import Egress, GuardedResolver, HostRefused, UrlRefused
 from imagerift_api.webhooks.messages import message
 from imagerift_api.webhooks.secrets import WebhookSecrets
 
@@ -140,6 +140,10 @@ class WebhookWorker:
             url = self._egress.parse(delivery.url)
             async with http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 status = answer.status
+        except HostRefused as refused:
+            # As a name that does not exist: the log must not tell which names there are inside.
+            error = "name_not_resolved"
+            _log.warning("webhook_refused", delivery=delivery.id, reason=refused.cause)
         except UrlRefused as refused:
             error = "refused"
             _log.warning("webhook_refused", delivery=delivery.id, reason=refused.reason)

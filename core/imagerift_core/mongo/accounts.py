@@ -12,6 +12,7 @@ from imagerift_core import clock
 from imagerift_core.mongo import account_log
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
 from imagerift_core.mongo.database import Database
+from imagerift_core.roles import Role, scopes_of
 
 
 class Workspace(BaseModel):
@@ -29,7 +30,8 @@ class ApiKey(BaseModel):
     """A key as stored: its keyed hash, never the token.
 
     After a rotation the token before lives on under `previous_hash` until `previous_until`.
-    `created_by` is the person whose membership the key depends on, None for the operator's.
+    `created_by` is the person on whose membership and role the key depends, None for the
+    operator's.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,6 +51,11 @@ class ApiKey(BaseModel):
     previous_hash: str | None = None
     previous_until: datetime | None = None
     rotated_at: datetime | None = None
+
+    def scopes_under(self, role: Role | None) -> frozenset[str]:
+        """What the key may do while its person has `role`; all of its scopes where it has none."""
+        scopes = frozenset(self.scopes)
+        return scopes if role is None else scopes & scopes_of(role)
 
 
 async def create_workspace(database: Database, workspace: Workspace) -> None:

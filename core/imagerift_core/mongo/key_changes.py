@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagerift_core.errors import KeyNotFound, KeyNotRotatable, MemberNotFound
+from imagerift_core.errors import (
+    KeyNotFound,
+    KeyNotRotatable,
+    MemberNotFound,
+    RoleNotPermitted,
+)
 from imagerift_core.mongo import account_log
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.accounts import ApiKey
@@ -55,14 +60,17 @@ async def rotate(
     key_id: str,
     new: NewSecret,
     *,
+    person: str,
     overlap_until: datetime,
     actor: Actor,
     at: datetime,
 ) -> ApiKey:
-    """The key with its new secret; the old one lives until `overlap_until`.
+    """The key of `person` with its new secret; the old one lives until `overlap_until`.
 
     A secret that was still in an earlier overlap ends now: one old secret lives at a time.
-    Raises `KeyNotFound`, or `KeyNotRotatable` for a revoked or expired key.
+    Raises `KeyNotFound`, `KeyNotRotatable` for a revoked or expired key, or `RoleNotPermitted`
+    for a key of somebody else's or the operator's: nobody may learn the token of a key that is
+    not tied to their own membership.
     """
 
     async def body(session: Any) -> ApiKey:
@@ -70,6 +78,7 @@ async def rotate(
             {
                 "_id": key_id,
                 "workspace": workspace,
+                "created_by": person,
                 "revoked_at": None,
                 "$or": [{"expires_at": None}, {"expires_at": {"$gt": at}}],
             },
@@ -89,8 +98,11 @@ async def rotate(
         )
         if document is None:
             known = {"_id": key_id, "workspace": workspace}
-            if await database.api_keys.find_one(known, session=session) is None:
+            found = await database.api_keys.find_one(known, session=session)
+            if found is None:
                 raise KeyNotFound("There is no such key.")
+            if found.get("created_by") != person:
+                raise RoleNotPermitted("Only whoever made a key can give it a new token.")
             raise KeyNotRotatable("A revoked or expired key cannot be rotated.")
         await account_log.append(
             database,

@@ -1,23 +1,20 @@
-"""People who sign in, the workspaces they are members of, and invitations."""
+"""People who sign in, and the workspaces they are members of."""
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
-from imagerift_core.errors import AlreadyMember, InvitationNotFound, LastOwner, MemberNotFound
+from imagerift_core.errors import AlreadyMember, LastOwner, MemberNotFound
 from imagerift_core.ids import new_person_id, new_workspace_id
 from imagerift_core.mongo import account_log
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.accounts import Workspace
 from imagerift_core.mongo.database import Database
-from imagerift_core.roles import Role
-
-INVITATION_DAYS = 7
+from imagerift_core.roles import Role, is_lower
 
 
 class Person(BaseModel):
@@ -40,7 +37,7 @@ class Person(BaseModel):
 
 
 class Member(BaseModel):
-    """A person's place in a workspace."""
+    """A person's place in a workspace; `invited_by` let them in, unless nobody had to."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -48,25 +45,7 @@ class Member(BaseModel):
     person: str
     role: Role
     added_at: datetime
-
-
-class Invitation(BaseModel):
-    """A way into a workspace that works once; only the hash of its token is kept."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str = Field(alias="_id")
-    workspace: str
-    role: Role
-    token_hash: str
-    invited_by: str
-    created_at: datetime
-    expires_at: datetime
-
-
-def invitation_hash(token: str) -> str:
-    """The token is random, so a plain hash keeps it."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    invited_by: str | None = None
 
 
 async def find_person(database: Database, issuer: str, subject: str) -> Person | None:
@@ -182,7 +161,7 @@ async def _refresh(
 
 
 async def get_member(database: Database, workspace: str, person: str) -> Member | None:
-    document = await database.members.find_one({"_id": _member_id(workspace, person)})
+    document = await database.members.find_one({"_id": member_id(workspace, person)})
     return Member.model_validate(document) if document else None
 
 
@@ -224,15 +203,22 @@ async def add_member(
 async def change_role(
     database: Database, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime
 ) -> None:
-    """Raises `MemberNotFound`, or `LastOwner` where no owner would be left."""
+    """A lower role ends the invitations that the person made; keys follow the role by themselves.
+
+    Raises `MemberNotFound`, or `LastOwner` where no owner would be left.
+    """
 
     async def body(session: Any) -> None:
-        changed = await database.members.update_one(
-            {"_id": _member_id(workspace, person)}, {"$set": {"role": role}}, session=session
+        before = await database.members.find_one_and_update(
+            {"_id": member_id(workspace, person)}, {"$set": {"role": role}}, session=session
         )
-        if not changed.matched_count:
+        if before is None:
             raise MemberNotFound("There is no such member.")
         await _require_owner(database, session, workspace)
+        details = {"role": str(role)}
+        if is_lower(role, before["role"]):
+            ended = await _end_invitations(database, session, workspace, person)
+            details["invitationsEnded"] = str(ended)
         await account_log.append(
             database,
             workspace=workspace,
@@ -240,7 +226,7 @@ async def change_role(
             action="member.role_changed",
             at=at,
             target=person,
-            details={"role": role},
+            details=details,
             session=session,
         )
 
@@ -250,14 +236,14 @@ async def change_role(
 async def remove_member(
     database: Database, workspace: str, person: str, *, actor: Actor, at: datetime
 ) -> int:
-    """Removes the member and revokes the keys they made; returns how many keys.
+    """Removes the member, revokes their keys and ends their invitations; returns how many keys.
 
     Raises `MemberNotFound`, or `LastOwner` where no owner would be left.
     """
 
     async def body(session: Any) -> int:
         gone = await database.members.delete_one(
-            {"_id": _member_id(workspace, person)}, session=session
+            {"_id": member_id(workspace, person)}, session=session
         )
         if not gone.deleted_count:
             raise MemberNotFound("There is no such member.")
@@ -268,6 +254,7 @@ async def remove_member(
             session=session,
         )
         count = int(revoked.modified_count)
+        ended = await _end_invitations(database, session, workspace, person)
         await account_log.append(
             database,
             workspace=workspace,
@@ -275,7 +262,7 @@ async def remove_member(
             action="member.removed",
             at=at,
             target=person,
-            details={"keysRevoked": str(count)},
+            details={"keysRevoked": str(count), "invitationsEnded": str(ended)},
             session=session,
         )
         return count
@@ -283,104 +270,21 @@ async def remove_member(
     return await database.transaction(body)
 
 
-async def create_invitation(
-    database: Database,
-    invitation: Invitation,
-    *,
-    actor: Actor,
-) -> None:
-    async def body(session: Any) -> None:
-        await database.invitations.insert_one(invitation.model_dump(by_alias=True), session=session)
-        await account_log.append(
-            database,
-            workspace=invitation.workspace,
-            actor=actor,
-            action="member.invited",
-            at=invitation.created_at,
-            target=invitation.id,
-            details={"role": invitation.role},
-            session=session,
-        )
-
-    await database.transaction(body)
-
-
-async def invitations_of(database: Database, workspace: str, *, at: datetime) -> list[Invitation]:
-    """Those that can still be accepted."""
-    query = {"workspace": workspace, "expires_at": {"$gt": at}}
-    cursor = database.invitations.find(query).sort([("created_at", 1), ("_id", 1)])
-    return [Invitation.model_validate(document) async for document in cursor]
-
-
-async def revoke_invitation(
-    database: Database, workspace: str, invitation: str, *, actor: Actor, at: datetime
-) -> None:
-    """Raises `InvitationNotFound`."""
-
-    async def body(session: Any) -> None:
-        gone = await database.invitations.delete_one(
-            {"_id": invitation, "workspace": workspace}, session=session
-        )
-        if not gone.deleted_count:
-            raise InvitationNotFound("There is no such invitation.")
-        await account_log.append(
-            database,
-            workspace=workspace,
-            actor=actor,
-            action="member.invitation_revoked",
-            at=at,
-            target=invitation,
-            session=session,
-        )
-
-    await database.transaction(body)
-
-
-async def accept_invitation(
-    database: Database, token: str, person: str, *, actor: Actor, at: datetime
-) -> Member:
-    """Uses the invitation up. Raises `InvitationNotFound` or `AlreadyMember`."""
-
-    async def body(session: Any) -> Member:
-        document = await database.invitations.find_one_and_delete(
-            {"token_hash": invitation_hash(token), "expires_at": {"$gt": at}}, session=session
-        )
-        if document is None:
-            raise InvitationNotFound("The invitation was used, was revoked or has expired.")
-        invitation = Invitation.model_validate(document)
-        member = Member(
-            workspace=invitation.workspace, person=person, role=invitation.role, added_at=at
-        )
-        await insert_member(database, session, member)
-        await account_log.append(
-            database,
-            workspace=invitation.workspace,
-            actor=actor,
-            action="member.added",
-            at=at,
-            target=person,
-            details={"role": invitation.role, "invitation": invitation.id},
-            session=session,
-        )
-        return member
-
-    try:
-        return await database.transaction(body)
-    except DuplicateKeyError:
-        raise AlreadyMember("You are a member of this workspace already.") from None
-
-
-def invitation_end(at: datetime) -> datetime:
-    return at + timedelta(days=INVITATION_DAYS)
-
-
-def _member_id(workspace: str, person: str) -> str:
+def member_id(workspace: str, person: str) -> str:
     return f"{workspace}:{person}"
 
 
 async def insert_member(database: Database, session: Any, member: Member) -> None:
-    document = member.model_dump() | {"_id": _member_id(member.workspace, member.person)}
+    document = member.model_dump() | {"_id": member_id(member.workspace, member.person)}
     await database.members.insert_one(document, session=session)
+
+
+async def _end_invitations(database: Database, session: Any, workspace: str, person: str) -> int:
+    """How many there were."""
+    ended = await database.invitations.delete_many(
+        {"workspace": workspace, "invited_by": person}, session=session
+    )
+    return int(ended.deleted_count)
 
 
 async def _require_owner(database: Database, session: Any, workspace: str) -> None:

@@ -27,7 +27,18 @@ REFUSED_ADDRESSES = [
     "127.255.255.254",
     "169.254.169.254",
     "172.16.0.1",
+    "168.63.129.16",
     "192.0.0.1",
+    "192.0.0.9",
+    "192.0.0.192",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "100.100.100.200",
+    "161.26.0.10",
+    "166.11.255.254",
+    "199.36.153.4",
+    "199.36.153.11",
     "192.0.2.1",
     "192.88.99.1",
     "192.168.1.1",
@@ -53,6 +64,8 @@ REFUSED_ADDRESSES = [
     "100::1",
     "2001::1",
     "2001:db8::1",
+    "2620:4f:8000::1",
+    "3ffe::1",
     "2002:7f00:1::1",
     "2002:a9fe:a9fe::1",
     "2a00:1450::1",
@@ -105,11 +118,33 @@ REFUSED_URLS = [
     "https://[fe80::1%25eth0]/",
     "https://[fd00:ec2::254]/",
     "https://./",
+    "https://example.com:80/",
+    "https://example.com:22/",
+    "https://example.com:0/",
+    "https://example.com:8080/",
+    "https://example.com:65535/",
+    "https://1.1.1.1:444/",
     f"https://example.com/{'x' * 2048}",
 ]
 
-# These are names, so looking them up is what finds them out.
-LOCALHOST = [
+# Names of a machine's or a network's own, which are never asked for.
+LOCAL_NAMES = [
+    "https://mongodb/",
+    "https://mongodb./",
+    "https://mongodb.imagerift.svc/",
+    "https://mongodb.imagerift.svc./",
+    "https://MONGODB.imagerift.SVC.cluster.local/",
+    "https://mongodb.imagerift.svc.cluster.local./",
+    "https://mongodb。imagerift。svc/",
+    "https://printer.local/",
+    "https://metadata.google.internal/",
+    "https://ip-10-0-0-1.ec2.internal:8443/",
+    "https://app.localhost/",
+    "https://router.lan/",
+    "https://nas.home.arpa/",
+    "https://wiki.intranet/",
+    "https://git.corp/",
+    "https://abcdef.onion/",
     "https://localhost/",
     "https://LOCALHOST/",
     "https://localhost./",
@@ -150,11 +185,59 @@ def test_ordinary_urls_are_let_through(text: str) -> None:
     assert EGRESS.parse(text).host
 
 
-@pytest.mark.parametrize("text", LOCALHOST)
-async def test_localhost_is_refused_by_any_spelling(text: str) -> None:
+@pytest.mark.parametrize("text", LOCAL_NAMES)
+async def test_local_names_are_refused_by_any_spelling_and_never_asked_for(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = answering("1.1.1.1")
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names)
     with pytest.raises(InvalidRequest) as refusal:
         await EGRESS.check(text, param="webhookUrl")
     assert refusal.value.param == "webhookUrl"
+    assert names.asked == []
+
+
+async def test_every_refused_host_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody learns which names there are inside, and which there are not."""
+    said = set()
+
+    async def refused(text: str, found: Any) -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+        with pytest.raises(InvalidRequest) as refusal:
+            await EGRESS.check(text, param="url")
+        said.add(refusal.value.message)
+
+    for text in (*LOCAL_NAMES, "https://10.0.0.1/", "https://127.1/", "https://[fd00::1]/"):
+        await refused(text, answering("1.1.1.1"))
+    await refused("https://8.8.4.4/", answering("1.1.1.1"))
+    await refused(f"https://{'x' * 64}.example/", failing(UnicodeError("label too long")))
+    for answer in ("10.0.0.1", "127.0.0.1", "169.254.169.254", "8.8.4.4", "fd00::1", "::1"):
+        await refused("https://hook.example/", answering(answer))
+    for code in (socket.EAI_NONAME, socket.EAI_NODATA):
+        await refused("https://hook.example/", failing(socket.gaierror(code, "no")))
+
+    assert said == {"url is refused: its host is not on the public internet."}
+
+
+def failing(error: Exception) -> Any:
+    """A name server that answers nothing."""
+
+    async def getaddrinfo(*_: Any, **__: Any) -> None:
+        raise error
+
+    return getaddrinfo
+
+
+@pytest.mark.parametrize("host", ["hook.example", "hook.example.", "HOOK.example"])
+async def test_names_are_asked_for_as_they_are_in_no_search_domain(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = answering("1.1.1.1")
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names)
+    await EGRESS.check(f"https://{host}/", param="url")
+    await GuardedResolver(EGRESS).resolve(host, 443)
+    assert {asked.lower() for asked in names.asked} == {"hook.example."}
+    assert len(names.asked) == 2
 
 
 def answering(*answers: str) -> Any:
@@ -192,14 +275,14 @@ async def test_a_name_that_resolves_to_such_an_address_is_refused(
 async def test_a_name_that_does_not_exist_is_refused_and_one_in_doubt_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def fails(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(code, "no")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fails)
-    code = socket.EAI_NONAME
+    monkeypatch.setattr(
+        asyncio.get_running_loop(), "getaddrinfo", failing(socket.gaierror(socket.EAI_NONAME, "no"))
+    )
     with pytest.raises(InvalidRequest):
         await EGRESS.check("https://hook.example/", param="url")
-    code = socket.EAI_AGAIN
+    monkeypatch.setattr(
+        asyncio.get_running_loop(), "getaddrinfo", failing(socket.gaierror(socket.EAI_AGAIN, "no"))
+    )
     await EGRESS.check("https://hook.example/", param="url")
 
 
@@ -236,7 +319,7 @@ async def test_the_address_that_was_vetted_is_the_one_connected_to(
             await http.post(f"https://rebind.example:{port}/")
     await runner.cleanup()
 
-    assert names.asked == ["rebind.example"]
+    assert names.asked == ["rebind.example."]
     assert connected == [("192.88.100.1", port)]
     assert reached == []
 

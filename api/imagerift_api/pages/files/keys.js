@@ -13,6 +13,10 @@ export async function showKeys(account) {
   const open = Boolean(account.plan?.apiAccess);
   show(byId("keys-locked"), !open);
   show(byId("key-form"), open);
+  for (const box of byId("key-form").elements.scope) {
+    box.disabled = !account.permissions.keyScopes.includes(box.value);
+    show(box.parentElement, !box.disabled);
+  }
   byId("locked-plan").textContent = account.workspace.plan;
   const { data } = await get(PATH);
   const order = [...data].sort((a, b) => Boolean(a.revokedAt) - Boolean(b.revokedAt));
@@ -22,14 +26,14 @@ export async function showKeys(account) {
 }
 
 function row(key, account, open) {
-  const mine = key.createdBy === account.person.personId || account.permissions.manageKeys;
+  const own = key.createdBy === account.person.personId;
   const actions = make("div", { className: "row" });
   if (key.revokedAt) {
     actions.append(mark("revoked", "off"));
-  } else if (mine) {
+  } else if (own || account.permissions.manageKeys) {
     const rotate = button("Rotate", () => rotateKey(key, account, rotate));
     const revoke = button("Revoke", () => revokeKey(key, account, revoke), "button-bad");
-    actions.append(...(open ? [rotate, revoke] : [revoke]));
+    actions.append(...(open && own ? [rotate, revoke] : [revoke]));
   }
   const cell = (label, ...content) => {
     const made = make("td", {}, ...content);

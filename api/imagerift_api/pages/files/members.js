@@ -24,7 +24,7 @@ function memberItem(member, account, manage) {
 }
 
 async function removeMember(member, account, control) {
-  const sure = await ask({ title: `Remove ${member.name}?`, text: "The keys that they made are revoked too.", yes: "Remove" });
+  const sure = await ask({ title: `Remove ${member.name}?`, text: "The keys and invitations that they made end too.", yes: "Remove" });
   if (!sure) return;
   await attempt(async () => {
     await call("DELETE", `/api/v1/account/members/${member.personId}`);
@@ -37,7 +37,7 @@ function invitationItem(invitation, account, manage) {
     await call("DELETE", `/api/v1/account/invitations/${invitation.invitationId}`);
     await showMembers(account);
   }, withdraw)) : null;
-  return make("li", {}, make("span", { className: "quiet", textContent: `Invitation, expires ${ago(invitation.expiresAt)}` }), mark(invitation.role), withdraw);
+  return make("li", {}, make("span", { className: "quiet", textContent: `Invitation by ${invitation.invitedBy.name}, expires ${ago(invitation.expiresAt)}` }), mark(invitation.role), withdraw);
 }
 
 export function prepareMembers(currentAccount) {

@@ -1,0 +1,152 @@
+"""Invitations: ways into a workspace that work once."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import DuplicateKeyError
+
+from imagerift_core.errors import AlreadyMember, InvitationNotFound, RoleNotPermitted
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.people import Member, insert_member, member_id
+from imagerift_core.roles import Role, givers_of
+
+_DAYS = 7
+_NO_INVITATION = "The invitation was used, was revoked or has expired."
+
+
+class Invitation(BaseModel):
+    """A way into a workspace that works once, while `invited_by` may give that role.
+
+    Only the hash of its token is kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    role: Role
+    token_hash: str
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+def token_hash(token: str) -> str:
+    """The token is random, so a plain hash keeps it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def end_of(created_at: datetime) -> datetime:
+    return created_at + timedelta(days=_DAYS)
+
+
+async def create(database: Database, invitation: Invitation, *, actor: Actor) -> None:
+    """Raises `RoleNotPermitted` where whoever makes it may not, or may not any more."""
+
+    async def body(session: Any) -> None:
+        if not await _may_still_give(database, session, invitation):
+            raise RoleNotPermitted("Your role does not permit this invitation.")
+        await database.invitations.insert_one(invitation.model_dump(by_alias=True), session=session)
+        await account_log.append(
+            database,
+            workspace=invitation.workspace,
+            actor=actor,
+            action="member.invited",
+            at=invitation.created_at,
+            target=invitation.id,
+            details={"role": invitation.role},
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def all_of(database: Database, workspace: str, *, at: datetime) -> list[Invitation]:
+    """Those that can still be accepted."""
+    query = {"workspace": workspace, "expires_at": {"$gt": at}}
+    cursor = database.invitations.find(query).sort([("created_at", 1), ("_id", 1)])
+    return [Invitation.model_validate(document) async for document in cursor]
+
+
+async def revoke(
+    database: Database, workspace: str, invitation: str, *, actor: Actor, at: datetime
+) -> None:
+    """Raises `InvitationNotFound`."""
+
+    async def body(session: Any) -> None:
+        gone = await database.invitations.delete_one(
+            {"_id": invitation, "workspace": workspace}, session=session
+        )
+        if not gone.deleted_count:
+            raise InvitationNotFound("There is no such invitation.")
+        await account_log.append(
+            database,
+            workspace=workspace,
+            actor=actor,
+            action="member.invitation_revoked",
+            at=at,
+            target=invitation,
+            session=session,
+        )
+
+    await database.transaction(body)
+
+
+async def accept(
+    database: Database, token: str, person: str, *, actor: Actor, at: datetime
+) -> Member:
+    """Uses the invitation up. Raises `InvitationNotFound` or `AlreadyMember`."""
+
+    async def body(session: Any) -> Member:
+        document = await database.invitations.find_one_and_delete(
+            {"token_hash": token_hash(token), "expires_at": {"$gt": at}}, session=session
+        )
+        if document is None:
+            raise InvitationNotFound(_NO_INVITATION)
+        invitation = Invitation.model_validate(document)
+        if not await _may_still_give(database, session, invitation):
+            raise InvitationNotFound(_NO_INVITATION)
+        member = Member(
+            workspace=invitation.workspace,
+            person=person,
+            role=invitation.role,
+            added_at=at,
+            invited_by=invitation.invited_by,
+        )
+        await insert_member(database, session, member)
+        await account_log.append(
+            database,
+            workspace=invitation.workspace,
+            actor=actor,
+            action="member.added",
+            at=at,
+            target=person,
+            details={"role": invitation.role, "invitation": invitation.id},
+            session=session,
+        )
+        return member
+
+    try:
+        return await database.transaction(body)
+    except DuplicateKeyError:
+        raise AlreadyMember("You are a member of this workspace already.") from None
+
+
+async def _may_still_give(database: Database, session: Any, invitation: Invitation) -> bool:
+    """Whether whoever made the invitation is a member who may give that role."""
+    # A write, so that a removal or another role at the same time conflicts with it.
+    found = await database.members.update_one(
+        {
+            "_id": member_id(invitation.workspace, invitation.invited_by),
+            "role": {"$in": givers_of(invitation.role)},
+        },
+        {"$inc": {"invitations": 1}},
+        session=session,
+    )
+    return bool(found.matched_count)
