@@ -122,10 +122,8 @@ def _definition(
                 "description": f"Version of this form of the object: {GROUP}/{VERSION}.",
             },
             "kind": {"type": "string", "description": f"Kind of the object: {kind}."},
-            "metadata": {
-                "type": "object",
-                "description": "Standard metadata: name, namespace, labels, annotations.",
-            },
+            # Of this one the server writes the text itself, and takes none.
+            "metadata": {"type": "object"},
             "spec": spec,
             "status": status,
         },
