@@ -85,12 +85,10 @@ class EventWriter:
             except KubeUnavailable as error:
                 log.warning("event_lost", reason=event.reason, error=str(error))
             except KubeRefused as error:
-                log.warning(
-                    "event_refused",
-                    reason=event.reason,
-                    status=error.status,
-                    words=words_of(error),
-                )
+                words = words_of(error)
+                log.warning("event_refused", reason=event.reason, status=error.status, words=words)
+            finally:
+                self._waiting.task_done()
             if self._dropped:
                 log.warning("events_dropped", events=self._dropped)
                 self._dropped = 0
