@@ -116,8 +116,8 @@ class GenerationJobStatus(_Part):
     message: str | None = Field(None, description="The reason as a sentence.")
     position: int | None = Field(
         None,
-        description="Place in the queue when the reason for waiting was written; the REST API "
-        "has the present one.",
+        description="Place in the queue, counted in units, when the reason for waiting was "
+        "written; the REST API has the present one.",
     )
     conditions: list[Condition] = Field(
         default_factory=list, description="Complete, Failed or Canceled, once the job has ended."

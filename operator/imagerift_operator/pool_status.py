@@ -79,12 +79,13 @@ class PoolReporter:
         seen = seen | {"conditions": kept}
         if seen == status.written:
             return
+        # The watch may tell of this very write before its answer is here.
+        before = status.conditions
         try:
             await self._kube.patch_pool_status(status.name, seen, uid=status.uid)
         except KubeUnavailable:
             return
-        before, status.conditions = status.conditions, {c["type"]: c for c in kept}
-        status.written = seen
+        status.written, status.conditions = seen, {c["type"]: c for c in kept}
         self._tell(status, before)
 
     def _tell(self, status: ReportedStatus, before: dict[str, Condition]) -> None:

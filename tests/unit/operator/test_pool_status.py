@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -103,11 +104,13 @@ class Recorder:
         self.away = False
         self.written: list[dict[str, Any]] = []
         self.events: list[tuple[str, str]] = []
+        self.heard: Callable[[dict[str, Any]], None] = lambda _: None
 
     async def patch_pool_status(self, _: str, status: dict[str, Any], **__: str) -> None:
         if self.away:
             raise KubeUnavailable("TimeoutError")
         self.written.append(status)
+        self.heard(status)
 
     def tell(self, _: Any, kind: str, reason: str, __: str) -> None:
         self.events.append((kind, reason))
@@ -176,6 +179,13 @@ async def test_a_new_leader_tells_nothing_that_the_status_says_already() -> None
     (written,) = second.server.written
     since = [status["conditions"][0]["lastTransitionTime"] for status in (stored, written)]
     assert since[0] == since[1]
+
+
+async def test_trouble_is_told_where_the_watch_is_ahead_of_the_writes_answer() -> None:
+    pool = Following()
+    pool.server.heard = lambda status: pool.status.read({"status": status})
+    await pool.report(template_conditions(ServersSeen(1, trouble=REFUSED), ready=0))
+    assert pool.server.events == [("Warning", "ApplyRefused")]
 
 
 async def test_a_spec_that_breaks_a_rule_is_said_once() -> None:
