@@ -7,7 +7,7 @@ from typing import Any
 
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, WaitingReason
 
 from imagerift_operator.entries import Entry
 
@@ -24,7 +24,7 @@ _CONDITIONS = {
     Status.CANCELED: "Canceled",
 }
 # Why a job waits, by the scheduler's reason.
-WAITING = {
+WAITING: dict[WaitingReason, str] = {
     "waiting_for_turn": "others come first.",
     "waiting_for_slot": "every slot that would do is taken.",
     "model_loading": "a server loads the model.",
@@ -102,14 +102,14 @@ def refusal(code: str, message: str, *, at: datetime) -> dict[str, Any]:
 
 def waiting(entry: Entry, place: QueuePlace, *, at: datetime) -> dict[str, Any]:
     """The status of a job that has waited for some time: why, as it was at `at`."""
-    why = WAITING.get(place.reason, place.reason.replace("_", " "))
+    where = f"At {at:%H:%M:%S} UTC, number {place.position} in the queue"
     return {
         "phase": "Queued",
         "jobId": entry.job_id,
         "attempts": entry.attempt,
         "queuedAt": rfc3339(entry.created_at),
         "reason": camel_case(place.reason),
-        "message": f"At {at:%H:%M:%S} UTC, number {place.position} in the queue: {why}",
+        "message": f"{where}: {WAITING[place.reason]}",
         "position": place.position,
     }
 
