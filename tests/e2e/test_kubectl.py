@@ -115,7 +115,7 @@ def test_a_job_that_nobody_serves_says_so(
     wide = platform.kubectl("get", "gj", "stuck", "-o", "wide").stdout.splitlines()
     assert "PoolUnavailable" in wide[1]
     message = resource(platform, "stuck")["status"]["message"]
-    assert "number 1 in the queue: no pool that is ready serves what it asks for." in message
+    assert "in the queue: no pool that is ready serves what it asks for." in message
     platform.kubectl("delete", "gj", "stuck")
 
 

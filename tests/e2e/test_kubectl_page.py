@@ -9,13 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.tenant import Tenant
-from tests.platform_under_test import CHECKOUT, PlatformUnderTest
+from tests.platform_under_test import CHECKOUT, PlatformUnderTest, wait_until
 from tests.puppets import submit
 
 PAGE = CHECKOUT / "docs/kubectl.md"
 UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 WORKSPACE = re.compile(r"\bws_\w+|\bWORKSPACE\b")
-HEADER = re.compile(r"^[A-Z]+( {2,}[A-Z]+)+$")
+HEADER = re.compile(r"^[A-Z]+( +[A-Z]+)+ *$")
+EVENTS = "kubectl -n imagerift get events --field-selector involvedObject.kind=GenerationJob"
 FIELD = re.compile(r"^ *([A-Z]\w*( [A-Z]\w*)*): ", re.MULTILINE)
 
 
@@ -28,7 +29,7 @@ def shown() -> list[tuple[str, list[str]]]:
                 found.append((line.removeprefix("$ "), []))
             else:
                 found[-1][1].append(line)
-    return found
+    return [(command, "\n".join(lines).strip("\n").splitlines()) for command, lines in found]
 
 
 def manifest() -> str:
@@ -48,9 +49,13 @@ class Reader:
 
     def __init__(self, tenant: Tenant, photo: bytes) -> None:
         self.tenant, self.photo = tenant, photo
-        self.done = submit(tenant, photo)
-        tenant.wait_for(self.done, "succeeded")
-        self.last = self.done
+        self.last = self.done()
+
+    def done(self) -> str:
+        """A job whose resource has just ended; it stays for some seconds."""
+        job_id = submit(self.tenant, self.photo)
+        self.tenant.wait_for(job_id, "succeeded")
+        return job_id
 
     def typed(self, command: str) -> str:
         """The command for a job that is as the page's is: running where it is to be ended."""
@@ -59,7 +64,7 @@ class Reader:
                 self.last = submit(self.tenant, self.photo, hold=50)
                 self.tenant.wait_for(self.last, "processing")
             elif not command.startswith("imagerift "):
-                self.last = self.done
+                self.last = self.done()
         command = UUID.sub(self.last, command).replace("JOB_ID", self.last)
         return WORKSPACE.sub(self.tenant.workspace, command)
 
@@ -80,16 +85,19 @@ def test_every_command_of_the_page_prints_what_the_page_shows(
 ) -> None:
     reader = Reader(tenant, small_photo)
     commands = shown()
+    failed = submit(tenant, small_photo, fail="no_face_found")
+    wait_until(lambda: failed in run(EVENTS), seconds=30, what="an Event of the failed job")
     assert len(commands) > 10
     for command, expected in commands:
         if "by-hand" in command and " wait " in command:
-            source = f"workspaces/{tenant.workspace}/jobs/{reader.done}/source"
+            source = f"workspaces/{tenant.workspace}/jobs/{reader.done()}/source"
             made = re.sub(r"key: .*", f"key: {source}", manifest())
             made = WORKSPACE.sub(tenant.workspace, made).replace("mode: style", "mode: noop")
             platform.run("kubectl", "apply", "-f", "-", stdin=made)
         printed = run(reader.typed(command)).splitlines()
         same_form(command, expected, printed)
-    platform.kubectl("delete", "gj", "by-hand")
+        if " delete " in command or " patch " in command:
+            assert tenant.wait_for(reader.last)["status"] == "canceled"
 
 
 def same_form(command: str, expected: list[str], printed: list[str]) -> None:

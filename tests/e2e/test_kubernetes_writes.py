@@ -46,7 +46,7 @@ def test_a_job_that_waits_for_long_says_why_with_one_write_more(
         what="the job says why it waits",
     )
     said = status(platform, second)
-    assert (said["phase"], said["position"]) == ("Queued", 1)
+    assert said["phase"] == "Queued" and said["position"] >= 1
     told = wait_until(lambda: settled_writes(platform), seconds=60, what="nothing else writes")
     made = told - before
     assert (made["POST"], made["PUT"] + made["PATCH"]) == (1, 1)
