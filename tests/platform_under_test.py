@@ -36,6 +36,7 @@ OWN_POOL_PRESETS = ["painted", "endless", "colossal", "warm"]
 JOB_PODS = {
     "namespace": "imagerift-runners",
     "image": "registry.example/imagerift/runner:1",
+    "gpus": 1,
     "maxPods": 2,
     "startSeconds": 120,
     "rules": [{"plans": ["pods"]}],

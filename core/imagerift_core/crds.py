@@ -77,6 +77,11 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         rest = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
         return _structural({**choice, **rest}, definitions)
     out = {key: value for key, value in node.items() if key in _KEPT}
+    if node.get("type") == ["integer", "string"]:
+        del out["type"]
+        # In this form alone may a structural schema leave a type open.
+        out["anyOf"] = [{"type": "integer"}, {"type": "string"}]
+        out["x-kubernetes-int-or-string"] = True
     if "const" in node:
         out["enum"] = [node["const"]]
     # Servers of 1.20 take an empty text for no default at all and refuse it.
@@ -101,6 +106,7 @@ def _definition(
     singular: str,
     kind: str,
     short: str,
+    about: str,
     spec: dict[str, Any],
     status: dict[str, Any],
     columns: list[dict[str, Any]],
@@ -108,10 +114,15 @@ def _definition(
 ) -> dict[str, Any]:
     schema = {
         "type": "object",
+        "description": about,
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
+            "apiVersion": {
+                "type": "string",
+                "description": f"Version of this form of the object: {GROUP}/{VERSION}.",
+            },
+            "kind": {"type": "string", "description": f"Kind of the object: {kind}."},
+            # Of this one the server writes the text itself, and takes none.
             "metadata": {"type": "object"},
             "spec": spec,
             "status": status,
@@ -161,8 +172,10 @@ def generation_job_definition() -> dict[str, Any]:
         singular="generationjob",
         kind="GenerationJob",
         short="gj",
+        about="One job: pictures to make of a source, for a workspace. Deleting it while it has "
+        "not ended cancels the job.",
         spec=spec,
-        status=_keyed_conditions(structural_schema(GenerationJobStatus))
+        status=_keyed(structural_schema(GenerationJobStatus), "conditions", "type")
         # Without a write of anyone's, a job that nobody has touched yet reads as queued.
         | {"default": {"phase": "Queued"}},
         columns=[
@@ -189,7 +202,7 @@ def triton_pool_definition() -> dict[str, Any]:
             "message": "give exactly one of endpoint and template",
         }
     ]
-    template = spec["properties"]["template"]
+    template = _keyed(spec["properties"]["template"], "env", "name")
     template["x-kubernetes-validations"] = [
         {
             "rule": "self.minReplicas <= self.maxReplicas",
@@ -205,13 +218,15 @@ def triton_pool_definition() -> dict[str, Any]:
         singular="tritonpool",
         kind="TritonPool",
         short="tp",
+        about="Model servers that jobs are sent to: one that exists, or ones that the operator "
+        "makes, scales and repairs.",
         spec=spec,
         scale={
             "specReplicasPath": ".spec.replicas",
             "statusReplicasPath": ".status.replicas",
             "labelSelectorPath": ".status.selector",
         },
-        status=_keyed_conditions(structural_schema(TritonPoolStatus)),
+        status=_keyed(structural_schema(TritonPoolStatus), "conditions", "type"),
         columns=[
             _column("Ready", ".status.readyReplicas", "integer"),
             _column("Replicas", ".status.replicas", "integer"),
@@ -224,11 +239,13 @@ def triton_pool_definition() -> dict[str, Any]:
     )
 
 
-def _keyed_conditions(status: dict[str, Any]) -> dict[str, Any]:
-    conditions = status["properties"]["conditions"]
-    conditions["x-kubernetes-list-type"] = "map"
-    conditions["x-kubernetes-list-map-keys"] = ["type"]
-    return status
+def _keyed(schema: dict[str, Any], field: str, key: str) -> dict[str, Any]:
+    """`schema` with a list whose items `key` tells apart: the server takes each key once."""
+    schema["properties"][field] |= {
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [key],
+    }
+    return schema
 
 
 def manifests() -> dict[str, str]:

@@ -33,14 +33,26 @@ class GenerationSpec(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
     )
 
-    mode: ModeName
-    preset: PresetName | None = None
-    prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
-    export_size: ExportSize = DEFAULT_EXPORT_SIZE
-    output_aspect: OutputAspect = "source"
-    output_format: OutputFormat = "png"
-    variations: int = Field(1, ge=1, le=8)
-    seed: int = Field(0, ge=0, le=MAX_SEED)
+    mode: ModeName = Field(description="What is made of the source, such as style or avatar.")
+    preset: PresetName | None = Field(
+        None, description="One of the mode's looks; without it the mode chooses by the prompt."
+    )
+    prompt: str = Field(
+        "", max_length=MAX_PROMPT_CHARACTERS, description="What to make, in the user's own words."
+    )
+    export_size: ExportSize = Field(
+        DEFAULT_EXPORT_SIZE, description="Size of the outputs; the plan says up to which."
+    )
+    output_aspect: OutputAspect = Field(
+        "source", description="Width to height of the outputs; source keeps the source's own."
+    )
+    output_format: OutputFormat = Field("png", description="File format of the outputs.")
+    variations: int = Field(
+        1, ge=1, le=8, description="Outputs to make; each that is delivered costs one unit."
+    )
+    seed: int = Field(
+        0, ge=0, le=MAX_SEED, description="Seed of the first output; each further one adds 1."
+    )
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % (MAX_SEED + 1)

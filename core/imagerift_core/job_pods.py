@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import ModeName
 from imagerift_core.plans import ExportSize
-from imagerift_core.pool_template import EnvironmentVariable, Name, Resources, Text, Toleration
+from imagerift_core.pool_template import Environment, Name, Quantity, Resources, Text, Toleration
 
 Execution = Literal["Pool", "Pod"]
 
@@ -49,10 +49,15 @@ class JobPods(_Part):
     start_seconds: int = Field(
         300, ge=1, le=7200, description="Time a pod may take to find a node and load its image."
     )
-    gpus: int = Field(1, ge=0, le=64)
+    gpus: int = Field(
+        0, ge=0, le=64, description="GPUs of one pod; 0 for an image without code for any."
+    )
     gpu_resource: str = Field("nvidia.com/gpu", max_length=253)
     resources: Resources = Field(default_factory=Resources)
-    env: list[EnvironmentVariable] = Field(default_factory=list)
+    temporary_storage: Quantity = Field(
+        "4Gi", description="Size of /tmp, on the node; a pod that writes more is evicted."
+    )
+    env: Environment = Field(default_factory=list)
     node_selector: dict[str, Name] = Field(default_factory=dict)
     tolerations: list[Toleration] = Field(default_factory=list)
     runtime_class_name: Name | None = None

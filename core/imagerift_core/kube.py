@@ -13,6 +13,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from imagerift_core.kube_calls import KubeUnavailable, bounded_call
+from imagerift_core.kube_events import EventCalls
 from imagerift_core.kube_job_pods import RunCalls
 from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
 from imagerift_core.kube_workloads import Workloads
@@ -37,6 +38,7 @@ class Kube:
         self._core = client.CoreV1Api(api)
         self._coordination = client.CoordinationV1Api(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
+        self.events = EventCalls(api, namespace, timeout_seconds=timeout_seconds)
         self._api = api
 
     def runs(self, namespace: str) -> RunCalls:
@@ -78,21 +80,24 @@ class Kube:
         """
         if version is not None:
             try:
-                return await self._object(
-                    self._objects.replace_status,
-                    plural=JOBS,
-                    kind="GenerationJob",
-                    name=name,
-                    status=status,
-                    uid=uid,
-                    version=version,
-                )
+                return await self._replace_status(name, status, uid=uid, version=version)
             except ApiException as error:
                 if error.status == 404:
                     return None
                 if error.status != 409:
                     raise
         return await self._write_status(JOBS, name, status, uid)
+
+    async def patch_unchanged_job_status(
+        self, name: str, status: dict[str, Any], *, uid: str, version: str
+    ) -> dict[str, Any] | None:
+        """Writes the whole status of the resource as it is at `version`, None for any other."""
+        try:
+            return await self._replace_status(name, status, uid=uid, version=version)
+        except ApiException as error:
+            if error.status in {404, 409}:
+                return None
+            raise
 
     async def patch_pool_status(
         self, name: str, status: dict[str, Any], *, uid: str
@@ -184,6 +189,19 @@ class Kube:
             if error.status == 422 and not await self._is_there(plural, name, uid):
                 return None
             raise
+
+    async def _replace_status(
+        self, name: str, status: dict[str, Any], *, uid: str, version: str
+    ) -> dict[str, Any]:
+        return await self._object(
+            self._objects.replace_status,
+            plural=JOBS,
+            kind="GenerationJob",
+            name=name,
+            status=status,
+            uid=uid,
+            version=version,
+        )
 
     async def _is_there(self, plural: str, name: str, uid: str) -> bool:
         found = await self._get(plural, name)

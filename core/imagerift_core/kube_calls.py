@@ -8,12 +8,31 @@ import aiohttp
 import orjson
 from kubernetes.aio.client.exceptions import ApiException
 
-# What the API server says no with; `status` and `body` hold its words.
+# What the API server says no with; `words_of` reads its words.
 KubeRefused = ApiException
+MAX_WORDS = 500
 
 
 class KubeUnavailable(Exception):
-    """The API server did not answer, or asked for patience; the same call may be made again."""
+    """The API server did not answer, or asked for patience; the same call may be made again.
+
+    `words` are the server's own where it answered with any. Some refusals come as 500, such as
+    an apply that older servers cannot merge.
+    """
+
+    def __init__(self, what: str, *, words: str | None = None) -> None:
+        super().__init__(f"{what}: {words}" if words else what)
+        self.words = words
+
+
+def words_of(error: ApiException) -> str:
+    """The API server's words, fit for a status and a log: one line of `MAX_WORDS` at most."""
+    body = error.body or ""
+    try:
+        said = orjson.loads(body)["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        said = body if isinstance(body, str) else ""
+    return " ".join(str(said or error.reason or "").split())[:MAX_WORDS]
 
 
 async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) -> Any:
@@ -26,7 +45,7 @@ async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) ->
         return await method(**arguments, _request_timeout=timeout_seconds)
     except ApiException as error:
         if error.status == 429 or error.status is None or error.status >= 500:
-            raise KubeUnavailable(f"answered {error.status}") from error
+            raise KubeUnavailable(f"answered {error.status}", words=words_of(error)) from error
         raise
     except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
         raise KubeUnavailable(type(error).__name__) from error

@@ -15,6 +15,20 @@ FIELD_MANAGER = "imagerift-operator"
 _BUDGETS = "poddisruptionbudgets"
 
 
+# Of pods of which a ReplicaSet may take some: those with the lowest number go first.
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+# A container that waits for one of these is on its way.
+_ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a server is not there: a word for programs, and Kubernetes' own words."""
+
+    reason: str
+    words: str
+
+
 @dataclass(frozen=True)
 class PodSeen:
     """What is known of one pod. `unschedulable` holds the scheduler's words."""
@@ -24,7 +38,20 @@ class PodSeen:
     address: str | None
     running: bool
     terminating: bool
+    # Whether it has ended for good, as one that was evicted.
+    ended: bool
+    placed: bool
     unschedulable: str | None
+    trouble: Trouble | None
+    deletion_cost: int
+
+
+@dataclass(frozen=True)
+class DeploymentSeen:
+    """What a Deployment asks for, and why its pods cannot be made or do not come."""
+
+    replicas: int
+    trouble: Trouble | None
 
 
 class Workloads:
@@ -44,8 +71,8 @@ class Workloads:
         self._objects = client.CustomObjectsApi(api)
         self._policy_version: str | None = None
 
-    async def apply_deployment(self, body: dict[str, Any]) -> None:
-        await self._apply(self._apps.patch_namespaced_deployment, body)
+    async def apply_deployment(self, body: dict[str, Any]) -> DeploymentSeen:
+        return _deployment_seen(await self._apply(self._apps.patch_namespaced_deployment, body))
 
     async def apply_service(self, body: dict[str, Any]) -> None:
         await self._apply(self._core.patch_namespaced_service, body)
@@ -61,8 +88,8 @@ class Workloads:
             plural=_BUDGETS,
         )
 
-    async def deployment_replicas(self, name: str) -> int | None:
-        """The replicas that a Deployment asks for, None where there is none of that name."""
+    async def deployment(self, name: str) -> DeploymentSeen | None:
+        """A Deployment as it is now, None where there is none of that name."""
         try:
             found = await self._call(
                 self._apps.read_namespaced_deployment, name=name, namespace=self.namespace
@@ -71,8 +98,7 @@ class Workloads:
             if error.status == 404:
                 return None
             raise
-        replicas: int | None = found.spec.replicas
-        return replicas
+        return _deployment_seen(found)
 
     async def delete_server_objects(self, name: str) -> None:
         """Deletes a pool's Deployment, Service and budget; those that are gone are no error."""
@@ -100,6 +126,17 @@ class Workloads:
         pods = sorted(listed.items, key=lambda pod: pod.metadata.creation_timestamp)
         return [_seen(pod) for pod in pods]
 
+    async def set_deletion_cost(self, pod: str, cost: int) -> None:
+        """Says how much a pod is worth when some have to go; one that is gone is no error."""
+        body = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
+        try:
+            await self._call(
+                self._core.patch_namespaced_pod, name=pod, namespace=self.namespace, body=body
+            )
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
     async def _policy_version_served(self) -> str:
         """`v1`, or `v1beta1` on servers before 1.21."""
         if self._policy_version is None:
@@ -112,8 +149,8 @@ class Workloads:
                 self._policy_version = "v1beta1"
         return self._policy_version
 
-    async def _apply(self, method: Any, body: dict[str, Any], **further: Any) -> None:
-        await self._call(
+    async def _apply(self, method: Any, body: dict[str, Any], **further: Any) -> Any:
+        return await self._call(
             method,
             name=body["metadata"]["name"],
             namespace=self.namespace,
@@ -128,16 +165,65 @@ class Workloads:
         return await bounded_call(method, self._timeout, **arguments)
 
 
+def _deployment_seen(found: Any) -> DeploymentSeen:
+    conditions = {c.type: c for c in (found.status and found.status.conditions) or ()}
+    failed, progressing = conditions.get("ReplicaFailure"), conditions.get("Progressing")
+    trouble = None
+    if failed is not None and failed.status == "True":
+        # Such as a quota that is used up, or a priority class that there is not.
+        trouble = Trouble(failed.reason, failed.message)
+    elif progressing is not None and progressing.status == "False":
+        trouble = Trouble(progressing.reason, progressing.message)
+    return DeploymentSeen(found.spec.replicas, trouble)
+
+
 def _seen(pod: Any) -> PodSeen:
     conditions = {c.type: c for c in pod.status.conditions or ()}
     scheduled = conditions.get("PodScheduled")
+    unschedulable = None
+    if scheduled is not None and scheduled.reason == "Unschedulable":
+        unschedulable = scheduled.message
     return PodSeen(
         uid=pod.metadata.uid,
         name=pod.metadata.name,
         address=pod.status.pod_ip,
         running=pod.status.phase == "Running",
         terminating=pod.metadata.deletion_timestamp is not None,
-        unschedulable=scheduled.message
-        if scheduled is not None and scheduled.reason == "Unschedulable"
-        else None,
+        ended=pod.status.phase in {"Succeeded", "Failed"},
+        placed=bool(pod.spec.node_name) or (scheduled is not None and scheduled.status == "True"),
+        unschedulable=unschedulable,
+        trouble=Trouble("Unschedulable", unschedulable)
+        if unschedulable is not None
+        else _container_trouble(pod),
+        deletion_cost=_number((pod.metadata.annotations or {}).get(DELETION_COST, "0")),
     )
+
+
+def _container_trouble(pod: Any) -> Trouble | None:
+    """Why a container does not run, or why it ended before it was ready, as the kubelet says."""
+    for status in pod.status.container_statuses or ():
+        waiting = status.state and status.state.waiting
+        ended = (status.state and status.state.terminated) or (
+            status.last_state and status.last_state.terminated
+        )
+        # One that has come up since says so by `started`.
+        if ended is not None and not status.started:
+            words = (
+                f"The server ended with exit code {ended.exit_code} ({ended.reason or 'no reason'})"
+                f" and was started anew {status.restart_count} time(s)."
+            )
+            if ended.reason == "OOMKilled":
+                return Trouble("OOMKilled", words)
+            waits_for = waiting and waiting.reason
+            on_its_way = not waits_for or waits_for in _ON_ITS_WAY
+            return Trouble("ServerEnded" if on_its_way else waits_for, words)
+        if waiting is not None and waiting.reason and waiting.reason not in _ON_ITS_WAY:
+            return Trouble(waiting.reason, waiting.message or waiting.reason)
+    return None
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0

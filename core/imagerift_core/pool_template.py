@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections import Counter
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
-# Kubernetes' own spelling of an amount, such as "500m", "8Gi" or "2".
+_QUANTITY = (
+    r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
+)
+
+
+def _written_out(amount: Any) -> Any:
+    return str(amount) if isinstance(amount, int) and not isinstance(amount, bool) else amount
+
+
+# An amount as Kubernetes spells it: "500m", "8Gi", "1e9", or an integer.
 Quantity = Annotated[
-    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", max_length=32)
+    str,
+    BeforeValidator(_written_out),
+    Field(pattern=_QUANTITY, max_length=32),
+    WithJsonSchema(
+        {"type": ["integer", "string"], "minimum": 0, "maxLength": 32, "pattern": _QUANTITY}
+    ),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -24,63 +47,121 @@ class _Part(BaseModel):
 class Toleration(_Part):
     """A taint that the servers' pods put up with, as in a pod's spec."""
 
-    key: Name | None = None
-    operator: Literal["Exists", "Equal"] = "Exists"
-    value: Name | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: int | None = Field(None, ge=0)
+    key: Name | None = Field(None, description="The taint's key; without one every taint.")
+    operator: Literal["Exists", "Equal"] = Field(
+        "Exists", description="Exists: whatever the taint's value; Equal: the value given here."
+    )
+    value: Name | None = Field(None, description="The taint's value, for the operator Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="The taint's effect; without one every effect."
+    )
+    toleration_seconds: int | None = Field(
+        None, ge=0, description="How long a NoExecute taint is put up with; without it for ever."
+    )
 
 
 class EnvironmentVariable(_Part):
     """A variable of the server's process. Nothing secret: model servers hold no credential."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)
-    value: Text
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=253,
+        description="Name of the variable; one of the operator's own is replaced.",
+    )
+    value: Text = Field(description="Its value, as plain text.")
+
+
+def _each_name_once(variables: list[EnvironmentVariable]) -> list[EnvironmentVariable]:
+    counts = Counter(variable.name for variable in variables)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice; give each variable once")
+    return variables
+
+
+Environment = Annotated[list[EnvironmentVariable], AfterValidator(_each_name_once)]
 
 
 class Resources(_Part):
     """Requests and limits of one server, GPUs aside."""
 
-    requests: dict[str, Quantity] = Field(default_factory=dict)
-    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity] = Field(
+        default_factory=dict, description='What a server is promised, such as cpu: 4 or "500m".'
+    )
+    limits: dict[str, Quantity] = Field(
+        default_factory=dict, description="What a server may use at most, such as memory: 24Gi."
+    )
 
 
 class ModelVolume(_Part):
     """A volume of models or weights, mounted read-only."""
 
     claim_name: Name = Field(description="PersistentVolumeClaim in the pool's namespace.")
-    mount_path: str = Field("/models", pattern=r"^/[^:]*$", max_length=512)
+    mount_path: str = Field(
+        "/models", pattern=r"^/[^:]*$", max_length=512, description="Where the server finds it."
+    )
 
 
 class PoolTemplate(_Part):
     """One model server of the pool: the operator keeps `minReplicas` to `maxReplicas` of it."""
 
     image: Text = Field(description="Image of the model server.")
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    image_pull_secrets: list[Name] = Field(default_factory=list, max_length=16)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="When the image is pulled; without it as Kubernetes does by the tag."
+    )
+    image_pull_secrets: list[Name] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Secrets of the pool's namespace that hold a registry's credentials.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port of the server's HTTP interface.")
     metrics_port: int = Field(8002, ge=1, le=65535, description="Port of its metrics.")
-    command: list[Text] = Field(default_factory=list, max_length=64)
-    args: list[Text] = Field(default_factory=list, max_length=64)
-    env: list[EnvironmentVariable] = Field(default_factory=list, max_length=128)
+    command: list[Text] = Field(
+        default_factory=list, max_length=64, description="Runs instead of the image's entrypoint."
+    )
+    args: list[Text] = Field(
+        default_factory=list, max_length=64, description="Arguments instead of the image's own."
+    )
+    env: Environment = Field(
+        default_factory=list,
+        max_length=128,
+        description="Variables of the server's process, each name once.",
+    )
     min_replicas: int = Field(1, ge=0, le=1000, description="Servers kept while nothing waits.")
     max_replicas: int = Field(1, ge=1, le=1000, description="Servers at most.")
     scale_down_after_seconds: int = Field(
         300, ge=1, le=86400, description="Quiet time before servers are taken away."
     )
-    gpus: int = Field(1, ge=0, le=64, description="GPUs of one server; 0 for a CPU pool.")
+    gpus: int = Field(
+        0, ge=0, le=64, description="GPUs of one server; 0 for an image without code for any."
+    )
     gpu_resource: str = Field(
         "nvidia.com/gpu",
         max_length=253,
         description="Extended resource that is one GPU, such as nvidia.com/mig-1g.10gb.",
     )
-    resources: Resources = Field(default_factory=Resources)
-    shared_memory: Quantity = Field("1Gi", description="Size of /dev/shm.")
-    model_volume: ModelVolume | None = None
-    node_selector: dict[str, Name] = Field(default_factory=dict)
-    tolerations: list[Toleration] = Field(default_factory=list, max_length=32)
-    runtime_class_name: Name | None = None
-    priority_class_name: Name | None = None
+    resources: Resources = Field(
+        default_factory=Resources, description="Requests and limits of one server, GPUs aside."
+    )
+    shared_memory: Quantity = Field("1Gi", description="Size of /dev/shm, in memory.")
+    temporary_storage: Quantity = Field(
+        "8Gi", description="Size of /tmp, on the node; a server that writes more is evicted."
+    )
+    model_volume: ModelVolume | None = Field(
+        None, description="A volume of models or weights, mounted read-only."
+    )
+    node_selector: dict[str, Name] = Field(
+        default_factory=dict, description="Labels that a node must have to take a server."
+    )
+    tolerations: list[Toleration] = Field(
+        default_factory=list, max_length=32, description="Taints that the servers put up with."
+    )
+    runtime_class_name: Name | None = Field(
+        None, description="RuntimeClass of the servers' pods, such as nvidia."
+    )
+    priority_class_name: Name | None = Field(
+        None, description="PriorityClass of the servers' pods; one that exists."
+    )
     startup_seconds: int = Field(
         600, ge=10, le=7200, description="Time a server may take to load its models."
     )

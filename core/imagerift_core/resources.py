@@ -19,7 +19,10 @@ POOLS = "tritonpools"
 
 ORIGIN_LABEL = f"{GROUP}/origin"
 WORKSPACE_LABEL = f"{GROUP}/workspace"
+# Of a namespace: the workspaces it is bound to, as one list, and each as a key of its own, which
+# is added and taken away without reading the others.
 WORKSPACES_ANNOTATION = f"{GROUP}/workspaces"
+WORKSPACE_BINDING_PREFIX = f"workspaces.{GROUP}/"
 TRACEPARENT_ANNOTATION = f"{GROUP}/traceparent"
 
 DEFAULT_TTL_SECONDS = 300
@@ -47,7 +50,7 @@ class GenerationJobSpec(GenerationSpec):
     workspace: str = Field(
         pattern=r"^ws_[0-9A-Za-z]+$", max_length=64, description="Workspace that is charged."
     )
-    source: SourceReference
+    source: SourceReference = Field(description="Where the source picture lies.")
     pool: str | None = Field(None, max_length=253, description="Name of the TritonPool to use.")
     execution: Literal["Pool", "Pod"] = Field(
         "Pool", description="Run on a TritonPool, or as a GPU job pod of its own."
@@ -71,46 +74,69 @@ class GenerationJobSpec(GenerationSpec):
 
 
 class ResourceOutput(_Part):
-    """One picture made: its key in the bucket, pixels, bytes, digest and seed."""
+    """One picture made."""
 
-    key: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-    seed: int
+    key: str = Field(description="Its key in the bucket; the REST API signs URLs for it.")
+    width: int = Field(description="Width in pixels.")
+    height: int = Field(description="Height in pixels.")
+    bytes: int = Field(description="Size of the file in bytes.")
+    sha256: str = Field(description="SHA-256 of the file, in hexadecimal digits.")
+    seed: int = Field(description="Seed it was made with.")
 
 
 class Condition(_Part):
     """A condition in the Kubernetes sense."""
 
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str
-    last_transition_time: str
-    observed_generation: int | None = None
+    type: str = Field(description="Name of the condition; there is one of each.")
+    status: Literal["True", "False", "Unknown"] = Field(
+        description="Whether it holds; Unknown where nothing is known."
+    )
+    reason: str = Field(description="Why, as one word for programs.")
+    message: str = Field(description="Why, as a sentence for people.")
+    last_transition_time: str = Field(description="When the status last changed.")
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this was said of."
+    )
 
 
 Phase = Literal["Queued", "Running", "Succeeded", "Failed", "Canceled"]
 
 
 class GenerationJobStatus(_Part):
-    """A projection of the job record; repaired from it."""
+    """How the job stands: a projection of its record, and repaired from it."""
 
-    phase: Phase | None = None
-    reason: str | None = None
-    message: str | None = None
-    conditions: list[Condition] = Field(default_factory=list)
-    observed_generation: int | None = None
-    job_id: str | None = None
-    attempts: int | None = None
-    queued_at: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-    duration: str | None = None
-    pool: str | None = None
-    outputs: list[ResourceOutput] = Field(default_factory=list)
+    phase: Phase | None = Field(
+        None, description="Where the job is: Queued, Running, or how it ended."
+    )
+    reason: str | None = Field(
+        None,
+        description="Why the phase is what it is, as one word: why the job waits, once it has "
+        "waited for 15 s, or how it ended.",
+    )
+    message: str | None = Field(None, description="The reason as a sentence.")
+    position: int | None = Field(
+        None,
+        description="Place in the queue, counted in units, when the reason for waiting was "
+        "written; the REST API has the present one.",
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list, description="Complete, Failed or Canceled, once the job has ended."
+    )
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is of."
+    )
+    job_id: str | None = Field(None, description="Id of the job in the REST API.")
+    attempts: int | None = Field(None, description="How often a model server was given the job.")
+    queued_at: str | None = Field(None, description="When the job was accepted.")
+    started_at: str | None = Field(None, description="When the last attempt began.")
+    finished_at: str | None = Field(None, description="When the job ended.")
+    duration: str | None = Field(
+        None, description="From the beginning of the last attempt to the end, such as 12s."
+    )
+    pool: str | None = Field(None, description="TritonPool that has run it, or runs it.")
+    outputs: list[ResourceOutput] = Field(
+        default_factory=list, description="Pictures made, one a variation that was delivered."
+    )
 
 
 class TritonPoolSpec(_Part):
@@ -154,13 +180,24 @@ class TritonPoolSpec(_Part):
 class TritonPoolStatus(_Part):
     """What the operator sees of the pool."""
 
-    replicas: int | None = None
-    ready_replicas: int | None = None
-    selector: str | None = None
-    slots: int | None = None
-    ready_models: list[str] = Field(default_factory=list)
-    conditions: list[Condition] = Field(default_factory=list)
-    observed_generation: int | None = None
+    replicas: int | None = Field(None, description="Servers that are there, ready or not.")
+    ready_replicas: int | None = Field(
+        None, description="Servers that answer and have their control model."
+    )
+    selector: str | None = Field(
+        None, description="Label selector of the servers' pods, for autoscalers."
+    )
+    slots: int | None = Field(None, description="Jobs that the ready servers take at once.")
+    ready_models: list[str] = Field(
+        default_factory=list, description="Models that a server of the pool has ready."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready and, for a template, Progressing and Unschedulable.",
+    )
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is of."
+    )
 
 
 def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> dict[str, Any]:

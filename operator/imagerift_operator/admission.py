@@ -27,6 +27,7 @@ from imagerift_core.object_keys import job_prefix, source_key
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.resources import (
     TRACEPARENT_ANNOTATION,
+    WORKSPACE_BINDING_PREFIX,
     WORKSPACES_ANNOTATION,
     GenerationJobSpec,
 )
@@ -152,15 +153,24 @@ class HandMadeAdmission:
         bound = self._binding.get("bound")
         # A refusal is for good, so it is never based on what was read some time ago.
         if bound is None or workspace not in bound:
-            annotations = await self._kube.namespace_annotations()
-            names = annotations.get(WORKSPACES_ANNOTATION, "").split(",")
-            bound = frozenset(name.strip() for name in names)
+            bound = bound_workspaces(await self._kube.namespace_annotations())
             self._binding["bound"] = bound
         if workspace not in bound:
             raise WorkspaceNotBound(
-                f"This namespace is not bound to workspace '{workspace}'; an administrator "
-                f"binds it by the namespace's annotation {WORKSPACES_ANNOTATION}."
+                f"This namespace is not bound to workspace '{workspace}'; an administrator binds "
+                f"it by the namespace's annotation {WORKSPACE_BINDING_PREFIX}{workspace}=true."
             )
+
+
+def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
+    """The workspaces that a namespace with these annotations is bound to."""
+    listed = annotations.get(WORKSPACES_ANNOTATION, "").split(",")
+    single = (
+        key.removeprefix(WORKSPACE_BINDING_PREFIX)
+        for key, value in annotations.items()
+        if key.startswith(WORKSPACE_BINDING_PREFIX) and value == "true"
+    )
+    return frozenset(filter(None, [*(name.strip() for name in listed), *single]))
 
 
 def _not_found() -> SourceNotFound:

@@ -22,12 +22,14 @@ from imagerift_core.s3 import open_store
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.dispatcher import Dispatcher
+from imagerift_operator.events import EventWriter
 from imagerift_operator.janitor import Janitor, Patience
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics, serve_metrics
 from imagerift_operator.pool_controller import PoolController
+from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodLane, Pools
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.queue_terms import PlanTerms
@@ -36,6 +38,7 @@ from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.wait_estimates import Pace
+from imagerift_operator.waiting_reasons import WaitingReasons
 
 log = structlog.get_logger(__name__)
 
@@ -68,12 +71,14 @@ class OperatorContext:
         plans, modes = load_plans(settings.plans_file), load_modes(settings.modes_file)
         metrics, crash = Metrics(meter), CrashPoints(settings.crash_dir)
         scheduler = Scheduler()
-        writer = StatusWriter(kube, metrics, crash)
+        identity = f"{socket.gethostname()}-{os.getpid()}-{random_base62(8)}"
+        events = EventWriter(kube.events, metrics, identity=identity)
+        writer = StatusWriter(kube, metrics, crash, events)
         settler = Settler(database, metrics, group_size=settings.settle_group_size)
         self.leadership = Leadership(
             kube,
             name=LEASE_NAME,
-            identity=f"{socket.gethostname()}-{os.getpid()}-{random_base62(8)}",
+            identity=identity,
             lease_seconds=settings.lease_seconds,
             on_change=self._leadership_changed,
         )
@@ -91,7 +96,8 @@ class OperatorContext:
             if job_pods is not None and pod_server is not None
             else None
         )
-        self.pools = Pools(kube, modes, wake=self._wake, job_pods=lane)
+        reporter = PoolReporter(kube, events, self.leadership)
+        self.pools = Pools(reporter, modes, wake=self._wake, job_pods=lane)
         self._stack.push_async_callback(self.pools.close)
         pool_controller = PoolController(
             kube.workloads,
@@ -149,6 +155,7 @@ class OperatorContext:
                 dispatcher=self.dispatcher,
                 pools=self.pools,
                 pace=pace,
+                waiting_reasons=WaitingReasons(scheduler, writer),
                 namespace=settings.namespace,
             ),
             metrics=metrics,
@@ -180,6 +187,7 @@ class OperatorContext:
         if pod_server is not None:
             self._start(pod_server.run(lambda: self.leadership.leading), "job pods")
         self._start(self.dispatcher.run(), "dispatcher")
+        self._start(events.run(), "events")
         self._start(writer.run(lambda: self.leadership.leading), "deletions")
         self._start(janitor.run(), "janitor")
         return self

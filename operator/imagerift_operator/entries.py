@@ -21,7 +21,8 @@ class Entry:
     """One resource as last seen. `attempt` is the one last read from the record.
 
     `verified` says that the job's end is known from its record, not from the resource alone,
-    whose status anybody with the right may have edited.
+    whose status anybody with the right may have edited. `says_why_it_waits` is so of a queued
+    one whose status gives a reason.
     """
 
     job_id: str
@@ -43,6 +44,7 @@ class Entry:
     band: int = 0
     version: str | None = None
     verified: bool = False
+    says_why_it_waits: bool = False
 
     @property
     def ended(self) -> bool:
@@ -100,6 +102,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         phase=status.get("phase") or "Queued",
         finished_at=_time(finished) if finished else None,
         version=metadata.get("resourceVersion"),
+        says_why_it_waits=status.get("phase") == "Queued" and "reason" in status,
     )
 
 

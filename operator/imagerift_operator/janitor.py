@@ -99,6 +99,7 @@ class Janitor:
         sweeps: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (1, self._queue.publish_queue),
             (1, self.end_abandoned_transactions),
+            (2, self._queue.waiting_reasons.tell),
             (2, self.recover_attempts),
             (2, self.fail_overdue),
             (2, self.verify_ends),

@@ -70,6 +70,7 @@ class JobFeed:
         if known is not None:
             known.phase, known.finished_at = entry.phase, entry.finished_at
             known.version = entry.version
+            known.says_why_it_waits = entry.says_why_it_waits
             entry, asked_before = known, known.cancel
             entry.cancel = asked_before or _asks_cancel(body)
         else:

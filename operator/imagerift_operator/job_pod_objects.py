@@ -10,7 +10,7 @@ import orjson
 from imagerift_core.job_pods import JobPods
 from imagerift_core.resources import GROUP
 
-from imagerift_operator.pool_objects import CONTROL_DIR
+from imagerift_operator.pool_objects import environment
 
 RUN_LABEL = f"{GROUP}/run"
 SHARD_LABEL = f"{GROUP}/shard"
@@ -101,7 +101,7 @@ def _pod_spec(secret: str, pods: JobPods, s3_origin: str) -> dict[str, Any]:
         "containers": [_container(pods, s3_origin)],
         "volumes": [
             {"name": "request", "secret": {"secretName": secret}},
-            {"name": "tmp", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": pods.temporary_storage}},
         ],
     } | {name: value for name, value in optional.items() if value}
 
@@ -119,11 +119,7 @@ def _container(pods: JobPods, s3_origin: str) -> dict[str, Any]:
         "name": CONTAINER,
         "image": pods.image,
         "command": [*pods.command, f"{_REQUEST_DIR}/{_REQUEST}", _RESULT],
-        "env": [
-            {"name": "IMAGERIFT_S3_ORIGIN", "value": s3_origin},
-            {"name": "IMAGERIFT_CONTROL_DIR", "value": CONTROL_DIR},
-            *(variable.model_dump() for variable in pods.env),
-        ],
+        "env": environment(pods.env, s3_origin),
         "terminationMessagePath": _RESULT,
         "terminationMessagePolicy": "File",
         "securityContext": {

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 import structlog
 from imagerift_core.clock import now
-from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
-from imagerift_core.kube_workloads import Workloads
+from imagerift_core.kube_calls import MAX_WORDS, KubeRefused, KubeUnavailable, words_of
+from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
 from imagerift_core.pool_template import PoolTemplate
 
 from imagerift_operator.leadership import Leadership
@@ -23,6 +23,7 @@ from imagerift_operator.pool_objects import (
     service,
 )
 from imagerift_operator.pool_scaling import PoolScale
+from imagerift_operator.pool_status import ServersSeen
 from imagerift_operator.pools import Pool, Pools
 from imagerift_operator.scheduler import Scheduler
 
@@ -33,12 +34,22 @@ FOLLOW_SECONDS = 1.0
 REPAIR = timedelta(seconds=10)
 
 
+# What is refused is tried again after a second, then ever later up to this.
+LONGEST_PAUSE = timedelta(minutes=1)
+
+
 @dataclass(frozen=True)
-class _Applied:
-    """What was last written for a pool, and when."""
+class _Written:
+    """What was last asked for a pool, when to write it again, and why it did not work.
+
+    `failures` counts refusals in a row of the same wish.
+    """
 
     wish: object
-    at: datetime
+    replicas: int
+    due: datetime
+    trouble: Trouble | None = None
+    failures: int = 0
 
 
 class PoolController:
@@ -59,7 +70,7 @@ class PoolController:
         self._leadership = leadership
         self._s3_origin = s3_origin
         self._scales: dict[str, PoolScale] = {}
-        self._applied: dict[str, _Applied] = {}
+        self._written: dict[str, _Written] = {}
 
     async def run(self) -> None:
         """Follows every pool until canceled."""
@@ -73,30 +84,27 @@ class PoolController:
                 except KubeUnavailable as error:
                     log.warning("pool_not_followed", pool=pool.name, error=str(error))
                 except KubeRefused as error:
-                    # The API server's words, such as a quota that is used up or a missing right.
-                    log.warning(
-                        "pool_refused", pool=pool.name, status=error.status, body=error.body
-                    )
+                    log.warning("pool_not_followed", pool=pool.name, error=words_of(error))
                 except Exception:
                     log.exception("pool_broke", pool=pool.name)
             known = {pool.uid for pool in self._pools}
             for uid in self._scales.keys() - known:
                 del self._scales[uid]
-            for uid in self._applied.keys() - known:
-                del self._applied[uid]
+            for uid in self._written.keys() - known:
+                del self._written[uid]
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def _follow(self, pool: Pool, template: PoolTemplate) -> None:
+        listed = await self._workloads.pods(selector(pool.name))
+        pods = [pod for pod in listed if not pod.terminating and not pod.ended]
         if self._leadership.leading:
-            await self._scale(pool, template)
+            written = await self._scale(pool, template, pods)
+            pool.servers = await self._seen(pool, written, pods)
         else:
             # Others may scale meanwhile; the next lead starts from what is there.
             self._scales.pop(pool.uid, None)
-            self._applied.pop(pool.uid, None)
-        pods = [
-            pod for pod in await self._workloads.pods(selector(pool.name)) if not pod.terminating
-        ]
-        pool.unschedulable = next((pod.unschedulable for pod in pods if pod.unschedulable), None)
+            self._written.pop(pool.uid, None)
+            pool.servers = None
         await self._pools.set_replicas(
             pool.name,
             {
@@ -106,12 +114,30 @@ class PoolController:
             },
         )
 
-    async def _scale(self, pool: Pool, template: PoolTemplate) -> None:
+    async def _seen(self, pool: Pool, written: _Written, pods: list[PodSeen]) -> ServersSeen:
+        trouble = written.trouble
+        troubled = [pod.trouble for pod in pods if pod.trouble is not None]
+        if not written.failures:
+            if len(pods) < written.replicas:
+                # Only the Deployment knows why its pods cannot be made.
+                made = await self._workloads.deployment(object_name(pool.name))
+                trouble = made.trouble if made is not None else None
+            trouble = next(iter(troubled), trouble)
+        return ServersSeen(
+            asked=written.replicas,
+            pods=len(pods),
+            placed=sum(pod.placed for pod in pods),
+            troubled=len(troubled),
+            unschedulable=next((pod.unschedulable for pod in pods if pod.unschedulable), None),
+            trouble=trouble,
+        )
+
+    async def _scale(self, pool: Pool, template: PoolTemplate, pods: list[PodSeen]) -> _Written:
         at = now()
         scale = self._scales.get(pool.uid)
         if scale is None:
-            present = await self._workloads.deployment_replicas(object_name(pool.name))
-            scale = PoolScale(template.min_replicas if present is None else present)
+            present = await self._workloads.deployment(object_name(pool.name))
+            scale = PoolScale(template.min_replicas if present is None else present.replicas)
             self._scales[pool.uid] = scale
         if pool.spec.replicas is not None:
             scale.replicas, scale.quiet_since = pool.spec.replicas, None
@@ -127,23 +153,58 @@ class PoolController:
             )
             if scale.replicas != before:
                 log.info("pool_scaled", pool=pool.name, before=before, after=scale.replicas)
-        pool.asked_replicas = scale.replicas
         wish = (template, scale.replicas)
-        applied = self._applied.get(pool.uid)
-        if applied is not None and applied.wish == wish and at - applied.at < REPAIR:
-            return
-        await self._workloads.apply_service(service(pool.name, pool.uid, template))
-        await self._workloads.apply_disruption_budget(disruption_budget(pool.name, pool.uid))
-        await self._workloads.apply_deployment(
-            deployment(
-                pool.name,
-                pool.uid,
-                template,
-                replicas=scale.replicas,
-                s3_origin=self._s3_origin,
-            )
+        written = self._written.get(pool.uid)
+        if written is None or written.wish != wish or at >= written.due:
+            if written is not None and scale.replicas < written.replicas:
+                await self._mark_busy(pool, pods)
+            written = await self._apply(pool, template, scale.replicas, written, at)
+            self._written[pool.uid] = written
+        return written
+
+    async def _apply(
+        self,
+        pool: Pool,
+        template: PoolTemplate,
+        replicas: int,
+        before: _Written | None,
+        at: datetime,
+    ) -> _Written:
+        wish = (template, replicas)
+        failures = before.failures if before is not None and before.wish == wish else 0
+        body = deployment(
+            pool.name, pool.uid, template, replicas=replicas, s3_origin=self._s3_origin
         )
-        self._applied[pool.uid] = _Applied(wish, at)
+        try:
+            await self._workloads.apply_service(service(pool.name, pool.uid, template))
+            await self._workloads.apply_disruption_budget(disruption_budget(pool.name, pool.uid))
+            made = await self._workloads.apply_deployment(body)
+        except KubeRefused as error:
+            # Such as a value out of bounds, a quota that is used up or a missing right.
+            words, for_good = words_of(error), True
+        except KubeUnavailable as error:
+            # Once may be a moment's trouble of the server's own.
+            words, for_good = error.words or str(error), error.words is not None and failures > 0
+        else:
+            return _Written(wish, replicas, at + REPAIR, made.trouble)
+        log.warning("pool_refused", pool=pool.name, words=words, failures=failures + 1)
+        trouble = before.trouble if before is not None else None
+        if for_good:
+            trouble = Trouble("ApplyRefused", f"The API server refuses the servers: {words}")
+        pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(failures, 10)))
+        return _Written(wish, replicas, at + pause, trouble, failures + 1)
+
+    async def _mark_busy(self, pool: Pool, pods: list[PodSeen]) -> None:
+        """Has Kubernetes take idle servers first: it removes the pods of the lowest cost."""
+        try:
+            for pod in pods:
+                replica = pool.replicas.get(pod.uid)
+                cost = replica.busy if replica is not None else 0
+                if cost != pod.deletion_cost:
+                    await self._workloads.set_deletion_cost(pod.name, cost)
+        except (KubeRefused, KubeUnavailable) as error:
+            # A busy server that goes ends its jobs first, so this costs time alone.
+            log.warning("busy_servers_not_marked", pool=pool.name, error=str(error)[:MAX_WORDS])
 
     def _jobs(self, pool: Pool) -> int:
         """Jobs that run here or wait for this pool; those that others may take too are shared."""
@@ -157,12 +218,12 @@ class PoolController:
 
     async def _remove_servers(self, pool: Pool) -> None:
         """A pool that was changed from a template to an endpoint keeps no servers of ours."""
-        applied = self._applied.get(pool.uid)
-        if applied is not None and applied.wish == pool.spec.endpoint:
+        written = self._written.get(pool.uid)
+        if written is not None and written.wish == pool.spec.endpoint:
             return
-        if await self._workloads.deployment_replicas(object_name(pool.name)) is not None:
+        if await self._workloads.deployment(object_name(pool.name)) is not None:
             await self._workloads.delete_server_objects(object_name(pool.name))
-        self._applied[pool.uid] = _Applied(pool.spec.endpoint, now())
+        self._written[pool.uid] = _Written(pool.spec.endpoint, 0, now())
 
 
 def _endpoint(address: str, port: int) -> str:

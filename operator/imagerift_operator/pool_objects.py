@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.pool_template import EnvironmentVariable, PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
 
 POOL_LABEL = f"{GROUP}/pool"
@@ -92,6 +92,16 @@ def disruption_budget(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
+def environment(given: list[EnvironmentVariable], s3_origin: str) -> list[dict[str, str]]:
+    """The variables of a server or job pod: the operator's own, but for those that are given.
+
+    A name that were there twice would have the API server refuse the whole object.
+    """
+    own = {"IMAGERIFT_S3_ORIGIN": s3_origin, "IMAGERIFT_CONTROL_DIR": CONTROL_DIR}
+    values = own | {variable.name: variable.value for variable in given}
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
 def _metadata(pool: str, uid: str) -> dict[str, Any]:
     return {
         "name": object_name(pool),
@@ -111,7 +121,7 @@ def _metadata(pool: str, uid: str) -> dict[str, Any]:
 
 def _pod_spec(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
-        {"name": "tmp", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": template.temporary_storage}},
         {
             "name": "shared-memory",
             "emptyDir": {"medium": "Memory", "sizeLimit": template.shared_memory},
@@ -155,16 +165,10 @@ def _container(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
         mounts.append(
             {"name": _MODELS, "mountPath": template.model_volume.mount_path, "readOnly": True}
         )
-    own = [
-        {"name": "IMAGERIFT_S3_ORIGIN", "value": s3_origin},
-        {"name": "IMAGERIFT_CONTROL_DIR", "value": CONTROL_DIR},
-    ]
-    given = {variable.name for variable in template.env}
     container: dict[str, Any] = {
         "name": "triton",
         "image": template.image,
-        "env": [variable for variable in own if variable["name"] not in given]
-        + [variable.model_dump() for variable in template.env],
+        "env": environment(template.env, s3_origin),
         "ports": [
             {"name": "http", "containerPort": template.port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},

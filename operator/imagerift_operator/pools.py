@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import structlog
-from imagerift_core.clock import now, rfc3339
-from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import EXPORT_LONG_EDGE
@@ -27,6 +25,14 @@ from pydantic import ValidationError
 from imagerift_operator.entries import POD_TARGET, target_of
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pool_objects import selector
+from imagerift_operator.pool_status import (
+    PoolReporter,
+    ReportedStatus,
+    ServersSeen,
+    endpoint_conditions,
+    invalid_conditions,
+    template_conditions,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -98,12 +104,12 @@ class Pool:
     generation: int
     spec: TritonPoolSpec
     replicas: dict[str, Replica]
-    # Of a pool that is made from a template: how many servers were asked for, and why the
-    # cluster has no place for one.
-    asked_replicas: int | None = None
-    unschedulable: str | None = None
-    reported: dict[str, Any] | None = None
-    conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Of a pool that is made from a template, once the leader has looked.
+    servers: ServersSeen | None = None
+
+    @cached_property
+    def status(self) -> ReportedStatus:
+        return ReportedStatus(self.name, self.uid)
 
     @property
     def meant_targets(self) -> frozenset[str]:
@@ -120,10 +126,18 @@ class Pool:
 
     def is_loading(self, target: str) -> bool:
         """Whether a server is there or on its way that will run `target`, but cannot yet."""
-        coming = self.asked_replicas is not None and self.unschedulable is None
-        return target in self.meant_targets and (
-            coming or any(replica.ready for replica in self.replicas.values())
-        )
+        ready = sum(replica.ready for replica in self.replicas.values())
+        coming = self.servers is not None and self.servers.is_coming(ready)
+        return target in self.meant_targets and (coming or ready > 0)
+
+
+@dataclass
+class _RefusedPool:
+    """A pool whose spec breaks a rule, and what is said of it."""
+
+    generation: int
+    words: str
+    status: ReportedStatus
 
 
 class Pools:
@@ -131,17 +145,18 @@ class Pools:
 
     def __init__(
         self,
-        kube: Kube,
+        reporter: PoolReporter,
         modes: Modes,
         *,
         wake: Callable[[], None],
         job_pods: JobPodLane | None = None,
     ) -> None:
         self._job_pods = job_pods
-        self._kube = kube
+        self._reporter = reporter
         self._modes = modes
         self._wake = wake
         self._pools: dict[str, Pool] = {}
+        self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Pool]:
@@ -156,24 +171,30 @@ class Pools:
             if event_type == "DELETED" or (known is not None and known.uid != metadata["uid"]):
                 await self._drop(name)
                 known = None
+            refused = self._refused.pop(name, None)
             if event_type == "DELETED":
                 return
+            generation = metadata.get("generation", 1)
             try:
                 spec = TritonPoolSpec.model_validate(body["spec"])
             except ValidationError as error:
                 await self._drop(name)
-                await self._refuse(name, metadata["uid"], error)
+                status = ReportedStatus(name, metadata["uid"])
+                if refused is not None and refused.status.uid == status.uid:
+                    status = refused.status
+                status.read(body)
+                self._refused[name] = _RefusedPool(generation, _first_fault(error), status)
                 return
-            generation = metadata.get("generation", 1)
             if known is None:
                 known = Pool(name, metadata["uid"], generation, spec, {})
                 self._pools[name] = known
                 log.info("pool_seen", pool=name, modes=spec.modes, slots=spec.slots_per_replica)
             known.spec, known.generation = spec, generation
+            known.status.read(body)
             for replica in known.replicas.values():
                 replica.slots = spec.slots_per_replica
             if spec.endpoint is not None:
-                known.asked_replicas = known.unschedulable = None
+                known.servers = None
                 await self._set_replicas(known, {spec.endpoint: spec.endpoint})
 
     async def set_replicas(self, name: str, endpoints: dict[str, str]) -> None:
@@ -199,6 +220,9 @@ class Pools:
                     log.info("replica_ready", pool=pool.name, ready=replica.ready)
                     self._wake()
             await self._report(pool)
+        for refused in list(self._refused.values()):
+            seen = {"observedGeneration": refused.generation}
+            await self._reporter.report(refused.status, seen, invalid_conditions(refused.words))
 
     def serving(self) -> list[Choice]:
         """Every replica that can run something once it has a slot free."""
@@ -278,14 +302,6 @@ class Pools:
             replica.models = []
             await replica.connections.aclose()
 
-    async def _refuse(self, name: str, uid: str, error: ValidationError) -> None:
-        """Says in the status what a server without validation rules has let through."""
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(["spec", *(str(part) for part in first["loc"])])
-        condition = _condition("Ready", "False", "Invalid", f"{path}: {first['msg']}")
-        with contextlib.suppress(KubeUnavailable):
-            await self._kube.patch_pool_status(name, {"conditions": [condition]}, uid=uid)
-
     async def _report(self, pool: Pool) -> None:
         replicas = [replica for replica in pool.replicas.values() if not replica.draining]
         ready = sum(replica.ready for replica in replicas)
@@ -296,63 +312,19 @@ class Pools:
             "readyModels": sorted({model for replica in replicas for model in replica.models}),
             "observedGeneration": pool.generation,
         }
-        conditions = [_readiness(pool, ready, len(replicas))]
-        if pool.spec.template is not None:
+        if pool.spec.template is None:
+            conditions = endpoint_conditions(ready=ready, present=len(replicas))
+        else:
             seen["selector"] = selector(pool.name)
-            conditions.append(_placement(pool))
-        kept = [_since(pool.conditions.get(c["type"]), c) for c in conditions]
-        seen["conditions"] = kept
-        if seen == pool.reported:
-            return
-        try:
-            await self._kube.patch_pool_status(pool.name, seen, uid=pool.uid)
-        except KubeUnavailable:
-            return
-        pool.reported = seen
-        pool.conditions = {condition["type"]: condition for condition in kept}
+            conditions = template_conditions(pool.servers, ready=ready)
+        await self._reporter.report(pool.status, seen, conditions)
 
 
-def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": rfc3339(now()),
-    }
-
-
-def _since(before: dict[str, Any] | None, condition: dict[str, Any]) -> dict[str, Any]:
-    """The condition with the time at which its status last changed."""
-    if before is not None and before["status"] == condition["status"]:
-        return condition | {"lastTransitionTime": before["lastTransitionTime"]}
-    return condition
-
-
-def _readiness(pool: Pool, ready: int, present: int) -> dict[str, Any]:
-    if ready:
-        return _condition(
-            "Ready", "True", "ReplicasReady", f"{ready} of {present} replica(s) answer."
-        )
-    if pool.asked_replicas == 0:
-        return _condition(
-            "Ready", "False", "ScaledToZero", "The first job that waits brings a server up."
-        )
-    if pool.spec.template is not None:
-        return _condition("Ready", "False", "NoReplicaReady", "No server has its models yet.")
-    return _condition(
-        "Ready",
-        "False",
-        "NoReplicaReady",
-        "The server does not answer, or has no control model.",
-    )
-
-
-def _placement(pool: Pool) -> dict[str, Any]:
-    """The scheduler's words where the cluster has no place for a server."""
-    if pool.unschedulable is None:
-        return _condition("Unschedulable", "False", "Scheduled", "Every server has a node.")
-    return _condition("Unschedulable", "True", "Unschedulable", pool.unschedulable[:1024])
+def _first_fault(error: ValidationError) -> str:
+    """What is wrong with a spec that a server without validation rules has let through."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(["spec", *(str(part) for part in first["loc"])])
+    return f"{path}: {first['msg']}"
 
 
 def meant_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:

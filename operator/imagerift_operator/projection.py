@@ -7,6 +7,9 @@ from typing import Any
 
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, WaitingReason
+
+from imagerift_operator.entries import Entry
 
 _PHASES = {
     Status.QUEUED: "Queued",
@@ -19,6 +22,14 @@ _CONDITIONS = {
     Status.SUCCEEDED: "Complete",
     Status.FAILED: "Failed",
     Status.CANCELED: "Canceled",
+}
+# Why a job waits, by the scheduler's reason.
+WAITING: dict[WaitingReason, str] = {
+    "waiting_for_turn": "others come first.",
+    "waiting_for_slot": "every slot that would do is taken.",
+    "model_loading": "a server loads the model.",
+    "pool_unavailable": "no pool that is ready serves what it asks for.",
+    "workspace_concurrency": "its workspace runs as many jobs as its plan lets it.",
 }
 
 
@@ -86,6 +97,20 @@ def refusal(code: str, message: str, *, at: datetime) -> dict[str, Any]:
                 "lastTransitionTime": rfc3339(at),
             }
         ],
+    }
+
+
+def waiting(entry: Entry, place: QueuePlace, *, at: datetime) -> dict[str, Any]:
+    """The status of a job that has waited for some time: why, as it was at `at`."""
+    where = f"At {at:%H:%M:%S} UTC, number {place.position} in the queue"
+    return {
+        "phase": "Queued",
+        "jobId": entry.job_id,
+        "attempts": entry.attempt,
+        "queuedAt": rfc3339(entry.created_at),
+        "reason": camel_case(place.reason),
+        "message": f"{where}: {WAITING[place.reason]}",
+        "position": place.position,
     }
 
 

@@ -15,6 +15,7 @@ from imagerift_operator.dispatcher import Dispatcher, InFlight
 from imagerift_operator.pools import Pools
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.wait_estimates import Forecast, Lane, Pace, forecast
+from imagerift_operator.waiting_reasons import WaitingReasons
 
 SNAPSHOT_PLACES = 1_000
 
@@ -30,6 +31,7 @@ class QueuePublisher:
         dispatcher: Dispatcher,
         pools: Pools,
         pace: Pace,
+        waiting_reasons: WaitingReasons,
         namespace: str,
     ) -> None:
         self._database = database
@@ -38,6 +40,7 @@ class QueuePublisher:
         self._pools = pools
         self._pace = pace
         self._namespace = namespace
+        self.waiting_reasons = waiting_reasons
 
     async def publish_queue(self) -> None:
         """Ages the queue and writes its snapshot. Raises `CapacityUnavailable`."""
@@ -54,6 +57,7 @@ class QueuePublisher:
             )
             for coming in islice(self._forecast(at), SNAPSHOT_PLACES)
         }
+        self.waiting_reasons.look(places, at)
         snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
         async with translated_errors():
             await scheduler_snapshot.write(self._database, snapshot)

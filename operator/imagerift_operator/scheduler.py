@@ -80,6 +80,11 @@ class Scheduler:
         self._waiting.pop(job_id, None)
         self._delayed_jobs.pop(job_id, None)
 
+    def waiting(self, job_id: str) -> Entry | None:
+        """The entry of a job whose turn may come at any time, None for every other job."""
+        waiting = self._waiting.get(job_id)
+        return waiting.entry if waiting is not None else None
+
     def limit(self, workspace: str, jobs: int | None) -> None:
         """Sets how many jobs of a workspace may run at once; None takes the limit away."""
         if jobs is None:

@@ -17,6 +17,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 
 from imagerift_operator.entries import ENDED_PHASES, Entry
+from imagerift_operator.events import EventWriter
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.projection import project
 
@@ -30,8 +31,11 @@ _DELETES_AT_ONCE = 8
 class StatusWriter:
     """The operator's only writer of GenerationJobs."""
 
-    def __init__(self, kube: Kube, metrics: Metrics, crash: CrashPoints) -> None:
+    def __init__(
+        self, kube: Kube, metrics: Metrics, crash: CrashPoints, events: EventWriter
+    ) -> None:
         self._kube = kube
+        self._events = events
         self._metrics = metrics
         self._crash = crash
         self._due: list[tuple[datetime, str, str]] = []
@@ -54,12 +58,34 @@ class StatusWriter:
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
         ):
             with attempt, telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
-                await self._write(entry, status)
+                there = await self._write(entry, status)
+        if there and status["phase"] == "Failed":
+            self._events.job_failed(entry, status)
         self._metrics.kubernetes_write("status")
         self._crash.reach("operator-status-written")
 
-    async def _write(self, entry: Entry, status: dict[str, Any]) -> None:
-        await self._kube.patch_job_status(entry.name, status, uid=entry.uid, version=entry.version)
+    async def show_waiting(self, entry: Entry, status: dict[str, Any]) -> bool:
+        """Says why a job waits, unless anybody has written to its resource since it was seen.
+
+        Raises `KubeUnavailable`; nobody depends on it.
+        """
+        if entry.version is None:
+            return False
+        written = await self._kube.patch_unchanged_job_status(
+            entry.name, status, uid=entry.uid, version=entry.version
+        )
+        if written is None:
+            return False
+        entry.says_why_it_waits = True
+        self._metrics.kubernetes_write("status")
+        return True
+
+    async def _write(self, entry: Entry, status: dict[str, Any]) -> bool:
+        """Writes the status; False where the resource is gone."""
+        written = await self._kube.patch_job_status(
+            entry.name, status, uid=entry.uid, version=entry.version
+        )
+        return written is not None
 
     def delete_later(self, entry: Entry) -> None:
         """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.resources import WORKSPACES
+from tests.e2e.resources import BINDING
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, attach, started
 
@@ -60,10 +59,7 @@ def small_photo() -> bytes:
 def bound(platform: PlatformUnderTest, tenant: Tenant) -> Tenant:
     """A workspace that the platform's namespace is bound to."""
     namespace = platform.environment["IMAGERIFT_NAMESPACE"]
-    before = json.loads(platform.kubectl("get", "ns", namespace, "-o", "json").stdout)
-    names = before["metadata"].get("annotations", {}).get(WORKSPACES, "")
-    value = ",".join(filter(None, [names, tenant.workspace]))
-    platform.kubectl("annotate", "--overwrite", "ns", namespace, f"{WORKSPACES}={value}")
+    platform.kubectl("annotate", "ns", namespace, f"{BINDING}{tenant.workspace}=true")
     return tenant
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
 
-WORKSPACES = "imagerift.dev/workspaces"
+BINDING = "workspaces.imagerift.dev/"
 
 
 def resource(platform: PlatformUnderTest, name: str) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.e2e.resources import manifest, phase_reached, resource
+from tests.e2e.resources import BINDING, manifest, phase_reached, resource
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
+from tests.puppets import submit
 
 
 def test_a_job_of_the_api_can_be_followed_and_waited_for(
@@ -79,6 +81,67 @@ def test_a_namespace_that_is_not_bound_to_the_workspace_is_refused(
     assert refused["status"]["reason"] == "WorkspaceNotBound"
     assert tenant.counters() == before
     platform.kubectl("delete", "gj", "unbound")
+
+
+def test_a_failed_job_has_one_event_and_one_that_succeeds_has_none(
+    platform: PlatformUnderTest, tenant: Tenant, small_photo: bytes
+) -> None:
+    well = tenant.submitted(small_photo, mode="noop")
+    failed = submit(tenant, small_photo, fail="no_face_found")
+    assert tenant.wait_for(failed)["status"] == "failed"
+    assert tenant.wait_for(well)["status"] == "succeeded"
+
+    def events(name: str) -> list[str]:
+        return platform.kubectl(
+            *["get", "events", "--field-selector", f"involvedObject.name={name}"],
+            *["-o", "jsonpath={range .items[*]}{.type} {.reason}: {.message}{'\\n'}{end}"],
+        ).stdout.splitlines()
+
+    wait_until(lambda: events(failed), seconds=30, what="an Event of the failed job")
+    (event,) = events(failed)
+    status = resource(platform, failed)["status"]
+    assert event == f"Warning {status['reason']}: {status['message']}"
+    assert events(well) == []
+
+
+def test_a_job_that_nobody_serves_says_so(
+    platform: PlatformUnderTest, bound: Tenant, source: str
+) -> None:
+    platform.kubectl("apply", "-f", "-", stdin=manifest("stuck", bound, source, pool="nowhere"))
+
+    def said() -> bool:
+        return resource(platform, "stuck").get("status", {}).get("reason") == "PoolUnavailable"
+
+    wait_until(said, seconds=60, what="the job says why it waits")
+    wide = platform.kubectl("get", "gj", "stuck", "-o", "wide").stdout.splitlines()
+    assert "PoolUnavailable" in wide[1]
+    message = resource(platform, "stuck")["status"]["message"]
+    assert "in the queue: no pool that is ready serves what it asks for." in message
+    platform.kubectl("delete", "gj", "stuck")
+
+
+def test_binding_one_workspace_leaves_the_others_bound(
+    platform: PlatformUnderTest, bound: Tenant, make_tenant: Any, small_photo: bytes
+) -> None:
+    other = make_tenant("load")
+    namespace = platform.environment["IMAGERIFT_NAMESPACE"]
+    platform.kubectl("annotate", "ns", namespace, f"{BINDING}{other.workspace}=true")
+    for name, one in {"of-the-one": bound, "of-the-other": other}.items():
+        job_id = one.submitted(small_photo, mode="noop")
+        one.wait_for(job_id, "succeeded")
+        key = f"workspaces/{one.workspace}/jobs/{job_id}/source"
+        platform.kubectl("apply", "-f", "-", stdin=manifest(name, one, key))
+        platform.kubectl("wait", "--for=condition=Complete", f"gj/{name}", "--timeout=60s")
+        platform.kubectl("delete", "gj", name)
+    platform.kubectl("annotate", "ns", namespace, f"{BINDING}{other.workspace}-")
+
+
+@pytest.mark.parametrize("path", ["gj", "gj.spec", "gj.status", "tp.spec.template", "tp.status"])
+def test_every_field_is_explained(platform: PlatformUnderTest, path: str) -> None:
+    lines = platform.kubectl("explain", path).stdout.splitlines()
+    fields = [number for number, line in enumerate(lines) if re.match(r" {2,3}\w+\t+<", line)]
+    assert len(fields) >= 5
+    assert [lines[at] for at in fields if lines[at + 1].strip() in {"", "<no description>"}] == []
 
 
 def test_another_workspaces_source_is_refused(

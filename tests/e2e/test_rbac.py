@@ -25,6 +25,9 @@ ALLOWED = {
         ("patch", "services"),
         ("patch", "poddisruptionbudgets.policy"),
         ("list", "pods"),
+        ("patch", "pods"),
+        ("create", "events.events.k8s.io"),
+        ("patch", "events.events.k8s.io"),
     ],
 }
 REFUSED = {
@@ -35,8 +38,11 @@ REFUSED = {
         ("patch", "deployments.apps"),
         ("list", "pods"),
         ("get", "leases.coordination.k8s.io/imagerift-operator"),
+        ("create", "events.events.k8s.io"),
     ],
     "imagerift-operator": [
+        ("list", "events.events.k8s.io"),
+        ("delete", "events.events.k8s.io"),
         ("patch", "tritonpools.imagerift.dev"),
         ("update", "leases.coordination.k8s.io/someone-else"),
         ("delete", "pods"),

@@ -106,6 +106,8 @@ def test_servers_come_with_the_first_job_and_go_after_the_last(
         seconds=15,
         what="the pool says that it is scaled to zero",
     )
+    # Nothing is said of servers that there are not.
+    assert condition(platform, "Unschedulable")["status"] == "Unknown"
     job = manifest("to-burst", bound, source, pool=POOL)
     platform.kubectl("apply", "-f", "-", stdin=job)
     asked_replicas(platform, 1)
@@ -129,6 +131,101 @@ def test_servers_come_with_the_first_job_and_go_after_the_last(
     assert ended["status"]["pool"] == POOL
     asked_replicas(platform, 0)
     assert bound.counters()["reserved"] == 0
+
+
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
+    "refused": (
+        {"resources": {"requests": {"cpu": 4}, "limits": {"cpu": 2}}},
+        "ApplyRefused",
+        "must be less than or equal to cpu limit",
+    ),
+    "no-priority-class": (
+        {"priorityClassName": "there-is-none"},
+        "FailedCreate",
+        "no PriorityClass with name there-is-none",
+    ),
+}
+
+
+@pytest.mark.parametrize(("template", "reason", "words"), WRONG.values(), ids=WRONG)
+def test_a_pool_that_cannot_have_servers_says_why(
+    platform: PlatformUnderTest, template: dict[str, Any], reason: str, words: str
+) -> None:
+    body = pool(platform, minReplicas=1, **template)
+    platform.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    try:
+        wait_until(
+            lambda: condition(platform, "Progressing").get("reason") == reason,
+            seconds=30,
+            what=f"the pool says {reason}",
+        )
+        assert words in condition(platform, "Progressing")["message"]
+        ready = condition(platform, "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", reason)
+        assert condition(platform, "Unschedulable")["status"] == "Unknown"
+        told_by_describe(platform, "tp", POOL, reason, words)
+    finally:
+        platform.kubectl("delete", "tp", POOL)
+        wait_until_gone(platform)
+
+
+def told_by_describe(
+    platform: PlatformUnderTest, kind: str, name: str, reason: str, words: str
+) -> None:
+    """Waits for one Event of this reason below the object."""
+
+    def told() -> bool:
+        text = platform.kubectl("describe", kind, name).stdout
+        events = [line.split() for line in text.partition("Events:")[2].splitlines()]
+        found = [line for line in events if line[:2] == ["Warning", reason]]
+        return len(found) == 1 and words in " ".join(found[0])
+
+    wait_until(told, seconds=15, what=f"an Event {reason}")
+
+
+def test_an_image_that_there_is_not_is_said(
+    platform: PlatformUnderTest, core: client.CoreV1Api
+) -> None:
+    platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool(platform, minReplicas=1)))
+    try:
+        pods = wait_until(lambda: present_pods(core, platform), seconds=30, what="a pod is there")
+        words = 'Back-off pulling image "registry.example/imagerift/triton:1"'
+        pull = {"waiting": {"reason": "ImagePullBackOff", "message": words}}
+        container = {"name": "triton", "ready": False, "restartCount": 0, "state": pull}
+        statuses = [container | {"image": "registry.example/imagerift/triton:1", "imageID": ""}]
+        set_status(core, pods[0], {"containerStatuses": statuses})
+        wait_until(
+            lambda: condition(platform, "Ready").get("reason") == "ImagePullBackOff",
+            seconds=15,
+            what="the pool says that its image is not there",
+        )
+        assert condition(platform, "Ready")["message"] == words
+        told_by_describe(platform, "tp", POOL, "ImagePullBackOff", words)
+    finally:
+        platform.kubectl("delete", "tp", POOL)
+        wait_until_gone(platform)
+
+
+def test_a_variable_that_is_given_twice_is_refused_at_once(platform: PlatformUnderTest) -> None:
+    body = pool(platform, env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])
+    refused = platform.kubectl("apply", "-f", "-", stdin=json.dumps(body), check=False)
+    assert refused.returncode != 0
+    assert "Duplicate value" in refused.stderr and '"A"' in refused.stderr
+
+
+@pytest.mark.parametrize("amount", [1, "1e9", "100E", ".5"])
+def test_amounts_are_written_as_in_any_manifest(platform: PlatformUnderTest, amount: Any) -> None:
+    body = pool(platform, resources={"requests": {"cpu": amount}}, temporaryStorage=amount)
+    platform.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
+
+
+@pytest.mark.parametrize("amount", [-1, 1.5, "lots"])
+def test_what_is_no_amount_is_refused_at_once(platform: PlatformUnderTest, amount: Any) -> None:
+    body = pool(platform, temporaryStorage=amount)
+    arguments = ("apply", "--dry-run=server", "-f", "-")
+    refused = platform.kubectl(*arguments, stdin=json.dumps(body), check=False)
+    assert refused.returncode != 0
+    assert "temporaryStorage" in refused.stderr
 
 
 @pytest.mark.usefixtures("burst")

@@ -70,6 +70,22 @@ async def test_a_status_is_written_whole_and_the_spec_stays(kube: Kube) -> None:
     assert patched["metadata"]["generation"] == resource["metadata"]["generation"] == 1
 
 
+async def test_a_status_for_one_version_is_written_on_no_other(kube: Kube) -> None:
+    resource = await created(kube)
+    metadata = resource["metadata"]
+    name, uid, version = metadata["name"], metadata["uid"], metadata["resourceVersion"]
+    waiting = {"phase": "Queued", "reason": "PoolUnavailable"}
+    first = await kube.patch_unchanged_job_status(name, waiting, uid=uid, version=version)
+    assert first is not None and first["status"] == waiting
+    await kube.patch_job_status(name, {"phase": "Succeeded"}, uid=uid)
+    stale = first["metadata"]["resourceVersion"]
+    assert await kube.patch_unchanged_job_status(name, waiting, uid=uid, version=stale) is None
+    stored = await kube.get_job(name)
+    assert stored is not None and stored["status"] == {"phase": "Succeeded"}
+    await kube.delete_job(name, uid=uid)
+    assert await kube.patch_unchanged_job_status(name, waiting, uid=uid, version=stale) is None
+
+
 async def test_a_pool_without_a_status_gets_one(
     kube: Kube, administrator: client.ApiClient
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,30 +19,44 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 def faults(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
     """Every way in which `value` breaks `schema`; unknown fields count as faults."""
-    kind: str = schema["type"]
+    if schema.get("x-kubernetes-int-or-string"):
+        kind = "string" if isinstance(value, str) else "integer"
+    else:
+        kind = schema["type"]
     right = isinstance(value, TYPES[kind])
     if not right or (kind == "integer" and isinstance(value, bool)):
         yield f"{path}: not a {kind}"
         return
     if "enum" in schema and value not in schema["enum"]:
         yield f"{path}: {value!r} is not one of {schema['enum']}"
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    if kind == "string" and "pattern" in schema and not re.search(schema["pattern"], value):
         yield f"{path}: pattern"
     yield from _out_of_bounds(schema, value, path)
     if kind == "array":
         for number, item in enumerate(value):
             yield from faults(schema["items"], item, f"{path}[{number}]")
+        yield from _named_twice(schema, value, path)
     if kind == "object" and "properties" in schema:
         yield from _faults_of_fields(schema, value, path)
+    if kind == "object" and "additionalProperties" in schema:
+        for name, item in value.items():
+            yield from faults(schema["additionalProperties"], item, f"{path}.{name}")
+
+
+def _named_twice(schema: dict[str, Any], items: list[Any], path: str) -> Iterator[str]:
+    if schema.get("x-kubernetes-list-type") == "map":
+        keys = schema["x-kubernetes-list-map-keys"]
+        counts = Counter(tuple(item.get(key) for key in keys) for item in items)
+        for names, count in counts.items():
+            if count > 1:
+                yield f"{path}: {names} is there {count} times"
 
 
 def _out_of_bounds(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
-    measured = value if isinstance(value, int | float) else len(value)
-    for low, high in (
-        ("minLength", "maxLength"),
-        ("minimum", "maximum"),
-        ("minItems", "maxItems"),
-    ):
+    number = isinstance(value, int | float)
+    measured = value if number else len(value)
+    sizes = [("minLength", "maxLength"), ("minItems", "maxItems")]
+    for low, high in [("minimum", "maximum")] if number else sizes:
         if not schema.get(low, measured) <= measured <= schema.get(high, measured):
             yield f"{path}: {measured} is out of bounds"
 
@@ -64,3 +79,5 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
         yield from nodes(child, f"{path}.{name}")
     if "items" in schema:
         yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}{{}}")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from imagerift_core import crds
 from imagerift_core.generation import GenerationSpec
+from imagerift_core.job_pods import JobPods
 from imagerift_core.resources import (
     GenerationJobSpec,
     GenerationJobStatus,
@@ -41,6 +42,8 @@ PERMITTED = {
     "items",
     "additionalProperties",
     "oneOf",
+    "anyOf",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-validations",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
@@ -73,12 +76,30 @@ def test_writing_them_again_changes_nothing(
 def test_every_schema_is_structural(schema: dict[str, Any]) -> None:
     for path, node in nodes(schema):
         assert set(node) <= PERMITTED, path
-        assert "type" in node, path
-        if node["type"] == "array":
+        if node.get("x-kubernetes-int-or-string"):
+            # The one form in which a structural schema may leave the type open.
+            assert node["anyOf"] == [{"type": "integer"}, {"type": "string"}], path
+            assert "type" not in node, path
+        else:
+            assert "type" in node and "anyOf" not in node, path
+        if node.get("type") == "array":
             assert "items" in node, path
         if "default" in node:
             assert list(faults(node, node["default"])) == [], path
         assert set(node.get("required", [])) <= set(node.get("properties", {})), path
+
+
+@pytest.mark.parametrize("schema", [JOB_SCHEMA, POOL_SCHEMA], ids=["job", "pool"])
+def test_kubectl_explain_has_a_text_for_every_field(schema: dict[str, Any]) -> None:
+    bare = [
+        path or "the kind itself"
+        for path, node in nodes(schema)
+        # The items of a list are shown under the list's own name; of the metadata the server
+        # writes the text itself.
+        if not path.endswith(("[]", "{}", ".metadata"))
+        and len(node.get("description", "").split()) < 2
+    ]
+    assert bare == []
 
 
 def test_definitions_name_themselves_as_people_type_them() -> None:
@@ -272,3 +293,65 @@ def test_the_status_model_writes_what_the_schema_takes() -> None:
     )
     written = status.model_dump(by_alias=True, exclude_none=True)
     assert list(faults(JOB_SCHEMA["properties"]["status"], written)) == []
+
+
+TEMPLATE: dict[str, Any] = {"image": "registry.example/triton:1"}
+
+
+def templated(**more: Any) -> dict[str, Any]:
+    return {"modes": ["style"], "template": TEMPLATE | more}
+
+
+def quantity_places(amount: Any) -> list[dict[str, Any]]:
+    return [
+        templated(resources={"requests": {"cpu": amount}}),
+        templated(resources={"limits": {"memory": amount}}),
+        templated(sharedMemory=amount),
+        templated(temporaryStorage=amount),
+    ]
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [1, 0, "1", "500m", "0.5", ".5", "1.", "8Gi", "1e9", "1E3", "5e-1", "100E", "2Ei", "7u"],
+)
+def test_an_amount_is_taken_as_kubernetes_takes_it(amount: Any) -> None:
+    for spec in quantity_places(amount):
+        assert list(faults(POOL_SCHEMA["properties"]["spec"], spec)) == []
+        TritonPoolSpec.model_validate(spec)
+
+
+@pytest.mark.parametrize(
+    "amount", [-1, "-1", "", "lots", "1 Gi", "1gi", "1e", "1KB", 1.5, True, "."]
+)
+def test_what_is_no_amount_is_refused_by_schema_and_model(amount: Any) -> None:
+    for spec in quantity_places(amount):
+        assert list(faults(POOL_SCHEMA["properties"]["spec"], spec)) != []
+        with pytest.raises(ValidationError):
+            TritonPoolSpec.model_validate(spec)
+
+
+def test_an_integer_amount_reaches_the_servers_as_text() -> None:
+    spec = TritonPoolSpec.model_validate(templated(resources={"limits": {"cpu": 4}}))
+    assert spec.template is not None
+    assert spec.template.resources.limits == {"cpu": "4"}
+
+
+TWICE = [{"name": "IMAGERIFT_THREADS", "value": "1"}, {"name": "IMAGERIFT_THREADS", "value": "4"}]
+
+
+def test_a_variable_that_is_given_twice_is_refused_by_schema_and_model() -> None:
+    spec = templated(env=TWICE)
+    (fault,) = faults(POOL_SCHEMA["properties"]["spec"], spec)
+    assert "IMAGERIFT_THREADS" in fault
+    with pytest.raises(ValidationError, match="IMAGERIFT_THREADS is given twice"):
+        TritonPoolSpec.model_validate(spec)
+    with pytest.raises(ValidationError, match="IMAGERIFT_THREADS is given twice"):
+        JobPods.model_validate({"namespace": "runners", "image": "runner:1", "env": TWICE})
+
+
+def test_no_gpu_is_booked_that_nobody_asked_for() -> None:
+    """The images that are shipped hold no code that uses one."""
+    template = POOL_SCHEMA["properties"]["spec"]["properties"]["template"]
+    assert template["properties"]["gpus"]["default"] == 0
+    assert JobPods.model_validate({"namespace": "runners", "image": "runner:1"}).gpus == 0

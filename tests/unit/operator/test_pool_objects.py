@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
+from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from pydantic import ValidationError
 
@@ -43,7 +45,7 @@ def test_a_server_asks_for_its_gpus_and_its_place() -> None:
 
 
 def test_a_mig_slice_is_a_resource_of_another_name() -> None:
-    (container,) = pod_spec(gpuResource="nvidia.com/mig-1g.10gb")["containers"]
+    (container,) = pod_spec(gpus=1, gpuResource="nvidia.com/mig-1g.10gb")["containers"]
     assert container["resources"] == {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
 
 
@@ -76,6 +78,41 @@ def test_weights_may_take_their_time_and_jobs_end_before_a_server_goes() -> None
     assert startup["periodSeconds"] * startup["failureThreshold"] == 1200
     assert spec["terminationGracePeriodSeconds"] > 600
     assert container["lifecycle"]["preStop"]["exec"]["command"][-1] == "imagerift_vision.drain"
+
+
+def volumes(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {volume["name"]: volume for volume in spec["volumes"]}
+
+
+def job_pods(**more: Any) -> JobPods:
+    return JobPods.model_validate({"namespace": "runners", "image": "runner:1"} | more)
+
+
+def job_pod_spec(**more: Any) -> dict[str, Any]:
+    made = run_job("a-1", "shard", job_pods(**more), deadline_seconds=60, s3_origin="http://s3")
+    spec: dict[str, Any] = made["spec"]["template"]["spec"]
+    return spec
+
+
+def test_what_a_server_or_a_job_pod_writes_cannot_fill_its_node() -> None:
+    for made, size in [
+        (pod_spec(), "8Gi"),
+        (pod_spec(temporaryStorage=1_000_000_000), "1000000000"),
+        (job_pod_spec(), "4Gi"),
+        (job_pod_spec(temporaryStorage="1e9"), "1e9"),
+    ]:
+        assert volumes(made)["tmp"]["emptyDir"] == {"sizeLimit": size}
+        for volume in made["volumes"]:
+            assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": "none of its own"})
+
+
+def test_a_variable_of_the_users_replaces_the_operators_and_is_there_once() -> None:
+    env = [{"name": "IMAGERIFT_CONTROL_DIR", "value": "/mine"}, {"name": "OTHER", "value": "1"}]
+    for spec in (pod_spec(env=env), job_pod_spec(env=env)):
+        (container,) = spec["containers"]
+        names = [variable["name"] for variable in container["env"]]
+        assert sorted(names) == ["IMAGERIFT_CONTROL_DIR", "IMAGERIFT_S3_ORIGIN", "OTHER"]
+        assert {"name": "IMAGERIFT_CONTROL_DIR", "value": "/mine"} in container["env"]
 
 
 def test_every_object_is_the_pools_own() -> None:

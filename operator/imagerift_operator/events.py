@@ -1,0 +1,137 @@
+"""Tells people of trouble as Kubernetes Events, aside from the work and bounded in number."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+from cachetools import TTLCache
+from imagerift_core.clock import now
+from imagerift_core.kube_calls import KubeRefused, KubeUnavailable, words_of
+from imagerift_core.kube_events import EventCalls, Regarding
+
+from imagerift_operator.entries import Entry
+from imagerift_operator.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+# Ten a second at most, so that a burst of failures costs the API server next to nothing; what
+# does not fit in the queue is dropped, for the status says the same.
+PAUSE_SECONDS = 0.1
+MAX_WAITING = 500
+# The same trouble of the same object is one Event that counts, written once in this time.
+REPEAT_AFTER = timedelta(minutes=1)
+# Shorter than the hour for which servers keep an Event.
+_KNOWN_SECONDS = 1_800
+_MAX_KNOWN = 1_000
+_MAX_NAME = 200
+
+Kind = Literal["Normal", "Warning"]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One thing to tell. `name` is set where it happens once in the object's life."""
+
+    regarding: Regarding
+    kind: Kind
+    reason: str
+    note: str
+    name: str | None = None
+
+
+@dataclass
+class _Told:
+    """An Event that is there, how often it has happened, and when that was last written."""
+
+    name: str
+    count: int
+    at: datetime
+
+
+class EventWriter:
+    """Takes what happened at once, and writes it as it comes to it."""
+
+    def __init__(self, calls: EventCalls, metrics: Metrics, *, identity: str) -> None:
+        self._calls = calls
+        self._metrics = metrics
+        self._identity = identity
+        self._waiting: asyncio.Queue[_Event] = asyncio.Queue(MAX_WAITING)
+        self._told: TTLCache[tuple[str, str], _Told] = TTLCache(_MAX_KNOWN, _KNOWN_SECONDS)
+        self._dropped = 0
+
+    def job_failed(self, entry: Entry, status: dict[str, Any]) -> None:
+        """Tells of a failed job, once in its life however often its status is written."""
+        digest = hashlib.sha256(f"{entry.uid}/Failed".encode()).hexdigest()[:16]
+        name = f"{_prefix(entry.name)}.{digest}"
+        job = Regarding("GenerationJob", entry.name, entry.uid)
+        self._take(_Event(job, "Warning", status["reason"], status["message"], name))
+
+    def tell(self, regarding: Regarding, kind: Kind, reason: str, note: str) -> None:
+        """Tells of something that may happen to the object again."""
+        self._take(_Event(regarding, kind, reason, note))
+
+    async def run(self) -> None:
+        """Writes what there is to tell until canceled."""
+        while True:
+            event = await self._waiting.get()
+            try:
+                await self._write(event)
+            except KubeUnavailable as error:
+                log.warning("event_lost", reason=event.reason, error=str(error))
+            except KubeRefused as error:
+                words = words_of(error)
+                log.warning("event_refused", reason=event.reason, status=error.status, words=words)
+            finally:
+                self._waiting.task_done()
+            if self._dropped:
+                log.warning("events_dropped", events=self._dropped)
+                self._dropped = 0
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _take(self, event: _Event) -> None:
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            self._dropped += 1
+
+    async def _write(self, event: _Event) -> None:
+        at = now()
+        if event.name is not None:
+            await self._create(event, event.name, at)
+            return
+        key = (event.regarding.uid, event.reason)
+        told = self._told.get(key)
+        if told is not None:
+            told.count += 1
+            if at - told.at < REPEAT_AFTER:
+                return
+            if await self._calls.repeat(told.name, count=told.count, note=event.note, at=at):
+                self._metrics.kubernetes_write("event")
+                told.at = at
+                return
+        name = f"{_prefix(event.regarding.name)}.{secrets.token_hex(8)}"
+        await self._create(event, name, at)
+        self._told[key] = _Told(name, 1, at)
+
+    async def _create(self, event: _Event, name: str, at: datetime) -> None:
+        created = await self._calls.create(
+            name,
+            event.regarding,
+            kind=event.kind,
+            reason=event.reason,
+            note=event.note,
+            reporter=self._identity,
+            at=at,
+        )
+        if created:
+            self._metrics.kubernetes_write("event")
+
+
+def _prefix(name: str) -> str:
+    return name[:_MAX_NAME].rstrip(".-")

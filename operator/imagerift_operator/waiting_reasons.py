@@ -1,0 +1,61 @@
+"""Says in the status of a job that has waited for some time why it waits, once a wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from imagerift_core.clock import now
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+
+from imagerift_operator.entries import Entry
+from imagerift_operator.projection import waiting
+from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.status_writer import StatusWriter
+
+PATIENCE = timedelta(seconds=15)
+# At each look, of which there is one in two seconds: a deep queue must not cost the API server
+# what the jobs themselves need.
+MOST_AT_ONCE = 20
+# Reasons of jobs whose turn comes by itself; those of others are told first.
+_MOVING = "waiting_for_"
+
+
+class WaitingReasons:
+    """Follows which jobs wait, from one look at the queue's places to the next."""
+
+    def __init__(self, scheduler: Scheduler, writer: StatusWriter) -> None:
+        self._scheduler = scheduler
+        self._writer = writer
+        self._since: dict[str, datetime] = {}
+        self._places: Mapping[str, QueuePlace] = {}
+
+    def look(self, places: Mapping[str, QueuePlace], at: datetime) -> None:
+        """Takes the places of the queue, by job id in their order, as they are at `at`."""
+        self._places = places
+        self._since = {
+            job_id: self._since.get(job_id) or self._begin(job_id, at) for job_id in places
+        }
+
+    def due(self, at: datetime) -> list[tuple[Entry, QueuePlace]]:
+        """Whose reason is to be told now: of jobs that are stuck first, then in their order."""
+        silent = [
+            (entry, place)
+            for job_id, place in self._places.items()
+            if at - self._since[job_id] >= PATIENCE
+            and (entry := self._scheduler.waiting(job_id)) is not None
+            and not entry.says_why_it_waits
+        ]
+        silent.sort(key=lambda item: item[1].reason.startswith(_MOVING))
+        return silent[:MOST_AT_ONCE]
+
+    async def tell(self) -> None:
+        """Writes what is due. Raises `KubeUnavailable`; the next look finds what is left."""
+        at = now()
+        for entry, place in self.due(at):
+            await self._writer.show_waiting(entry, waiting(entry, place, at=at))
+
+    def _begin(self, job_id: str, at: datetime) -> datetime:
+        """Since when a job waits that was not seen waiting before; one that has run, from now."""
+        entry = self._scheduler.waiting(job_id)
+        return entry.created_at if entry is not None and entry.attempt == 0 else at
