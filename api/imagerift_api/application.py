@@ -42,7 +42,13 @@ _ACCOUNT_ROUTES = (
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
-    application = web.Application(middlewares=[middlewares.observe, middlewares.answer_problems])
+    application = web.Application(
+        middlewares=[
+            middlewares.observe,
+            middlewares.answer_problems,
+            middlewares.take_ids_in_any_case,
+        ]
+    )
     application[app_keys.SETTINGS] = settings
     application[app_keys.METRICS] = metrics
     application[app_keys.PREVIEWS] = Previews()

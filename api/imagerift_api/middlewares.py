@@ -25,6 +25,7 @@ from imagerift_api.problems import (
     problem_of_http,
 )
 from imagerift_api.rate_headers import rate_headers
+from imagerift_api.request_bodies import plain_id
 
 _log = structlog.get_logger()
 _PROBES = frozenset({"/healthz", "/readyz"})
@@ -88,6 +89,14 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         _log.error("unexpected_error", exc_info=error)
         problem = internal_problem()
     return _response(request, problem)
+
+
+@web.middleware
+async def take_ids_in_any_case(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handlers see the UUIDs of a path in lower case, as they are stored."""
+    for name, value in request.match_info.items():
+        request.match_info[name] = plain_id(value)
+    return await handler(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

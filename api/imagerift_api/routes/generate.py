@@ -74,11 +74,10 @@ async def generate(request: web.Request) -> web.Response:
 
 
 async def _submit(request: web.Request, caller: Caller) -> Accepted:
-    content = await read_json(request)
+    body = parse_generate_body(await read_json(request))
     key = await request_key(
-        request.headers, workspace=caller.workspace, operation="generate", content=content
+        request.headers, workspace=caller.workspace, operation="generate", body=body
     )
-    body = parse_generate_body(content)
     submit = Submit(caller, [body], origin_of(request), key)
     return await request.app[app_keys.CONTEXT].submissions.submit(submit)
 
