@@ -17,6 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from imagerift_api import app_keys
 from imagerift_api.metrics import UNKNOWN_ROUTE
+from imagerift_api.pages.errors import error_page, is_for_a_reader
 from imagerift_api.problems import (
     CONTENT_TYPE,
     Problem,
@@ -128,12 +129,17 @@ def _traced(request: web.Request) -> AbstractContextManager[Span]:
 
 
 def _response(request: web.Request, problem: Problem) -> web.Response:
-    body = problem.body(instance=request.path, request_id=request[app_keys.REQUEST_ID])
-    response = web.Response(
-        status=problem.status,
-        body=orjson.dumps(body),
-        headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
-    )
+    request_id = request[app_keys.REQUEST_ID]
+    if is_for_a_reader(request):
+        response = error_page(problem, request_id=request_id)
+    else:
+        origin = request.app[app_keys.SETTINGS].public_url or ""
+        body = problem.body(instance=request.path, request_id=request_id, origin=origin)
+        response = web.Response(
+            status=problem.status,
+            body=orjson.dumps(body),
+            headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
+        )
     if problem.closes:
         response.force_close()
     return response
