@@ -9,31 +9,26 @@ from imagerift_core.roles import Role
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from imagerift_api.request_bodies import RequestBody
 from imagerift_api.services.key_creation import MAX_OVERLAP_DAYS
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
-    )
-
-
-class SignInBody(_Body):
+class SignInBody(RequestBody):
     """A name and password of the built-in issuer."""
 
     name: str = Field(max_length=100)
     password: str = Field(max_length=1024)
 
 
-class WorkspaceChoice(_Body):
+class WorkspaceChoice(RequestBody):
     """The workspace to go on in."""
 
     workspace_id: str = Field(max_length=64)
 
 
-class KeyBody(_Body):
+class KeyBody(RequestBody):
     """A new API key. It never expires unless `expiresAt` says when."""
 
     name: Name
@@ -43,25 +38,25 @@ class KeyBody(_Body):
     expires_at: AwareDatetime | None = None
 
 
-class RotationBody(_Body):
+class RotationBody(RequestBody):
     """For how many days the old secret lives on."""
 
     overlap_days: float = Field(0, ge=0, le=MAX_OVERLAP_DAYS, allow_inf_nan=False, strict=True)
 
 
-class InvitationBody(_Body):
+class InvitationBody(RequestBody):
     """The role that whoever accepts will have."""
 
     role: Role = "member"
 
 
-class AcceptanceBody(_Body):
+class AcceptanceBody(RequestBody):
     """The token of an invitation."""
 
     token: str = Field(max_length=128)
 
 
-class RoleBody(_Body):
+class RoleBody(RequestBody):
     """A member's new role."""
 
     role: Role

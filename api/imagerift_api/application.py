@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from imagerift_api import app_keys, middlewares
+from imagerift_api.compression import compress_answers
 from imagerift_api.context import open_context
 from imagerift_api.metrics import Metrics
 from imagerift_api.pages.previews import Previews
@@ -20,6 +21,7 @@ from imagerift_api.routes import (
     jobs,
     modes,
     pages,
+    problem_pages,
     reference,
     sign_in,
     uploads,
@@ -39,11 +41,19 @@ _ACCOUNT_ROUTES = (
     account_overview,
     webhooks,
     pages,
+    problem_pages,
 )
 
 
 def build_application(settings: ApiSettings, metrics: Metrics) -> web.Application:
-    application = web.Application(middlewares=[middlewares.observe, middlewares.answer_problems])
+    application = web.Application(
+        middlewares=[
+            middlewares.observe,
+            compress_answers,
+            middlewares.answer_problems,
+            middlewares.take_ids_in_any_case,
+        ]
+    )
     application[app_keys.SETTINGS] = settings
     application[app_keys.METRICS] = metrics
     application[app_keys.PREVIEWS] = Previews()

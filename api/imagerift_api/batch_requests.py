@@ -7,22 +7,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from imagerift_api.request_bodies import RequestBody
 from imagerift_api.requests import SOURCES, StoredSourceBody, faults_of, invalid, source_faults
 
 MAX_BATCH_JOBS = 100
 _STORED_SOURCES = SOURCES[1:]
 
 
-class BatchBody(BaseModel):
+class BatchBody(RequestBody):
     """The body of a batch: generate bodies, each by `imageKey` or `sourceGenerationId`."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(strict=True)
 
     jobs: list[StoredSourceBody] = Field(min_length=1, max_length=MAX_BATCH_JOBS)
 

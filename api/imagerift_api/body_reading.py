@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -84,7 +85,7 @@ async def read_json(request: web.Request) -> Any:
     except TimeoutError:
         raise RequestTimedOut(f"The body did not arrive within {_READ_SECONDS} s.") from None
     try:
-        return orjson.loads(body)
+        return orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
             f"The body is not valid JSON (line {error.lineno}, column {error.colno})."

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from imagerift_core.errors import IdempotencyKeyReused, InvalidRequest
@@ -70,11 +70,12 @@ class RequestKey:
 
 
 async def request_key(
-    headers: MultiMapping[str], *, workspace: str, operation: str, content: Any
+    headers: MultiMapping[str], *, workspace: str, operation: str, body: BaseModel
 ) -> RequestKey | None:
     """The key of a request, None where it has none. Raises `InvalidRequest`.
 
-    Two requests are the same where operation and JSON values are, whatever their order.
+    Two requests are the same where operation and the fields that came are, however they were
+    written: in whatever order, 5 or 5.0, null or absent.
     """
     sent = headers.getall(HEADER, [])
     if not sent:
@@ -86,10 +87,11 @@ async def request_key(
         raise InvalidRequest(
             f"{HEADER} must come once and have 1 to 255 visible ASCII characters.", param=HEADER
         ) from None
-    digest = await asyncio.to_thread(_digest, operation, content)
+    digest = await asyncio.to_thread(_digest, operation, body)
     return RequestKey(row=idempotency.row_id(workspace, key), fingerprint=digest)
 
 
-def _digest(operation: str, content: Any) -> str:
+def _digest(operation: str, body: BaseModel) -> str:
+    content = body.model_dump(by_alias=True, exclude_unset=True)
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return sha256(operation.encode() + b"\n" + canonical).hexdigest()

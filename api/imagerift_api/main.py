@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from imagerift_api import app_keys
 from imagerift_api.application import build_application
+from imagerift_api.http_server import ProblemRunner
 from imagerift_api.logs import configure_logs
 from imagerift_api.metrics import Metrics, build_metrics_application
 from imagerift_api.security_headers import name_server
@@ -35,7 +36,8 @@ def main() -> None:
         for fault in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in fault["loc"]).upper()
             name = name if name == "KUBECONFIG" else f"IMAGERIFT_{name}"
-            sys.stderr.write(f"{name}: {fault['msg']}\n")
+            why = fault["msg"].removeprefix("Value error, ")
+            sys.stderr.write(f"{name}: {why}\n")
         sys.exit(2)
     configure_logs(settings.log_level)
     with telemetry.exported("imagerift-api", endpoint=settings.otlp_endpoint):
@@ -76,7 +78,7 @@ async def serve(settings: ApiSettings) -> None:
 def api_runner(application: web.Application) -> web.AppRunner:
     """The runner of the API: bodies as they come, and time for what is in flight."""
     name_server()
-    return web.AppRunner(
+    return ProblemRunner(
         application,
         access_log=None,
         auto_decompress=False,

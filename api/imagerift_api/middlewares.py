@@ -17,6 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from imagerift_api import app_keys
 from imagerift_api.metrics import UNKNOWN_ROUTE
+from imagerift_api.pages.errors import error_page, is_for_a_reader
 from imagerift_api.problems import (
     CONTENT_TYPE,
     Problem,
@@ -25,6 +26,7 @@ from imagerift_api.problems import (
     problem_of_http,
 )
 from imagerift_api.rate_headers import rate_headers
+from imagerift_api.request_bodies import plain_id
 
 _log = structlog.get_logger()
 _PROBES = frozenset({"/healthz", "/readyz"})
@@ -90,6 +92,14 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     return _response(request, problem)
 
 
+@web.middleware
+async def take_ids_in_any_case(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handlers see the UUIDs of a path in lower case, as they are stored."""
+    for name, value in request.match_info.items():
+        request.match_info[name] = plain_id(value)
+    return await handler(request)
+
+
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the request id on every answer, and the rate window on every keyed one."""
     request_id = request.get(app_keys.REQUEST_ID)
@@ -119,12 +129,17 @@ def _traced(request: web.Request) -> AbstractContextManager[Span]:
 
 
 def _response(request: web.Request, problem: Problem) -> web.Response:
-    body = problem.body(instance=request.path, request_id=request[app_keys.REQUEST_ID])
-    response = web.Response(
-        status=problem.status,
-        body=orjson.dumps(body),
-        headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
-    )
+    request_id = request[app_keys.REQUEST_ID]
+    if is_for_a_reader(request):
+        response = error_page(problem, request_id=request_id)
+    else:
+        origin = request.app[app_keys.SETTINGS].public_url or ""
+        body = problem.body(instance=request.path, request_id=request_id, origin=origin)
+        response = web.Response(
+            status=problem.status,
+            body=orjson.dumps(body),
+            headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
+        )
     if problem.closes:
         response.force_close()
     return response

@@ -23,7 +23,8 @@ from imagerift_core.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 REALM = 'Bearer realm="imagerift"'
-_TYPE_BASE = "https://www.imagerift.com/problems/"
+# Where this installation says what a code means; `type` is the address of its page there.
+PAGES_PATH = "/problems"
 _CAPACITY_RETRY_SECONDS = 5
 _STREAM_RETRY_SECONDS = 10
 _QUEUE_RETRY_SECONDS = 10
@@ -102,9 +103,10 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
     closes: bool = False
 
-    def body(self, *, instance: str, request_id: str) -> dict[str, Any]:
+    def body(self, *, instance: str, request_id: str, origin: str = "") -> dict[str, Any]:
+        """The document; `origin` is the installation's, where it has a public address."""
         return {
-            "type": _TYPE_BASE + self.code,
+            "type": f"{origin}{PAGES_PATH}/{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -150,6 +152,14 @@ def problem_of_http(error: web.HTTPException) -> Problem:
         status=status,
         title=title,
         headers=headers,
+    )
+
+
+def parser_problem(status: int, detail: str) -> Problem:
+    """The answer to what could not be read as HTTP at all; the connection is closed."""
+    code = "invalid_request" if status < 500 else "internal_error"
+    return Problem(
+        code=code, detail=detail, status=status, title=KINDS[code][1], retryable=status >= 500
     )
 
 

@@ -24,12 +24,16 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from imagerift_api.request_bodies import GenerationId, RequestBody, Whole, present
+
 Body = TypeVar("Body", bound=BaseModel)
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
 DEFAULT_DEADLINE_SECONDS = 3600
 _METADATA_FILTER = "metadata."
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+# In a query a plus sign stands for a space, unless it was escaped.
+_UNESCAPED_OFFSET = re.compile(r"(?<=\d) (?=\d{2}:?\d{2}$)")
 SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
 
 # The store's names of fields cannot hold a null character.
@@ -37,15 +41,13 @@ MetadataKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x0
 MetadataValue = Annotated[str, Field(max_length=512)]
 
 
-def _whole(value: Any) -> Any:
-    """JSON knows no integers: 8.0 is 8."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _rfc3339(value: Any) -> Any:
-    if isinstance(value, str) and not _DATE_AND_TIME.match(value):
+    if not isinstance(value, str):
+        return value
+    if not _DATE_AND_TIME.match(value):
         raise ValueError("Input should be a time such as 2026-11-22T12:00:00Z")
-    return value
+    date, time = value[:11], value[11:]
+    return date + _UNESCAPED_OFFSET.sub("+", time)
 
 
 def _one_source(*names: str) -> dict[str, Any]:
@@ -55,20 +57,14 @@ def _one_source(*names: str) -> dict[str, Any]:
     }
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
-class StoredSourceBody(BaseModel):
+class StoredSourceBody(RequestBody):
     """What to make from a picture that the workspace has already."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-        json_schema_extra=_one_source("imageKey", "sourceGenerationId"),
+        strict=True, json_schema_extra=_one_source("imageKey", "sourceGenerationId")
     )
 
     mode: ModeName
@@ -80,8 +76,8 @@ class StoredSourceBody(BaseModel):
     variations: Whole = Field(1, ge=1, le=8)
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
-    source_generation_id: str | None = Field(None, min_length=1, max_length=64)
-    metadata: dict[MetadataKey, MetadataValue] = Field(
+    source_generation_id: GenerationId | None = Field(None, min_length=1, max_length=64)
+    metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(present)] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
     )
     webhook_url: str | None = Field(

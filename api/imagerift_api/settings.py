@@ -21,7 +21,10 @@ def _checked_origin(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
         raise ValueError("must be http(s)://host[:port]")
     if parts.path.rstrip("/") or parts.query or parts.fragment:
-        raise ValueError("must have no path")
+        raise ValueError(
+            "must have no path: ImageRift is served at the root of a host, such as "
+            "https://images.example.com"
+        )
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 

@@ -7,13 +7,11 @@ from imagerift_core.webhooks import ALL_EVENTS, WebhookEvent
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from imagerift_api.request_bodies import RequestBody
 
-class WebhookBody(BaseModel):
+
+class WebhookBody(RequestBody):
     """A new webhook."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
-    )
 
     url: str = Field(min_length=1, max_length=2048, description="An https address.")
     events: list[WebhookEvent] = Field(default_factory=lambda: list(ALL_EVENTS), min_length=1)

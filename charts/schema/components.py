@@ -91,7 +91,8 @@ class Api(Part):
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^/?#@]+)?$",
-        description="Origin under which browsers reach the API; empty: the Ingress's host.",
+        description="Origin under which browsers reach the API, without a path; empty: the "
+        "Ingress's host.",
     )
     forwarded_hops: Count = Field(
         0, description="Trusted proxies before the API that append to X-Forwarded-For."

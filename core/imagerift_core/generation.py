@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRequest
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import ExportSize, Plan
-from imagerift_core.wording import holds_refused_words
+from imagerift_core.wording import holds_refused_words, is_blank
 
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_SEED = 2**32 - 1
@@ -71,7 +71,7 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
     if mode is None:
         offered = ", ".join(sorted(modes))
         raise InvalidRequest(f"mode must be one of: {offered}.", param="mode")
-    if mode.prompt_required and not spec.prompt.strip():
+    if mode.prompt_required and is_blank(spec.prompt):
         raise InvalidRequest(f"prompt is required for mode '{spec.mode}'.", param="prompt")
     if holds_refused_words(spec.prompt, mode.refused_words):
         raise ContentRejected("This installation refuses what the prompt asks for.", param="prompt")

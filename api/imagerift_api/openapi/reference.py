@@ -76,7 +76,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     for status, response in operation["responses"].items():
         parts.append(
             f'<details><summary><span class="status status-{escape(status[:1])}">{escape(status)}'
-            f"</span><span>{_inline(response['description'])}</span></summary>"
+            f"</span><span>{documents.inline(response['description'])}</span></summary>"
             f'<div class="inside">{_content(response.get("content", {}))}</div></details>'
         )
     return "".join(parts) + "</div></section>"
@@ -87,7 +87,8 @@ def _parameters(parameters: list[dict[str, Any]]) -> str:
         return ""
     rows = "".join(
         f"<tr><td><code>{escape(item['name'])}</code></td><td>{escape(item['in'])}</td>"
-        f"<td>{_kind(item['schema'])}</td><td>{_inline(item.get('description', ''))}</td></tr>"
+        f"<td>{_kind(item['schema'])}</td>"
+        f"<td>{documents.inline(item.get('description', ''))}</td></tr>"
         for item in parameters
     )
     return (
@@ -117,7 +118,7 @@ def _shape(name: str, schema: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(field)}</code></td><td>{_kind(entry)}</td>"
         f'<td class="always">{"always" if field in required else ""}</td>'
-        f"<td>{_inline(entry.get('description', ''))}</td></tr>"
+        f"<td>{documents.inline(entry.get('description', ''))}</td></tr>"
         for field, entry in schema.get("properties", {}).items()
     )
     return (
@@ -164,10 +165,4 @@ def _json(value: Any) -> str:
 
 
 def _prose(text: str) -> str:
-    return "".join(f"<p>{_inline(part)}</p>" for part in text.split("\n\n") if part)
-
-
-def _inline(text: str) -> str:
-    """Escaped text in which every second piece between backticks is code."""
-    pieces = escape(text).split("`")
-    return "".join(f"<code>{p}</code>" if n % 2 else p for n, p in enumerate(pieces))
+    return "".join(f"<p>{documents.inline(part)}</p>" for part in text.split("\n\n") if part)

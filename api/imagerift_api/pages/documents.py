@@ -20,9 +20,11 @@ _PAGES = resources.files("imagerift_api") / "pages"
 _FOLDER = _PAGES / "files"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
+    ".ico": "image/vnd.microsoft.icon",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
     ".webp": "image/webp",
 }
 
@@ -53,6 +55,12 @@ def page(name: str, places: Mapping[str, str]) -> str:
     for place, value in places.items():
         text = text.replace("{{" + place + "}}", value)
     return text
+
+
+def inline(text: str) -> str:
+    """Escaped text in which every second piece between backticks is code."""
+    pieces = escape(text).split("`")
+    return "".join(f"<code>{p}</code>" if n % 2 else p for n, p in enumerate(pieces))
 
 
 def content_security_policy(picture_origin: str) -> str:

@@ -71,10 +71,10 @@ async def make_batch(request: web.Request) -> web.Response:
     refuse_query(request.query)
     async with context.body_budget.hold(request):
         content = await read_json(request)
-    key = await request_key(
-        request.headers, workspace=caller.workspace, operation="batches", content=content
-    )
     body = parse_batch_body(content)
+    key = await request_key(
+        request.headers, workspace=caller.workspace, operation="batches", body=body
+    )
     submit = Submit(caller, body.jobs, origin_of(request), key, batch_id=new_batch_id())
     accepted = await context.submissions.submit(submit)
     view = await context.batches.get(caller.workspace, accepted.id)

@@ -25,8 +25,10 @@ from imagerift_api.services.job_reads import JobView
 from imagerift_api.services.submissions import Accepted, Submit
 from imagerift_api.tracing import traceparent_of
 
+# 16 x 16 pixels: the smallest picture that is taken.
 _SMALLEST_PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNoaGgAAAMEAYF1LgG8AAAAAElFTkSuQmCC"
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mPY7CBFEmIY1TCqYfhqAACcNA0QTwGj"
+    "hwAAAABJRU5ErkJggg=="
 )
 # What checks of a body, of its source and of the plan may refuse.
 SUBMIT_ERRORS = (
@@ -74,11 +76,10 @@ async def generate(request: web.Request) -> web.Response:
 
 
 async def _submit(request: web.Request, caller: Caller) -> Accepted:
-    content = await read_json(request)
+    body = parse_generate_body(await read_json(request))
     key = await request_key(
-        request.headers, workspace=caller.workspace, operation="generate", content=content
+        request.headers, workspace=caller.workspace, operation="generate", body=body
     )
-    body = parse_generate_body(content)
     submit = Submit(caller, [body], origin_of(request), key)
     return await request.app[app_keys.CONTEXT].submissions.submit(submit)
 

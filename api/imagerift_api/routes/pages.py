@@ -1,4 +1,4 @@
-"""/developers, /account and the files that they load."""
+"""/, /developers, /account and the files that they load."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from imagerift_api import app_keys
 from imagerift_api.body_reading import leave_continue_for_later
 from imagerift_api.pages import documents
 from imagerift_api.pages.previews import PATH as PREVIEWS_PATH
+from imagerift_api.sign_in.sessions import COOKIE
 
 _ASSETS: web.AppKey[dict[str, documents.Asset]] = web.AppKey("assets", dict)
 # A picture says nothing of anybody, and clients' own pages may show it.
@@ -25,6 +26,19 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+async def start(request: web.Request) -> web.Response:
+    """To the account for whoever seems to be signed in; that page looks closer."""
+    page = "/account" if COOKIE in request.cookies else "/developers"
+    return web.Response(
+        status=303, headers={"Location": page, "Cache-Control": "no-store", "Vary": "Cookie"}
+    )
+
+
+async def root_file(request: web.Request) -> web.Response:
+    """A file that browsers and crawlers ask for by a fixed address."""
+    return _file(request, request.app[_ASSETS], _HEADERS | {"Cache-Control": "max-age=86400"})
 
 
 async def developers(request: web.Request) -> web.Response:
@@ -63,7 +77,7 @@ def _file(
         raise web.HTTPNotFound
     etag = f'"{found.etag}"'
     headers = headers | {"ETag": etag}
-    if request.headers.get(hdrs.IF_NONE_MATCH) == etag:
+    if request.headers.get(hdrs.IF_NONE_MATCH, "").removeprefix("W/") == etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, headers=headers | {hdrs.CONTENT_TYPE: found.content_type})
 
@@ -80,6 +94,8 @@ def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Respon
 def add_routes(application: web.Application) -> None:
     application[_ASSETS] = documents.load_folder("files")
     for path, handler in (
+        ("/", start),
+        ("/{name:favicon.ico|robots.txt}", root_file),
         ("/developers", developers),
         ("/account", account),
         ("/static/{name}", asset),

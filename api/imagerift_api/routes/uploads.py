@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from imagerift_core.clock import rfc3339
 from imagerift_core.images import MAX_IMAGE_BYTES
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
@@ -16,22 +15,17 @@ from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import Whole, parse_body, refuse_query
+from imagerift_api.request_bodies import RequestBody, Whole
+from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.answers import json_answer
 from imagerift_api.routes.callers import admit_caller
 from imagerift_api.services.upload_places import UploadPlace
 
 
-class UploadBody(BaseModel):
+class UploadBody(RequestBody):
     """What will be uploaded."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(strict=True)
 
     size_bytes: Whole = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
     content_type: Literal["image/jpeg", "image/png", "image/webp"]
@@ -56,7 +50,7 @@ async def make_upload(request: web.Request) -> web.Response:
         content = await read_json(request)
     body = parse_body(UploadBody, content)
     key = await request_key(
-        request.headers, workspace=caller.workspace, operation="uploads", content=content
+        request.headers, workspace=caller.workspace, operation="uploads", body=body
     )
     place = await context.upload_places.make(
         caller.workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key

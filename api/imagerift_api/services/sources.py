@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,8 +14,6 @@ from imagerift_core import clock, object_keys
 from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
-    InvalidRequest,
-    PayloadTooLarge,
     SourceNotFound,
 )
 from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
@@ -29,10 +24,10 @@ from imagerift_core.mongo.database import Database, translated_errors
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.authentication import Caller
+from imagerift_api.base64_text import decode_base64
 from imagerift_api.requests import GenerateBody, StoredSourceBody
 
 _BASE64 = "imageBase64"
-_DATA_URL = re.compile(r"data:[^,]{0,256};base64,")
 _INSPECTIONS_AT_ONCE = 2
 _log = structlog.get_logger()
 Result = TypeVar("Result")
@@ -177,41 +172,12 @@ class Sources:
 
 
 def _decode_and_inspect(text: str) -> InlineSource:
-    data = decode_base64(text)
+    data = decode_base64(text, param=_BASE64)
     return InlineSource(data, inspect_image(data, param=_BASE64))
 
 
 def _inspect(data: bytes, param: str) -> InspectedImage:
     return inspect_image(data, param=param)
-
-
-def decode_base64(text: str) -> bytes:
-    """The bytes of a base64 text or a base64 data URL, decoded strictly.
-
-    Raises `InvalidRequest`, or `PayloadTooLarge` before anything is decoded.
-    """
-    if text.startswith("data:"):
-        match = _DATA_URL.match(text)
-        if match is None:
-            raise InvalidRequest(
-                "A data URL must have the form data:image/png;base64,...", param=_BASE64
-            )
-        text = text[match.end() :]
-    if len(text) // 4 * 3 - 2 > MAX_IMAGE_BYTES:
-        raise PayloadTooLarge(
-            f"The image may have at most {MAX_IMAGE_BYTES} bytes (20 MiB) once decoded.",
-            param=_BASE64,
-        )
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest(
-            "imageBase64 is not valid base64 (standard alphabet, padded, no line breaks).",
-            param=_BASE64,
-        ) from None
-    if not data:
-        raise InvalidRequest("imageBase64 is empty.", param=_BASE64)
-    return data
 
 
 def _not_found(param: str) -> SourceNotFound:

@@ -165,7 +165,7 @@ async def test_a_rotation_keeps_the_id_and_lets_the_old_secret_live_for_the_over
     assert (await list_with(api, created["token"])).body["code"] == "invalid_api_key"
 
 
-@pytest.mark.parametrize("days", [-1, 7.01, 8, "NaN", "1", False, None])
+@pytest.mark.parametrize("days", [-1, 7.01, 8, "NaN", "1", False])
 async def test_an_overlap_has_bounds(api: Api, days: object) -> None:
     ada = await signed_in(api)
     created = await ada.create_key()

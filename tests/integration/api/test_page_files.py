@@ -33,7 +33,7 @@ async def test_files_are_checked_by_their_etag(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["developers.html", "..%2Fdocuments.py", "%2e%2e", "none.css", "documents.py"]
+    "name", ["developers.html", "..%2Fdocuments.py", "%252e%252e", "none.css", "documents.py"]
 )
 async def test_nothing_else_is_served(api: Api, name: str) -> None:
     assert (await api.call("GET", f"/static/{name}")).status == 404

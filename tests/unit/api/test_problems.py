@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from imagerift_api import problems
+from imagerift_api import problem_advice, problems
 from imagerift_core import errors
 from imagerift_core.errors import DomainError, InvalidApiKey, QuotaExhausted, RateLimited
 
@@ -35,10 +35,12 @@ def test_every_domain_error_has_its_status(kind: type[DomainError]) -> None:
 
 
 def test_a_problem_has_the_members_of_the_rfc_and_ours() -> None:
-    body = problems.problem_of(errors.JobNotFound("none")).body(instance="/x", request_id="req_1")
+    body = problems.problem_of(errors.JobNotFound("none")).body(
+        instance="/x", request_id="req_1", origin="https://images.example.com"
+    )
 
     assert body == {
-        "type": "https://www.imagerift.com/problems/job_not_found",
+        "type": "https://images.example.com/problems/job_not_found",
         "title": "There is no such job",
         "status": 404,
         "detail": "none",
@@ -49,6 +51,11 @@ def test_a_problem_has_the_members_of_the_rfc_and_ours() -> None:
         "requestId": "req_1",
         "retryable": False,
     }
+
+
+def test_every_code_says_what_to_do() -> None:
+    assert set(problem_advice.ADVICE) == set(problems.KINDS)
+    assert all(len(text) > 20 for text in problem_advice.ADVICE.values())
 
 
 def test_exhaustion_says_the_numbers_and_when_it_ends() -> None:

@@ -1,16 +1,34 @@
 from __future__ import annotations
 
-import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from imagerift_api.requests import parse_generate_body, parse_list_query
-from imagerift_api.services.sources import decode_base64
-from imagerift_core.errors import InvalidRequest, PayloadTooLarge
-from imagerift_core.images import MAX_IMAGE_BYTES
+from imagerift_api.application import build_application
+from imagerift_api.idempotency import request_key
+from imagerift_api.metrics import Metrics
+from imagerift_api.openapi.operations import OPERATIONS
+from imagerift_api.request_bodies import RequestBody
+from imagerift_api.requests import (
+    GenerateBody,
+    parse_body,
+    parse_generate_body,
+    parse_list_query,
+)
+from imagerift_api.settings import ApiSettings
+from imagerift_core.errors import InvalidRequest
 from multidict import MultiDict
+
+
+def all_bodies() -> list[type[RequestBody]]:
+    metrics = Metrics()
+    settings = ApiSettings.model_construct()
+    operations = build_application(settings, metrics)[OPERATIONS]
+    metrics.close()
+    found = {operation.body for operation in operations if operation.body is not None}
+    assert all(issubclass(body, RequestBody) for body in found)
+    return sorted(found, key=lambda body: body.__name__)
+
 
 GOOD: dict[str, Any] = {"mode": "style", "imageBase64": "QUJD", "prompt": "p"}
 
@@ -86,22 +104,70 @@ def test_statuses_come_several_times_or_with_commas() -> None:
     assert parse_list_query(query).status == ["queued", "failed", "canceled"]
 
 
-@given(st.binary(min_size=1, max_size=200))
-def test_base64_gives_back_the_bytes(data: bytes) -> None:
-    text = base64.b64encode(data).decode()
+def test_null_stands_for_absent_in_every_field_that_may_be_absent() -> None:
+    optional = {
+        field.alias: None
+        for field in GenerateBody.model_fields.values()
+        if not field.is_required() and field.alias not in GOOD
+    }
+    sparse = parse_generate_body(GOOD)
 
-    assert decode_base64(text) == data
-    assert decode_base64(f"data:image/png;base64,{text}") == data
+    body = parse_generate_body({**GOOD, **optional, "metadata": {"sku": None}})
+
+    assert len(optional) >= 10
+    assert body == sparse
+    assert body.metadata == {}
+    assert "mode" in faults_of(GOOD | {"mode": None})
 
 
-@pytest.mark.parametrize("text", ["", "A", "AB==CD==", "QUJD\n", "QU JD", "QUJ-", "é", "data:,A"])
-def test_base64_is_strict(text: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        decode_base64(text)
+@pytest.mark.parametrize("model", all_bodies(), ids=lambda model: model.__name__)
+def test_every_body_takes_null_for_absent_and_its_schema_says_so(model: type[RequestBody]) -> None:
+    schema = model.model_json_schema(by_alias=True)
+    shown = schema if "properties" in schema else schema["$defs"][model.__name__]
 
-    assert caught.value.param == "imageBase64"
+    for name, field in model.model_fields.items():
+        choices = shown["properties"][field.alias or name].get("anyOf", [])
+        assert ({"type": "null"} in choices) is not field.is_required(), name
+        with pytest.raises(InvalidRequest) as caught:
+            parse_body(model, {field.alias or name: None, "no such field": 1})
+        faults = {fault["param"]: fault["message"] for fault in caught.value.errors}
+        known = faults.get(field.alias or name)
+        assert known == ("This field is required." if field.is_required() else None)
 
 
-def test_base64_is_refused_by_its_length_before_it_is_decoded() -> None:
-    with pytest.raises(PayloadTooLarge, match="20 MiB"):
-        decode_base64("@" * (MAX_IMAGE_BYTES // 3 * 4 + 100))
+def test_a_plus_sign_that_was_not_escaped_is_still_an_offset() -> None:
+    for text in (
+        "2026-11-22T12:00:00 02:00",
+        "2026-11-22 12:00:00.5 02:00",
+        "2026-11-22T12:00 02:00",
+    ):
+        (moment,) = [parse_list_query(MultiDict(createdAfter=text)).created_after]
+        assert moment is not None
+        assert moment.utcoffset() == timedelta(hours=2)
+
+
+def test_ids_may_be_in_upper_case() -> None:
+    upper = "9C2D1E1A-4B6E-4A7D-8D0A-2D5A0E7F0C11"
+
+    body = parse_generate_body({"mode": "style", "prompt": "p", "sourceGenerationId": upper})
+
+    assert body.source_generation_id == upper.lower()
+
+
+async def test_a_request_is_the_same_however_it_is_written() -> None:
+    careless = {"metadata": {"b": "2", "a": "1", "c": None}, "seed": 5.0, "preset": None} | GOOD
+    careful = GOOD | {"seed": 5, "metadata": {"a": "1", "b": "2"}}
+
+    assert await fingerprint(careless) == await fingerprint(careful)
+    assert await fingerprint(careless) != await fingerprint(careful | {"seed": 6})
+
+
+async def fingerprint(content: dict[str, Any]) -> str:
+    key = await request_key(
+        MultiDict({"Idempotency-Key": "k"}),
+        workspace="ws_1",
+        operation="generate",
+        body=parse_generate_body(content),
+    )
+    assert key is not None
+    return key.fingerprint
