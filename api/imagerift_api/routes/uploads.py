@@ -34,7 +34,15 @@ class UploadBody(BaseModel):
     )
 
     size_bytes: Whole = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
-    content_type: Literal["image/jpeg", "image/png", "image/webp"]
+    content_type: Literal[
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/avif",
+        "image/gif",
+        "image/tiff",
+        "image/bmp",
+    ]
 
 
 @closed
