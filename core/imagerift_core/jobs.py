@@ -32,6 +32,7 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 JobErrorCode = Literal[
     "model_error",
     "timeout",
+    "unsupported_image",
     "image_unreadable",
     "image_too_large",
     "input_unavailable",

@@ -1,24 +1,20 @@
 """Source bytes to upright sRGB pixels, with every limit checked before pixels are made."""
 
 import io
-import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL import Image, ImageCms
 
+from imagerift_vision.colour_spaces import ColourSpace, space_of
 from imagerift_vision.errors import VisionError
+from imagerift_vision.picture_files.opening import OpenedPicture, open_picture
+from imagerift_vision.picture_files.png_chunks import has_grey_alpha, sample_bits
+from imagerift_vision.picture_files.rules import Kind, Refused
+from imagerift_vision.picture_files.transparency import alpha_of, low_bytes
 
-JPEG_START = b"\xff\xd8\xff"
-MAX_PIXELS = 50_000_000
-MIN_SIDE = 16
-MAX_PROFILE_BYTES = 1024 * 1024
-# Below this alpha nothing of a picture can be seen.
-VISIBLE_ALPHA = 8
-
+ROWS_AT_ONCE = 256
 UPRIGHT = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
     3: (Image.Transpose.ROTATE_180,),
@@ -42,40 +38,16 @@ class Source:
     """Height of the file's own picture, upright, in pixels."""
 
 
-def read_header(data: bytes) -> Image.Image:
+def open_source(data: bytes) -> OpenedPicture:
     """Open a picture and check its header; no pixel is decoded.
 
-    Raises VisionError `image_unreadable` (no JPEG, PNG or WebP; more than one frame; too small a
-    side; oversized metadata) or `image_too_large` (over 50 megapixels).
+    Raises VisionError `unsupported_image`, `image_unreadable` or `image_too_large`, by the rules
+    that the API's checks have too.
     """
     try:
-        with warnings.catch_warnings():
-            # Our own, lower limit is checked below, from the same header.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = _opened(data)
-    except Image.DecompressionBombError:
-        raise _too_many_pixels() from None
-    except Exception:  # noqa: BLE001 - parsers of hostile bytes raise anything
-        raise VisionError("image_unreadable", "not a readable JPEG, PNG or WebP image") from None
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels()
-    if min(width, height) < MIN_SIDE:
-        raise VisionError("image_unreadable", f"a side is shorter than {MIN_SIDE} pixels")
-    if getattr(image, "n_frames", 1) > 1:
-        raise VisionError("image_unreadable", "the image has more than one frame")
-    profile = image.info.get("icc_profile")
-    if profile is not None and len(profile) > MAX_PROFILE_BYTES:
-        raise VisionError("image_unreadable", "the colour profile is over 1 MiB")
-    return image
-
-
-def _opened(data: bytes) -> Image.Image:
-    if data.startswith(JPEG_START):
-        # Phones put a depth or gain map behind the picture. Pillow's `open` then gives a picture
-        # of several frames; read as the JPEG that it is, it is the first alone.
-        return JpegImageFile(io.BytesIO(data))
-    return Image.open(io.BytesIO(data), formats=("PNG", "WEBP"))
+        return open_picture(data)
+    except Refused as refusal:
+        raise VisionError(refusal.code, refusal.message) from None
 
 
 def decode(data: bytes, long_edge: int) -> Source:
@@ -83,35 +55,22 @@ def decode(data: bytes, long_edge: int) -> Source:
 
     `long_edge` is the most pixels a side of the result may have: a larger picture is scaled down.
 
-    Raises VisionError `image_unreadable` or `image_too_large`.
+    Raises VisionError like `open_source`.
     """
-    image = read_header(data)
-    full = image.size
-    orientation = _orientation(image)
-    # JPEG decoders can halve while decoding: a 50 megapixel photo then never stands in memory.
-    image.draft(image.mode, (long_edge, long_edge))
+    opened = open_source(data)
+    full = opened.image.size
     try:
-        image.load()
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - decoders of hostile bytes raise anything
-        raise VisionError("image_unreadable", "the image is damaged or truncated") from None
-    pixels = _upright(_shrink(_to_srgb(image), long_edge), orientation)
-    rgba = np.asarray(pixels.convert("RGBA"))
-    if int(rgba[..., 3].max()) < VISIBLE_ALPHA:
-        raise VisionError("image_unreadable", "the image is fully transparent")
+        # JPEG decoders can halve while decoding: a 50 megapixel photo then never stands in memory.
+        image = opened.load(long_edge)
+        alpha = alpha_of(opened, image)
+    except Refused as refusal:
+        raise VisionError(refusal.code, refusal.message) from None
+    orientation = opened.orientation()
+    srgb = _to_srgb(opened, image, alpha)
+    pixels = _upright(_shrink(srgb, long_edge), orientation)
     turned = orientation >= 5
     width, height = (full[1], full[0]) if turned else full
-    return Source(rgba=rgba, width=width, height=height)
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 when there is none or it cannot be read."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF is common and harmless
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    return Source(rgba=np.asarray(pixels.convert("RGBA")), width=width, height=height)
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -129,17 +88,18 @@ def _shrink(image: Image.Image, long_edge: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA in sRGB, from any mode a JPEG, PNG or WebP can have."""
-    if image.mode.startswith(("I", "F")):
-        image = _to_eight_bits(image)
-    if image.mode in ("P", "PA") or "transparency" in image.info:
-        image = _keeping_info(image, "RGBA")
-    elif image.mode == "1":
-        image = _keeping_info(image, "L")
-    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = image if alpha is None else _keeping_info(image, image.mode[:-1])
-    colours = _apply_profile(colours)
+def _to_srgb(opened: OpenedPicture, image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    """RGB or RGBA in sRGB, from any mode a source can have."""
+    space = space_of(opened)
+    colours = _without_alpha(image)
+    if isinstance(space, ColourSpace):
+        # Pillow has no way to the low bytes of grey with alpha.
+        deep = opened.kind is Kind.PNG and sample_bits(opened.data) == 16
+        if deep and not has_grey_alpha(opened.data):
+            colours = _by_curve(opened, image, space)
+            space = space.with_srgb_curve()
+        space = space.profile()
+    colours = _apply_profile(colours, space)
     rgb = colours if colours.mode == "RGB" else colours.convert("RGB")
     if alpha is None:
         return rgb
@@ -148,31 +108,49 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _keeping_info(image: Image.Image, mode: str) -> Image.Image:
-    converted = image.convert(mode)
-    converted.info["icc_profile"] = image.info.get("icc_profile")
-    return converted
+def _by_curve(opened: OpenedPicture, image: Image.Image, space: ColourSpace) -> Image.Image:
+    """Grey or RGB of 16 bits to 8 bits of sRGB's curve, a band of rows at a time."""
+    table = space.eight_bits()
+    if image.mode == "I;16":
+        return Image.fromarray(table[np.asarray(image)])
+    low = low_bytes(opened.data)
+    made = Image.new("RGB", image.size)
+    for top in range(0, image.height, ROWS_AT_ONCE):
+        band = (0, top, image.width, min(top + ROWS_AT_ONCE, image.height))
+        high, rest = (np.asarray(part.crop(band), np.uint16) for part in (image, low))
+        # Alpha, where there is one, is no light.
+        made.paste(Image.fromarray(table[high * 256 + rest][..., :3]), band)
+    return made
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Grey, RGB or CMYK of 8 bits."""
+    if image.mode.startswith("I"):
+        return _to_eight_bits(image)
+    # What is to be transparent is known already; Pillow would convert it anew.
+    image.info.pop("transparency", None)
+    modes = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB"}
+    return image.convert(modes[image.mode]) if image.mode in modes else image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey to 8-bit grey. Pillow's own conversion clips instead of scaling."""
     wide = np.asarray(image).astype(np.float32)
-    narrow = np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8)
-    grey = Image.fromarray(narrow)
-    grey.info["icc_profile"] = image.info.get("icc_profile")
-    return grey
+    return Image.fromarray(np.clip(wide / 257.0 + 0.5, 0, 255).astype(np.uint8))
 
 
-def _apply_profile(image: Image.Image) -> Image.Image:
-    """Convert from the embedded profile to sRGB; a broken profile is ignored."""
-    embedded = image.info.get("icc_profile")
-    if not embedded or image.mode not in ("RGB", "L", "CMYK"):
+def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert from the profile to sRGB; a broken profile is ignored."""
+    if profile is None:
         return image
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        # Grey may be stored with the profile of a screen.
+        if image.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
+            image = image.convert("RGB")
         converted = ImageCms.profileToProfile(
             image,
-            profile,
+            source,
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
@@ -181,8 +159,3 @@ def _apply_profile(image: Image.Image) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
     return image if converted is None else converted
-
-
-def _too_many_pixels() -> VisionError:
-    limit = math.floor(MAX_PIXELS / 1e6)
-    return VisionError("image_too_large", f"the image has over {limit} megapixels")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 ErrorCode = Literal[
+    "unsupported_image",
     "image_unreadable",
     "image_too_large",
     "input_unavailable",

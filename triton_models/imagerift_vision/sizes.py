@@ -1,8 +1,6 @@
 """Output sizes: the export size names the long edge, the aspect its proportions."""
 
 LONG_EDGES = {"base": 1024, "2k": 2048, "4k": 4096}
-# A strip of 8000 x 10 pixels gives no picture at its own proportions.
-WIDEST = 4.0
 
 
 def output_size(
@@ -10,7 +8,7 @@ def output_size(
 ) -> tuple[int, int]:
     """Width and height of an output in pixels.
 
-    `source` keeps the source's proportions, but never beyond 4:1.
+    `source` keeps the source's proportions: at most 16:1 is taken.
     """
     long_edge = LONG_EDGES[export_size]
     if aspect == "source":
@@ -18,7 +16,6 @@ def output_size(
     else:
         wide, high = aspect.split(":")
         ratio = int(wide) / int(high)
-    ratio = min(max(ratio, 1 / WIDEST), WIDEST)
     if ratio >= 1:
         return long_edge, max(1, round(long_edge / ratio))
     return max(1, round(long_edge * ratio)), long_edge

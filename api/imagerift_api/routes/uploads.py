@@ -28,7 +28,15 @@ class UploadBody(RequestBody):
     model_config = ConfigDict(strict=True)
 
     size_bytes: Whole = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
-    content_type: Literal["image/jpeg", "image/png", "image/webp"]
+    content_type: Literal[
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/avif",
+        "image/gif",
+        "image/tiff",
+        "image/bmp",
+    ]
 
 
 @closed

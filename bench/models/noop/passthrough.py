@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from imagerift_vision.control import Guard
-from imagerift_vision.decoding import read_header
+from imagerift_vision.decoding import open_source
 from imagerift_vision.entry import timed
 from imagerift_vision.requests import GenerateRequest, Output, Result
 from imagerift_vision.storage import OriginClient
@@ -25,7 +25,7 @@ class Passthrough:
         """Fill the result as `generate` does. Raises VisionError like it."""
         with timed(result.metrics, "fetchMs"):
             body = self.client.fetch(request.source_url, guard)
-        width, height = read_header(body).size
+        width, height = open_source(body).image.size
         with timed(result.metrics, "modelMs"):
             self._hold(guard)
         digest = hashlib.sha256(body).hexdigest()

@@ -67,21 +67,21 @@ BAD_FIELDS: dict[str, BadField] = {
         415,
         "unsupported_image",
         "imageBase64",
-        "JPEG, PNG or WebP",
+        "JPEG, PNG, WebP",
     ),
-    "a GIF": (
-        {"imageBase64": encode(picture("GIF"))},
+    "an ICO": (
+        {"imageBase64": encode(picture("ICO"))},
         415,
         "unsupported_image",
         "imageBase64",
-        "JPEG, PNG or WebP",
+        "JPEG, PNG, WebP",
     ),
     "a 1-byte file": (
         {"imageBase64": encode(b"x")},
         415,
         "unsupported_image",
         "imageBase64",
-        "JPEG, PNG or WebP",
+        "JPEG, PNG, WebP",
     ),
     "an animated WebP": (
         {"imageBase64": encode(animation("WEBP"))},

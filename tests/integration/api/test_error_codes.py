@@ -90,7 +90,7 @@ CAUSES |= {
     "key_not_found": by_owner("DELETE", f"{ACCOUNT}/keys/key_nothing"),
     "member_not_found": by_owner("DELETE", f"{ACCOUNT}/members/usr_nothing"),
     "invitation_not_found": by_owner("DELETE", f"{ACCOUNT}/invitations/inv_nothing"),
-    "unsupported_image": by_submit(imageBase64=encode(picture("GIF"))),
+    "unsupported_image": by_submit(imageBase64=encode(picture("ICO"))),
     "image_unreadable": by_submit(imageBase64=encode(picture("PNG")[:-40])),
     "image_too_large": by_submit(imageBase64=encode(huge_png())),
     "content_rejected": by_submit(prompt=f"a {REFUSED} on marble"),

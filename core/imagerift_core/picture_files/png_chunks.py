@@ -47,9 +47,30 @@ def check_chunks(data: bytes, *, max_metadata_bytes: int) -> None:
 
 def png_size(data: bytes) -> tuple[int, int]:
     """Width and height in pixels. Raises `ValueError` where the header is not the first chunk."""
-    if data[12:16] != b"IHDR" or len(data) < 24:
+    if data[12:16] != b"IHDR" or len(data) < 26:
         raise ValueError("no header")
     return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
+def sample_bits(data: bytes) -> int:
+    """Bits of a sample, or of a palette's index, of a PNG whose header was checked."""
+    return data[24]
+
+
+def has_grey_alpha(data: bytes) -> bool:
+    """Whether the pixels of a PNG whose header was checked are grey with alpha."""
+    return data[25] == 4
+
+
+def chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
+    """The last of each chunk that stands before the pixels of a PNG whose chunks were checked."""
+    found = {}
+    place = _SIGNATURE_BYTES
+    while (name := data[place + 4 : place + 8]) != b"IDAT" and len(name) == 4:
+        length = int.from_bytes(data[place : place + 4])
+        found[name] = data[place + 8 : place + 8 + length]
+        place += _FRAME_BYTES + length
+    return found
 
 
 def _metadata_bytes(name: bytes, body: memoryview, left: int) -> int:

@@ -1,0 +1,59 @@
+"""Walks the blocks of a GIF without making pixels (GIF89a specification)."""
+
+from __future__ import annotations
+
+from .rules import MAX_METADATA_BYTES, animated, check_size
+
+_SCREEN_END = 13
+_EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
+
+
+def check_gif(data: bytes) -> None:
+    """Checks size, number of frames and the bytes of text and other extensions.
+
+    Raises `Refused`, or `ValueError` for a damaged file.
+    """
+    width, height = _pair(data, 6)
+    place = _SCREEN_END + _table_bytes(data[10])
+    frames = 0
+    left = MAX_METADATA_BYTES
+    while place < len(data) and data[place] != _TRAILER:
+        if data[place] == _EXTENSION:
+            start = place + 2
+            place = _behind_parts(data, start)
+            left -= place - start
+            if left < 0:
+                raise ValueError("too much text")
+        elif data[place] == _IMAGE:
+            frames += 1
+            if frames > 1:
+                raise animated()
+            right, below, wide, high = *_pair(data, place + 1), *_pair(data, place + 5)
+            # Decoders make the canvas as large as the frame needs.
+            check_size(max(width, right + wide), max(height, below + high))
+            # The table, and the byte that starts the pixels.
+            place = _behind_parts(data, place + 11 + _table_bytes(data[place + 9]))
+        else:
+            # Encoders leave odd bytes between blocks; decoders skip them.
+            place += 1
+    if not frames:
+        raise ValueError("no picture")
+
+
+def _pair(data: bytes, at: int) -> tuple[int, int]:
+    if len(data) < at + 4:
+        raise ValueError("cut off")
+    return int.from_bytes(data[at : at + 2], "little"), int.from_bytes(
+        data[at + 2 : at + 4], "little"
+    )
+
+
+def _table_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _behind_parts(data: bytes, place: int) -> int:
+    """Where a chain of parts ends, each with its length before it and an empty one last."""
+    while place < len(data) and data[place]:
+        place += 1 + data[place]
+    return place + 1

@@ -1,0 +1,31 @@
+"""Walks the segments before a JPEG's pixels (ITU-T T.81, annex B)."""
+
+from __future__ import annotations
+
+from .tiff_tags import check_exif
+
+_EXIF = b"\xff\xe1"
+_EXIF_NAME = b"Exif\0\0"
+_START_OF_SCAN = b"\xff\xda"
+_MAX_SEGMENTS = 2_000
+
+
+def check_segments(data: bytes) -> None:
+    """Raises `ValueError` for more segments than any camera writes, or EXIF that claims too much.
+
+    Each costs a reader time and memory. Whether they are right is for the reader to say.
+    """
+    exif = b""
+    place = 2
+    for _ in range(_MAX_SEGMENTS):
+        marker = data[place : place + 2]
+        if marker[:1] != b"\xff" or marker == _START_OF_SCAN:
+            break
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
+        if marker == _EXIF and data.startswith(_EXIF_NAME, place + 4):
+            # Readers join what is split.
+            exif += data[place + 10 : end]
+        place = end
+    else:
+        raise ValueError("too many segments")
+    check_exif(exif)
