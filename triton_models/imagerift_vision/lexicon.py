@@ -80,7 +80,9 @@ class Lexicon:
     def __init__(self, lists: Lists) -> None:
         """`lists` are the phrases of each list, by key."""
         self._roles = {
-            role: re.compile("|".join(_word(plain(word)) for word in lists.pop(role, {}).get("", [])))
+            role: re.compile(
+                "|".join(_word(plain(word)) for word in lists.pop(role, {}).get("", []))
+            )
             for role in ROLES
         }
         self._by_letter: dict[str, list[tuple[re.Pattern[str], str, str]]] = {}
@@ -98,7 +100,8 @@ class Lexicon:
         """
         place = 0
         while place < len(text):
-            end, meanings = place, []
+            end = place
+            meanings: list[tuple[str, str]] = []
             for pattern, kind, key in self._by_letter.get(text[place], ()):
                 found = pattern.match(text, place)
                 if found is None or found.end() < end:
@@ -128,7 +131,7 @@ def lexicon() -> Lexicon:
 
 
 def _first_letters(phrase: str) -> set[str]:
-    first = {word[0] for word in phrase.split()[0].split("|")}
+    first = {word[0] for word in phrase.split(maxsplit=1)[0].split("|")}
     return first - {"#"} | (set("0123456789") if "#" in first else set())
 
 

@@ -4,12 +4,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from imagerift_vision.analysis import Reason
 from imagerift_vision.lexicon import lexicon
 from imagerift_vision.presets import Preset
 from imagerift_vision.requests import ModelVersion
@@ -17,7 +17,6 @@ from imagerift_vision.runtime import open_session, package_version, packaged_fil
 from imagerift_vision.wording import Said, Wording, worded
 
 Float = NDArray[np.float32]
-Reason = Literal["background", "look", "meaning", "default"]
 
 MAX_TOKENS = 128
 DEFAULT_PRESET = "studio"

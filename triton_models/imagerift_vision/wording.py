@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from imagerift_vision.analysis import LONGEST_WORDS
 from imagerift_vision.lexicon import Lexicon, Mark, plain
 
 # The preset for a kind of background.
@@ -15,7 +16,6 @@ GROUND_REACH = 4
 HEAD_REACH = 2
 # A longer part between two commas is no member of a list.
 LONGEST_MEMBER = 5
-LONGEST_QUOTE = 60
 # With fewer words that say something, nothing is left to be compared.
 LEAST_TELLING = 2
 
@@ -131,18 +131,18 @@ class _Reader:
         if any(index in self._refused for index in range(first, last + 1)):
             refused += presets
             return
-        words = self._text[self._pieces[first].start : self._pieces[last].end][:LONGEST_QUOTE]
+        words = self._text[self._pieces[first].start : self._pieces[last].end][:LONGEST_WORDS]
         wanted += [Said(preset, words) for preset in presets]
 
     def _ground(self, noun: int) -> tuple[list[str], int, int]:
         """The presets for a background with its words, and from where to where these stand."""
         for step in (-1, 1):
-            place, said = noun, {}
+            said: dict[str, int] = {}
             for index in range(noun + step, noun + step * (GROUND_REACH + 1), step):
                 if not 0 <= index < len(self._pieces) or self._stops(index, step):
                     break
                 piece = self._pieces[index]
-                for key in piece.under("ground_words"):
+                for key in piece.under("ground_words", "ground_names"):
                     said.setdefault(GROUNDS[key], index)
                 for key in piece.under("names", "words"):
                     said.setdefault(key, index)
@@ -193,7 +193,9 @@ class _Reader:
         """Whether nothing else but looks stands between two commas."""
         low, high = self._member(index)
         return all(
-            piece.of("names", "words", "idioms", "turns", *REFUSALS) or self._is_small(piece) or not piece.is_word
+            piece.of("names", "words", "idioms", "turns", *REFUSALS)
+            or self._is_small(piece)
+            or not piece.is_word
             for piece in self._pieces[low:high]
         )
 

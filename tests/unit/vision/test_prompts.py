@@ -1,9 +1,10 @@
 """A prompt's words choose the preset: what it refuses never wins, things name no look."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
-from imagerift_vision.lexicon import lexicon
+from imagerift_vision.lexicon import FOLDER, ROLES, lexicon, plain
 from imagerift_vision.presets import PRESETS
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.wording import worded
@@ -54,8 +55,11 @@ def test_what_is_refused_is_told(reader: PromptReader) -> None:
     assert reader.choose("no neon, blinds or noir style").refused == ("neon", "noir")
 
 
-@pytest.mark.parametrize("look", ["neon", "cinematic lighting", "black background", "oil painting",
-                                  "vintage style", "film noir", "golden hour", "pastel colors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "look",
+    ["neon", "cinematic lighting", "black background", "oil painting", "vintage style",
+     "film noir", "golden hour", "pastel colors"],
+)  # fmt: skip
 @pytest.mark.parametrize(
     "refusal",
     ["no {}", "without {}", "not {}", "no text, people or {}", "anything but {}", "{}-free",
@@ -75,10 +79,6 @@ def test_a_long_prompt_and_strange_letters_are_read(reader: PromptReader) -> Non
 
 def test_every_phrase_of_the_lists_is_found_where_it_stands_alone() -> None:
     """A phrase that no prompt can hold is a slip of the pen."""
-    import tomllib
-
-    from imagerift_vision.lexicon import FOLDER, ROLES, plain
-
     lists = lexicon()
     for path in FOLDER.glob("*.toml"):
         for kind, content in tomllib.loads(path.read_text("utf-8")).items():
