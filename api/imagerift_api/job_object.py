@@ -10,9 +10,11 @@ from imagerift_core.jobs import JobRecord, Output
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 
 from imagerift_api.job_schema import (
+    AnalysisObject,
     JobErrorObject,
     JobObject,
     OutputObject,
+    PeopleObject,
     QueueObject,
     QuotaObject,
     StagesObject,
@@ -64,6 +66,7 @@ def job_object(
         "seed": spec.seed,
         "source": {"imageKey": record.source.key},
         "models": [{"name": model.name, "version": model.version} for model in record.models],
+        "analysis": _analysis(record),
         "createdAt": rfc3339(record.created_at),
         "startedAt": _time(record.started_at),
         "completedAt": _time(record.completed_at),
@@ -91,6 +94,28 @@ def _queue(place: QueuePlace | None) -> QueueObject:
     if place is None:
         return {"position": None, "etaSeconds": None, "reason": None}
     return {"position": place.position, "etaSeconds": place.eta_seconds, "reason": place.reason}
+
+
+def _analysis(record: JobRecord) -> AnalysisObject | None:
+    told = record.analysis
+    if told is None:
+        return None
+    people: PeopleObject | None = None
+    if told.people is not None:
+        box = told.people.box
+        people = {
+            "found": told.people.found,
+            "shown": told.people.shown,
+            "box": None if box is None else list(box),
+        }
+    return {
+        "preset": record.preset_used,
+        "presetReason": told.preset_reason,
+        "presetWords": told.preset_words,
+        "refusedPresets": told.refused_presets,
+        "framing": told.framing,
+        "people": people,
+    }
 
 
 def _stages(spent: Mapping[str, float]) -> StagesObject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from imagerift_core.generation import MAX_SEED, OutputAspect, OutputFormat
-from imagerift_core.jobs import JobErrorCode
+from imagerift_core.jobs import Framing, JobErrorCode, PresetReason
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import ExportSize, QuotaScope
 from pydantic import Field
@@ -50,6 +50,49 @@ class ModelObject(TypedDict):
 
     name: str
     version: str
+
+
+@closed
+class PeopleObject(TypedDict):
+    """The faces in the source."""
+
+    found: Annotated[int, Field(ge=0)]
+    shown: Annotated[
+        int, Field(ge=0, description="How many of them the picture shows, each whole.")
+    ]
+    box: Annotated[
+        list[float] | None,
+        Field(
+            description="Where a picture of one person found its face: left, top, right and bottom"
+            " in shares of the source's width and height."
+        ),
+    ]
+
+
+@closed
+class AnalysisObject(TypedDict):
+    """What the model says of its choices; null where it has nothing to say."""
+
+    preset: Annotated[str | None, Field(description="The preset that was used.")]
+    presetReason: Annotated[
+        PresetReason | None,
+        Field(
+            description="Why: `request` names it, the prompt's words ask for a `background` or a"
+            " `look`, the prompt's `meaning` is near it, or it is the `default`."
+        ),
+    ]
+    presetWords: Annotated[str | None, Field(description="The prompt's words that decided.")]
+    refusedPresets: Annotated[
+        list[str], Field(description='Presets that the prompt refuses ("no neon").')
+    ]
+    framing: Annotated[
+        Framing | None,
+        Field(
+            description="How the source came to the output's proportions: shown `whole`, `cropped`,"
+            " its backdrop `extended`, or `bordered` with itself out of focus."
+        ),
+    ]
+    people: Annotated[PeopleObject | None, Field(description="Null where nobody was looked for.")]
 
 
 @closed
@@ -149,6 +192,7 @@ class JobObject(TypedDict):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject
     models: list[ModelObject]
+    analysis: Annotated[AnalysisObject | None, Field(description="Null before success.")]
     createdAt: Time
     startedAt: Time | None
     completedAt: Time | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -120,6 +120,37 @@ class ModelVersion(_Record):
     version: str
 
 
+PresetReason = Literal["request", "background", "look", "meaning", "default"]
+Framing = Literal["whole", "cropped", "extended", "bordered"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class People(_Record):
+    """The faces in the source, and how many of them the picture shows.
+
+    `box` is the one that a picture of a single person shows: left, top, right and bottom in
+    shares of the source.
+    """
+
+    found: int = Field(ge=0, le=100)
+    shown: int = Field(ge=0, le=100)
+    box: tuple[Share, Share, Share, Share] | None = None
+
+
+class Analysis(_Record):
+    """What the model says of its choices. None and empty where it has nothing to say.
+
+    `preset_words` are the prompt's own, which chose the preset; `refused_presets` those that the
+    prompt refuses.
+    """
+
+    preset_reason: PresetReason | None = None
+    preset_words: str | None = Field(None, max_length=60)
+    refused_presets: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=16)
+    framing: Framing | None = None
+    people: People | None = None
+
+
 class JobRecord(_Record):
     """One job, from acceptance to retention's end.
 
@@ -159,6 +190,7 @@ class JobRecord(_Record):
     error: JobError | None = None
     models: list[ModelVersion] = Field(default_factory=list)
     stage_ms: dict[str, float] = Field(default_factory=dict)
+    analysis: Analysis | None = None
     traceparent: str | None = None
     created_at: datetime
     started_at: datetime | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from imagerift_core.jobs import (
     MAX_ATTEMPTS,
+    Analysis,
     JobError,
     JobRecord,
     ModelVersion,
@@ -31,6 +32,7 @@ class Settlement:
     models: list[ModelVersion] = field(default_factory=list)
     preset_used: str | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
+    analysis: Analysis | None = None
 
     @property
     def status(self) -> Status:

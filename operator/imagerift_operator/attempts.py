@@ -11,6 +11,7 @@ from typing import Any
 from imagerift_core.ids import new_generation_id
 from imagerift_core.jobs import (
     MAX_ATTEMPTS,
+    Analysis,
     JobError,
     JobRecord,
     ModelVersion,
@@ -24,7 +25,14 @@ from imagerift_core.object_keys import (
     thumbnail_key,
 )
 from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 # What a model says when the bucket is away; where it is retryable, the job is not at fault.
@@ -55,6 +63,12 @@ class ModelProblem(_Part):
     retryable: bool = False
 
 
+class ToldAnalysis(Analysis):
+    """`analysis` as a model writes it."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
 class ModelAnswer(_Part):
     """The RESULT of an entry model."""
 
@@ -64,6 +78,16 @@ class ModelAnswer(_Part):
     preset: str | None = None
     models: list[ModelVersion] = Field(default_factory=list)
     metrics: dict[str, float] = Field(default_factory=dict)
+    analysis: ToldAnalysis | None = None
+
+    @field_validator("analysis", mode="wrap")
+    @classmethod
+    def _sound_or_none(cls, told: object, read: ValidatorFunctionWrapHandler) -> object:
+        """Anyone may write a model, and no picture is lost for want of a word about it."""
+        try:
+            return read(told)
+        except ValidationError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,7 @@ def settlement_of(record: JobRecord, owner: str, answer: ModelAnswer) -> Settlem
         models=answer.models,
         preset_used=answer.preset,
         stage_ms=answer.metrics,
+        analysis=answer.analysis and Analysis(**answer.analysis.model_dump()),
     )
 
 

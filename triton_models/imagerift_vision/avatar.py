@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Analysis, People
 from imagerift_vision.avatar_backdrop import Setting, hang
 from imagerift_vision.avatar_looks import anime, cartoon, resized
 from imagerift_vision.brushwork import kuwahara
@@ -47,6 +48,7 @@ class Figure:
     alpha: Float
     """[h, w], 0 to 1."""
     matted: bool
+    people: People
 
 
 class AvatarMode:
@@ -90,7 +92,8 @@ class AvatarMode:
         if not images:
             raise first or VisionError("invalid_request", "no seed was given")
         models = self._models(figure, call)
-        return ModeAnswer(np.stack(images), call.preset, models, tuple(omitted))
+        told = Analysis("request", people=figure.people)
+        return ModeAnswer(np.stack(images), call.preset, models, tuple(omitted), analysis=told)
 
     def _models(self, figure: Figure, call: ModeCall) -> tuple[ModelVersion, ...]:
         models = [AVATAR, self._faces.version]
@@ -131,7 +134,7 @@ class AvatarMode:
         colours = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
         alpha = cv2.resize(figure.alpha, size, interpolation=cv2.INTER_CUBIC)
         steep = np.clip((alpha - 0.5) * 0.5 * SCALE + 0.5, 0, 1)
-        return Figure(colours, steep.astype(np.float32), figure.matted)
+        return Figure(colours, steep.astype(np.float32), figure.matted, figure.people)
 
     def _picture(
         self, figure: Figure, preset: str, seed: int, call: ModeCall, guard: Guard
@@ -160,7 +163,9 @@ def _drawing_size(call: ModeCall) -> tuple[int, int]:
 def _cleaned(colours: Float, portrait: Portrait) -> Figure:
     """Without a seam of the old backdrop."""
     alpha = np.clip((portrait.alpha - 0.25) / 0.6, 0, 1).astype(np.float32)
-    return Figure(estimate_foreground(_bytes(colours), alpha), alpha, portrait.matted)
+    return Figure(
+        estimate_foreground(_bytes(colours), alpha), alpha, portrait.matted, portrait.people
+    )
 
 
 def _for_oil(portrait: Portrait, guard: Guard) -> Figure:
@@ -174,7 +179,7 @@ def _for_oil(portrait: Portrait, guard: Guard) -> Figure:
     lab = cv2.cvtColor(figure.colours, cv2.COLOR_RGB2LAB)
     lab[..., 1:] *= 1.2
     rich = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
-    return Figure(rich.astype(np.float32), figure.alpha, portrait.matted)
+    return Figure(rich.astype(np.float32), figure.alpha, portrait.matted, portrait.people)
 
 
 def _with_own_dabs(painted: Pixels, photo: Pixels, alpha: Float) -> Pixels:

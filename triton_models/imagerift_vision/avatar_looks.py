@@ -38,7 +38,7 @@ def resized(portrait: Portrait, width: int, height: int) -> Portrait:
     alpha = cv2.resize(portrait.alpha, (width, height), interpolation=cv2.INTER_LINEAR)
     face: Face = portrait.face.moved(scale, 0, 0)
     rgb = cv2.resize(portrait.rgb, (width, height), interpolation=way)
-    return Portrait(rgb, alpha, face, (left, right), portrait.matted)
+    return Portrait(rgb, alpha, face, (left, right), portrait.matted, portrait.people)
 
 
 def anime(portrait: Portrait, network: TiledNetwork, guard: Guard) -> tuple[Float, Portrait]:

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
-from imagerift_vision.framing import Framer, on_paper
+from imagerift_vision.framing import Framed, Framer, on_paper
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
 from imagerift_vision.portrait import portray
@@ -65,9 +66,10 @@ class DiffusionMode:
         guard.check()
         recipe = self._recipe(call.preset)
         prompt = ", ".join(text for text in (call.prompt.strip(), recipe.prompt) if text)
-        picture, models = self._framed(call, guard)
+        framed = self._framed(call, guard)
+        models = framed.models
         picture = cv2.resize(
-            picture, _drawing_size(call, recipe.edge), interpolation=cv2.INTER_AREA
+            framed.rgb, _drawing_size(call, recipe.edge), interpolation=cv2.INTER_AREA
         )
         images: list[Pixels] = []
         omitted: list[tuple[int, str]] = []
@@ -98,6 +100,7 @@ class DiffusionMode:
             preset=call.preset,
             models=(*self._network.versions, *models),
             omitted=tuple(omitted),
+            analysis=Analysis(framing=framed.how, people=framed.people),
         )
 
     def _recipe(self, preset: str | None) -> Recipe:
@@ -112,10 +115,10 @@ class DiffusionMode:
             return recipe
         return recipe.saying(shipped.meaning)
 
-    def _framed(self, call: ModeCall, guard: Guard) -> tuple[Pixels, tuple[ModelVersion, ...]]:
+    def _framed(self, call: ModeCall, guard: Guard) -> Framed:
         if call.preset in self._settings.face_presets:
             portrait = portray(call.image, call.width, call.height, self._faces, self._matting)
-            return portrait.rgb, (self._faces.version,)
+            return Framed(portrait.rgb, "cropped", portrait.people, (self._faces.version,))
         ratio = call.width / call.height
         return self._framer.framed(on_paper(call.image), ratio, guard)
 

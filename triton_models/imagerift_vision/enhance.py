@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.errors import VisionError
 from imagerift_vision.faces import FaceFinder
@@ -43,13 +44,15 @@ class EnhanceMode:
             raise VisionError("invalid_request", "enhance makes one picture: seeds change nothing")
         guard.check()
         ratio = call.width / call.height
-        rgb, framed_by = self._framer.framed(on_paper(call.image), ratio, guard)
-        models = [ENHANCER, *framed_by]
+        framed = self._framer.framed(on_paper(call.image), ratio, guard)
+        rgb = framed.rgb
+        models = [ENHANCER, *framed.models]
         guard.check()
         picture = self._restored(rgb, call, guard)
         if self._resolves(rgb, call):
             models.append(self._resolver.version)
-        return ModeAnswer(picture[None], None, tuple(models))
+        told = Analysis(framing=framed.how, people=framed.people)
+        return ModeAnswer(picture[None], None, tuple(models), analysis=told)
 
     def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> Pixels:
         """Denoise at the smaller of both scales, resample, then tone and sharpen."""

@@ -49,7 +49,7 @@ def reshaped(portrait: Portrait, eyes: float, jaw: float) -> Portrait:
     face = type(portrait.face)(mesh, portrait.face.score)
     grown = 1 / (1 - eyes)
     left, right = (Iris(iris.x, iris.y, iris.radius * grown) for iris in portrait.irises)
-    return Portrait(rgb, alpha, face, (left, right), portrait.matted)
+    return Portrait(rgb, alpha, face, (left, right), portrait.matted, portrait.people)
 
 
 def _displacement(

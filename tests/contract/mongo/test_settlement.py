@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.jobs import Analysis, JobRecord, People, Status
 from imagerift_core.mongo import Database, settlement, transitions
 from imagerift_core.mongo.audit import audit
 from imagerift_core.mongo.settlement import GroupResult, settle
@@ -42,8 +42,9 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
     await transitions.ask_cancel(database, canceled.id, workspace="ws_test", reason="by user")
     await transitions.requeue(database, superseded.id, attempt=1, owner=lives.OWNER, failed=False)
     gone = replace(delivered(whole), job_id="gone")
+    told = Analysis(preset_reason="look", people=People(found=2, shown=1, box=(0, 0, 0.5, 1)))
     group = [
-        delivered(whole),
+        replace(delivered(whole), analysis=told),
         replace(delivered(part), outputs=delivered(part).outputs[1:3]),
         broken(failing),
         delivered(canceled),
@@ -75,6 +76,7 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
     assert [row["_id"] for row in await ledger(database, part)] == [f"{part.id}:1", f"{part.id}:2"]
     assert len(await ledger(database, whole)) == 4
     assert await ledger(database, failing) == await ledger(database, canceled) == []
+    assert [ends[r.id].analysis for r in (whole, part, failing, canceled)] == [told, *[None] * 3]
     assert ends[failing.id].error is not None
     assert ends[canceled.id].outputs == []
     for end in ends.values():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from imagerift_api.job_object import job_object
-from imagerift_core.jobs import JobError, JobRecord, Status
+from imagerift_core.jobs import Analysis, JobError, JobRecord, People, Status
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 
 from tests.records import ACCEPTED_AT, make_output, make_record
@@ -98,6 +98,27 @@ def test_urls_appear_only_where_they_were_signed() -> None:
     assert signed["thumbnailUrl"] == signed["outputs"][0]["thumbnailUrl"] == "https://s3/small"
     assert signed["outputs"][1]["thumbnailUrl"] is None
     assert signed["outputs"][1]["downloadUrlExpiresAt"] == "2026-11-22T12:10:00.000Z"
+
+
+def test_the_model_s_choices_are_told() -> None:
+    told = Analysis(
+        preset_reason="background",
+        preset_words="white background",
+        refused_presets=["neon"],
+        framing="cropped",
+        people=People(found=2, shown=1, box=(0.1, 0.2, 0.3, 0.4)),
+    )
+    record = succeeded().model_copy(update={"analysis": told})
+
+    assert job_object(make_record(), remaining_this_minute=1)["analysis"] is None
+    assert job_object(record, remaining_this_minute=1)["analysis"] == {
+        "preset": "noir",
+        "presetReason": "background",
+        "presetWords": "white background",
+        "refusedPresets": ["neon"],
+        "framing": "cropped",
+        "people": {"found": 2, "shown": 1, "box": [0.1, 0.2, 0.3, 0.4]},
+    }
 
 
 def test_times_are_told_in_milliseconds() -> None:

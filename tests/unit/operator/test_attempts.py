@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from imagerift_core.jobs import MAX_ATTEMPTS, Status
+from imagerift_core.jobs import MAX_ATTEMPTS, Analysis, People, Status
 from imagerift_operator.attempts import (
     ModelProblem,
     NextTry,
@@ -87,6 +87,54 @@ def test_an_answer_that_breaks_the_contract_is_a_model_error(answer: dict[str, o
     read = read_answer(answer)
     assert read.error is not None and read.error.code == "model_error"
     assert not read.error.retryable
+
+
+TOLD: dict[str, object] = {
+    "presetReason": "look",
+    "presetWords": "neon light",
+    "refusedPresets": ["oil"],
+    "framing": "bordered",
+    "people": {"found": 3, "shown": 2, "box": [0, 0.25, 1, 0.5]},
+}
+
+
+def test_what_a_model_says_of_its_choices_is_kept() -> None:
+    ended = settlement_of(
+        make_record(), "me", read_answer({"outputs": [OUTPUT], "analysis": TOLD | {"own": "x"}})
+    )
+    assert ended.analysis == Analysis(
+        preset_reason="look",
+        preset_words="neon light",
+        refused_presets=["oil"],
+        framing="bordered",
+        people=People(found=3, shown=2, box=(0, 0.25, 1, 0.5)),
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"presetReason": "because"},
+        {"presetWords": "w" * 61},
+        {"presetWords": "\ud800"},
+        {"refusedPresets": ["neon"] * 17},
+        {"refusedPresets": ["n" * 65]},
+        {"framing": 5},
+        {"people": {"found": -1, "shown": 0}},
+        {"people": {"found": 10**9, "shown": 0}},
+        {"people": {"found": 1, "shown": 1, "box": [0, 0, 1]}},
+        {"people": {"found": 1, "shown": 1, "box": [0, 0, 1, 2]}},
+        {"people": {"found": 1, "shown": 1, "box": [0, 0, 1, float("nan")]}},
+        {"people": "many"},
+    ],
+)
+def test_a_broken_word_about_a_picture_loses_the_word_alone(change: dict[str, object]) -> None:
+    answer = read_answer({"outputs": [OUTPUT], "analysis": TOLD | change})
+    assert answer.analysis is None
+    assert answer.error is None
+    assert len(answer.outputs) == 1
+    assert read_answer({"outputs": [OUTPUT]}).analysis is None
+    assert read_answer({"outputs": [OUTPUT], "analysis": "fine"}).analysis is None
 
 
 def test_a_code_that_is_not_ours_becomes_model_error() -> None:

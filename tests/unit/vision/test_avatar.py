@@ -13,7 +13,7 @@ from imagerift_vision.features import reshaped
 from imagerift_vision.generate import ModeCall
 from imagerift_vision.matting import Matting
 from imagerift_vision.portrait import Portrait, portray
-from odd_images import portrait, scene
+from odd_images import PORTRAIT, portrait, scene
 from PIL import Image
 
 FINDER = FaceFinder()
@@ -68,6 +68,45 @@ def test_the_picture_s_own_cut_out_is_the_matte(matting: Matting) -> None:
     shown = portray(np.asarray(cut_out), 512, 512, FINDER, matting)
     assert not shown.matted
     assert shown.alpha[:, :20].max() < 0.1
+
+
+def test_of_two_people_one_is_shown_alone_and_the_answer_says_which(matting: Matting) -> None:
+    one = Image.open(PORTRAIT).convert("RGBA")
+    alpha = (matting.matte(np.asarray(one.convert("RGB"))).alpha * 255).astype(np.uint8)
+    one.putalpha(Image.fromarray(alpha))
+    pair = Image.new("RGBA", (632, 512), (140, 160, 150, 255))
+    for left, top in ((-60, 0), (60, 20)):
+        pair.paste(one, (left, top), one)
+    pixels = np.asarray(pair)
+    first, second = sorted(FINDER.find(pixels[..., :3]), key=lambda face: face.box[0])
+    for width, height in ((512, 512), (768, 432), (432, 768)):
+        shown = portray(pixels, width, height, FINDER, matting)
+        assert shown.people.found == 2
+        assert shown.people.shown == 1
+        left, top, right, bottom = shown.people.box
+        taken = second if (left + right) / 2 > first.box[2] / 632 else first
+        assert np.allclose(
+            np.array(taken.box) / (632, 512, 632, 512), (left, top, right, bottom), atol=1e-3
+        )
+        assert len(FINDER.find(_on_grey(shown))) == 1
+        # Nobody's face hangs over the one that is shown: the other one is gone, not pale.
+        scale = shown.unit / (taken.box[3] - taken.box[1])
+        other = first if taken is second else second
+        middle = (np.array(other.box[:2]) + other.box[2:]) / 2
+        x, y = shown.face.box[:2] + (middle - taken.box[:2]) * scale
+        if 0 <= x < width and 0 <= y < height:
+            assert shown.alpha[round(y), round(x)] < 0.02
+
+
+def test_an_answer_tells_of_the_people(loaded: Mapping[str, Any], guard: Guard) -> None:
+    answer = loaded["avatar"].run(call(portrait(), "cartoon3d", 7), guard)
+    assert answer.analysis.preset_reason == "request"
+    assert (answer.analysis.people.found, answer.analysis.people.shown) == (1, 1)
+
+
+def _on_grey(shown: Portrait) -> np.ndarray:
+    share = shown.alpha[..., None]
+    return np.ascontiguousarray((shown.rgb * share + 150 * (1 - share)).astype(np.uint8))
 
 
 def test_reshaping_moves_landmarks_with_the_pixels(matting: Matting) -> None:

@@ -1,15 +1,21 @@
 """Reframing keeps subject and faces whole, and invents backdrop only where it must."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from imagerift_vision.analysis import Analysis, People
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.errors import VisionError
 from imagerift_vision.extension import extended
-from imagerift_vision.faces import FaceFinder
-from imagerift_vision.reframing import Contents, Window, reframe
-from odd_images import portrait
+from imagerift_vision.faces import Face, FaceFinder
+from imagerift_vision.framing import bordered
+from imagerift_vision.generate import ModeCall
+from imagerift_vision.reframing import Contents, Window, detail_of, reframe
+from odd_images import PORTRAIT, portrait
+from PIL import Image
 
 RATIOS = [1.0, 4 / 5, 9 / 16, 16 / 9, 3 / 2]
 
@@ -20,6 +26,21 @@ def contents(
     interest = np.zeros((height, width), np.float32)
     interest[rows, columns] = 1
     return Contents(interest, np.ones_like(interest), faces, width, height)
+
+
+def people(*places: tuple[int, int, float], width: int = 0, flipped: bool = False) -> np.ndarray:
+    """The sample portrait at (left, top, scale) each, side by side in one picture."""
+    photo = Image.open(PORTRAIT).convert("RGB")
+    wide = width or max(round(left + 512 * scale) for left, _, scale in places)
+    high = max(round(top + 512 * scale) for _, top, scale in places)
+    picture = Image.new("RGB", (wide, high), (150, 150, 150))
+    for number, (left, top, scale) in enumerate(places):
+        side = round(512 * scale)
+        one = photo.resize((side, side))
+        if flipped and number % 2:
+            one = one.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        picture.paste(one, (left, top))
+    return np.asarray(picture)
 
 
 def covers(window: Window, rows: slice, columns: slice) -> bool:
@@ -80,6 +101,99 @@ def test_a_portrait_keeps_its_head(ratio: float) -> None:
     left, top, right, bottom = faces[0].box
     assert covers(window, slice(round(top), round(bottom)), slice(round(left), round(right)))
     assert window.beyond(width, height)[3] == 0
+
+
+LAYOUTS = {
+    "two apart": people((0, 0, 1.0), (512, 0, 1.0)),
+    "two close": people((0, 0, 1.0), (260, 0, 1.0)),
+    "three": people((0, 0, 1.0), (420, 0, 1.0), (840, 0, 1.0)),
+    "one above the other": people((0, 0, 1.0), (0, 512, 1.0)),
+    "both touch the frame": people((-165, 0, 1.0), (260, 0, 1.0), width=607, flipped=True),
+    "one touches the frame": people((-165, 0, 1.0), width=347),
+    "a child beside": people((0, 0, 1.0), (560, 270, 0.47)),
+    "a passer-by": people((0, 0, 1.0), (600, 200, 0.35)),
+}
+FINDER = FaceFinder()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("ratio", [9 / 16, 2 / 3, 1.0, 4 / 3, 16 / 9])
+def test_no_face_is_cut(layout: str, ratio: float) -> None:
+    picture = LAYOUTS[layout]
+    faces = FINDER.find(picture)
+    height, width = picture.shape[:2]
+    nothing = np.zeros((320, 320), np.float32)
+    seen = Contents(nothing, detail_of(picture, (320, 320)), faces, width, height)
+    window = reframe(seen, ratio)
+    assert window.width / window.height == pytest.approx(ratio, rel=0.02)
+    shown = [face for face in faces if _share_shown(face, window) > 0]
+    # Whole, or not at all; and that for passers-by alone.
+    assert all(_share_shown(face, window) == 1 for face in shown)
+    assert set(map(id, seen.main_faces)) <= set(map(id, shown))
+    assert seen.faces_in(window) == len(shown)
+    assert len(seen.main_faces) == len(faces) - (layout == "a passer-by")
+
+
+def _share_shown(face: Face, window: Window) -> float:
+    left, top, right, bottom = face.box
+    wide = min(right, window.left + window.width) - max(left, window.left)
+    high = min(bottom, window.top + window.height) - max(top, window.top)
+    return round(max(0.0, wide) * max(0.0, high) / ((right - left) * (bottom - top)), 4)
+
+
+@pytest.mark.parametrize("layout", ["two apart", "both touch the frame"])
+@pytest.mark.parametrize("size", [(288, 512), (512, 512), (512, 288)])
+def test_an_enhanced_picture_shows_every_face_and_says_so(
+    loaded: Mapping[str, Any], guard: Guard, layout: str, size: tuple[int, int]
+) -> None:
+    rgba = np.asarray(Image.fromarray(LAYOUTS[layout]).convert("RGBA"))
+    call = ModeCall("enhance", rgba, "test", float("inf"), "", None, (1,), *size)
+    answer = loaded["enhance"].run(call, guard)
+    faces = FINDER.find(
+        np.asarray(Image.fromarray(answer.images[0]).resize((size[0] * 2, size[1] * 2)))
+    )
+    assert len(faces) == 2
+    for face in faces:
+        left, top, right, bottom = face.box
+        assert left >= 0
+        assert top >= 0
+        assert right <= size[0] * 2
+        assert bottom <= size[1] * 2
+    assert answer.analysis is not None
+    assert answer.analysis.people == People(2, 2)
+    assert answer.analysis.framing == ("cropped" if size == (512, 288) else "bordered")
+
+
+def test_a_style_that_restyles_the_whole_picture_cuts_no_face(
+    loaded: Mapping[str, Any], guard: Guard
+) -> None:
+    """Two faces that fill their picture cannot be cut out and put before another backdrop."""
+    face = Image.open(PORTRAIT).convert("RGBA").crop((120, 40, 320, 300))
+    close = Image.new("RGBA", (560, 260), (150, 150, 150, 255))
+    for left in (0, 200):
+        close.paste(face, (left, 0))
+    call = ModeCall("style", np.asarray(close), "test", float("inf"), "", "studio", (1,), 512, 512)
+    answer = loaded["style"].run(call, guard)
+    assert answer.analysis == Analysis("request", framing="bordered", people=People(2, 2))
+    assert len(FINDER.find(answer.images[0])) == 2
+
+
+def test_a_plain_backdrop_is_extended_for_faces_and_a_busy_one_is_not() -> None:
+    faces = FINDER.find(LAYOUTS["two apart"])
+    nothing = np.zeros((320, 320), np.float32)
+    plain = Contents(nothing, nothing, faces, 1024, 512)
+    assert not reframe(plain, 1.0).bordered
+    assert reframe(Contents(nothing, nothing + 0.01, faces, 1024, 512), 1.0).bordered
+    # More than twice its own height is never invented.
+    assert reframe(plain, 9 / 16).bordered
+
+
+def test_a_border_is_the_picture_itself_out_of_focus() -> None:
+    picture = np.full((60, 90, 3), (200, 40, 40), np.uint8)
+    larger = bordered(picture, (5, 40, 0, 30))
+    assert larger.shape == (130, 95, 3)
+    assert np.array_equal(larger[40:100, 5:], picture)
+    assert np.abs(larger[:40].astype(int) - (160, 32, 32)).max() <= 2
 
 
 def test_extended_backdrop_is_continuous_and_without_a_second_subject(guard: Guard) -> None:
