@@ -49,7 +49,7 @@ class JobPods(_Part):
     start_seconds: int = Field(
         300, ge=1, le=7200, description="Time a pod may take to find a node and load its image."
     )
-    gpus: int = Field(1, ge=0, le=64)
+    gpus: int = Field(0, ge=0, le=64)
     gpu_resource: str = Field("nvidia.com/gpu", max_length=253)
     resources: Resources = Field(default_factory=Resources)
     env: list[EnvironmentVariable] = Field(default_factory=list)

@@ -68,7 +68,7 @@ class PoolTemplate(_Part):
     scale_down_after_seconds: int = Field(
         300, ge=1, le=86400, description="Quiet time before servers are taken away."
     )
-    gpus: int = Field(1, ge=0, le=64, description="GPUs of one server; 0 for a CPU pool.")
+    gpus: int = Field(0, ge=0, le=64, description="GPUs of one server; 0 for a CPU pool.")
     gpu_resource: str = Field(
         "nvidia.com/gpu",
         max_length=253,

@@ -43,7 +43,7 @@ def test_a_server_asks_for_its_gpus_and_its_place() -> None:
 
 
 def test_a_mig_slice_is_a_resource_of_another_name() -> None:
-    (container,) = pod_spec(gpuResource="nvidia.com/mig-1g.10gb")["containers"]
+    (container,) = pod_spec(gpus=1, gpuResource="nvidia.com/mig-1g.10gb")["containers"]
     assert container["resources"] == {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
 
 
