@@ -17,6 +17,7 @@ from charts.schema.parts import (
     NameOrNone,
     Object,
     Part,
+    Quantity,
     Resources,
     Scheduling,
     Spread,
@@ -94,8 +95,10 @@ class Api(Part):
         description="Origin under which browsers reach the API, without a path; empty: the "
         "Ingress's host.",
     )
-    forwarded_hops: Count = Field(
-        0, description="Trusted proxies before the API that append to X-Forwarded-For."
+    forwarded_hops: Count | None = Field(
+        None,
+        description="Trusted proxies before the API that append to X-Forwarded-For; "
+        "null: 1 with the Ingress, else 0.",
     )
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
@@ -143,6 +146,9 @@ class Template(PoolTemplate):
     """Servers that the operator makes, as in a TritonPool (docs/pools.md)."""
 
     image: str = Field("", max_length=4096, description="Empty: images.triton.")
+    # The chart takes numbers too, as a pod's own manifest does, and writes them as text.
+    resources: Resources = Field(default_factory=Resources)  # type: ignore[assignment]
+    shared_memory: Quantity = Field("1Gi", description="Size of /dev/shm.")  # type: ignore[assignment]
 
 
 def _exactly_one(schema: dict[str, Any]) -> None:
@@ -166,7 +172,9 @@ class Pool(Part):
     replicas: int | None = Field(None, ge=0, le=1000)
     endpoint: str = Field("", pattern=r"^https?://[^/?#]+$", max_length=512)
     template: Template = Field(default_factory=Template)
-    threads: int = Field(1, ge=1, le=256, description="Threads of one model instance.")
+    threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of one model instance; null: as its image says."
+    )
     mode_models: dict[str, str | None] = Field(
         default_factory=dict, description="Models of your own behind modes (docs/models.md)."
     )
@@ -178,6 +186,7 @@ class JobPodsValues(JobPods):
     enabled: bool = Field(False, description="Let jobs run so, where a rule or their spec says it.")
     namespace: str = Field("imagerift-runners", min_length=1, max_length=253)
     image: str = Field("", max_length=4096, description="Empty: images.runner.")
+    resources: Resources = Field(default_factory=Resources)  # type: ignore[assignment]
 
 
 class Monitoring(Part):
@@ -198,6 +207,11 @@ class Monitoring(Part):
     wait_seconds: int = Field(
         120, ge=1, description="A median wait in the queue above this is an alert."
     )
+    runbook_url: str = Field(
+        "https://www.imagerift.com/docs/operations",
+        pattern=r"^https?://[^#]+$",
+        description="Where docs/operations.md is published; each alert links to its section there.",
+    )
 
 
 class Probe(Part):
@@ -207,6 +221,7 @@ class Probe(Part):
     prompt: str = Field("studio product photo", description="Its prompt.")
     plan: str = Field("business", description="Plan of the workspace that it makes and uses.")
     seconds: int = Field(300, ge=10, description="How long the job may take.")
+    scheduling: Scheduling = Field(default_factory=Scheduling)
 
 
 Peers = list[Object]

@@ -9,7 +9,18 @@ from pydantic.alias_generators import to_camel
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 NameOrNone = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", max_length=253)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+# Whatever Kubernetes takes as an amount; the chart writes it as text.
+Quantity = (
+    Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$",
+            max_length=32,
+        ),
+    ]
+    | Annotated[float, Field(ge=0)]
+)
+Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=0)]
 Object = dict[str, Any]
 Texts = dict[str, str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
-from imagerift_core.pool_template import Resources as TemplateResources
 from pydantic import Field
 
 from charts.schema.components import (
@@ -18,7 +17,7 @@ from charts.schema.components import (
     Probe,
     Template,
 )
-from charts.schema.parts import Image, NameOrNone, Part, Resources, Storage
+from charts.schema.parts import Image, NameOrNone, Part, Port, Resources, Scheduling, Storage
 
 
 class Compatibility(Part):
@@ -42,6 +41,14 @@ class Images(Part):
     s3: Image = Field(default=Image(repository="docker.io/chrislusf/seaweedfs", tag="4.48"))
 
 
+class PodSecurityContext(Part):
+    """Who the chart's own pods run as; null: whom the cluster chooses, as OpenShift does."""
+
+    run_as_user: int | None = Field(65532, ge=1, description="User id.")
+    run_as_group: int | None = Field(65532, ge=1, description="Group id.")
+    fs_group: int | None = Field(65532, ge=1, description="Group that owns the volumes.")
+
+
 class SecretKey(Part):
     """A key of a Secret that you made."""
 
@@ -59,6 +66,7 @@ class BundledDatabase(Part):
             requests={"cpu": "250m", "memory": "512Mi"}, limits={"cpu": "2", "memory": "1Gi"}
         )
     )
+    scheduling: Scheduling = Field(default_factory=Scheduling)
 
 
 class MongoDb(Part):
@@ -89,6 +97,7 @@ class BundledS3(Part):
             requests={"cpu": "250m", "memory": "256Mi"}, limits={"cpu": "2", "memory": "1Gi"}
         )
     )
+    scheduling: Scheduling = Field(default_factory=Scheduling)
     ingress: Ingress = Field(default_factory=Ingress)
 
 
@@ -104,7 +113,8 @@ class S3(Part):
     public_url: str = Field(
         "",
         pattern=_Origin,
-        description="As clients see it; empty: the bundled one's Ingress, else a port-forward.",
+        description="As clients see it; of the bundled one empty: its "
+        "Ingress, else a port-forward.",
     )
     bucket: str = Field("imagerift", min_length=3, description="Bucket of sources and outputs.")
     region: str = Field("us-east-1", min_length=1, description="Region that signatures name.")
@@ -119,6 +129,16 @@ class Secrets(Part):
         "",
         description="Secret with `key-pepper`, and where wanted `session-key`, `webhook-key`, "
         "`oidc-client-secret`, `sign-in-users.json`. Empty: a pepper is made once and kept.",
+    )
+    existing_bundled_secret: NameOrNone = Field(
+        "",
+        description="Secret with the passwords of the bundled servers (docs/install.md#gitops). "
+        "Empty: they are made once and kept.",
+    )
+    allow_new_each_render: bool = Field(
+        False,
+        description="To look at what is rendered without the cluster, where nothing can be kept: "
+        "make new secrets each time.",
     )
 
 
@@ -137,6 +157,12 @@ class NetworkPolicies(Part):
         ],
         description="The cluster's name servers.",
     )
+    dns_ports: list[Port] = Field(
+        default=[53, 5353],
+        min_length=1,
+        description="Ports on which their pods listen, whatever their Service's is; "
+        "OpenShift's on 5353.",
+    )
     clients: Peers = Field(
         default_factory=list,
         description="Who may call the API and a bundled S3, as your Ingress controller; "
@@ -148,10 +174,41 @@ class NetworkPolicies(Part):
     mongodb: Peers = Field(default_factory=list, description="Your replica set's members.")
     mongodb_port: int = Field(27017, ge=1, le=65535, description="Their port.")
     s3: Peers = Field(default_factory=list, description="Your S3's addresses or pods.")
-    pools: Peers = Field(default_factory=list, description="Your own Triton servers.")
+    s3_port: Port | None = Field(
+        None, description="Port on which its pods listen; null: the one in s3.internalUrl."
+    )
+    pools: Peers = Field(
+        default_factory=list,
+        description="Your own Triton servers: those of `pools` here, and of pools made by kubectl.",
+    )
+    pool_ports: list[Port] = Field(
+        default=[8000], description="Their ports, besides those in the endpoints of `pools` here."
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
+    tracing_port: Port | None = Field(
+        None, description="Port on which its pods listen; null: the one in tracing.endpoint."
+    )
+    oidc: Peers = Field(
+        default_factory=list,
+        description="The issuer of sign-ins where it is inside; one on the internet needs none.",
+    )
+    oidc_port: Port | None = Field(
+        None, description="Port on which its pods listen; null: the one in api.oidc.issuer."
+    )
+    proxy: Peers = Field(
+        default_factory=list,
+        description="The proxy that api.env and operator.env name (HTTPS_PROXY, HTTP_PROXY).",
+    )
+    proxy_port: Port | None = Field(
+        None, description="Port on which its pods listen; null: the one in those variables."
+    )
     kubernetes_api: Peers = Field(
         default_factory=list, description="The Kubernetes API's addresses; empty: any address."
+    )
+    kubernetes_api_ports: list[Port] = Field(
+        default=[443, 6443],
+        min_length=1,
+        description="Ports on which its servers listen: 8443 with minikube, 16443 with MicroK8s.",
     )
     refused_by_webhooks: list[str] = Field(
         default=[
@@ -165,7 +222,8 @@ class NetworkPolicies(Part):
             "fc00::/7",
             "fe80::/10",
         ],
-        description="Where the API may not connect to for webhooks and sign-in.",
+        description="Where the API may not connect to for webhooks, nor for an issuer that `oidc` "
+        "does not name.",
     )
 
 
@@ -184,6 +242,7 @@ class Values(Part):
 
     compatibility: Compatibility = Field(default_factory=Compatibility)
     images: Images = Field(default_factory=Images)
+    pod_security_context: PodSecurityContext = Field(default_factory=PodSecurityContext)
     api: Api = Field(default_factory=Api)
     operator: Operator = Field(default_factory=Operator)
     pools: dict[str, Pool] = Field(
@@ -193,7 +252,7 @@ class Values(Part):
                 slots_per_replica=2,
                 template=Template(
                     gpus=0,
-                    resources=TemplateResources(
+                    resources=Resources(
                         requests={"cpu": "1", "memory": "2Gi"}, limits={"cpu": "4", "memory": "6Gi"}
                     ),
                 ),
@@ -241,5 +300,10 @@ class CrdsValues(Part):
         False, description="Upgrade although stored fields would be dropped."
     )
     roles: bool = Field(
-        True, description="ClusterRoles for people who edit and view jobs and pools."
+        True, description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools."
+    )
+    aggregate_roles: bool = Field(
+        False,
+        description="Make viewers part of Kubernetes' own `view`, editors of jobs of `edit`: then "
+        "who has those reads every prompt. Keepers of pools are never part of them.",
     )

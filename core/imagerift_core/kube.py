@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
@@ -17,6 +15,7 @@ from imagerift_core.kube_events import EventCalls
 from imagerift_core.kube_job_pods import RunCalls
 from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
 from imagerift_core.kube_workloads import Workloads
+from imagerift_core.proxies import proxy_to
 from imagerift_core.resources import JOBS, POOLS
 
 _LIST_PAGE = 500
@@ -238,15 +237,7 @@ async def connect_kube(
         config.load_incluster_config(client_configuration=configuration)
     configuration.connection_pool_maxsize = connections
     # Found once here; the client would look for proxies and passwords at every call.
-    configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
+    configuration.proxy = configuration.proxy or proxy_to(configuration.host)
     configuration.client_session_kwargs = {"trust_env": False}
     async with client.ApiClient(configuration) as api:
         yield Kube(api, namespace, timeout_seconds=timeout_seconds)
-
-
-def _proxy_to(host: str) -> str | None:
-    """The proxy that the environment names for the API server, None where there is none."""
-    address = urlsplit(host)
-    if proxy_bypass(address.netloc):
-        return None
-    return getproxies().get(address.scheme)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import boto3
@@ -18,6 +19,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
+from imagerift_core.proxies import proxy_to
 from imagerift_core.s3_signing import UrlSigner
 from imagerift_core.settings import SharedSettings
 
@@ -233,7 +235,9 @@ async def open_store(settings: SharedSettings) -> AsyncIterator[ObjectStore]:
     # Its debug lines spell out every signature.
     logging.getLogger("botocore").setLevel(logging.INFO)
     timeout = aiohttp.ClientTimeout(total=_PUT_TIMEOUT_SECONDS, sock_connect=5)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as http:
+    # Every request of this session goes to the one endpoint.
+    proxy = proxy_to(settings.s3_internal_url)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=False, proxy=proxy) as http:
         internal = _client(settings, settings.s3_internal_url)
         public = _client(settings, settings.s3_public_url)
         try:
@@ -251,6 +255,7 @@ def _url_signer(settings: SharedSettings, endpoint: str) -> UrlSigner:
 
 
 def _client(settings: SharedSettings, endpoint: str) -> S3Client:
+    proxy = proxy_to(endpoint)
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -260,7 +265,8 @@ def _client(settings: SharedSettings, endpoint: str) -> S3Client:
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},
-            proxies={},
+            # Never None: botocore would look for some itself, and knows no networks in NO_PROXY.
+            proxies={urlsplit(endpoint).scheme: proxy} if proxy else {},
             connect_timeout=5,
             read_timeout=30,
             retries={"max_attempts": 2, "mode": "standard"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import kopf
+from imagerift_core.proxies import proxy_to
 from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
 
 from imagerift_operator.context import OperatorContext
@@ -27,12 +29,20 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
         return context.leadership.leading
 
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def login_to_kubernetes(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return login(**kwargs)
 
     @kopf.on.startup(registry=registry)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
+
+
+def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """How Kopf's watches reach the Kubernetes API: on the same way as our own calls."""
+    found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    if found is None:
+        return None
+    return replace(found, proxy_url=found.proxy_url or proxy_to(found.server))
 
 
 def configure(settings: kopf.OperatorSettings) -> None:

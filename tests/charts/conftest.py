@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+
 import pytest
+from kubernetes_validate import utils
 
 from tests.charts.rendering import EXAMPLES, Helm, Objects, find_helm
 
@@ -16,3 +20,11 @@ def helm() -> Helm:
 def examples(helm: Helm) -> dict[str, Objects]:
     """What comes out of the chart by the name of the example; `default` is without any values."""
     return {"default": helm.render()} | {name: helm.render(example=name) for name in EXAMPLES}
+
+
+@pytest.fixture(scope="session")
+def quick_schemas() -> Iterator[None]:
+    """The validator reads its megabytes of schemas anew for each object; once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
+        yield

@@ -6,7 +6,9 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.charts.rendering import Manifest
+from imagerift_operator.pool_objects import pool_labels
+
+from tests.charts.rendering import NAMESPACE, RELEASE, Manifest
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,18 @@ class Place:
     labels: dict[str, str] = field(default_factory=dict)
     namespace: str = ""
     address: str = ""
+
+
+def pod(component: str, namespace: str = NAMESPACE) -> Place:
+    """A pod of the release; `triton` is a model server that the operator made."""
+    if component == "triton":
+        return Place(pool_labels("gpu"), namespace)
+    labels = {
+        "app.kubernetes.io/part-of": "imagerift",
+        "app.kubernetes.io/instance": RELEASE,
+        "app.kubernetes.io/component": component,
+    }
+    return Place(labels, namespace)
 
 
 def matches(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:

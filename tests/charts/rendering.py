@@ -26,6 +26,13 @@ MAIN, DEFINITIONS = CHARTS / "imagerift", CHARTS / "imagerift-crds"
 EXAMPLES = {path.stem: path for path in sorted((MAIN / "examples").glob("*.yaml"))}
 RELEASE = "shard-a"
 NAMESPACE = "pictures"
+# Versions of Kubernetes that charts are rendered for, and the example that is for the old one.
+CURRENT, OLD = "1.37.0", "1.20.2"
+OLD_EXAMPLE = "kubernetes-1.20"
+
+# Kinds that other projects define, and our own; the schemas of Kubernetes know neither.
+FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+CUSTOM = {"TritonPool", "GenerationJob"}
 
 Manifest = dict[str, Any]
 Values = Mapping[str, Any]
@@ -53,20 +60,37 @@ class Helm:
         )
 
     def template(
-        self, chart: Path = MAIN, *, example: str | None = None, values: Values | None = None
+        self,
+        chart: Path = MAIN,
+        *,
+        example: str | None = None,
+        values: Values | None = None,
+        file: Path | None = None,
+        kubernetes: str | None = None,
+        new_secrets: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """What `helm template` says, of the example's values with `values` on top."""
-        files = [] if example is None else ["-f", EXAMPLES[example]]
+        """What `helm template` says, of the example's or the file's values with `values` on top.
+
+        `new_secrets` lets the chart make secrets although there is no cluster to keep them in;
+        `kubernetes` is the cluster's version, by default a current one.
+        """
+        named = EXAMPLES[example] if example is not None else file
+        options: list[str | Path] = [] if named is None else ["-f", named]
+        if kubernetes is None:
+            kubernetes = OLD if example == OLD_EXAMPLE or _is_for_old(values) else CURRENT
+        if chart == MAIN and new_secrets:
+            options += ["--set", "secrets.allowNewEachRender=true"]
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as more:
             more.write(json.dumps(values or {}))
             more.flush()
-            return self.run(*["template", RELEASE, chart, "-n", NAMESPACE, *files, "-f", more.name])
+            return self.run(
+                *["template", RELEASE, chart, "-n", NAMESPACE, "--kube-version", kubernetes],
+                *[*options, "-f", more.name],
+            )
 
-    def render(
-        self, chart: Path = MAIN, *, example: str | None = None, values: Values | None = None
-    ) -> Objects:
-        """The objects of `helm template`, which must succeed."""
-        done = self.template(chart, example=example, values=values)
+    def render(self, chart: Path = MAIN, **wish: Any) -> Objects:
+        """The objects of `helm template` (see there), which must succeed."""
+        done = self.template(chart, **wish)
         assert done.returncode == 0, done.stderr
         return Objects([body for body in yaml.safe_load_all(done.stdout) if body])
 
@@ -121,6 +145,10 @@ def job_pods(objects: Objects) -> JobPods:
     return JobPods.model_validate_json(
         objects.one("ConfigMap", "imagerift-config")["data"]["job-pods.json"]
     )
+
+
+def _is_for_old(values: Values | None) -> bool:
+    return bool((values or {}).get("compatibility", {}).get("kubernetes120"))
 
 
 def find_helm() -> Helm:

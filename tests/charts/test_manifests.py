@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from kubernetes_validate import utils, validate
 
 from tests.charts.rendering import (
     CHARTS,
+    CUSTOM,
     DEFINITIONS,
+    FOREIGN,
     NAMESPACE,
     Helm,
     Manifest,
@@ -34,15 +35,12 @@ from tests.unit.core.structural import faults
 
 CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
 GOLDEN = Path(__file__).with_name("golden") / "gpu-form.yaml"
-# Kinds that other projects define.
-FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
-CUSTOM = {"TritonPool", "GenerationJob"}
 DEPRECATED = {"policy/v1beta1", "autoscaling/v2beta2", "autoscaling/v2beta1", "batch/v1beta1"}
 KNOWN_TO_120 = {
     *["v1", "apps/v1", "policy/v1beta1", "autoscaling/v2beta2", "networking.k8s.io/v1"],
     *["rbac.authorization.k8s.io/v1", "imagerift.dev/v1", "apiextensions.k8s.io/v1"],
 }
-CURRENT = ["default", "production", "shard", "try-out"]
+CURRENT = ["default", "production", "shard", "try-out", "gpu"]
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +58,6 @@ def standard(examples: dict[str, Objects], definitions: Objects) -> list[Manifes
         if body["kind"] not in FOREIGN | CUSTOM
     }
     return list(found.values())
-
-
-@pytest.fixture
-def quick_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The validator reads its megabytes of schemas anew for each object; once is enough."""
-    monkeypatch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
 
 
 @pytest.mark.parametrize("version", CLUSTERS)
@@ -217,6 +209,20 @@ def test_existing_secrets_leave_nothing_to_generate(examples: dict[str, Objects]
     assert names == {"imagerift-api", "imagerift-bundled"}
 
 
+def test_no_example_books_a_gpu_for_models_that_use_none(examples: dict[str, Objects]) -> None:
+    for name, objects in examples.items():
+        for body in objects.of("TritonPool"):
+            template = body["spec"].get("template")
+            if template is None or not template.get("gpus"):
+                continue
+            names = {entry["name"]: entry["value"] for entry in template.get("env", [])}
+            # An image of one's own, and the pool file that uses a GPU.
+            assert "/imagerift/triton@" not in template["image"], name
+            assert names.get("IMAGERIFT_POOL") == "gpu", name
+        if "job-pods.json" in json.dumps(objects.all):
+            assert job_pods(objects).gpus == 0, name
+
+
 def test_a_digest_wins_over_the_tag(examples: dict[str, Objects]) -> None:
     image = examples["production"].pods["imagerift-api"]["spec"]["containers"][0]["image"]
     assert image.startswith("registry.example.com/imagerift/api@sha256:")
@@ -246,21 +252,22 @@ def test_every_workload_of_more_pods_is_spread_and_kept_by_a_budget(
 
 def test_the_form_of_what_runs_on_gpus_is_as_agreed(examples: dict[str, Objects]) -> None:
     """Red after a wanted change: write the text of the failure's left side to the golden file."""
-    objects = examples["production"]
-    assert yaml.safe_dump_all(gpu_form(objects), sort_keys=False) == GOLDEN.read_text()
+    assert yaml.safe_dump_all(gpu_form(examples), sort_keys=False) == GOLDEN.read_text()
 
 
-def gpu_form(objects: Objects) -> list[Manifest]:
+def gpu_form(examples: dict[str, Objects]) -> list[Manifest]:
     """What the chart renders for the pool `gpu` and for job pods, and what the operator makes."""
-    template = pool_template(objects, "gpu")
+    objects, pools = examples["production"], examples["gpu"]
+    template = pool_template(pools, "gpu")
+    on_gpus = job_pods(objects).model_copy(update={"gpus": 1, "runtime_class_name": "nvidia"})
     origin = "https://s3.internal.example.com"
     return [
-        objects.one("TritonPool", "gpu"),
+        pools.one("TritonPool", "gpu"),
         deployment("gpu", "UID", template, replicas=1, s3_origin=origin),
         service("gpu", "UID", template),
         disruption_budget("gpu", "UID"),
         objects.one("NetworkPolicy", "imagerift-triton"),
-        run_job("RUN", NAMESPACE, job_pods(objects), deadline_seconds=600, s3_origin=origin),
+        run_job("RUN", NAMESPACE, on_gpus, deadline_seconds=600, s3_origin=origin),
         objects.one("NetworkPolicy", f"imagerift-runner-{NAMESPACE}"),
         objects.one("Role", f"imagerift-operator-{NAMESPACE}"),
     ]
@@ -269,7 +276,44 @@ def gpu_form(objects: Objects) -> list[Manifest]:
 def test_current_kubernetes_takes_what_the_operator_makes(
     examples: dict[str, Objects], quick_schemas: None
 ) -> None:
-    made = [body for body in gpu_form(examples["production"]) if body["kind"] != "TritonPool"]
+    made = [body for body in gpu_form(examples) if body["kind"] != "TritonPool"]
     for body in made:
         for version in CLUSTERS:
             assert validate(body, version, strict=True) == version
+
+
+def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> None:
+    def parts(values: dict[str, bool]) -> dict[str, list[str]]:
+        return {
+            body["metadata"]["name"]: [
+                label for label in body["metadata"]["labels"] if "aggregate-to" in label
+            ]
+            for body in helm.render(DEFINITIONS, values=values).of("ClusterRole")
+        }
+
+    assert set(map(tuple, parts({}).values())) == {()}
+    assert parts({"aggregateRoles": True}) == {
+        "imagerift-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"],
+        "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
+        "imagerift-pool-admin": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("chart", "version", "old", "refused"),
+    [
+        (CHARTS / "imagerift", "1.28.5", False, True),
+        (CHARTS / "imagerift", "1.29.0-eks-1", False, False),
+        (CHARTS / "imagerift", "1.20.2", True, False),
+        (CHARTS / "imagerift", "1.25.0", True, True),
+        (DEFINITIONS, "1.24.17", False, True),
+        (DEFINITIONS, "1.24.17", True, False),
+    ],
+)
+def test_a_cluster_that_the_charts_are_not_for_is_refused_when_they_are_rendered(
+    helm: Helm, chart: Path, version: str, old: bool, refused: bool
+) -> None:
+    values = {"compatibility": {"kubernetes120": old}}
+    done = helm.template(chart, values=values, kubernetes=version)
+    assert (done.returncode != 0) is refused, done.stderr
+    assert ("compatibility.kubernetes120:" in done.stderr) is refused

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import promql_parser
@@ -16,7 +17,7 @@ from imagerift_operator.metrics import serve_metrics
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.charts.rendering import CHARTS, NAMESPACE, Objects
+from tests.charts.rendering import CHARTS, NAMESPACE, Helm, Objects
 from tests.servers import free_port
 
 # What the Prometheus operator's scrapes add.
@@ -128,8 +129,20 @@ def test_alerts_lead_to_a_section_of_the_operations_page(examples: dict[str, Obj
     anchors = {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}
     for group in rule["spec"]["groups"]:
         for alert in group["rules"]:
-            _, _, anchor = alert["annotations"]["runbook"].partition("#")
+            page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+            assert urlsplit(page).scheme == "https" and urlsplit(page).netloc, page
             assert anchor in anchors, anchor
+
+
+def test_alerts_lead_to_ones_own_copy_of_that_page(helm: Helm) -> None:
+    own = {"runbookUrl": "https://wiki.example.com/imagerift", "alerts": True}
+    prometheus = {"metrics": [{"podSelector": {}}]}
+    objects = helm.render(values={"monitoring": own, "networkPolicies": prometheus})
+    (rule,) = objects.of("PrometheusRule")
+    for group in rule["spec"]["groups"]:
+        for alert in group["rules"]:
+            link = alert["annotations"]["runbook_url"]
+            assert link.startswith("https://wiki.example.com/imagerift#")
 
 
 def test_monitors_scrape_ports_that_exist(examples: dict[str, Objects]) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.charts.rendering import DEFINITIONS, EXAMPLES, MAIN, NAMESPACE, Helm
+from tests.charts.rendering import (
+    CURRENT,
+    DEFINITIONS,
+    EXAMPLES,
+    MAIN,
+    NAMESPACE,
+    OLD,
+    OLD_EXAMPLE,
+    Helm,
+)
 
 OUTSIDE: dict[str, Any] = {
     "mongodb": {"bundled": {"enabled": False}, "existingSecret": {"name": "mongo"}},
@@ -14,6 +23,7 @@ OUTSIDE: dict[str, Any] = {
         "bundled": {"enabled": False},
         "existingSecret": {"name": "s3"},
         "internalUrl": "http://192.0.2.1:9000",
+        "publicUrl": "https://s3.example.com",
     },
     "networkPolicies": {
         "mongodb": [{"ipBlock": {"cidr": "192.0.2.2/32"}}],
@@ -46,7 +56,7 @@ def without(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("example", [None, *EXAMPLES])
 def test_lint_has_nothing_to_say(helm: Helm, example: str | None) -> None:
     files = [] if example is None else ["-f", EXAMPLES[example]]
-    version = "1.20.2" if example == "kubernetes-1.20" else "1.37.0"
+    version = OLD if example == OLD_EXAMPLE else CURRENT
     done = helm.run("lint", "--strict", f"--kube-version={version}", "-n", NAMESPACE, MAIN, *files)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -20,6 +20,7 @@ import jwt
 import orjson
 import structlog
 from imagerift_core.errors import CapacityUnavailable, SignInFailed
+from imagerift_core.proxies import proxy_to
 
 _log = structlog.get_logger()
 # Fixed here: what a token's header says never widens it, and no symmetric one is among them.
@@ -183,7 +184,7 @@ class OidcIssuer:
     async def _ask(self, method: str, address: str, **arguments: Any) -> dict[str, Any]:
         try:
             async with self._http.request(
-                method, address, allow_redirects=False, **arguments
+                method, address, allow_redirects=False, proxy=proxy_to(address), **arguments
             ) as response:
                 if response.status >= 500:
                     raise CapacityUnavailable("The issuer does not answer.")

@@ -1,4 +1,4 @@
-"""`helm test`: makes a key, submits a picture with it, waits for the job's end, revokes the key."""
+"""`helm test`: makes a key, runs a job, downloads its picture as clients do, revokes the key."""
 
 import base64
 import io
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from PIL import Image, ImageDraw
@@ -15,6 +16,8 @@ from PIL import Image, ImageDraw
 WORKSPACE = "helm-test"
 ENDED = ("succeeded", "failed", "canceled")
 POLL_SECONDS = 1.0
+# Proxy variables are for the way to s3.publicUrl; the API is next door.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def admin(*arguments):
@@ -54,10 +57,39 @@ def call(method, path, token, body=None):
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        with DIRECT.open(request, timeout=30) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         sys.exit(f"{method} {path} answered {error.code}: {error.read().decode()}")
+
+
+def download(link):
+    """The picture behind a signed link. Ends the test where clients could not have it."""
+    headers, address, opener = {}, link, urllib.request.build_opener()
+    inside = os.environ.get("PROBE_DOWNLOADS_FROM")
+    if inside:
+        # The signature holds for the link's own host, wherever it is sent.
+        parts = urllib.parse.urlsplit(link)
+        origin = urllib.parse.urlsplit(inside)
+        address = parts._replace(scheme=origin.scheme, netloc=origin.netloc).geturl()
+        headers, opener = {"Host": parts.netloc}, DIRECT
+    # Without its query, which is the signature.
+    shown = link.partition("?")[0]
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 (the API's own link)
+    try:
+        with opener.open(request, timeout=30) as answer:
+            data = answer.read()
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{shown} answered {error.code}; s3.publicUrl has to lead to the bucket's server")
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        sys.exit(f"{shown} cannot be reached: {reason}; see s3.publicUrl and networkPolicies")
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except OSError:
+        sys.exit(f"{shown} holds no picture; s3.publicUrl has to lead to the bucket's server")
+    print(f"{shown}: {image.format} {image.width}x{image.height}", flush=True)
 
 
 def run(token):
@@ -77,6 +109,8 @@ def run(token):
     print(f"job {job['jobId']}: {job['status']}", flush=True)
     if job["status"] != "succeeded":
         sys.exit(json.dumps(job.get("error")))
+    for output in job["outputs"]:
+        download(output["downloadUrl"])
 
 
 def main():

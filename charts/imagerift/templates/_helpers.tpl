@@ -45,9 +45,11 @@ labels:
 {{- /* What Pod Security `restricted` asks of a pod. */}}
 {{- define "imagerift.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: {{ .user | default 65532 }}
-runAsGroup: {{ .user | default 65532 }}
-fsGroup: {{ .user | default 65532 }}
+{{- range $name, $id := .Values.podSecurityContext }}
+{{- if not (kindIs "invalid" $id) }}
+{{ $name }}: {{ int64 $id }}
+{{- end }}
+{{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
@@ -58,6 +60,22 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end }}
+
+{{- /* An amount as text: a number of the values may have become 1e+09 on the way. */}}
+{{- define "imagerift.amount" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end -}}
+{{- end }}
+
+{{- /* Requests and limits. */}}
+{{- define "imagerift.resources" -}}
+{{- $all := dict }}
+{{- range $kind, $amounts := . }}
+{{- $texts := dict }}
+{{- range $name, $amount := $amounts }}{{ $_ := set $texts $name (include "imagerift.amount" $amount) }}{{ end }}
+{{- $_ := set $all $kind $texts }}
+{{- end }}
+{{- toYaml $all }}
 {{- end }}
 
 {{- define "imagerift.pullSecrets" -}}
@@ -104,7 +122,7 @@ topologySpreadConstraints:
 
 {{- define "imagerift.mongoSecret" -}}
 {{- if .Values.mongodb.bundled.enabled -}}
-imagerift-bundled
+{{ include "imagerift.bundledSecret" . }}
 {{- else -}}
 {{ .Values.mongodb.existingSecret.name }}
 {{- end -}}
@@ -116,7 +134,7 @@ imagerift-bundled
 
 {{- define "imagerift.s3Secret" -}}
 {{- if .Values.s3.bundled.enabled -}}
-imagerift-bundled
+{{ include "imagerift.bundledSecret" . }}
 {{- else -}}
 {{ .Values.s3.existingSecret.name }}
 {{- end -}}
@@ -125,6 +143,19 @@ imagerift-bundled
 {{- define "imagerift.apiSecret" -}}
 {{ .Values.secrets.existingSecret | default "imagerift-api" }}
 {{- end }}
+
+{{- define "imagerift.bundledSecret" -}}
+{{ .Values.secrets.existingBundledSecret | default "imagerift-bundled" }}
+{{- end }}
+
+{{- /* Not empty where secrets that are made here are found again at the next rendering: Helm answers a
+       list from the cluster alone, though it be empty. It lists Secrets for its own records as well. */}}
+{{- define "imagerift.keepsSecrets" -}}
+{{- if or .Values.secrets.allowNewEachRender (lookup "v1" "Secret" .Release.Namespace "") }}yes{{ end -}}
+{{- end }}
+
+{{- /* Where the bundled S3 server is reached by a port-forward. */}}
+{{- define "imagerift.s3PortForward" -}}http://127.0.0.1:8333{{- end }}
 
 {{- define "imagerift.s3InternalUrl" -}}
 {{- .Values.s3.internalUrl | default (printf "http://imagerift-s3.%s.svc:8333" .Release.Namespace) -}}
@@ -136,11 +167,15 @@ imagerift-bundled
 
 {{- define "imagerift.s3PublicUrl" -}}
 {{- $ingress := include "imagerift.originOfIngress" .Values.s3.bundled.ingress -}}
-{{- .Values.s3.publicUrl | default $ingress | default (ternary "http://127.0.0.1:8333" (include "imagerift.s3InternalUrl" .) .Values.s3.bundled.enabled) -}}
+{{- .Values.s3.publicUrl | default $ingress | default (include "imagerift.s3PortForward" .) -}}
 {{- end }}
 
 {{- define "imagerift.apiPublicUrl" -}}
 {{- .Values.api.publicUrl | default (include "imagerift.originOfIngress" .Values.api.ingress) -}}
+{{- end }}
+
+{{- define "imagerift.forwardedHops" -}}
+{{- if kindIs "invalid" .Values.api.forwardedHops }}{{ ternary 1 0 .Values.api.ingress.enabled }}{{ else }}{{ .Values.api.forwardedHops }}{{ end -}}
 {{- end }}
 
 {{- /* Port of an origin: its own, else the scheme's. */}}
@@ -153,73 +188,35 @@ imagerift-bundled
 {{- end -}}
 {{- end }}
 
-{{- /* What the API, the operator and the probe are told alike. */}}
-{{- define "imagerift.sharedEnv" -}}
-- name: IMAGERIFT_NAMESPACE
-  value: {{ .Release.Namespace }}
-- name: IMAGERIFT_MONGO_DATABASE
-  value: {{ .Values.mongodb.database | quote }}
-- name: IMAGERIFT_MONGO_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "imagerift.mongoSecret" . }}
-      key: {{ include "imagerift.mongoKey" . }}
-{{- if .Values.plans }}
-- name: IMAGERIFT_PLANS_FILE
-  value: /etc/imagerift/plans.json
-{{- end }}
-{{- if .Values.modes }}
-- name: IMAGERIFT_MODES_FILE
-  value: /etc/imagerift/modes.json
-{{- end }}
-{{- end }}
-
-{{- define "imagerift.s3Env" -}}
-- name: IMAGERIFT_S3_INTERNAL_URL
-  value: {{ include "imagerift.s3InternalUrl" . }}
-- name: IMAGERIFT_S3_PUBLIC_URL
-  value: {{ include "imagerift.s3PublicUrl" . }}
-- name: IMAGERIFT_S3_BUCKET
-  value: {{ .Values.s3.bucket | quote }}
-- name: IMAGERIFT_S3_REGION
-  value: {{ .Values.s3.region | quote }}
-- name: IMAGERIFT_S3_ACCESS_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "imagerift.s3Secret" . }}
-      key: {{ ternary "s3-access-key" .Values.s3.existingSecret.accessKey .Values.s3.bundled.enabled }}
-- name: IMAGERIFT_S3_SECRET_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "imagerift.s3Secret" . }}
-      key: {{ ternary "s3-secret-key" .Values.s3.existingSecret.secretKey .Values.s3.bundled.enabled }}
-{{- end }}
-
 {{- /* Not empty where there are files of configuration. */}}
 {{- define "imagerift.hasConfig" -}}
 {{- if or .Values.plans .Values.modes .Values.jobPods.enabled }}yes{{ end -}}
 {{- end }}
 
-{{- define "imagerift.configDigest" -}}
-{{- printf "%s%s%s" (toJson .Values.plans) (toJson .Values.modes) (toJson .Values.jobPods) | sha256sum -}}
+{{- /* The files of configuration by name. */}}
+{{- define "imagerift.configFiles" -}}
+{{- with .Values.plans }}
+plans.json: {{ toPrettyJson . | quote }}
 {{- end }}
-
-{{- define "imagerift.optionalEnv" -}}
 {{- if .Values.jobPods.enabled }}
-- name: IMAGERIFT_JOB_PODS_FILE
-  value: /etc/imagerift/job-pods.json
+{{- $pods := omit .Values.jobPods "enabled" }}
+{{- $_ := set $pods "resources" (include "imagerift.resources" $pods.resources | fromYaml) }}
+{{- if not $pods.image }}
+{{- $_ := set $pods "image" (include "imagerift.image" (dict "root" . "image" .Values.images.runner "shipped" .Values.images.runner)) }}
 {{- end }}
-{{- with .Values.tracing.endpoint }}
-- name: OTEL_EXPORTER_OTLP_ENDPOINT
-  value: {{ . | quote }}
+{{- if not $pods.imagePullSecrets }}
+{{- $_ := set $pods "imagePullSecrets" .Values.images.pullSecrets }}
+{{- end }}
+job-pods.json: {{ toPrettyJson $pods | quote }}
+{{- end }}
+{{- with .Values.modes }}
+modes.json: {{ toPrettyJson . | quote }}
 {{- end }}
 {{- end }}
 
-{{- define "imagerift.extraEnv" -}}
-{{- range $name, $value := . }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
+{{- /* Changes with any of these files, and so starts the pods that read them anew. */}}
+{{- define "imagerift.configDigest" -}}
+{{- include "imagerift.configFiles" . | sha256sum -}}
 {{- end }}
 
 {{- define "imagerift.policyVersion" -}}

@@ -21,10 +21,12 @@ spec:
 - to:
     {{- toYaml .Values.networkPolicies.dns | nindent 4 }}
   ports:
-    - port: 53
+    {{- range .Values.networkPolicies.dnsPorts }}
+    - port: {{ . }}
       protocol: UDP
-    - port: 53
+    - port: {{ . }}
       protocol: TCP
+    {{- end }}
 {{- end }}
 
 {{- define "imagerift.mongoRule" -}}
@@ -46,13 +48,18 @@ spec:
     {{- toYaml .Values.networkPolicies.s3 | nindent 4 }}
     {{- end }}
   ports:
-    - port: {{ if .Values.s3.bundled.enabled }}8333{{ else }}{{ include "imagerift.portOf" (include "imagerift.s3InternalUrl" .) }}{{ end }}
+    {{- if .Values.s3.bundled.enabled }}
+    - port: 8333
+    {{- else }}
+    - port: {{ .Values.networkPolicies.s3Port | default (include "imagerift.portOf" .Values.s3.internalUrl) }}
+    {{- end }}
 {{- end }}
 
 {{- define "imagerift.kubernetesRule" -}}
 - ports:
-    - port: 443
-    - port: 6443
+    {{- range .Values.networkPolicies.kubernetesApiPorts }}
+    - port: {{ . }}
+    {{- end }}
   {{- with .Values.networkPolicies.kubernetesApi }}
   to:
     {{- toYaml . | nindent 4 }}
@@ -64,7 +71,35 @@ spec:
 - to:
     {{- toYaml $.Values.networkPolicies.tracing | nindent 4 }}
   ports:
-    - port: {{ include "imagerift.portOf" . }}
+    - port: {{ $.Values.networkPolicies.tracingPort | default (include "imagerift.portOf" .) }}
+{{- end }}
+{{- end }}
+
+{{- /* The issuer of sign-ins, where it is inside. */}}
+{{- define "imagerift.oidcRule" -}}
+{{- with .Values.api.oidc.issuer }}
+{{- if $.Values.networkPolicies.oidc }}
+- to:
+    {{- toYaml $.Values.networkPolicies.oidc | nindent 4 }}
+  ports:
+    - port: {{ $.Values.networkPolicies.oidcPort | default (include "imagerift.portOf" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The proxy that a component's variables name: (dict "root" $ "env" .Values.api.env) */}}
+{{- define "imagerift.proxyRule" -}}
+{{- $proxies := include "imagerift.proxies" .env | fromYaml }}
+{{- if $proxies }}
+{{- $ports := list }}
+{{- range $proxies }}{{ $ports = append $ports (include "imagerift.portOf" .) }}{{ end }}
+{{- with .root.Values.networkPolicies.proxyPort }}{{ $ports = list . }}{{ end }}
+- to:
+    {{- toYaml .root.Values.networkPolicies.proxy | nindent 4 }}
+  ports:
+    {{- range uniq $ports }}
+    - port: {{ . }}
+    {{- end }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,153 @@
+{{- /* What the API, the operator and the probe are told alike. */}}
+{{- define "imagerift.sharedEnv" -}}
+- name: IMAGERIFT_NAMESPACE
+  value: {{ .Release.Namespace | quote }}
+- name: IMAGERIFT_MONGO_DATABASE
+  value: {{ .Values.mongodb.database | quote }}
+- name: IMAGERIFT_MONGO_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.mongoSecret" . }}
+      key: {{ include "imagerift.mongoKey" . }}
+{{- if .Values.plans }}
+- name: IMAGERIFT_PLANS_FILE
+  value: /etc/imagerift/plans.json
+{{- end }}
+{{- if .Values.modes }}
+- name: IMAGERIFT_MODES_FILE
+  value: /etc/imagerift/modes.json
+{{- end }}
+{{- end }}
+
+{{- define "imagerift.s3Env" -}}
+- name: IMAGERIFT_S3_INTERNAL_URL
+  value: {{ include "imagerift.s3InternalUrl" . | quote }}
+- name: IMAGERIFT_S3_PUBLIC_URL
+  value: {{ include "imagerift.s3PublicUrl" . | quote }}
+- name: IMAGERIFT_S3_BUCKET
+  value: {{ .Values.s3.bucket | quote }}
+- name: IMAGERIFT_S3_REGION
+  value: {{ .Values.s3.region | quote }}
+- name: IMAGERIFT_S3_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.s3Secret" . }}
+      key: {{ ternary "s3-access-key" .Values.s3.existingSecret.accessKey .Values.s3.bundled.enabled }}
+- name: IMAGERIFT_S3_SECRET_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.s3Secret" . }}
+      key: {{ ternary "s3-secret-key" .Values.s3.existingSecret.secretKey .Values.s3.bundled.enabled }}
+{{- end }}
+
+{{- define "imagerift.optionalEnv" -}}
+{{- if .Values.jobPods.enabled }}
+- name: IMAGERIFT_JOB_PODS_FILE
+  value: /etc/imagerift/job-pods.json
+{{- end }}
+{{- with .Values.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "imagerift.apiEnv" -}}
+{{- include "imagerift.sharedEnv" . | nindent 0 }}
+{{- include "imagerift.s3Env" . | nindent 0 }}
+{{- include "imagerift.optionalEnv" . | nindent 0 }}
+- name: IMAGERIFT_API_HOST
+  value: 0.0.0.0
+- name: IMAGERIFT_LOG_LEVEL
+  value: {{ .Values.api.logLevel }}
+- name: IMAGERIFT_FORWARDED_HOPS
+  value: {{ include "imagerift.forwardedHops" . | quote }}
+- name: IMAGERIFT_ACCOUNT_REQUESTS_PER_MINUTE
+  value: {{ .Values.api.accountRequestsPerMinute | quote }}
+- name: IMAGERIFT_SIGN_IN_TRIES_PER_MINUTE
+  value: {{ .Values.api.signInTriesPerMinute | quote }}
+{{- with include "imagerift.apiPublicUrl" . }}
+- name: IMAGERIFT_PUBLIC_URL
+  value: {{ . | quote }}
+{{- end }}
+- name: IMAGERIFT_KEY_PEPPER
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: key-pepper
+- name: IMAGERIFT_SESSION_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: session-key
+      optional: true
+- name: IMAGERIFT_WEBHOOK_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: webhook-key
+      optional: true
+{{- with .Values.api.oidc.issuer }}
+- name: IMAGERIFT_OIDC_ISSUER
+  value: {{ . | quote }}
+- name: IMAGERIFT_OIDC_CLIENT_ID
+  value: {{ $.Values.api.oidc.clientId | quote }}
+- name: IMAGERIFT_OIDC_CLIENT_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" $ }}
+      key: oidc-client-secret
+      optional: true
+{{- end }}
+{{- if .Values.api.signInUsers }}
+- name: IMAGERIFT_SIGN_IN_USERS_FILE
+  value: /etc/imagerift-sign-in/sign-in-users.json
+{{- end }}
+{{- with .Values.api.webhooks.refusedNetworks }}
+- name: IMAGERIFT_WEBHOOK_REFUSED_NETWORKS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.api.webhooks.allowedHosts }}
+- name: IMAGERIFT_WEBHOOK_ALLOWED_HOSTS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "imagerift.operatorEnv" -}}
+{{- include "imagerift.sharedEnv" . | nindent 0 }}
+{{- include "imagerift.s3Env" . | nindent 0 }}
+{{- include "imagerift.optionalEnv" . | nindent 0 }}
+- name: IMAGERIFT_OPERATOR_HOST
+  value: 0.0.0.0
+- name: IMAGERIFT_LOG_LEVEL
+  value: {{ .Values.operator.logLevel }}
+- name: IMAGERIFT_LEASE_SECONDS
+  value: {{ .Values.operator.leaseSeconds | quote }}
+- name: IMAGERIFT_DRAIN_SECONDS
+  value: {{ .Values.operator.drainSeconds | quote }}
+{{- if not (kindIs "invalid" .Values.jobTtlSeconds) }}
+- name: IMAGERIFT_JOB_TTL_SECONDS
+  value: {{ .Values.jobTtlSeconds | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* The chart's variables and those of the values, which win: Kubernetes takes no name twice.
+       (dict "chart" a list as YAML "more" values by name) */}}
+{{- define "imagerift.env" -}}
+{{- $own := list }}
+{{- range fromYamlArray .chart }}
+{{- if not (hasKey $.more .name) }}{{ $own = append $own . }}{{ end }}
+{{- end }}
+{{- range $name, $value := .more }}
+{{- $own = append $own (dict "name" $name "value" $value) }}
+{{- end }}
+{{- toYaml $own }}
+{{- end }}
+
+{{- /* Proxy variables among a component's own, as KEY: URL. */}}
+{{- define "imagerift.proxies" -}}
+{{- $found := dict }}
+{{- range $name, $value := . }}
+{{- if has (lower $name) (list "https_proxy" "http_proxy" "all_proxy") }}{{ $_ := set $found $name $value }}{{ end }}
+{{- end }}
+{{- if $found }}{{ toYaml $found }}{{ end }}
+{{- end }}

@@ -1,0 +1,366 @@
+"""Values of real clusters: each renders what it means, or is refused with its first line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imagerift_core.resources import TritonPoolSpec
+from kubernetes_validate import validate
+
+from tests.charts.network import Place, pod, reaches
+from tests.charts.rendering import (
+    CUSTOM,
+    FOREIGN,
+    NAMESPACE,
+    Helm,
+    Manifest,
+    Objects,
+    containers,
+    job_pods,
+    pool_template,
+    variables,
+)
+
+FOLDER = Path(__file__).with_name("values")
+GOOD = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+REFUSED = {path.stem: path for path in sorted((FOLDER / "refused").glob("*.yaml"))}
+# What a rendering is validated against here; the examples are against every version between.
+CLUSTERS = ("1.29", "1.37")
+INTERNET = Place(address="198.51.100.10")
+
+Meaning = Callable[[Objects], None]
+MEANINGS: dict[str, Meaning] = {}
+
+
+def means(name: str) -> Callable[[Meaning], Meaning]:
+    """Registers what the file `name` has to mean."""
+
+    def register(meaning: Meaning) -> Meaning:
+        MEANINGS[name] = meaning
+        return meaning
+
+    return register
+
+
+@pytest.fixture(scope="module")
+def rendered(helm: Helm) -> dict[str, Objects]:
+    return {name: helm.render(file=path) for name, path in GOOD.items()}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_file_renders_what_it_means(rendered: dict[str, Objects], name: str) -> None:
+    MEANINGS[name](rendered[name])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_kubernetes_takes_what_a_file_renders(
+    rendered: dict[str, Objects], name: str, quick_schemas: None
+) -> None:
+    for body in rendered[name].all:
+        for entry in all_variables(body):
+            names = [variable["name"] for variable in entry]
+            assert len(names) == len(set(names)), body["metadata"]["name"]
+        if body["kind"] == "TritonPool":
+            TritonPoolSpec.model_validate(body["spec"])
+        if body["kind"] not in FOREIGN | CUSTOM:
+            for version in CLUSTERS:
+                assert validate(body, version, strict=True) == version
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_is_refused_with_the_sentence_at_its_head(helm: Helm, name: str) -> None:
+    path = REFUSED[name]
+    sentence = path.read_text().partition("\n")[0].removeprefix("# ")
+    done = helm.template(file=path, new_secrets="not-kept" not in name)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("name", ["gitops", "external-stores"])
+def test_two_renderings_without_a_cluster_are_the_same(helm: Helm, name: str) -> None:
+    one, two = (helm.template(file=GOOD[name], new_secrets=False) for _ in range(2))
+    assert one.returncode == 0, one.stderr
+    assert one.stdout == two.stdout
+    assert "kind: Secret\n" not in one.stdout
+
+
+def all_variables(node: Any) -> list[list[dict[str, Any]]]:
+    """Every list of variables anywhere in a manifest."""
+    if isinstance(node, list):
+        return [found for part in node for found in all_variables(part)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["env"]] if isinstance(node.get("env"), list) else []
+    return own + [found for part in node.values() for found in all_variables(part)]
+
+
+def policies(objects: Objects) -> list[Manifest]:
+    return objects.of("NetworkPolicy")
+
+
+def outside(namespace: str) -> Place:
+    """Some pod of a namespace that is not the release's."""
+    return Place({"app": "any"}, namespace)
+
+
+@means("mongodb-atlas")
+def _(objects: Objects) -> None:
+    for name in ("imagerift-api", "imagerift-operator", "imagerift-probe"):
+        assert variables(objects.pods[name])["IMAGERIFT_MONGO_URL"] == {
+            "secretKeyRef": {"name": "atlas", "key": "connectionStringStandardSrv"}
+        }
+    for component in ("api", "operator", "probe"):
+        assert reaches(policies(objects), pod(component), INTERNET, 27017)
+    assert not [body for body in objects.of("StatefulSet") if "mongodb" in str(body["metadata"])]
+
+
+@means("mongodb-other-port")
+def _(objects: Objects) -> None:
+    for component in ("operator", "probe"):
+        assert reaches(policies(objects), pod(component), INTERNET, 1024)
+        assert not reaches(policies(objects), pod(component), INTERNET, 27017)
+
+
+@means("s3-gcs")
+def _(objects: Objects) -> None:
+    for component in ("api", "operator", "triton"):
+        assert reaches(policies(objects), pod(component), INTERNET, 443)
+    shown = variables(objects.pods["imagerift-api"])
+    assert shown["IMAGERIFT_S3_PUBLIC_URL"] == "https://storage.googleapis.com"
+    assert shown["IMAGERIFT_S3_REGION"] == "auto"
+
+
+@means("s3-minio")
+def _(objects: Objects) -> None:
+    for component in ("api", "operator", "triton"):
+        assert reaches(policies(objects), pod(component), outside("minio"), 9000)
+        assert not reaches(policies(objects), pod(component), outside("shop"), 9000)
+    assert variables(objects.pods["imagerift-api"])["IMAGERIFT_S3_PUBLIC_URL"] == (
+        "https://s3.acme.io"
+    )
+    # The probe downloads as clients do: by the public name, and the pods that it may lead to.
+    probe = variables(objects.pods["imagerift-probe"])
+    assert "PROBE_DOWNLOADS_FROM" not in probe
+    assert reaches(policies(objects), pod("probe"), INTERNET, 443)
+    assert reaches(policies(objects), pod("probe"), outside("ingress-nginx"), 8443)
+    assert not reaches(policies(objects), pod("probe"), INTERNET, 22)
+
+
+@means("s3-ceph")
+def _(objects: Objects) -> None:
+    runner = Place(
+        {"app.kubernetes.io/name": "imagerift-runner", "imagerift.dev/shard": NAMESPACE},
+        "imagerift-runners",
+    )
+    for place in (pod("api"), pod("operator"), pod("triton"), runner):
+        assert reaches(policies(objects), place, outside("rook-ceph"), 8080)
+        assert not reaches(policies(objects), place, outside("rook-ceph"), 80)
+
+
+@means("ingress-cert-manager")
+def _(objects: Objects) -> None:
+    nginx = outside("ingress-nginx")
+    assert reaches(policies(objects), nginx, pod("api"), 8080)
+    assert reaches(policies(objects), nginx, pod("s3"), 8333)
+    assert not reaches(policies(objects), outside("shop"), pod("api"), 8080)
+    shown = variables(objects.pods["imagerift-api"])
+    assert shown["IMAGERIFT_PUBLIC_URL"] == "https://img.acme.io"
+    assert shown["IMAGERIFT_S3_PUBLIC_URL"] == "https://s3.acme.io"
+    # One proxy that appends to X-Forwarded-For: the controller.
+    assert shown["IMAGERIFT_FORWARDED_HOPS"] == "1"
+    for name, secret in (("imagerift-api", "img-acme-io-tls"), ("imagerift-s3", "s3-tls")):
+        body = objects.one("Ingress", name)
+        assert body["metadata"]["annotations"]["cert-manager.io/cluster-issuer"] == "letsencrypt"
+        assert body["spec"]["tls"][0]["secretName"] == secret
+        assert body["spec"]["ingressClassName"] == "nginx"
+
+
+@means("high-availability")
+def _(objects: Objects) -> None:
+    assert set(objects.pods) == {
+        *["imagerift-api", "imagerift-operator", "imagerift-probe"],
+        *["imagerift-mongodb", "imagerift-s3"],
+    }
+    for name, body in objects.pods.items():
+        spec = body["spec"]
+        assert spec["nodeSelector"] == {"role": "infra"}, name
+        assert spec["tolerations"] == [{"key": "infra", "operator": "Exists"}], name
+        assert spec["priorityClassName"] == "platform-high", name
+    assert objects.one("Deployment", "imagerift-api")["spec"]["replicas"] == 5
+    template = pool_template(objects, "default")
+    assert (template.min_replicas, template.max_replicas) == (2, 6)
+    assert template.priority_class_name == "gpu-batch"
+
+
+@means("gpu")
+def _(objects: Objects) -> None:
+    mig, sliced = pool_template(objects, "mig"), pool_template(objects, "sliced")
+    assert (mig.gpus, mig.gpu_resource) == (1, "nvidia.com/mig-1g.10gb")
+    assert (sliced.gpus, sliced.gpu_resource) == (1, "nvidia.com/gpu.shared")
+    assert mig.model_volume is not None and mig.model_volume.claim_name == "sdxl-weights"
+    # Set variables win over the pool's file, so what it says of threads is left to it.
+    assert [variable.name for variable in mig.env] == ["IMAGERIFT_POOL"]
+    assert sliced.env == []
+
+
+@means("private-registry")
+def _(objects: Objects) -> None:
+    for name, body in objects.pods.items():
+        assert body["spec"]["imagePullSecrets"] == [{"name": "regcred"}], name
+        for container in containers(body):
+            assert container["image"].startswith("registry.acme.io/"), name
+    template, pods = pool_template(objects, "default"), job_pods(objects)
+    assert template.image == "registry.acme.io/imagerift/triton:1"
+    assert pods.image == "registry.acme.io/imagerift/runner:1"
+    assert template.image_pull_secrets == pods.image_pull_secrets == ["regcred"]
+
+
+@means("openshift")
+def _(objects: Objects) -> None:
+    for name, body in objects.pods.items():
+        security = body["spec"]["securityContext"]
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(security), name
+        assert security["runAsNonRoot"] is True, name
+    for component in ("api", "operator", "triton", "probe", "mongodb"):
+        assert reaches(policies(objects), pod(component), outside("openshift-dns"), 5353)
+
+
+@means("gitops")
+def _(objects: Objects) -> None:
+    assert objects.of("Secret") == []
+    used = json.dumps(list(objects.pods.values()))
+    assert '"imagerift-bundled"' not in used
+    assert used.count('"imagerift-bundled-secrets"') >= 8
+    assert variables(objects.pods["imagerift-api"])["IMAGERIFT_KEY_PEPPER"] == {
+        "secretKeyRef": {"name": "imagerift-api-secrets", "key": "key-pepper"}
+    }
+
+
+@means("external-stores")
+def _(objects: Objects) -> None:
+    assert not objects.of("StatefulSet") + objects.of("Secret")
+    assert reaches(policies(objects), pod("triton"), INTERNET, 443)
+    assert reaches(policies(objects), pod("api"), INTERNET, 27017)
+
+
+@means("proxy")
+def _(objects: Objects) -> None:
+    proxy = Place(address="10.20.30.40")
+    for component in ("api", "operator", "probe"):
+        assert reaches(policies(objects), pod(component), proxy, 3128), component
+        assert not reaches(policies(objects), pod(component), proxy, 22), component
+    # Model servers and job pods go straight to the object store.
+    assert not reaches(policies(objects), pod("triton"), proxy, 3128)
+    for name in ("imagerift-api", "imagerift-operator", "imagerift-probe"):
+        shown = variables(objects.pods[name])
+        assert shown["HTTPS_PROXY"] == "http://proxy.acme.io:3128"
+        assert shown["NO_PROXY"] == "10.0.0.0/8,.svc"
+
+
+@means("monitoring")
+def _(objects: Objects) -> None:
+    for component, port in (("api", 9090), ("operator", 9091)):
+        assert reaches(policies(objects), outside("monitoring"), pod(component), port)
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
+        for body in objects.of(kind):
+            assert body["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert len(objects.of("PrometheusRule")) == 1
+
+
+@means("amounts")
+def _(objects: Objects) -> None:
+    api = objects.pods["imagerift-api"]["spec"]["containers"][0]["resources"]
+    assert api["requests"] == {"cpu": "1", "memory": "1000000000"}
+    assert api["limits"] == {"cpu": "1.5", "memory": "1Gi"}
+    operator = objects.pods["imagerift-operator"]["spec"]["containers"][0]["resources"]
+    assert operator["requests"]["cpu"] == "0.5"
+    template = pool_template(objects, "default")
+    assert template.resources.requests["cpu"] == "1"
+    assert template.resources.requests["ephemeral-storage"] == "20Gi"
+    assert template.resources.limits == {"cpu": "4", "memory": "1000000000"}
+    assert job_pods(objects).resources.requests == {"cpu": "2"}
+    claims = {
+        body["metadata"]["name"]: body["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]
+        for body in objects.of("StatefulSet")
+    }
+    assert claims == {
+        "imagerift-mongodb": {"requests": {"storage": "10000000000"}},
+        "imagerift-s3": {"requests": {"storage": "100E"}},
+    }
+
+
+@means("load-balancer")
+def _(objects: Objects) -> None:
+    service = objects.one("Service", "imagerift-api")
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert list(service["metadata"]["annotations"].values()) == ["internal"]
+    # What listens there is the API alone, never its metrics.
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+
+
+@means("job-pods-runner-1")
+def _(objects: Objects) -> None:
+    assert job_pods(objects).image == "r/runner:1"
+
+
+@means("job-pods-runner-2")
+def _(objects: Objects) -> None:
+    assert job_pods(objects).image == "r/runner:2"
+
+
+@means("own-variables")
+def _(objects: Objects) -> None:
+    assert variables(objects.pods["imagerift-api"])["IMAGERIFT_API_HOST"] == "::"
+    assert variables(objects.pods["imagerift-operator"])["IMAGERIFT_OPERATOR_HOST"] == "::"
+    own, file = pool_template(objects, "default"), pool_template(objects, "file")
+    assert [(entry.name, entry.value) for entry in own.env] == [("IMAGERIFT_THREADS", "4")]
+    assert [(entry.name, entry.value) for entry in file.env] == [("IMAGERIFT_POOL", "gpu")]
+
+
+@means("kubectl-pools")
+def _(objects: Objects) -> None:
+    server = Place(address="198.51.100.7")
+    assert reaches(policies(objects), pod("operator"), server, 8000)
+    assert not reaches(policies(objects), pod("operator"), server, 22)
+    assert not reaches(policies(objects), pod("triton"), server, 8000)
+    # A pool whose template names another port.
+    assert reaches(policies(objects), pod("operator"), pod("triton"), 9000)
+
+
+@means("oidc-inside")
+def _(objects: Objects) -> None:
+    assert reaches(policies(objects), pod("api"), outside("sso"), 8443)
+    assert not reaches(policies(objects), pod("api"), outside("sso"), 8080)
+    assert not reaches(policies(objects), pod("operator"), outside("sso"), 8443)
+    # Webhooks are as they were: out, and nowhere inside.
+    assert reaches(policies(objects), pod("api"), INTERNET, 8443)
+    for inside in (outside("shop"), Place(address="10.0.0.9")):
+        assert not reaches(policies(objects), pod("api"), inside, 8443)
+
+
+@means("tracing-by-service")
+def _(objects: Objects) -> None:
+    for component in ("api", "operator"):
+        assert reaches(policies(objects), pod(component), outside("tracing"), 4318)
+        assert not reaches(policies(objects), pod(component), outside("tracing"), 80)
+        server = Place(address="192.0.2.1")
+        assert reaches(policies(objects), pod(component), server, 16443)
+    assert not reaches(policies(objects), pod("operator"), Place(address="192.0.2.1"), 6443)
+
+
+def test_another_runner_starts_the_pods_that_read_its_name_anew(
+    rendered: dict[str, Objects],
+) -> None:
+    digests = [
+        {
+            objects.pods[name]["metadata"]["annotations"]["imagerift.dev/config"]
+            for name in ("imagerift-api", "imagerift-operator")
+        }
+        for objects in (rendered["job-pods-runner-1"], rendered["job-pods-runner-2"])
+    ]
+    assert [len(found) for found in digests] == [1, 1]
+    assert digests[0] != digests[1]
