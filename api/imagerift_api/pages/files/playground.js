@@ -105,9 +105,23 @@ async function generate(form) {
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
-  status.textContent = job.status === "succeeded" ? "Done." : job.error?.message ?? `The job was ${job.status}.`;
+  status.textContent = job.status === "succeeded" ? `Done. ${chosenLook(job)}`.trim() : job.error?.message ?? `The job was ${job.status}.`;
   if (job.downloadUrl) showResult(job);
   await followOverview();
+}
+
+const WHY = {
+  request: () => "as you chose",
+  background: (words) => `the background you ask for: “${words}”`,
+  look: (words) => `the look you ask for: “${words}”`,
+  meaning: () => "nearest to your words",
+  default: () => "your words name no look",
+};
+
+// Which preset was used, and why, where the model says so.
+function chosenLook({ analysis }) {
+  const why = WHY[analysis?.presetReason];
+  return why ? `Preset ${analysis.preset.replaceAll("_", " ")}: ${why(analysis.presetWords)}.` : "";
 }
 
 function showResult(job) {
