@@ -51,7 +51,7 @@ def provision(cache: Cache, say: Callable[[str], None]) -> dict[str, Provision]:
     Raises:
         PlatformError: a program cannot be had.
     """
-    debian = Debian(cache.root / "logs" / "debian.log")
+    debian = Debian(cache.root)
     found = {}
     for name, provisioner in PROVISIONERS.items():
 

