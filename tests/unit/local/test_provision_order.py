@@ -85,7 +85,7 @@ class TestOrder:
         return tried
 
     def workshop(self, tmp_path: Path) -> Workshop:
-        return Workshop(Cache(tmp_path / "cache"), Debian(tmp_path / "log"), silent)
+        return Workshop(Cache(tmp_path / "cache"), Debian(tmp_path / "cache"), silent)
 
     def put(self, folder: Path, name: str, prints: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +118,8 @@ class TestOrder:
     def test_a_release_in_the_cache_is_taken_without_a_try(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
+        # Nothing that the program needs is missing.
+        self.put(tmp_path / "path", "ldd", "")
         self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
         self.put_cached(tmp_path, "etcd", release_entry(downloads.ETCD), "etcd")
         found = etcd.provision_etcd(self.workshop(tmp_path))
