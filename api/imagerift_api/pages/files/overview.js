@@ -47,14 +47,14 @@ async function showOverview() {
   return generations.some(({ status }) => status === "queued" || status === "processing");
 }
 
-// The next round number that an axis may end at: 1, 2, 5, 10, 20, 50 …
+// The next round number that an axis may end at, whose half is whole: 2, 4, 10, 20, 40, 100 …
 function roundUp(units) {
   const power = 10 ** Math.floor(Math.log10(units));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= units);
+  return [2, 4, 10].map((step) => step * power).find((step) => step >= units);
 }
 
 function drawChart(days) {
-  const top = Math.max(2, roundUp(Math.max(1, ...days.map((entry) => entry.units))));
+  const top = roundUp(Math.max(1, ...days.map((entry) => entry.units)));
   const total = days.reduce((sum, entry) => sum + entry.units, 0);
   const step = 600 / days.length;
   const chart = byId("chart");
