@@ -101,13 +101,18 @@ def run(
     pool_tool = ROOT / "triton_models" / "tools" / "pool.py"
     subprocess.check_output([sys.executable, pool_tool, POOL, "--into", laid_out])
     repositories = [laid_out if path == PRODUCT else path for path in repositories]
-    site = Path(
-        subprocess.check_output(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-        ).strip()
-    )
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    server = site / "pytriton" / "tritonserver"
+    # What lies beside the program that runs the models' Python, as the platform provisions it.
+    made = python.parent
+    site, prefix, version = subprocess.check_output(
+        [
+            python,
+            "-c",
+            "import sys, sysconfig\n"
+            "print(sysconfig.get_path('purelib'), sys.prefix, '%d.%d' % sys.version_info[:2])",
+        ],
+        text=True,
+    ).split()
+    server = Path(site) / "pytriton" / "tritonserver"
     backend = folder / "backends" / "python"
     shutil.copytree(server / "backends" / "python", backend)
     stub = shutil.copy(
@@ -118,11 +123,11 @@ def run(
     shutil.copy(server / "bin" / "tritonserver", binary)
     binary.chmod(0o755)
     port = _free_port()
-    libraries = f"{site}/nvidia_pytriton.libs:{Path(sys.base_prefix) / 'lib'}"
+    libraries = [made / name for name in ("libraries", "debian-libraries", "interpreter")]
     environment = {
-        "PATH": f"{python.parent}:{os.environ['PATH']}",
-        "LD_LIBRARY_PATH": libraries,
-        "PYTHONPATH": str(site),
+        "PATH": f"{prefix}/bin:{os.environ['PATH']}",
+        "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
+        "PYTHONPATH": site,
         "PYTHONDONTWRITEBYTECODE": "1",
         "IMAGERIFT_S3_ORIGIN": origin,
         "IMAGERIFT_CONTROL_DIR": str(folder / "control"),
