@@ -48,6 +48,10 @@ test-vision: venv ## Run the pixel code's tests in the models' environment.
 	@$$($(BIN)/imagerift-platform models-python) -m pytest -c triton_models/pytest.ini --rootdir . \
 		--confcutdir tests/unit/vision tests/unit/vision $(ARGS)
 
+.PHONY: test-bare
+test-bare: venv ## Walk the README in minimal Debian 12 and 13 roots; needs root, takes some 10 minutes each.
+	@$(BIN)/python -m tests.bare $(ARGS)
+
 .PHONY: fuzz
 fuzz: venv ## Hold the API to its document at full size: thousands of generated requests.
 	@IMAGERIFT_FUZZ=full $(BIN)/python -m pytest -s tests/integration/api/test_contract.py $(ARGS)

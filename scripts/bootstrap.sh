@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes the project's environment (.venv) from the hash-pinned lock; does nothing when it is up to date.
-# Needs Python 3.11 and, when Python's venv module lacks ensurepip, apt and root.
+# Needs Python 3.11, 3.12 or 3.13, and no root. PYTHON names another one than the first of those on PATH.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-fail() { printf '%s\n' "$*" >&2; exit 1; }
+fail() { printf '%s\n' "$@" >&2; exit 1; }
+version() { "$1" -c 'import platform; print(platform.python_version())' 2> /dev/null || true; }
 
 lock=requirements/server.txt
 bootstrap_lock=requirements/bootstrap.txt
@@ -15,50 +16,76 @@ cache=${IMAGERIFT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/imagerift}
 wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" pyproject.toml | sha256sum | cut -d' ' -f1)
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$bootstrap_lock")
 uv=$cache/bootstrap/$uv_version/bin/uv
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted $PWD" ] && [ -x "$uv" ] && [ -x .venv/bin/python ] && exit 0
+wished() { [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ]; }
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted $PWD" ] && [ -x "$uv" ] && [ -x .venv/bin/python ] && wished && exit 0
 
 helm="On any other machine install ImageRift on a Kubernetes cluster with Helm: see docs/install.md"
-need="The embedded platform needs Debian 12 on x86-64 and root"
-. /etc/os-release 2>/dev/null || true
-[ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ] || fail "$need; this is ${PRETTY_NAME:-$(uname -s)}." "$helm"
+need="The embedded platform needs Linux on x86-64 with glibc 2.35 or later"
+[ "$(uname -s)" = Linux ] || fail "$need; this is $(uname -s)." "$helm"
 [ "$(uname -m)" = x86_64 ] || fail "$need; this processor is $(uname -m)." "$helm"
-[ "$(id -u)" = 0 ] || fail "$need; you are not root." "$helm"
 
+supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+candidates=(python3 python3.13 python3.12 python3.11 /usr/bin/python3)
+[ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
 python=
-for candidate in "${PYTHON:-}" python3.11 python3 /usr/bin/python3; do
-  [ -n "$candidate" ] && command -v "$candidate" > /dev/null || continue
-  if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null; then
+for candidate in "${candidates[@]}"; do
+  if "$candidate" -c "$supported" 2> /dev/null; then
     python=$(command -v "$candidate")
     break
   fi
 done
-[ -n "$python" ] || fail "Python 3.11 is needed: apt-get install python3"
+[ -n "$python" ] || fail "Python 3.11, 3.12 or 3.13 is needed${PYTHON:+, and PYTHON=$PYTHON is none of them}." \
+  "Install one (Debian and Ubuntu: apt-get install python3), or name it: PYTHON=/path/to/python make up"
 
 # One at a time: another make in the same checkout waits here.
 mkdir -p "$cache/locks"
 exec 9> "$cache/locks/bootstrap.lock"
 flock 9
 
+# A folder with pip in it for PYTHONPATH, where Python comes without pip and venv: Debian and Ubuntu pack them apart.
+# The package is of the machine's own release, whose pip fits its Python, and is not installed.
+fetch_pip() {
+  command -v apt-get > /dev/null || fail "Python's pip or venv is needed to fetch packages; $python has neither."
+  local folder=$1
+  mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+  local apt=(apt-get -q -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache::Archives=$folder/archives"
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User= -o Acquire::Languages=none)
+  if ! { "${apt[@]}" update && cd "$folder" && "${apt[@]}" download python3-pip-whl; } > "$folder/log" 2>&1; then
+    cat "$folder/log" >&2
+    fail "$python has neither pip nor venv, and apt cannot fetch the package python3-pip-whl."
+  fi
+  dpkg-deb -x "$folder"/python3-pip-whl_*.deb "$folder"
+  echo "$folder"/usr/share/python-wheels/pip-*.whl
+}
+
 if [ ! -x "$uv" ]; then
   echo "Fetching the package installer uv $uv_version"
-  if ! "$python" -c 'import ensurepip, venv' 2> /dev/null; then
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update > /dev/null
-    apt-get -qy --no-install-recommends install python3-venv > /dev/null
-  fi
   building=$cache/bootstrap/.$uv_version.$$
   trap 'rm -rf "$building"' EXIT
   rm -rf "$building" "$cache/bootstrap/$uv_version"
-  "$python" -m venv "$building"
-  "$building/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$bootstrap_lock"
-  mv "$building" "$cache/bootstrap/$uv_version"
+  mkdir -p "$building"
+  install=(-m pip install --quiet --disable-pip-version-check --root-user-action=ignore
+    --no-cache-dir --require-hashes -r "$bootstrap_lock")
+  if "$python" -m pip --version > /dev/null 2>&1; then
+    "$python" "${install[@]}" --target "$building/uv"
+  elif "$python" -c 'import ensurepip, venv' 2> /dev/null; then
+    "$python" -m venv "$building/venv"
+    "$building/venv/bin/python" "${install[@]}" --target "$building/uv"
+    rm -rf "$building/venv"
+  else
+    pip=$(fetch_pip "$building/pip")
+    PYTHONPATH=$pip "$python" "${install[@]}" --target "$building/uv"
+    rm -rf "$building/pip"
+  fi
+  mv "$building/uv" "$cache/bootstrap/$uv_version"
 fi
 
 echo "Making the environment .venv from $lock"
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 unset VIRTUAL_ENV
 rm -f "$stamp"
-if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null; then
+# Anew when the Python that it was made of is gone, or another one is wanted now.
+if [ "$(version .venv/bin/python)" != "$(version "$python")" ]; then
   rm -rf .venv
   "$uv" venv --quiet --python "$python" .venv
 fi

@@ -195,15 +195,15 @@ def models_python(
     """Print the Python of the models' environment, for their tests and tools."""
     provision = provision_diffusion if diffusion else provision_triton
     try:
-        environment = provision(_workshop(read_settings())).files["environment"]
+        python = provision(_workshop(read_settings())).files["python"]
     except PlatformError as error:
         _fail(error)
-    typer.echo(environment / "bin" / "python")
+    typer.echo(python)
 
 
 def _workshop(settings: PlatformSettings) -> Workshop:
-    debian = Debian(settings.cache_dir / "logs" / "debian.log")
-    return Workshop(Cache(settings.cache_dir.absolute()), debian, _ignore)
+    cache = Cache(settings.cache_dir.absolute())
+    return Workshop(cache, Debian(cache.root), _ignore)
 
 
 def _variables(data: DataFolder) -> dict[str, str]:

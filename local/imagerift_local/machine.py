@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 from imagerift_local.errors import PlatformError
 
-OS_RELEASE = Path("/etc/os-release")
+# What the model server is built for; the packages of the pinned Debian need no later one.
+OLDEST_GLIBC = (2, 35)
+PROCESSORS = ("x86_64", "amd64")
+ELSEWHERE = (
+    "On any other machine install ImageRift on a Kubernetes cluster with Helm: see docs/install.md"
+)
 
 
-def check_machine() -> None:
-    """Refuses every machine but Debian 12 on x86-64 as root.
+def check_machine(*, as_root: str = "") -> None:
+    """Refuses every machine but a Linux on x86-64 with a C library that is new enough.
+
+    `as_root` names what needs root; nothing does by default.
 
     Raises:
         PlatformError: says what is missing, and where to go instead.
     """
-    release = parse_os_release(OS_RELEASE.read_text()) if OS_RELEASE.exists() else {}
     problem = machine_problem(
-        system=release.get("ID", platform.system().lower()),
-        version=release.get("VERSION_ID", ""),
+        system=platform.system(),
         processor=platform.machine(),
-        user=os.geteuid(),
+        library=platform.libc_ver(),
     )
     if problem:
+        oldest = ".".join(map(str, OLDEST_GLIBC))
         raise PlatformError(
-            f"The embedded platform needs Debian 12 on x86-64 and root; {problem}.\n"
-            "On any other machine install ImageRift on a Kubernetes cluster with Helm: "
-            "see docs/install.md"
+            f"The embedded platform needs Linux on x86-64 with glibc {oldest} or later; {problem}.\n"
+            f"{ELSEWHERE}"
         )
+    if as_root and os.geteuid() != 0:
+        raise PlatformError(f"{as_root} needs root, and you are not root.")
 
 
-def machine_problem(*, system: str, version: str, processor: str, user: int) -> str:
-    """What is wrong with a machine, or nothing."""
-    if system != "debian" or version.split(".", maxsplit=1)[0] != "12":
-        return f"this is {system or 'an unknown system'} {version}".rstrip()
-    if processor not in {"x86_64", "amd64"}:
+def machine_problem(*, system: str, processor: str, library: tuple[str, str]) -> str:
+    """What is wrong with a machine, or nothing; `library` is the C library's name and version."""
+    if system != "Linux":
+        return f"this is {system or 'an unknown system'}"
+    if processor not in PROCESSORS:
         return f"this processor is {processor}"
-    return "" if user == 0 else "you are not root"
-
-
-def parse_os_release(text: str) -> dict[str, str]:
-    """The fields of an os-release file."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return {name: value.strip().strip("\"'") for name, value in pairs}
+    name, version = library
+    if name != "glibc":
+        return f"this machine's C library is {name or 'another one'}"
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_GLIBC:
+        return f"this machine has glibc {version}"
+    return ""

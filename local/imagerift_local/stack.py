@@ -28,6 +28,7 @@ from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
 from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.libraries import library_environment
 from imagerift_local.provision.triton import library_path
 from imagerift_local.replica_set import ensure_replica_set, replica_set_url
 from imagerift_local.secrets import PlatformSecrets
@@ -212,6 +213,8 @@ class Stack:
             # The connection string may hold a password and name several servers.
             return Part("mongod", "as set", _always_ready)
 
+        mongod = self.provisions["mongod"].files["mongod"]
+
         async def set_up() -> None:
             await ensure_replica_set(self.ports.mongod)
 
@@ -219,9 +222,8 @@ class Stack:
             "mongod",
             f"mongodb://{LOOPBACK}:{self.ports.mongod}",
             tcp_probe(LOOPBACK, self.ports.mongod),
-            parts.build_mongod_command(
-                self.provisions["mongod"].files["mongod"], self.data, self.ports
-            ),
+            parts.build_mongod_command(mongod, self.data, self.ports),
+            environment=library_environment(mongod),
             after_ready=set_up,
             stop_grace=20.0,
         )

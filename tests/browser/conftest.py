@@ -35,7 +35,7 @@ async def chromium() -> AsyncIterator[Browser]:
     cache = Cache(
         Path(os.environ.get("IMAGERIFT_CACHE_DIR") or platformdirs.user_cache_path("imagerift"))
     )
-    workshop = Workshop(cache, Debian(cache.root / "logs" / "debian.log"), lambda _line: None)
+    workshop = Workshop(cache, Debian(cache.root), lambda _line: None)
     found = await asyncio.to_thread(provision_chromium, workshop)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

@@ -41,7 +41,7 @@ Values = Mapping[str, Any]
 def workshop() -> Workshop:
     """Where tools come from: the platform's own cache."""
     cache = Cache(PlatformSettings().cache_dir.absolute())
-    return Workshop(cache, Debian(cache.root / "logs" / "debian.log"), lambda _: None)
+    return Workshop(cache, Debian(cache.root), lambda _: None)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ def findings(
         (folder / f"{name}.yaml").write_text(yaml.safe_dump_all(known))
     roles = helm.render(DEFINITIONS).of("ClusterRole")
     (folder / "roles.yaml").write_text(yaml.safe_dump_all(roles))
-    environment = provision_checkov(workshop()).files["environment"]
+    checkov = provision_checkov(workshop()).files
     done = subprocess.run(
         [
-            *[environment / "bin" / "python", environment / PROGRAM, "-d", folder],
+            *[checkov["python"], checkov["environment"] / PROGRAM, "-d", folder],
             *["--framework", "kubernetes", "--skip-download", "--soft-fail", "-o", "json"],
         ],
         capture_output=True,

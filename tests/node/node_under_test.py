@@ -65,7 +65,7 @@ class NodeUnderTest:
         self._process: subprocess.Popen[bytes] | None = None
         self.kernel_settings = kernel_settings()
         cache = Cache(PlatformSettings().cache_dir.absolute())
-        workshop = Workshop(cache, Debian(cache.root / "logs" / "debian.log"), _ignore)
+        workshop = Workshop(cache, Debian(cache.root), _ignore)
         programs = [
             provision_kubectl(workshop).files["kubectl"],
             provision_helm(workshop).files["helm"],

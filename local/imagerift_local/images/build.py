@@ -25,9 +25,10 @@ from imagerift_local.images.lists import (
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.mongod import provision_mongod
+from imagerift_local.provision.python import PYTHON, provision_python
 from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.seaweedfs import provision_seaweedfs
-from imagerift_local.provision.triton import PYTHON, provision_triton
+from imagerift_local.provision.triton import provision_triton
 from imagerift_local.provision.wheels import REQUIREMENTS, create_environment, uv_environment
 from imagerift_local.settings import CHECKOUT
 
@@ -150,11 +151,12 @@ class Builder:
             environment = target / "environment"
             log = self._workshop.log("images")
             uv = self._workshop.uv
-            create_environment(uv, [["-r", str(lock)]], environment, log)
+            python = provision_python(self._workshop)
+            create_environment(uv, python, [["-r", str(lock)]], environment, log)
             self._install_project(environment, sources, target / "project")
             run_logged(
                 [
-                    *(sys.executable, "-m", "compileall", "-q", "-j2"),
+                    *(str(target / "python"), "-m", "compileall", "-q", "-j2"),
                     # Sources in an image never change, so nothing has to be compared.
                     *("--invalidation-mode", "unchecked-hash", str(environment / "lib")),
                 ],

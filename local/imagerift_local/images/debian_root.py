@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.images.layers import overlay_layer
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.container_runtime import provision_container_runtime
 from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import SUITE, Archive
 
-SUITE = "bookworm"
 ROOT = "root"
 # What nobody reads in a container.
 SHED = (
@@ -60,15 +58,17 @@ def bootstrap(workshop: Workshop, packages: Sequence[str], target: Path) -> None
             str(tools["debootstrap"]),
             "--variant=minbase",
             f"--include={','.join(packages)}",
+            f"--keyring={tools['keyring']}",
             SUITE,
             str(root),
-            _archive(),
+            workshop.debian.archive().main,
         ],
         log=workshop.log("images"),
         environment={
             **os.environ,
             "DEBOOTSTRAP_DIR": str(tools["debootstrap-data"]),
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            "LD_LIBRARY_PATH": str(tools["libraries"]),
+            "PATH": f"{os.environ['PATH']}:{tools['bin']}:/usr/sbin:/sbin",
         },
     )
     # It has made the devices of this machine; a container gets its own.
@@ -90,7 +90,8 @@ def add_packages(workshop: Workshop, below: Path, packages: Sequence[str], targe
     for place in places.values():
         place.mkdir()
     sources = target / "sources.list"
-    sources.write_text(f"deb [trusted=yes] {_archive()} {SUITE} main\n")
+    main = Archive(workshop.debian.archive().main)
+    sources.write_text(main.sources())
     environment = {
         **os.environ,
         **{name: str(place) for name, place in places.items()},
@@ -119,21 +120,3 @@ def _shed(root: Path) -> None:
             shutil.rmtree(folder)
             folder.mkdir()
 
-
-def _archive() -> str:
-    """The archive that this machine takes Debian 12 from.
-
-    Raises:
-        RouteUnavailableError: it has none.
-    """
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN) $(CODENAME) $(REPO_URI)"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in done.stdout.splitlines():
-        origin, codename, *uri = line.split()
-        if (origin, codename) == ("Debian", SUITE) and uri:
-            return uri[0]
-    raise RouteUnavailableError(f"this machine has no archive of Debian {SUITE}")

@@ -43,7 +43,7 @@ STOP_SECONDS = 120.0
 def up(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Start the node and keep it until Ctrl-C."""
     try:
-        check_machine()
+        check_machine(as_root="A node")
         asyncio.run(outside.run(NodeFolder(data_dir.absolute()), _cache(), _say))
     except PlatformError as error:
         _fail(error)
@@ -114,7 +114,7 @@ def save(
 def provision() -> None:
     """Fetch or build the node's programs into the cache."""
     try:
-        check_machine()
+        check_machine(as_root="A node")
         outside.provision(_cache(), _say)
     except PlatformError as error:
         _fail(error)
@@ -126,7 +126,7 @@ def _cache() -> Cache:
 
 def _workshop() -> Workshop:
     cache = _cache()
-    return Workshop(cache, Debian(cache.root / "logs" / "debian.log"), _say)
+    return Workshop(cache, Debian(cache.root), _say)
 
 
 def _say(line: str) -> None:

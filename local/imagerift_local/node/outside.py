@@ -54,7 +54,7 @@ def provision(
     Raises:
         PlatformError: a program cannot be had.
     """
-    debian = Debian(cache.root / "logs" / "debian.log")
+    debian = Debian(cache.root)
     found = {}
     for name, provisioner in PROVISIONERS.items():
 

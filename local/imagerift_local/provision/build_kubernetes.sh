@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds Kubernetes' programs from Debian 12's own source package.
+# Builds Kubernetes' programs from the source package of Debian 12.
 #   build_kubernetes.sh SCRATCH OUT COMPONENT...
 # The component `pause` is the small program of this folder that holds a pod's namespaces open.
-# Needs nothing but apt and an apt index that is up to date. The Go toolchain is unpacked into SCRATCH and goes away
-# with it: nothing is installed on the machine and nothing under /etc changes.
+# APT_CONFIG leads to an apt of Debian 12 whose lists are up to date, whatever the machine itself is. The Go toolchain is
+# unpacked into SCRATCH and goes away with it: nothing is installed on the machine and nothing under /etc changes.
 # Lines that begin with "step: " tell the progress.
 set -euo pipefail
 
@@ -17,20 +17,11 @@ cd "$scratch"
 step() { echo "step: $*"; }
 
 step "fetching Go and the Kubernetes source from Debian"
-mkdir -p debs root apt/lists/partial
+mkdir -p debs root
 (cd debs && apt-get -q download golang-1.19-go golang-1.19-src golang-github-modern-go-reflect2-dev)
 for deb in debs/*.deb; do dpkg-deb -x "$deb" root; done
 
-# The archives that this machine already uses, asked for sources.
-apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)' 'Created-By: Packages' \
-  | sort -u | while IFS='|' read -r origin uri codename component; do
-      [ "$origin" = Debian ] || continue
-      echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $codename $component"
-    done > apt/sources.list
-sources=(-o "Dir::Etc::SourceList=$scratch/apt/sources.list" -o "Dir::Etc::SourceParts=/dev/null"
-         -o "Dir::State::Lists=$scratch/apt/lists")
-apt-get "${sources[@]}" -q update
-apt-get "${sources[@]}" -q source --download-only kubernetes
+apt-get -q source --download-only kubernetes
 tar xzf kubernetes_*.orig.tar.gz
 tree=$(echo "$scratch"/kubernetes-1.20.*/)
 tree=${tree%/}

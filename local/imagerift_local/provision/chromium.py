@@ -1,9 +1,12 @@
-"""Chromium, for the tests of the pages: from PATH or Debian's package."""
+"""Chromium, for the tests of the pages: from PATH or Debian's package, unpacked."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.debian import SUITE
 from imagerift_local.provision.routes import (
     Provision,
     Route,
@@ -16,20 +19,44 @@ from imagerift_local.provision.routes import (
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Chromium draws no letters without a font, and Debian's package brings none.
 PACKAGES = ("chromium", "fonts-dejavu-core")
+# It finds all that it loads below its own root: libraries, fonts and their settings.
+LAUNCHER = """\
+#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+libraries=$root/usr/lib/x86_64-linux-gnu
+LD_LIBRARY_PATH=$libraries:$root/lib/x86_64-linux-gnu:$libraries/nss:$libraries/pulseaudio
+FONTCONFIG_PATH=$root/etc/fonts
+XDG_DATA_HOME=$root/usr/share
+export LD_LIBRARY_PATH FONTCONFIG_PATH XDG_DATA_HOME
+exec "$root/usr/lib/chromium/chromium" "$@"
+"""
 _VERSION = r"(\d+\.\d+\.\d+)"
 
 
 def provision_chromium(workshop: Workshop) -> Provision:
-    """Finds or installs the program `chromium`."""
+    """Finds or unpacks the program `chromium`."""
 
-    def install() -> Provision:
-        workshop.report("installing Debian's chromium")
-        workshop.debian.install(PACKAGES)
-        return _found_on_path()
+    def build(target: Path) -> None:
+        workshop.report("unpacking Debian's chromium")
+        workshop.debian.unpack(PACKAGES, target / "root", dependencies=True)
+        launcher = target / "chromium"
+        launcher.write_text(LAUNCHER)
+        launcher.chmod(0o755)
+        binary_version(launcher, ["--version"], _VERSION)
 
     return first_found(
         "Chromium",
-        [Route("PATH", _found_on_path), Route("Debian package", install)],
+        [
+            Route("PATH", _found_on_path),
+            workshop.built_route(
+                "Debian package",
+                part="chromium",
+                key=SUITE,
+                version=SUITE,
+                names=("chromium",),
+                build=build,
+            ),
+        ],
         workshop.report,
     )
 

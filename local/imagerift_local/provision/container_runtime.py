@@ -16,13 +16,17 @@ PACKAGES = (
     "conntrack",
     "containerd",
     "containernetworking-plugins",
+    "debian-archive-keyring",
     "debootstrap",
+    "gpgv",
     "iproute2",
     "iptables",
     "libbpf1",
     "libbsd0",
     "libcap2",
     "libelf1",
+    "libgcrypt20",
+    "libgpg-error0",
     "libip4tc2",
     "libip6tc2",
     "libmd0",
@@ -37,14 +41,15 @@ PACKAGES = (
     "zlib1g",
 )
 VERSION = "1.6"
-KEY = f"{VERSION}-debian12"
-NAMES = ("bin", "cni", "libraries", "xtables", "debootstrap", "debootstrap-data")
+KEY = f"{VERSION}-debian12-keyring"
+NAMES = ("bin", "cni", "libraries", "xtables", "debootstrap", "debootstrap-data", "keyring")
 IPTABLES = ("iptables", "iptables-save", "iptables-restore")
 PROGRAMS = (
     "bin/ip",
     "usr/bin/containerd",
     "usr/bin/containerd-shim-runc-v2",
     "usr/bin/ctr",
+    "usr/bin/gpgv",
     "usr/bin/tini-static",
     "usr/sbin/conntrack",
     "usr/sbin/runc",
@@ -55,7 +60,7 @@ def provision_container_runtime(workshop: Workshop) -> Provision:
     """Finds or unpacks what a node runs containers with.
 
     The result's files are folders: programs, CNI plugins, their libraries, iptables' extensions;
-    and the program debootstrap with its folder of data.
+    and the program debootstrap with its folder of data and the keyring of Debian's archive.
     """
     return first_found(
         "container runtime",
@@ -97,6 +102,7 @@ def _from_debian(workshop: Workshop, target: Path) -> None:
         ("xtables", libraries / "xtables"),
         ("debootstrap", root / "usr" / "sbin" / "debootstrap"),
         ("debootstrap-data", root / "usr" / "share" / "debootstrap"),
+        ("keyring", root / "usr" / "share" / "keyrings" / "debian-archive-keyring.gpg"),
     ):
         _link(target / name, path)
 

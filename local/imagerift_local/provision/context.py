@@ -14,6 +14,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import RUNNING
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Release, fetch_release
+from imagerift_local.provision.libraries import FOLDER, complete_libraries
 from imagerift_local.provision.refusals import Refusals
 from imagerift_local.provision.routes import Provision, Report, Route, first_found
 from imagerift_local.provision.wheels import find_uv
@@ -39,6 +40,14 @@ class Workshop:
     def log(self, part: str) -> Path:
         """Log file of the provisioning of `part`."""
         return self.cache.root / "logs" / f"{part}.log"
+
+    def complete(self, programs: Sequence[Path]) -> None:
+        """Puts the shared libraries that the programs of one folder miss beside them.
+
+        Raises:
+            RouteUnavailableError: a library is missing and cannot be had.
+        """
+        complete_libraries(self.debian, programs, programs[0].parent / FOLDER)
 
     def first_found(self, part: str, title: str, routes: Sequence[Route]) -> Provision:
         """The result of the first route that works and can open the data that are there.
@@ -75,27 +84,41 @@ class Workshop:
                 if not RUNNING.cancelled:
                     refusals.note(release, str(error))
                 raise
-            for name in release.members:
-                self.debian.complete_libraries(target / name)
+            self.complete([target / name for name in release.members])
 
         def attempt() -> Provision:
             key = release_entry(release)
             cached = self.cache.has(release.part, key)
             entry = self.cache.ensure(release.part, key, build)
             source = "cache" if cached else "official release"
-            return _in_folder(entry, tuple(release.members), release.version, source)
+            found = _in_folder(entry, tuple(release.members), release.version, source)
+            if cached:
+                self.complete(list(found.files.values()))
+            return found
 
         return Route("official release", attempt, release.version)
 
     def cached_route(
-        self, part: str, names: tuple[str, ...], entries: tuple[tuple[str, str], ...]
+        self,
+        part: str,
+        names: tuple[str, ...],
+        entries: tuple[tuple[str, str], ...],
+        *,
+        complete: Callable[[Provision], None] | None = None,
     ) -> Route:
-        """Takes what an earlier start put into the cache: (cache key, version) pairs in order."""
+        """Takes what an earlier start put into the cache: (cache key, version) pairs in order.
+
+        `complete` mends what this machine lacks by now: the entry may have been made before the
+        machine was changed, or on another one.
+        """
 
         def attempt() -> Provision:
             for key, version in entries:
                 if self.cache.has(part, key):
-                    return _in_folder(self.cache.entry(part, key), names, version, "cache")
+                    found = _in_folder(self.cache.entry(part, key), names, version, "cache")
+                    if complete is not None:
+                        complete(found)
+                    return found
             raise RouteUnavailableError("nothing there yet")
 
         return Route("cache", attempt)

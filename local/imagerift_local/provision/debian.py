@@ -1,58 +1,111 @@
-"""Debian packages: unpacked without being installed, and libraries that are installed."""
+"""Packages of the one pinned Debian release, through an apt of its own; nothing is installed.
+
+The machine's own release plays no part: package lists, downloads, keys and the list of installed
+packages (which is empty) lie in the cache. Of the machine's apt only the way to an archive is
+taken: the mirror, when it is a Debian, and settings like a proxy's.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.commands import run_logged
 
-# Which package brings a library that a part may miss on a bare Debian 12.
-PACKAGE_OF_LIBRARY = {
-    "libcurl.so.4": "libcurl4",
-    "libssl.so.3": "libssl3",
-    "libcrypto.so.3": "libssl3",
-    "liblzma.so.5": "liblzma5",
-    "libexpat.so.1": "libexpat1",
-    "libpython3.11.so.1.0": "libpython3.11",
-    "libgomp.so.1": "libgomp1",
-    "libstdc++.so.6": "libstdc++6",
-    "libgcc_s.so.1": "libgcc-s1",
-    "libz.so.1": "zlib1g",
-    "libGL.so.1": "libgl1",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libvulkan.so.1": "libvulkan1",
-    "libomp.so.5": "libomp5-14",
-}
+SUITE = "bookworm"
+ARCHIVE_VARIABLE = "IMAGERIFT_DEBIAN_MIRROR"
+# Where the machine's own apt knows no Debian.
+DEFAULT_ARCHIVE = "http://ftp.debian.org/debian"
+# As the package debian-archive-keyring has them.
+KEYS = Path(__file__).with_name("keys")
+# Never unpacked beside a program: the C library has to be the one of the running machine's loader.
+C_LIBRARY = frozenset({"libc6", "libc-bin", "libc-l10n", "locales"})
+# Of the machine's settings: proxies, certificates and the like, not what is fetched.
+_OWN_ACQUIRE = re.compile(r"^Acquire::(?!IndexTargets|Languages|GzipIndexes|Changelogs)\S")
+_INDEX_FORMAT = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Addresses of the archive; without `security`, security updates come with point releases."""
+
+    main: str
+    security: str = ""
+
+    def sources(self) -> str:
+        """A list of sources for apt, with packages and their sources."""
+        places = [(self.main, SUITE), (self.main, f"{SUITE}-updates")]
+        if self.security:
+            places.append((self.security, f"{SUITE}-security"))
+        return "".join(
+            f"{kind} {address} {suite} main\n"
+            for address, suite in places
+            for kind in ("deb", "deb-src")
+        )
 
 
 class Debian:
-    """apt, used by one thread at a time; the index is updated once and only when it is needed."""
+    """The pinned release; used by one thread and one process at a time, for each cache."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._lock = threading.Lock()
+    def __init__(self, cache_root: Path) -> None:
+        self._root = cache_root / "debian" / SUITE
+        self._log = cache_root / "logs" / "debian.log"
+        self._lock = FileLock(cache_root / "locks" / "debian.lock")
         self._updated = False
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which every program of apt works with the pinned release."""
+        return {
+            **os.environ,
+            "APT_CONFIG": str(self._root / "apt.conf"),
+            "DEBIAN_FRONTEND": "noninteractive",
+            "LC_ALL": "C",
+        }
+
+    def archive(self) -> Archive:
+        """Where packages come from: as set, as this machine's apt has it, or Debian's own."""
+        chosen = os.environ.get(ARCHIVE_VARIABLE)
+        if chosen:
+            return Archive(chosen.rstrip("/"))
+        return parse_archive(_ask(["apt-get", "indextargets", "--format", _INDEX_FORMAT])) or (
+            Archive(DEFAULT_ARCHIVE)
+        )
+
     def update(self) -> None:
-        """Brings the package index up to date.
+        """Brings the package lists up to date, once in the life of this object.
 
         Raises:
             RouteUnavailableError: there is no apt, or no archive can be reached.
         """
+        missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
+        if missing:
+            raise RouteUnavailableError(
+                f"{' and '.join(missing)} missing: install apt, or give the program on PATH"
+            )
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            if self._updated:
-                return
-            self._run(["apt-get", "-q", "-o", "Acquire::Retries=1", "update"])
-            self._updated = True
+            if not self._updated:
+                self._configure()
+                self._run(["apt-get", "-q", "update"])
+                self._updated = True
 
-    def unpack(self, packages: Sequence[str], target: Path) -> None:
-        """Downloads packages and unpacks them below `target`; nothing is installed.
+    def unpack(
+        self, packages: Sequence[str], target: Path, *, dependencies: bool = False
+    ) -> None:
+        """Downloads packages and unpacks them below `target`.
+
+        With `dependencies` everything that they depend on comes too, but for the C library.
 
         Raises:
             RouteUnavailableError: a package cannot be had.
@@ -61,78 +114,87 @@ class Debian:
         downloads = target / "debs"
         downloads.mkdir(parents=True)
         with self._lock:
-            self._run(["apt-get", "-q", "download", *packages], folder=downloads)
-        for archive in sorted(downloads.glob("*.deb")):
-            self._run(["dpkg-deb", "-x", str(archive), str(target)])
-            archive.unlink()
+            wanted = self._closure(packages) if dependencies else packages
+            self._run(["apt-get", "-q", "download", *wanted], folder=downloads)
+        for package in sorted(downloads.glob("*.deb")):
+            self._run(["dpkg-deb", "-x", str(package), str(target)])
+            package.unlink()
         downloads.rmdir()
 
-    def install(self, packages: Sequence[str]) -> None:
-        """Installs packages on the machine.
+    def _closure(self, packages: Sequence[str]) -> list[str]:
+        install = ["apt-get", "-s", "--no-install-recommends", "install", *packages]
+        plan = _ask(install, self.environment)
+        found = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
+        if not found:
+            raise RouteUnavailableError(f"{SUITE} has no way to install {', '.join(packages)}")
+        return [package for package in found if package not in C_LIBRARY]
 
-        Raises:
-            RouteUnavailableError: a package cannot be had.
-        """
-        self.update()
-        with self._lock:
-            self._run(
-                [
-                    "apt-get",
-                    "-q",
-                    "-y",
-                    "--no-install-recommends",
-                    "-o",
-                    "DPkg::Lock::Timeout=300",
-                    "install",
-                    *packages,
-                ]
-            )
-
-    def complete_libraries(self, binary: Path, library_path: str = "") -> None:
-        """Installs the shared libraries that `binary` misses.
-
-        `library_path` is the LD_LIBRARY_PATH that the program will run with.
-
-        Raises:
-            RouteUnavailableError: a library is missing and no package is known to bring it.
-        """
-        missing = missing_libraries(binary, library_path)
-        if not missing:
-            return
-        unknown = sorted(name for name in missing if name not in PACKAGE_OF_LIBRARY)
-        if unknown:
-            raise RouteUnavailableError(f"{binary} needs {', '.join(unknown)}")
-        self.install(sorted({PACKAGE_OF_LIBRARY[name] for name in missing}))
+    def _configure(self) -> None:
+        keys, state, cache, empty = (
+            self._root / name for name in ("keys", "state", "cache", "empty")
+        )
+        for folder in (keys, state / "lists" / "partial", cache / "archives" / "partial", empty):
+            folder.mkdir(parents=True, exist_ok=True)
+        for key in KEYS.glob("*.asc"):
+            shutil.copy2(key, keys / key.name)
+        (state / "status").touch()
+        sources = self._root / "sources.list"
+        sources.write_text(self.archive().sources())
+        taken = [
+            line
+            for line in _ask(["apt-config", "dump", "Acquire"]).splitlines()
+            if _OWN_ACQUIRE.match(line)
+        ]
+        own = {
+            "APT::Architecture": "amd64",
+            "APT::Architectures": "amd64",
+            "APT::Sandbox::User": "",
+            "APT::Update::Error-Mode": "any",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "1",
+            "Dir::Cache": str(cache),
+            "Dir::Etc::main": os.devnull,
+            "Dir::Etc::parts": str(empty),
+            "Dir::Etc::preferences": os.devnull,
+            "Dir::Etc::preferencesparts": str(empty),
+            "Dir::Etc::sourcelist": str(sources),
+            "Dir::Etc::sourceparts": str(empty),
+            "Dir::Etc::trusted": os.devnull,
+            "Dir::Etc::trustedparts": str(keys),
+            "Dir::State": str(state),
+            "Dir::State::status": str(state / "status"),
+        }
+        lines = [*taken, *(f'{name} "{value}";' for name, value in own.items())]
+        (self._root / "apt.conf").write_text("\n".join(lines) + "\n")
 
     def _run(self, command: Sequence[str], folder: Path | None = None) -> None:
-        run_logged(
-            command,
-            log=self._log,
-            folder=folder,
-            environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
-        )
+        run_logged(command, log=self._log, folder=folder, environment=self.environment)
 
 
-def missing_libraries(binary: Path, library_path: str = "") -> frozenset[str]:
-    """Names of the shared libraries that the loader cannot find for `binary`.
+def parse_archive(index: str) -> Archive | None:
+    """The Debian archive among the index targets (`release component address` lines) of an apt.
 
-    Raises:
-        RouteUnavailableError: `binary` is no program of this machine.
+    Any release's will do: an archive holds them all.
     """
-    environment = {**os.environ, "LC_ALL": "C"}
-    if library_path:
-        environment["LD_LIBRARY_PATH"] = library_path
+    main = security = ""
+    for line in index.splitlines():
+        release, component, *address = line.split()
+        if component != "main" or not address:
+            continue
+        place = address[0].rstrip("/")
+        # An address ends in `debian`, or `debian-security`; distributions made of it differ.
+        if place.endswith("/debian") and "-" not in release:
+            main = main or place
+        elif place.endswith("/debian-security") and release.endswith("-security"):
+            security = security or place
+    return Archive(main, security) if main else None
+
+
+def _ask(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     try:
-        result = subprocess.run(
-            ["ldd", str(binary)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=30,
-            check=False,
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RouteUnavailableError(f"ldd: {error}") from error
-    if result.returncode != 0 and "not a dynamic executable" not in result.stderr:
-        raise RouteUnavailableError(f"ldd {binary}: {result.stderr.strip()}")
-    return frozenset(re.findall(r"^\s*(\S+) => not found", result.stdout, re.MULTILINE))
+    except OSError:
+        return ""
+    return done.stdout

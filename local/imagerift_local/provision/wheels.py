@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,19 @@ from pathlib import Path
 
 from imagerift_local.errors import PlatformError
 from imagerift_local.provision.commands import run_logged
+from imagerift_local.provision.libraries import FOLDER
+from imagerift_local.provision.routes import Provision
 from imagerift_local.settings import CHECKOUT
 
 REQUIREMENTS = CHECKOUT / "requirements"
+# Leaves the folder of libraries out where nothing was missing, and goes with the environment.
+RUNNER = f"""\
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+LD_LIBRARY_PATH=$here/{FOLDER}:{{libraries}}${{{{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}}}
+export LD_LIBRARY_PATH
+exec "$here/environment/bin/python" "$@"
+"""
 
 
 def find_uv(cache_root: Path) -> Path:
@@ -43,9 +54,9 @@ def pinned_version(lock: Path, package: str) -> str:
     return match.group(1)
 
 
-def lock_digest(locks: Sequence[Path]) -> str:
-    """Twelve hex digits that change when a lock file changes."""
-    digest = hashlib.sha256(f"python{sys.version_info[:2]}".encode())
+def lock_digest(locks: Sequence[Path], python: Provision) -> str:
+    """Twelve hex digits that change when a lock file or the interpreter changes."""
+    digest = hashlib.sha256(f"{python.files['python']} {python.version}".encode())
     for lock in locks:
         digest.update(lock.read_bytes())
     return digest.hexdigest()[:12]
@@ -77,19 +88,29 @@ def unpack_wheels(uv: Path, lock: Path, target: Path, log: Path) -> None:
     )
 
 
-def create_environment(uv: Path, locks: Sequence[Sequence[str]], target: Path, log: Path) -> None:
+def create_environment(
+    uv: Path, python: Provision, locks: Sequence[Sequence[str]], target: Path, log: Path
+) -> None:
     """Makes a virtual environment at `target` that can be moved, and installs lock files into it.
 
-    Each entry of `locks` is the options of one `uv pip install`, the lock file last.
+    Each entry of `locks` is the options of one `uv pip install`, the lock file last. Beside the
+    environment comes a program `python`, which runs it with the shared libraries that it needs.
 
     Raises:
         RouteUnavailableError: a package cannot be had, or its hash differs.
     """
+    environment = {**uv_environment(), "LD_LIBRARY_PATH": str(python.files["libraries"])}
     run_logged(
-        [str(uv), "venv", "--quiet", "--relocatable", "--python", sys.executable, str(target)],
+        [
+            *(str(uv), "venv", "--quiet", "--relocatable"),
+            *("--python", str(python.files["python"]), str(target)),
+        ],
         log=log,
-        environment=uv_environment(),
+        environment=environment,
     )
+    runner = target.with_name("python")
+    runner.write_text(RUNNER.format(libraries=shlex.quote(str(python.files["libraries"]))))
+    runner.chmod(0o755)
     for options in locks:
         run_logged(
             [
@@ -103,11 +124,11 @@ def create_environment(uv: Path, locks: Sequence[Sequence[str]], target: Path, l
                 *options,
             ],
             log=log,
-            environment=uv_environment(),
+            environment=environment,
         )
 
 
 def uv_environment() -> dict[str, str]:
-    """The environment for uv: never another Python than the one this program runs on."""
+    """The environment for uv: never another Python than the one it is told."""
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
     return {**environment, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}

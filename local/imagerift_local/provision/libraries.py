@@ -1,0 +1,124 @@
+"""Shared libraries that a program misses on this machine, put into a folder beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision.debian import Debian
+
+# The folder beside a program.
+FOLDER = "debian-libraries"
+# Which package brings a library that a part itself asks for; what that one needs comes with it.
+PACKAGE_OF_LIBRARY = {
+    "libGL.so.1": "libgl1",
+    "libbz2.so.1.0": "libbz2-1.0",
+    "libcrypt.so.1": "libcrypt1",
+    "libcrypto.so.3": "libssl3",
+    "libcurl.so.4": "libcurl4",
+    "libdb-5.3.so": "libdb5.3",
+    "libexpat.so.1": "libexpat1",
+    "libffi.so.8": "libffi8",
+    "libgcc_s.so.1": "libgcc-s1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1": "libgomp1",
+    "liblzma.so.5": "liblzma5",
+    "libncursesw.so.6": "libncursesw6",
+    "libnsl.so.2": "libnsl2",
+    "libomp.so.5": "libomp5-14",
+    "libpanelw.so.6": "libncursesw6",
+    "libreadline.so.8": "libreadline8",
+    "libsqlite3.so.0": "libsqlite3-0",
+    "libssl.so.3": "libssl3",
+    "libstdc++.so.6": "libstdc++6",
+    "libtinfo.so.6": "libtinfo6",
+    "libtirpc.so.3": "libtirpc3",
+    "libuuid.so.1": "libuuid1",
+    "libvulkan.so.1": "libvulkan1",
+    "libz.so.1": "zlib1g",
+}
+
+
+def library_environment(program: Path) -> dict[str, str]:
+    """What the environment of a program needs for the libraries beside it; often nothing."""
+    beside = program.parent / FOLDER
+    return {"LD_LIBRARY_PATH": str(beside)} if beside.is_dir() else {}
+
+
+def complete_libraries(
+    debian: Debian, programs: Sequence[Path], folder: Path, search: str = ""
+) -> None:
+    """Puts the libraries that the programs miss, and what those need, into `folder`.
+
+    `search` is what else the LD_LIBRARY_PATH will hold. A machine that has everything gets no
+    folder, and what it has wins over nothing of the pinned release.
+
+    Raises:
+        RouteUnavailableError: a library is missing and no package is known to bring it.
+    """
+    path = f"{folder}:{search}" if search else str(folder)
+    missing = missing_libraries(programs, path)
+    if not missing:
+        return
+    packages = {package_of(name, programs) for name in missing}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packages-") as scratch:
+        unpacked = Path(scratch)
+        debian.unpack(sorted(packages), unpacked, dependencies=True)
+        found = {entry.name: entry for entry in unpacked.rglob("*.so*") if entry.is_file()}
+        folder.mkdir(exist_ok=True)
+        while missing:
+            for name in missing:
+                if name not in found:
+                    raise RouteUnavailableError(f"{programs[0]} needs {name}")
+                # In one step: another process may be starting the program.
+                shutil.copyfile(found[name], unpacked / "copy")
+                os.replace(unpacked / "copy", folder / name)  # noqa: PTH105 (must be atomic)
+            missing = missing_libraries(programs, path)
+
+
+def package_of(library: str, programs: Sequence[Path]) -> str:
+    """The package that brings a library.
+
+    Raises:
+        RouteUnavailableError: none is known to.
+    """
+    try:
+        return PACKAGE_OF_LIBRARY[library]
+    except KeyError:
+        names = ", ".join(program.name for program in programs[:3])
+        raise RouteUnavailableError(f"{names} needs {library}, which this machine lacks") from None
+
+
+def missing_libraries(programs: Sequence[Path], search: str = "") -> frozenset[str]:
+    """Names of the shared libraries that the loader cannot find for any of the programs.
+
+    Raises:
+        RouteUnavailableError: one of them is no program of this machine.
+    """
+    missing: set[str] = set()
+    for program in programs:
+        environment = {**os.environ, "LC_ALL": "C"}
+        if search:
+            environment["LD_LIBRARY_PATH"] = search
+        try:
+            result = subprocess.run(
+                ["ldd", str(program)],
+                capture_output=True,
+                text=True,
+                env=environment,
+                timeout=30,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RouteUnavailableError(f"ldd: {error}") from error
+        if result.returncode != 0 and "not a dynamic executable" not in result.stderr:
+            raise RouteUnavailableError(f"ldd {program}: {result.stderr.strip()}")
+        missing |= set(re.findall(r"^\s*(\S+) => not found", result.stdout, re.MULTILINE))
+    return frozenset(missing)
