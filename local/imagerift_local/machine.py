@@ -31,8 +31,8 @@ def check_machine(*, as_root: str = "") -> None:
     if problem:
         oldest = ".".join(map(str, OLDEST_GLIBC))
         raise PlatformError(
-            f"The embedded platform needs Linux on x86-64 with glibc {oldest} or later; {problem}.\n"
-            f"{ELSEWHERE}"
+            f"The embedded platform needs Linux on x86-64 with glibc {oldest} or later; "
+            f"{problem}.\n{ELSEWHERE}"
         )
     if as_root and os.geteuid() != 0:
         raise PlatformError(f"{as_root} needs root, and you are not root.")

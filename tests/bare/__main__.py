@@ -1,14 +1,13 @@
 """Walks the README on minimal machines: `python -m tests.bare [--suite trixie] [--downloads]`.
 
-For each release a root file system with nothing but what the README asks for, a clean clone in it,
-`make up`, the two printed calls and the picture; and a table of how long each step took. Each starts
-without any cache. Needs root, for the roots; what is walked in them needs none.
+For each release a root file system with nothing but what the README asks for, a clean clone in
+it, `make up`, the two printed calls and the picture; and a table of how long each step took. Each
+starts without any cache. Needs root, for the roots; what is walked in them needs none.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -33,10 +32,14 @@ def main() -> int:
     """Walks each root and prints the table; 1 when a walk failed."""
     cache = Cache(PlatformSettings().cache_dir.absolute())
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", action="append", choices=SUITES, help="one release; may be given again")
+    parser.add_argument(
+        "--suite", action="append", choices=SUITES, help="one release; may be given again"
+    )
     parser.add_argument("--folder", type=Path, default=cache.root / "bare", help="where roots lie")
     parser.add_argument(
-        "--downloads", action="store_true", help="keep what is downloaded, and take it the next time"
+        "--downloads",
+        action="store_true",
+        help="keep what is downloaded, and take it the next time",
     )
     parser.add_argument("--keep", action="store_true", help="leave the roots there")
     options = parser.parse_args()
@@ -72,17 +75,20 @@ def _walk(root: Root, workshop: Workshop, times: dict[str, float]) -> None:
     times[ROOT_STEP] = time.monotonic() - began
     walk = Walk(root, _say)
     try:
-        version = root.run("python3 --version && getconf GNU_LIBC_VERSION").split("\n")
-        _say(f"{SUITES[root.suite]}: {' and '.join(version).strip(' and')}, as {os.uname().machine}")
+        _say(f"{SUITES[root.suite]}: {root.run('python3 --version').strip()}")
         walk.run()
     finally:
         times.update(walk.times)
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:
-    """Steps by roots, in minutes and seconds; a step that was not reached has none."""
+    """Steps by roots, in seconds; a step that was not reached has none."""
     steps = list(dict.fromkeys(step for times in columns.values() for step in times))
-    lines = ["", f"| seconds from `make up` to | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    lines = [
+        "",
+        f"| seconds from `make up` to | {' | '.join(columns)} |",
+        f"|---|{'---|' * len(columns)}",
+    ]
     for step in steps:
         cells = (f"{times[step]:.0f}" if step in times else "–" for times in columns.values())
         lines.append(f"| {step} | {' | '.join(cells)} |")

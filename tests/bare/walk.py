@@ -7,10 +7,10 @@ import json
 import re
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import httpx
 from PIL import Image
 
 from tests.bare.root import Root
@@ -88,11 +88,11 @@ class Walk:
             job = self._ask(poll.replace("JOB_ID", str(answer["jobId"])))
             if job.get("status") == "succeeded":
                 break
-            if job.get("status") not in ("queued", "running") or time.monotonic() > end:
+            if job.get("status") not in ("queued", "processing") or time.monotonic() > end:
                 raise WalkError(f"the second call was answered {job}")
             time.sleep(POLL_SECONDS)
-        with urllib.request.urlopen(str(job["downloadUrl"]), timeout=60) as response:
-            picture = Image.open(io.BytesIO(response.read()))
+        answered = httpx.get(str(job["downloadUrl"]), timeout=60, trust_env=False)
+        picture = Image.open(io.BytesIO(answered.raise_for_status().content))
         picture.load()
         self._done(f"picture of {picture.width} × {picture.height}")
 
@@ -122,7 +122,9 @@ def printed_calls(output: str) -> tuple[str, str]:
     Raises:
         WalkError: they are not there.
     """
-    found = re.search(r"^1\. .*?\n\n(.*?)\n\n2\. .*?\n\n(.*?)\n\n", output, re.DOTALL | re.MULTILINE)
+    found = re.search(
+        r"^1\. .*?\n\n(.*?)\n\n2\. .*?\n\n(.*?)\n\n", output, re.DOTALL | re.MULTILINE
+    )
     if found is None:
         raise WalkError(f"the two calls were not printed:\n{output[-2000:]}")
     return found.group(1), found.group(2)

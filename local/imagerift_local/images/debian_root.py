@@ -119,4 +119,3 @@ def _shed(root: Path) -> None:
         if folder.is_dir():
             shutil.rmtree(folder)
             folder.mkdir()
-

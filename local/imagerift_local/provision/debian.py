@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -30,7 +31,7 @@ KEYS = Path(__file__).with_name("keys")
 C_LIBRARY = frozenset({"libc6", "libc-bin", "libc-l10n", "locales"})
 # Of the machine's settings: proxies, certificates and the like, not what is fetched.
 _OWN_ACQUIRE = re.compile(r"^Acquire::(?!IndexTargets|Languages|GzipIndexes|Changelogs)\S")
-_INDEX_FORMAT = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+_RELEASE = re.compile(r"^'(\S+?)/dists/([^/\s]+)/InRelease'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ class Debian:
         chosen = os.environ.get(ARCHIVE_VARIABLE)
         if chosen:
             return Archive(chosen.rstrip("/"))
-        return parse_archive(_ask(["apt-get", "indextargets", "--format", _INDEX_FORMAT])) or (
-            Archive(DEFAULT_ARCHIVE)
-        )
+        of_machine = parse_archive(_ask(["apt-get", "--print-uris", "update"]))
+        return of_machine or Archive(DEFAULT_ARCHIVE)
 
     def update(self) -> None:
         """Brings the package lists up to date, once in the life of this object.
@@ -100,9 +100,7 @@ class Debian:
                 self._run(["apt-get", "-q", "update"])
                 self._updated = True
 
-    def unpack(
-        self, packages: Sequence[str], target: Path, *, dependencies: bool = False
-    ) -> None:
+    def unpack(self, packages: Sequence[str], target: Path, *, dependencies: bool = False) -> None:
         """Downloads packages and unpacks them below `target`.
 
         With `dependencies` everything that they depend on comes too, but for the C library.
@@ -171,30 +169,27 @@ class Debian:
         run_logged(command, log=self._log, folder=folder, environment=self.environment)
 
 
-def parse_archive(index: str) -> Archive | None:
-    """The Debian archive among the index targets (`release component address` lines) of an apt.
+def parse_archive(addresses: str) -> Archive | None:
+    """The Debian archive among the addresses that an apt would update its lists from.
 
-    Any release's will do: an archive holds them all.
+    Any release's will do: an archive holds them all. A vendor's packages for Debian are told apart
+    by what only the archive has, updates of a release, or by its place on its host.
     """
-    main = security = ""
-    for line in index.splitlines():
-        release, component, *address = line.split()
-        if component != "main" or not address:
-            continue
-        place = address[0].rstrip("/")
-        # An address ends in `debian`, or `debian-security`; distributions made of it differ.
-        if place.endswith("/debian") and "-" not in release:
-            main = main or place
-        elif place.endswith("/debian-security") and release.endswith("-security"):
-            security = security or place
-    return Archive(main, security) if main else None
+    found = _RELEASE.findall(addresses)
+    updated = [place for place, suite in found if suite.endswith("-updates")]
+    places = [
+        place for place in (*updated, *(each for each, _ in found)) if place.endswith("/debian")
+    ]
+    for place in places:
+        if place in updated or urlsplit(place).path == "/debian":
+            security = [place for place, _ in found if place.endswith("/debian-security")]
+            return Archive(place, security[0] if security else "")
+    return None
 
 
 def _ask(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     except OSError:
         return ""
     return done.stdout

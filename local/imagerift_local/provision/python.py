@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -46,7 +47,7 @@ def provision_python(workshop: Workshop) -> Provision:
 
     That folder goes onto the LD_LIBRARY_PATH of whatever runs it or embeds it.
     """
-    return first_found(
+    found = first_found(
         f"Python {PYTHON}",
         [
             Route("PATH", _found_on_path),
@@ -75,6 +76,8 @@ def provision_python(workshop: Workshop) -> Provision:
         ],
         workshop.report,
     )
+    # A Python finds its modules from where it lies, also through the link of an environment.
+    return replace(found, files={**found.files, "python": found.files["python"].resolve()})
 
 
 def _found_on_path() -> Provision:
@@ -153,13 +156,8 @@ def _from_debian(workshop: Workshop, target: Path) -> None:
     library = unpacked / "usr" / "lib" / "x86_64-linux-gnu" / LIBRARY
     shutil.copyfile(library, libraries / LIBRARY)
     shutil.rmtree(unpacked)
-    (target / "python").symlink_to(program_in(root, program))
+    (target / "python").symlink_to(Path(root.name) / program)
     _complete(workshop, Provision({"python": target / "python", "libraries": libraries}, "", ""))
-
-
-def program_in(root: Path, program: Path) -> Path:
-    """The relative link to a program below the folder `root` beside the link."""
-    return Path(root.name) / program
 
 
 def _complete(workshop: Workshop, found: Provision) -> None:

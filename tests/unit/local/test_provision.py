@@ -211,12 +211,18 @@ class TestDownloads:
 
 
 class TestLocks:
-    def test_a_changed_lock_gives_another_key(self, tmp_path: Path) -> None:
+    def interpreter(self, path: str, version: str) -> Provision:
+        return Provision({"python": Path(path)}, version, "PATH")
+
+    def test_a_changed_lock_or_interpreter_gives_another_key(self, tmp_path: Path) -> None:
         lock = tmp_path / "models.txt"
         lock.write_text("numpy==1.26.4\n")
-        before = lock_digest([lock])
+        python = self.interpreter("/usr/bin/python3.11", "3.11.2")
+        before = lock_digest([lock], python)
+        assert lock_digest([lock], self.interpreter("/opt/bin/python3.11", "3.11.2")) != before
+        assert lock_digest([lock], self.interpreter("/usr/bin/python3.11", "3.11.7")) != before
         lock.write_text("numpy==1.26.5\n")
-        assert lock_digest([lock]) != before
+        assert lock_digest([lock], python) != before
 
     def test_the_pinned_version_is_found(self, tmp_path: Path) -> None:
         lock = tmp_path / "lock.txt"

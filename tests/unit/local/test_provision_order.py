@@ -85,7 +85,7 @@ class TestOrder:
         return tried
 
     def workshop(self, tmp_path: Path) -> Workshop:
-        return Workshop(Cache(tmp_path / "cache"), Debian(tmp_path / "log"), silent)
+        return Workshop(Cache(tmp_path / "cache"), Debian(tmp_path / "cache"), silent)
 
     def put(self, folder: Path, name: str, prints: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from imagerift_local.cli import read_settings
 from imagerift_local.errors import PlatformError
-from imagerift_local.machine import machine_problem, parse_os_release
+from imagerift_local.machine import OLDEST_GLIBC, check_machine, machine_problem
 from imagerift_local.selection import ALL_PARTS, CONTROL_PLANE, started_parts, wanted_parts
-from imagerift_local.settings import PlatformSettings
+from imagerift_local.settings import CHECKOUT, PlatformSettings
 
 
 @pytest.fixture(autouse=True)
@@ -72,27 +72,36 @@ def test_a_port_base_that_cannot_be_is_refused_by_name(base: str) -> None:
         read_settings(port_base=base)
 
 
-def test_debian_12_on_x86_64_as_root_is_accepted() -> None:
-    assert not machine_problem(system="debian", version="12", processor="x86_64", user=0)
+@pytest.mark.parametrize("version", ["2.35", "2.36", "2.41"])
+def test_a_linux_on_x86_64_is_accepted_whatever_its_release(version: str) -> None:
+    library = ("glibc", version)
+    assert not machine_problem(system="Linux", processor="x86_64", library=library)
 
 
 @pytest.mark.parametrize(
-    ("system", "version", "processor", "user", "says"),
+    ("system", "processor", "library", "says"),
     [
-        ("ubuntu", "24.04", "x86_64", 0, "this is ubuntu 24.04"),
-        ("debian", "13", "x86_64", 0, "this is debian 13"),
-        ("darwin", "", "arm64", 501, "this is darwin"),
-        ("debian", "12", "aarch64", 0, "this processor is aarch64"),
-        ("debian", "12", "x86_64", 1000, "you are not root"),
+        ("Darwin", "arm64", ("", ""), "this is Darwin"),
+        ("Linux", "aarch64", ("glibc", "2.36"), "this processor is aarch64"),
+        ("Linux", "x86_64", ("glibc", "2.31"), "this machine has glibc 2.31"),
+        ("Linux", "x86_64", ("", ""), "this machine's C library is another one"),
     ],
 )
 def test_any_other_machine_is_told_what_is_missing(
-    system: str, version: str, processor: str, user: int, says: str
+    system: str, processor: str, library: tuple[str, str], says: str
 ) -> None:
-    problem = machine_problem(system=system, version=version, processor=processor, user=user)
-    assert problem == says
+    assert machine_problem(system=system, processor=processor, library=library) == says
 
 
-def test_os_release_is_read_with_and_without_quotes() -> None:
-    fields = parse_os_release('ID=debian\nVERSION_ID="12"\n# note\n')
-    assert (fields["ID"], fields["VERSION_ID"]) == ("debian", "12")
+def test_only_what_needs_root_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    check_machine()
+    with pytest.raises(PlatformError, match="A node needs root"):
+        check_machine(as_root="A node")
+
+
+def test_the_oldest_c_library_is_the_one_that_the_model_server_is_built_for() -> None:
+    # The wheel's tag says manylinux_2_35: uv refuses it on anything older.
+    oldest = ".".join(map(str, OLDEST_GLIBC))
+    bootstrap = (CHECKOUT / "scripts" / "bootstrap.sh").read_text()
+    assert f"glibc {oldest} or later" in bootstrap
