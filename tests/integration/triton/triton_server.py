@@ -89,6 +89,19 @@ class Triton:
             return False
 
 
+# What the models' Python says of itself; the libraries are those that it was started with.
+QUESTION = """
+import json, os, sys, sysconfig
+print(json.dumps({
+    "site": sysconfig.get_path("purelib"),
+    "version": sysconfig.get_python_version(),
+    "prefix": sys.prefix,
+    "base": sys.base_prefix,
+    "libraries": os.environ.get("LD_LIBRARY_PATH", ""),
+}))
+"""
+
+
 @contextmanager
 def run(
     python: Path, origin: str, folder: Path, repositories: Sequence[Path] = REPOSITORIES
@@ -101,12 +114,8 @@ def run(
     pool_tool = ROOT / "triton_models" / "tools" / "pool.py"
     subprocess.check_output([sys.executable, pool_tool, POOL, "--into", laid_out])
     repositories = [laid_out if path == PRODUCT else path for path in repositories]
-    site = Path(
-        subprocess.check_output(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-        ).strip()
-    )
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    told = json.loads(subprocess.check_output([python, "-c", QUESTION], text=True))
+    site, version = Path(told["site"]), told["version"]
     server = site / "pytriton" / "tritonserver"
     backend = folder / "backends" / "python"
     shutil.copytree(server / "backends" / "python", backend)
@@ -118,9 +127,9 @@ def run(
     shutil.copy(server / "bin" / "tritonserver", binary)
     binary.chmod(0o755)
     port = _free_port()
-    libraries = f"{site}/nvidia_pytriton.libs:{Path(sys.base_prefix) / 'lib'}"
+    libraries = f"{site}/nvidia_pytriton.libs:{told['libraries']}:{told['base']}/lib"
     environment = {
-        "PATH": f"{python.parent}:{os.environ['PATH']}",
+        "PATH": f"{told['prefix']}/bin:{os.environ['PATH']}",
         "LD_LIBRARY_PATH": libraries,
         "PYTHONPATH": str(site),
         "PYTHONDONTWRITEBYTECODE": "1",
