@@ -90,10 +90,11 @@ class Workshop:
             key = release_entry(release)
             cached = self.cache.has(release.part, key)
             entry = self.cache.ensure(release.part, key, build)
-            if cached:
-                self.complete([entry / name for name in release.members])
             source = "cache" if cached else "official release"
-            return _in_folder(entry, tuple(release.members), release.version, source)
+            found = _in_folder(entry, tuple(release.members), release.version, source)
+            if cached:
+                self.complete(list(found.files.values()))
+            return found
 
         return Route("official release", attempt, release.version)
 

@@ -89,6 +89,19 @@ class Triton:
             return False
 
 
+# What the models' Python says of itself; the libraries are those that it was started with.
+QUESTION = """
+import json, os, sys, sysconfig
+print(json.dumps({
+    "site": sysconfig.get_path("purelib"),
+    "version": sysconfig.get_python_version(),
+    "prefix": sys.prefix,
+    "base": sys.base_prefix,
+    "libraries": os.environ.get("LD_LIBRARY_PATH", ""),
+}))
+"""
+
+
 @contextmanager
 def run(
     python: Path, origin: str, folder: Path, repositories: Sequence[Path] = REPOSITORIES
@@ -101,18 +114,9 @@ def run(
     pool_tool = ROOT / "triton_models" / "tools" / "pool.py"
     subprocess.check_output([sys.executable, pool_tool, POOL, "--into", laid_out])
     repositories = [laid_out if path == PRODUCT else path for path in repositories]
-    # What lies beside the program that runs the models' Python, as the platform provisions it.
-    made = python.parent
-    site, prefix, version = subprocess.check_output(
-        [
-            python,
-            "-c",
-            "import sys, sysconfig\n"
-            "print(sysconfig.get_path('purelib'), sys.prefix, '%d.%d' % sys.version_info[:2])",
-        ],
-        text=True,
-    ).split()
-    server = Path(site) / "pytriton" / "tritonserver"
+    told = json.loads(subprocess.check_output([python, "-c", QUESTION], text=True))
+    site, version = Path(told["site"]), told["version"]
+    server = site / "pytriton" / "tritonserver"
     backend = folder / "backends" / "python"
     shutil.copytree(server / "backends" / "python", backend)
     stub = shutil.copy(
@@ -123,11 +127,11 @@ def run(
     shutil.copy(server / "bin" / "tritonserver", binary)
     binary.chmod(0o755)
     port = _free_port()
-    libraries = [made / name for name in ("libraries", "debian-libraries", "interpreter")]
+    libraries = f"{site}/nvidia_pytriton.libs:{told['libraries']}:{told['base']}/lib"
     environment = {
-        "PATH": f"{prefix}/bin:{os.environ['PATH']}",
-        "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
-        "PYTHONPATH": site,
+        "PATH": f"{told['prefix']}/bin:{os.environ['PATH']}",
+        "LD_LIBRARY_PATH": libraries,
+        "PYTHONPATH": str(site),
         "PYTHONDONTWRITEBYTECODE": "1",
         "IMAGERIFT_S3_ORIGIN": origin,
         "IMAGERIFT_CONTROL_DIR": str(folder / "control"),
