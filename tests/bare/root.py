@@ -28,8 +28,8 @@ mount -t proc proc "$ROOT/proc"
 mkdir -p "$ROOT/dev/shm"
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/dev/shm"
 if [ -n "$DOWNLOADS" ]; then mount --bind "$DOWNLOADS" "$ROOT$HOME_OF_PERSON/.cache/uv"; fi
-# Stays as the first process of its namespace, which the kernel kills with its parent: a process that
-# gave up root no longer asks for that.
+# Stays as the first process of its namespace, which the kernel kills with its parent: a process
+# that gave up root no longer asks for that.
 chroot --userspec="$PERSON:$PERSON" "$ROOT" /usr/bin/env -i "$@" || exit $?
 """
 

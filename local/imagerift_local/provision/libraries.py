@@ -116,6 +116,9 @@ def missing_libraries(programs: Sequence[Path], search: str = "") -> frozenset[s
                 timeout=30,
                 check=False,
             )
+        except FileNotFoundError:
+            # Nobody to ask: the program itself says at its start what it misses.
+            return frozenset()
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RouteUnavailableError(f"ldd: {error}") from error
         if result.returncode != 0 and "not a dynamic executable" not in result.stderr:
