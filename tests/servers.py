@@ -29,6 +29,7 @@ import platformdirs
 import pymongo
 from botocore.config import Config
 from imagerift_local.parts import NO_COMPRESSION
+from imagerift_local.provision.libraries import library_environment
 from pymongo.errors import OperationFailure, PyMongoError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class _Process:
         self.folder = folder
         self._child: subprocess.Popen[bytes] | None = None
 
-    def launch(self, arguments: list[str]) -> None:
+    def launch(self, arguments: list[str], **environment: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self._child = subprocess.Popen(
@@ -108,6 +109,7 @@ class _Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env={**os.environ, **environment},
             )
 
     def check_alive(self) -> None:
@@ -156,7 +158,8 @@ class Mongod:
                 "--nounixsocket",
                 NO_COMPRESSION,
                 "--quiet",
-            ]
+            ],
+            **library_environment(program),
         )
         self._process.await_ready(self._is_primary, "a primary mongod")
 

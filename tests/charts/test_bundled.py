@@ -17,6 +17,7 @@ import pymongo
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from imagerift_local.provision.libraries import library_environment
 from pymongo.errors import OperationFailure
 
 from tests.charts.rendering import MAIN, Manifest, Objects
@@ -72,7 +73,8 @@ def test_the_bundled_database_becomes_a_replica_set_that_wants_a_password(
 ) -> None:
     port = free_port()
     command = arguments(examples["default"].pods["imagerift-mongodb"], "mongod")
-    command[0] = str(find_program("mongod", "IMAGERIFT_TEST_MONGOD"))
+    program = find_program("mongod", "IMAGERIFT_TEST_MONGOD")
+    command[0] = str(program)
     for prefix, value in (("--dbpath=", tmp_path), ("--port=", port), ("--keyFile=", key)):
         command = replaced(command, prefix, value)
     command = replaced(command, "--bind_ip_all", "")
@@ -86,7 +88,7 @@ def test_the_bundled_database_becomes_a_replica_set_that_wants_a_password(
         "READY_FILE": str(ready),
     }
     url = f"mongodb://imagerift:p4ss@127.0.0.1:{port}/?replicaSet=rs0&authSource=admin"
-    with running(command, tmp_path):
+    with running(command, tmp_path, **library_environment(program)):
         for _ in range(2):  # The second as after a restart of the container.
             ready.unlink(missing_ok=True)
             with running(setup, tmp_path, **variables):
