@@ -7,7 +7,8 @@ uv=${UV:-uv}
 options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-command "make lock")
 [ -z "${UPGRADE:-}" ] || options+=(--upgrade)
 
-"$uv" pip compile pyproject.toml --group dev "${options[@]}" -o requirements/server.txt
+# .venv is made of whatever Python the machine has, 3.11 or later; every other environment of 3.11.
+"$uv" pip compile pyproject.toml --group dev --universal "${options[@]}" -o requirements/server.txt
 # What the services' images hold: the same versions without the developers' tools.
 "$uv" pip compile pyproject.toml --constraint requirements/server.txt "${options[@]}" -o requirements/services.txt
 cd requirements
