@@ -43,8 +43,10 @@ JOB_PODS = {
 }
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """The first true value of `condition`, asked again and again; fails after `seconds`."""
+def wait_until(
+    condition: Callable[[], Any], *, seconds: float, what: str, every: float = 0.1
+) -> Any:
+    """The first true value of `condition`, asked every so many seconds; fails after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -52,7 +54,7 @@ def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> An
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def test_the_two_printed_calls_turn_a_photo_into_a_styled_picture(
         types_of(SAMPLE_ANSWER, polled)
         return polled if polled["status"] in {"succeeded", "failed", "canceled"} else None
 
-    job = wait_until(done, seconds=60, what="the job is over")
+    # A second apart, as the plan's 120 requests a minute allow.
+    job = wait_until(done, seconds=60, every=1, what="the job is over")
     assert job["status"] == "succeeded", job["error"]
     assert job["quota"]["charged"] is True
     assert job["quota"]["remaining"] == 2999
@@ -184,7 +185,7 @@ def test_a_business_workspace_shares_one_quota(
     key = first.platform.admin("key", "create", "--workspace", first.workspace, "--name", "b")
     second = replace(first, key_id=key["keyId"], token=key["token"])
     for colleague in (first, second):
-        job = colleague.wait_for(colleague.submitted(small_photo, mode="noop"))
+        job = colleague.follow(colleague.submitted(small_photo, mode="noop"))
         assert job["quota"]["scope"] == "team"
     assert usage(first) == usage(second)
     assert usage(first)["charged"] == 2
@@ -301,6 +302,7 @@ def test_pro_and_business_go_first(
                 and account.request("GET", path).json()["queue"]["reason"]
             ),
             seconds=15,
+            every=1,
             what="the scheduler knows of all three",
         )
         let_one_at_a_time()
@@ -308,6 +310,7 @@ def test_pro_and_business_go_first(
         wait_until(
             lambda: account.request("GET", path).json()["status"] == "succeeded",
             seconds=60,
+            every=3,
             what="the free job is done",
         )
     free_at = account.request("GET", path).json()["startedAt"]
@@ -344,7 +347,7 @@ def test_the_pages_and_the_api_share_storage_quota_and_permissions(
     by_page = account.request("POST", "/api/v1/generate", json=body).json()["jobId"]
     by_program = program.submitted(small_photo, mode="noop")
 
-    jobs = [program.wait_for(job_id) for job_id in (by_page, by_program)]
+    jobs = [program.follow(job_id) for job_id in (by_page, by_program)]
     assert usage(program)["charged"] == charged + 2
     shown = account.request("GET", f"{ACCOUNT}/overview").json()
     assert {by_page, by_program} <= {job["jobId"] for job in shown["generations"]}
