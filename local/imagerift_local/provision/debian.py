@@ -23,14 +23,15 @@ from imagerift_local.provision.commands import run_logged
 
 SUITE = "bookworm"
 ARCHIVE_VARIABLE = "IMAGERIFT_DEBIAN_MIRROR"
-# Where the machine's own apt knows no Debian.
-DEFAULT_ARCHIVE = "http://ftp.debian.org/debian"
+# Debian's releases as Ubuntu's and others' apt (python-apt-common) describes them.
+DISTRIBUTIONS = Path("/usr/share/python-apt/templates/Debian.info")
 # As the package debian-archive-keyring has them.
 KEYS = Path(__file__).with_name("keys")
 # Never unpacked beside a program: the C library has to be the one of the running machine's loader.
 C_LIBRARY = frozenset({"libc6", "libc-bin", "libc-l10n", "locales"})
 # Of the machine's settings: proxies, certificates and the like, not what is fetched.
 _OWN_ACQUIRE = re.compile(r"^Acquire::(?!IndexTargets|Languages|GzipIndexes|Changelogs)\S")
+_BASE = re.compile(r"^BaseURI:\s*(https?://\S+/debian)/?\s*$", re.MULTILINE)
 _RELEASE = re.compile(r"^'(\S+?)/dists/([^/\s]+)/InRelease'", re.MULTILINE)
 
 
@@ -73,12 +74,26 @@ class Debian:
         }
 
     def archive(self) -> Archive:
-        """Where packages come from: as set, as this machine's apt has it, or Debian's own."""
+        """Where packages come from: as set, as this machine's apt has it, or as it knows Debian.
+
+        Raises:
+            RouteUnavailableError: nothing here names an archive of Debian.
+        """
         chosen = os.environ.get(ARCHIVE_VARIABLE)
         if chosen:
             return Archive(chosen.rstrip("/"))
         of_machine = parse_archive(_ask(["apt-get", "--print-uris", "update"]))
-        return of_machine or Archive(DEFAULT_ARCHIVE)
+        if of_machine:
+            return of_machine
+        described = DISTRIBUTIONS.read_text() if DISTRIBUTIONS.is_file() else ""
+        base = _BASE.search(described)
+        if base is None:
+            raise RouteUnavailableError(
+                "this machine's apt names no archive of Debian: "
+                f"set {ARCHIVE_VARIABLE} to the address of a mirror near you, or install "
+                "python-apt-common"
+            )
+        return Archive(base[1])
 
     def update(self) -> None:
         """Brings the package lists up to date, once in the life of this object.

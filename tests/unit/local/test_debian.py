@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision import debian as debian_module
 from imagerift_local.provision import python
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import (
     ARCHIVE_VARIABLE,
-    DEFAULT_ARCHIVE,
     Archive,
     Debian,
     parse_archive,
@@ -80,14 +80,22 @@ class TestArchive:
             "deb-src http://a/debian-security bookworm-security main\n"
         )
 
-    def test_the_setting_wins_and_debians_own_archive_comes_last(
+    def test_the_setting_wins_and_what_apt_knows_of_debian_comes_last(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.delenv(ARCHIVE_VARIABLE, raising=False)
+        described = tmp_path / "Debian.info"
+        monkeypatch.setattr(debian_module, "DISTRIBUTIONS", described)
         debian = Debian(tmp_path)
-        assert debian.archive() == Archive(DEFAULT_ARCHIVE)
         put(tmp_path, "apt-get", f'printf "{UBUNTU}"')
-        assert debian.archive() == Archive(DEFAULT_ARCHIVE)
+        with pytest.raises(RouteUnavailableError, match=f"set {ARCHIVE_VARIABLE} to"):
+            debian.archive()
+        described.write_text(
+            "Suite: bookworm-security\nBaseURI: http://known.example/debian-security/\n\n"
+            "Suite: bookworm\nBaseURI: http://known.example/debian/\n"
+        )
+        assert debian.archive() == Archive("http://known.example/debian")
         put(tmp_path, "apt-get", f'printf "{DEBIAN_13}"')
         assert debian.archive().main == "http://mirror.example/debian"
         monkeypatch.setenv(ARCHIVE_VARIABLE, "http://near.example/debian/")
