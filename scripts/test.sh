@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Every check and test, on the real servers. Arguments go to the last run of pytest.
+# Every check and test, on the real servers. Arguments go to the tests that need the platform.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
+on_a_platform() { .venv/bin/python -m tests.platform_under_test .venv/bin/python -m pytest "$@"; }
 
 step "style, types, layers"
 make --no-print-directory lint
@@ -14,23 +15,30 @@ models_python=$(.venv/bin/imagerift-platform models-python)
 .venv/bin/imagerift-platform models-python --diffusion > /dev/null
 export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
 
-# The pixel code's tests have no part in the others' work, so that they run beside them.
-vision_log=$(mktemp)
-trap 'kill %1 2> /dev/null || true; rm -f "$vision_log"' EXIT
-make --no-print-directory test-vision > "$vision_log" 2>&1 &
+# Much of every test is waiting: the slow half runs beside the other, on a platform of its own.
+beside() {
+  step "pixel code, in the models' environment"
+  make --no-print-directory test-vision || return 1
+  step "end-to-end and browser tests"
+  on_a_platform tests/e2e tests/browser "$@"
+}
+log=$(mktemp)
+# As a group of its own it can be ended whole.
+set -m
+beside "$@" > "$log" 2>&1 &
+beside=$!
+set +m
+trap 'kill -- "-$beside" 2> /dev/null || true; rm -f "$log"' EXIT
 
+failed=0
 step "unit tests"
-.venv/bin/python -m pytest tests/unit
-
+.venv/bin/python -m pytest tests/unit || failed=1
 step "charts"
-.venv/bin/python -m pytest tests/charts
+.venv/bin/python -m pytest tests/charts || failed=1
+step "contract and integration tests"
+on_a_platform tests/contract tests/integration "$@" || failed=1
 
-step "pixel code, in the models' environment"
-wait %1 || { cat "$vision_log"; exit 1; }
-cat "$vision_log"
-
-step "contract, integration and end-to-end tests"
-.venv/bin/python -m tests.platform_under_test \
-  .venv/bin/python -m pytest tests/contract tests/integration tests/e2e tests/browser "$@"
-
+wait "$beside" || failed=1
+cat "$log"
 step "done"
+exit "$failed"
