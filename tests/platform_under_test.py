@@ -26,6 +26,7 @@ from tests.servers import free_port
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START_SECONDS = 600
+PATIENCE = 5
 # Modes for tests of the way through the platform, beside those that are shipped.
 TEST_MODES = {"noop": "noop", "delay": "delay", "raising": "raising", "puppet": "puppet"}
 MODELS = ("bench/models", "docs/examples", "tests/data/models", "tests/models")
@@ -46,8 +47,12 @@ JOB_PODS = {
 def wait_until(
     condition: Callable[[], Any], *, seconds: float, what: str, every: float = 0.1
 ) -> Any:
-    """The first true value of `condition`, asked every so many seconds; fails after `seconds`."""
-    end = time.monotonic() + seconds
+    """The first true value of `condition`, asked every so many seconds.
+
+    Raises `AssertionError` where it takes many times the `seconds` of a machine with nothing else
+    to do: a busy one is no reason to fail, and what never comes is told all the same.
+    """
+    end = time.monotonic() + PATIENCE * seconds
     while True:
         value = condition()
         if value:
@@ -256,7 +261,7 @@ def _add_test_pool(platform: PlatformUnderTest, slots: int) -> None:
         },
     }
     platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
-    platform.kubectl("wait", "--for=condition=Ready", "tp/test", "--timeout=60s")
+    platform.kubectl("wait", "--for=condition=Ready", "tp/test", "--timeout=300s")
 
 
 def main() -> None:

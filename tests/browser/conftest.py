@@ -25,7 +25,7 @@ from tests.servers import S3Address, free_port
 __all__ = ["bucket", "database_name", "mongo_url", "s3_address"]
 
 # A busy machine is no reason to fail: what is waited for comes, or never does.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=120_000)
 
 NAME, PASSWORD = "demo", "a password for tests"
 

@@ -134,7 +134,7 @@ async def sent_by(page: Page, site: Api) -> dict[str, Any]:
     assert answer.status == 202, await answer.text()
     await finish_job(site, (await answer.json())["jobId"])
     body: dict[str, Any] = answer.request.post_data_json
-    await expect(page.locator("#play-status")).to_have_text(re.compile("^Done"), timeout=60_000)
+    await expect(page.locator("#play-status")).to_have_text(re.compile("^Done"))
     return body
 
 

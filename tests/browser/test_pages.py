@@ -72,7 +72,7 @@ async def test_a_key_is_created_copied_used_revoked_and_then_refused(
         await expect(row.get_by_text("revoked")).to_be_visible()
         revoked_at = time.monotonic()
         while (await curl(*call))[0] == 200:
-            assert time.monotonic() - revoked_at < 5
+            assert time.monotonic() - revoked_at < 60
             await asyncio.sleep(0.1)
 
         status, body = await curl(*call)
@@ -137,7 +137,7 @@ async def test_the_playground_generates_within_the_same_quota(
         job_id = (await answer.json())["jobId"]
         await finish_job(site, job_id)
 
-        await expect(page.locator("#play-status")).to_have_text("Done.", timeout=60_000)
+        await expect(page.locator("#play-status")).to_have_text("Done.")
         width = await page.locator("#result-image").evaluate(
             "async (image) => { await image.decode(); return image.naturalWidth; }"
         )

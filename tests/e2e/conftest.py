@@ -28,7 +28,7 @@ def platform() -> Iterator[PlatformUnderTest]:
 @pytest.fixture(scope="session")
 def make_tenant(platform: PlatformUnderTest) -> Iterator[Callable[[str], Tenant]]:
     """Makes workspaces, each with a key, on the plan that is named."""
-    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
 
         def make(plan: str) -> Tenant:
             created = platform.admin("workspace", "create", "--name", "test", "--plan", plan)

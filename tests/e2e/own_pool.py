@@ -110,7 +110,7 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
             address = _address(process, data, folder / "platform.log")
             pool = _manifest(address)
             platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
-            platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=60s")
+            platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=280s")
             yield OwnPool(platform, models)
         finally:
             platform.kubectl("delete", "tp/own", "--ignore-not-found")

@@ -46,7 +46,7 @@ SAMPLE_ANSWER = {
 def shell(script: str, folder: Path) -> str:
     (folder / "call.sh").write_text(script)
     done = subprocess.run(
-        ["bash", str(folder / "call.sh")], capture_output=True, text=True, check=True, timeout=60
+        ["bash", str(folder / "call.sh")], capture_output=True, text=True, check=True, timeout=200
     )
     return done.stdout
 

@@ -182,7 +182,7 @@ class Canary:
 
 @pytest.fixture
 def account(platform: PlatformUnderTest) -> Iterator[Account]:
-    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
         yield sign_in(platform, http)
 
 

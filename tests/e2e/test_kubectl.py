@@ -18,7 +18,7 @@ def test_a_job_of_the_api_can_be_followed_and_waited_for(
     platform: PlatformUnderTest, tenant: Tenant, small_photo: bytes
 ) -> None:
     job_id = tenant.submitted(small_photo)
-    platform.kubectl("wait", "--for=condition=Complete", f"gj/{job_id}", "--timeout=60s")
+    platform.kubectl("wait", "--for=condition=Complete", f"gj/{job_id}", "--timeout=280s")
     table = platform.kubectl("get", "gj", job_id).stdout.splitlines()
     assert table[0].split() == ["NAME", "PHASE", "MODE", "SIZE", "WORKSPACE", "AGE"]
     assert table[1].split()[:5] == [job_id, "Succeeded", "style", "base", tenant.workspace]
@@ -59,7 +59,7 @@ def test_a_job_made_by_hand_runs_and_is_charged_like_any_other(
 ) -> None:
     before = bound.counters()
     platform.kubectl("apply", "-f", "-", stdin=manifest("by-hand", bound, source))
-    platform.kubectl("wait", "--for=condition=Complete", "gj/by-hand", "--timeout=60s")
+    platform.kubectl("wait", "--for=condition=Complete", "gj/by-hand", "--timeout=280s")
     made = resource(platform, "by-hand")
     job = bound.job(made["metadata"]["uid"])
     assert job["status"] == "succeeded"
@@ -131,7 +131,7 @@ def test_binding_one_workspace_leaves_the_others_bound(
         one.wait_for(job_id, "succeeded")
         key = f"workspaces/{one.workspace}/jobs/{job_id}/source"
         platform.kubectl("apply", "-f", "-", stdin=manifest(name, one, key))
-        platform.kubectl("wait", "--for=condition=Complete", f"gj/{name}", "--timeout=60s")
+        platform.kubectl("wait", "--for=condition=Complete", f"gj/{name}", "--timeout=280s")
         platform.kubectl("delete", "gj", name)
     platform.kubectl("annotate", "ns", namespace, f"{BINDING}{other.workspace}-")
 
@@ -200,4 +200,4 @@ def test_a_resource_that_claims_to_be_the_apis_without_a_record_is_never_run(
 def test_a_pool_shows_its_readiness(platform: PlatformUnderTest) -> None:
     table = platform.kubectl("get", "tp").stdout.splitlines()
     assert table[0].split() == ["NAME", "READY", "REPLICAS", "SLOTS", "MODES", "AGE"]
-    platform.kubectl("wait", "--for=condition=Ready", "tp/default", "--timeout=30s")
+    platform.kubectl("wait", "--for=condition=Ready", "tp/default", "--timeout=280s")

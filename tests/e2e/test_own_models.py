@@ -15,7 +15,7 @@ from tests.e2e.tenant import Tenant
 
 
 def shown(url: str) -> np.ndarray:
-    body = httpx.get(url, timeout=30, trust_env=False).raise_for_status().content
+    body = httpx.get(url, timeout=120, trust_env=False).raise_for_status().content
     return np.asarray(Image.open(io.BytesIO(body)))
 
 

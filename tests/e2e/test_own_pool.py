@@ -34,7 +34,7 @@ def tenant(platform: PlatformUnderTest) -> Iterator[Tenant]:
     workspace = platform.admin("workspace", "create", "--name", "own", "--plan", "load")
     name = workspace["workspaceId"]
     key = platform.admin("key", "create", "--workspace", name, "--name", "own")
-    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
         yield Tenant(platform, http, name, key["keyId"], key["token"])
 
 
@@ -54,7 +54,7 @@ def pool(running: OwnPool) -> OwnPool:
 
 def pictures(job: dict[str, Any]) -> list[bytes]:
     return [
-        httpx.get(output["downloadUrl"], timeout=30, trust_env=False).raise_for_status().content
+        httpx.get(output["downloadUrl"], timeout=120, trust_env=False).raise_for_status().content
         for output in job["outputs"]
     ]
 

@@ -32,7 +32,7 @@ AVATARS = ("anime", "cartoon3d", "oilpaint")
 
 @pytest.fixture
 def account(platform: PlatformUnderTest) -> Iterator[Account]:
-    with httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
         yield sign_in(platform, http)
 
 
@@ -86,7 +86,7 @@ def test_the_two_printed_calls_turn_a_photo_into_a_styled_picture(
     assert all(value is not None and value >= 0 for value in stages.values()), stages
     assert 0 < stages["modelMs"] < sum(stages.values()) <= job["metrics"]["executionMs"]
     picture = subprocess.run(
-        ["curl", "-sS", job["downloadUrl"]], capture_output=True, check=True, timeout=30
+        ["curl", "-sS", job["downloadUrl"]], capture_output=True, check=True, timeout=120
     ).stdout
     source, made = Image.open(io.BytesIO(photo)), Image.open(io.BytesIO(picture))
     assert made.format == "PNG"

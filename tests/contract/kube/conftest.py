@@ -15,7 +15,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 CRDS = Path(__file__).parents[3] / "crds"
-ESTABLISHED_SECONDS = 30
+ESTABLISHED_SECONDS = 150
 
 
 @pytest.fixture(scope="session")

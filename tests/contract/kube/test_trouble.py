@@ -70,7 +70,7 @@ async def trouble_of(kube: Kube, call: str) -> str:
     start = time.monotonic()
     with pytest.raises(KubeUnavailable) as trouble:
         await CALLS[call](kube)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     return str(trouble.value)
 
 

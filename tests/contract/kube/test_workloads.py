@@ -164,7 +164,7 @@ async def test_pods_that_cannot_be_made_are_the_deployments_trouble(
     status = {"status": {"conditions": [failed | {"message": words}]}}
     apps = client.AppsV1Api(administrator)
     # The real controller writes the same status, and may be the faster one.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(250):
         seen = None
         while seen is None or seen.trouble is None:
             await apps.patch_namespaced_deployment_status(name, kube.namespace, status)

@@ -116,6 +116,6 @@ async def test_transactions_that_meet_all_get_through(database: Database) -> Non
         await asyncio.sleep(0)
         await database.ledger.insert_one({"counter": record.quota.counter}, session=session)
 
-    async with asyncio.timeout(timedelta(seconds=30).total_seconds()):
+    async with asyncio.timeout(timedelta(seconds=120).total_seconds()):
         await asyncio.gather(*(database.transaction(raise_by_one) for _ in range(30)))
     assert await lives.held(database, record) == (1, 30)

@@ -37,7 +37,7 @@ from tests.pictures import encode, picture
 from tests.servers import S3Address, free_port
 
 PEPPER = "5e" * 32
-_READY_SECONDS = 30
+_READY_SECONDS = 150
 
 
 @dataclass(frozen=True)

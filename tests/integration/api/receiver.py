@@ -60,7 +60,7 @@ class Receiver:
         await self._runner.cleanup()
 
     async def until(
-        self, count: int, *, path: str = "/hook", seconds: float = 20
+        self, count: int, *, path: str = "/hook", seconds: float = 100
     ) -> list[Received]:
         """What came to `path`, once it is `count` requests."""
         end = time.monotonic() + seconds

@@ -17,7 +17,7 @@ KEYS = "/api/v1/account/keys"
 MEMBERS = "/api/v1/account/members"
 INVITATIONS = "/api/v1/account/invitations"
 HOOKS = "/api/v1/webhooks"
-WITHIN_SECONDS = 5.0
+WITHIN_SECONDS = 30.0
 
 
 async def until_answered(api: Api, path: str, token: str, code: str | None) -> Answer:

@@ -12,7 +12,7 @@ from pymongo import AsyncMongoClient
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.servers import free_port
 
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 
 
 async def test_without_kubernetes_submits_and_cancels_go_on(api: Api, tenant: Tenant) -> None:
@@ -22,7 +22,7 @@ async def test_without_kubernetes_submits_and_cancels_go_on(api: Api, tenant: Te
     canceled = await api.call("POST", submitted.body["urls"]["cancel"], headers=tenant.headers)
 
     assert (submitted.status, canceled.status) == (202, 200)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < ANSWER_SECONDS
     record = await jobs.get(api.database, submitted.body["jobId"])
     assert record is not None
     assert record.resource_uid is None

@@ -52,7 +52,7 @@ async def running(
         )
     process = ApiProcess(child, port, metrics_port)
     try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(200), aiohttp.ClientSession() as http:
             while not await _ready(http, process.url):
                 assert child.returncode is None
                 await asyncio.sleep(0.05)
@@ -128,7 +128,7 @@ async def test_asked_to_stop_it_answers_what_is_in_flight(
 
 
 async def _refuses(url: str) -> None:
-    async with asyncio.timeout(10), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(100), aiohttp.ClientSession() as http:
         while True:
             try:
                 async with http.get(f"{url}/healthz"):

@@ -20,7 +20,7 @@ __all__ = ["administrator", "definitions", "kubeconfig", "namespace"]
 
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while True:
             if await found():
                 return

@@ -67,7 +67,7 @@ async def ended_job(site: Api, tenant: Tenant, **fields: Any) -> str:
 
 async def log_of(site: Api, tenant: Tenant, state: str, count: int = 1) -> list[Any]:
     """The delivery log once it has `count` entries of `state`."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 100
     while True:
         answer = await call(site, tenant, "GET", f"{WEBHOOKS}/deliveries?state={state}")
         assert answer.status == 200, answer.body

@@ -16,7 +16,7 @@ from tests.integration.api.test_generate import finish
 from tests.integration.api.test_uploads import PHOTO, send
 from tests.pictures import encode, picture
 
-_SETTLED_SECONDS = 30
+_SETTLED_SECONDS = 150
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ while True:
 """
 
 
-async def until(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], what: str, timeout: float = 100.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, what

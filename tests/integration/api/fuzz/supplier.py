@@ -153,7 +153,7 @@ class Supplier:
 
     async def _finished(self, job_id: str) -> JobRecord:
         """The job once its resource is known, so that both are of one mind; then it succeeds."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(150):
             while True:
                 record = await jobs.get(self._api.database, job_id)
                 assert record is not None
