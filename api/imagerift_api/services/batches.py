@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
 from imagerift_core.mongo import batches
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 
 from imagerift_api.services.cancellations import Cancellations
 
@@ -27,11 +27,10 @@ class Batches:
 
     async def get(self, workspace: str, batch_id: str) -> BatchView:
         """Raises `BatchNotFound` or `CapacityUnavailable`."""
-        async with translated_errors():
-            batch = await batches.get(self._database, batch_id, workspace=workspace)
-            if batch is None:
-                raise BatchNotFound("There is no such batch.")
-            return BatchView(batch, await batches.progress(self._database, batch_id))
+        batch = await batches.get(self._database, batch_id, workspace=workspace)
+        if batch is None:
+            raise BatchNotFound("There is no such batch.")
+        return BatchView(batch, await batches.progress(self._database, batch_id))
 
     async def cancel(self, workspace: str, batch_id: str) -> BatchView:
         """Cancels every job that has not ended; those that have stay as they are.
@@ -39,8 +38,7 @@ class Batches:
         Raises `BatchNotFound` or `CapacityUnavailable`.
         """
         view = await self.get(workspace, batch_id)
-        async with translated_errors():
-            live = [r.id async for r in batches.records(self._database, batch_id, live=True)]
+        live = [r.id async for r in batches.records(self._database, batch_id, live=True)]
         for job_id in live:
             try:
                 await self._cancellations.cancel(workspace, job_id)

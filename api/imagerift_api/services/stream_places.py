@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from imagerift_core.errors import CapacityUnavailable, TooManyStreams
 from imagerift_core.ids import random_base62
 from imagerift_core.mongo import stream_leases
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 
 from imagerift_api.background import Background
 
@@ -29,8 +29,7 @@ class StreamPlaces:
         Raises `TooManyStreams`, or `CapacityUnavailable` where the store is away.
         """
         lease = random_base62(20)
-        async with translated_errors():
-            taken = await self._take(workspace, lease)
+        taken = await self._take(workspace, lease)
         if not taken:
             raise TooManyStreams(
                 f"At most {STREAMS_PER_WORKSPACE} waits and event streams of a workspace may be "
@@ -57,5 +56,4 @@ class StreamPlaces:
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
             with suppress(CapacityUnavailable):
-                async with translated_errors():
-                    await self._take(workspace, lease)
+                await self._take(workspace, lease)

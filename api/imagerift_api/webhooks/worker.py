@@ -14,7 +14,7 @@ from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import deliveries, jobs, webhooks
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
 from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
@@ -85,10 +85,9 @@ class WebhookWorker:
 
     async def _lease(self) -> Delivery | None:
         try:
-            async with translated_errors():
-                return await deliveries.lease(
-                    self._database, holder=secrets.token_hex(8), at=clock.now()
-                )
+            return await deliveries.lease(
+                self._database, holder=secrets.token_hex(8), at=clock.now()
+            )
         except CapacityUnavailable:
             return None
         except Exception as error:  # noqa: BLE001 - the worker must outlive whatever this is
@@ -167,10 +166,7 @@ class WebhookWorker:
             pause = None if final else pause_after(delivery.tries + 1)
             state = "failed" if pause is None else "pending"
         next_at = None if pause is None else clock.now() + pause
-        async with translated_errors():
-            await deliveries.note_try(
-                self._database, delivery, result, state=state, next_at=next_at
-            )
+        await deliveries.note_try(self._database, delivery, result, state=state, next_at=next_at)
         _log.info(
             "webhook_tried",
             delivery=delivery.id,

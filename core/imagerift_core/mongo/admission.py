@@ -23,7 +23,8 @@ from imagerift_core.mongo.admission_step import (
     admit_in,
 )
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database, is_passing
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import is_passing, translated
 from imagerift_core.mongo.idempotency import KeyClaim
 
 _GROUP_SIZE = 64
@@ -52,6 +53,7 @@ class Admissions:
         self._drained: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
         self._used: TTLCache[str, Used] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
 
+    @translated
     async def admit(
         self,
         record: JobRecord,
@@ -75,6 +77,7 @@ class Admissions:
         )
         return admitted[0] if admitted else None
 
+    @translated
     async def admit_all(
         self,
         records: Sequence[JobRecord],
@@ -99,6 +102,7 @@ class Admissions:
         async with self._turns.setdefault(counter, asyncio.Lock()):
             return await self._admit_alone(candidate)
 
+    @translated
     async def check_room(
         self, hold: QuotaHold, *, resets_at: datetime, queue_limit: int | None = None
     ) -> None:

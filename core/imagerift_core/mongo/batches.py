@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 
 
 class Batch(BaseModel):
@@ -28,12 +29,14 @@ class Batch(BaseModel):
         return self.model_dump(by_alias=True) | {"left": len(self.jobs)}
 
 
+@translated
 async def get(database: Database, batch_id: str, *, workspace: str) -> Batch | None:
     """The batch, or None where there is none or it is another workspace's."""
     document = await database.batches.find_one({"_id": batch_id, "workspace": workspace})
     return Batch.model_validate(document) if document else None
 
 
+@translated
 async def progress(database: Database, batch_id: str) -> dict[str, int]:
     """How many of the batch's jobs have each status; deleted ones are not counted."""
     counts = dict.fromkeys((status.value for status in Status), 0)
@@ -44,6 +47,7 @@ async def progress(database: Database, batch_id: str) -> dict[str, int]:
     return counts
 
 
+@translated
 async def records(
     database: Database, batch_id: str, *, live: bool = False
 ) -> AsyncIterator[JobRecord]:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from imagerift_core.errors import DeliveryNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.webhooks import JOB_TARGET, WebhookEvent, delivery_id, event_of
 
 DeliveryState = Literal["pending", "delivered", "failed"]
@@ -56,7 +58,7 @@ class Delivery(BaseModel):
 
 
 async def add(
-    database: Database, session: Any, ended: Sequence[JobRecord], *, at: datetime
+    database: Database, session: Session, ended: Sequence[JobRecord], *, at: datetime
 ) -> None:
     """Writes what is to be told of these ends; part of the transaction that writes them."""
     if not ended:
@@ -98,6 +100,7 @@ def _rows(
     ]
 
 
+@translated
 async def lease(database: Database, *, holder: str, at: datetime) -> Delivery | None:
     """The delivery that is due the longest, for `holder` alone until the lease ends."""
     document = await database.deliveries.find_one_and_update(
@@ -113,6 +116,7 @@ async def lease(database: Database, *, holder: str, at: datetime) -> Delivery | 
     return Delivery.model_validate(document) if document else None
 
 
+@translated
 async def note_try(
     database: Database,
     delivery: Delivery,
@@ -140,6 +144,7 @@ async def note_try(
     return bool(written.matched_count)
 
 
+@translated
 async def page(
     database: Database,
     workspace: str,
@@ -165,6 +170,7 @@ async def page(
     return [Delivery.model_validate(document) async for document in cursor]
 
 
+@translated
 async def replay(database: Database, workspace: str, identifier: str, *, at: datetime) -> Delivery:
     """Sends the message again, under its own id and with all its tries. One that is being tried
     stays with whoever tries it. Raises `DeliveryNotFound`."""

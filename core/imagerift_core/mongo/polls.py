@@ -17,6 +17,7 @@ from typing import Any
 from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import BlockingCollections, Database
+from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.rate_limit import Minute, RateWindow, counted_in
 
 MOST_TOGETHER = 256
@@ -41,6 +42,7 @@ class Polls:
         self._database = database
         self._group: Grouping[Poll, Answer] = Grouping(self._answer_all, most=MOST_TOGETHER)
 
+    @translated
     async def count_and_read(self, poll: Poll) -> Answer:
         """Counts the request, then reads the job.
 

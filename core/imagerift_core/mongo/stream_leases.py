@@ -11,11 +11,13 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 
 LEASE_SECONDS = 30
 _DOCUMENT_SECONDS = 3600
 
 
+@translated
 async def take(database: Database, workspace: str, lease: str, *, limit: int) -> bool:
     """Takes or renews `lease`. False where `limit` others are held."""
     others = {
@@ -52,6 +54,7 @@ async def take(database: Database, workspace: str, lease: str, *, limit: int) ->
         return any(held["id"] == lease for held in document["leases"])
 
 
+@translated
 async def give_back(database: Database, workspace: str, lease: str) -> None:
     await database.streams.update_one({"_id": workspace}, {"$pull": {"leases": {"id": lease}}})
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.errors import InvalidRequest, WebhookNotFound
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.webhooks import WebhookEvent
 
 MAX_WEBHOOKS = 20
@@ -32,10 +32,11 @@ class Webhook(BaseModel):
     disabled_reason: str | None = None
 
 
+@translated
 async def create(database: Database, webhook: Webhook, *, actor: Actor, host: str) -> None:
     """Raises `InvalidRequest` where the workspace has as many as it may have."""
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         # The write makes two creations of one workspace take turns, so that the count holds.
         await database.workspaces.update_one(
             {"_id": webhook.workspace}, {"$inc": {"webhook_changes": 1}}, session=session
@@ -46,36 +47,37 @@ async def create(database: Database, webhook: Webhook, *, actor: Actor, host: st
         if count >= MAX_WEBHOOKS:
             raise InvalidRequest(f"A workspace has at most {MAX_WEBHOOKS} webhooks.", param="url")
         await database.webhooks.insert_one(webhook.model_dump(by_alias=True), session=session)
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=webhook.workspace,
             actor=actor,
             action="webhook.created",
             at=webhook.created_at,
             target=webhook.id,
             details={"host": host, "events": " ".join(webhook.events)},
-            session=session,
         )
 
-    await database.transaction(body)
+    await logged(database, body)
 
 
+@translated
 async def all_of(database: Database, workspace: str) -> list[Webhook]:
     cursor = database.webhooks.find({"workspace": workspace}).sort([("created_at", 1), ("_id", 1)])
     return [Webhook.model_validate(document) async for document in cursor]
 
 
+@translated
 async def get(database: Database, webhook_id: str) -> Webhook | None:
     document = await database.webhooks.find_one({"_id": webhook_id})
     return Webhook.model_validate(document) if document else None
 
 
+@translated
 async def delete(
     database: Database, workspace: str, webhook_id: str, *, actor: Actor, at: datetime
 ) -> None:
     """Deletes the webhook and what it had still to be sent. Raises `WebhookNotFound`."""
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         gone = await database.webhooks.delete_one(
             {"_id": webhook_id, "workspace": workspace}, session=session
         )
@@ -84,45 +86,44 @@ async def delete(
         await database.deliveries.delete_many(
             {"workspace": workspace, "target": webhook_id}, session=session
         )
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=workspace,
             actor=actor,
             action="webhook.deleted",
             at=at,
             target=webhook_id,
-            session=session,
         )
 
-    await database.transaction(body)
+    await logged(database, body)
 
 
+@translated
 async def disable(
     database: Database, webhook_id: str, *, reason: str, actor: Actor, at: datetime
 ) -> None:
     """Nothing more is sent there. A webhook that is off already, or gone, stays so."""
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         before = await database.webhooks.find_one_and_update(
             {"_id": webhook_id, "disabled_at": None},
             {"$set": {"disabled_at": at, "disabled_reason": reason}},
             session=session,
         )
-        if before is not None:
-            await account_log.append(
-                database,
-                workspace=before["workspace"],
-                actor=actor,
-                action="webhook.disabled",
-                at=at,
-                target=webhook_id,
-                details={"reason": reason},
-                session=session,
-            )
+        if before is None:
+            return None, None
+        return None, LogEntry(
+            workspace=before["workspace"],
+            actor=actor,
+            action="webhook.disabled",
+            at=at,
+            target=webhook_id,
+            details={"reason": reason},
+        )
 
-    await database.transaction(body)
+    await logged(database, body)
 
 
+@translated
 async def workspace_secret(database: Database, workspace: str, fresh: bytes) -> bytes:
     """The sealed secret of the workspace; `fresh` becomes it where there is none yet."""
     try:
@@ -134,20 +135,19 @@ async def workspace_secret(database: Database, workspace: str, fresh: bytes) -> 
     return fresh
 
 
+@translated
 async def rotate_workspace_secret(
     database: Database, workspace: str, fresh: bytes, *, actor: Actor, at: datetime
 ) -> None:
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         await database.webhook_secrets.update_one(
             {"_id": workspace}, {"$set": {"secret": fresh}}, upsert=True, session=session
         )
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=workspace,
             actor=actor,
             action="webhook.secret_rotated",
             at=at,
-            session=session,
         )
 
-    await database.transaction(body)
+    await logged(database, body)
