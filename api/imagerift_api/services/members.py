@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from imagerift_core import clock
 from imagerift_core.errors import MemberNotFound, RoleNotPermitted
 from imagerift_core.ids import new_invitation_id
-from imagerift_core.mongo import invitations, people
+from imagerift_core.mongo import people
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.invitations import Invitation
+from imagerift_core.mongo.invitations import Invitation, InvitationStore, end_of, token_hash
 from imagerift_core.mongo.people import Member, Person
 from imagerift_core.roles import Role, may_give_or_take
 
@@ -45,6 +45,7 @@ class CreatedInvitation:
 class Members:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._invitations = InvitationStore(database)
 
     async def all(self, workspace: str) -> list[MemberView]:
         members = await people.members_of(self._database, workspace)
@@ -56,7 +57,7 @@ class Members:
         ]
 
     async def invitations(self, workspace: str) -> list[InvitationView]:
-        found = await invitations.all_of(self._database, workspace, at=clock.now())
+        found = await self._invitations.all_of(workspace, at=clock.now())
         known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
         return [InvitationView(one, known.get(one.invited_by)) for one in found]
 
@@ -69,26 +70,22 @@ class Members:
             _id=new_invitation_id(),
             workspace=by.workspace.id,
             role=role,
-            token_hash=invitations.token_hash(token),
+            token_hash=token_hash(token),
             invited_by=by.person.id,
             created_at=at,
-            expires_at=invitations.end_of(at),
+            expires_at=end_of(at),
         )
-        await invitations.create(self._database, invitation, actor=by.actor)
+        await self._invitations.create(invitation, actor=by.actor)
         return CreatedInvitation(InvitationView(invitation, by.person), token)
 
     async def withdraw(self, by: SignedIn, invitation: str) -> None:
         """Raises `RoleNotPermitted` or `InvitationNotFound`."""
         by.require("members:manage")
-        await invitations.revoke(
-            self._database, by.workspace.id, invitation, actor=by.actor, at=clock.now()
-        )
+        await self._invitations.revoke(by.workspace.id, invitation, actor=by.actor, at=clock.now())
 
     async def accept(self, by: SignedIn, token: str) -> Member:
         """Raises `InvitationNotFound` or `AlreadyMember`."""
-        return await invitations.accept(
-            self._database, token, by.person.id, actor=by.actor, at=clock.now()
-        )
+        return await self._invitations.accept(token, by.person.id, actor=by.actor, at=clock.now())
 
     async def change_role(self, by: SignedIn, person: str, role: Role) -> None:
         """Raises `RoleNotPermitted`, `MemberNotFound` or `LastOwner`."""

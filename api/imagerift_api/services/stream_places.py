@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager, suppress
 
 from imagerift_core.errors import CapacityUnavailable, TooManyStreams
 from imagerift_core.ids import random_base62
-from imagerift_core.mongo import stream_leases
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.stream_leases import LEASE_SECONDS, StreamLeaseStore
 
 from imagerift_api.background import Background
 
 STREAMS_PER_WORKSPACE = 10
-_RENEW_SECONDS = stream_leases.LEASE_SECONDS / 3
+_RENEW_SECONDS = LEASE_SECONDS / 3
 
 
 class StreamPlaces:
     def __init__(self, database: Database, background: Background) -> None:
-        self._database = database
+        self._leases = StreamLeaseStore(database)
         self._background = background
 
     @asynccontextmanager
@@ -43,14 +43,10 @@ class StreamPlaces:
             with suppress(asyncio.CancelledError):
                 await renewing
             # Also when the client is gone and this very task is being ended.
-            self._background.spawn(
-                "give_back_stream", stream_leases.give_back(self._database, workspace, lease)
-            )
+            self._background.spawn("give_back_stream", self._leases.give_back(workspace, lease))
 
     async def _take(self, workspace: str, lease: str) -> bool:
-        return await stream_leases.take(
-            self._database, workspace, lease, limit=STREAMS_PER_WORKSPACE
-        )
+        return await self._leases.take(workspace, lease, limit=STREAMS_PER_WORKSPACE)
 
     async def _renew(self, workspace: str, lease: str) -> None:
         while True:

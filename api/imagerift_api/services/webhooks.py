@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from imagerift_core import clock
 from imagerift_core.ids import new_webhook_id
-from imagerift_core.mongo import account_log, deliveries, webhooks
+from imagerift_core.mongo import account_log
 from imagerift_core.mongo.account_log import Actor, LogEntry
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.deliveries import Delivery
-from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
+from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 
 from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
 from imagerift_api.webhook_requests import DeliveryQuery, WebhookBody
@@ -35,6 +35,8 @@ class DeliveryPage:
 class Webhooks:
     def __init__(self, database: Database, secrets: WebhookSecrets, egress: Egress) -> None:
         self._database = database
+        self._deliveries = DeliveryStore(database)
+        self._webhooks = WebhookStore(database)
         self._secrets = secrets
         self._egress = egress
 
@@ -50,27 +52,26 @@ class Webhooks:
             secret=self._secrets.seal(secret, webhook_id),
             created_at=clock.now(),
         )
-        await webhooks.create(self._database, webhook, actor=actor, host=url.host or "")
+        await self._webhooks.create(webhook, actor=actor, host=url.host or "")
         return CreatedWebhook(webhook, secret)
 
     async def all_of(self, workspace: str) -> list[Webhook]:
-        return await webhooks.all_of(self._database, workspace)
+        return await self._webhooks.all_of(workspace)
 
     async def delete(self, workspace: str, webhook_id: str, *, actor: Actor) -> None:
         """Raises `WebhookNotFound`."""
-        await webhooks.delete(self._database, workspace, webhook_id, actor=actor, at=clock.now())
+        await self._webhooks.delete(workspace, webhook_id, actor=actor, at=clock.now())
 
     async def job_secret(self, workspace: str) -> str:
         """The secret that signs what goes to the `webhookUrl` of jobs."""
         fresh = self._secrets.seal(self._secrets.make(), workspace)
-        sealed = await webhooks.workspace_secret(self._database, workspace, fresh)
+        sealed = await self._webhooks.workspace_secret(workspace, fresh)
         return self._secrets.open(sealed, workspace)
 
     async def rotate_job_secret(self, workspace: str, *, actor: Actor) -> str:
         """The new one; what is sent from now on is signed with it."""
         secret = self._secrets.make()
-        await webhooks.rotate_workspace_secret(
-            self._database,
+        await self._webhooks.rotate_workspace_secret(
             workspace,
             self._secrets.seal(secret, workspace),
             actor=actor,
@@ -81,8 +82,7 @@ class Webhooks:
     async def deliveries(self, workspace: str, query: DeliveryQuery) -> DeliveryPage:
         """Newest first. Raises `InvalidRequest` for a cursor not of ours."""
         before = decode_text_cursor(query.cursor) if query.cursor else None
-        found = await deliveries.page(
-            self._database,
+        found = await self._deliveries.page(
             workspace,
             webhook=query.webhook_id,
             state=query.state,
@@ -97,7 +97,7 @@ class Webhooks:
     async def replay(self, workspace: str, delivery_id: str, *, actor: Actor) -> Delivery:
         """Raises `DeliveryNotFound`."""
         at = clock.now()
-        replayed = await deliveries.replay(self._database, workspace, delivery_id, at=at)
+        replayed = await self._deliveries.replay(workspace, delivery_id, at=at)
         entry = LogEntry(
             workspace=workspace, actor=actor, action="webhook.replayed", at=at, target=delivery_id
         )

@@ -24,8 +24,9 @@ from imagerift_core.mongo.admission_step import (
 )
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import is_passing, translated
+from imagerift_core.mongo.driver_errors import is_passing
 from imagerift_core.mongo.idempotency import KeyClaim
+from imagerift_core.mongo.store import Store
 
 _GROUP_SIZE = 64
 _GROUP_PAUSE_SECONDS = 0.04
@@ -33,7 +34,7 @@ _REMEMBERED_COUNTERS = 100_000
 _ROOM_SECONDS = 1.0
 
 
-class Admissions:
+class Admissions(Store):
     """Admits jobs. Those that come together in one process share a transaction.
 
     One with an idempotency key or a batch has a transaction of its own, since either may
@@ -41,7 +42,7 @@ class Admissions:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._group: Grouping[Candidate, Outcome] = Grouping(
             self._admit_group, most=_GROUP_SIZE, pause=_GROUP_PAUSE_SECONDS
         )
@@ -53,7 +54,6 @@ class Admissions:
         self._drained: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
         self._used: TTLCache[str, Used] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
 
-    @translated
     async def admit(
         self,
         record: JobRecord,
@@ -77,7 +77,6 @@ class Admissions:
         )
         return admitted[0] if admitted else None
 
-    @translated
     async def admit_all(
         self,
         records: Sequence[JobRecord],
@@ -102,7 +101,6 @@ class Admissions:
         async with self._turns.setdefault(counter, asyncio.Lock()):
             return await self._admit_alone(candidate)
 
-    @translated
     async def check_room(
         self, hold: QuotaHold, *, resets_at: datetime, queue_limit: int | None = None
     ) -> None:
