@@ -46,9 +46,10 @@ class RaisingDriver:
 
     def __init__(self, error: Exception) -> None:
         self._error = error
+        self.session = RaisingDriver.Session()
 
     async def start_session(self) -> RaisingDriver.Session:
-        return RaisingDriver.Session()
+        return self.session
 
     def __getattr__(self, name: str) -> RaisingDriver:
         return self
@@ -76,13 +77,14 @@ class RaisingDriver:
 
     class Session:
         in_transaction = False
+        transactions = 0
 
         @property
         def delegate(self) -> RaisingDriver.Session:
             return self
 
         def start_transaction(self, **_: object) -> None:
-            pass
+            self.transactions += 1
 
         async def commit_transaction(self) -> None:
             pass
@@ -253,17 +255,39 @@ async def use(made: Any) -> None:
         await made
 
 
-@pytest.mark.parametrize("name", CALLABLES)
-async def test_no_error_of_the_driver_leaves_the_store(name: str, database: Database) -> None:
+async def call(name: str, database: Database) -> None:
     owner, function = CALLABLES[name]
     given = arguments(name, function, database)
     if owner is Database:
         function = function.__get__(database)
     elif owner is not None:
         function = function.__get__(owner(database))
+    await use(function(**given))
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+async def test_no_error_of_the_driver_leaves_the_store(name: str, database: Database) -> None:
     with pytest.raises((CapacityUnavailable, StoreRefused)) as raised:
-        await use(function(**given))
+        await call(name, database)
     assert isinstance(raised.value.__cause__, PyMongoError)
+
+
+async def test_a_transaction_meets_the_drivers_own_errors_and_runs_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 0.01)
+    conflict = OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]})
+    tried = {}
+    for name in CALLABLES.keys() - SPECIAL_VALUES.keys():
+        driver: Any = RaisingDriver(conflict)
+        database = Database(driver, "nowhere")
+        with pytest.raises(CapacityUnavailable):
+            await call(name, database)
+        database.close()
+        if driver.session.transactions:
+            tried[name] = driver.session.transactions
+    assert len(tried) > 15
+    assert min(tried.values()) > 1, tried
 
 
 def test_nothing_that_callers_use_is_overlooked() -> None:
