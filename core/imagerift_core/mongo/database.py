@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
@@ -19,7 +18,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo.driver_errors import is_passing, translated, translating
+from imagerift_core.mongo.driver_errors import translated, translating
 from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
@@ -169,19 +168,3 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
             database.close()
     finally:
         client.close()
-
-
-class translated_errors(AbstractAsyncContextManager[None]):  # noqa: N801 - used as a function
-    """Turns trouble of the driver into `CapacityUnavailable`, which callers may retry."""
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, PyMongoError) and is_passing(error):
-            raise CapacityUnavailable("The job store does not answer.") from error
