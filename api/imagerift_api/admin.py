@@ -18,7 +18,7 @@ from imagerift_core.ids import new_workspace_id
 from imagerift_core.mongo import accounts, key_changes, people
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.audit import audit as audit_counters
-from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.mongo.database import Database, connect
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
@@ -178,7 +178,7 @@ def _with_database(
 ) -> Result:
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
-        async with connect(url, settings.mongo_database) as database, translated_errors():
+        async with connect(url, settings.mongo_database) as database:
             return await work(database)
 
     try:

@@ -18,7 +18,7 @@ from imagerift_core.errors import (
     RevokedApiKey,
 )
 from imagerift_core.mongo import accounts, people
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
 
@@ -160,14 +160,13 @@ class Authenticator:
     async def _read(self, key_id: str) -> _Known | None:
         # The age counts from before the read: what it returns may be that old already.
         read_at = self._monotonic()
-        async with translated_errors():
-            key = await accounts.get_key(self._database, key_id)
-            if key is None:
-                self._known.pop(key_id, None)
-                return None
-            workspace, member = await asyncio.gather(
-                accounts.get_workspace(self._database, key.workspace), self._member_behind(key)
-            )
+        key = await accounts.get_key(self._database, key_id)
+        if key is None:
+            self._known.pop(key_id, None)
+            return None
+        workspace, member = await asyncio.gather(
+            accounts.get_workspace(self._database, key.workspace), self._member_behind(key)
+        )
         if workspace is None:
             self._known.pop(key_id, None)
             return None

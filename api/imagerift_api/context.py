@@ -16,7 +16,7 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
-from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.mongo.database import Database, connect
 from imagerift_core.mongo.polls import Polls
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import open_store
@@ -195,8 +195,7 @@ async def _prepare_database(database: Database, readiness: Readiness) -> None:
     ):
         with attempt:
             try:
-                async with translated_errors():
-                    await database.ensure_indexes()
+                await database.ensure_indexes()
             except CapacityUnavailable:
                 raise
             except Exception as error:

@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 from imagerift_core.errors import IdempotencyKeyReused, InvalidRequest
 from imagerift_core.mongo import idempotency
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import LIFETIME, AcceptedKey, KeyClaim
 from multidict import MultiMapping
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -64,8 +64,7 @@ class RequestKey:
 
         Raises `IdempotencyKeyReused` or `CapacityUnavailable`.
         """
-        async with translated_errors():
-            accepted = await idempotency.find(database, self.row, at=at)
+        accepted = await idempotency.find(database, self.row, at=at)
         return self.result_of(accepted) if accepted else None
 
 

@@ -8,7 +8,7 @@ import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import accounts
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 
 _FLUSH_SECONDS = 5.0
 _log = structlog.get_logger()
@@ -35,8 +35,7 @@ class KeyUsage:
             return
         used, self._used = self._used, set()
         try:
-            async with translated_errors():
-                await accounts.touch_keys(self._database, sorted(used), at=clock.now())
+            await accounts.touch_keys(self._database, sorted(used), at=clock.now())
         except CapacityUnavailable:
             self._used |= used
             _log.warning("key_usage_not_noted", keys=len(used))

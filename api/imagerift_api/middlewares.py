@@ -12,7 +12,6 @@ from aiohttp.typedefs import Handler
 from imagerift_core import telemetry
 from imagerift_core.errors import CapacityUnavailable, DomainError
 from imagerift_core.ids import new_request_id
-from imagerift_core.mongo.database import translated_errors
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from imagerift_api import app_keys
@@ -76,8 +75,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns every error into a problem document (RFC 9457). The only place that does."""
     try:
-        async with translated_errors():
-            return await handler(request)
+        return await handler(request)
     except DomainError as error:
         if isinstance(error, CapacityUnavailable):
             _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)

@@ -21,7 +21,7 @@ from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import Database, accounts, jobs, translated_errors, uploads
+from imagerift_core.mongo import Database, accounts, jobs, uploads
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.object_keys import job_prefix, source_key
 from imagerift_core.plans import Plan, Plans
@@ -70,8 +70,7 @@ class HandMadeAdmission:
         Raises `KubeUnavailable` or `CapacityUnavailable` where it has to be tried again.
         """
         metadata = body["metadata"]
-        async with translated_errors():
-            known = await jobs.get(self._database, metadata["uid"])
+        known = await jobs.get(self._database, metadata["uid"])
         if known is not None:
             return known
         spec = _checked_spec(body)
@@ -81,8 +80,7 @@ class HandMadeAdmission:
                 param="spec.execution",
             )
         await self._check_binding(spec.workspace)
-        async with translated_errors():
-            workspace = await accounts.get_workspace(self._database, spec.workspace)
+        workspace = await accounts.get_workspace(self._database, spec.workspace)
         if workspace is None or workspace.plan not in self._plans:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
         plan = self._plans[workspace.plan]
@@ -90,12 +88,11 @@ class HandMadeAdmission:
         copy = await self._copied_source(spec, plan, metadata["uid"])
         record = _record(body, spec, plan, copy)
         try:
-            async with translated_errors():
-                return await self._admissions.admit(
-                    record,
-                    resets_at=quota.period_end(record.created_at),
-                    queue_limit=plan.queue_units,
-                )
+            return await self._admissions.admit(
+                record,
+                resets_at=quota.period_end(record.created_at),
+                queue_limit=plan.queue_units,
+            )
         except DomainError:
             await self._store.delete_prefix(job_prefix(spec.workspace, record.id))
             raise
@@ -108,8 +105,7 @@ class HandMadeAdmission:
         named = spec.source.key
         if named.startswith(UPLOAD_PREFIX):
             return await self._copied_upload(spec, plan, uid)
-        async with translated_errors():
-            source = await jobs.source_of(self._database, workspace=spec.workspace, key=named)
+        source = await jobs.source_of(self._database, workspace=spec.workspace, key=named)
         if source is None:
             raise _not_found()
         copy = _own_copy(source, spec, uid)
@@ -120,16 +116,14 @@ class HandMadeAdmission:
     async def _copied_upload(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
         at = now()
         named = spec.source.key
-        async with translated_errors():
-            upload = await uploads.get(self._database, named, workspace=spec.workspace, at=at)
+        upload = await uploads.get(self._database, named, workspace=spec.workspace, at=at)
         if upload is None:
             raise _not_found()
         key = source_key(spec.workspace, uid)
         if not await self._store.copy(upload.key, key):
             raise _gone()
-        async with translated_errors():
-            until = at + timedelta(days=plan.retention_days)
-            await uploads.keep(self._database, upload.id, until=until)
+        until = at + timedelta(days=plan.retention_days)
+        await uploads.keep(self._database, upload.id, until=until)
         size = await self._store.size_of(key)
         if size is None:
             raise _gone()

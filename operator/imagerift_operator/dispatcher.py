@@ -18,7 +18,7 @@ from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord, Status
 from imagerift_core.kube import KubeUnavailable
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import Database, jobs, transitions, translated_errors
+from imagerift_core.mongo import Database, jobs, transitions
 from imagerift_core.s3 import ObjectStore
 from imagerift_core.settlements import Settlement
 from imagerift_core.triton import TritonRefused, TritonUnavailable
@@ -228,21 +228,20 @@ class Dispatcher:
         seconds = self._modes[entry.mode].attempt_seconds if entry.mode in self._modes else 60
         if entry.execution == "Pod":
             seconds += self._pod_start_seconds
-        async with translated_errors():
-            record = await self._claims.add(
-                transitions.Claim(
-                    job_id=entry.job_id,
-                    attempt=entry.attempt,
-                    owner=self._leadership.identity,
-                    pool=pool,
-                    resource_uid=entry.uid,
-                    at=at,
-                    attempt_deadline=at + timedelta(seconds=seconds),
-                )
+        record = await self._claims.add(
+            transitions.Claim(
+                job_id=entry.job_id,
+                attempt=entry.attempt,
+                owner=self._leadership.identity,
+                pool=pool,
+                resource_uid=entry.uid,
+                at=at,
+                attempt_deadline=at + timedelta(seconds=seconds),
             )
-            if record is None:
-                await self.reconcile(entry)
-                return None
+        )
+        if record is None:
+            await self.reconcile(entry)
+            return None
         if record.attempt == 1:
             self._metrics.waited((at - record.created_at).total_seconds())
         error = _hopeless(record, at)
@@ -256,8 +255,7 @@ class Dispatcher:
 
         Raises `CapacityUnavailable` where the store is away.
         """
-        async with translated_errors():
-            record = await jobs.get(self._database, entry.job_id)
+        record = await jobs.get(self._database, entry.job_id)
         if record is None or not entry.is_of(record):
             return
         if record.status.terminal:
@@ -326,15 +324,14 @@ class Dispatcher:
         """Gives an attempt back to the queue. False where only settlement can end it."""
         async for retry in _store_retries():
             with retry:
-                async with translated_errors():
-                    record = await transitions.requeue(
-                        self._database,
-                        entry.job_id,
-                        attempt=attempt,
-                        owner=owner or self._leadership.identity,
-                        failed=failed,
-                        not_before=not_before,
-                    )
+                record = await transitions.requeue(
+                    self._database,
+                    entry.job_id,
+                    attempt=attempt,
+                    owner=owner or self._leadership.identity,
+                    failed=failed,
+                    not_before=not_before,
+                )
         if record is None:
             return False
         self._metrics.requeued(failed=failed)

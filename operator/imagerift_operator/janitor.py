@@ -18,7 +18,6 @@ from imagerift_core.mongo import (
     abandoned,
     jobs,
     transitions,
-    translated_errors,
     uploads,
 )
 from imagerift_core.object_keys import job_of_key, job_prefix
@@ -133,18 +132,15 @@ class Janitor:
 
     async def end_abandoned_transactions(self) -> None:
         """Transactions of processes that died or stand still, which hold up everybody else."""
-        async with translated_errors():
-            ended = await abandoned.end_abandoned_transactions(self._database)
+        ended = await abandoned.end_abandoned_transactions(self._database)
         if ended:
             log.info("abandoned_transactions_ended", transactions=ended)
 
     async def recover_attempts(self) -> None:
         """Processing records that no task of ours is running, and cancels still to be passed on."""
-        async with translated_errors():
-            processing = [
-                record
-                async for record in jobs.processing(self._database, namespace=self._namespace)
-            ]
+        processing = [
+            record async for record in jobs.processing(self._database, namespace=self._namespace)
+        ]
         for record in processing:
             if record.id in self._dispatcher.in_flight:
                 if record.cancel_requested:
@@ -155,14 +151,12 @@ class Janitor:
     async def fail_overdue(self) -> None:
         """Queued jobs whose deadline passed before a slot came free."""
         at = now()
-        async with translated_errors():
-            overdue = [
-                record
-                async for record in jobs.overdue(self._database, namespace=self._namespace, at=at)
-            ]
+        overdue = [
+            record
+            async for record in jobs.overdue(self._database, namespace=self._namespace, at=at)
+        ]
         for record in overdue:
-            async with translated_errors():
-                failed = await transitions.fail_overdue(self._database, record.id, at=at)
+            failed = await transitions.fail_overdue(self._database, record.id, at=at)
             if failed is None:
                 continue
             self._scheduler.remove(record.id)
@@ -173,15 +167,14 @@ class Janitor:
 
     async def create_missing_resources(self) -> None:
         """Queued records without a resource: only the note of it, or the resource, is missing."""
-        async with translated_errors():
-            unnoted = [
-                record
-                async for record in jobs.without_resource(
-                    self._database,
-                    namespace=self._namespace,
-                    created_before=now() - RESOURCE_GRACE,
-                )
-            ]
+        unnoted = [
+            record
+            async for record in jobs.without_resource(
+                self._database,
+                namespace=self._namespace,
+                created_before=now() - RESOURCE_GRACE,
+            )
+        ]
         if not unnoted:
             return
         seen = {entry.job_id: entry for entry in self._feed.entries.values() if entry.by_api}
@@ -193,8 +186,7 @@ class Janitor:
             else:
                 missing.append(record)
         if notes:
-            async with translated_errors():
-                await transitions.note_resources(self._database, notes)
+            await transitions.note_resources(self._database, notes)
         for record in missing:
             created = await self._kube.create_job(build_generation_job(record))
             if created is not None:
@@ -206,10 +198,7 @@ class Janitor:
             if labels.get(ORIGIN_LABEL) != "api":
                 log.error("resource_name_taken", job=record.id)
                 continue
-            async with translated_errors():
-                await transitions.note_resource(
-                    self._database, record.id, resource["metadata"]["uid"]
-                )
+            await transitions.note_resource(self._database, record.id, resource["metadata"]["uid"])
 
     async def settle_unqueued(self) -> None:
         """Live resources that are neither queued nor in flight: their records say what is next."""
@@ -222,8 +211,7 @@ class Janitor:
         ]
         for start in range(0, len(idle), 500):
             batch = idle[start : start + 500]
-            async with translated_errors():
-                records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
+            records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
             for entry in batch:
                 await self._settle_unqueued(entry, records.get(entry.job_id))
 
@@ -247,8 +235,7 @@ class Janitor:
         unverified = [entry for entry in ended if not entry.verified]
         for start in range(0, len(unverified), 500):
             batch = unverified[start : start + 500]
-            async with translated_errors():
-                records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
+            records = await jobs.get_many(self._database, [entry.job_id for entry in batch])
             for entry in batch:
                 record = records.get(entry.job_id)
                 live = record is not None and entry.is_of(record) and not record.status.terminal
@@ -275,14 +262,13 @@ class Janitor:
             missed = entry.uid not in listed and entry.created_at < before
             if missed and await self._really_gone(entry.name, entry.uid):
                 self._feed.gone(entry)
-        async with translated_errors():
-            unlisted = [
-                resource
-                async for resource in jobs.live_resources(
-                    self._database, namespace=self._namespace, created_before=before
-                )
-                if resource.uid not in listed
-            ]
+        unlisted = [
+            resource
+            async for resource in jobs.live_resources(
+                self._database, namespace=self._namespace, created_before=before
+            )
+            if resource.uid not in listed
+        ]
         for resource in unlisted:
             if await self._really_gone(resource.name, resource.uid):
                 await self._cancel_deleted(resource)
@@ -293,48 +279,39 @@ class Janitor:
 
     async def _cancel_deleted(self, resource: jobs.LiveResource) -> None:
         job_id, workspace = resource.job_id, resource.workspace
-        async with translated_errors():
-            after = await transitions.cancel_queued(
-                self._database, job_id, workspace=workspace, reason=DELETED_REASON, at=now()
+        after = await transitions.cancel_queued(
+            self._database, job_id, workspace=workspace, reason=DELETED_REASON, at=now()
+        )
+        if after is None:
+            after = await transitions.ask_cancel(
+                self._database, job_id, workspace=workspace, reason=DELETED_REASON
             )
-            if after is None:
-                after = await transitions.ask_cancel(
-                    self._database, job_id, workspace=workspace, reason=DELETED_REASON
-                )
         if after is not None and after.status is Status.PROCESSING:
             await self._dispatcher.cancel_in_flight(job_id)
         self._scheduler.remove(job_id)
 
     async def delete_expired(self) -> None:
         """Ended jobs whose retention is over: the resource, then the bytes, then the record."""
-        async with translated_errors():
-            expired = [
-                record
-                async for record in jobs.expired(
-                    self._database, namespace=self._namespace, at=now()
-                )
-            ]
+        expired = [
+            record
+            async for record in jobs.expired(self._database, namespace=self._namespace, at=now())
+        ]
         for record in expired:
             if record.resource_uid is not None:
                 await self._kube.delete_job(record.resource_name, uid=record.resource_uid)
             await self._store.delete_prefix(job_prefix(record.workspace, record.id))
-            async with translated_errors():
-                await transitions.forget(self._database, record.id, at=now())
+            await transitions.forget(self._database, record.id, at=now())
 
     async def delete_expired_uploads(self) -> None:
         """Uploads that no job used in time: the bytes, then what is known of them."""
         at = now()
-        async with translated_errors():
-            expired = [
-                upload
-                async for upload in uploads.expired(
-                    self._database, namespace=self._namespace, at=at
-                )
-            ]
+        expired = [
+            upload
+            async for upload in uploads.expired(self._database, namespace=self._namespace, at=at)
+        ]
         for upload in expired:
             await self._store.delete([upload.key])
-            async with translated_errors():
-                await uploads.forget(self._database, upload.id, at=at)
+            await uploads.forget(self._database, upload.id, at=at)
 
     async def delete_orphaned_bytes(self) -> None:
         """Objects of jobs that no record names, left by attempts and processes that died."""
@@ -351,8 +328,7 @@ class Janitor:
         await self._delete_unnamed(batch, before)
 
     async def _delete_unnamed(self, batch: dict[str, list[str]], before: datetime) -> None:
-        async with translated_errors():
-            records = await jobs.get_many(self._database, list(batch))
+        records = await jobs.get_many(self._database, list(batch))
         doomed = []
         for job_id, keys in batch.items():
             record = records.get(job_id)

@@ -11,7 +11,7 @@ from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable, DomainError, JobNotCancelable, JobNotFound
 from imagerift_core.jobs import Status
 from imagerift_core.kube import KubeUnavailable
-from imagerift_core.mongo import Database, jobs, transitions, translated_errors
+from imagerift_core.mongo import Database, jobs, transitions
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.dispatcher import Dispatcher
@@ -148,20 +148,19 @@ class JobFeed:
     async def _cancel(self, entry: Entry, reason: str) -> None:
         if not self._leadership.leading:
             return
-        async with translated_errors():
-            record = await jobs.get(self._database, entry.job_id)
-            if record is None or not entry.is_of(record):
-                return
-            try:
-                record = await transitions.cancel(
-                    self._database,
-                    entry.job_id,
-                    workspace=record.workspace,
-                    reason=reason,
-                    at=now(),
-                )
-            except (JobNotCancelable, JobNotFound):
-                return
+        record = await jobs.get(self._database, entry.job_id)
+        if record is None or not entry.is_of(record):
+            return
+        try:
+            record = await transitions.cancel(
+                self._database,
+                entry.job_id,
+                workspace=record.workspace,
+                reason=reason,
+                at=now(),
+            )
+        except (JobNotCancelable, JobNotFound):
+            return
         if record.status is Status.PROCESSING:
             await self._dispatcher.cancel_in_flight(entry.job_id)
             return

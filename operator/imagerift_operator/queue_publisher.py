@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from imagerift_core.clock import now
-from imagerift_core.mongo import Database, scheduler_snapshot, translated_errors
+from imagerift_core.mongo import Database, scheduler_snapshot
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 
 from imagerift_operator.dispatcher import Dispatcher, InFlight
@@ -59,8 +59,7 @@ class QueuePublisher:
         }
         self.waiting_reasons.look(places, at)
         snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
-        async with translated_errors():
-            await scheduler_snapshot.write(self._database, snapshot)
+        await scheduler_snapshot.write(self._database, snapshot)
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:
         by_replica: defaultdict[int, list[float]] = defaultdict(list)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from cachetools import TTLCache
-from imagerift_core.mongo import Database, accounts, translated_errors
+from imagerift_core.mongo import Database, accounts
 from imagerift_core.plans import Plans
 
 _KEEP_SECONDS = 30
@@ -44,8 +44,7 @@ class PlanTerms:
         return await asyncio.shield(task)
 
     async def _read(self, workspace: str) -> QueueTerms:
-        async with translated_errors():
-            account = await accounts.get_workspace(self._database, workspace)
+        account = await accounts.get_workspace(self._database, workspace)
         plan = self._plans.get(account.plan) if account else None
         terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
         self._known[workspace] = terms

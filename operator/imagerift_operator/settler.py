@@ -10,7 +10,7 @@ from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.grouping import Pace
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import Database, settlement, translated_errors
+from imagerift_core.mongo import Database, settlement
 from imagerift_core.settlements import Settlement
 
 from imagerift_operator.metrics import Metrics
@@ -64,8 +64,7 @@ class Settler:
             on=CapacityUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
         ):
             with attempt:
-                async with translated_errors():
-                    result = await settlement.settle(self._database, members, at=now())
+                result = await settlement.settle(self._database, members, at=now())
         self._metrics.settled(len(members))
         for member, done in group:
             if done.done():

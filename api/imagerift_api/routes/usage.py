@@ -9,7 +9,6 @@ from aiohttp import web
 from imagerift_core import clock, quota
 from imagerift_core.clock import rfc3339
 from imagerift_core.mongo import usage
-from imagerift_core.mongo.database import translated_errors
 from imagerift_core.mongo.usage import LedgerRow, PeriodUsage
 from imagerift_core.plans import QuotaScope
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,12 +105,11 @@ async def read_usage(request: web.Request) -> web.Response:
     before = _place(query.cursor) if query.cursor else None
     period = query.period or quota.period_of(clock.now())
     database = request.app[app_keys.CONTEXT].database
-    async with translated_errors():
-        periods = await usage.periods(database, caller.workspace)
-        keys = await usage.by_key(database, caller.workspace, period)
-        rows = await usage.ledger_page(
-            database, caller.workspace, period, before=before, limit=query.limit + 1
-        )
+    periods = await usage.periods(database, caller.workspace)
+    keys = await usage.by_key(database, caller.workspace, period)
+    rows = await usage.ledger_page(
+        database, caller.workspace, period, before=before, limit=query.limit + 1
+    )
     shown = rows[: query.limit]
     answer: UsageObject = {
         "period": period,

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from imagerift_core import clock, quota
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import jobs, usage_by_day
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plan
 from imagerift_core.s3 import ObjectStore
 
@@ -48,10 +48,9 @@ class AccountOverview:
         at = clock.now()
         counter = quota.counter_id(workspace, quota.period_of(at))
         first = at.date() - timedelta(days=DAYS - 1)
-        async with translated_errors():
-            standing = await usage_by_day.standing(self._database, counter)
-            by_day = await usage_by_day.by_day(self._database, workspace, since=first)
-            records = await jobs.page(self._database, workspace=workspace, limit=_GENERATIONS)
+        standing = await usage_by_day.standing(self._database, counter)
+        by_day = await usage_by_day.by_day(self._database, workspace, since=first)
+        records = await jobs.page(self._database, workspace=workspace, limit=_GENERATIONS)
         return Overview(
             limit=plan.units_per_month,
             charged=standing.charged,

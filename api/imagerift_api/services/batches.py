@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
-from imagerift_core.mongo import batches
-from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.batches import Batch, BatchStore
+from imagerift_core.mongo.database import Database
 
 from imagerift_api.services.cancellations import Cancellations
 
@@ -22,16 +21,15 @@ class BatchView:
 
 class Batches:
     def __init__(self, database: Database, cancellations: Cancellations) -> None:
-        self._database = database
+        self._batches = BatchStore(database)
         self._cancellations = cancellations
 
     async def get(self, workspace: str, batch_id: str) -> BatchView:
         """Raises `BatchNotFound` or `CapacityUnavailable`."""
-        async with translated_errors():
-            batch = await batches.get(self._database, batch_id, workspace=workspace)
-            if batch is None:
-                raise BatchNotFound("There is no such batch.")
-            return BatchView(batch, await batches.progress(self._database, batch_id))
+        batch = await self._batches.get(batch_id, workspace=workspace)
+        if batch is None:
+            raise BatchNotFound("There is no such batch.")
+        return BatchView(batch, await self._batches.progress(batch_id))
 
     async def cancel(self, workspace: str, batch_id: str) -> BatchView:
         """Cancels every job that has not ended; those that have stay as they are.
@@ -39,8 +37,7 @@ class Batches:
         Raises `BatchNotFound` or `CapacityUnavailable`.
         """
         view = await self.get(workspace, batch_id)
-        async with translated_errors():
-            live = [r.id async for r in batches.records(self._database, batch_id, live=True)]
+        live = [r.id async for r in self._batches.records(batch_id, live=True)]
         for job_id in live:
             try:
                 await self._cancellations.cancel(workspace, job_id)

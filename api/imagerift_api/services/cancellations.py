@@ -7,7 +7,7 @@ from imagerift_core.errors import JobNotFound
 from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import transitions
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 
 from imagerift_api.background import Background
 from imagerift_api.services.job_resources import JobResources
@@ -28,10 +28,9 @@ class Cancellations:
         """
         if not is_job_id(job_id):
             raise JobNotFound("There is no such job.")
-        async with translated_errors():
-            record = await transitions.cancel(
-                self._database, job_id, workspace=workspace, reason=REASON, at=clock.now()
-            )
+        record = await transitions.cancel(
+            self._database, job_id, workspace=workspace, reason=REASON, at=clock.now()
+        )
         # The answer does not wait: the record decides, the resource only tells the operator.
         self._background.spawn("request_cancel", self._resources.request_cancel(record))
         return record

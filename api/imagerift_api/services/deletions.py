@@ -6,7 +6,7 @@ from imagerift_core import clock
 from imagerift_core.errors import JobNotEnded, JobNotFound
 from imagerift_core.ids import is_job_id
 from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.object_keys import job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -28,13 +28,11 @@ class Deletions:
         """
         if not is_job_id(job_id):
             raise JobNotFound("There is no such job.")
-        async with translated_errors():
-            record = await jobs.get(self._database, job_id, workspace=workspace)
+        record = await jobs.get(self._database, job_id, workspace=workspace)
         if record is None:
             raise JobNotFound("There is no such job.")
         if not record.status.terminal:
             raise JobNotEnded("The job has not ended; cancel it first.")
         await self._resources.delete(record)
         await self._store.delete_prefix(job_prefix(workspace, job_id))
-        async with translated_errors():
-            await transitions.forget(self._database, job_id, at=clock.now())
+        await transitions.forget(self._database, job_id, at=clock.now())

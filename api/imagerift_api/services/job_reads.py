@@ -10,7 +10,7 @@ from imagerift_core.errors import JobNotFound
 from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import jobs
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 from imagerift_core.object_keys import EXTENSIONS
 from imagerift_core.s3 import ObjectStore
@@ -56,8 +56,7 @@ class JobReads:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
         if not is_job_id(job_id):
             raise no_such_job()
-        async with translated_errors():
-            record = await jobs.get(self._database, job_id, workspace=workspace)
+        record = await jobs.get(self._database, job_id, workspace=workspace)
         if record is None:
             raise no_such_job()
         return await self.view(record)
@@ -90,19 +89,18 @@ class JobReads:
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
         """Jobs newest first, without URLs. Raises `InvalidRequest` for a cursor not of ours."""
         before = decode_cursor(query.cursor) if query.cursor else None
-        async with translated_errors():
-            records = await jobs.page(
-                self._database,
-                workspace=workspace,
-                status=[status.value for status in query.status],
-                mode=query.mode,
-                batch_id=str(query.batch_id) if query.batch_id else None,
-                metadata=query.metadata,
-                created_after=query.created_after,
-                created_before=query.created_before,
-                before=before,
-                limit=query.limit + 1,
-            )
+        records = await jobs.page(
+            self._database,
+            workspace=workspace,
+            status=[status.value for status in query.status],
+            mode=query.mode,
+            batch_id=str(query.batch_id) if query.batch_id else None,
+            metadata=query.metadata,
+            created_after=query.created_after,
+            created_before=query.created_before,
+            before=before,
+            limit=query.limit + 1,
+        )
         shown = records[: query.limit]
         more = len(records) > query.limit
         return JobPage(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from imagerift_core import clock
 from imagerift_core.errors import MemberNotFound, RoleNotPermitted
 from imagerift_core.ids import new_invitation_id
-from imagerift_core.mongo import invitations, people
-from imagerift_core.mongo.database import Database, translated_errors
-from imagerift_core.mongo.invitations import Invitation
+from imagerift_core.mongo import people
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.invitations import Invitation, InvitationStore, end_of, token_hash
 from imagerift_core.mongo.people import Member, Person
 from imagerift_core.roles import Role, may_give_or_take
 
@@ -45,21 +45,20 @@ class CreatedInvitation:
 class Members:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._invitations = InvitationStore(database)
 
     async def all(self, workspace: str) -> list[MemberView]:
-        async with translated_errors():
-            members = await people.members_of(self._database, workspace)
-            named = {m.person for m in members} | {m.invited_by for m in members if m.invited_by}
-            known = await people.get_people(self._database, sorted(named))
+        members = await people.members_of(self._database, workspace)
+        named = {m.person for m in members} | {m.invited_by for m in members if m.invited_by}
+        known = await people.get_people(self._database, sorted(named))
         return [
             MemberView(member, known.get(member.person), known.get(member.invited_by or ""))
             for member in members
         ]
 
     async def invitations(self, workspace: str) -> list[InvitationView]:
-        async with translated_errors():
-            found = await invitations.all_of(self._database, workspace, at=clock.now())
-            known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
+        found = await self._invitations.all_of(workspace, at=clock.now())
+        known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
         return [InvitationView(one, known.get(one.invited_by)) for one in found]
 
     async def invite(self, by: SignedIn, role: Role) -> CreatedInvitation:
@@ -71,29 +70,22 @@ class Members:
             _id=new_invitation_id(),
             workspace=by.workspace.id,
             role=role,
-            token_hash=invitations.token_hash(token),
+            token_hash=token_hash(token),
             invited_by=by.person.id,
             created_at=at,
-            expires_at=invitations.end_of(at),
+            expires_at=end_of(at),
         )
-        async with translated_errors():
-            await invitations.create(self._database, invitation, actor=by.actor)
+        await self._invitations.create(invitation, actor=by.actor)
         return CreatedInvitation(InvitationView(invitation, by.person), token)
 
     async def withdraw(self, by: SignedIn, invitation: str) -> None:
         """Raises `RoleNotPermitted` or `InvitationNotFound`."""
         by.require("members:manage")
-        async with translated_errors():
-            await invitations.revoke(
-                self._database, by.workspace.id, invitation, actor=by.actor, at=clock.now()
-            )
+        await self._invitations.revoke(by.workspace.id, invitation, actor=by.actor, at=clock.now())
 
     async def accept(self, by: SignedIn, token: str) -> Member:
         """Raises `InvitationNotFound` or `AlreadyMember`."""
-        async with translated_errors():
-            return await invitations.accept(
-                self._database, token, by.person.id, actor=by.actor, at=clock.now()
-            )
+        return await self._invitations.accept(token, by.person.id, actor=by.actor, at=clock.now())
 
     async def change_role(self, by: SignedIn, person: str, role: Role) -> None:
         """Raises `RoleNotPermitted`, `MemberNotFound` or `LastOwner`."""
@@ -101,10 +93,9 @@ class Members:
         member = await self._member(by, person)
         _check(by, member.role)
         _check(by, role)
-        async with translated_errors():
-            await people.change_role(
-                self._database, by.workspace.id, person, role, actor=by.actor, at=clock.now()
-            )
+        await people.change_role(
+            self._database, by.workspace.id, person, role, actor=by.actor, at=clock.now()
+        )
 
     async def remove(self, by: SignedIn, person: str) -> None:
         """Removes a member, their keys and their invitations; everybody may leave by themselves.
@@ -114,14 +105,12 @@ class Members:
         if person != by.person.id:
             by.require("members:manage")
             _check(by, (await self._member(by, person)).role)
-        async with translated_errors():
-            await people.remove_member(
-                self._database, by.workspace.id, person, actor=by.actor, at=clock.now()
-            )
+        await people.remove_member(
+            self._database, by.workspace.id, person, actor=by.actor, at=clock.now()
+        )
 
     async def _member(self, by: SignedIn, person: str) -> Member:
-        async with translated_errors():
-            member = await people.get_member(self._database, by.workspace.id, person)
+        member = await people.get_member(self._database, by.workspace.id, person)
         if member is None:
             raise MemberNotFound("There is no such member.")
         return member

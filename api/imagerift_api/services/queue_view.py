@@ -10,7 +10,7 @@ from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import scheduler_snapshot
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 
 _FRESH_SECONDS = 1.0
@@ -39,10 +39,9 @@ class QueueView:
             if time.monotonic() - self._read_at >= _FRESH_SECONDS:
                 self._read_at = time.monotonic()
                 try:
-                    async with translated_errors():
-                        self._snapshot = await scheduler_snapshot.read(
-                            self._database, self._shard, at=clock.now()
-                        )
+                    self._snapshot = await scheduler_snapshot.read(
+                        self._database, self._shard, at=clock.now()
+                    )
                 except CapacityUnavailable as error:
                     self._snapshot = None
                     _log.warning("queue_snapshot_not_read", exc_info=error)

@@ -11,7 +11,7 @@ import asyncio
 import structlog
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import transitions
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 
 _FLUSH_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -38,8 +38,7 @@ class ResourceNotes:
             return
         uids, self._uids = self._uids, {}
         try:
-            async with translated_errors():
-                await transitions.note_resources(self._database, uids)
+            await transitions.note_resources(self._database, uids)
         except CapacityUnavailable:
             # Left to the sweep, which asks the API server.
             _log.warning("resources_not_noted", jobs=len(uids))

@@ -10,10 +10,10 @@ from datetime import timedelta
 
 from imagerift_core import clock
 from imagerift_core.errors import NoWorkspaceLeft, SignInFailed
-from imagerift_core.mongo import account_log, homes, people, sign_ins
-from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database, translated_errors
-from imagerift_core.mongo.sign_ins import SignInUnderWay
+from imagerift_core.mongo import account_log, homes, people
+from imagerift_core.mongo.account_log import Actor, LogEntry
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.sign_ins import SignInStore, SignInUnderWay
 
 from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import Identity, OidcIssuer
@@ -46,6 +46,7 @@ class SignIns:
         self, database: Database, *, oidc: OidcIssuer | None, built_in: BuiltInIssuer | None
     ) -> None:
         self._database = database
+        self._sign_ins = SignInStore(database)
         self._oidc = oidc
         self._built_in = built_in
 
@@ -69,8 +70,7 @@ class SignIns:
             browser_hash=_hashed(browser),
             expires_at=clock.now() + timedelta(minutes=MINUTES),
         )
-        async with translated_errors():
-            await sign_ins.begin(self._database, state, under_way)
+        await self._sign_ins.begin(state, under_way)
         return BegunSignIn(url, browser)
 
     async def finish(
@@ -88,8 +88,7 @@ class SignIns:
         """
         if self._oidc is None:
             raise SignInFailed(_NOT_OFFERED)
-        async with translated_errors():
-            under_way = await sign_ins.take(self._database, state, at=clock.now())
+        under_way = await self._sign_ins.take(state, at=clock.now())
         if under_way is None:
             raise SignInFailed("This sign-in was used already or took too long. Begin again.")
         if browser is None or not hmac.compare_digest(_hashed(browser), under_way.browser_hash):
@@ -108,27 +107,26 @@ class SignIns:
 
     async def _account_of(self, identity: Identity, address: str | None) -> Account:
         at = clock.now()
-        async with translated_errors():
-            person = await people.ensure_person(
-                self._database,
-                issuer=identity.issuer,
-                subject=identity.subject,
-                name=identity.name,
-                email=identity.email,
-                plan=FIRST_PLAN,
-                address=address,
-                at=at,
-            )
-            workspace = await self._place_of(person, address)
-            await account_log.append(
-                self._database,
-                workspace=workspace,
-                actor=Actor(kind="person", id=person.id, name=person.name, address=address),
-                action="account.signed_in",
-                at=at,
-                target=person.id,
-                details={"issuer": identity.issuer},
-            )
+        person = await people.ensure_person(
+            self._database,
+            issuer=identity.issuer,
+            subject=identity.subject,
+            name=identity.name,
+            email=identity.email,
+            plan=FIRST_PLAN,
+            address=address,
+            at=at,
+        )
+        workspace = await self._place_of(person, address)
+        entry = LogEntry(
+            workspace=workspace,
+            actor=Actor(kind="person", id=person.id, name=person.name, address=address),
+            action="account.signed_in",
+            at=at,
+            target=person.id,
+            details={"issuer": identity.issuer},
+        )
+        await account_log.append(self._database, entry)
         return Account(person, workspace)
 
     async def _place_of(self, person: people.Person, address: str | None) -> str:

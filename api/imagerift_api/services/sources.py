@@ -20,7 +20,7 @@ from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
 from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
 from imagerift_core.jobs import SourceImage
 from imagerift_core.mongo import jobs, uploads
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.authentication import Caller
@@ -121,8 +121,7 @@ class Sources:
         if not await self._store.copy(source.key, key):
             raise _not_found(source.param)
         if source.upload_id is not None and source.keep_until is not None:
-            async with translated_errors():
-                await uploads.keep(self._database, source.upload_id, until=source.keep_until)
+            await uploads.keep(self._database, source.upload_id, until=source.keep_until)
         data = await self._store.get(key, max_bytes=MAX_IMAGE_BYTES)
         if data is None:
             raise _not_found(source.param)
@@ -132,8 +131,7 @@ class Sources:
         owner = object_keys.job_of_key(key)
         if owner is None or owner[0] != workspace:
             raise _not_found("imageKey")
-        async with translated_errors():
-            record = await jobs.get(self._database, owner[1], workspace=workspace)
+        record = await jobs.get(self._database, owner[1], workspace=workspace)
         recorded = [record.source.key, *(o.key for o in record.outputs)] if record else []
         if key not in recorded:
             raise _not_found("imageKey")
@@ -141,8 +139,7 @@ class Sources:
 
     async def _by_upload(self, caller: Caller, image_key: str) -> StoredSource:
         at = clock.now()
-        async with translated_errors():
-            upload = await uploads.get(self._database, image_key, workspace=caller.workspace, at=at)
+        upload = await uploads.get(self._database, image_key, workspace=caller.workspace, at=at)
         if upload is None:
             raise _not_found("imageKey")
         return StoredSource(
@@ -157,10 +154,9 @@ class Sources:
         param = "sourceGenerationId"
         if not is_job_id(identifier):
             raise _not_found(param)
-        async with translated_errors():
-            record = await jobs.by_generation_id(
-                self._database, identifier, workspace=workspace
-            ) or await jobs.get(self._database, identifier, workspace=workspace)
+        record = await jobs.by_generation_id(
+            self._database, identifier, workspace=workspace
+        ) or await jobs.get(self._database, identifier, workspace=workspace)
         if record is None or not record.outputs:
             raise _not_found(param)
         named = [o for o in record.outputs if o.generation_id == identifier]

@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager, suppress
 
 from imagerift_core.errors import CapacityUnavailable, TooManyStreams
 from imagerift_core.ids import random_base62
-from imagerift_core.mongo import stream_leases
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.stream_leases import LEASE_SECONDS, StreamLeaseStore
 
 from imagerift_api.background import Background
 
 STREAMS_PER_WORKSPACE = 10
-_RENEW_SECONDS = stream_leases.LEASE_SECONDS / 3
+_RENEW_SECONDS = LEASE_SECONDS / 3
 
 
 class StreamPlaces:
     def __init__(self, database: Database, background: Background) -> None:
-        self._database = database
+        self._leases = StreamLeaseStore(database)
         self._background = background
 
     @asynccontextmanager
@@ -29,8 +29,7 @@ class StreamPlaces:
         Raises `TooManyStreams`, or `CapacityUnavailable` where the store is away.
         """
         lease = random_base62(20)
-        async with translated_errors():
-            taken = await self._take(workspace, lease)
+        taken = await self._take(workspace, lease)
         if not taken:
             raise TooManyStreams(
                 f"At most {STREAMS_PER_WORKSPACE} waits and event streams of a workspace may be "
@@ -44,18 +43,13 @@ class StreamPlaces:
             with suppress(asyncio.CancelledError):
                 await renewing
             # Also when the client is gone and this very task is being ended.
-            self._background.spawn(
-                "give_back_stream", stream_leases.give_back(self._database, workspace, lease)
-            )
+            self._background.spawn("give_back_stream", self._leases.give_back(workspace, lease))
 
     async def _take(self, workspace: str, lease: str) -> bool:
-        return await stream_leases.take(
-            self._database, workspace, lease, limit=STREAMS_PER_WORKSPACE
-        )
+        return await self._leases.take(workspace, lease, limit=STREAMS_PER_WORKSPACE)
 
     async def _renew(self, workspace: str, lease: str) -> None:
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
             with suppress(CapacityUnavailable):
-                async with translated_errors():
-                    await self._take(workspace, lease)
+                await self._take(workspace, lease)

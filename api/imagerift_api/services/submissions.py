@@ -16,7 +16,7 @@ from imagerift_core.modes import Modes
 from imagerift_core.mongo import jobs, transitions
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyTaken
 
 from imagerift_api.authentication import Caller
@@ -168,13 +168,12 @@ class Submissions:
             batch_id=submit.batch_id,
         )
         units = sum(draft.hold.units for draft in drafts)
-        async with translated_errors():
-            # Saves the upload; the transaction is what decides.
-            await self._admissions.check_room(
-                drafts[0].hold.model_copy(update={"units": units}),
-                resets_at=quota.period_end(at),
-                queue_limit=caller.plan.queue_units,
-            )
+        # Saves the upload; the transaction is what decides.
+        await self._admissions.check_room(
+            drafts[0].hold.model_copy(update={"units": units}),
+            resets_at=quota.period_end(at),
+            queue_limit=caller.plan.queue_units,
+        )
         sources = []
         for index, body in enumerate(submit.bodies):
             try:
@@ -230,14 +229,13 @@ class Submissions:
                 created_at=at,
             )
         try:
-            async with translated_errors():
-                admitted = await self._admissions.admit_all(
-                    records,
-                    resets_at=quota.period_end(at),
-                    claim=submit.key.claim(result, at=at) if submit.key else None,
-                    batch=batch,
-                    queue_limit=submit.caller.plan.queue_units,
-                )
+            admitted = await self._admissions.admit_all(
+                records,
+                resets_at=quota.period_end(at),
+                claim=submit.key.claim(result, at=at) if submit.key else None,
+                batch=batch,
+                queue_limit=submit.caller.plan.queue_units,
+            )
         except CapacityUnavailable:
             self._metrics.admission("failed")
             return await self._after_doubt(records)
@@ -258,8 +256,7 @@ class Submissions:
         Where they cannot be read either, the sources stay for the operator's sweep, which
         deletes what no record names; the jobs may have been accepted.
         """
-        async with translated_errors():
-            found = await jobs.get_many(self._database, [record.id for record in records])
+        found = await jobs.get_many(self._database, [record.id for record in records])
         if len(found) != len(records):
             raise CapacityUnavailable("The job store does not answer.")
         return [found[record.id] for record in records]

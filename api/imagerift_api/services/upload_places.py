@@ -9,7 +9,7 @@ from imagerift_core import clock, object_keys
 from imagerift_core.errors import SourceNotFound
 from imagerift_core.ids import new_upload_id
 from imagerift_core.mongo import uploads
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyTaken
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.s3 import ObjectStore, UploadForm
@@ -65,16 +65,14 @@ class UploadPlaces:
         )
         claim = key.claim(identifier, at=at) if key else None
         try:
-            async with translated_errors():
-                await uploads.create(self._database, upload, claim=claim)
+            await uploads.create(self._database, upload, claim=claim)
         except KeyTaken as taken:
             assert key is not None  # noqa: S101 - only a claim raises it
             return await self._again(workspace, key.result_of(taken.accepted), at)
         return self._place(upload, at, replayed=False)
 
     async def _again(self, workspace: str, identifier: str, at: datetime) -> UploadPlace:
-        async with translated_errors():
-            upload = await uploads.get(self._database, identifier, workspace=workspace, at=at)
+        upload = await uploads.get(self._database, identifier, workspace=workspace, at=at)
         if upload is None:
             raise SourceNotFound("The upload that this key stands for has expired.")
         return self._place(upload, at, replayed=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from imagerift_core import clock
 from imagerift_core.ids import new_webhook_id
-from imagerift_core.mongo import account_log, deliveries, webhooks
-from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database, translated_errors
-from imagerift_core.mongo.deliveries import Delivery
-from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import Actor, LogEntry
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
+from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 
 from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
 from imagerift_api.webhook_requests import DeliveryQuery, WebhookBody
@@ -35,6 +35,8 @@ class DeliveryPage:
 class Webhooks:
     def __init__(self, database: Database, secrets: WebhookSecrets, egress: Egress) -> None:
         self._database = database
+        self._deliveries = DeliveryStore(database)
+        self._webhooks = WebhookStore(database)
         self._secrets = secrets
         self._egress = egress
 
@@ -50,53 +52,43 @@ class Webhooks:
             secret=self._secrets.seal(secret, webhook_id),
             created_at=clock.now(),
         )
-        async with translated_errors():
-            await webhooks.create(self._database, webhook, actor=actor, host=url.host or "")
+        await self._webhooks.create(webhook, actor=actor, host=url.host or "")
         return CreatedWebhook(webhook, secret)
 
     async def all_of(self, workspace: str) -> list[Webhook]:
-        async with translated_errors():
-            return await webhooks.all_of(self._database, workspace)
+        return await self._webhooks.all_of(workspace)
 
     async def delete(self, workspace: str, webhook_id: str, *, actor: Actor) -> None:
         """Raises `WebhookNotFound`."""
-        async with translated_errors():
-            await webhooks.delete(
-                self._database, workspace, webhook_id, actor=actor, at=clock.now()
-            )
+        await self._webhooks.delete(workspace, webhook_id, actor=actor, at=clock.now())
 
     async def job_secret(self, workspace: str) -> str:
         """The secret that signs what goes to the `webhookUrl` of jobs."""
         fresh = self._secrets.seal(self._secrets.make(), workspace)
-        async with translated_errors():
-            sealed = await webhooks.workspace_secret(self._database, workspace, fresh)
+        sealed = await self._webhooks.workspace_secret(workspace, fresh)
         return self._secrets.open(sealed, workspace)
 
     async def rotate_job_secret(self, workspace: str, *, actor: Actor) -> str:
         """The new one; what is sent from now on is signed with it."""
         secret = self._secrets.make()
-        async with translated_errors():
-            await webhooks.rotate_workspace_secret(
-                self._database,
-                workspace,
-                self._secrets.seal(secret, workspace),
-                actor=actor,
-                at=clock.now(),
-            )
+        await self._webhooks.rotate_workspace_secret(
+            workspace,
+            self._secrets.seal(secret, workspace),
+            actor=actor,
+            at=clock.now(),
+        )
         return secret
 
     async def deliveries(self, workspace: str, query: DeliveryQuery) -> DeliveryPage:
         """Newest first. Raises `InvalidRequest` for a cursor not of ours."""
         before = decode_text_cursor(query.cursor) if query.cursor else None
-        async with translated_errors():
-            found = await deliveries.page(
-                self._database,
-                workspace,
-                webhook=query.webhook_id,
-                state=query.state,
-                before=before,
-                limit=query.limit + 1,
-            )
+        found = await self._deliveries.page(
+            workspace,
+            webhook=query.webhook_id,
+            state=query.state,
+            before=before,
+            limit=query.limit + 1,
+        )
         shown = found[: query.limit]
         more = len(found) > query.limit
         cursor = encode_text_cursor(shown[-1].created_at, shown[-1].id) if more else None
@@ -105,14 +97,9 @@ class Webhooks:
     async def replay(self, workspace: str, delivery_id: str, *, actor: Actor) -> Delivery:
         """Raises `DeliveryNotFound`."""
         at = clock.now()
-        async with translated_errors():
-            replayed = await deliveries.replay(self._database, workspace, delivery_id, at=at)
-            await account_log.append(
-                self._database,
-                workspace=workspace,
-                actor=actor,
-                action="webhook.replayed",
-                at=at,
-                target=delivery_id,
-            )
+        replayed = await self._deliveries.replay(workspace, delivery_id, at=at)
+        entry = LogEntry(
+            workspace=workspace, actor=actor, action="webhook.replayed", at=at, target=delivery_id
+        )
+        await account_log.append(self._database, entry)
         return replayed

@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from imagerift_core import clock
 from imagerift_core.errors import RateLimited, SignInFailed
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.rate_limit import count_request
 from pydantic import TypeAdapter
 
@@ -37,15 +37,12 @@ class BuiltInIssuer:
         known = self._hashes.get(name)
         # Names that do not exist share one window, so that nobody fills the store with them.
         tried = [f"sign-in:name:{name if known else ''}", f"sign-in:from:{address}"]
-        async with translated_errors():
-            for subject in tried:
-                window = await count_request(
-                    self._database, subject, limit=self._tries_per_minute, at=clock.now()
-                )
-                if window.exceeded:
-                    raise RateLimited(
-                        limit=window.limit, retry_after_seconds=window.resets_in_seconds
-                    )
+        for subject in tried:
+            window = await count_request(
+                self._database, subject, limit=self._tries_per_minute, at=clock.now()
+            )
+            if window.exceeded:
+                raise RateLimited(limit=window.limit, retry_after_seconds=window.resets_in_seconds)
         async with self._room:
             right = await asyncio.to_thread(self._matches, known or self._decoy, password)
         if not right or known is None:

@@ -13,9 +13,10 @@ from imagerift_core.errors import (
     InvalidSession,
     RoleNotPermitted,
 )
-from imagerift_core.mongo import accounts, people, sign_ins
+from imagerift_core.mongo import accounts, people
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.sign_ins import SignInStore
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Permission, may
 
@@ -55,6 +56,7 @@ class Sessions:
     def __init__(self, database: Database, plans: Plans, settings: ApiSettings) -> None:
         self.tokens = SessionTokens(settings.session_secret())
         self._database = database
+        self._sign_ins = SignInStore(database)
         self._plans = plans
         self._public_url = settings.public_url
         self._is_https = settings.is_https
@@ -73,13 +75,12 @@ class Sessions:
             self.require_same_origin(request)
             if not self.tokens.csrf_matches(claims.session, request.headers.get(CSRF_HEADER)):
                 raise CrossSiteRequest(f"The header {CSRF_HEADER} must hold the session's token.")
-        async with translated_errors():
-            ended, person, member, workspace = await asyncio.gather(
-                sign_ins.is_ended(self._database, claims.session),
-                people.get_person(self._database, claims.person),
-                people.get_member(self._database, claims.workspace, claims.person),
-                accounts.get_workspace(self._database, claims.workspace),
-            )
+        ended, person, member, workspace = await asyncio.gather(
+            self._sign_ins.is_ended(claims.session),
+            people.get_person(self._database, claims.person),
+            people.get_member(self._database, claims.workspace, claims.person),
+            accounts.get_workspace(self._database, claims.workspace),
+        )
         if ended or person is None or member is None or workspace is None:
             raise InvalidSession("The session has ended. Sign in again.")
         return SignedIn(
@@ -137,8 +138,7 @@ class Sessions:
 
     async def end(self, response: web.StreamResponse, claims: SessionClaims) -> None:
         """Ends the session on every replica and takes the cookie away."""
-        async with translated_errors():
-            await sign_ins.end_session(self._database, claims.session, expires_at=claims.expires_at)
+        await self._sign_ins.end_session(claims.session, expires_at=claims.expires_at)
         response.del_cookie(COOKIE, path="/")
 
     @property

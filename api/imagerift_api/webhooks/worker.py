@@ -12,10 +12,11 @@ import aiohttp
 import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import deliveries, jobs, webhooks
+from imagerift_core.mongo import jobs
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database, translated_errors
-from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.deliveries import Delivery, DeliveryState, DeliveryStore, Try
+from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
@@ -38,6 +39,8 @@ class WebhookWorker:
 
     def __init__(self, database: Database, secrets_: WebhookSecrets, egress: Egress) -> None:
         self._database = database
+        self._deliveries = DeliveryStore(database)
+        self._webhooks = WebhookStore(database)
         self._secrets = secrets_
         self._egress = egress
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -85,10 +88,7 @@ class WebhookWorker:
 
     async def _lease(self) -> Delivery | None:
         try:
-            async with translated_errors():
-                return await deliveries.lease(
-                    self._database, holder=secrets.token_hex(8), at=clock.now()
-                )
+            return await self._deliveries.lease(holder=secrets.token_hex(8), at=clock.now())
         except CapacityUnavailable:
             return None
         except Exception as error:  # noqa: BLE001 - the worker must outlive whatever this is
@@ -106,8 +106,8 @@ class WebhookWorker:
         record = await jobs.get(self._database, delivery.job, workspace=delivery.workspace)
         result = await self._try(http, delivery, secret, message(delivery, record))
         if result.status == _GONE and delivery.target != JOB_TARGET:
-            await webhooks.disable(
-                self._database, delivery.target, reason="gone", actor=_DELIVERY, at=result.at
+            await self._webhooks.disable(
+                delivery.target, reason="gone", actor=_DELIVERY, at=result.at
             )
         final = result.status == _GONE or result.error == "refused"
         await self._note(delivery, result, final=final)
@@ -116,9 +116,9 @@ class WebhookWorker:
         """None where the webhook was deleted or turned off."""
         if delivery.target == JOB_TARGET:
             fresh = self._secrets.seal(self._secrets.make(), delivery.workspace)
-            sealed = await webhooks.workspace_secret(self._database, delivery.workspace, fresh)
+            sealed = await self._webhooks.workspace_secret(delivery.workspace, fresh)
             return self._secrets.open(sealed, delivery.workspace)
-        webhook = await webhooks.get(self._database, delivery.target)
+        webhook = await self._webhooks.get(delivery.target)
         if webhook is None or webhook.disabled_at is not None:
             return None
         return self._secrets.open(webhook.secret, webhook.id)
@@ -167,10 +167,7 @@ class WebhookWorker:
             pause = None if final else pause_after(delivery.tries + 1)
             state = "failed" if pause is None else "pending"
         next_at = None if pause is None else clock.now() + pause
-        async with translated_errors():
-            await deliveries.note_try(
-                self._database, delivery, result, state=state, next_at=next_at
-            )
+        await self._deliveries.note_try(delivery, result, state=state, next_at=next_at)
         _log.info(
             "webhook_tried",
             delivery=delivery.id,

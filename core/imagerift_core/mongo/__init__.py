@@ -1,5 +1,6 @@
 """Everything that speaks to MongoDB. No other module knows the driver."""
 
-from imagerift_core.mongo.database import Database, connect, translated_errors
+from imagerift_core.mongo.database import Database, connect
+from imagerift_core.mongo.driver_errors import StoreRefused
 
-__all__ = ["Database", "connect", "translated_errors"]
+__all__ = ["Database", "StoreRefused", "connect"]

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from imagerift_core.mongo.database import APP_NAME, Database
+from imagerift_core.mongo.driver_errors import translated
 
 # Steps of a transaction follow each other within milliseconds.
 IDLE_SECONDS = 3.0
 
 
+@translated
 async def end_abandoned_transactions(
     database: Database, *, idle_seconds: float = IDLE_SECONDS
 ) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.ids import new_log_id
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 
+Result = TypeVar("Result")
 ActorKind = Literal["person", "key", "operator"]
 Action = Literal[
     "account.created",
@@ -54,7 +58,7 @@ class LogEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str = Field(alias="_id")
+    id: str = Field(alias="_id", default_factory=new_log_id)
     workspace: str
     at: datetime
     actor: Actor
@@ -63,30 +67,32 @@ class LogEntry(BaseModel):
     details: dict[str, str] = Field(default_factory=dict)
 
 
-async def append(
-    database: Database,
-    *,
-    workspace: str,
-    actor: Actor,
-    action: Action,
-    at: datetime,
-    target: str | None = None,
-    details: dict[str, str] | None = None,
-    session: Any = None,
-) -> None:
-    """Adds an entry; with `session` in the transaction of the action itself."""
-    entry = LogEntry(
-        _id=new_log_id(),
-        workspace=workspace,
-        at=at,
-        actor=actor,
-        action=action,
-        target=target,
-        details=details or {},
-    )
-    await database.account_log.insert_one(entry.model_dump(by_alias=True), session=session)
+# What a change answers, and its entry; None where nothing was changed.
+Logged = tuple[Result, LogEntry | None]
 
 
+async def logged(
+    database: Database, change: Callable[[Session], Awaitable[Logged[Result]]]
+) -> Result:
+    """The result of `change`, whose entry is added in the transaction that it runs in."""
+
+    async def both(session: Session) -> Result:
+        result, entry = await change(session)
+        if entry is not None:
+            document = entry.model_dump(by_alias=True)
+            await database.account_log.insert_one(document, session=session)
+        return result
+
+    return await database.transaction(both)
+
+
+@translated
+async def append(database: Database, entry: LogEntry) -> None:
+    """Adds the entry of an action whose write, if any, is made already."""
+    await database.account_log.insert_one(entry.model_dump(by_alias=True))
+
+
+@translated
 async def page(
     database: Database, workspace: str, *, before: tuple[datetime, str] | None, limit: int
 ) -> list[LogEntry]:

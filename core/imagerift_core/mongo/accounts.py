@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core import clock
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
+from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, scopes_of
 
 
@@ -58,62 +58,67 @@ class ApiKey(BaseModel):
         return scopes if role is None else scopes & scopes_of(role)
 
 
+@translated
 async def create_workspace(database: Database, workspace: Workspace) -> None:
     await database.workspaces.insert_one(workspace.model_dump(by_alias=True))
 
 
+@translated
 async def get_workspace(database: Database, workspace_id: str) -> Workspace | None:
     document = await database.workspaces.find_one({"_id": workspace_id})
     return Workspace.model_validate(document) if document else None
 
 
+@translated
 async def get_workspaces(database: Database, ids: Sequence[str]) -> dict[str, Workspace]:
     """Those that exist, by id."""
     cursor = database.workspaces.find({"_id": {"$in": list(ids)}})
     return {document["_id"]: Workspace.model_validate(document) async for document in cursor}
 
 
+@translated
 async def list_workspaces(database: Database) -> list[Workspace]:
     cursor = database.workspaces.find().sort("created_at", 1)
     return [Workspace.model_validate(document) async for document in cursor]
 
 
+@translated
 async def set_plan(
     database: Database, workspace_id: str, plan: str, *, actor: Actor = ADMIN_COMMAND
 ) -> bool:
     """Moves the workspace to another plan, and notes who did. False where there is none."""
 
-    async def body(session: Any) -> bool:
+    async def body(session: Session) -> Logged[bool]:
         before = await database.workspaces.find_one_and_update(
             {"_id": workspace_id}, {"$set": {"plan": plan}}, session=session
         )
         if before is None:
-            return False
-        await account_log.append(
-            database,
+            return False, None
+        return True, LogEntry(
             workspace=workspace_id,
             actor=actor,
             action="workspace.plan_changed",
             at=clock.now(),
             target=workspace_id,
             details={"from": str(before["plan"]), "to": plan},
-            session=session,
         )
-        return True
 
-    return await database.transaction(body)
+    return await logged(database, body)
 
 
+@translated
 async def get_key(database: Database, key_id: str) -> ApiKey | None:
     document = await database.api_keys.find_one({"_id": key_id})
     return ApiKey.model_validate(document) if document else None
 
 
+@translated
 async def list_keys(database: Database, workspace_id: str) -> list[ApiKey]:
     cursor = database.api_keys.find({"workspace": workspace_id}).sort("created_at", 1)
     return [ApiKey.model_validate(document) async for document in cursor]
 
 
+@translated
 async def touch_keys(database: Database, key_ids: Sequence[str], *, at: datetime) -> None:
     """Notes that the keys were used; called for many requests at once."""
     await database.api_keys.update_many(

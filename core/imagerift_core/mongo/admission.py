@@ -23,8 +23,10 @@ from imagerift_core.mongo.admission_step import (
     admit_in,
 )
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database, is_passing
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import is_passing
 from imagerift_core.mongo.idempotency import KeyClaim
+from imagerift_core.mongo.store import Store
 
 _GROUP_SIZE = 64
 _GROUP_PAUSE_SECONDS = 0.04
@@ -32,7 +34,7 @@ _REMEMBERED_COUNTERS = 100_000
 _ROOM_SECONDS = 1.0
 
 
-class Admissions:
+class Admissions(Store):
     """Admits jobs. Those that come together in one process share a transaction.
 
     One with an idempotency key or a batch has a transaction of its own, since either may
@@ -40,7 +42,7 @@ class Admissions:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._group: Grouping[Candidate, Outcome] = Grouping(
             self._admit_group, most=_GROUP_SIZE, pause=_GROUP_PAUSE_SECONDS
         )

@@ -13,6 +13,7 @@ from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyClaim
+from imagerift_core.mongo.transactions import Session
 
 
 class Used(NamedTuple):
@@ -76,7 +77,7 @@ class CounterMissing(LookupError):
 
 
 async def admit_in(
-    database: Database, session: Any, group: Sequence[Candidate]
+    database: Database, session: Session, group: Sequence[Candidate]
 ) -> tuple[list[Outcome | Exception], dict[str, Used]]:
     """An outcome for each candidate, and what is used of each counter afterwards.
 
@@ -120,7 +121,7 @@ class _Held:
     refusals: list[QuotaExhausted | QueueFull | None]
 
 
-async def _known_ids(database: Database, session: Any, group: Sequence[Candidate]) -> set[str]:
+async def _known_ids(database: Database, session: Session, group: Sequence[Candidate]) -> set[str]:
     query = {"_id": {"$in": [record.id for candidate in group for record in candidate.records]}}
     known = set()
     for collection in (database.tombstones, database.jobs):
@@ -130,7 +131,7 @@ async def _known_ids(database: Database, session: Any, group: Sequence[Candidate
 
 
 async def _hold_for(
-    database: Database, session: Any, counter: str, candidates: Sequence[Candidate]
+    database: Database, session: Session, counter: str, candidates: Sequence[Candidate]
 ) -> _Held:
     units = sum(candidate.hold.units for candidate in candidates)
     limit = min(candidate.hold.limit for candidate in candidates)
@@ -188,7 +189,7 @@ def _admitted(candidate: Candidate, charged: int) -> list[JobRecord]:
 
 async def _insert(
     database: Database,
-    session: Any,
+    session: Session,
     group: Sequence[Candidate],
     outcomes: Sequence[Outcome | Exception],
 ) -> None:

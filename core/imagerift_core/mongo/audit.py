@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from imagerift_core.jobs import Status
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 
@@ -21,6 +23,7 @@ class Difference:
     recomputed: int
 
 
+@translated
 async def audit(database: Database) -> list[Difference]:
     """Every difference between counters, ledger and records; none is the only right answer.
 
@@ -28,7 +31,7 @@ async def audit(database: Database) -> list[Difference]:
     quiet system or twice: the reads are one snapshot, taken in a transaction.
     """
 
-    async def body(session: object) -> list[Difference]:
+    async def body(session: Session) -> list[Difference]:
         reserved: Counter[str] = Counter()
         async for row in database.jobs.aggregate(
             [

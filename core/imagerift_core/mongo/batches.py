@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.store import Store
 
 
 class Batch(BaseModel):
@@ -28,28 +28,27 @@ class Batch(BaseModel):
         return self.model_dump(by_alias=True) | {"left": len(self.jobs)}
 
 
-async def get(database: Database, batch_id: str, *, workspace: str) -> Batch | None:
-    """The batch, or None where there is none or it is another workspace's."""
-    document = await database.batches.find_one({"_id": batch_id, "workspace": workspace})
-    return Batch.model_validate(document) if document else None
+class BatchStore(Store):
+    """Batches, and the records of their jobs."""
 
+    async def get(self, batch_id: str, *, workspace: str) -> Batch | None:
+        """The batch, or None where there is none or it is another workspace's."""
+        document = await self._database.batches.find_one({"_id": batch_id, "workspace": workspace})
+        return Batch.model_validate(document) if document else None
 
-async def progress(database: Database, batch_id: str) -> dict[str, int]:
-    """How many of the batch's jobs have each status; deleted ones are not counted."""
-    counts = dict.fromkeys((status.value for status in Status), 0)
-    async for row in database.jobs.aggregate(
-        [{"$match": {"batch_id": batch_id}}, {"$group": {"_id": "$status", "n": {"$sum": 1}}}]
-    ):
-        counts[row["_id"]] = row["n"]
-    return counts
+    async def progress(self, batch_id: str) -> dict[str, int]:
+        """How many of the batch's jobs have each status; deleted ones are not counted."""
+        counts = dict.fromkeys((status.value for status in Status), 0)
+        async for row in self._database.jobs.aggregate(
+            [{"$match": {"batch_id": batch_id}}, {"$group": {"_id": "$status", "n": {"$sum": 1}}}]
+        ):
+            counts[row["_id"]] = row["n"]
+        return counts
 
-
-async def records(
-    database: Database, batch_id: str, *, live: bool = False
-) -> AsyncIterator[JobRecord]:
-    """The batch's jobs that still have a record, or those of them that have not ended."""
-    query: dict[str, Any] = {"batch_id": batch_id}
-    if live:
-        query["status"] = {"$in": [Status.QUEUED.value, Status.PROCESSING.value]}
-    async for document in database.jobs.find(query):
-        yield JobRecord.model_validate(document)
+    async def records(self, batch_id: str, *, live: bool = False) -> AsyncIterator[JobRecord]:
+        """The batch's jobs that still have a record, or those of them that have not ended."""
+        query: dict[str, Any] = {"batch_id": batch_id}
+        if live:
+            query["status"] = {"$in": [Status.QUEUED.value, Status.PROCESSING.value]}
+        async for document in self._database.jobs.find(query):
+            yield JobRecord.model_validate(document)

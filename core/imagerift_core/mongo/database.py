@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    DocumentTooLarge,
-    PyMongoError,
-    WriteError,
-)
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo.transactions import MAJORITY, run_transaction
+from imagerift_core.mongo.driver_errors import translated, translating
+from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
@@ -49,7 +43,7 @@ class Database:
     in a failover lets a request more through, and costs every other request nothing.
     """
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: AsyncIOMotorClient[dict[str, Any]], name: str) -> None:
         self._client = client
         self.admin = client.admin
         self._trips = ThreadPoolExecutor(_TRIPS_AT_ONCE, thread_name_prefix="mongo")
@@ -102,6 +96,7 @@ class Database:
         except PyMongoError as error:
             raise CapacityUnavailable("The job store does not answer.") from error
 
+    @translated
     async def ensure_indexes(self) -> None:
         """Creates what is missing; running it again changes nothing."""
         await self.jobs.create_index(
@@ -147,7 +142,7 @@ class Database:
         )
         await self.deliveries.create_index("expires_at", expireAfterSeconds=0)
 
-    async def transaction(self, body: Callable[[Any], Awaitable[Result]]) -> Result:
+    async def transaction(self, body: Callable[[Session], Awaitable[Result]]) -> Result:
         """Runs `body(session)` in one transaction; see `run_transaction`."""
         async with await self._client.start_session() as session:
             return await run_transaction(session, body)
@@ -155,15 +150,16 @@ class Database:
 
 @asynccontextmanager
 async def connect(url: str, name: str) -> AsyncIterator[Database]:
-    client: Any = AsyncIOMotorClient(
-        url,
-        tz_aware=True,
-        serverSelectionTimeoutMS=5_000,
-        connectTimeoutMS=5_000,
-        socketTimeoutMS=20_000,
-        maxPoolSize=64,
-        appname=APP_NAME,
-    )
+    with translating():
+        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+            url,
+            tz_aware=True,
+            serverSelectionTimeoutMS=5_000,
+            connectTimeoutMS=5_000,
+            socketTimeoutMS=20_000,
+            maxPoolSize=64,
+            appname=APP_NAME,
+        )
     try:
         database = Database(client, name)
         try:
@@ -172,40 +168,3 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
             database.close()
     finally:
         client.close()
-
-
-class translated_errors(AbstractAsyncContextManager[None]):  # noqa: N801 - used as a function
-    """Turns trouble of the driver into `CapacityUnavailable`, which callers may retry."""
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, PyMongoError) and is_passing(error):
-            raise CapacityUnavailable("The job store does not answer.") from error
-
-
-def is_of_the_data(error: Exception) -> bool:
-    """Whether the error is about what was written, so that the same write can never succeed.
-
-    False for what the store refuses everybody: rights taken away, a disk that is full.
-    """
-    if isinstance(error, PyMongoError):
-        return isinstance(error, WriteError | BulkWriteError | DocumentTooLarge)
-    return True
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether the error is the store's own trouble, which says nothing of what was asked."""
-    if not isinstance(error, PyMongoError):
-        return False
-    return (
-        isinstance(error, ConnectionFailure)
-        or error.timeout
-        or error.has_error_label("TransientTransactionError")
-    )

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from imagerift_core.errors import DeliveryNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.store import Store
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.webhooks import JOB_TARGET, WebhookEvent, delivery_id, event_of
 
 DeliveryState = Literal["pending", "delivered", "failed"]
@@ -56,7 +58,7 @@ class Delivery(BaseModel):
 
 
 async def add(
-    database: Database, session: Any, ended: Sequence[JobRecord], *, at: datetime
+    database: Database, session: Session, ended: Sequence[JobRecord], *, at: datetime
 ) -> None:
     """Writes what is to be told of these ends; part of the transaction that writes them."""
     if not ended:
@@ -98,81 +100,85 @@ def _rows(
     ]
 
 
-async def lease(database: Database, *, holder: str, at: datetime) -> Delivery | None:
-    """The delivery that is due the longest, for `holder` alone until the lease ends."""
-    document = await database.deliveries.find_one_and_update(
-        {
-            "state": "pending",
-            "next_at": {"$lte": at},
-            "$or": [{"leased_until": None}, {"leased_until": {"$lt": at}}],
-        },
-        {"$set": {"leased_until": at + timedelta(seconds=LEASE_SECONDS), "lease": holder}},
-        sort=[("next_at", 1)],
-        return_document=True,
-    )
-    return Delivery.model_validate(document) if document else None
+class DeliveryStore(Store):
+    """The outbox, for whoever sends what it holds and whoever looks at it."""
 
-
-async def note_try(
-    database: Database,
-    delivery: Delivery,
-    result: Try,
-    *,
-    state: DeliveryState,
-    next_at: datetime | None,
-) -> bool:
-    """Writes down how the try went. False where the lease was lost meanwhile."""
-    over = state != "pending"
-    written = await database.deliveries.update_one(
-        {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},
-        {
-            "$set": {
-                "state": state,
-                "next_at": next_at,
-                "lease": None,
-                "leased_until": None,
-                "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
+    async def lease(self, *, holder: str, at: datetime) -> Delivery | None:
+        """The delivery that is due the longest, for `holder` alone until the lease ends."""
+        document = await self._database.deliveries.find_one_and_update(
+            {
+                "state": "pending",
+                "next_at": {"$lte": at},
+                "$or": [{"leased_until": None}, {"leased_until": {"$lt": at}}],
             },
-            "$inc": {"tries": 1},
-            "$push": {"log": {"$each": [result.model_dump()], "$slice": -_TRIES_SHOWN}},
-        },
-    )
-    return bool(written.matched_count)
+            {"$set": {"leased_until": at + timedelta(seconds=LEASE_SECONDS), "lease": holder}},
+            sort=[("next_at", 1)],
+            return_document=True,
+        )
+        return Delivery.model_validate(document) if document else None
 
+    async def note_try(
+        self,
+        delivery: Delivery,
+        result: Try,
+        *,
+        state: DeliveryState,
+        next_at: datetime | None,
+    ) -> bool:
+        """Writes down how the try went. False where the lease was lost meanwhile."""
+        over = state != "pending"
+        written = await self._database.deliveries.update_one(
+            {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},
+            {
+                "$set": {
+                    "state": state,
+                    "next_at": next_at,
+                    "lease": None,
+                    "leased_until": None,
+                    "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
+                },
+                "$inc": {"tries": 1},
+                "$push": {"log": {"$each": [result.model_dump()], "$slice": -_TRIES_SHOWN}},
+            },
+        )
+        return bool(written.matched_count)
 
-async def page(
-    database: Database,
-    workspace: str,
-    *,
-    webhook: str | None,
-    state: DeliveryState | None,
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Delivery]:
-    """Up to `limit` deliveries of the workspace, newest first, after the place `before`."""
-    query: dict[str, Any] = {"workspace": workspace}
-    if webhook is not None:
-        query["target"] = webhook
-    if state is not None:
-        query["state"] = state
-    if before is not None:
-        moment, identifier = before
-        query["$or"] = [
-            {"created_at": {"$lt": moment}},
-            {"created_at": moment, "_id": {"$lt": identifier}},
-        ]
-    cursor = database.deliveries.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
-    return [Delivery.model_validate(document) async for document in cursor]
+    async def page(
+        self,
+        workspace: str,
+        *,
+        webhook: str | None,
+        state: DeliveryState | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Delivery]:
+        """Up to `limit` deliveries of the workspace, newest first, after the place `before`."""
+        query: dict[str, Any] = {"workspace": workspace}
+        if webhook is not None:
+            query["target"] = webhook
+        if state is not None:
+            query["state"] = state
+        if before is not None:
+            moment, identifier = before
+            query["$or"] = [
+                {"created_at": {"$lt": moment}},
+                {"created_at": moment, "_id": {"$lt": identifier}},
+            ]
+        cursor = (
+            self._database.deliveries.find(query)
+            .sort([("created_at", -1), ("_id", -1)])
+            .limit(limit)
+        )
+        return [Delivery.model_validate(document) async for document in cursor]
 
-
-async def replay(database: Database, workspace: str, identifier: str, *, at: datetime) -> Delivery:
-    """Sends the message again, under its own id and with all its tries. One that is being tried
-    stays with whoever tries it. Raises `DeliveryNotFound`."""
-    document = await database.deliveries.find_one_and_update(
-        {"_id": identifier, "workspace": workspace},
-        {"$set": {"state": "pending", "tries": 0, "next_at": at, "expires_at": None}},
-        return_document=True,
-    )
-    if document is None:
-        raise DeliveryNotFound("There is no such delivery.")
-    return Delivery.model_validate(document)
+    async def replay(self, workspace: str, identifier: str, *, at: datetime) -> Delivery:
+        """Sends the message again, under its own id and with all its tries. One that is being tried
+        stays with whoever tries it. Raises `DeliveryNotFound`."""
+        document = await self._database.deliveries.find_one_and_update(
+            {"_id": identifier, "workspace": workspace},
+            {"$set": {"state": "pending", "tries": 0, "next_at": at, "expires_at": None}},
+            return_document=True,
+        )
+        if document is None:
+            raise DeliveryNotFound("There is no such delivery.")
+        return Delivery.model_validate(document)

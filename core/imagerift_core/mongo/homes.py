@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from imagerift_core.ids import new_workspace_id
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.accounts import Workspace
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.people import Member, Person, insert_member
+from imagerift_core.mongo.transactions import Session
 
 # Leaving and coming back must not be a way to quota without end.
 PAUSE = timedelta(days=30)
@@ -21,6 +21,7 @@ def may_rehome_from(person: Person) -> datetime | None:
     return person.rehomed_at + PAUSE if person.rehomed_at else None
 
 
+@translated
 async def rehome(
     database: Database, person: Person, *, plan: str, address: str | None, at: datetime
 ) -> str | None:
@@ -30,7 +31,7 @@ async def rehome(
     """
     workspace = Workspace(_id=new_workspace_id(), name=person.name, plan=plan, created_at=at)
 
-    async def body(session: Any) -> str | None:
+    async def body(session: Session) -> Logged[str | None]:
         moved = await database.people.update_one(
             {
                 "_id": person.id,
@@ -41,20 +42,17 @@ async def rehome(
             session=session,
         )
         if not moved.modified_count:
-            return None
+            return None, None
         await database.workspaces.insert_one(workspace.model_dump(by_alias=True), session=session)
         owner = Member(workspace=workspace.id, person=person.id, role="owner", added_at=at)
         await insert_member(database, session, owner)
-        await account_log.append(
-            database,
+        return workspace.id, LogEntry(
             workspace=workspace.id,
             actor=Actor(kind="person", id=person.id, name=person.name, address=address),
             action="workspace.created",
             at=at,
             target=workspace.id,
             details={"plan": plan},
-            session=session,
         )
-        return workspace.id
 
-    return await database.transaction(body)
+    return await logged(database, body)

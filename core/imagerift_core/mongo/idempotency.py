@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import OperationFailure
 
 from imagerift_core.errors import IdempotencyInProgress
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 
 LIFETIME = timedelta(hours=24)
 # How long a request waits for the outcome of another one that is being admitted.
@@ -47,6 +48,7 @@ def row_id(workspace: str, key: str) -> str:
     return f"{workspace}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
+@translated
 async def find(database: Database, identifier: str, *, at: datetime) -> AcceptedKey | None:
     """The accepted request that the key stands for, None where it is free or has expired."""
     document = await database.idempotency_keys.find_one(
@@ -63,7 +65,7 @@ class KeyClaim:
         self._at = at
         self._first_conflict: float | None = None
 
-    async def write(self, database: Database, session: Any) -> None:
+    async def write(self, database: Database, session: Session) -> None:
         """Inserts the row.
 
         Raises `KeyTaken` where the key stands for another request, `IdempotencyInProgress`

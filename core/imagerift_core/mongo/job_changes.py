@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from imagerift_core.mongo.database import Database, translated_errors
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated, translating
 
 # Ids alone: whoever follows a job reads its record.
 _PIPELINE = [{"$project": {"documentKey": 1}}]
@@ -18,17 +19,16 @@ async def open_changes(database: Database) -> AsyncIterator[AsyncIterator[str]]:
 
     Raises `CapacityUnavailable`, on entering or while reading, where the store goes away.
     """
-    async with (
-        translated_errors(),
-        database.jobs.watch(_PIPELINE, max_await_time_ms=_AWAIT_MILLISECONDS) as stream,
-    ):
-        # The first call is what opens it on the server.
-        first = await stream.try_next()
+    with translating():
+        async with database.jobs.watch(_PIPELINE, max_await_time_ms=_AWAIT_MILLISECONDS) as stream:
+            # The first call is what opens it on the server.
+            first = await stream.try_next()
 
-        async def ids() -> AsyncIterator[str]:
-            if first is not None:
-                yield first["documentKey"]["_id"]
-            async for change in stream:
-                yield change["documentKey"]["_id"]
+            @translated
+            async def ids() -> AsyncIterator[str]:
+                if first is not None:
+                    yield first["documentKey"]["_id"]
+                async for change in stream:
+                    yield change["documentKey"]["_id"]
 
-        yield ids()
+            yield ids()

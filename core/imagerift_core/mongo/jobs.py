@@ -9,6 +9,7 @@ from typing import Any
 
 from imagerift_core.jobs import TERMINAL, JobRecord, Status
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.object_keys import job_of_key
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
@@ -27,6 +28,7 @@ class LiveResource:
     uid: str
 
 
+@translated
 async def get(database: Database, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
     """The record, or None where there is none or it is another workspace's."""
     query: dict[str, Any] = {"_id": job_id}
@@ -36,12 +38,14 @@ async def get(database: Database, job_id: str, *, workspace: str | None = None) 
     return JobRecord.model_validate(document) if document else None
 
 
+@translated
 async def get_many(database: Database, job_ids: Sequence[str]) -> dict[str, JobRecord]:
     """The records that exist, by id."""
     cursor = database.jobs.find({"_id": {"$in": list(job_ids)}})
     return {document["_id"]: JobRecord.model_validate(document) async for document in cursor}
 
 
+@translated
 async def page(
     database: Database,
     *,
@@ -90,6 +94,7 @@ def _metadata_is(name: str, value: str) -> dict[str, Any]:
     return {"$eq": [field, {"$literal": value}]}
 
 
+@translated
 async def by_generation_id(
     database: Database, generation_id: str, *, workspace: str
 ) -> JobRecord | None:
@@ -100,6 +105,7 @@ async def by_generation_id(
     return JobRecord.model_validate(document) if document else None
 
 
+@translated
 async def source_of(database: Database, *, workspace: str, key: str) -> JobRecord | None:
     """The workspace's record that names `key` as its source or as an output."""
     owner = job_of_key(key)
@@ -112,6 +118,7 @@ async def source_of(database: Database, *, workspace: str, key: str) -> JobRecor
     return record if key in named else None
 
 
+@translated
 async def _stream(database: Database, query: dict[str, Any]) -> AsyncIterator[JobRecord]:
     async for document in database.jobs.find(query).batch_size(_BATCH):
         yield JobRecord.model_validate(document)
@@ -133,6 +140,7 @@ def without_resource(
     )
 
 
+@translated
 async def live_resources(
     database: Database, *, namespace: str, created_before: datetime
 ) -> AsyncIterator[LiveResource]:

@@ -12,10 +12,11 @@ from imagerift_core.errors import (
     MemberNotFound,
     RoleNotPermitted,
 )
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.accounts import ApiKey
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ class NewSecret:
     last_four: str
 
 
+@translated
 async def create(database: Database, key: ApiKey, *, actor: Actor) -> None:
     """Raises `MemberNotFound` where the person behind the key is no member any more."""
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         if key.created_by is not None:
             # A write, so that a removal of the member at the same time conflicts with it.
             place = await database.members.update_one(
@@ -40,20 +42,19 @@ async def create(database: Database, key: ApiKey, *, actor: Actor) -> None:
             if not place.matched_count:
                 raise MemberNotFound("There is no such member.")
         await database.api_keys.insert_one(key.model_dump(by_alias=True), session=session)
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=key.workspace,
             actor=actor,
             action="key.created",
             at=key.created_at,
             target=key.id,
             details={"name": key.name, "scopes": " ".join(key.scopes)},
-            session=session,
         )
 
-    await database.transaction(body)
+    await logged(database, body)
 
 
+@translated
 async def rotate(
     database: Database,
     workspace: str,
@@ -73,7 +74,7 @@ async def rotate(
     not tied to their own membership.
     """
 
-    async def body(session: Any) -> ApiKey:
+    async def body(session: Session) -> Logged[ApiKey]:
         document = await database.api_keys.find_one_and_update(
             {
                 "_id": key_id,
@@ -104,21 +105,19 @@ async def rotate(
             if found.get("created_by") != person:
                 raise RoleNotPermitted("Only whoever made a key can give it a new token.")
             raise KeyNotRotatable("A revoked or expired key cannot be rotated.")
-        await account_log.append(
-            database,
+        return ApiKey.model_validate(document), LogEntry(
             workspace=workspace,
             actor=actor,
             action="key.rotated",
             at=at,
             target=key_id,
             details={"oldSecretUntil": overlap_until.isoformat()},
-            session=session,
         )
-        return ApiKey.model_validate(document)
 
-    return await database.transaction(body)
+    return await logged(database, body)
 
 
+@translated
 async def revoke(
     database: Database, workspace: str | None, key_id: str, *, actor: Actor, at: datetime
 ) -> ApiKey:
@@ -130,7 +129,7 @@ async def revoke(
     if workspace is not None:
         query["workspace"] = workspace
 
-    async def body(session: Any) -> ApiKey:
+    async def body(session: Session) -> Logged[ApiKey]:
         document = await database.api_keys.find_one_and_update(
             query | {"revoked_at": None},
             {"$set": {"revoked_at": at}},
@@ -141,18 +140,15 @@ async def revoke(
             document = await database.api_keys.find_one(query, session=session)
             if document is None:
                 raise KeyNotFound("There is no such key.")
-            return ApiKey.model_validate(document)
+            return ApiKey.model_validate(document), None
         key = ApiKey.model_validate(document)
-        await account_log.append(
-            database,
+        return key, LogEntry(
             workspace=key.workspace,
             actor=actor,
             action="key.revoked",
             at=at,
             target=key_id,
             details={"name": key.name},
-            session=session,
         )
-        return key
 
-    return await database.transaction(body)
+    return await logged(database, body)

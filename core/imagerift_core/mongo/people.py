@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.errors import AlreadyMember, LastOwner, MemberNotFound
 from imagerift_core.ids import new_person_id, new_workspace_id
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.accounts import Workspace
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, is_lower
 
 
@@ -48,21 +48,25 @@ class Member(BaseModel):
     invited_by: str | None = None
 
 
+@translated
 async def find_person(database: Database, issuer: str, subject: str) -> Person | None:
     document = await database.people.find_one({"issuer": issuer, "subject": subject})
     return Person.model_validate(document) if document else None
 
 
+@translated
 async def get_person(database: Database, person_id: str) -> Person | None:
     document = await database.people.find_one({"_id": person_id})
     return Person.model_validate(document) if document else None
 
 
+@translated
 async def get_people(database: Database, ids: list[str]) -> dict[str, Person]:
     cursor = database.people.find({"_id": {"$in": ids}})
     return {document["_id"]: Person.model_validate(document) async for document in cursor}
 
 
+@translated
 async def ensure_person(
     database: Database,
     *,
@@ -93,24 +97,22 @@ async def ensure_person(
     workspace = Workspace(_id=person.home, name=name, plan=plan, created_at=at)
     actor = Actor(kind="person", id=person.id, name=name, address=address)
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         await database.people.insert_one(person.model_dump(by_alias=True), session=session)
         await database.workspaces.insert_one(workspace.model_dump(by_alias=True), session=session)
         owner = Member(workspace=person.home, person=person.id, role="owner", added_at=at)
         await insert_member(database, session, owner)
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=person.home,
             actor=actor,
             action="account.created",
             at=at,
             target=person.id,
             details={"plan": plan, "issuer": issuer},
-            session=session,
         )
 
     try:
-        await database.transaction(body)
+        await logged(database, body)
     except DuplicateKeyError:
         # Two first sign-ins met; the other one made the account.
         again = await find_person(database, issuer, subject)
@@ -120,6 +122,7 @@ async def ensure_person(
     return person
 
 
+@translated
 async def place_person(
     database: Database,
     workspace: str,
@@ -160,46 +163,49 @@ async def _refresh(
     return Person.model_validate(document) if document else None
 
 
+@translated
 async def get_member(database: Database, workspace: str, person: str) -> Member | None:
     document = await database.members.find_one({"_id": member_id(workspace, person)})
     return Member.model_validate(document) if document else None
 
 
+@translated
 async def members_of(database: Database, workspace: str) -> list[Member]:
     cursor = database.members.find({"workspace": workspace}).sort([("added_at", 1), ("_id", 1)])
     return [Member.model_validate(document) async for document in cursor]
 
 
+@translated
 async def memberships_of(database: Database, person: str) -> list[Member]:
     cursor = database.members.find({"person": person}).sort([("added_at", 1), ("_id", 1)])
     return [Member.model_validate(document) async for document in cursor]
 
 
+@translated
 async def add_member(
     database: Database, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime
 ) -> None:
     """Raises `AlreadyMember`."""
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         member = Member(workspace=workspace, person=person, role=role, added_at=at)
         await insert_member(database, session, member)
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=workspace,
             actor=actor,
             action="member.added",
             at=at,
             target=person,
             details={"role": role},
-            session=session,
         )
 
     try:
-        await database.transaction(body)
+        await logged(database, body)
     except DuplicateKeyError:
         raise AlreadyMember("This person is a member already.") from None
 
 
+@translated
 async def change_role(
     database: Database, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime
 ) -> None:
@@ -208,7 +214,7 @@ async def change_role(
     Raises `MemberNotFound`, or `LastOwner` where no owner would be left.
     """
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> Logged[None]:
         before = await database.members.find_one_and_update(
             {"_id": member_id(workspace, person)}, {"$set": {"role": role}}, session=session
         )
@@ -219,20 +225,19 @@ async def change_role(
         if is_lower(role, before["role"]):
             ended = await _end_invitations(database, session, workspace, person)
             details["invitationsEnded"] = str(ended)
-        await account_log.append(
-            database,
+        return None, LogEntry(
             workspace=workspace,
             actor=actor,
             action="member.role_changed",
             at=at,
             target=person,
             details=details,
-            session=session,
         )
 
-    await database.transaction(body)
+    await logged(database, body)
 
 
+@translated
 async def remove_member(
     database: Database, workspace: str, person: str, *, actor: Actor, at: datetime
 ) -> int:
@@ -241,7 +246,7 @@ async def remove_member(
     Raises `MemberNotFound`, or `LastOwner` where no owner would be left.
     """
 
-    async def body(session: Any) -> int:
+    async def body(session: Session) -> Logged[int]:
         gone = await database.members.delete_one(
             {"_id": member_id(workspace, person)}, session=session
         )
@@ -255,31 +260,30 @@ async def remove_member(
         )
         count = int(revoked.modified_count)
         ended = await _end_invitations(database, session, workspace, person)
-        await account_log.append(
-            database,
+        return count, LogEntry(
             workspace=workspace,
             actor=actor,
             action="member.removed",
             at=at,
             target=person,
             details={"keysRevoked": str(count), "invitationsEnded": str(ended)},
-            session=session,
         )
-        return count
 
-    return await database.transaction(body)
+    return await logged(database, body)
 
 
 def member_id(workspace: str, person: str) -> str:
     return f"{workspace}:{person}"
 
 
-async def insert_member(database: Database, session: Any, member: Member) -> None:
+async def insert_member(database: Database, session: Session, member: Member) -> None:
     document = member.model_dump() | {"_id": member_id(member.workspace, member.person)}
     await database.members.insert_one(document, session=session)
 
 
-async def _end_invitations(database: Database, session: Any, workspace: str, person: str) -> int:
+async def _end_invitations(
+    database: Database, session: Session, workspace: str, person: str
+) -> int:
     """How many there were."""
     ended = await database.invitations.delete_many(
         {"workspace": workspace, "invited_by": person}, session=session
@@ -287,7 +291,7 @@ async def _end_invitations(database: Database, session: Any, workspace: str, per
     return int(ended.deleted_count)
 
 
-async def _require_owner(database: Database, session: Any, workspace: str) -> None:
+async def _require_owner(database: Database, session: Session, workspace: str) -> None:
     # The write makes two such transactions conflict, so that two owners cannot remove each other.
     await database.workspaces.update_one(
         {"_id": workspace}, {"$inc": {"member_changes": 1}}, session=session

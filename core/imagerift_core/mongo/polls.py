@@ -18,6 +18,7 @@ from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import BlockingCollections, Database
 from imagerift_core.mongo.rate_limit import Minute, RateWindow, counted_in
+from imagerift_core.mongo.store import Store
 
 MOST_TOGETHER = 256
 Answer = tuple[RateWindow, JobRecord | None]
@@ -34,11 +35,11 @@ class Poll:
     workspace: str
 
 
-class Polls:
+class Polls(Store):
     """Counts and reads for one process."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._group: Grouping[Poll, Answer] = Grouping(self._answer_all, most=MOST_TOGETHER)
 
     async def count_and_read(self, poll: Poll) -> Answer:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 
 WINDOW_SECONDS = 60
 
@@ -59,6 +61,7 @@ class Minute:
         return {"$inc": {"count": number}, "$setOnInsert": {"expires_at": expires_at}}
 
 
+@translated
 async def count_request(
     database: Database, workspace: str, *, limit: int, at: datetime
 ) -> RateWindow:
@@ -75,11 +78,11 @@ async def count_request(
         return RateWindow.of(limit, document["count"], at)
 
 
-def counted_in(windows: Any, minute: Minute, number: int) -> int:
+def counted_in(windows: Collection[dict[str, Any]], minute: Minute, number: int) -> int:
     """Counts `number` requests by the driver's own blocking calls; the count with all of them."""
     while True:
         try:
-            document = windows.find_one_and_update(
+            document: Any = windows.find_one_and_update(
                 {"_id": minute.id}, minute.counting(number), upsert=True, return_document=True
             )
         except DuplicateKeyError:

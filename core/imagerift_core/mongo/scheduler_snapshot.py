@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 
 WaitingReason = Literal[
     "waiting_for_turn",
@@ -41,11 +42,13 @@ class SchedulerSnapshot(BaseModel):
     places: dict[str, QueuePlace]
 
 
+@translated
 async def write(database: Database, snapshot: SchedulerSnapshot) -> None:
     document = snapshot.model_dump(by_alias=True)
     await database.snapshots.replace_one({"_id": snapshot.shard}, document, upsert=True)
 
 
+@translated
 async def read(database: Database, shard: str, *, at: datetime) -> SchedulerSnapshot | None:
     """The shard's snapshot, or None where there is none, or it is stale or another version's."""
     document: dict[str, Any] | None = await database.snapshots.find_one(

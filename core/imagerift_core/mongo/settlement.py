@@ -14,7 +14,9 @@ from imagerift_core import quota
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import deliveries
-from imagerift_core.mongo.database import Database, is_of_the_data, is_passing
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import is_of_the_data, is_passing, translated
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.settlements import Settlement
 
 
@@ -27,6 +29,7 @@ class GroupResult:
     set_aside: dict[str, str] = field(default_factory=dict)
 
 
+@translated
 async def settle(database: Database, group: Sequence[Settlement], *, at: datetime) -> GroupResult:
     """Writes the ends of `group`, charging each delivered output exactly once.
 
@@ -35,9 +38,8 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
     attempt brought. On an error that a retry cannot mend the group is halved, down to the one
     job at fault, which is set aside with the error's name.
 
-    Raises `CapacityUnavailable` where the store refuses everybody, and a `PyMongoError` for which
-    `is_passing` holds where it is away or busy: nothing is known to be written, and the same
-    group may be settled again.
+    Raises `CapacityUnavailable` where the store is away or busy, or refuses everybody: nothing is
+    known to be written, and the same group may be settled again.
     """
     try:
         return await database.transaction(lambda session: _settle_in(database, session, group, at))
@@ -60,7 +62,7 @@ async def settle(database: Database, group: Sequence[Settlement], *, at: datetim
 
 async def _settle_in(
     database: Database,
-    session: Any,
+    session: Session,
     group: Sequence[Settlement],
     at: datetime,
 ) -> GroupResult:
@@ -135,7 +137,7 @@ def _moved(record: JobRecord, state: str, units: int) -> Any:
 
 
 async def _move_counters(
-    database: Database, session: Any, ended: Sequence[JobRecord]
+    database: Database, session: Session, ended: Sequence[JobRecord]
 ) -> dict[str, int]:
     released: Counter[str] = Counter()
     charged: Counter[str] = Counter()

@@ -11,14 +11,17 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 Result = TypeVar("Result")
+# What the driver knows a transaction by.
+Session = AsyncIOMotorClientSession
 
 MAJORITY = WriteConcern(w="majority", j=True)
 # How long a store that takes no transaction is tried.
@@ -31,7 +34,7 @@ _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.3
 
 
-async def run_transaction(session: Any, body: Callable[[Any], Awaitable[Result]]) -> Result:
+async def run_transaction(session: Session, body: Callable[[Session], Awaitable[Result]]) -> Result:
     """The result of `body(session)`, committed by majority; conflicts and failovers are retried.
 
     `body` may run several times. Raises what `body` raises, after the transaction is undone,
@@ -51,7 +54,7 @@ async def run_transaction(session: Any, body: Callable[[Any], Awaitable[Result]]
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
 
-async def _once(session: Any, body: Callable[[Any], Awaitable[Result]]) -> Result:
+async def _once(session: Session, body: Callable[[Session], Awaitable[Result]]) -> Result:
     session.start_transaction(
         read_concern=ReadConcern("snapshot"),
         write_concern=MAJORITY,
@@ -61,14 +64,14 @@ async def _once(session: Any, body: Callable[[Any], Awaitable[Result]]) -> Resul
         result = await body(session)
     except BaseException:
         # Also when canceled: left open, the session's end would abort it and block the loop.
-        if session.in_transaction:
+        if session.delegate.in_transaction:
             await session.abort_transaction()
         raise
     await _commit(session)
     return result
 
 
-async def _commit(session: Any) -> None:
+async def _commit(session: Session) -> None:
     give_up = time.monotonic() + COMMIT_SECONDS
     while True:
         try:

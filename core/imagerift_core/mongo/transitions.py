@@ -13,6 +13,8 @@ from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
 from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.transactions import Session
 
 _TERMINAL_VALUES = [status.value for status in TERMINAL]
 
@@ -61,6 +63,7 @@ class Claim:
         )
 
 
+@translated
 async def claim(
     database: Database,
     job_id: str,
@@ -82,6 +85,7 @@ async def claim(
     return record
 
 
+@translated
 async def claim_all(database: Database, wishes: Sequence[Claim]) -> list[JobRecord | None]:
     """What `claim` does, for many jobs in one round; each is decided by its own write."""
     if len(wishes) == 1:
@@ -100,6 +104,7 @@ async def claim_all(database: Database, wishes: Sequence[Claim]) -> list[JobReco
     ]
 
 
+@translated
 async def requeue(
     database: Database,
     job_id: str,
@@ -136,6 +141,7 @@ async def requeue(
     return JobRecord.model_validate(document) if document else None
 
 
+@translated
 async def cancel(
     database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
 ) -> JobRecord:
@@ -159,6 +165,7 @@ async def cancel(
             raise JobNotCancelable(f"The job has already {current.status.value}.")
 
 
+@translated
 async def cancel_queued(
     database: Database, job_id: str, *, workspace: str, reason: str, at: datetime
 ) -> JobRecord | None:
@@ -177,6 +184,7 @@ async def cancel_queued(
     )
 
 
+@translated
 async def fail_overdue(database: Database, job_id: str, *, at: datetime) -> JobRecord | None:
     """queued → failed, of a job whose deadline passed while it waited; released, not charged.
 
@@ -207,7 +215,7 @@ async def _end_queued(
         "quota.state": "released",
     }
 
-    async def body(session: Any) -> JobRecord | None:
+    async def body(session: Session) -> JobRecord | None:
         document = await database.jobs.find_one_and_update(
             query, [{"$set": end | written}], return_document=True, session=session
         )
@@ -225,6 +233,7 @@ async def _end_queued(
     return await database.transaction(body)
 
 
+@translated
 async def ask_cancel(
     database: Database, job_id: str, *, workspace: str, reason: str
 ) -> JobRecord | None:
@@ -244,11 +253,13 @@ async def ask_cancel(
     return JobRecord.model_validate(document) if document else None
 
 
+@translated
 async def note_resource(database: Database, job_id: str, resource_uid: str) -> None:
     """Keeps the uid of the resource once it was seen; the first one stays."""
     await note_resources(database, {job_id: resource_uid})
 
 
+@translated
 async def note_resources(database: Database, uids: Mapping[str, str]) -> None:
     """Keeps the uids of resources by job id; the first one of each job stays."""
     await database.jobs.bulk_write(
@@ -260,6 +271,7 @@ async def note_resources(database: Database, uids: Mapping[str, str]) -> None:
     )
 
 
+@translated
 async def forget(database: Database, job_id: str, *, at: datetime) -> bool:
     """terminal → deleted: the record goes, a tombstone of its id stays.
 
@@ -267,7 +279,7 @@ async def forget(database: Database, job_id: str, *, at: datetime) -> bool:
     charged. False where there was no terminal record.
     """
 
-    async def body(session: Any) -> bool:
+    async def body(session: Session) -> bool:
         document = await database.jobs.find_one_and_delete(
             {"_id": job_id, "status": {"$in": _TERMINAL_VALUES}}, session=session
         )

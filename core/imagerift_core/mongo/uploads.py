@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.idempotency import KeyClaim
+from imagerift_core.mongo.transactions import Session
 
 
 class Upload(BaseModel):
@@ -27,6 +28,7 @@ class Upload(BaseModel):
     expires_at: datetime
 
 
+@translated
 async def create(database: Database, upload: Upload, *, claim: KeyClaim | None = None) -> None:
     """Stores the upload, with the row of its idempotency key in the same transaction.
 
@@ -37,13 +39,14 @@ async def create(database: Database, upload: Upload, *, claim: KeyClaim | None =
         await database.uploads.insert_one(document)
         return
 
-    async def body(session: Any) -> None:
+    async def body(session: Session) -> None:
         await claim.write(database, session)
         await database.uploads.insert_one(document, session=session)
 
     await database.transaction(body)
 
 
+@translated
 async def get(database: Database, upload_id: str, *, workspace: str, at: datetime) -> Upload | None:
     """The upload, None where there is none, it has expired or it is another workspace's."""
     document = await database.uploads.find_one(
@@ -52,11 +55,13 @@ async def get(database: Database, upload_id: str, *, workspace: str, at: datetim
     return Upload.model_validate(document) if document else None
 
 
+@translated
 async def keep(database: Database, upload_id: str, *, until: datetime) -> None:
     """An upload that was used lasts at least until `until`."""
     await database.uploads.update_one({"_id": upload_id}, {"$max": {"expires_at": until}})
 
 
+@translated
 async def expired(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[Upload]:
     """Uploads of the shard whose time is over."""
     async for document in database.uploads.find(
@@ -65,6 +70,7 @@ async def expired(database: Database, *, namespace: str, at: datetime) -> AsyncI
         yield Upload.model_validate(document)
 
 
+@translated
 async def forget(database: Database, upload_id: str, *, at: datetime) -> None:
     """Removes an expired upload, whose bytes the caller has deleted."""
     await database.uploads.delete_one({"_id": upload_id, "expires_at": {"$lte": at}})

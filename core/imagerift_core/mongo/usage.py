@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.quota import counter_id
 
 _PERIODS = 24
@@ -45,6 +46,7 @@ class LedgerRow:
         return int(self.id.rpartition(":")[2])
 
 
+@translated
 async def periods(database: Database, workspace: str) -> list[PeriodUsage]:
     """The latest periods that have a counter, newest first."""
     cursor = database.counters.find({"workspace": workspace}).sort("_id", -1).limit(_PERIODS)
@@ -54,6 +56,7 @@ async def periods(database: Database, workspace: str) -> list[PeriodUsage]:
     ]
 
 
+@translated
 async def by_key(database: Database, workspace: str, period: str) -> list[KeyUse]:
     """What each key was charged for in the period, most first."""
     pipeline: list[dict[str, Any]] = [
@@ -64,6 +67,7 @@ async def by_key(database: Database, workspace: str, period: str) -> list[KeyUse
     return [KeyUse(row["_id"], row["units"]) async for row in database.ledger.aggregate(pipeline)]
 
 
+@translated
 async def ledger_page(
     database: Database,
     workspace: str,

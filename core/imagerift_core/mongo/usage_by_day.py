@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.driver_errors import translated
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class Standing:
     reserved: int
 
 
+@translated
 async def standing(database: Database, counter: str) -> Standing:
     document = await database.counters.find_one({"_id": counter}) or {}
     return Standing(int(document.get("charged", 0)), int(document.get("reserved", 0)))
 
 
+@translated
 async def by_day(database: Database, workspace: str, *, since: date) -> dict[date, int]:
     """Units charged by UTC day from `since` on; days without any are left out."""
     start = datetime.combine(since, time(), UTC)

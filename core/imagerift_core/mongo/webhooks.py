@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.errors import InvalidRequest, WebhookNotFound
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
+from imagerift_core.mongo.store import Store
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.webhooks import WebhookEvent
 
 MAX_WEBHOOKS = 20
@@ -32,122 +31,114 @@ class Webhook(BaseModel):
     disabled_reason: str | None = None
 
 
-async def create(database: Database, webhook: Webhook, *, actor: Actor, host: str) -> None:
-    """Raises `InvalidRequest` where the workspace has as many as it may have."""
+class WebhookStore(Store):
+    """Webhooks, and the secrets that sign what goes to the `webhookUrl` of jobs."""
 
-    async def body(session: Any) -> None:
-        # The write makes two creations of one workspace take turns, so that the count holds.
-        await database.workspaces.update_one(
-            {"_id": webhook.workspace}, {"$inc": {"webhook_changes": 1}}, session=session
+    async def create(self, webhook: Webhook, *, actor: Actor, host: str) -> None:
+        """Raises `InvalidRequest` where the workspace has as many as it may have."""
+
+        async def body(session: Session) -> Logged[None]:
+            # The write makes two creations of one workspace take turns, so that the count holds.
+            await self._database.workspaces.update_one(
+                {"_id": webhook.workspace}, {"$inc": {"webhook_changes": 1}}, session=session
+            )
+            count = await self._database.webhooks.count_documents(
+                {"workspace": webhook.workspace}, session=session
+            )
+            if count >= MAX_WEBHOOKS:
+                raise InvalidRequest(
+                    f"A workspace has at most {MAX_WEBHOOKS} webhooks.", param="url"
+                )
+            await self._database.webhooks.insert_one(
+                webhook.model_dump(by_alias=True), session=session
+            )
+            return None, LogEntry(
+                workspace=webhook.workspace,
+                actor=actor,
+                action="webhook.created",
+                at=webhook.created_at,
+                target=webhook.id,
+                details={"host": host, "events": " ".join(webhook.events)},
+            )
+
+        await logged(self._database, body)
+
+    async def all_of(self, workspace: str) -> list[Webhook]:
+        cursor = self._database.webhooks.find({"workspace": workspace}).sort(
+            [("created_at", 1), ("_id", 1)]
         )
-        count = await database.webhooks.count_documents(
-            {"workspace": webhook.workspace}, session=session
-        )
-        if count >= MAX_WEBHOOKS:
-            raise InvalidRequest(f"A workspace has at most {MAX_WEBHOOKS} webhooks.", param="url")
-        await database.webhooks.insert_one(webhook.model_dump(by_alias=True), session=session)
-        await account_log.append(
-            database,
-            workspace=webhook.workspace,
-            actor=actor,
-            action="webhook.created",
-            at=webhook.created_at,
-            target=webhook.id,
-            details={"host": host, "events": " ".join(webhook.events)},
-            session=session,
-        )
+        return [Webhook.model_validate(document) async for document in cursor]
 
-    await database.transaction(body)
+    async def get(self, webhook_id: str) -> Webhook | None:
+        document = await self._database.webhooks.find_one({"_id": webhook_id})
+        return Webhook.model_validate(document) if document else None
 
+    async def delete(self, workspace: str, webhook_id: str, *, actor: Actor, at: datetime) -> None:
+        """Deletes the webhook and what it had still to be sent. Raises `WebhookNotFound`."""
 
-async def all_of(database: Database, workspace: str) -> list[Webhook]:
-    cursor = database.webhooks.find({"workspace": workspace}).sort([("created_at", 1), ("_id", 1)])
-    return [Webhook.model_validate(document) async for document in cursor]
+        async def body(session: Session) -> Logged[None]:
+            gone = await self._database.webhooks.delete_one(
+                {"_id": webhook_id, "workspace": workspace}, session=session
+            )
+            if not gone.deleted_count:
+                raise WebhookNotFound("There is no such webhook.")
+            await self._database.deliveries.delete_many(
+                {"workspace": workspace, "target": webhook_id}, session=session
+            )
+            return None, LogEntry(
+                workspace=workspace,
+                actor=actor,
+                action="webhook.deleted",
+                at=at,
+                target=webhook_id,
+            )
 
+        await logged(self._database, body)
 
-async def get(database: Database, webhook_id: str) -> Webhook | None:
-    document = await database.webhooks.find_one({"_id": webhook_id})
-    return Webhook.model_validate(document) if document else None
+    async def disable(self, webhook_id: str, *, reason: str, actor: Actor, at: datetime) -> None:
+        """Nothing more is sent there. A webhook that is off already, or gone, stays so."""
 
-
-async def delete(
-    database: Database, workspace: str, webhook_id: str, *, actor: Actor, at: datetime
-) -> None:
-    """Deletes the webhook and what it had still to be sent. Raises `WebhookNotFound`."""
-
-    async def body(session: Any) -> None:
-        gone = await database.webhooks.delete_one(
-            {"_id": webhook_id, "workspace": workspace}, session=session
-        )
-        if not gone.deleted_count:
-            raise WebhookNotFound("There is no such webhook.")
-        await database.deliveries.delete_many(
-            {"workspace": workspace, "target": webhook_id}, session=session
-        )
-        await account_log.append(
-            database,
-            workspace=workspace,
-            actor=actor,
-            action="webhook.deleted",
-            at=at,
-            target=webhook_id,
-            session=session,
-        )
-
-    await database.transaction(body)
-
-
-async def disable(
-    database: Database, webhook_id: str, *, reason: str, actor: Actor, at: datetime
-) -> None:
-    """Nothing more is sent there. A webhook that is off already, or gone, stays so."""
-
-    async def body(session: Any) -> None:
-        before = await database.webhooks.find_one_and_update(
-            {"_id": webhook_id, "disabled_at": None},
-            {"$set": {"disabled_at": at, "disabled_reason": reason}},
-            session=session,
-        )
-        if before is not None:
-            await account_log.append(
-                database,
+        async def body(session: Session) -> Logged[None]:
+            before = await self._database.webhooks.find_one_and_update(
+                {"_id": webhook_id, "disabled_at": None},
+                {"$set": {"disabled_at": at, "disabled_reason": reason}},
+                session=session,
+            )
+            if before is None:
+                return None, None
+            return None, LogEntry(
                 workspace=before["workspace"],
                 actor=actor,
                 action="webhook.disabled",
                 at=at,
                 target=webhook_id,
                 details={"reason": reason},
-                session=session,
             )
 
-    await database.transaction(body)
+        await logged(self._database, body)
 
+    async def workspace_secret(self, workspace: str, fresh: bytes) -> bytes:
+        """The sealed secret of the workspace; `fresh` becomes it where there is none yet."""
+        try:
+            await self._database.webhook_secrets.insert_one({"_id": workspace, "secret": fresh})
+        except DuplicateKeyError:
+            document = await self._database.webhook_secrets.find_one({"_id": workspace})
+            if document is not None:
+                return bytes(document["secret"])
+        return fresh
 
-async def workspace_secret(database: Database, workspace: str, fresh: bytes) -> bytes:
-    """The sealed secret of the workspace; `fresh` becomes it where there is none yet."""
-    try:
-        await database.webhook_secrets.insert_one({"_id": workspace, "secret": fresh})
-    except DuplicateKeyError:
-        document = await database.webhook_secrets.find_one({"_id": workspace})
-        if document is not None:
-            return bytes(document["secret"])
-    return fresh
+    async def rotate_workspace_secret(
+        self, workspace: str, fresh: bytes, *, actor: Actor, at: datetime
+    ) -> None:
+        async def body(session: Session) -> Logged[None]:
+            await self._database.webhook_secrets.update_one(
+                {"_id": workspace}, {"$set": {"secret": fresh}}, upsert=True, session=session
+            )
+            return None, LogEntry(
+                workspace=workspace,
+                actor=actor,
+                action="webhook.secret_rotated",
+                at=at,
+            )
 
-
-async def rotate_workspace_secret(
-    database: Database, workspace: str, fresh: bytes, *, actor: Actor, at: datetime
-) -> None:
-    async def body(session: Any) -> None:
-        await database.webhook_secrets.update_one(
-            {"_id": workspace}, {"$set": {"secret": fresh}}, upsert=True, session=session
-        )
-        await account_log.append(
-            database,
-            workspace=workspace,
-            actor=actor,
-            action="webhook.secret_rotated",
-            at=at,
-            session=session,
-        )
-
-    await database.transaction(body)
+        await logged(self._database, body)

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from imagerift_core.errors import KeyNotFound
-from imagerift_core.mongo import Database, account_log, accounts, key_changes
+from imagerift_core.mongo import Database, StoreRefused, account_log, accounts, key_changes
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.accounts import ApiKey, Workspace
-from pymongo.errors import DuplicateKeyError
 
 BORN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -55,7 +54,7 @@ async def test_a_key_is_kept_by_its_hash_alone(database: Database) -> None:
     await key_changes.create(database, key(), actor=ADMIN_COMMAND)
     assert await accounts.get_key(database, "key_1") == key()
     assert await accounts.get_key(database, "key_2") is None
-    with pytest.raises(DuplicateKeyError):
+    with pytest.raises(StoreRefused):
         await key_changes.create(database, key(), actor=ADMIN_COMMAND)
 
 

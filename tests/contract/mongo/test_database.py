@@ -7,13 +7,12 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Awaitable
 from typing import Any
 
 import bson
 import pytest
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import Database, connect, settlement, translated_errors
+from imagerift_core.mongo import Database, StoreRefused, connect, jobs, settlement
 from imagerift_core.mongo.audit import audit
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
@@ -106,17 +105,11 @@ async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
 ) -> None:
     monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 1)
 
-    async def translated(call: Awaitable[object]) -> None:
-        async with translated_errors():
-            await call
-
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
     async with connect(url, "nowhere") as away:
         start = time.monotonic()
         calls = (away.ping(), lives.queued(away), audit(away))
-        troubles = await asyncio.gather(
-            *(translated(call) for call in calls), return_exceptions=True
-        )
+        troubles = await asyncio.gather(*calls, return_exceptions=True)
         assert time.monotonic() - start < 28
     for trouble in troubles:
         assert isinstance(trouble, CapacityUnavailable)
@@ -138,18 +131,18 @@ async def test_a_transaction_gives_a_busy_store_a_bounded_time(
             "conflict", 112, {"errorLabels": ["TransientTransactionError"], "code": 112}
         )
 
-    with pytest.raises(CapacityUnavailable):
-        async with translated_errors():
-            await database.transaction(conflict)
+    with pytest.raises(OperationFailure, match="conflict"):
+        await database.transaction(conflict)
     assert tries > 1
 
 
 async def test_what_is_wrong_with_a_command_is_not_called_unavailable(
     database: Database,
 ) -> None:
-    with pytest.raises(OperationFailure):
-        async with translated_errors():
-            await database.jobs.update_one({"_id": "x"}, {"$nonsense": 1})
+    no_id: Any = {"$nonsense": 1}
+    with pytest.raises(StoreRefused) as refused:
+        await jobs.get(database, no_id)
+    assert isinstance(refused.value.__cause__, OperationFailure)
 
 
 async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from imagerift_core.ids import new_webhook_id
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, deliveries, jobs, settlement, transitions, webhooks
+from imagerift_core.mongo import Database, deliveries, jobs, settlement, transitions
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.deliveries import Delivery, Try
-from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.mongo.deliveries import Delivery, DeliveryStore, Try
+from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 from imagerift_core.webhooks import ALL_EVENTS, MAX_TRIES, delivery_id, pause_after
 
 from tests.records import ACCEPTED_AT, WORKSPACE, broken, delivered, make_record
@@ -54,7 +54,7 @@ async def webhook(database: Database, **fields: Any) -> Webhook:
         "created_at": AT,
     }
     made = Webhook.model_validate(values | fields)
-    await webhooks.create(database, made, actor=ADMIN_COMMAND, host="hook.example")
+    await WebhookStore(database).create(made, actor=ADMIN_COMMAND, host="hook.example")
     return made
 
 
@@ -135,7 +135,7 @@ async def test_the_row_and_the_end_are_one_transaction(
 
 async def test_a_disabled_webhook_hears_nothing(database: Database) -> None:
     hook = await webhook(database)
-    await webhooks.disable(database, hook.id, reason="gone", actor=ADMIN_COMMAND, at=AT)
+    await WebhookStore(database).disable(hook.id, reason="gone", actor=ADMIN_COMMAND, at=AT)
     job = await running(database)
     await settlement.settle(database, [delivered(job)], at=AT)
     assert await rows(database, job) == []
@@ -150,32 +150,32 @@ async def one_row(database: Database) -> Delivery:
 
 async def test_a_row_is_leased_to_one_worker_until_the_lease_ends(database: Database) -> None:
     row = await one_row(database)
+    outbox = DeliveryStore(database)
 
-    leased = await asyncio.gather(
-        *(deliveries.lease(database, holder=f"w{n}", at=AT) for n in range(8))
-    )
+    leased = await asyncio.gather(*(outbox.lease(holder=f"w{n}", at=AT) for n in range(8)))
 
     held = [item for item in leased if item is not None]
     assert [item.id for item in held] == [row.id]
     later = AT + timedelta(seconds=deliveries.LEASE_SECONDS + 1)
-    second = await deliveries.lease(database, holder="late", at=later)
+    second = await outbox.lease(holder="late", at=later)
     assert second is not None
     # The first worker comes back from a long stop: what it has to say is void.
     result = Try(at=later, status=200, latency_ms=1)
-    assert not await deliveries.note_try(database, held[0], result, state="delivered", next_at=None)
-    assert await deliveries.note_try(database, second, result, state="delivered", next_at=None)
-    assert await deliveries.lease(database, holder="w", at=later + timedelta(days=9)) is None
+    assert not await outbox.note_try(held[0], result, state="delivered", next_at=None)
+    assert await outbox.note_try(second, result, state="delivered", next_at=None)
+    assert await outbox.lease(holder="w", at=later + timedelta(days=9)) is None
 
 
 async def test_a_row_waits_for_its_next_try(database: Database) -> None:
     await one_row(database)
-    leased = await deliveries.lease(database, holder="w", at=AT)
+    outbox = DeliveryStore(database)
+    leased = await outbox.lease(holder="w", at=AT)
     assert leased is not None
     next_at = AT + timedelta(hours=2)
     result = Try(at=AT, status=500, latency_ms=7)
-    await deliveries.note_try(database, leased, result, state="pending", next_at=next_at)
-    assert await deliveries.lease(database, holder="w", at=next_at - timedelta(seconds=1)) is None
-    again = await deliveries.lease(database, holder="w", at=next_at)
+    await outbox.note_try(leased, result, state="pending", next_at=next_at)
+    assert await outbox.lease(holder="w", at=next_at - timedelta(seconds=1)) is None
+    again = await outbox.lease(holder="w", at=next_at)
     assert again is not None
     assert (again.id, again.tries, again.log) == (leased.id, 1, [result])
 

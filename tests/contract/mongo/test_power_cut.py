@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from imagerift_core.errors import CapacityUnavailable, QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, connect, jobs, settlement, translated_errors
+from imagerift_core.mongo import Database, connect, jobs, settlement
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.audit import audit
 
@@ -30,8 +30,7 @@ async def until_it_answers(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """The answer of `call()`, made again for as long as the store is away."""
     while True:
         with contextlib.suppress(CapacityUnavailable):
-            async with translated_errors():
-                return await call()
+            return await call()
 
 
 @pytest.fixture

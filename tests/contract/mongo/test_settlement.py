@@ -295,7 +295,7 @@ async def test_passing_trouble_sets_no_job_aside(
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "transaction", fail)
-        with pytest.raises(type(trouble)):
+        with pytest.raises(CapacityUnavailable):
             await settle(database, [delivered(record)], at=AT)
     result = await settle(database, [delivered(record)], at=AT)
     assert list(result.settled) == [record.id]

@@ -17,6 +17,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import stream_leases, transitions
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.settlement import settle
+from imagerift_core.mongo.stream_leases import StreamLeaseStore
 
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.pictures import encode, picture
@@ -243,7 +244,7 @@ async def test_leases_of_the_dead_expire_and_the_limit_is_exact(
     database: Database = api.database
 
     async def take(name: str) -> bool:
-        return await stream_leases.take(database, tenant.workspace, name, limit=10)
+        return await StreamLeaseStore(database).take(tenant.workspace, name, limit=10)
 
     taken = await asyncio.gather(*(take(f"lease-{n}") for n in range(40)))
     assert sum(taken) == 10

@@ -10,6 +10,9 @@ import imagerift_core
 
 FOLDER = Path(imagerift_core.__file__).parent
 OPERATOR_FOLDER = FOLDER.parents[1] / "operator"
+API_FOLDER = FOLDER.parents[1] / "api"
+# What is the driver's own in a database is for `imagerift_core.mongo` alone.
+DATABASE_OF_CALLERS = {"ping", "ensure_indexes"}
 
 
 def imported_names(path: Path) -> Iterator[str]:
@@ -33,6 +36,26 @@ def test_settings_alone_read_the_environment() -> None:
         names = set(imported_names(path))
         assert "os.environ" not in path.read_text(), path
         assert not names & {"os.environ", "os.getenv"}, path
+
+
+def uses_of_a_database(path: Path) -> Iterator[str]:
+    """What the file takes from anything by the name of `database`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            holder = node.value
+            name = holder.id if isinstance(holder, ast.Name) else holder.attr
+            if name.strip("_") == "database":
+                yield node.attr
+
+
+def test_the_services_reach_no_collection_and_no_transaction_by_themselves() -> None:
+    used = {
+        (path.name, name)
+        for folder in (API_FOLDER, OPERATOR_FOLDER)
+        for path in folder.rglob("*.py")
+        for name in uses_of_a_database(path)
+    }
+    assert {name for _, name in used} == DATABASE_OF_CALLERS, sorted(used)
 
 
 def test_the_operators_folder_does_not_shadow_pythons_own() -> None:

@@ -1,0 +1,369 @@
+"""Whatever callers may use of the store, the driver's errors come out of it as the store's own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import date, datetime
+from typing import Any, get_type_hints
+
+import pytest
+from imagerift_core import mongo, object_keys
+from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.ids import new_job_id
+from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.mongo import Database, StoreRefused
+from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry
+from imagerift_core.mongo.accounts import ApiKey, Workspace
+from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
+from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.invitations import Invitation
+from imagerift_core.mongo.key_changes import NewSecret
+from imagerift_core.mongo.people import Member, Person
+from imagerift_core.mongo.polls import Poll
+from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
+from imagerift_core.mongo.sign_ins import SignInUnderWay
+from imagerift_core.mongo.transitions import Claim
+from imagerift_core.mongo.uploads import Upload
+from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.roles import Role
+from imagerift_core.settlements import Settlement
+from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError
+
+from tests.records import ACCEPTED_AT as AT
+from tests.records import WORKSPACE, broken, make_record
+
+# What takes one of these is called from within the package alone.
+DRIVERS_OWN = re.compile(r"\b(Session|Collection|BlockingCollections)\b")
+
+
+class RaisingDriver:
+    """In the driver's place: sessions begin, and whatever else is asked of it raises `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.session = RaisingDriver.Session()
+
+    async def start_session(self) -> RaisingDriver.Session:
+        return self.session
+
+    def __getattr__(self, name: str) -> RaisingDriver:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> RaisingDriver:
+        return self
+
+    def __getitem__(self, _: object) -> object:
+        raise self._error
+
+    def __await__(self) -> Iterator[object]:
+        raise self._error
+
+    def __aiter__(self) -> RaisingDriver:
+        return self
+
+    async def __anext__(self) -> object:
+        raise self._error
+
+    async def __aenter__(self) -> object:
+        raise self._error
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    class Session:
+        in_transaction = False
+        transactions = 0
+
+        @property
+        def delegate(self) -> RaisingDriver.Session:
+            return self
+
+        def start_transaction(self, **_: object) -> None:
+            self.transactions += 1
+
+        async def commit_transaction(self) -> None:
+            pass
+
+        async def __aenter__(self) -> RaisingDriver.Session:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+
+RECORD = make_record()
+PERSON = Person(
+    _id="person_1", issuer="https://id", subject="ada", name="Ada", created_at=AT, home=WORKSPACE
+)
+DELIVERY = Delivery(
+    _id="msg_1",
+    workspace=WORKSPACE,
+    job=RECORD.id,
+    event="job.succeeded",
+    target="wh_1",
+    url="https://there/",
+    created_at=AT,
+    next_at=AT,
+)
+# A value of each type that the store's functions ask for.
+VALUES: dict[Any, Any] = {
+    str: "x",
+    str | None: "x",
+    int: 1,
+    bool: True,
+    bytes: b"x",
+    datetime: AT,
+    date: AT.date(),
+    list[str]: ["x"],
+    Sequence[str]: ["x"],
+    Mapping[str, str]: {RECORD.id: "uid"},
+    datetime | None: AT,
+    tuple[datetime, str] | None: (AT, "x"),
+    Role: "owner",
+    Actor: ADMIN_COMMAND,
+    LogEntry: LogEntry(workspace=WORKSPACE, at=AT, actor=ADMIN_COMMAND, action="key.created"),
+    Workspace: Workspace(_id=WORKSPACE, name="W", plan="free", created_at=AT),
+    ApiKey: ApiKey(
+        _id="key_1",
+        workspace=WORKSPACE,
+        name="K",
+        token_hash="h",
+        prefix="p",
+        last_four="1234",
+        scopes=[],
+        created_at=AT,
+    ),
+    NewSecret: NewSecret(token_hash="h", last_four="1234"),
+    Person: PERSON,
+    Member: Member(workspace=WORKSPACE, person=PERSON.id, role="owner", added_at=AT),
+    Invitation: Invitation(
+        _id="inv_1",
+        workspace=WORKSPACE,
+        role="member",
+        token_hash="h",
+        invited_by=PERSON.id,
+        created_at=AT,
+        expires_at=AT,
+    ),
+    SignInUnderWay: SignInUnderWay(nonce="n", verifier="v", browser_hash="b", expires_at=AT),
+    Webhook: Webhook(
+        _id="wh_1", workspace=WORKSPACE, url="https://there/", events=[], secret=b"s", created_at=AT
+    ),
+    Delivery: DELIVERY,
+    DeliveryState: "pending",
+    DeliveryState | None: "pending",
+    Try: Try(at=AT, status=200, latency_ms=1),
+    Upload: Upload(
+        _id="upl_1",
+        workspace=WORKSPACE,
+        namespace="n",
+        key="k",
+        content_type="image/png",
+        size_bytes=1,
+        created_at=AT,
+        expires_at=AT,
+    ),
+    SchedulerSnapshot: SchedulerSnapshot(_id="n", at=AT, places={}),
+    QuotaHold: RECORD.quota,
+    JobRecord: RECORD,
+    Sequence[JobRecord]: [RECORD],
+    Sequence[Settlement]: [broken(RECORD)],
+    Sequence[Claim]: [Claim(RECORD.id, 0, "owner", "pool", "uid", AT, AT)],
+    Poll: Poll(subject=WORKSPACE, limit=1, at=AT, job_id=RECORD.id, workspace=WORKSPACE),
+}
+# Where only a certain one gets as far as the store.
+SPECIAL_VALUES = {
+    "database.connect": {"url": "mongodb://"},
+    "jobs.source_of": {"key": object_keys.source_key("x", new_job_id())},
+}
+
+
+def reaches_the_store(function: Callable[..., Any]) -> bool:
+    """Whether it is asynchronous, as all of the driver is, and meant for callers."""
+    signature = inspect.signature(function)
+    return DRIVERS_OWN.search(str(signature.parameters)) is None and (
+        inspect.iscoroutinefunction(function)
+        or str(signature.return_annotation).startswith("AsyncIterator")
+    )
+
+
+def public(members: Mapping[str, Any], module: str) -> Iterator[tuple[str, Any]]:
+    for name, member in members.items():
+        if not name.startswith("_") and getattr(member, "__module__", module) == module:
+            yield name, member
+
+
+def public_callables() -> Iterator[tuple[str, type | None, Callable[..., Any]]]:
+    """(name, class if it is a method, function) of all that the package's modules offer."""
+    for info in pkgutil.iter_modules(mongo.__path__):
+        module = importlib.import_module(f"{mongo.__name__}.{info.name}")
+        for name, member in public(vars(module), module.__name__):
+            if inspect.isfunction(member):
+                yield f"{info.name}.{name}", None, member
+            elif inspect.isclass(member):
+                for method, function in public(vars(member), module.__name__):
+                    if inspect.isfunction(function):
+                        yield f"{info.name}.{name}.{method}", member, function
+
+
+CALLABLES = {
+    name: (owner, function)
+    for name, owner, function in public_callables()
+    if reaches_the_store(function)
+}
+
+
+@pytest.fixture(
+    params=[(AutoReconnect, "away"), (OperationFailure, "not authorized", 13)],
+    ids=lambda error: error[0].__name__,
+)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    kind, *said = request.param
+    driver: Any = RaisingDriver(kind(*said))
+    made = Database(driver, "nowhere")
+    yield made
+    made.close()
+
+
+def arguments(name: str, function: Callable[..., Any], database: Database) -> dict[str, Any]:
+    """A value for each parameter that needs one; a type that is new here belongs in `VALUES`."""
+    hints = get_type_hints(function)
+    special = SPECIAL_VALUES.get(name, {})
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.name != "self"
+    ]
+    values = VALUES | {Database: database}
+    return {each: special[each] if each in special else values[hints[each]] for each in needed}
+
+
+async def use(made: Any) -> None:
+    """Awaits, enters or reads to its end what a call has made."""
+    if isinstance(made, AbstractAsyncContextManager):
+        async with made:
+            pass
+    elif isinstance(made, AsyncIterator):
+        async for _ in made:
+            pass
+    else:
+        await made
+
+
+async def call(name: str, database: Database) -> None:
+    owner, function = CALLABLES[name]
+    given = arguments(name, function, database)
+    if owner is Database:
+        function = function.__get__(database)
+    elif owner is not None:
+        function = function.__get__(owner(database))
+    await use(function(**given))
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+async def test_no_error_of_the_driver_leaves_the_store(name: str, database: Database) -> None:
+    with pytest.raises((CapacityUnavailable, StoreRefused)) as raised:
+        await call(name, database)
+    assert isinstance(raised.value.__cause__, PyMongoError)
+
+
+async def test_a_transaction_meets_the_drivers_own_errors_and_runs_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 0.01)
+    conflict = OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]})
+    tried = {}
+    for name in CALLABLES.keys() - SPECIAL_VALUES.keys():
+        driver: Any = RaisingDriver(conflict)
+        database = Database(driver, "nowhere")
+        with pytest.raises(CapacityUnavailable):
+            await call(name, database)
+        database.close()
+        if driver.session.transactions:
+            tried[name] = driver.session.transactions
+    assert len(tried) > 15
+    assert min(tried.values()) > 1, tried
+
+
+def test_nothing_that_callers_use_is_overlooked() -> None:
+    assert {
+        "database.connect",
+        "database.Database.ping",
+        "admission.Admissions.admit_all",
+        "polls.Polls.count_and_read",
+        "job_changes.open_changes",
+        "jobs.get",
+        "jobs.overdue",
+        "settlement.settle",
+    } <= CALLABLES.keys()
+    # A transaction's own steps: they let the driver's errors pass, so that it can run again.
+    assert CALLABLES.keys().isdisjoint(
+        {"admission_step.admit_in", "deliveries.add", "idempotency.KeyClaim.write"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [
+        (AutoReconnect("away"), CapacityUnavailable),
+        (ExecutionTimeout("too slow", 50), CapacityUnavailable),
+        (
+            OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]}),
+            CapacityUnavailable,
+        ),
+        (OperationFailure("not authorized", 13), StoreRefused),
+        (LookupError("no counter"), LookupError),
+    ],
+)
+async def test_what_trying_again_may_mend_is_told_from_what_the_store_refuses(
+    error: Exception, becomes: type[Exception]
+) -> None:
+    @translated
+    async def ask() -> None:
+        raise error
+
+    @translated
+    async def read() -> AsyncIterator[int]:
+        yield 1
+        raise error
+
+    read_so_far = []
+    with pytest.raises(becomes) as raised:
+        await ask()
+    # What the driver says may hold values of a document, or where the store is.
+    assert becomes is type(error) or str(error) not in str(raised.value)
+    with pytest.raises(becomes):
+        async for number in read():
+            read_so_far.append(number)
+    assert read_so_far == [1]
+
+
+async def test_a_reader_that_stops_half_way_closes_what_it_reads() -> None:
+    closed = False
+
+    @translated
+    async def read() -> AsyncIterator[int]:
+        nonlocal closed
+        try:
+            yield 1
+        finally:
+            closed = True
+
+    numbers: Any = read()
+    with suppress(StopAsyncIteration):
+        await anext(numbers)
+    await numbers.aclose()
+    assert closed
+
+
+def test_a_function_that_is_not_asynchronous_is_refused() -> None:
+    with pytest.raises(TypeError, match="ask"):
+
+        @translated
+        def ask() -> None:
+            pass
