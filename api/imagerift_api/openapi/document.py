@@ -204,7 +204,7 @@ def _codes_by_status(operation: Operation) -> dict[int, list[str]]:
         codes.append("insufficient_scope")
     if operation.body is not None:
         codes += _BODY_ERRORS
-    if operation.access == "open" and operation.body is None:
+    if operation.any_query:
         codes.remove("invalid_request")
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in dict.fromkeys(codes):

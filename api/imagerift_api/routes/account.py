@@ -12,14 +12,11 @@ from imagerift_core.plans import ExportSize
 from imagerift_core.roles import Role, may, scopes_of
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.account_requests import LogQuery, WorkspaceChoice
-from imagerift_api.body_reading import read_json
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, parse_query, refuse_query
 from imagerift_api.routes.private_answers import no_content, private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
 from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
 
 
@@ -108,10 +105,8 @@ class LogPage(TypedDict):
     nextCursor: str | None
 
 
-async def get_account(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    context = request.app[app_keys.CONTEXT]
+async def get_account(call: Call) -> web.Response:
+    context, signed_in = call.context, call.signed_in
     memberships = await people.memberships_of(context.database, signed_in.person.id)
     known = await accounts.get_workspaces(context.database, [m.workspace for m in memberships])
     role, plan = signed_in.member.role, signed_in.plan
@@ -148,11 +143,8 @@ async def get_account(request: web.Request) -> web.Response:
     return private_answer(answer)
 
 
-async def choose_workspace(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    context = request.app[app_keys.CONTEXT]
-    body = parse_body(WorkspaceChoice, await read_json(request))
+async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
+    context, signed_in = call.context, call.signed_in
     member = await people.get_member(context.database, body.workspace_id, signed_in.person.id)
     if member is None:
         raise WorkspaceNotFound("There is no such workspace.", param="workspaceId")
@@ -162,13 +154,10 @@ async def choose_workspace(request: web.Request) -> web.Response:
     return response
 
 
-async def read_log(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    signed_in.require("log:read")
-    query = parse_query(LogQuery, request.query)
+async def read_log(call: Call, query: LogQuery) -> web.Response:
     entries = await account_log.page(
-        request.app[app_keys.CONTEXT].database,
-        signed_in.workspace.id,
+        call.context.database,
+        call.signed_in.workspace.id,
         before=decode_text_cursor(query.cursor) if query.cursor else None,
         limit=query.limit + 1,
     )
@@ -225,7 +214,6 @@ OPERATIONS = (
         tag="Account",
         summary="Go on in another workspace",
         access="session",
-        body=WorkspaceChoice,
         replies={204: Reply("The session goes on there, with a new token.")},
         errors=("workspace_not_found",),
     ),
@@ -237,7 +225,7 @@ OPERATIONS = (
         tag="Account",
         summary="What was done in the workspace; for owners",
         access="session",
-        query=LogQuery,
+        permission="log:read",
         replies={200: Reply("A page of the log.", LogPage)},
         errors=("role_not_permitted",),
     ),

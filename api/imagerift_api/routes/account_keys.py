@@ -13,14 +13,11 @@ from imagerift_core.mongo import accounts, key_changes, people
 from imagerift_core.roles import Role, scopes_of
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.account_requests import KeyBody, KeyPath, RotationBody
-from imagerift_api.body_reading import read_json
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.private_answers import private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
 
 _PATH = "/api/v1/account/keys"
 
@@ -60,22 +57,17 @@ class KeyList(TypedDict):
     data: list[KeyObject]
 
 
-async def list_keys(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    database = request.app[app_keys.CONTEXT].database
-    keys = await accounts.list_keys(database, signed_in.workspace.id)
-    members = await people.members_of(database, signed_in.workspace.id)
+async def list_keys(call: Call) -> web.Response:
+    database = call.context.database
+    keys = await accounts.list_keys(database, call.signed_in.workspace.id)
+    members = await people.members_of(database, call.signed_in.workspace.id)
     roles = {member.person: member.role for member in members}
     answer: KeyList = {"data": [_key(key, roles.get(key.created_by or "")) for key in keys]}
     return private_answer(answer)
 
 
-async def create_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    signed_in.require("keys:own")
-    refuse_query(request.query)
-    body = parse_body(KeyBody, await read_json(request))
+async def create_key(call: Call, body: KeyBody) -> web.Response:
+    signed_in = call.signed_in
     if body.expires_at is not None and body.expires_at <= clock.now():
         raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
     permitted = ordered_scopes(scopes_of(signed_in.member.role))
@@ -85,7 +77,7 @@ async def create_key(request: web.Request) -> web.Response:
             f"The role '{signed_in.member.role}' does not have the scope '{beyond[0]}'.",
             param="scopes",
         )
-    created = await request.app[app_keys.CONTEXT].key_creation.create(
+    created = await call.context.key_creation.create(
         signed_in.workspace.id,
         body.name,
         scopes=body.scopes or permitted,
@@ -100,14 +92,11 @@ async def create_key(request: web.Request) -> web.Response:
     return private_answer(answer, status=201)
 
 
-async def rotate_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    signed_in.require("keys:own")
-    refuse_query(request.query)
-    body = parse_body(RotationBody, await read_json(request))
-    rotated = await request.app[app_keys.CONTEXT].key_creation.rotate(
+async def rotate_key(call: Call, path: KeyPath, body: RotationBody) -> web.Response:
+    signed_in = call.signed_in
+    rotated = await call.context.key_creation.rotate(
         signed_in.workspace.id,
-        request.match_info["key_id"],
+        path.key_id,
         person=signed_in.person.id,
         overlap=timedelta(days=body.overlap_days),
         actor=signed_in.actor,
@@ -119,16 +108,14 @@ async def rotate_key(request: web.Request) -> web.Response:
     return private_answer(answer)
 
 
-async def revoke_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    database, key_id = request.app[app_keys.CONTEXT].database, request.match_info["key_id"]
-    key = await accounts.get_key(database, key_id)
+async def revoke_key(call: Call, path: KeyPath) -> web.Response:
+    database, signed_in = call.context.database, call.signed_in
+    key = await accounts.get_key(database, path.key_id)
     if key is None or key.workspace != signed_in.workspace.id:
         raise KeyNotFound("There is no such key.")
     signed_in.require("keys:own" if key.created_by == signed_in.person.id else "keys:any")
     revoked = await key_changes.revoke(
-        database, signed_in.workspace.id, key_id, actor=signed_in.actor, at=clock.now()
+        database, signed_in.workspace.id, path.key_id, actor=signed_in.actor, at=clock.now()
     )
     maker = await people.get_member(database, key.workspace, key.created_by or "")
     return private_answer(_key(revoked, maker.role if maker else None))
@@ -174,7 +161,7 @@ OPERATIONS = (
         tag="Account",
         summary="Create an API key",
         access="session",
-        body=KeyBody,
+        permission="keys:own",
         replies={201: Reply("The key and its token, shown this once.", NewKeyObject)},
         errors=("api_access_locked", "role_not_permitted"),
     ),
@@ -186,8 +173,7 @@ OPERATIONS = (
         tag="Account",
         summary="Give an API key of one's own a new token",
         access="session",
-        path_model=KeyPath,
-        body=RotationBody,
+        permission="keys:own",
         replies={200: Reply("The key and its new token, shown this once.", NewKeyObject)},
         errors=(
             "api_access_locked",
@@ -204,7 +190,6 @@ OPERATIONS = (
         tag="Account",
         summary="Revoke an API key; it stops on every replica within 5 seconds",
         access="session",
-        path_model=KeyPath,
         replies={200: Reply("The revoked key.", KeyObject)},
         errors=("key_not_found", "role_not_permitted"),
     ),

@@ -8,7 +8,6 @@ from imagerift_core.mongo.people import Person
 from imagerift_core.roles import Role
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.account_requests import (
     AcceptanceBody,
     InvitationBody,
@@ -16,12 +15,10 @@ from imagerift_api.account_requests import (
     MemberPath,
     RoleBody,
 )
-from imagerift_api.body_reading import read_json
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.private_answers import no_content, private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
 from imagerift_api.services.members import InvitationView, MemberView
 
 _PATH = "/api/v1/account/members"
@@ -83,60 +80,41 @@ class AcceptedObject(TypedDict):
     role: Role
 
 
-async def list_members(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
+async def list_members(call: Call) -> web.Response:
+    members, workspace = call.context.members, call.signed_in.workspace.id
     answer: MemberList = {
-        "data": [_member(view) for view in await members.all(signed_in.workspace.id)],
-        "invitations": [_invitation(i) for i in await members.invitations(signed_in.workspace.id)],
+        "data": [_member(view) for view in await members.all(workspace)],
+        "invitations": [_invitation(i) for i in await members.invitations(workspace)],
     }
     return private_answer(answer)
 
 
-async def invite(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(InvitationBody, await read_json(request))
-    context = request.app[app_keys.CONTEXT]
-    created = await context.members.invite(signed_in, body.role)
+async def invite(call: Call, body: InvitationBody) -> web.Response:
+    created = await call.context.members.invite(call.signed_in, body.role)
     # In the fragment, which browsers do not send: it is in no log on the way.
-    url = f"{context.sessions.origin_of(request)}/account#invitation={created.token}"
+    url = f"{call.context.sessions.origin_of(call.request)}/account#invitation={created.token}"
     answer: NewInvitationObject = {"invitation": _invitation(created.view), "url": url}
     return private_answer(answer, status=201)
 
 
-async def accept(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(AcceptanceBody, await read_json(request))
-    member = await request.app[app_keys.CONTEXT].members.accept(signed_in, body.token)
+async def accept(call: Call, body: AcceptanceBody) -> web.Response:
+    member = await call.context.members.accept(call.signed_in, body.token)
     answer: AcceptedObject = {"workspaceId": member.workspace, "role": member.role}
     return private_answer(answer)
 
 
-async def withdraw(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
-    await members.withdraw(signed_in, request.match_info["invitation_id"])
+async def withdraw(call: Call, path: InvitationPath) -> web.Response:
+    await call.context.members.withdraw(call.signed_in, path.invitation_id)
     return no_content()
 
 
-async def change_role(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(RoleBody, await read_json(request))
-    members = request.app[app_keys.CONTEXT].members
-    await members.change_role(signed_in, request.match_info["person_id"], body.role)
+async def change_role(call: Call, path: MemberPath, body: RoleBody) -> web.Response:
+    await call.context.members.change_role(call.signed_in, path.person_id, body.role)
     return no_content()
 
 
-async def remove(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
-    await members.remove(signed_in, request.match_info["person_id"])
+async def remove(call: Call, path: MemberPath) -> web.Response:
+    await call.context.members.remove(call.signed_in, path.person_id)
     return no_content()
 
 
@@ -187,8 +165,6 @@ OPERATIONS = (
         tag="Account",
         summary="Change a member's role",
         access="session",
-        path_model=MemberPath,
-        body=RoleBody,
         replies={204: Reply("Changed.")},
         errors=("member_not_found", "role_not_permitted", "last_owner"),
     ),
@@ -200,7 +176,6 @@ OPERATIONS = (
         tag="Account",
         summary="Remove a member with the keys and invitations they made, or leave",
         access="session",
-        path_model=MemberPath,
         replies={204: Reply("Removed.")},
         errors=("member_not_found", "role_not_permitted", "last_owner"),
     ),
@@ -212,7 +187,6 @@ OPERATIONS = (
         tag="Account",
         summary="Make an invitation",
         access="session",
-        body=InvitationBody,
         replies={201: Reply("The invitation and its address.", NewInvitationObject)},
         errors=("role_not_permitted",),
     ),
@@ -224,7 +198,6 @@ OPERATIONS = (
         tag="Account",
         summary="Accept an invitation",
         access="session",
-        body=AcceptanceBody,
         replies={200: Reply("The workspace that was entered.", AcceptedObject)},
         errors=("invitation_not_found", "already_member"),
     ),
@@ -236,7 +209,6 @@ OPERATIONS = (
         tag="Account",
         summary="Withdraw an invitation",
         access="session",
-        path_model=InvitationPath,
         replies={204: Reply("Withdrawn.")},
         errors=("invitation_not_found", "role_not_permitted"),
     ),

@@ -8,12 +8,10 @@ from imagerift_core.errors import ApiAccessLocked
 from imagerift_core.jobs import Status
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, Uuid, closed
-from imagerift_api.requests import refuse_query
 from imagerift_api.routes.private_answers import private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
 from imagerift_api.services.account_overview import Generation
 
 
@@ -58,13 +56,11 @@ class OverviewObject(TypedDict):
     generations: list[GenerationObject]
 
 
-async def get_overview(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
+async def get_overview(call: Call) -> web.Response:
+    signed_in = call.signed_in
     if signed_in.plan is None:
         raise ApiAccessLocked(f"The plan '{signed_in.workspace.plan}' is not offered here.")
-    service = request.app[app_keys.CONTEXT].account_overview
-    overview = await service.of(signed_in.workspace.id, signed_in.plan)
+    overview = await call.context.account_overview.of(signed_in.workspace.id, signed_in.plan)
     answer: OverviewObject = {
         "quota": {
             "limit": overview.limit,

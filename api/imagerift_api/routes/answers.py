@@ -7,11 +7,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from imagerift_api.authentication import Caller
 from imagerift_api.job_object import job_object
 from imagerift_api.job_schema import JobObject
+from imagerift_api.openapi.calls import Call
 from imagerift_api.rate_headers import poll_after_seconds
-from imagerift_api.routes.callers import rate_window
 from imagerift_api.services.job_reads import JobView
 
 
@@ -21,23 +20,21 @@ def json_answer(content: Any, *, status: int = 200) -> web.Response:
     )
 
 
-def job_answer(
-    request: web.Request, caller: Caller, view: JobView, *, status: int = 200
-) -> web.Response:
-    response = json_answer(describe(request, view), status=status)
+def job_answer(call: Call, view: JobView, *, status: int = 200) -> web.Response:
+    response = json_answer(describe(call, view), status=status)
     # URLs in it are signed for whoever asked.
     response.headers["Cache-Control"] = "no-store"
     if not view.record.status.terminal:
         eta = view.place.eta_seconds if view.place else None
-        pause = poll_after_seconds(caller.plan.requests_per_minute, eta)
+        pause = poll_after_seconds(call.caller.plan.requests_per_minute, eta)
         response.headers["Retry-After"] = str(pause)
     return response
 
 
-def describe(request: web.Request, view: JobView) -> JobObject:
+def describe(call: Call, view: JobView) -> JobObject:
     return job_object(
         view.record,
-        remaining_this_minute=rate_window(request).remaining,
+        remaining_this_minute=call.rate_window.remaining,
         place=view.place,
         download_urls=view.download_urls,
         thumbnail_urls=view.thumbnail_urls,

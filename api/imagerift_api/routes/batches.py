@@ -10,17 +10,14 @@ from imagerift_core.ids import new_batch_id
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.batch_requests import BatchBody, BatchPath, parse_batch_body
-from imagerift_api.body_reading import read_json
+from imagerift_api.batch_requests import BatchBody, BatchPath
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import JOBS_PATH
 from imagerift_api.job_schema import RateLimitObject
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, Uuid, closed
-from imagerift_api.requests import refuse_query
 from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller, rate_window
 from imagerift_api.routes.generate import SUBMIT_ERRORS, origin_of
 from imagerift_api.services.batches import BatchView
 from imagerift_api.services.submissions import Submit
@@ -65,43 +62,30 @@ class BatchObject(TypedDict):
     urls: BatchUrls
 
 
-async def make_batch(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    caller = await admit_caller(request, "jobs:write")
-    refuse_query(request.query)
-    async with context.body_budget.hold(request):
-        content = await read_json(request)
-    body = parse_batch_body(content)
-    key = await request_key(
-        request.headers, workspace=caller.workspace, operation="batches", body=body
-    )
-    submit = Submit(caller, body.jobs, origin_of(request), key, batch_id=new_batch_id())
-    accepted = await context.submissions.submit(submit)
-    view = await context.batches.get(caller.workspace, accepted.id)
-    response = json_answer(_described(request, view), status=202)
+async def make_batch(call: Call, headers: IdempotencyHeaders, body: BatchBody) -> web.Response:
+    workspace = call.caller.workspace
+    key = await request_key(headers, workspace=workspace, operation="batches", body=body)
+    submit = Submit(call.caller, body.jobs, origin_of(call.request), key, batch_id=new_batch_id())
+    accepted = await call.context.submissions.submit(submit)
+    view = await call.context.batches.get(workspace, accepted.id)
+    response = json_answer(_described(call, view), status=202)
     response.headers["Location"] = f"{BATCHES_PATH}/{accepted.id}"
     if accepted.replayed:
         response.headers[REPLAYED] = "true"
     return response
 
 
-async def get_batch(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, "jobs:read")
-    refuse_query(request.query)
-    batches = request.app[app_keys.CONTEXT].batches
-    view = await batches.get(caller.workspace, request.match_info["batch_id"])
-    return json_answer(_described(request, view))
+async def get_batch(call: Call, path: BatchPath) -> web.Response:
+    view = await call.context.batches.get(call.caller.workspace, path.batch_id)
+    return json_answer(_described(call, view))
 
 
-async def cancel_batch(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, "jobs:cancel")
-    refuse_query(request.query)
-    batches = request.app[app_keys.CONTEXT].batches
-    view = await batches.cancel(caller.workspace, request.match_info["batch_id"])
-    return json_answer(_described(request, view))
+async def cancel_batch(call: Call, path: BatchPath) -> web.Response:
+    view = await call.context.batches.cancel(call.caller.workspace, path.batch_id)
+    return json_answer(_described(call, view))
 
 
-def _described(request: web.Request, view: BatchView) -> BatchObject:
+def _described(call: Call, view: BatchView) -> BatchObject:
     batch, counts = view.batch, view.progress
     path = f"{BATCHES_PATH}/{batch.id}"
     return {
@@ -120,7 +104,7 @@ def _described(request: web.Request, view: BatchView) -> BatchObject:
         },
         "done": counts["queued"] + counts["processing"] == 0,
         "jobIds": batch.jobs,
-        "rateLimit": {"remainingThisMinute": rate_window(request).remaining},
+        "rateLimit": {"remainingThisMinute": call.rate_window.remaining},
         "urls": {
             "self": path,
             "cancel": f"{path}/cancel",
@@ -139,9 +123,8 @@ OPERATIONS = (
         summary="Submit up to 100 jobs together",
         description="All of them are accepted, or none is. Sources are named by `imageKey` or "
         "`sourceGenerationId`. The batch costs one request of the rate limit.",
+        access="either",
         scope="jobs:write",
-        headers=IdempotencyHeaders,
-        body=BatchBody,
         body_example={
             "jobs": [
                 {"mode": "style", "imageKey": "img_0h2M4pXv7TqWc9LrJ8Ks", "prompt": "on marble"},
@@ -167,8 +150,8 @@ OPERATIONS = (
         name="getBatch",
         tag="Batches",
         summary="Read a batch's progress",
+        access="either",
         scope="jobs:read",
-        path_model=BatchPath,
         replies={200: Reply("The batch.", BatchObject)},
         errors=("batch_not_found",),
     ),
@@ -179,8 +162,8 @@ OPERATIONS = (
         name="cancelBatch",
         tag="Batches",
         summary="Cancel every job of a batch that has not ended",
+        access="either",
         scope="jobs:cancel",
-        path_model=BatchPath,
         replies={200: Reply("The batch.", BatchObject)},
         errors=("batch_not_found",),
     ),

@@ -7,7 +7,7 @@ from typing import Literal
 from aiohttp import web
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.routes.answers import json_answer
 
@@ -25,12 +25,12 @@ class Ready(TypedDict):
     parts: dict[str, bool]
 
 
-async def healthz(_request: web.Request) -> web.Response:
+async def healthz(_call: Call) -> web.Response:
     return json_answer({"status": "ok"})
 
 
-async def readyz(request: web.Request) -> web.Response:
-    parts = await request.app[app_keys.CONTEXT].readiness.check()
+async def readyz(call: Call) -> web.Response:
+    parts = await call.context.readiness.check()
     ready = all(parts.values())
     return json_answer(
         {"status": "ready" if ready else "not_ready", "parts": parts}, status=200 if ready else 503
@@ -46,6 +46,7 @@ OPERATIONS = (
         tag="Operation",
         summary="Whether the process is alive",
         access="open",
+        any_query=True,
         replies={200: Reply("It is.", Alive)},
     ),
     Operation(
@@ -56,6 +57,7 @@ OPERATIONS = (
         tag="Operation",
         summary="Whether the process can take requests",
         access="open",
+        any_query=True,
         replies={
             200: Reply("It can.", Ready),
             503: Reply("A part that is needed does not answer.", Ready),

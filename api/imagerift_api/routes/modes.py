@@ -12,12 +12,11 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import closed
 from imagerift_api.pages.previews import Previews
-from imagerift_api.requests import refuse_query
 from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
 
 
 @closed
@@ -54,14 +53,10 @@ class ModeList(TypedDict):
     data: list[ModeObject]
 
 
-async def list_modes(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, None)
-    refuse_query(request.query)
-    modes = request.app[app_keys.CONTEXT].modes
-    previews = request.app[app_keys.PREVIEWS]
-    return json_answer(
-        {"data": [_described(name, mode, caller.plan, previews) for name, mode in modes.items()]}
-    )
+async def list_modes(call: Call) -> web.Response:
+    plan, previews = call.caller.plan, call.request.app[app_keys.PREVIEWS]
+    modes = call.context.modes.items()
+    return json_answer({"data": [_described(name, mode, plan, previews) for name, mode in modes]})
 
 
 def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
@@ -89,6 +84,7 @@ OPERATIONS = (
         name="listModes",
         tag="Modes",
         summary="List modes, presets and sizes, and what the plan permits",
+        access="either",
         replies={200: Reply("The modes.", ModeList)},
     ),
 )

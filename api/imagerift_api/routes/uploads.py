@@ -10,15 +10,12 @@ from imagerift_core.images import MAX_IMAGE_BYTES
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
 from imagerift_api.request_bodies import RequestBody, Whole
-from imagerift_api.requests import parse_body, refuse_query
 from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
 from imagerift_api.services.upload_places import UploadPlace
 
 
@@ -50,18 +47,11 @@ class UploadObject(TypedDict):
     maxBytes: int
 
 
-async def make_upload(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    caller = await admit_caller(request, "uploads:write")
-    refuse_query(request.query)
-    async with context.body_budget.hold(request):
-        content = await read_json(request)
-    body = parse_body(UploadBody, content)
-    key = await request_key(
-        request.headers, workspace=caller.workspace, operation="uploads", body=body
-    )
-    place = await context.upload_places.make(
-        caller.workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
+async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> web.Response:
+    workspace = call.caller.workspace
+    key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
+    place = await call.context.upload_places.make(
+        workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
     response = json_answer(_described(place), status=201)
     # The form is signed for whoever asked.
@@ -92,9 +82,8 @@ OPERATIONS = (
         description="The picture goes straight to the object store. Every job that names the "
         "`imageKey` gets a checked copy of its own; an upload that no job used is deleted a day "
         "later.",
+        access="either",
         scope="uploads:write",
-        headers=IdempotencyHeaders,
-        body=UploadBody,
         body_example={"sizeBytes": 1_048_576, "contentType": "image/jpeg"},
         replies={
             201: Reply(

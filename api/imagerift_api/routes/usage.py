@@ -12,25 +12,22 @@ from imagerift_core.mongo import usage
 from imagerift_core.mongo.database import translated_errors
 from imagerift_core.mongo.usage import LedgerRow, PeriodUsage
 from imagerift_core.plans import QuotaScope
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, Uuid, closed
-from imagerift_api.requests import parse_query
+from imagerift_api.requests import RequestQuery
 from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
 from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
 
 Period = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 
-class UsageQuery(BaseModel):
+class UsageQuery(RequestQuery):
     """Which period, and which page of its ledger."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     period: Period | None = Field(
         None, description="A UTC month such as 2026-11; the present one by default."
@@ -100,12 +97,10 @@ class UsageObject(TypedDict):
     periods: list[UsagePeriod]
 
 
-async def read_usage(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, "usage:read")
-    query = parse_query(UsageQuery, request.query)
+async def read_usage(call: Call, query: UsageQuery) -> web.Response:
     before = _place(query.cursor) if query.cursor else None
     period = query.period or quota.period_of(clock.now())
-    database = request.app[app_keys.CONTEXT].database
+    caller, database = call.caller, call.context.database
     async with translated_errors():
         periods = await usage.periods(database, caller.workspace)
         keys = await usage.by_key(database, caller.workspace, period)
@@ -176,8 +171,8 @@ OPERATIONS = (
         name="readUsage",
         tag="Usage",
         summary="Read a period's quota, what each key was charged for, and the ledger",
+        access="either",
         scope="usage:read",
-        query=UsageQuery,
         replies={200: Reply("The usage.", UsageObject)},
     ),
 )

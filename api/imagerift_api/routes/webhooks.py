@@ -11,13 +11,9 @@ from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.webhooks import JOB_TARGET, WebhookEvent
 from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.authentication import Caller
-from imagerift_api.body_reading import read_json
+from imagerift_api.openapi.calls import Call
 from imagerift_api.openapi.operations import Operation, Reply, add_operations
 from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, parse_query, refuse_query
-from imagerift_api.routes.callers import admit_caller
 from imagerift_api.routes.private_answers import no_content, private_answer
 from imagerift_api.webhook_requests import DeliveryPath, DeliveryQuery, WebhookBody, WebhookPath
 
@@ -91,56 +87,39 @@ class DeliveryList(TypedDict):
     nextCursor: str | None
 
 
-async def list_webhooks(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    found = await request.app[app_keys.CONTEXT].webhooks.all_of(caller.workspace)
+async def list_webhooks(call: Call) -> web.Response:
+    found = await call.context.webhooks.all_of(call.caller.workspace)
     answer: WebhookList = {"data": [_webhook(webhook) for webhook in found]}
     return private_answer(answer)
 
 
-async def create_webhook(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    body = parse_body(WebhookBody, await read_json(request))
-    created = await request.app[app_keys.CONTEXT].webhooks.create(
-        caller.workspace, body, actor=_actor(request, caller)
-    )
+async def create_webhook(call: Call, body: WebhookBody) -> web.Response:
+    created = await call.context.webhooks.create(call.caller.workspace, body, actor=_actor(call))
     answer: NewWebhookObject = {"webhook": _webhook(created.webhook), "secret": created.secret}
     return private_answer(answer, status=201)
 
 
-async def delete_webhook(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    await request.app[app_keys.CONTEXT].webhooks.delete(
-        caller.workspace, request.match_info["webhook_id"], actor=_actor(request, caller)
-    )
+async def delete_webhook(call: Call, path: WebhookPath) -> web.Response:
+    await call.context.webhooks.delete(call.caller.workspace, path.webhook_id, actor=_actor(call))
     return no_content()
 
 
-async def get_secret(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    secret = await request.app[app_keys.CONTEXT].webhooks.job_secret(caller.workspace)
+async def get_secret(call: Call) -> web.Response:
+    secret = await call.context.webhooks.job_secret(call.caller.workspace)
     answer: SecretObject = {"secret": secret}
     return private_answer(answer)
 
 
-async def rotate_secret(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    secret = await request.app[app_keys.CONTEXT].webhooks.rotate_job_secret(
-        caller.workspace, actor=_actor(request, caller)
+async def rotate_secret(call: Call) -> web.Response:
+    secret = await call.context.webhooks.rotate_job_secret(
+        call.caller.workspace, actor=_actor(call)
     )
     answer: SecretObject = {"secret": secret}
     return private_answer(answer)
 
 
-async def list_deliveries(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    query = parse_query(DeliveryQuery, request.query)
-    page = await request.app[app_keys.CONTEXT].webhooks.deliveries(caller.workspace, query)
+async def list_deliveries(call: Call, query: DeliveryQuery) -> web.Response:
+    page = await call.context.webhooks.deliveries(call.caller.workspace, query)
     answer: DeliveryList = {
         "data": [_delivery(delivery) for delivery in page.deliveries],
         "nextCursor": page.next_cursor,
@@ -148,17 +127,15 @@ async def list_deliveries(request: web.Request) -> web.Response:
     return private_answer(answer)
 
 
-async def replay(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    replayed = await request.app[app_keys.CONTEXT].webhooks.replay(
-        caller.workspace, request.match_info["delivery_id"], actor=_actor(request, caller)
+async def replay(call: Call, path: DeliveryPath) -> web.Response:
+    replayed = await call.context.webhooks.replay(
+        call.caller.workspace, path.delivery_id, actor=_actor(call)
     )
     return private_answer(_delivery(replayed), status=202)
 
 
-def _actor(request: web.Request, caller: Caller) -> Actor:
-    address = request.app[app_keys.CONTEXT].sessions.address_of(request)
+def _actor(call: Call) -> Actor:
+    caller, address = call.caller, call.context.sessions.address_of(call.request)
     if caller.person is not None:
         return Actor(kind="person", id=caller.person, name=caller.name, address=address)
     return Actor(kind="key", id=caller.key_id or "", name=caller.name, address=address)
@@ -218,7 +195,6 @@ OPERATIONS = (
         summary="Create a webhook",
         access="either",
         scope=_SCOPE,
-        body=WebhookBody,
         replies={201: Reply("The webhook and its secret, shown this once.", NewWebhookObject)},
     ),
     Operation(
@@ -252,7 +228,6 @@ OPERATIONS = (
         summary="The delivery log: status and latency of each try",
         access="either",
         scope=_SCOPE,
-        query=DeliveryQuery,
         replies={200: Reply("A page of the log.", DeliveryList)},
     ),
     Operation(
@@ -264,7 +239,6 @@ OPERATIONS = (
         summary="Send a message again, under its own id",
         access="either",
         scope=_SCOPE,
-        path_model=DeliveryPath,
         replies={202: Reply("The delivery, waiting to be sent.", DeliveryObject)},
         errors=("delivery_not_found",),
     ),
@@ -277,7 +251,6 @@ OPERATIONS = (
         summary="Delete a webhook and what it had still to be sent",
         access="either",
         scope=_SCOPE,
-        path_model=WebhookPath,
         replies={204: Reply("Deleted.")},
         errors=("webhook_not_found",),
     ),
