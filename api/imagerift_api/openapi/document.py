@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from imagerift_api.openapi.access import RULES, SECURITY_SCHEMES, security_of
-from imagerift_api.openapi.operations import Operation, Reply
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.operations import Operation
 from imagerift_api.openapi.problem_schema import ProblemObject, problem_example
 from imagerift_api.problems import CONTENT_TYPE, KINDS
 

@@ -2,7 +2,7 @@
 
 A module of routes lists its operations and adds them; nothing else has to be told:
 
-    async def make_thing(call: Call, path: ThingPath, body: ThingBody) -> web.Response: ...
+    async def make_thing(call: Call, path: ThingPath, body: ThingBody) -> ThingObject: ...
 
     OPERATIONS = (
         Operation(
@@ -24,18 +24,18 @@ A module of routes lists its operations and adds them; nothing else has to be to
 
 A handler runs for whom `access`, `scope` and `permission` let in, and with what it takes: its
 parameters `path`, `query`, `headers` and `body` are validated by the models that they are
-annotated with. Without `query` every query is refused; without `body` none is read. A reply's
-`content` is a pydantic model, or a `typing_extensions.TypedDict` marked with
-`openapi.shapes.closed`. `errors` names codes from `imagerift_api.problems`; those that come with
-the access, with any query and with any body need not be named. `GET /api/v1/openapi.json` then
-shows the route with all of it.
+annotated with. Without `query` every query is refused; without `body` none is read. What it
+returns is the `content` of a declared reply, an `openapi.shapes.AnswerBody`, or an `Answer` with
+a status and headers of its own. `errors` names codes from `imagerift_api.problems`; those that
+come with the access, with any query and with any body need not be named. `GET
+/api/v1/openapi.json` then shows the route with all of it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -47,6 +47,7 @@ from pydantic import BaseModel
 
 from imagerift_api.body_reading import leave_continue_for_later
 from imagerift_api.callers import Access, Count, admit, count_request
+from imagerift_api.openapi.answers import Reply, Result, respond
 from imagerift_api.openapi.calls import Call, PendingBody
 from imagerift_api.request_bodies import RequestBody
 from imagerift_api.requests import (
@@ -65,17 +66,6 @@ _PARAMETERS = {
 }
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A success. `content` is None where the answer has no body; `headers` name to meaning."""
-
-    description: str
-    content: Any = None
-    media_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    example: Any = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One method at one path; `path` is in the framework's form, with names in snake_case.
@@ -83,14 +73,15 @@ class Operation:
     `access` says who may call: an API key, an account session, either, or anyone. `scope` is
     what a key, or the role behind a session in its place, must have; `permission` is what the
     role of a session must permit. `count` counts the calls of each caller against their limit;
-    with None they are not counted. `any_query` takes any query, and ignores it.
+    with None they are not counted. `any_query` takes any query, and ignores it. No cache may keep
+    the answers of a `private` operation.
 
     Raises `TypeError` for a handler that cannot be served by what is declared.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
-    handler: Callable[..., Awaitable[web.StreamResponse]]
+    handler: Callable[..., Awaitable[Result]]
     name: str
     tag: str
     summary: str
@@ -101,6 +92,7 @@ class Operation:
     permission: Permission | None = None
     count: Count | None = count_request
     any_query: bool = False
+    private: bool = False
     body_example: Any = None
     errors: tuple[str, ...] = ()
 
@@ -179,15 +171,20 @@ def _enforced(operation: Operation) -> Handler:
         )
         given = _parameters(operation, request)
         call = Call(request, operation.access, operation.scope)
-        if operation.body is None:
-            return await operation.handler(call, **given)
-        body = PendingBody(request, operation.body)
-        if operation.reads_body_itself:
-            return await operation.handler(call, body=body, **given)
-        async with body.read() as content:
-            return await operation.handler(call, body=content, **given)
+        result = await _result(operation, call, given)
+        return respond(operation.replies, result, private=operation.private)
 
     return handle
+
+
+async def _result(operation: Operation, call: Call, given: dict[str, Any]) -> Result:
+    if operation.body is None:
+        return await operation.handler(call, **given)
+    body = PendingBody(call.request, operation.body)
+    if operation.reads_body_itself:
+        return await operation.handler(call, body=body, **given)
+    async with body.read() as content:
+        return await operation.handler(call, body=content, **given)
 
 
 def _parameters(operation: Operation, request: web.Request) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from imagerift_api import app_keys
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import job_path
 from imagerift_api.job_schema import JobObject
+from imagerift_api.openapi.answers import Answer, Reply
 from imagerift_api.openapi.calls import Call, PendingBody
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.operations import Operation, add_operations
 from imagerift_api.preferences import APPLIED, PreferHeaders
 from imagerift_api.requests import GenerateBody
 from imagerift_api.routes.answers import job_answer
@@ -46,9 +47,7 @@ class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
     """What a submit may say beside its body."""
 
 
-async def generate(
-    call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]
-) -> web.Response:
+async def generate(call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]) -> Answer:
     context, workspace, wait = call.context, call.caller.workspace, headers.wait
     async with AsyncExitStack() as place:
         if wait is not None:
@@ -61,13 +60,12 @@ async def generate(
         if wait is not None:
             view = await _awaited(call, view, seconds=wait)
     ended = wait is not None and view.record.status.terminal
-    response = job_answer(call, view, status=200 if ended else 202)
-    response.headers["Location"] = job_path(accepted.id)
+    shown = {"Location": job_path(accepted.id)}
     if accepted.replayed:
-        response.headers[REPLAYED] = "true"
+        shown[REPLAYED] = "true"
     if wait is not None:
-        response.headers[APPLIED] = f"wait={wait}"
-    return response
+        shown[APPLIED] = f"wait={wait}"
+    return job_answer(call, view, status=200 if ended else 202, headers=shown)
 
 
 async def _submit(
@@ -126,6 +124,7 @@ OPERATIONS = (
             "exportSize": "base",
             "outputAspect": "source",
         },
+        private=True,
         replies={
             200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),
             202: Reply(

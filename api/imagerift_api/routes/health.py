@@ -5,36 +5,35 @@ from __future__ import annotations
 from typing import Literal
 
 from aiohttp import web
-from typing_extensions import TypedDict
 
+from imagerift_api.openapi.answers import Answer, Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.routes.answers import json_answer
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
 
 
-class Alive(TypedDict):
+class Alive(AnswerBody, extra="ignore"):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Ready(TypedDict):
+class Ready(AnswerBody, extra="ignore"):
     """Whether the process can take requests, and which part answers."""
 
     status: Literal["ready", "not_ready"]
     parts: dict[str, bool]
 
 
-async def healthz(_call: Call) -> web.Response:
-    return json_answer({"status": "ok"})
+async def healthz(_call: Call) -> Alive:
+    return Alive(status="ok")
 
 
-async def readyz(call: Call) -> web.Response:
+async def readyz(call: Call) -> Answer:
     parts = await call.context.readiness.check()
-    ready = all(parts.values())
-    return json_answer(
-        {"status": "ready" if ready else "not_ready", "parts": parts}, status=200 if ready else 503
-    )
+    if all(parts.values()):
+        return Answer(Ready(status="ready", parts=parts))
+    return Answer(Ready(status="not_ready", parts=parts), status=503)
 
 
 OPERATIONS = (

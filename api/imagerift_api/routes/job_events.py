@@ -5,16 +5,15 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from typing import Annotated, Literal
 
-import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 from pydantic import BeforeValidator, Field
-from typing_extensions import TypedDict
 
 from imagerift_api.job_object import JOBS_PATH
+from imagerift_api.openapi.answers import Answer, Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import closed
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
 from imagerift_api.requests import JobPath, RequestHeaders
 from imagerift_api.routes.answers import describe
 from imagerift_api.services.job_following import state_of
@@ -39,8 +38,7 @@ class EventsHeaders(RequestHeaders):
     )
 
 
-@closed
-class JobEvent(TypedDict):
+class JobEvent(AnswerBody):
     """An event of the stream; its data is the whole job object as JSON."""
 
     id: Annotated[str, Field(description="What `Last-Event-ID` may name later.")]
@@ -48,11 +46,13 @@ class JobEvent(TypedDict):
     data: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/json"})]
 
 
-async def job_events(call: Call, path: JobPath, headers: EventsHeaders) -> web.StreamResponse:
+async def job_events(
+    call: Call, path: JobPath, headers: EventsHeaders
+) -> web.StreamResponse | Answer:
     context, workspace = call.context, call.caller.workspace
     view = await context.job_reads.get(workspace, path.job_id)
     if view.record.status.terminal and headers.last_event_id == state_of(view.record):
-        return web.Response(status=204)
+        return Answer(status=204)
     async with context.stream_places.hold(workspace):
         states = context.job_following.states(workspace, path.job_id, go_on=call.may_go_on)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
@@ -64,7 +64,7 @@ async def job_events(call: Call, path: JobPath, headers: EventsHeaders) -> web.S
                 # Nobody may be left to tell.
                 with suppress(ConnectionError, TimeoutError):
                     async for state in states:
-                        data = orjson.dumps(describe(call, state)).decode()
+                        data = describe(call, state).model_dump_json()
                         await response.send(data, id=state_of(state.record), event=EVENT)
     return response
 

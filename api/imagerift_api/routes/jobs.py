@@ -8,38 +8,35 @@ from imagerift_api import app_keys
 from imagerift_api.callers import count_and_read_job
 from imagerift_api.job_object import JOBS_PATH
 from imagerift_api.job_schema import JobObject, JobPageObject
+from imagerift_api.openapi.answers import Answer, Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.operations import Operation, add_operations
 from imagerift_api.requests import JobPath, ListQuery
-from imagerift_api.routes.answers import describe, job_answer, json_answer
+from imagerift_api.routes.answers import describe, job_answer
 from imagerift_api.services.job_reads import no_such_job
 
 
-async def get_job(call: Call, path: JobPath) -> web.Response:  # noqa: ARG001 - read as counted
+async def get_job(call: Call, path: JobPath) -> Answer:  # noqa: ARG001 - read as counted
     record = call.request[app_keys.POLLED_JOB]
     if record is None:
         raise no_such_job()
     return job_answer(call, await call.context.job_reads.view(record))
 
 
-async def list_jobs(call: Call, query: ListQuery) -> web.Response:
+async def list_jobs(call: Call, query: ListQuery) -> JobPageObject:
     page = await call.context.job_reads.page(call.caller.workspace, query)
-    return json_answer(
-        {
-            "data": [describe(call, view) for view in page.views],
-            "nextCursor": page.next_cursor,
-        }
+    return JobPageObject(
+        data=[describe(call, view) for view in page.views], next_cursor=page.next_cursor
     )
 
 
-async def cancel_job(call: Call, path: JobPath) -> web.Response:
+async def cancel_job(call: Call, path: JobPath) -> Answer:
     record = await call.context.cancellations.cancel(call.caller.workspace, path.job_id)
     return job_answer(call, await call.context.job_reads.view(record))
 
 
-async def delete_job(call: Call, path: JobPath) -> web.Response:
+async def delete_job(call: Call, path: JobPath) -> None:
     await call.context.deletions.delete(call.caller.workspace, path.job_id)
-    return web.Response(status=204)
 
 
 _RETRY = {"Retry-After": "Seconds to wait before the next poll; until the job has ended."}
@@ -65,6 +62,7 @@ OPERATIONS = (
         access="either",
         scope="jobs:read",
         count=count_and_read_job,
+        private=True,
         replies={200: Reply("The job.", JobObject, headers=_RETRY)},
         errors=("job_not_found",),
     ),
@@ -78,6 +76,7 @@ OPERATIONS = (
         description="After the 200 the job ends canceled and uncharged.",
         access="either",
         scope="jobs:cancel",
+        private=True,
         replies={200: Reply("The job.", JobObject, headers=_RETRY)},
         errors=("job_not_found", "job_not_cancelable"),
     ),

@@ -7,8 +7,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import RootModel
 
+from imagerift_api.openapi.answers import Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.operations import Operation, add_operations
 from imagerift_api.openapi.published import PUBLISHED, publish
 from imagerift_api.openapi.reference import CONTENT_SECURITY_POLICY
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from aiohttp import web
-from imagerift_core.clock import rfc3339
 from imagerift_core.images import MAX_IMAGE_BYTES
 from pydantic import ConfigDict, Field
-from typing_extensions import TypedDict
 
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
+from imagerift_api.openapi.answers import Answer, Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, closed
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time
 from imagerift_api.request_bodies import RequestBody, Whole
-from imagerift_api.routes.answers import json_answer
-from imagerift_api.services.upload_places import UploadPlace
 
 
 class UploadBody(RequestBody):
@@ -36,39 +33,32 @@ class UploadBody(RequestBody):
     ]
 
 
-@closed
-class UploadObject(TypedDict):
+class UploadObject(AnswerBody):
     """A place for a picture: POST `fields` and then `file` to `url` as multipart/form-data."""
 
-    imageKey: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
+    image_key: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
     url: str
     fields: dict[str, str]
-    expiresAt: Annotated[Time, Field(description="Until when the form is taken.")]
-    maxBytes: int
+    expires_at: Annotated[Time, Field(description="Until when the form is taken.")]
+    max_bytes: int
 
 
-async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> web.Response:
+async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> Answer:
     workspace = call.caller.workspace
     key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
     place = await call.context.upload_places.make(
         workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
-    response = json_answer(_described(place), status=201)
-    # The form is signed for whoever asked.
-    response.headers["Cache-Control"] = "no-store"
-    if place.replayed:
-        response.headers[REPLAYED] = "true"
-    return response
-
-
-def _described(place: UploadPlace) -> UploadObject:
-    return {
-        "imageKey": place.upload.id,
-        "url": place.form.url,
-        "fields": place.form.fields,
-        "expiresAt": rfc3339(place.expires_at),
-        "maxBytes": place.upload.size_bytes,
-    }
+    return Answer(
+        UploadObject(
+            image_key=place.upload.id,
+            url=place.form.url,
+            fields=place.form.fields,
+            expires_at=place.expires_at,
+            max_bytes=place.upload.size_bytes,
+        ),
+        headers={REPLAYED: "true"} if place.replayed else {},
+    )
 
 
 OPERATIONS = (
@@ -85,6 +75,8 @@ OPERATIONS = (
         access="either",
         scope="uploads:write",
         body_example={"sizeBytes": 1_048_576, "contentType": "image/jpeg"},
+        # The form is signed for whoever asked.
+        private=True,
         replies={
             201: Reply(
                 "The place and its form.",

@@ -8,8 +8,9 @@ import pytest
 from aiohttp import web
 from imagerift_api.application import build_application
 from imagerift_api.metrics import Metrics
+from imagerift_api.openapi.answers import Reply
 from imagerift_api.openapi.calls import Call
-from imagerift_api.openapi.operations import OPERATIONS, Operation, Reply
+from imagerift_api.openapi.operations import OPERATIONS, Operation
 from imagerift_api.requests import JobPath
 from imagerift_api.settings import ApiSettings
 
