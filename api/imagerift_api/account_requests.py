@@ -6,10 +6,10 @@ from typing import Annotated
 
 from imagerift_core.api_keys import Scope
 from imagerift_core.roles import Role
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from imagerift_api.request_bodies import RequestBody
+from imagerift_api.requests import RequestQuery
 from imagerift_api.services.key_creation import MAX_OVERLAP_DAYS
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -80,10 +80,8 @@ class InvitationPath(BaseModel):
     invitation_id: str = Field(alias="invitationId", description="The invitation's id, `inv_…`.")
 
 
-class LogQuery(BaseModel):
+class LogQuery(RequestQuery):
     """The query of the account log."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     cursor: str | None = Field(None, max_length=128)
     limit: int = Field(50, ge=1, le=100)

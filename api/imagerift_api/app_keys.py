@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.rate_limit import RateWindow
 
 from imagerift_api.authentication import Caller
@@ -27,3 +28,4 @@ REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
 SIGNED_IN = web.RequestKey("signed_in", SignedIn)
 RATE_WINDOW = web.RequestKey("rate_window", RateWindow)
+POLLED_JOB: web.RequestKey[JobRecord | None] = web.RequestKey("polled_job")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagerift_api.request_bodies import RequestBody
-from imagerift_api.requests import SOURCES, StoredSourceBody, faults_of, invalid, source_faults
+from imagerift_api.requests import SOURCES, StoredSourceBody, source_faults
 
 MAX_BATCH_JOBS = 100
 _STORED_SOURCES = SOURCES[1:]
@@ -21,6 +21,18 @@ class BatchBody(RequestBody):
 
     jobs: list[StoredSourceBody] = Field(min_length=1, max_length=MAX_BATCH_JOBS)
 
+    @classmethod
+    def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
+        jobs = content.get("jobs")
+        if not isinstance(jobs, list) or len(jobs) > MAX_BATCH_JOBS:
+            return []
+        return [
+            {**fault, "param": f"jobs.{index}.{fault['param']}"}
+            for index, job in enumerate(jobs)
+            if isinstance(job, dict)
+            for fault in source_faults(job, _STORED_SOURCES)
+        ]
+
 
 class BatchPath(BaseModel):
     """The path of a batch. Any other id is simply not found."""
@@ -28,23 +40,3 @@ class BatchPath(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
     batch_id: str = Field(description="The batch's id.", json_schema_extra={"format": "uuid"})
-
-
-def parse_batch_body(content: Any) -> BatchBody:
-    """The body of a batch. Raises `InvalidRequest` that lists every fault of every job."""
-    faults = []
-    try:
-        body = BatchBody.model_validate(content)
-    except ValidationError as error:
-        faults = faults_of(error, "field")
-    jobs = content.get("jobs") if isinstance(content, dict) else None
-    if isinstance(jobs, list) and len(jobs) <= MAX_BATCH_JOBS:
-        faults += [
-            {**fault, "param": f"jobs.{index}.{fault['param']}"}
-            for index, job in enumerate(jobs)
-            if isinstance(job, dict)
-            for fault in source_faults(job, _STORED_SOURCES)
-        ]
-    if faults:
-        raise invalid(faults)
-    return body

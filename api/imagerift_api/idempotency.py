@@ -13,19 +13,30 @@ from imagerift_core.errors import IdempotencyKeyReused, InvalidRequest
 from imagerift_core.mongo import idempotency
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import LIFETIME, AcceptedKey, KeyClaim
-from multidict import MultiMapping
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
+
+from imagerift_api.requests import RequestHeaders
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 Key = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]([ -~]*[!-~])?$")]
-_KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
-class IdempotencyHeaders(BaseModel):
+def _sent_once(values: list[str], validate: ValidatorFunctionWrapHandler) -> str:
+    try:
+        (text,) = values
+        key: str = validate(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"{HEADER} must come once and have 1 to 255 visible ASCII characters.", param=HEADER
+        ) from None
+    return key
+
+
+class IdempotencyHeaders(RequestHeaders):
     """The headers of a request that may be sent again."""
 
-    key: Key | None = Field(
+    idempotency_key: Annotated[Key, WrapValidator(_sent_once)] | None = Field(
         None,
         alias=HEADER,
         description="A text of the client's choice that stands for this very request for 24 hours: "
@@ -69,23 +80,16 @@ class RequestKey:
 
 
 async def request_key(
-    headers: MultiMapping[str], *, workspace: str, operation: str, body: BaseModel
+    headers: IdempotencyHeaders, *, workspace: str, operation: str, body: BaseModel
 ) -> RequestKey | None:
-    """The key of a request, None where it has none. Raises `InvalidRequest`.
+    """The key of a request, None where it has none.
 
     Two requests are the same where operation and the fields that came are, however they were
     written: in whatever order, 5 or 5.0, null or absent.
     """
-    sent = headers.getall(HEADER, [])
-    if not sent:
+    key = headers.idempotency_key
+    if key is None:
         return None
-    try:
-        (text,) = sent
-        key = _KEY.validate_python(text)
-    except (ValidationError, ValueError):
-        raise InvalidRequest(
-            f"{HEADER} must come once and have 1 to 255 visible ASCII characters.", param=HEADER
-        ) from None
     digest = await asyncio.to_thread(_digest, operation, body)
     return RequestKey(row=idempotency.row_id(workspace, key), fingerprint=digest)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Output
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 
@@ -13,11 +12,17 @@ from imagerift_api.job_schema import (
     AnalysisObject,
     JobErrorObject,
     JobObject,
+    MetricsObject,
+    ModelObject,
+    OmittedObject,
     OutputObject,
     PeopleObject,
     QueueObject,
     QuotaObject,
+    RateLimitObject,
+    SourceObject,
     StagesObject,
+    UrlsObject,
 )
 
 JOBS_PATH = "/api/v1/jobs"
@@ -48,52 +53,52 @@ def job_object(
         for output in record.outputs
     ]
     spec = record.spec
-    return {
-        "jobId": record.id,
-        "status": record.status.value,
-        "statusUrl": path,
-        "requestId": record.request_id,
-        "quota": _quota(record),
-        "rateLimit": {"remainingThisMinute": remaining_this_minute},
-        "batchId": record.batch_id,
-        "mode": spec.mode,
-        "preset": spec.preset or record.preset_used,
-        "prompt": spec.prompt,
-        "exportSize": spec.export_size,
-        "outputAspect": spec.output_aspect,
-        "outputFormat": spec.output_format,
-        "variations": spec.variations,
-        "seed": spec.seed,
-        "source": {"imageKey": record.source.key},
-        "models": [{"name": model.name, "version": model.version} for model in record.models],
-        "analysis": _analysis(record),
-        "createdAt": rfc3339(record.created_at),
-        "startedAt": _time(record.started_at),
-        "completedAt": _time(record.completed_at),
-        "deadlineAt": _time(record.deadline_at),
-        "expiresAt": _time(record.expires_at),
-        "queue": _queue(place),
-        "outputs": outputs,
-        "omitted": [{"index": item.index, "code": item.code} for item in record.omitted],
-        "downloadUrl": outputs[0]["downloadUrl"] if outputs else None,
-        "thumbnailUrl": outputs[0]["thumbnailUrl"] if outputs else None,
-        "error": _error(record),
-        "metrics": {
-            "queueMs": _milliseconds(record.created_at, record.started_at),
-            "executionMs": _milliseconds(record.started_at, record.completed_at),
-            "totalMs": _milliseconds(record.created_at, record.completed_at),
-            "stages": _stages(record.stage_ms),
-        },
-        "metadata": record.metadata,
-        "cancelReason": record.cancel_reason,
-        "urls": {"self": path, "cancel": f"{path}/cancel", "events": f"{path}/events"},
-    }
+    return JobObject(
+        job_id=record.id,
+        status=record.status.value,
+        status_url=path,
+        request_id=record.request_id,
+        quota=_quota(record),
+        rate_limit=RateLimitObject(remaining_this_minute=remaining_this_minute),
+        batch_id=record.batch_id,
+        mode=spec.mode,
+        preset=spec.preset or record.preset_used,
+        prompt=spec.prompt,
+        export_size=spec.export_size,
+        output_aspect=spec.output_aspect,
+        output_format=spec.output_format,
+        variations=spec.variations,
+        seed=spec.seed,
+        source=SourceObject(image_key=record.source.key),
+        models=[ModelObject(name=model.name, version=model.version) for model in record.models],
+        analysis=_analysis(record),
+        created_at=record.created_at,
+        started_at=record.started_at,
+        completed_at=record.completed_at,
+        deadline_at=record.deadline_at,
+        expires_at=record.expires_at,
+        queue=_queue(place),
+        outputs=outputs,
+        omitted=[OmittedObject(index=item.index, code=item.code) for item in record.omitted],
+        download_url=outputs[0].download_url if outputs else None,
+        thumbnail_url=outputs[0].thumbnail_url if outputs else None,
+        error=_error(record),
+        metrics=MetricsObject(
+            queue_ms=_milliseconds(record.created_at, record.started_at),
+            execution_ms=_milliseconds(record.started_at, record.completed_at),
+            total_ms=_milliseconds(record.created_at, record.completed_at),
+            stages=_stages(record.stage_ms),
+        ),
+        metadata=record.metadata,
+        cancel_reason=record.cancel_reason,
+        urls=UrlsObject(itself=path, cancel=f"{path}/cancel", events=f"{path}/events"),
+    )
 
 
 def _queue(place: QueuePlace | None) -> QueueObject:
     if place is None:
-        return {"position": None, "etaSeconds": None, "reason": None}
-    return {"position": place.position, "etaSeconds": place.eta_seconds, "reason": place.reason}
+        return QueueObject(position=None, eta_seconds=None, reason=None)
+    return QueueObject(position=place.position, eta_seconds=place.eta_seconds, reason=place.reason)
 
 
 def _analysis(record: JobRecord) -> AnalysisObject | None:
@@ -103,76 +108,72 @@ def _analysis(record: JobRecord) -> AnalysisObject | None:
     people: PeopleObject | None = None
     if told.people is not None:
         box = told.people.box
-        people = {
-            "found": told.people.found,
-            "shown": told.people.shown,
-            "box": None if box is None else list(box),
-        }
-    return {
-        "preset": record.preset_used,
-        "presetReason": told.preset_reason,
-        "presetWords": told.preset_words,
-        "refusedPresets": told.refused_presets,
-        "framing": told.framing,
-        "people": people,
-    }
+        people = PeopleObject(
+            found=told.people.found,
+            shown=told.people.shown,
+            box=None if box is None else list(box),
+        )
+    return AnalysisObject(
+        preset=record.preset_used,
+        preset_reason=told.preset_reason,
+        preset_words=told.preset_words,
+        refused_presets=told.refused_presets,
+        framing=told.framing,
+        people=people,
+    )
 
 
 def _stages(spent: Mapping[str, float]) -> StagesObject:
     def stage(name: str) -> int | None:
         return round(spent[name]) if name in spent else None
 
-    return {
-        "fetchMs": stage("fetchMs"),
-        "decodeMs": stage("decodeMs"),
-        "modelMs": stage("modelMs"),
-        "encodeMs": stage("encodeMs"),
-        "uploadMs": stage("uploadMs"),
-    }
+    return StagesObject(
+        fetch_ms=stage("fetchMs"),
+        decode_ms=stage("decodeMs"),
+        model_ms=stage("modelMs"),
+        encode_ms=stage("encodeMs"),
+        upload_ms=stage("uploadMs"),
+    )
 
 
 def _error(record: JobRecord) -> JobErrorObject | None:
     error = record.error
     if error is None:
         return None
-    return {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return JobErrorObject(code=error.code, message=error.message, retryable=error.retryable)
 
 
 def _quota(record: JobRecord) -> QuotaObject:
     hold = record.quota
     charged = hold.state == "charged"
-    return {
-        "source": "plan",
-        "scope": hold.scope,
-        "remaining": hold.remaining,
-        "charged": charged,
-        "remainingAfterQueue": hold.remaining_after_queue,
-        "chargedOnSuccess": True,
-        "reserved": hold.units if hold.state == "reserved" else 0,
-        "units": hold.charged_units if charged else hold.units,
-    }
+    return QuotaObject(
+        source="plan",
+        scope=hold.scope,
+        remaining=hold.remaining,
+        charged=charged,
+        remaining_after_queue=hold.remaining_after_queue,
+        charged_on_success=True,
+        reserved=hold.units if hold.state == "reserved" else 0,
+        units=hold.charged_units if charged else hold.units,
+    )
 
 
 def _output(
     output: Output, url: str | None, thumbnail_url: str | None, expires_at: datetime | None
 ) -> OutputObject:
-    return {
-        "index": output.index,
-        "generationId": output.generation_id,
-        "seed": output.seed,
-        "width": output.width,
-        "height": output.height,
-        "contentType": output.content_type,
-        "sizeBytes": output.size_bytes,
-        "sha256": output.sha256,
-        "downloadUrl": url,
-        "downloadUrlExpiresAt": _time(expires_at) if url else None,
-        "thumbnailUrl": thumbnail_url,
-    }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
+    return OutputObject(
+        index=output.index,
+        generation_id=output.generation_id,
+        seed=output.seed,
+        width=output.width,
+        height=output.height,
+        content_type=output.content_type,
+        size_bytes=output.size_bytes,
+        sha256=output.sha256,
+        download_url=url,
+        download_url_expires_at=expires_at if url else None,
+        thumbnail_url=thumbnail_url,
+    )
 
 
 def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The shapes of answers about jobs. mypy holds the code to them, and the document shows them."""
+"""The shapes of answers about jobs."""
 
 from __future__ import annotations
 
@@ -9,51 +9,45 @@ from imagerift_core.jobs import Framing, JobErrorCode, PresetReason
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import ExportSize, QuotaScope
 from pydantic import Field
-from typing_extensions import TypedDict
 
-from imagerift_api.openapi.shapes import Time, Uuid, closed
+from imagerift_api.openapi.shapes import AnswerBody, Time, Uuid
 
 StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 
 
-@closed
-class QuotaObject(TypedDict):
+class QuotaObject(AnswerBody):
     """The job's part of the quota, as of its last change."""
 
     source: Literal["plan"]
     scope: QuotaScope
     remaining: Annotated[int, Field(ge=0, description="Limit minus what is charged.")]
     charged: bool
-    remainingAfterQueue: Annotated[int, Field(ge=0)]
-    chargedOnSuccess: bool
+    remaining_after_queue: Annotated[int, Field(ge=0)]
+    charged_on_success: bool
     reserved: Annotated[int, Field(ge=0, description="Units that this job holds in flight.")]
     units: Annotated[int, Field(ge=0, description="Units asked for or, once charged, delivered.")]
 
 
-@closed
-class RateLimitObject(TypedDict):
+class RateLimitObject(AnswerBody):
     """Where the workspace stands in this minute."""
 
-    remainingThisMinute: Annotated[int, Field(ge=0)]
+    remaining_this_minute: Annotated[int, Field(ge=0)]
 
 
-@closed
-class SourceObject(TypedDict):
+class SourceObject(AnswerBody):
     """The job's own copy of its source."""
 
-    imageKey: str
+    image_key: str
 
 
-@closed
-class ModelObject(TypedDict):
+class ModelObject(AnswerBody):
     """A model that took part."""
 
     name: str
     version: str
 
 
-@closed
-class PeopleObject(TypedDict):
+class PeopleObject(AnswerBody):
     """The faces in the source."""
 
     found: Annotated[int, Field(ge=0)]
@@ -69,20 +63,19 @@ class PeopleObject(TypedDict):
     ]
 
 
-@closed
-class AnalysisObject(TypedDict):
+class AnalysisObject(AnswerBody):
     """What the model says of its choices; null where it has nothing to say."""
 
     preset: Annotated[str | None, Field(description="The preset that was used.")]
-    presetReason: Annotated[
+    preset_reason: Annotated[
         PresetReason | None,
         Field(
             description="Why: `request` names it, the prompt's words ask for a `background` or a"
             " `look`, the prompt's `meaning` is near it, or it is the `default`."
         ),
     ]
-    presetWords: Annotated[str | None, Field(description="The prompt's words that decided.")]
-    refusedPresets: Annotated[
+    preset_words: Annotated[str | None, Field(description="The prompt's words that decided.")]
+    refused_presets: Annotated[
         list[str], Field(description='Presets that the prompt refuses ("no neon").')
     ]
     framing: Annotated[
@@ -95,45 +88,41 @@ class AnalysisObject(TypedDict):
     people: Annotated[PeopleObject | None, Field(description="Null where nobody was looked for.")]
 
 
-@closed
-class QueueObject(TypedDict):
+class QueueObject(AnswerBody):
     """Estimates of the wait; null where they are not known."""
 
     position: int | None
-    etaSeconds: float | None
+    eta_seconds: float | None
     reason: WaitingReason | None
 
 
-@closed
-class OutputObject(TypedDict):
+class OutputObject(AnswerBody):
     """One delivered picture; its URLs are signed at every read and live for ten minutes."""
 
     index: int
-    generationId: Uuid
+    generation_id: Uuid
     seed: int
     width: int
     height: int
-    contentType: str
-    sizeBytes: int
+    content_type: str
+    size_bytes: int
     sha256: str
-    downloadUrl: str | None
-    downloadUrlExpiresAt: Time | None
-    thumbnailUrl: Annotated[
+    download_url: str | None
+    download_url_expires_at: Time | None
+    thumbnail_url: Annotated[
         str | None,
         Field(description="A WebP of at most 320 pixels; null where the model made none."),
     ]
 
 
-@closed
-class OmittedObject(TypedDict):
+class OmittedObject(AnswerBody):
     """A variation that was not delivered, and is not charged."""
 
     index: int
     code: str
 
 
-@closed
-class JobErrorObject(TypedDict):
+class JobErrorObject(AnswerBody):
     """Why the job failed."""
 
     code: JobErrorCode
@@ -141,78 +130,73 @@ class JobErrorObject(TypedDict):
     retryable: bool
 
 
-@closed
-class StagesObject(TypedDict):
+class StagesObject(AnswerBody):
     """Where the execution's time went, in milliseconds; null where the model did not say."""
 
-    fetchMs: int | None
-    decodeMs: int | None
-    modelMs: int | None
-    encodeMs: int | None
-    uploadMs: int | None
+    fetch_ms: int | None
+    decode_ms: int | None
+    model_ms: int | None
+    encode_ms: int | None
+    upload_ms: int | None
 
 
-@closed
-class MetricsObject(TypedDict):
+class MetricsObject(AnswerBody):
     """How long the job took, in milliseconds."""
 
-    queueMs: int | None
-    executionMs: int | None
-    totalMs: int | None
+    queue_ms: int | None
+    execution_ms: int | None
+    total_ms: int | None
     stages: StagesObject
 
 
-@closed
-class UrlsObject(TypedDict):
+class UrlsObject(AnswerBody):
     """Paths of what can be done with the job."""
 
-    self: str
+    itself: str = Field(alias="self")
     cancel: str
     events: str
 
 
-@closed
-class JobObject(TypedDict):
+class JobObject(AnswerBody):
     """A job: one shape in every answer and at every status."""
 
-    jobId: Uuid
+    job_id: Uuid
     status: StatusName
-    statusUrl: str
-    requestId: str
+    status_url: str
+    request_id: str
     quota: QuotaObject
-    rateLimit: RateLimitObject
-    batchId: str | None
+    rate_limit: RateLimitObject
+    batch_id: str | None
     mode: str
     preset: str | None
     prompt: str
-    exportSize: ExportSize
-    outputAspect: OutputAspect
-    outputFormat: OutputFormat
+    export_size: ExportSize
+    output_aspect: OutputAspect
+    output_format: OutputFormat
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject
     models: list[ModelObject]
     analysis: Annotated[AnalysisObject | None, Field(description="Null before success.")]
-    createdAt: Time
-    startedAt: Time | None
-    completedAt: Time | None
-    deadlineAt: Time | None
-    expiresAt: Time | None
+    created_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+    deadline_at: Time | None
+    expires_at: Time | None
     queue: QueueObject
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
-    downloadUrl: Annotated[str | None, Field(description="The first output's.")]
-    thumbnailUrl: Annotated[str | None, Field(description="The first output's.")]
+    download_url: Annotated[str | None, Field(description="The first output's.")]
+    thumbnail_url: Annotated[str | None, Field(description="The first output's.")]
     error: JobErrorObject | None
     metrics: MetricsObject
     metadata: dict[str, str]
-    cancelReason: str | None
+    cancel_reason: str | None
     urls: UrlsObject
 
 
-@closed
-class JobPageObject(TypedDict):
+class JobPageObject(AnswerBody):
     """A page of jobs, newest first, without URLs."""
 
     data: list[JobObject]
-    nextCursor: Annotated[str | None, Field(description="The next page's cursor; null at the end")]
+    next_cursor: Annotated[str | None, Field(description="The next page's cursor; null at the end")]

@@ -57,6 +57,11 @@ class RequestBody(BaseModel):
         return present(content)
 
     @classmethod
+    def faults_between_fields(cls, _content: dict[str, Any]) -> list[dict[str, str]]:
+        """What is wrong with a body although each of its fields may be right."""
+        return []
+
+    @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:

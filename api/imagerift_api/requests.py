@@ -1,8 +1,9 @@
-"""What clients may send: bodies and queries as models, every fault listed at once."""
+"""What clients may send: bodies, queries and headers as models, every fault listed at once."""
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -26,7 +27,9 @@ from pydantic_core import ErrorDetails
 
 from imagerift_api.request_bodies import GenerationId, RequestBody, Whole, present
 
-Body = TypeVar("Body", bound=BaseModel)
+Body = TypeVar("Body", bound=RequestBody)
+Query = TypeVar("Query", bound="RequestQuery")
+Headers = TypeVar("Headers", bound="RequestHeaders")
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
 DEFAULT_DEADLINE_SECONDS = 3600
@@ -100,19 +103,36 @@ class GenerateBody(StoredSourceBody):
 
     image_base64: str | None = None
 
+    @classmethod
+    def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
+        return source_faults(content, SOURCES)
+
 
 class JobPath(BaseModel):
     """The path of a job. Any other id is simply not found."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    job_id: UUID = Field(description="The job's id.")
+    job_id: str = Field(description="The job's id.", json_schema_extra={"format": "uuid"})
 
 
-class ListQuery(BaseModel):
-    """The query of a job list."""
+class RequestQuery(BaseModel):
+    """A query. Each name comes once at most, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    @classmethod
+    def collect(cls, query: MultiMapping[str]) -> dict[str, Any]:
+        """The values by name. Raises `InvalidRequest`."""
+        return {name: once(query, name) for name in query}
+
+
+class RequestHeaders(BaseModel):
+    """Those headers of a request that an operation takes; a field gets every value that came."""
+
+
+class ListQuery(RequestQuery):
+    """The query of a job list."""
 
     status: list[Status] = Field(default_factory=list)
     mode: ModeName | None = None
@@ -127,40 +147,65 @@ class ListQuery(BaseModel):
     cursor: str | None = Field(None, max_length=64)
     limit: int = Field(20, ge=1, le=100)
 
-
-def parse_generate_body(content: Any) -> GenerateBody:
-    """The body of a submit. Raises `InvalidRequest` that lists every fault."""
-    if not isinstance(content, dict):
-        raise InvalidRequest("The body must be a JSON object.")
-    faults = source_faults(content, SOURCES)
-    try:
-        body = GenerateBody.model_validate(content)
-    except ValidationError as error:
-        raise invalid(faults_of(error, "field") + faults) from None
-    if faults:
-        raise invalid(faults)
-    return body
+    @classmethod
+    def collect(cls, query: MultiMapping[str]) -> dict[str, Any]:
+        """`status` may come several times, or with commas; `metadata.KEY` once for each key."""
+        content: dict[str, Any] = {}
+        metadata: dict[str, str] = {}
+        # Each name once, however often it came.
+        for name in dict.fromkeys(query):
+            if name == "status":
+                parts = [value.split(",") for value in query.getall(name)]
+                content[name] = list(chain.from_iterable(parts))
+            elif name.startswith(_METADATA_FILTER):
+                metadata[name.removeprefix(_METADATA_FILTER)] = once(query, name)
+            elif name == "metadata":
+                once(query, name)
+                raise InvalidRequest("Unknown filter.", param=name)
+            else:
+                content[name] = once(query, name)
+        return content | ({"metadata": metadata} if metadata else {})
 
 
 def parse_body(model: type[Body], content: Any) -> Body:
     """The body as `model`. Raises `InvalidRequest` that lists every fault."""
     if not isinstance(content, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    faults = []
+    try:
+        body = model.model_validate(content)
+    except ValidationError as error:
+        faults = faults_of(error, "field")
+    faults += model.faults_between_fields(content)
+    if faults:
+        raise invalid(faults)
+    return body
+
+
+def parse_query(model: type[Query], query: MultiMapping[str]) -> Query:
+    """The query as `model`. Raises `InvalidRequest` that lists every fault."""
+    try:
+        return model.model_validate(model.collect(query))
+    except ValidationError as error:
+        raise invalid(faults_of(error, "filter")) from None
+
+
+def parse_headers(model: type[Headers], headers: MultiMapping[str]) -> Headers:
+    """The headers that `model` names. Raises `InvalidRequest`."""
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    content = {name: headers.getall(name) for name in names if name in headers}
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise invalid(faults_of(error, "field")) from None
+        raise invalid(faults_of(error, "header")) from None
 
 
-def parse_query(model: type[Body], query: MultiMapping[str]) -> Body:
-    """The query as `model`; nothing may come twice. Raises `InvalidRequest`."""
-    for name in query:
-        if len(query.getall(name)) > 1:
-            raise InvalidRequest(f"{name} came more than once.", param=name)
-    try:
-        return model.model_validate(dict(query.items()))
-    except ValidationError as error:
-        raise invalid(faults_of(error, "filter")) from None
+def once(query: MultiMapping[str], name: str) -> str:
+    """The value of a member of the query. Raises `InvalidRequest` where there are several."""
+    values = query.getall(name)
+    if len(values) > 1:
+        raise InvalidRequest(f"{name} came more than once.", param=name)
+    return values[0]
 
 
 def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, str]]:
@@ -170,31 +215,6 @@ def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[
         return []
     message = f"Send exactly one of {', '.join(names)}; {' and '.join(sent) or 'none'} came."
     return [{"param": name, "message": message} for name in sent or names[:1]]
-
-
-def parse_list_query(query: MultiMapping[str]) -> ListQuery:
-    """The query; `status` may come several times, or with commas. Raises `InvalidRequest`."""
-    content: dict[str, Any] = {}
-    metadata: dict[str, str] = {}
-    # Each name once, however often it came.
-    for name in dict.fromkeys(query):
-        values = query.getall(name)
-        if name == "status":
-            content[name] = [part for value in values for part in value.split(",")]
-        elif len(values) > 1:
-            raise InvalidRequest(f"{name} came more than once.", param=name)
-        elif name.startswith(_METADATA_FILTER):
-            metadata[name.removeprefix(_METADATA_FILTER)] = values[0]
-        elif name == "metadata":
-            raise InvalidRequest("Unknown filter.", param=name)
-        else:
-            content[name] = values[0]
-    if metadata:
-        content["metadata"] = metadata
-    try:
-        return ListQuery.model_validate(content)
-    except ValidationError as error:
-        raise invalid(faults_of(error, "filter")) from None
 
 
 def refuse_query(query: MultiMapping[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from imagerift_core.mongo.deliveries import DeliveryState
 from imagerift_core.webhooks import ALL_EVENTS, WebhookEvent
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from imagerift_api.request_bodies import RequestBody
+from imagerift_api.requests import RequestQuery
 
 
 class WebhookBody(RequestBody):
@@ -29,10 +29,8 @@ class DeliveryPath(BaseModel):
     delivery_id: str = Field(alias="deliveryId", description="The message's id, `evt_…`.")
 
 
-class DeliveryQuery(BaseModel):
+class DeliveryQuery(RequestQuery):
     """The query of the delivery log."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     webhook_id: str | None = Field(None, max_length=64)
     state: DeliveryState | None = None

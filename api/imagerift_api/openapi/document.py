@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from imagerift_api.openapi.access import RULES, SECURITY_SCHEMES, security_of
-from imagerift_api.openapi.operations import Operation, Reply
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.operations import Operation
 from imagerift_api.openapi.problem_schema import ProblemObject, problem_example
 from imagerift_api.problems import CONTENT_TYPE, KINDS
 
@@ -204,7 +205,7 @@ def _codes_by_status(operation: Operation) -> dict[int, list[str]]:
         codes.append("insufficient_scope")
     if operation.body is not None:
         codes += _BODY_ERRORS
-    if operation.access == "open" and operation.body is None:
+    if operation.any_query:
         codes.remove("invalid_request")
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in dict.fromkeys(codes):

@@ -16,7 +16,7 @@ from imagerift_core.errors import (
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from imagerift_api.openapi.shapes import Time, closed
+from imagerift_api.openapi.shapes import closed
 from imagerift_api.problems import KINDS, problem_of
 
 EXAMPLE_REQUEST_ID = "req_0h2M4pXv7TqWc9LrJ8Ks"
@@ -48,7 +48,7 @@ class ProblemObject(TypedDict):
     units: NotRequired[Annotated[int, Field(description="Units that were asked for.")]]
     charged: NotRequired[int]
     reserved: NotRequired[int]
-    resetsAt: NotRequired[Time]
+    resetsAt: NotRequired[datetime]
 
 
 def problem_example(code: str, instance: str) -> dict[str, Any]:

@@ -7,75 +7,61 @@ from datetime import timedelta
 from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope, ordered_scopes
-from imagerift_core.clock import rfc3339
 from imagerift_core.errors import InvalidRequest, KeyNotFound, RoleNotPermitted
 from imagerift_core.mongo import accounts, key_changes, people
 from imagerift_core.roles import Role, scopes_of
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.account_requests import KeyBody, KeyPath, RotationBody
-from imagerift_api.body_reading import read_json
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, refuse_query
-from imagerift_api.routes.private_answers import private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time
 
 _PATH = "/api/v1/account/keys"
 
 
-@closed
-class KeyObject(TypedDict):
+class KeyObject(AnswerBody):
     """A key, without its token. `createdBy` is the member it depends on; `effectiveScopes` are
     those of its `scopes` that this member's present role has."""
 
-    keyId: str
+    key_id: str
     name: str
     prefix: str
-    lastFour: str
+    last_four: str
     scopes: list[str]
-    effectiveScopes: list[Scope]
-    createdAt: Time
-    createdBy: str | None
-    lastUsedAt: Time | None
-    expiresAt: Time | None
-    revokedAt: Time | None
-    rotatedAt: Time | None
-    oldSecretUntil: Time | None
+    effective_scopes: list[Scope]
+    created_at: Time
+    created_by: str | None
+    last_used_at: Time | None
+    expires_at: Time | None
+    revoked_at: Time | None
+    rotated_at: Time | None
+    old_secret_until: Time | None
 
 
-@closed
-class NewKeyObject(TypedDict):
+class NewKeyObject(AnswerBody):
     """A key with its token, which is shown this once."""
 
     key: KeyObject
     token: str
 
 
-@closed
-class KeyList(TypedDict):
+class KeyList(AnswerBody):
     """The workspace's keys, oldest first."""
 
     data: list[KeyObject]
 
 
-async def list_keys(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    database = request.app[app_keys.CONTEXT].database
-    keys = await accounts.list_keys(database, signed_in.workspace.id)
-    members = await people.members_of(database, signed_in.workspace.id)
+async def list_keys(call: Call) -> KeyList:
+    database, workspace = call.context.database, call.signed_in.workspace.id
+    keys = await accounts.list_keys(database, workspace)
+    members = await people.members_of(database, workspace)
     roles = {member.person: member.role for member in members}
-    answer: KeyList = {"data": [_key(key, roles.get(key.created_by or "")) for key in keys]}
-    return private_answer(answer)
+    return KeyList(data=[_key(key, roles.get(key.created_by or "")) for key in keys])
 
 
-async def create_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    signed_in.require("keys:own")
-    refuse_query(request.query)
-    body = parse_body(KeyBody, await read_json(request))
+async def create_key(call: Call, body: KeyBody) -> NewKeyObject:
+    signed_in = call.signed_in
     if body.expires_at is not None and body.expires_at <= clock.now():
         raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
     permitted = ordered_scopes(scopes_of(signed_in.member.role))
@@ -85,7 +71,7 @@ async def create_key(request: web.Request) -> web.Response:
             f"The role '{signed_in.member.role}' does not have the scope '{beyond[0]}'.",
             param="scopes",
         )
-    created = await request.app[app_keys.CONTEXT].key_creation.create(
+    created = await call.context.key_creation.create(
         signed_in.workspace.id,
         body.name,
         scopes=body.scopes or permitted,
@@ -93,66 +79,53 @@ async def create_key(request: web.Request) -> web.Response:
         created_by=signed_in.person.id,
         actor=signed_in.actor,
     )
-    answer: NewKeyObject = {
-        "key": _key(created.key, signed_in.member.role),
-        "token": created.token,
-    }
-    return private_answer(answer, status=201)
+    return NewKeyObject(key=_key(created.key, signed_in.member.role), token=created.token)
 
 
-async def rotate_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    signed_in.require("keys:own")
-    refuse_query(request.query)
-    body = parse_body(RotationBody, await read_json(request))
-    rotated = await request.app[app_keys.CONTEXT].key_creation.rotate(
+async def rotate_key(call: Call, path: KeyPath, body: RotationBody) -> NewKeyObject:
+    signed_in = call.signed_in
+    rotated = await call.context.key_creation.rotate(
         signed_in.workspace.id,
-        request.match_info["key_id"],
+        path.key_id,
         person=signed_in.person.id,
         overlap=timedelta(days=body.overlap_days),
         actor=signed_in.actor,
     )
-    answer: NewKeyObject = {
-        "key": _key(rotated.key, signed_in.member.role),
-        "token": rotated.token,
-    }
-    return private_answer(answer)
+    return NewKeyObject(key=_key(rotated.key, signed_in.member.role), token=rotated.token)
 
 
-async def revoke_key(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    database, key_id = request.app[app_keys.CONTEXT].database, request.match_info["key_id"]
-    key = await accounts.get_key(database, key_id)
+async def revoke_key(call: Call, path: KeyPath) -> KeyObject:
+    database, signed_in = call.context.database, call.signed_in
+    key = await accounts.get_key(database, path.key_id)
     if key is None or key.workspace != signed_in.workspace.id:
         raise KeyNotFound("There is no such key.")
     signed_in.require("keys:own" if key.created_by == signed_in.person.id else "keys:any")
     revoked = await key_changes.revoke(
-        database, signed_in.workspace.id, key_id, actor=signed_in.actor, at=clock.now()
+        database, signed_in.workspace.id, path.key_id, actor=signed_in.actor, at=clock.now()
     )
     maker = await people.get_member(database, key.workspace, key.created_by or "")
-    return private_answer(_key(revoked, maker.role if maker else None))
+    return _key(revoked, maker.role if maker else None)
 
 
 def _key(key: accounts.ApiKey, role: Role | None) -> KeyObject:
     """`role` is that of the member who made the key, None where there is none."""
     overlap = key.previous_until
     is_orphaned = key.created_by is not None and role is None
-    return {
-        "keyId": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "lastFour": key.last_four,
-        "scopes": key.scopes,
-        "effectiveScopes": [] if is_orphaned else ordered_scopes(key.scopes_under(role)),
-        "createdAt": rfc3339(key.created_at),
-        "createdBy": key.created_by,
-        "lastUsedAt": rfc3339(key.last_used_at) if key.last_used_at else None,
-        "expiresAt": rfc3339(key.expires_at) if key.expires_at else None,
-        "revokedAt": rfc3339(key.revoked_at) if key.revoked_at else None,
-        "rotatedAt": rfc3339(key.rotated_at) if key.rotated_at else None,
-        "oldSecretUntil": rfc3339(overlap) if overlap and overlap > clock.now() else None,
-    }
+    return KeyObject(
+        key_id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        last_four=key.last_four,
+        scopes=list(key.scopes),
+        effective_scopes=[] if is_orphaned else ordered_scopes(key.scopes_under(role)),
+        created_at=key.created_at,
+        created_by=key.created_by,
+        last_used_at=key.last_used_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        rotated_at=key.rotated_at,
+        old_secret_until=overlap if overlap and overlap > clock.now() else None,
+    )
 
 
 OPERATIONS = (
@@ -164,6 +137,7 @@ OPERATIONS = (
         tag="Account",
         summary="List API keys",
         access="session",
+        private=True,
         replies={200: Reply("The keys.", KeyList)},
     ),
     Operation(
@@ -174,7 +148,8 @@ OPERATIONS = (
         tag="Account",
         summary="Create an API key",
         access="session",
-        body=KeyBody,
+        permission="keys:own",
+        private=True,
         replies={201: Reply("The key and its token, shown this once.", NewKeyObject)},
         errors=("api_access_locked", "role_not_permitted"),
     ),
@@ -186,8 +161,8 @@ OPERATIONS = (
         tag="Account",
         summary="Give an API key of one's own a new token",
         access="session",
-        path_model=KeyPath,
-        body=RotationBody,
+        permission="keys:own",
+        private=True,
         replies={200: Reply("The key and its new token, shown this once.", NewKeyObject)},
         errors=(
             "api_access_locked",
@@ -204,7 +179,7 @@ OPERATIONS = (
         tag="Account",
         summary="Revoke an API key; it stops on every replica within 5 seconds",
         access="session",
-        path_model=KeyPath,
+        private=True,
         replies={200: Reply("The revoked key.", KeyObject)},
         errors=("key_not_found", "role_not_permitted"),
     ),

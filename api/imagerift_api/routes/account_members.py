@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from aiohttp import web
-from imagerift_core.clock import rfc3339
 from imagerift_core.mongo.people import Person
 from imagerift_core.roles import Role
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
 from imagerift_api.account_requests import (
     AcceptanceBody,
     InvitationBody,
@@ -16,156 +13,122 @@ from imagerift_api.account_requests import (
     MemberPath,
     RoleBody,
 )
-from imagerift_api.body_reading import read_json
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, refuse_query
-from imagerift_api.routes.private_answers import no_content, private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time
 from imagerift_api.services.members import InvitationView, MemberView
 
 _PATH = "/api/v1/account/members"
 _INVITATIONS = "/api/v1/account/invitations"
 
 
-@closed
-class InviterObject(TypedDict):
+class InviterObject(AnswerBody):
     """Who invited; not always a member any more."""
 
-    personId: str
+    person_id: str
     name: str
 
 
-@closed
-class MemberObject(TypedDict):
+class MemberObject(AnswerBody):
     """A member of the workspace. `invitedBy` is null for whom nobody had to invite."""
 
-    personId: str
+    person_id: str
     name: str
     email: str | None
     role: Role
-    addedAt: Time
-    invitedBy: InviterObject | None
+    added_at: Time
+    invited_by: InviterObject | None
 
 
-@closed
-class InvitationObject(TypedDict):
+class InvitationObject(AnswerBody):
     """An invitation that can still be accepted."""
 
-    invitationId: str
+    invitation_id: str
     role: Role
-    createdAt: Time
-    expiresAt: Time
-    invitedBy: InviterObject
+    created_at: Time
+    expires_at: Time
+    invited_by: InviterObject
 
 
-@closed
-class MemberList(TypedDict):
+class MemberList(AnswerBody):
     """The members, and the invitations under way."""
 
     data: list[MemberObject]
     invitations: list[InvitationObject]
 
 
-@closed
-class NewInvitationObject(TypedDict):
+class NewInvitationObject(AnswerBody):
     """An invitation with its address, which works once and is shown this once."""
 
     invitation: InvitationObject
     url: str
 
 
-@closed
-class AcceptedObject(TypedDict):
+class AcceptedObject(AnswerBody):
     """The workspace that was entered."""
 
-    workspaceId: str
+    workspace_id: str
     role: Role
 
 
-async def list_members(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
-    answer: MemberList = {
-        "data": [_member(view) for view in await members.all(signed_in.workspace.id)],
-        "invitations": [_invitation(i) for i in await members.invitations(signed_in.workspace.id)],
-    }
-    return private_answer(answer)
+async def list_members(call: Call) -> MemberList:
+    members, workspace = call.context.members, call.signed_in.workspace.id
+    return MemberList(
+        data=[_member(view) for view in await members.all(workspace)],
+        invitations=[_invitation(view) for view in await members.invitations(workspace)],
+    )
 
 
-async def invite(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(InvitationBody, await read_json(request))
-    context = request.app[app_keys.CONTEXT]
-    created = await context.members.invite(signed_in, body.role)
+async def invite(call: Call, body: InvitationBody) -> NewInvitationObject:
+    created = await call.context.members.invite(call.signed_in, body.role)
     # In the fragment, which browsers do not send: it is in no log on the way.
-    url = f"{context.sessions.origin_of(request)}/account#invitation={created.token}"
-    answer: NewInvitationObject = {"invitation": _invitation(created.view), "url": url}
-    return private_answer(answer, status=201)
+    url = f"{call.context.sessions.origin_of(call.request)}/account#invitation={created.token}"
+    return NewInvitationObject(invitation=_invitation(created.view), url=url)
 
 
-async def accept(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(AcceptanceBody, await read_json(request))
-    member = await request.app[app_keys.CONTEXT].members.accept(signed_in, body.token)
-    answer: AcceptedObject = {"workspaceId": member.workspace, "role": member.role}
-    return private_answer(answer)
+async def accept(call: Call, body: AcceptanceBody) -> AcceptedObject:
+    member = await call.context.members.accept(call.signed_in, body.token)
+    return AcceptedObject(workspace_id=member.workspace, role=member.role)
 
 
-async def withdraw(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
-    await members.withdraw(signed_in, request.match_info["invitation_id"])
-    return no_content()
+async def withdraw(call: Call, path: InvitationPath) -> None:
+    await call.context.members.withdraw(call.signed_in, path.invitation_id)
 
 
-async def change_role(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    body = parse_body(RoleBody, await read_json(request))
-    members = request.app[app_keys.CONTEXT].members
-    await members.change_role(signed_in, request.match_info["person_id"], body.role)
-    return no_content()
+async def change_role(call: Call, path: MemberPath, body: RoleBody) -> None:
+    await call.context.members.change_role(call.signed_in, path.person_id, body.role)
 
 
-async def remove(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
-    members = request.app[app_keys.CONTEXT].members
-    await members.remove(signed_in, request.match_info["person_id"])
-    return no_content()
+async def remove(call: Call, path: MemberPath) -> None:
+    await call.context.members.remove(call.signed_in, path.person_id)
 
 
 def _member(view: MemberView) -> MemberObject:
-    return {
-        "personId": view.member.person,
-        "name": view.person.name if view.person else "",
-        "email": view.person.email if view.person else None,
-        "role": view.member.role,
-        "addedAt": rfc3339(view.member.added_at),
-        "invitedBy": _inviter(view.member.invited_by, view.inviter)
-        if view.member.invited_by
-        else None,
-    }
+    member, person = view.member, view.person
+    return MemberObject(
+        person_id=member.person,
+        name=person.name if person else "",
+        email=person.email if person else None,
+        role=member.role,
+        added_at=member.added_at,
+        invited_by=_inviter(member.invited_by, view.inviter) if member.invited_by else None,
+    )
 
 
 def _inviter(person_id: str, person: Person | None) -> InviterObject:
-    return {"personId": person_id, "name": person.name if person else ""}
+    return InviterObject(person_id=person_id, name=person.name if person else "")
 
 
 def _invitation(view: InvitationView) -> InvitationObject:
     invitation = view.invitation
-    return {
-        "invitationId": invitation.id,
-        "role": invitation.role,
-        "createdAt": rfc3339(invitation.created_at),
-        "expiresAt": rfc3339(invitation.expires_at),
-        "invitedBy": _inviter(invitation.invited_by, view.inviter),
-    }
+    return InvitationObject(
+        invitation_id=invitation.id,
+        role=invitation.role,
+        created_at=invitation.created_at,
+        expires_at=invitation.expires_at,
+        invited_by=_inviter(invitation.invited_by, view.inviter),
+    )
 
 
 OPERATIONS = (
@@ -177,6 +140,7 @@ OPERATIONS = (
         tag="Account",
         summary="List members and invitations",
         access="session",
+        private=True,
         replies={200: Reply("The members.", MemberList)},
     ),
     Operation(
@@ -187,8 +151,7 @@ OPERATIONS = (
         tag="Account",
         summary="Change a member's role",
         access="session",
-        path_model=MemberPath,
-        body=RoleBody,
+        private=True,
         replies={204: Reply("Changed.")},
         errors=("member_not_found", "role_not_permitted", "last_owner"),
     ),
@@ -200,7 +163,7 @@ OPERATIONS = (
         tag="Account",
         summary="Remove a member with the keys and invitations they made, or leave",
         access="session",
-        path_model=MemberPath,
+        private=True,
         replies={204: Reply("Removed.")},
         errors=("member_not_found", "role_not_permitted", "last_owner"),
     ),
@@ -212,7 +175,7 @@ OPERATIONS = (
         tag="Account",
         summary="Make an invitation",
         access="session",
-        body=InvitationBody,
+        private=True,
         replies={201: Reply("The invitation and its address.", NewInvitationObject)},
         errors=("role_not_permitted",),
     ),
@@ -224,7 +187,7 @@ OPERATIONS = (
         tag="Account",
         summary="Accept an invitation",
         access="session",
-        body=AcceptanceBody,
+        private=True,
         replies={200: Reply("The workspace that was entered.", AcceptedObject)},
         errors=("invitation_not_found", "already_member"),
     ),
@@ -236,7 +199,7 @@ OPERATIONS = (
         tag="Account",
         summary="Withdraw an invitation",
         access="session",
-        path_model=InvitationPath,
+        private=True,
         replies={204: Reply("Withdrawn.")},
         errors=("invitation_not_found", "role_not_permitted"),
     ),

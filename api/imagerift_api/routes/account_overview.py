@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 from aiohttp import web
-from imagerift_core.clock import rfc3339
 from imagerift_core.errors import ApiAccessLocked
 from imagerift_core.jobs import Status
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, Uuid, closed
-from imagerift_api.requests import refuse_query
-from imagerift_api.routes.private_answers import private_answer
-from imagerift_api.routes.signed_in import admit_signed_in
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time, Uuid
 from imagerift_api.services.account_overview import Generation
 
 
-@closed
-class QuotaStanding(TypedDict):
+class QuotaStanding(AnswerBody):
     """The period's quota in units."""
 
     limit: int
     charged: int
     reserved: int
-    resetsAt: Time
+    resets_at: Time
 
 
-@closed
-class DayUsage(TypedDict):
+class DayUsage(AnswerBody):
     """Units charged on a UTC day."""
 
     date: str
     units: int
 
 
-@closed
-class GenerationObject(TypedDict):
+class GenerationObject(AnswerBody):
     """A recent job. Its URLs, of the first output and its thumbnail, live for ten minutes."""
 
-    jobId: Uuid
+    job_id: Uuid
     status: Status
     mode: str
     prompt: str
-    createdAt: Time
+    created_at: Time
     pictures: int
-    pictureUrl: str | None
-    thumbnailUrl: str | None
+    picture_url: str | None
+    thumbnail_url: str | None
 
 
-@closed
-class OverviewObject(TypedDict):
+class OverviewObject(AnswerBody):
     """Quota, thirty days of use, and the newest generations."""
 
     quota: QuotaStanding
@@ -58,38 +50,35 @@ class OverviewObject(TypedDict):
     generations: list[GenerationObject]
 
 
-async def get_overview(request: web.Request) -> web.Response:
-    signed_in = await admit_signed_in(request)
-    refuse_query(request.query)
+async def get_overview(call: Call) -> OverviewObject:
+    signed_in = call.signed_in
     if signed_in.plan is None:
         raise ApiAccessLocked(f"The plan '{signed_in.workspace.plan}' is not offered here.")
-    service = request.app[app_keys.CONTEXT].account_overview
-    overview = await service.of(signed_in.workspace.id, signed_in.plan)
-    answer: OverviewObject = {
-        "quota": {
-            "limit": overview.limit,
-            "charged": overview.charged,
-            "reserved": overview.reserved,
-            "resetsAt": rfc3339(overview.resets_at),
-        },
-        "days": [{"date": day.isoformat(), "units": units} for day, units in overview.days],
-        "generations": [_generation(item) for item in overview.generations],
-    }
-    return private_answer(answer)
+    overview = await call.context.account_overview.of(signed_in.workspace.id, signed_in.plan)
+    return OverviewObject(
+        quota=QuotaStanding(
+            limit=overview.limit,
+            charged=overview.charged,
+            reserved=overview.reserved,
+            resets_at=overview.resets_at,
+        ),
+        days=[DayUsage(date=day.isoformat(), units=units) for day, units in overview.days],
+        generations=[_generation(item) for item in overview.generations],
+    )
 
 
 def _generation(item: Generation) -> GenerationObject:
     record = item.record
-    return {
-        "jobId": record.id,
-        "status": record.status,
-        "mode": record.spec.mode,
-        "prompt": record.spec.prompt,
-        "createdAt": rfc3339(record.created_at),
-        "pictures": len(record.outputs),
-        "pictureUrl": item.picture_url,
-        "thumbnailUrl": item.thumbnail_url,
-    }
+    return GenerationObject(
+        job_id=record.id,
+        status=record.status,
+        mode=record.spec.mode,
+        prompt=record.spec.prompt,
+        created_at=record.created_at,
+        pictures=len(record.outputs),
+        picture_url=item.picture_url,
+        thumbnail_url=item.thumbnail_url,
+    )
 
 
 OPERATIONS = (
@@ -101,6 +90,7 @@ OPERATIONS = (
         tag="Account",
         summary="Quota, thirty days of use, and the newest generations",
         access="session",
+        private=True,
         replies={200: Reply("The overview.", OverviewObject)},
         errors=("api_access_locked",),
     ),

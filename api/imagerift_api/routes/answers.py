@@ -1,43 +1,39 @@
-"""How answers are worded: JSON by orjson, and a job with its advice on when to ask again."""
+"""How jobs are told: with signed URLs for whoever asked, and advice on when to ask again."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-import orjson
-from aiohttp import web
+from aiohttp import hdrs
 
-from imagerift_api.authentication import Caller
 from imagerift_api.job_object import job_object
 from imagerift_api.job_schema import JobObject
+from imagerift_api.openapi.answers import Answer
+from imagerift_api.openapi.calls import Call
 from imagerift_api.rate_headers import poll_after_seconds
-from imagerift_api.routes.callers import rate_window
 from imagerift_api.services.job_reads import JobView
 
 
-def json_answer(content: Any, *, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
-    )
-
-
 def job_answer(
-    request: web.Request, caller: Caller, view: JobView, *, status: int = 200
-) -> web.Response:
-    response = json_answer(describe(request, view), status=status)
-    # URLs in it are signed for whoever asked.
-    response.headers["Cache-Control"] = "no-store"
+    call: Call,
+    view: JobView,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """The job; until it has ended, `Retry-After` says how long to wait for the next poll."""
+    shown = dict(headers or {})
     if not view.record.status.terminal:
         eta = view.place.eta_seconds if view.place else None
-        pause = poll_after_seconds(caller.plan.requests_per_minute, eta)
-        response.headers["Retry-After"] = str(pause)
-    return response
+        pause = poll_after_seconds(call.caller.plan.requests_per_minute, eta)
+        shown[hdrs.RETRY_AFTER] = str(pause)
+    return Answer(describe(call, view), status, shown)
 
 
-def describe(request: web.Request, view: JobView) -> JobObject:
+def describe(call: Call, view: JobView) -> JobObject:
     return job_object(
         view.record,
-        remaining_this_minute=rate_window(request).remaining,
+        remaining_this_minute=call.rate_window.remaining,
         place=view.place,
         download_urls=view.download_urls,
         thumbnail_urls=view.thumbnail_urls,

@@ -9,17 +9,15 @@ from aiohttp import web
 from imagerift_core.telemetry import current_traceparent
 
 from imagerift_api import app_keys
-from imagerift_api.authentication import Caller
-from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.job_object import job_path
 from imagerift_api.job_schema import JobObject
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.preferences import APPLIED, PreferHeaders, preferred_wait
-from imagerift_api.requests import GenerateBody, parse_generate_body, refuse_query
+from imagerift_api.openapi.answers import Answer, Reply
+from imagerift_api.openapi.calls import Call, PendingBody
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.preferences import APPLIED, PreferHeaders
+from imagerift_api.requests import GenerateBody
 from imagerift_api.routes.answers import job_answer
-from imagerift_api.routes.callers import admit_caller, may_still_call
-from imagerift_api.routes.job_events import is_listening
 from imagerift_api.services.drafts import RequestOrigin
 from imagerift_api.services.job_reads import JobView
 from imagerift_api.services.submissions import Accepted, Submit
@@ -49,49 +47,44 @@ class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
     """What a submit may say beside its body."""
 
 
-async def generate(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    caller = await admit_caller(request, "jobs:write")
-    refuse_query(request.query)
-    wait = preferred_wait(request.headers)
+async def generate(call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]) -> Answer:
+    context, workspace, wait = call.context, call.caller.workspace, headers.wait
     async with AsyncExitStack() as place:
         if wait is not None:
-            await place.enter_async_context(context.stream_places.hold(caller.workspace))
-        async with context.body_budget.hold(request):
-            accepted = await _submit(request, caller)
+            await place.enter_async_context(context.stream_places.hold(workspace))
+        accepted = await _submit(call, headers, body)
         if accepted.replayed:
-            view = await context.job_reads.get(caller.workspace, accepted.id)
+            view = await context.job_reads.get(workspace, accepted.id)
         else:
             view = JobView(accepted.records[0])
         if wait is not None:
-            view = await _awaited(request, caller, view, seconds=wait)
+            view = await _awaited(call, view, seconds=wait)
     ended = wait is not None and view.record.status.terminal
-    response = job_answer(request, caller, view, status=200 if ended else 202)
-    response.headers["Location"] = job_path(accepted.id)
+    shown = {"Location": job_path(accepted.id)}
     if accepted.replayed:
-        response.headers[REPLAYED] = "true"
+        shown[REPLAYED] = "true"
     if wait is not None:
-        response.headers[APPLIED] = f"wait={wait}"
-    return response
+        shown[APPLIED] = f"wait={wait}"
+    return job_answer(call, view, status=200 if ended else 202, headers=shown)
 
 
-async def _submit(request: web.Request, caller: Caller) -> Accepted:
-    body = parse_generate_body(await read_json(request))
-    key = await request_key(
-        request.headers, workspace=caller.workspace, operation="generate", body=body
-    )
-    submit = Submit(caller, [body], origin_of(request), key)
-    return await request.app[app_keys.CONTEXT].submissions.submit(submit)
+async def _submit(
+    call: Call, headers: SubmitHeaders, pending: PendingBody[GenerateBody]
+) -> Accepted:
+    """The body is in memory until the submit is accepted, and not while it waits."""
+    async with pending.read() as body:
+        key = await request_key(
+            headers, workspace=call.caller.workspace, operation="generate", body=body
+        )
+        submit = Submit(call.caller, [body], origin_of(call.request), key)
+        return await call.context.submissions.submit(submit)
 
 
-async def _awaited(request: web.Request, caller: Caller, view: JobView, *, seconds: int) -> JobView:
+async def _awaited(call: Call, view: JobView, *, seconds: int) -> JobView:
     """The job once it has ended, or as it is when the time is over."""
-
-    async def go_on() -> bool:
-        return is_listening(request) and await may_still_call(request, "jobs:write")
-
-    following = request.app[app_keys.CONTEXT].job_following
-    states = following.states(caller.workspace, view.record.id, go_on=go_on)
+    states = call.context.job_following.states(
+        call.caller.workspace, view.record.id, go_on=call.may_go_on
+    )
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), aclosing(states):
             async for state in states:
@@ -122,9 +115,8 @@ OPERATIONS = (
         summary="Submit an image-generation job",
         description="The 202 means that the job is stored and will reach a terminal status. Send "
         "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
+        access="either",
         scope="jobs:write",
-        headers=SubmitHeaders,
-        body=GenerateBody,
         body_example={
             "mode": "style",
             "imageBase64": _SMALLEST_PNG,
@@ -132,6 +124,7 @@ OPERATIONS = (
             "exportSize": "base",
             "outputAspect": "source",
         },
+        private=True,
         replies={
             200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),
             202: Reply(

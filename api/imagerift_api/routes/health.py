@@ -5,36 +5,35 @@ from __future__ import annotations
 from typing import Literal
 
 from aiohttp import web
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.routes.answers import json_answer
+from imagerift_api.openapi.answers import Answer, Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
 
 
-class Alive(TypedDict):
+class Alive(AnswerBody, extra="ignore"):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Ready(TypedDict):
+class Ready(AnswerBody, extra="ignore"):
     """Whether the process can take requests, and which part answers."""
 
     status: Literal["ready", "not_ready"]
     parts: dict[str, bool]
 
 
-async def healthz(_request: web.Request) -> web.Response:
-    return json_answer({"status": "ok"})
+async def healthz(_call: Call) -> Alive:
+    return Alive(status="ok")
 
 
-async def readyz(request: web.Request) -> web.Response:
-    parts = await request.app[app_keys.CONTEXT].readiness.check()
-    ready = all(parts.values())
-    return json_answer(
-        {"status": "ready" if ready else "not_ready", "parts": parts}, status=200 if ready else 503
-    )
+async def readyz(call: Call) -> Answer:
+    parts = await call.context.readiness.check()
+    if all(parts.values()):
+        return Answer(Ready(status="ready", parts=parts))
+    return Answer(Ready(status="not_ready", parts=parts), status=503)
 
 
 OPERATIONS = (
@@ -46,6 +45,7 @@ OPERATIONS = (
         tag="Operation",
         summary="Whether the process is alive",
         access="open",
+        any_query=True,
         replies={200: Reply("It is.", Alive)},
     ),
     Operation(
@@ -56,6 +56,7 @@ OPERATIONS = (
         tag="Operation",
         summary="Whether the process can take requests",
         access="open",
+        any_query=True,
         replies={
             200: Reply("It can.", Ready),
             503: Reply("A part that is needed does not answer.", Ready),

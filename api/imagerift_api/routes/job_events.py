@@ -5,19 +5,17 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from typing import Annotated, Literal
 
-import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
-from pydantic import BaseModel, Field
-from typing_extensions import TypedDict
+from pydantic import BeforeValidator, Field
 
-from imagerift_api import app_keys
 from imagerift_api.job_object import JOBS_PATH
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import closed
-from imagerift_api.requests import JobPath, refuse_query
+from imagerift_api.openapi.answers import Answer, Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
+from imagerift_api.requests import JobPath, RequestHeaders
 from imagerift_api.routes.answers import describe
-from imagerift_api.routes.callers import admit_caller, may_still_call
 from imagerift_api.services.job_following import state_of
 
 HEARTBEAT_SECONDS = 15
@@ -25,10 +23,14 @@ EVENT = "job"
 LAST_EVENT_ID = "Last-Event-ID"
 
 
-class EventsHeaders(BaseModel):
+def _first(values: list[str]) -> str:
+    return values[0]
+
+
+class EventsHeaders(RequestHeaders):
     """What a client that comes back sends."""
 
-    last_event_id: str | None = Field(
+    last_event_id: Annotated[str | None, BeforeValidator(_first)] = Field(
         None,
         alias=LAST_EVENT_ID,
         description="The id of the last event that came. A job that has ended with it is "
@@ -36,8 +38,7 @@ class EventsHeaders(BaseModel):
     )
 
 
-@closed
-class JobEvent(TypedDict):
+class JobEvent(AnswerBody):
     """An event of the stream; its data is the whole job object as JSON."""
 
     id: Annotated[str, Field(description="What `Last-Event-ID` may name later.")]
@@ -45,40 +46,27 @@ class JobEvent(TypedDict):
     data: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/json"})]
 
 
-async def job_events(request: web.Request) -> web.StreamResponse:
-    context = request.app[app_keys.CONTEXT]
-    caller = await admit_caller(request, "jobs:read")
-    refuse_query(request.query)
-    job_id = request.match_info["job_id"]
-    view = await context.job_reads.get(caller.workspace, job_id)
-    last_seen = request.headers.get(LAST_EVENT_ID)
-    if view.record.status.terminal and last_seen == state_of(view.record):
-        return web.Response(status=204)
-
-    async def go_on() -> bool:
-        return is_listening(request) and await may_still_call(request, "jobs:read")
-
-    async with context.stream_places.hold(caller.workspace):
-        states = context.job_following.states(caller.workspace, job_id, go_on=go_on)
+async def job_events(
+    call: Call, path: JobPath, headers: EventsHeaders
+) -> web.StreamResponse | Answer:
+    context, workspace = call.context, call.caller.workspace
+    view = await context.job_reads.get(workspace, path.job_id)
+    if view.record.status.terminal and headers.last_event_id == state_of(view.record):
+        return Answer(status=204)
+    async with context.stream_places.hold(workspace):
+        states = context.job_following.states(workspace, path.job_id, go_on=call.may_go_on)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         # URLs in it are signed for whoever asked.
         response.headers["Cache-Control"] = "no-store"
         async with aclosing(states):
-            await response.prepare(request)
+            await response.prepare(call.request)
             async with response:
                 # Nobody may be left to tell.
                 with suppress(ConnectionError, TimeoutError):
                     async for state in states:
-                        data = orjson.dumps(describe(request, state)).decode()
+                        data = describe(call, state).model_dump_json()
                         await response.send(data, id=state_of(state.record), event=EVENT)
     return response
-
-
-def is_listening(request: web.Request) -> bool:
-    """Whether the client is still there and this process is not being stopped."""
-    transport = request.transport
-    gone = transport is None or transport.is_closing()
-    return not gone and not request.app[app_keys.TRAFFIC].draining
 
 
 OPERATIONS = (
@@ -92,9 +80,8 @@ OPERATIONS = (
         description="The job as it is, then whenever it changes. The stream ends with the job, "
         "or within 5 seconds once the credential no longer allows it; a comment every 15 seconds "
         "keeps it open. At most 10 streams and waits of a workspace are open at once.",
+        access="either",
         scope="jobs:read",
-        path_model=JobPath,
-        headers=EventsHeaders,
         replies={
             200: Reply("The stream.", JobEvent, media_type="text/event-stream"),
             204: Reply("The job has ended, and its last event was seen."),

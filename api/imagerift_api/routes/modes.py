@@ -9,76 +9,67 @@ from imagerift_core.generation import OutputAspect
 from imagerift_core.modes import Mode
 from imagerift_core.plans import ExportSize, Plan
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import closed
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
 from imagerift_api.pages.previews import Previews
-from imagerift_api.requests import refuse_query
-from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
 
 
-@closed
-class ModeExportSize(TypedDict):
+class ModeExportSize(AnswerBody):
     """A size that a mode makes, and whether the caller's plan permits it."""
 
-    exportSize: ExportSize
+    export_size: ExportSize
     permitted: bool
 
 
-@closed
-class ModeObject(TypedDict):
+class ModeObject(AnswerBody):
     """A way to make a picture."""
 
     mode: str
-    promptRequired: bool
-    presetRequired: bool
+    prompt_required: bool
+    preset_required: bool
     presets: list[str]
-    previewUrl: Annotated[
+    preview_url: Annotated[
         str | None, Field(description="Path of a small JPEG; null for a mode that has none.")
     ]
-    presetPreviewUrls: Annotated[
+    preset_preview_urls: Annotated[
         dict[str, str | None], Field(description="The same for each preset, by its name.")
     ]
-    exportSizes: list[ModeExportSize]
-    outputAspects: list[str]
-    maxVariations: int
+    export_sizes: list[ModeExportSize]
+    output_aspects: list[str]
+    max_variations: int
 
 
-@closed
-class ModeList(TypedDict):
+class ModeList(AnswerBody):
     """Every mode that is offered here."""
 
     data: list[ModeObject]
 
 
-async def list_modes(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, None)
-    refuse_query(request.query)
-    modes = request.app[app_keys.CONTEXT].modes
-    previews = request.app[app_keys.PREVIEWS]
-    return json_answer(
-        {"data": [_described(name, mode, caller.plan, previews) for name, mode in modes.items()]}
-    )
+async def list_modes(call: Call) -> ModeList:
+    plan, previews = call.caller.plan, call.request.app[app_keys.PREVIEWS]
+    modes = call.context.modes.items()
+    return ModeList(data=[_described(name, mode, plan, previews) for name, mode in modes])
 
 
 def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
-    return {
-        "mode": name,
-        "promptRequired": mode.prompt_required,
-        "presetRequired": mode.preset_required,
-        "presets": mode.presets,
-        "previewUrl": previews.of_mode(name, mode.presets),
-        "presetPreviewUrls": {preset: previews.of_preset(name, preset) for preset in mode.presets},
-        "exportSizes": [
-            {"exportSize": size, "permitted": plan.permits_export(size)}
+    return ModeObject(
+        mode=name,
+        prompt_required=mode.prompt_required,
+        preset_required=mode.preset_required,
+        presets=mode.presets,
+        preview_url=previews.of_mode(name, mode.presets),
+        preset_preview_urls={preset: previews.of_preset(name, preset) for preset in mode.presets},
+        export_sizes=[
+            ModeExportSize(export_size=size, permitted=plan.permits_export(size))
             for size in mode.export_sizes
         ],
-        "outputAspects": list(get_args(OutputAspect)),
-        "maxVariations": mode.max_variations,
-    }
+        output_aspects=list(get_args(OutputAspect)),
+        max_variations=mode.max_variations,
+    )
 
 
 OPERATIONS = (
@@ -89,6 +80,7 @@ OPERATIONS = (
         name="listModes",
         tag="Modes",
         summary="List modes, presets and sizes, and what the plan permits",
+        access="either",
         replies={200: Reply("The modes.", ModeList)},
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+import orjson
 from aiohttp import hdrs, web
 
 from imagerift_api.accepting import prefers_json
@@ -11,12 +12,11 @@ from imagerift_api.pages import documents
 from imagerift_api.pages.errors import PLAIN_PAGE_HEADERS
 from imagerift_api.problem_advice import ADVICE
 from imagerift_api.problems import KINDS, PAGES_PATH
-from imagerift_api.routes.answers import json_answer
 
 
 async def show_all(request: web.Request) -> web.Response:
     if _as_data(request):
-        return _kept(json_answer({"data": [_described(code) for code in KINDS]}))
+        return _data({"data": [_described(code) for code in KINDS]})
     rows = "".join(
         f'<li><a href="{PAGES_PATH}/{code}"><code>{code}</code></a> {escape(title)}</li>'
         for code, (_status, title) in KINDS.items()
@@ -29,7 +29,7 @@ async def show_one(request: web.Request) -> web.Response:
     if code not in KINDS:
         raise web.HTTPNotFound
     if _as_data(request):
-        return _kept(json_answer(_described(code)))
+        return _data(_described(code))
     status, title = KINDS[code]
     body = (
         f'<p class="lead">{documents.inline(ADVICE[code])}</p><p>Code <code>{code}</code>, '
@@ -47,9 +47,13 @@ def _as_data(request: web.Request) -> bool:
     return prefers_json(request.headers.get(hdrs.ACCEPT, ""))
 
 
-def _kept(response: web.Response) -> web.Response:
-    response.headers[hdrs.VARY] = "Accept"
-    return response
+def _data(content: object) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(content),
+        content_type="application/json",
+        charset="utf-8",
+        headers={hdrs.VARY: "Accept"},
+    )
 
 
 def _page(title: str, status: str, body: str) -> web.Response:

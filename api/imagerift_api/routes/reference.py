@@ -7,7 +7,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import RootModel
 
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
 from imagerift_api.openapi.published import PUBLISHED, publish
 from imagerift_api.openapi.reference import CONTENT_SECURITY_POLICY
 
@@ -20,15 +22,15 @@ class ReferencePage(RootModel[str]):
     """HTML."""
 
 
-async def openapi_json(request: web.Request) -> web.Response:
+async def openapi_json(call: Call) -> web.Response:
     return web.Response(
-        body=request.app[PUBLISHED].json, content_type="application/json", charset="utf-8"
+        body=call.request.app[PUBLISHED].json, content_type="application/json", charset="utf-8"
     )
 
 
-async def docs(request: web.Request) -> web.Response:
+async def docs(call: Call) -> web.Response:
     return web.Response(
-        text=request.app[PUBLISHED].page,
+        text=call.request.app[PUBLISHED].page,
         content_type="text/html",
         headers={
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -47,6 +49,7 @@ OPERATIONS = (
         tag="Operation",
         summary="This description",
         access="open",
+        any_query=True,
         replies={200: Reply("The document.", OpenApiDocument)},
     ),
     Operation(
@@ -57,6 +60,7 @@ OPERATIONS = (
         tag="Operation",
         summary="The reference page",
         access="open",
+        any_query=True,
         replies={200: Reply("The page.", ReferencePage, media_type="text/html")},
     ),
 )

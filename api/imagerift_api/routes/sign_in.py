@@ -4,62 +4,51 @@ from __future__ import annotations
 
 from aiohttp import web
 from imagerift_core.errors import DomainError
-from typing_extensions import TypedDict
 
 from imagerift_api import app_keys
 from imagerift_api.account_requests import SignInBody
-from imagerift_api.body_reading import leave_continue_for_later, read_json
+from imagerift_api.body_reading import leave_continue_for_later
 from imagerift_api.context import CALLBACK_PATH
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import closed
-from imagerift_api.requests import parse_body, refuse_query
-from imagerift_api.routes.private_answers import no_content, private_answer
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call, PendingBody
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody
 from imagerift_api.services.sign_ins import MINUTES
-from imagerift_api.sign_in.sessions import SignedIn
 
 _PATH = "/account/sign-in"
 _BROWSER_COOKIE = "imagerift_sign_in"
 _ACCOUNT_PAGE = "/account"
 
 
-@closed
-class SignInWays(TypedDict):
+class SignInWays(AnswerBody):
     """How one can sign in here. `oidcUrl` is where a browser begins."""
 
     password: bool
-    oidcUrl: str | None
+    oidc_url: str | None
 
 
-async def list_ways(request: web.Request) -> web.Response:
-    refuse_query(request.query)
-    sign_ins = request.app[app_keys.CONTEXT].sign_ins
-    return private_answer(
-        {
-            "password": sign_ins.offers_password,
-            "oidcUrl": _PATH if sign_ins.offers_oidc else None,
-        }
+async def list_ways(call: Call) -> SignInWays:
+    sign_ins = call.context.sign_ins
+    return SignInWays(
+        password=sign_ins.offers_password, oidc_url=_PATH if sign_ins.offers_oidc else None
     )
 
 
-async def sign_in_with_password(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    refuse_query(request.query)
-    context.sessions.require_same_origin(request)
-    body = parse_body(SignInBody, await read_json(request))
-    account = await context.sign_ins.with_password(
-        body.name, body.password, address=context.sessions.address_of(request)
-    )
-    response = no_content()
-    context.sessions.open(response, account.person.id, account.workspace)
+async def sign_in_with_password(call: Call, body: PendingBody[SignInBody]) -> web.Response:
+    sessions = call.context.sessions
+    sessions.require_same_origin(call.request)
+    async with body.read() as content:
+        account = await call.context.sign_ins.with_password(
+            content.name, content.password, address=sessions.address_of(call.request)
+        )
+    response = web.Response(status=204)
+    sessions.open(response, account.person.id, account.workspace)
     return response
 
 
-async def sign_out(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    refuse_query(request.query)
-    signed_in: SignedIn = await context.sessions.signed_in(request)
-    response = no_content()
-    await context.sessions.end(response, signed_in.claims)
+async def sign_out(call: Call) -> web.Response:
+    response = web.Response(status=204)
+    await call.context.sessions.end(response, call.signed_in.claims)
     return response
 
 
@@ -120,8 +109,8 @@ OPERATIONS = (
         tag="Account",
         summary="List the ways of signing in",
         access="open",
+        private=True,
         replies={200: Reply("The ways.", SignInWays)},
-        errors=("invalid_request",),
     ),
     Operation(
         method="POST",
@@ -132,7 +121,7 @@ OPERATIONS = (
         summary="Sign in at the built-in issuer",
         description="Sets the session's cookie. Only from this installation's own pages.",
         access="open",
-        body=SignInBody,
+        private=True,
         replies={204: Reply("Signed in.", headers={"Set-Cookie": "The session."})},
         errors=(
             "sign_in_failed",
@@ -150,6 +139,9 @@ OPERATIONS = (
         tag="Account",
         summary="Sign out",
         access="session",
+        # Whoever asked too often can still leave.
+        count=None,
+        private=True,
         replies={204: Reply("The session is over, on every replica.")},
     ),
 )

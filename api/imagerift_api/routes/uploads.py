@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from aiohttp import web
-from imagerift_core.clock import rfc3339
 from imagerift_core.images import MAX_IMAGE_BYTES
 from pydantic import ConfigDict, Field
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.body_reading import read_json
 from imagerift_api.idempotency import REPLAYED, IdempotencyHeaders, request_key
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, closed
+from imagerift_api.openapi.answers import Answer, Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time
 from imagerift_api.request_bodies import RequestBody, Whole
-from imagerift_api.requests import parse_body, refuse_query
-from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
-from imagerift_api.services.upload_places import UploadPlace
 
 
 class UploadBody(RequestBody):
@@ -39,46 +33,32 @@ class UploadBody(RequestBody):
     ]
 
 
-@closed
-class UploadObject(TypedDict):
+class UploadObject(AnswerBody):
     """A place for a picture: POST `fields` and then `file` to `url` as multipart/form-data."""
 
-    imageKey: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
+    image_key: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
     url: str
     fields: dict[str, str]
-    expiresAt: Annotated[Time, Field(description="Until when the form is taken.")]
-    maxBytes: int
+    expires_at: Annotated[Time, Field(description="Until when the form is taken.")]
+    max_bytes: int
 
 
-async def make_upload(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    caller = await admit_caller(request, "uploads:write")
-    refuse_query(request.query)
-    async with context.body_budget.hold(request):
-        content = await read_json(request)
-    body = parse_body(UploadBody, content)
-    key = await request_key(
-        request.headers, workspace=caller.workspace, operation="uploads", body=body
+async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> Answer:
+    workspace = call.caller.workspace
+    key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
+    place = await call.context.upload_places.make(
+        workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
-    place = await context.upload_places.make(
-        caller.workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
+    return Answer(
+        UploadObject(
+            image_key=place.upload.id,
+            url=place.form.url,
+            fields=place.form.fields,
+            expires_at=place.expires_at,
+            max_bytes=place.upload.size_bytes,
+        ),
+        headers={REPLAYED: "true"} if place.replayed else {},
     )
-    response = json_answer(_described(place), status=201)
-    # The form is signed for whoever asked.
-    response.headers["Cache-Control"] = "no-store"
-    if place.replayed:
-        response.headers[REPLAYED] = "true"
-    return response
-
-
-def _described(place: UploadPlace) -> UploadObject:
-    return {
-        "imageKey": place.upload.id,
-        "url": place.form.url,
-        "fields": place.form.fields,
-        "expiresAt": rfc3339(place.expires_at),
-        "maxBytes": place.upload.size_bytes,
-    }
 
 
 OPERATIONS = (
@@ -92,10 +72,11 @@ OPERATIONS = (
         description="The picture goes straight to the object store. Every job that names the "
         "`imageKey` gets a checked copy of its own; an upload that no job used is deleted a day "
         "later.",
+        access="either",
         scope="uploads:write",
-        headers=IdempotencyHeaders,
-        body=UploadBody,
         body_example={"sizeBytes": 1_048_576, "contentType": "image/jpeg"},
+        # The form is signed for whoever asked.
+        private=True,
         replies={
             201: Reply(
                 "The place and its form.",

@@ -7,29 +7,24 @@ from typing import Annotated
 
 from aiohttp import web
 from imagerift_core import clock, quota
-from imagerift_core.clock import rfc3339
 from imagerift_core.mongo import usage
 from imagerift_core.mongo.usage import LedgerRow, PeriodUsage
 from imagerift_core.plans import QuotaScope
-from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict
+from pydantic import Field
 
-from imagerift_api import app_keys
 from imagerift_api.authentication import Caller
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, Uuid, closed
-from imagerift_api.requests import parse_query
-from imagerift_api.routes.answers import json_answer
-from imagerift_api.routes.callers import admit_caller
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time, Uuid
+from imagerift_api.requests import RequestQuery
 from imagerift_api.text_cursors import decode_text_cursor, encode_text_cursor
 
 Period = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 
-class UsageQuery(BaseModel):
+class UsageQuery(RequestQuery):
     """Which period, and which page of its ledger."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     period: Period | None = Field(
         None, description="A UTC month such as 2026-11; the present one by default."
@@ -38,8 +33,7 @@ class UsageQuery(BaseModel):
     limit: int = Field(50, ge=1, le=100, description="Rows of the ledger.")
 
 
-@closed
-class UsageQuota(TypedDict):
+class UsageQuota(AnswerBody):
     """The quota of the period. Past periods are shown with the present plan's limit."""
 
     scope: QuotaScope
@@ -49,8 +43,7 @@ class UsageQuota(TypedDict):
     remaining: int
 
 
-@closed
-class UsagePeriod(TypedDict):
+class UsagePeriod(AnswerBody):
     """What another period came to."""
 
     period: str
@@ -58,98 +51,91 @@ class UsagePeriod(TypedDict):
     reserved: int
 
 
-@closed
-class UsageKey(TypedDict):
+class UsageKey(AnswerBody):
     """Units charged by one key; without a key, by sessions and resources made by hand."""
 
-    keyId: str | None
+    key_id: str | None
     units: int
 
 
-@closed
-class UsageRow(TypedDict):
+class UsageRow(AnswerBody):
     """One charged output."""
 
-    jobId: Uuid
-    outputIndex: int
-    keyId: str | None
+    job_id: Uuid
+    output_index: int
+    key_id: str | None
     mode: str
     units: int
     at: Time
 
 
-@closed
-class UsageLedger(TypedDict):
+class UsageLedger(AnswerBody):
     """A page of the ledger, newest first."""
 
     data: list[UsageRow]
-    nextCursor: str | None
+    next_cursor: str | None
 
 
-@closed
-class UsageObject(TypedDict):
+class UsageObject(AnswerBody):
     """What the workspace used in a period."""
 
     period: str
     plan: str
-    resetsAt: Time
+    resets_at: Time
     quota: UsageQuota
     keys: list[UsageKey]
     ledger: UsageLedger
     periods: list[UsagePeriod]
 
 
-async def read_usage(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, "usage:read")
-    query = parse_query(UsageQuery, request.query)
+async def read_usage(call: Call, query: UsageQuery) -> UsageObject:
     before = _place(query.cursor) if query.cursor else None
     period = query.period or quota.period_of(clock.now())
-    database = request.app[app_keys.CONTEXT].database
+    caller, database = call.caller, call.context.database
     periods = await usage.periods(database, caller.workspace)
     keys = await usage.by_key(database, caller.workspace, period)
     rows = await usage.ledger_page(
         database, caller.workspace, period, before=before, limit=query.limit + 1
     )
     shown = rows[: query.limit]
-    answer: UsageObject = {
-        "period": period,
-        "plan": caller.plan_name,
-        "resetsAt": rfc3339(quota.period_end(_moment_in(period))),
-        "quota": _quota(caller, periods, period),
-        "keys": [{"keyId": key.key_id, "units": key.units} for key in keys],
-        "ledger": {
-            "data": [_row(row) for row in shown],
-            "nextCursor": _cursor(shown[-1]) if len(rows) > query.limit else None,
-        },
-        "periods": [
-            {"period": one.period, "charged": one.charged, "reserved": one.reserved}
+    return UsageObject(
+        period=period,
+        plan=caller.plan_name,
+        resets_at=quota.period_end(_moment_in(period)),
+        quota=_quota(caller, periods, period),
+        keys=[UsageKey(key_id=key.key_id, units=key.units) for key in keys],
+        ledger=UsageLedger(
+            data=[_row(row) for row in shown],
+            next_cursor=_cursor(shown[-1]) if len(rows) > query.limit else None,
+        ),
+        periods=[
+            UsagePeriod(period=one.period, charged=one.charged, reserved=one.reserved)
             for one in periods
         ],
-    }
-    return json_answer(answer)
+    )
 
 
 def _quota(caller: Caller, periods: list[PeriodUsage], period: str) -> UsageQuota:
     found = next((one for one in periods if one.period == period), PeriodUsage(period, 0, 0))
     limit = caller.plan.units_per_month
-    return {
-        "scope": caller.plan.quota_scope,
-        "limit": limit,
-        "charged": found.charged,
-        "reserved": found.reserved,
-        "remaining": quota.remaining(limit, found.charged),
-    }
+    return UsageQuota(
+        scope=caller.plan.quota_scope,
+        limit=limit,
+        charged=found.charged,
+        reserved=found.reserved,
+        remaining=quota.remaining(limit, found.charged),
+    )
 
 
 def _row(row: LedgerRow) -> UsageRow:
-    return {
-        "jobId": row.job,
-        "outputIndex": row.output_index,
-        "keyId": row.key_id,
-        "mode": row.mode,
-        "units": row.units,
-        "at": rfc3339(row.at),
-    }
+    return UsageRow(
+        job_id=row.job,
+        output_index=row.output_index,
+        key_id=row.key_id,
+        mode=row.mode,
+        units=row.units,
+        at=row.at,
+    )
 
 
 def _moment_in(period: str) -> datetime:
@@ -174,8 +160,8 @@ OPERATIONS = (
         name="readUsage",
         tag="Usage",
         summary="Read a period's quota, what each key was charged for, and the ledger",
+        access="either",
         scope="usage:read",
-        query=UsageQuery,
         replies={200: Reply("The usage.", UsageObject)},
     ),
 )

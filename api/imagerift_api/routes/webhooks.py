@@ -4,197 +4,152 @@ from __future__ import annotations
 
 from aiohttp import web
 from imagerift_core.api_keys import Scope
-from imagerift_core.clock import rfc3339
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState
 from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.webhooks import JOB_TARGET, WebhookEvent
-from typing_extensions import TypedDict
 
-from imagerift_api import app_keys
-from imagerift_api.authentication import Caller
-from imagerift_api.body_reading import read_json
-from imagerift_api.openapi.operations import Operation, Reply, add_operations
-from imagerift_api.openapi.shapes import Time, closed
-from imagerift_api.requests import parse_body, parse_query, refuse_query
-from imagerift_api.routes.callers import admit_caller
-from imagerift_api.routes.private_answers import no_content, private_answer
+from imagerift_api.openapi.answers import Reply
+from imagerift_api.openapi.calls import Call
+from imagerift_api.openapi.operations import Operation, add_operations
+from imagerift_api.openapi.shapes import AnswerBody, Time
 from imagerift_api.webhook_requests import DeliveryPath, DeliveryQuery, WebhookBody, WebhookPath
 
 _PATH = "/api/v1/webhooks"
 _SCOPE: Scope = "webhooks:manage"
 
 
-@closed
-class WebhookObject(TypedDict):
+class WebhookObject(AnswerBody):
     """An address that hears of the workspace's jobs."""
 
-    webhookId: str
+    webhook_id: str
     url: str
     events: list[WebhookEvent]
-    createdAt: Time
-    disabledAt: Time | None
-    disabledReason: str | None
+    created_at: Time
+    disabled_at: Time | None
+    disabled_reason: str | None
 
 
-@closed
-class NewWebhookObject(TypedDict):
+class NewWebhookObject(AnswerBody):
     """A webhook with its secret, which is shown this once."""
 
     webhook: WebhookObject
     secret: str
 
 
-@closed
-class WebhookList(TypedDict):
+class WebhookList(AnswerBody):
     """The workspace's webhooks, oldest first."""
 
     data: list[WebhookObject]
 
 
-@closed
-class SecretObject(TypedDict):
+class SecretObject(AnswerBody):
     """The secret that signs what goes to the `webhookUrl` of jobs."""
 
     secret: str
 
 
-@closed
-class TryObject(TypedDict):
+class TryObject(AnswerBody):
     """One try: the status of the answer, or why there was none."""
 
     at: Time
     status: int | None
-    latencyMs: int
+    latency_ms: int
     error: str | None
 
 
-@closed
-class DeliveryObject(TypedDict):
+class DeliveryObject(AnswerBody):
     """A message to one address. `webhookId` is null where the job named the address itself."""
 
-    deliveryId: str
-    webhookId: str | None
-    jobId: str
+    delivery_id: str
+    webhook_id: str | None
+    job_id: str
     event: WebhookEvent
     state: DeliveryState
-    createdAt: Time
-    nextTryAt: Time | None
+    created_at: Time
+    next_try_at: Time | None
     tries: list[TryObject]
 
 
-@closed
-class DeliveryList(TypedDict):
+class DeliveryList(AnswerBody):
     """A page of the delivery log, newest first."""
 
     data: list[DeliveryObject]
-    nextCursor: str | None
+    next_cursor: str | None
 
 
-async def list_webhooks(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    found = await request.app[app_keys.CONTEXT].webhooks.all_of(caller.workspace)
-    answer: WebhookList = {"data": [_webhook(webhook) for webhook in found]}
-    return private_answer(answer)
+async def list_webhooks(call: Call) -> WebhookList:
+    found = await call.context.webhooks.all_of(call.caller.workspace)
+    return WebhookList(data=[_webhook(webhook) for webhook in found])
 
 
-async def create_webhook(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    body = parse_body(WebhookBody, await read_json(request))
-    created = await request.app[app_keys.CONTEXT].webhooks.create(
-        caller.workspace, body, actor=_actor(request, caller)
+async def create_webhook(call: Call, body: WebhookBody) -> NewWebhookObject:
+    webhooks = call.context.webhooks
+    created = await webhooks.create(call.caller.workspace, body, actor=_actor(call))
+    return NewWebhookObject(webhook=_webhook(created.webhook), secret=created.secret)
+
+
+async def delete_webhook(call: Call, path: WebhookPath) -> None:
+    webhooks = call.context.webhooks
+    await webhooks.delete(call.caller.workspace, path.webhook_id, actor=_actor(call))
+
+
+async def get_secret(call: Call) -> SecretObject:
+    return SecretObject(secret=await call.context.webhooks.job_secret(call.caller.workspace))
+
+
+async def rotate_secret(call: Call) -> SecretObject:
+    webhooks = call.context.webhooks
+    secret = await webhooks.rotate_job_secret(call.caller.workspace, actor=_actor(call))
+    return SecretObject(secret=secret)
+
+
+async def list_deliveries(call: Call, query: DeliveryQuery) -> DeliveryList:
+    page = await call.context.webhooks.deliveries(call.caller.workspace, query)
+    return DeliveryList(
+        data=[_delivery(delivery) for delivery in page.deliveries], next_cursor=page.next_cursor
     )
-    answer: NewWebhookObject = {"webhook": _webhook(created.webhook), "secret": created.secret}
-    return private_answer(answer, status=201)
 
 
-async def delete_webhook(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    await request.app[app_keys.CONTEXT].webhooks.delete(
-        caller.workspace, request.match_info["webhook_id"], actor=_actor(request, caller)
+async def replay(call: Call, path: DeliveryPath) -> DeliveryObject:
+    webhooks = call.context.webhooks
+    return _delivery(
+        await webhooks.replay(call.caller.workspace, path.delivery_id, actor=_actor(call))
     )
-    return no_content()
 
 
-async def get_secret(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    secret = await request.app[app_keys.CONTEXT].webhooks.job_secret(caller.workspace)
-    answer: SecretObject = {"secret": secret}
-    return private_answer(answer)
-
-
-async def rotate_secret(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    secret = await request.app[app_keys.CONTEXT].webhooks.rotate_job_secret(
-        caller.workspace, actor=_actor(request, caller)
-    )
-    answer: SecretObject = {"secret": secret}
-    return private_answer(answer)
-
-
-async def list_deliveries(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    query = parse_query(DeliveryQuery, request.query)
-    page = await request.app[app_keys.CONTEXT].webhooks.deliveries(caller.workspace, query)
-    answer: DeliveryList = {
-        "data": [_delivery(delivery) for delivery in page.deliveries],
-        "nextCursor": page.next_cursor,
-    }
-    return private_answer(answer)
-
-
-async def replay(request: web.Request) -> web.Response:
-    caller = await admit_caller(request, _SCOPE)
-    refuse_query(request.query)
-    replayed = await request.app[app_keys.CONTEXT].webhooks.replay(
-        caller.workspace, request.match_info["delivery_id"], actor=_actor(request, caller)
-    )
-    return private_answer(_delivery(replayed), status=202)
-
-
-def _actor(request: web.Request, caller: Caller) -> Actor:
-    address = request.app[app_keys.CONTEXT].sessions.address_of(request)
+def _actor(call: Call) -> Actor:
+    caller, address = call.caller, call.context.sessions.address_of(call.request)
     if caller.person is not None:
         return Actor(kind="person", id=caller.person, name=caller.name, address=address)
     return Actor(kind="key", id=caller.key_id or "", name=caller.name, address=address)
 
 
 def _webhook(webhook: Webhook) -> WebhookObject:
-    return {
-        "webhookId": webhook.id,
-        "url": webhook.url,
-        "events": webhook.events,
-        "createdAt": rfc3339(webhook.created_at),
-        "disabledAt": rfc3339(webhook.disabled_at) if webhook.disabled_at else None,
-        "disabledReason": webhook.disabled_reason,
-    }
+    return WebhookObject(
+        webhook_id=webhook.id,
+        url=webhook.url,
+        events=webhook.events,
+        created_at=webhook.created_at,
+        disabled_at=webhook.disabled_at,
+        disabled_reason=webhook.disabled_reason,
+    )
 
 
 def _delivery(delivery: Delivery) -> DeliveryObject:
-    waiting = delivery.state == "pending" and delivery.next_at is not None
-    return {
-        "deliveryId": delivery.id,
-        "webhookId": None if delivery.target == JOB_TARGET else delivery.target,
-        "jobId": delivery.job,
-        "event": delivery.event,
-        "state": delivery.state,
-        "createdAt": rfc3339(delivery.created_at),
-        "nextTryAt": rfc3339(delivery.next_at) if waiting and delivery.next_at else None,
-        "tries": [
-            {
-                "at": rfc3339(item.at),
-                "status": item.status,
-                "latencyMs": item.latency_ms,
-                "error": item.error,
-            }
+    return DeliveryObject(
+        delivery_id=delivery.id,
+        webhook_id=None if delivery.target == JOB_TARGET else delivery.target,
+        job_id=delivery.job,
+        event=delivery.event,
+        state=delivery.state,
+        created_at=delivery.created_at,
+        next_try_at=delivery.next_at if delivery.state == "pending" else None,
+        tries=[
+            TryObject(at=item.at, status=item.status, latency_ms=item.latency_ms, error=item.error)
             for item in delivery.log
         ],
-    }
+    )
 
 
 OPERATIONS = (
@@ -207,6 +162,7 @@ OPERATIONS = (
         summary="List webhooks",
         access="either",
         scope=_SCOPE,
+        private=True,
         replies={200: Reply("The webhooks.", WebhookList)},
     ),
     Operation(
@@ -218,7 +174,7 @@ OPERATIONS = (
         summary="Create a webhook",
         access="either",
         scope=_SCOPE,
-        body=WebhookBody,
+        private=True,
         replies={201: Reply("The webhook and its secret, shown this once.", NewWebhookObject)},
     ),
     Operation(
@@ -230,6 +186,7 @@ OPERATIONS = (
         summary="The secret that signs what goes to the webhookUrl of jobs",
         access="either",
         scope=_SCOPE,
+        private=True,
         replies={200: Reply("The secret.", SecretObject)},
     ),
     Operation(
@@ -241,6 +198,7 @@ OPERATIONS = (
         summary="Make a new secret for the webhookUrl of jobs",
         access="either",
         scope=_SCOPE,
+        private=True,
         replies={200: Reply("The new secret.", SecretObject)},
     ),
     Operation(
@@ -252,7 +210,7 @@ OPERATIONS = (
         summary="The delivery log: status and latency of each try",
         access="either",
         scope=_SCOPE,
-        query=DeliveryQuery,
+        private=True,
         replies={200: Reply("A page of the log.", DeliveryList)},
     ),
     Operation(
@@ -264,7 +222,7 @@ OPERATIONS = (
         summary="Send a message again, under its own id",
         access="either",
         scope=_SCOPE,
-        path_model=DeliveryPath,
+        private=True,
         replies={202: Reply("The delivery, waiting to be sent.", DeliveryObject)},
         errors=("delivery_not_found",),
     ),
@@ -277,7 +235,7 @@ OPERATIONS = (
         summary="Delete a webhook and what it had still to be sent",
         access="either",
         scope=_SCOPE,
-        path_model=WebhookPath,
+        private=True,
         replies={204: Reply("Deleted.")},
         errors=("webhook_not_found",),
     ),

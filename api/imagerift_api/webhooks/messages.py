@@ -12,7 +12,7 @@ from imagerift_core.mongo.deliveries import Delivery
 from imagerift_api.job_object import job_object, job_path
 
 # True only at the moment of an answer, so not part of a message.
-_PASSING = ("queue", "rateLimit")
+_PASSING = {"queue", "rate_limit"}
 
 
 def message(delivery: Delivery, record: JobRecord | None) -> bytes:
@@ -26,8 +26,8 @@ def message(delivery: Delivery, record: JobRecord | None) -> bytes:
         path = job_path(delivery.job)
         data = {"jobId": delivery.job, "status": status, "statusUrl": path, "deleted": True}
     else:
-        shown = dict(job_object(record, remaining_this_minute=0))
-        data = {name: value for name, value in shown.items() if name not in _PASSING}
+        shown = job_object(record, remaining_this_minute=0)
+        data = shown.model_dump(mode="json", exclude=_PASSING)
     return orjson.dumps(
         {"type": delivery.event, "timestamp": rfc3339(delivery.created_at), "data": data}
     )

@@ -71,14 +71,19 @@ def every(operations: Sequence[Operation]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("operation", operations, ids=named)
 
 
-async def ask(api: Api, operation: Operation, headers: dict[str, str]) -> Answer:
-    """The operation, on things that do not exist and with a body that changes nothing."""
+def path_of(operation: Operation) -> str:
+    """The operation's path, of things that do not exist."""
     path = document_path(operation.path)
     if operation.path_model is not None:
         names = [field.alias for field in operation.path_model.model_fields.values()]
         path = path.format_map(dict.fromkeys(names, NOBODY))
+    return path
+
+
+async def ask(api: Api, operation: Operation, headers: dict[str, str]) -> Answer:
+    """The operation, on things that do not exist and with a body that changes nothing."""
     body = None if operation.body is None else BODIES.get(operation.name, {})
-    return await api.call(operation.method, path, headers=headers, json=body)
+    return await api.call(operation.method, path_of(operation), headers=headers, json=body)
 
 
 def code_of(answer: Answer) -> str | None:
@@ -124,6 +129,14 @@ class Workplace:
                 return role
         assert who == "demoted"
         return "member"
+
+
+def entitled(site: tuple[Api, Workplace], operation: Operation) -> dict[str, str]:
+    """Headers of somebody who may call the operation."""
+    api, work = site
+    if operation.access == "open":
+        return {"Origin": api.base_url}
+    return work.session("owner") if operation.access == "session" else work.whole.headers
 
 
 PRESENT = (*ALL_ROLES, "demoted")
@@ -265,6 +278,48 @@ async def test_a_removed_members_session_opens_nothing(
     api, work = site
     answer = await ask(api, operation, work.session("removed"))
     assert_turned_away(answer, 401, "invalid_session")
+
+
+@every([operation for operation in OPERATIONS if not operation.any_query])
+async def test_an_unknown_member_of_the_query_is_refused(
+    site: tuple[Api, Workplace], operation: Operation
+) -> None:
+    path = f"{path_of(operation)}?noSuchMember=1"
+    body = None if operation.body is None else {}
+    headers = entitled(site, operation)
+    answer = await site[0].call(operation.method, path, headers=headers, json=body)
+    assert_turned_away(answer, 400, "invalid_request")
+    assert (answer.body["param"], answer.body["errors"][0]["message"]) == (
+        "noSuchMember",
+        "Unknown filter.",
+    )
+
+
+@every([operation for operation in OPERATIONS if operation.body is not None])
+async def test_a_body_of_another_shape_is_refused(
+    site: tuple[Api, Workplace], operation: Operation
+) -> None:
+    api = site[0]
+
+    async def refusal(body: Any) -> Answer:
+        headers = entitled(site, operation)
+        answer = await api.call(operation.method, path_of(operation), headers=headers, json=body)
+        assert_turned_away(answer, 400, "invalid_request", body)
+        return answer
+
+    assert (await refusal([])).body["detail"] == "The body must be a JSON object."
+    faults = (await refusal({"noSuchField": 1})).body["errors"]
+    assert {"param": "noSuchField", "message": "Unknown field."} in faults
+
+
+@every([*KEYED, *SESSION_ONLY])
+async def test_nothing_of_a_request_is_looked_at_before_its_credential(
+    site: tuple[Api, Workplace], operation: Operation
+) -> None:
+    path = f"{path_of(operation)}?noSuchMember=1"
+    headers = {"Origin": site[0].base_url}
+    answer = await site[0].call(operation.method, path, headers=headers, json=[])
+    assert answer.status == 401, answer.body
 
 
 async def test_a_key_opens_nothing_without_its_member_even_if_nobody_revoked_it(api: Api) -> None:

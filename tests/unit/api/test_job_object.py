@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from imagerift_api.job_object import job_object
+from imagerift_api import job_object as job_objects
 from imagerift_core.jobs import Analysis, JobError, JobRecord, People, Status
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 
@@ -28,6 +29,12 @@ SAMPLE: dict[str, Any] = {
     },
     "rateLimit": {"remainingThisMinute": int},
 }
+
+
+def job_object(record: JobRecord, **known: Any) -> dict[str, Any]:
+    """The job object of `record`, as it is sent."""
+    content: dict[str, Any] = json.loads(job_objects.job_object(record, **known).model_dump_json())
+    return content
 
 
 def succeeded() -> JobRecord:
