@@ -28,7 +28,7 @@ from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
-from imagerift_operator.sweeps.schedule import every, run_sweeps
+from imagerift_operator.sweeps.schedule import run_sweeps
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
@@ -110,11 +110,15 @@ class OperatorContext:
             waiting_reasons=reasons,
             namespace=settings.namespace,
         )
-        sweeps = [
-            every(1, queue.publish),
-            every(2, reasons.tell),
-            *sweeps_of(given, feed, outcomes, pools, writer),
-        ]
+        sweeps = sweeps_of(
+            given,
+            feed=feed,
+            outcomes=outcomes,
+            pools=pools,
+            writer=writer,
+            queue=queue,
+            reasons=reasons,
+        )
         self._given, self.feed, self.pools, self.dispatcher = given, feed, pools, dispatcher
         _show(given, outcomes)
         self._start(settler.run(), "settler")

@@ -169,18 +169,16 @@ class Pools:
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
 
-    async def observe(self, event_type: str | None, body: dict[str, Any]) -> None:
+    async def observe(self, body: dict[str, Any]) -> None:
         """Takes a pool's present state from the watch."""
         metadata = body["metadata"]
         name = metadata["name"]
         async with self._lock:
             known = self._pools.get(name)
-            if event_type == "DELETED" or (known is not None and known.uid != metadata["uid"]):
+            if known is not None and known.uid != metadata["uid"]:
                 await self._drop(name)
                 known = None
             refused = self._refused.pop(name, None)
-            if event_type == "DELETED":
-                return
             generation = metadata.get("generation", 1)
             try:
                 spec = TritonPoolSpec.model_validate(body["spec"])
@@ -203,6 +201,15 @@ class Pools:
             if spec.endpoint is not None:
                 known.servers = None
                 await self._set_replicas(known, {spec.endpoint: spec.endpoint})
+
+    async def remove(self, name: str, uid: str) -> None:
+        """Forgets a pool that is gone, but not another one that has its name now."""
+        async with self._lock:
+            known, refused = self._pools.get(name), self._refused.get(name)
+            if known is not None and known.uid == uid:
+                await self._drop(name)
+            if refused is not None and refused.status.uid == uid:
+                del self._refused[name]
 
     async def set_replicas(self, name: str, endpoints: dict[str, str]) -> None:
         """Takes the servers that a templated pool has now: pod uid to base address."""

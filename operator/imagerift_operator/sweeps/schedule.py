@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import ParamSpec
 
 import structlog
 from imagerift_core.errors import CapacityUnavailable
@@ -17,6 +17,8 @@ from imagerift_core.kube import KubeUnavailable
 from imagerift_operator.leadership import Leadership
 
 log = structlog.get_logger(__name__)
+
+Parts = ParamSpec("Parts")
 
 # A resource is usually there milliseconds after its record.
 RESOURCE_GRACE = timedelta(seconds=5)
@@ -41,9 +43,9 @@ class Sweep:
 
 def every(
     period: float,
-    function: Callable[..., Awaitable[None]],
-    *parts: Any,
-    **more: Any,
+    function: Callable[Parts, Awaitable[None]],
+    *parts: Parts.args,
+    **more: Parts.kwargs,
 ) -> Sweep:
     """A sweep that calls `function` with its parts every `period` seconds."""
     return Sweep(function.__qualname__, period, partial(function, *parts, **more))

@@ -8,6 +8,7 @@ from imagerift_operator.dependencies import Dependencies
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pools import Pools
+from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.attempts import (
     end_abandoned_transactions,
@@ -26,10 +27,18 @@ from imagerift_operator.sweeps.storage import (
     delete_expired_uploads,
     delete_orphaned_bytes,
 )
+from imagerift_operator.waiting_reasons import WaitingReasons
 
 
 def sweeps_of(
-    given: Dependencies, feed: JobFeed, outcomes: Outcomes, pools: Pools, writer: StatusWriter
+    given: Dependencies,
+    *,
+    feed: JobFeed,
+    outcomes: Outcomes,
+    pools: Pools,
+    writer: StatusWriter,
+    queue: QueuePublisher,
+    reasons: WaitingReasons,
 ) -> list[Sweep]:
     """The sweeps of a shard, which the settings give their periods and their patience."""
     database, store, kube = given.database, given.store, given.kube
@@ -41,6 +50,8 @@ def sweeps_of(
     bytes_period = bytes_grace.total_seconds() / 12
     index = memory.index
     return [
+        every(1, queue.publish),
+        every(2, reasons.tell),
         every(1, end_abandoned_transactions, database),
         every(2, recover_attempts, database, memory, outcomes, pools, leadership, **shard),
         every(2, fail_overdue, database, memory, writer, metrics, **shard),

@@ -54,3 +54,18 @@ def test_what_a_replica_serves_follows_its_models() -> None:
     assert "*/style/base" in pools.choose()[0].targets
     one.models = []
     assert pools.choose() == []
+
+
+def resource(uid: str, **spec: Any) -> dict[str, Any]:
+    values = {"endpoint": "http://127.0.0.1:1", "modes": ["style"]} | spec
+    return {"metadata": {"name": "pool", "uid": uid, "generation": 1}, "spec": values}
+
+
+async def test_the_late_news_of_a_deletion_is_not_that_of_the_pool_that_took_the_name() -> None:
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    await pools.observe(resource("old"))
+    await pools.observe(resource("new"))
+    await pools.remove("pool", "old")
+    assert [pool.uid for pool in pools] == ["new"]
+    await pools.remove("pool", "new")
+    assert list(pools) == []
