@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from asyncio import TaskGroup, sleep
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import ParamSpec
 
 import structlog
@@ -53,14 +53,14 @@ def every(
 
 async def run_sweeps(sweeps: Iterable[Sweep], leadership: Leadership) -> None:
     """Runs every sweep on its period until canceled."""
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         for sweep in sweeps:
             group.create_task(_repeat(sweep, leadership), name=sweep.name)
 
 
 async def _repeat(sweep: Sweep, leadership: Leadership) -> None:
     while True:
-        began = time.monotonic()
+        began = monotonic()
         if leadership.leading:
             try:
                 await sweep.run()
@@ -68,5 +68,5 @@ async def _repeat(sweep: Sweep, leadership: Leadership) -> None:
                 log.warning("sweep_postponed", sweep=sweep.name, error=type(error).__name__)
             except Exception:
                 log.exception("sweep_broke", sweep=sweep.name)
-        took = time.monotonic() - began
-        await asyncio.sleep(max(sweep.period, took / sweep.share - took))
+        took = monotonic() - began
+        await sleep(max(sweep.period, took / sweep.share - took))

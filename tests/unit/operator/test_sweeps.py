@@ -22,8 +22,8 @@ class Clock:
         self.at = 0.0
         self.pauses: list[float] = []
         self._most = pauses
-        monkeypatch.setattr(schedule.time, "monotonic", lambda: self.at)
-        monkeypatch.setattr(schedule.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(schedule, "monotonic", lambda: self.at)
+        monkeypatch.setattr(schedule, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
