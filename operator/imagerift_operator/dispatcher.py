@@ -101,6 +101,7 @@ class Dispatcher:
                 self._memory.scheduler.ended(entry)
             else:
                 slot = choice.replica.slots.acquire()
+                slot.callback(self._memory.slot_freed, entry)
                 attempt = RunningAttempt(entry, choice.replica, slot, now())
                 self._memory.in_flight.begin(attempt, self._attempt(attempt, choice))
                 return True
@@ -109,16 +110,14 @@ class Dispatcher:
     async def _attempt(self, attempt: RunningAttempt, choice: Choice) -> None:
         entry = attempt.entry
         try:
-            # Its end is written without the slot, which is the next job's as soon as it is free.
-            with contextlib.ExitStack() as slot:
-                slot.callback(self._memory.slot_freed, entry)
-                slot.enter_context(attempt.slot)
+            with attempt.slot as slot:
                 began = now()
                 record = await self._claimed(attempt, choice.pool)
                 if record is None:
                     return
                 with attempt_span(record, began):
                     answer = await self._answered(attempt, record)
+                    # Its end is written while the next job has the slot.
                     slot.close()
                     await self._outcomes.end(entry, record, answer)
         except CapacityUnavailable:

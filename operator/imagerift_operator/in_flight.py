@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 from imagerift_operator.attempts import attempt_id
 from imagerift_operator.entries import Entry
 from imagerift_operator.pools import Replica, flag_canceled
-from imagerift_operator.slots import Slot
 
 
 @dataclass(eq=False)
@@ -23,7 +23,7 @@ class RunningAttempt:
 
     entry: Entry
     replica: Replica
-    slot: Slot
+    slot: ExitStack
     since: datetime
     number: int | None = None
     answered: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from contextlib import ExitStack
 
 
 class Slots:
@@ -13,34 +13,22 @@ class Slots:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._taken: set[Slot] = set()
+        self._busy = 0
 
     @property
     def busy(self) -> int:
-        return len(self._taken)
+        return self._busy
 
     @property
     def free(self) -> int:
-        return max(0, self.size - self.busy)
+        return max(0, self.size - self._busy)
 
-    def acquire(self) -> Slot:
-        """Takes a slot at once; used as a context manager it is free again at the block's end."""
-        slot = Slot(self._taken)
-        self._taken.add(slot)
+    def acquire(self) -> ExitStack:
+        """Takes a slot at once, which is free again when the context returned is closed."""
+        self._busy += 1
+        slot = ExitStack()
+        slot.callback(self._release)
         return slot
 
-
-class Slot:
-    """A slot that was taken, until it is released. Releasing it again changes nothing."""
-
-    def __init__(self, taken: set[Slot]) -> None:
-        self._taken = taken
-
-    def release(self) -> None:
-        self._taken.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def _release(self) -> None:
+        self._busy -= 1

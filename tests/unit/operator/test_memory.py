@@ -48,7 +48,7 @@ def test_a_slot_released_before_is_not_released_twice() -> None:
     slots = Slots(2)
     slots.acquire()
     with slots.acquire() as slot:
-        slot.release()
+        slot.close()
         assert (slots.busy, slots.free) == (1, 1)
     assert (slots.busy, slots.free) == (1, 1)
 
@@ -59,7 +59,7 @@ def test_a_server_with_fewer_slots_than_are_taken_has_none_free() -> None:
     slots.size = 1
     assert slots.free == 0
     for slot in taken:
-        slot.release()
+        slot.close()
     assert slots.free == 1
 
 
