@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from typing import Any, Self
 
 import structlog
-from imagerift_core.crashpoints import CrashPoints
-from imagerift_core.ids import random_base62
-from imagerift_core.job_pods import load_job_pods
-from imagerift_core.kube import connect_kube
-from imagerift_core.modes import load_modes
-from imagerift_core.mongo import connect
-from imagerift_core.plans import load_plans
-from imagerift_core.s3 import open_store
 
 from imagerift_operator.admission import HandMadeAdmission
+from imagerift_operator.claims import Claims
+from imagerift_operator.dependencies import Dependencies, opened_dependencies
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.events import EventWriter
-from imagerift_operator.janitor import Janitor, Patience
 from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.leadership import Leadership
-from imagerift_operator.metrics import Metrics, serve_metrics
+from imagerift_operator.model_calls import ModelCalls
+from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodLane, Pools
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.queue_terms import PlanTerms
-from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
+from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.sweeps.schedule import run_sweeps
+from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
 
 log = structlog.get_logger(__name__)
-
-LEASE_NAME = "imagerift-operator"
 
 
 class OperatorContext:
@@ -54,142 +45,91 @@ class OperatorContext:
         self._loops: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
         self._handed_over = False
+        self._given: Dependencies
         self.feed: JobFeed
         self.pools: Pools
         self.dispatcher: Dispatcher
-        self.leadership: Leadership
+
+    @property
+    def leadership(self) -> Leadership:
+        return self._given.leadership
 
     async def __aenter__(self) -> Self:
-        settings = self._settings
-        enter = self._stack.enter_async_context
-        database = await enter(
-            connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
+        """Each part is made from those above it; none knows of one below."""
+        given = await self._stack.enter_async_context(opened_dependencies(self._settings))
+        memory, leadership, settings = given.memory, given.leadership, given.settings
+        events = EventWriter(given.kube.events, given.metrics, identity=leadership.identity)
+        writer = StatusWriter(given.kube, memory.index, given.metrics, given.crash, events)
+        settler = Settler(given.database, given.metrics, group_size=settings.settle_group_size)
+        outcomes = Outcomes(
+            database=given.database,
+            memory=memory,
+            settler=settler,
+            writer=writer,
+            metrics=given.metrics,
+            crash=given.crash,
         )
-        store = await enter(open_store(settings))
-        kube = await enter(connect_kube(settings.kubeconfig, settings.namespace))
-        meter = await enter(serve_metrics(settings.operator_host, settings.operator_metrics_port))
-        plans, modes = load_plans(settings.plans_file), load_modes(settings.modes_file)
-        metrics, crash = Metrics(meter), CrashPoints(settings.crash_dir)
-        scheduler = Scheduler()
-        identity = f"{socket.gethostname()}-{os.getpid()}-{random_base62(8)}"
-        events = EventWriter(kube.events, metrics, identity=identity)
-        writer = StatusWriter(kube, metrics, crash, events)
-        settler = Settler(database, metrics, group_size=settings.settle_group_size)
-        self.leadership = Leadership(
-            kube,
-            name=LEASE_NAME,
-            identity=identity,
-            lease_seconds=settings.lease_seconds,
-            on_change=self._leadership_changed,
+        job_pods = _job_pod_server(given)
+        reporter = PoolReporter(given.kube, events, leadership)
+        pools = Pools(
+            reporter, given.modes, changed=memory.changed, job_pods=_lane(job_pods, given)
         )
-        job_pods = load_job_pods(settings.job_pods_file)
-        pod_server = None
-        if job_pods is not None:
-            pod_server = JobPodServer(
-                kube.runs(job_pods.namespace),
-                job_pods,
-                shard=settings.namespace,
-                s3_origin=settings.s3_internal_origin,
-            )
-        lane = (
-            JobPodLane(pod_server, AsyncExitStack(), job_pods.max_pods)
-            if job_pods is not None and pod_server is not None
-            else None
-        )
-        reporter = PoolReporter(kube, events, self.leadership)
-        self.pools = Pools(reporter, modes, wake=self._wake, job_pods=lane)
-        self._stack.push_async_callback(self.pools.close)
+        self._stack.push_async_callback(pools.close)
         pool_controller = PoolController(
-            kube.workloads,
-            self.pools,
-            scheduler,
-            self.leadership,
+            given.kube.workloads,
+            pools,
+            memory.scheduler,
+            leadership,
             s3_origin=settings.s3_internal_origin,
         )
         pace = Pace()
-        self.dispatcher = Dispatcher(
-            database=database,
-            store=store,
-            modes=modes,
-            pools=self.pools,
-            scheduler=scheduler,
-            settler=settler,
-            writer=writer,
-            leadership=self.leadership,
-            metrics=metrics,
+        dispatcher = Dispatcher(
+            memory=memory,
+            pools=pools,
+            leadership=leadership,
+            claims=_claims(given),
+            calls=_model_calls(given, writer),
+            outcomes=outcomes,
             pace=pace,
-            crash=crash,
-            running_status_after=settings.running_status_after_seconds,
-            pod_start_seconds=job_pods.start_seconds if job_pods else 0,
-            answer_grace=settings.answer_grace_seconds,
         )
-        self.feed = JobFeed(
-            database=database,
-            scheduler=scheduler,
-            dispatcher=self.dispatcher,
+        feed = JobFeed(
+            database=given.database,
+            memory=memory,
             writer=writer,
-            admission=HandMadeAdmission(
-                database=database,
-                store=store,
-                kube=kube,
-                plans=plans,
-                modes=modes,
-                has_job_pods=job_pods is not None,
-            ),
-            terms=PlanTerms(database, plans),
-            leadership=self.leadership,
-            ttl_override=settings.job_ttl_seconds,
+            admission=_admission(given),
+            terms=PlanTerms(given.database, given.plans),
+            leadership=leadership,
         )
-        janitor = Janitor(
-            database=database,
-            store=store,
-            kube=kube,
-            feed=self.feed,
-            scheduler=scheduler,
-            dispatcher=self.dispatcher,
-            writer=writer,
-            leadership=self.leadership,
-            queue=QueuePublisher(
-                database=database,
-                scheduler=scheduler,
-                dispatcher=self.dispatcher,
-                pools=self.pools,
-                pace=pace,
-                waiting_reasons=WaitingReasons(scheduler, writer),
-                namespace=settings.namespace,
-            ),
-            metrics=metrics,
+        leadership.on_lead(feed.lead)
+        reasons = WaitingReasons(memory.scheduler, writer)
+        queue = QueuePublisher(
+            database=given.database,
+            memory=memory,
+            pools=pools,
+            pace=pace,
+            waiting_reasons=reasons,
             namespace=settings.namespace,
-            patience=Patience(
-                compare_every=settings.compare_seconds,
-                record_grace=timedelta(seconds=settings.record_grace_seconds),
-                bytes_grace=timedelta(seconds=settings.orphan_grace_seconds),
-            ),
         )
-        metrics.watch_bands(
-            "imagerift_queue_jobs",
-            "Jobs waiting, by band.",
-            scheduler.depths,
-            bands={plan.band for plan in plans.values()},
+        sweeps = sweeps_of(
+            given,
+            feed=feed,
+            outcomes=outcomes,
+            pools=pools,
+            writer=writer,
+            queue=queue,
+            reasons=reasons,
         )
-        metrics.watch(
-            "imagerift_in_flight_jobs", "Attempts running.", lambda: len(self.dispatcher.in_flight)
-        )
-        metrics.watch(
-            "imagerift_set_aside_jobs",
-            "Jobs whose end the store refuses.",
-            lambda: len(self.dispatcher.set_aside),
-        )
-        metrics.watch("imagerift_leading", "1 on the leader.", lambda: self.leadership.leading)
+        self._given, self.feed, self.pools, self.dispatcher = given, feed, pools, dispatcher
+        _show(given, outcomes)
         self._start(settler.run(), "settler")
-        self._start(self.pools.run(), "pools")
+        self._start(pools.run(), "pools")
         self._start(pool_controller.run(), "pool servers")
-        if pod_server is not None:
-            self._start(pod_server.run(lambda: self.leadership.leading), "job pods")
-        self._start(self.dispatcher.run(), "dispatcher")
+        if job_pods is not None:
+            self._start(job_pods.run(lambda: leadership.leading), "job pods")
+        self._start(dispatcher.run(), "dispatcher")
         self._start(events.run(), "events")
-        self._start(writer.run(lambda: self.leadership.leading), "deletions")
-        self._start(janitor.run(), "janitor")
+        self._start(writer.run(lambda: leadership.leading), "deletions")
+        self._start(run_sweeps(sweeps, leadership), "sweeps")
         return self
 
     def follow(self) -> None:
@@ -201,7 +141,7 @@ class OperatorContext:
         if self._handed_over:
             return
         self._handed_over = True
-        log.info("handing_over", in_flight=len(self.dispatcher.in_flight))
+        log.info("handing_over", in_flight=len(self._given.memory.in_flight))
         await self.dispatcher.drain(self._settings.drain_seconds)
         await self.leadership.release()
 
@@ -213,14 +153,6 @@ class OperatorContext:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self._stack.aclose()
 
-    def _wake(self) -> None:
-        self.dispatcher.wake()
-
-    def _leadership_changed(self, leading: bool) -> None:
-        if leading:
-            self.feed.lead()
-            self.dispatcher.wake()
-
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._loop_ended)
@@ -230,3 +162,70 @@ class OperatorContext:
         if not task.cancelled() and task.exception() is not None:
             log.error("loop_died", loop=task.get_name(), exc_info=task.exception())
             self.failed.set()
+
+
+def _job_pod_server(given: Dependencies) -> JobPodServer | None:
+    if given.job_pods is None:
+        return None
+    return JobPodServer(
+        given.kube.runs(given.job_pods.namespace),
+        given.job_pods,
+        shard=given.settings.namespace,
+        s3_origin=given.settings.s3_internal_origin,
+    )
+
+
+def _lane(server: JobPodServer | None, given: Dependencies) -> JobPodLane | None:
+    if server is None or given.job_pods is None:
+        return None
+    return JobPodLane(server, AsyncExitStack(), Slots(given.job_pods.max_pods))
+
+
+def _claims(given: Dependencies) -> Claims:
+    return Claims(
+        given.database,
+        given.modes,
+        given.leadership,
+        given.metrics,
+        given.crash,
+        pod_start_seconds=given.job_pods.start_seconds if given.job_pods else 0,
+    )
+
+
+def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
+    return ModelCalls(
+        given.store,
+        given.modes,
+        writer,
+        given.metrics,
+        given.crash,
+        running_status_after=given.settings.running_status_after_seconds,
+        answer_grace=given.settings.answer_grace_seconds,
+    )
+
+
+def _admission(given: Dependencies) -> HandMadeAdmission:
+    return HandMadeAdmission(
+        database=given.database,
+        store=given.store,
+        kube=given.kube,
+        plans=given.plans,
+        modes=given.modes,
+        has_job_pods=given.job_pods is not None,
+    )
+
+
+def _show(given: Dependencies, outcomes: Outcomes) -> None:
+    """Registers the figures that are read when they are scraped."""
+    metrics, memory, leadership = given.metrics, given.memory, given.leadership
+    metrics.watch_bands(
+        "imagerift_queue_jobs",
+        "Jobs waiting, by band.",
+        memory.scheduler.depths,
+        bands={plan.band for plan in given.plans.values()},
+    )
+    metrics.watch("imagerift_in_flight_jobs", "Attempts running.", lambda: len(memory.in_flight))
+    metrics.watch(
+        "imagerift_set_aside_jobs", "Jobs whose end the store refuses.", lambda: outcomes.set_aside
+    )
+    metrics.watch("imagerift_leading", "1 on the leader.", lambda: leadership.leading)

@@ -16,9 +16,11 @@ POD_TARGET = "pods"
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
     """One resource as last seen. `attempt` is the one last read from the record.
+
+    Whoever holds it may only read it: `JobIndex` amends it in place, so that all see the news.
 
     `verified` says that the job's end is known from its record, not from the resource alone,
     whose status anybody with the right may have edited. `says_why_it_waits` is so of a queued

@@ -1,4 +1,11 @@
-"""Kopf's handlers: each hands what it got to the part that acts on it."""
+"""Kopf's handlers: each hands what it got to the part that acts on it.
+
+They are event handlers, of pools as of jobs. Kopf's timers and deletion handlers put a finalizer
+on each object, so that none could be deleted while no operator runs, as when all is uninstalled;
+and its handlers of changes keep the state that they compare with in the object, which standbys
+share, so that of each change but one process would hear. Every process has to follow the pools,
+and none has the right to write to them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +29,10 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
 
     @kopf.on.event(GROUP, VERSION, POOLS, registry=registry)
     async def pool_event(type: str | None, body: kopf.Body, **_: Any) -> None:
-        await context.pools.observe(type, dict(body))
+        if type == "DELETED":
+            await context.pools.remove(body["metadata"]["name"], body["metadata"]["uid"])
+        else:
+            await context.pools.observe(dict(body))
 
     @kopf.on.probe(id="leading", registry=registry)
     async def leading(**_: Any) -> bool:

@@ -34,14 +34,13 @@ class Leadership:
         name: str,
         identity: str,
         lease_seconds: int,
-        on_change: Callable[[bool], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
         self._name = name
         self.identity = identity
         self._lease_seconds = lease_seconds
-        self._on_change = on_change
+        self._on_lead: list[Callable[[], None]] = []
         self._monotonic = monotonic
         self._held_until = 0.0
         self._announced = False
@@ -54,6 +53,10 @@ class Leadership:
     def leading(self) -> bool:
         """True while the lease is certainly ours."""
         return self._monotonic() < self._held_until
+
+    def on_lead(self, begin: Callable[[], None]) -> None:
+        """Has `begin` called each time this process becomes the leader."""
+        self._on_lead.append(begin)
 
     async def run(self) -> None:
         """Acquires and renews until canceled, or until the lease was let go."""
@@ -137,4 +140,6 @@ class Leadership:
         if self.leading != self._announced:
             self._announced = self.leading
             log.info("leadership", leading=self._announced, identity=self.identity)
-            self._on_change(self._announced)
+            if self._announced:
+                for begin in self._on_lead:
+                    begin()

@@ -199,7 +199,7 @@ class PoolController:
         try:
             for pod in pods:
                 replica = pool.replicas.get(pod.uid)
-                cost = replica.busy if replica is not None else 0
+                cost = replica.slots.busy if replica is not None else 0
                 if cost != pod.deletion_cost:
                     await self._workloads.set_deletion_cost(pod.name, cost)
         except (KubeRefused, KubeUnavailable) as error:
@@ -214,7 +214,7 @@ class PoolController:
             for target, count in self._scheduler.waiting_by_target().items()
             if target in pool.meant_targets
         )
-        return math.ceil(waiting) + sum(replica.busy for replica in pool.replicas.values())
+        return math.ceil(waiting) + sum(replica.slots.busy for replica in pool.replicas.values())
 
     async def _remove_servers(self, pool: Pool) -> None:
         """A pool that was changed from a template to an endpoint keeps no servers of ours."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +33,7 @@ from imagerift_operator.pool_status import (
     invalid_conditions,
     template_conditions,
 )
+from imagerift_operator.slots import Slots
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +45,12 @@ JOB_PODS = "job-pods"
 
 @dataclass
 class Replica:
-    """One model server. `busy` counts calls that have not answered yet."""
+    """One model server, and the models that it had ready when it was last asked."""
 
     server: ModelServer | JobPodServer
     connections: AsyncExitStack
-    slots: int
+    slots: Slots
     models: list[str] = field(default_factory=list)
-    busy: int = 0
     # On its way out: it ends what it has and gets nothing more.
     draining: bool = False
     _targets: frozenset[str] = frozenset()
@@ -74,7 +74,11 @@ class Replica:
 
     @property
     def free(self) -> int:
-        return max(0, self.slots - self.busy) if self.ready and not self.draining else 0
+        return self.slots.free if self.ready and not self.draining else 0
+
+    def lost(self) -> None:
+        """It went away: nothing more is sent to it before it was asked again."""
+        self.models = []
 
 
 @dataclass
@@ -141,20 +145,23 @@ class _RefusedPool:
 
 
 class Pools:
-    """Follows TritonPool resources and probes their servers."""
+    """Follows TritonPool resources and probes their servers.
+
+    `changed` is set when a server came or went that may let a job start.
+    """
 
     def __init__(
         self,
         reporter: PoolReporter,
         modes: Modes,
         *,
-        wake: Callable[[], None],
+        changed: asyncio.Event,
         job_pods: JobPodLane | None = None,
     ) -> None:
         self._job_pods = job_pods
         self._reporter = reporter
         self._modes = modes
-        self._wake = wake
+        self._changed = changed
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -162,18 +169,16 @@ class Pools:
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
 
-    async def observe(self, event_type: str | None, body: dict[str, Any]) -> None:
+    async def observe(self, body: dict[str, Any]) -> None:
         """Takes a pool's present state from the watch."""
         metadata = body["metadata"]
         name = metadata["name"]
         async with self._lock:
             known = self._pools.get(name)
-            if event_type == "DELETED" or (known is not None and known.uid != metadata["uid"]):
+            if known is not None and known.uid != metadata["uid"]:
                 await self._drop(name)
                 known = None
             refused = self._refused.pop(name, None)
-            if event_type == "DELETED":
-                return
             generation = metadata.get("generation", 1)
             try:
                 spec = TritonPoolSpec.model_validate(body["spec"])
@@ -192,10 +197,19 @@ class Pools:
             known.spec, known.generation = spec, generation
             known.status.read(body)
             for replica in known.replicas.values():
-                replica.slots = spec.slots_per_replica
+                replica.slots.size = spec.slots_per_replica
             if spec.endpoint is not None:
                 known.servers = None
                 await self._set_replicas(known, {spec.endpoint: spec.endpoint})
+
+    async def remove(self, name: str, uid: str) -> None:
+        """Forgets a pool that is gone, but not another one that has its name now."""
+        async with self._lock:
+            known, refused = self._pools.get(name), self._refused.get(name)
+            if known is not None and known.uid == uid:
+                await self._drop(name)
+            if refused is not None and refused.status.uid == uid:
+                del self._refused[name]
 
     async def set_replicas(self, name: str, endpoints: dict[str, str]) -> None:
         """Takes the servers that a templated pool has now: pod uid to base address."""
@@ -218,7 +232,7 @@ class Pools:
                 replica.models = await replica.server.ready_models({CONTROL_MODEL} | wanted)
                 if replica.ready != before:
                     log.info("replica_ready", pool=pool.name, ready=replica.ready)
-                    self._wake()
+                    self._changed.set()
             await self._report(pool)
         for refused in list(self._refused.values()):
             seen = {"observedGeneration": refused.generation}
@@ -285,21 +299,21 @@ class Pools:
     async def _set_replicas(self, pool: Pool, endpoints: dict[str, str]) -> None:
         for key, replica in list(pool.replicas.items()):
             replica.draining = key not in endpoints
-            if replica.draining and replica.busy == 0:
+            if replica.draining and replica.slots.busy == 0:
                 del pool.replicas[key]
-                replica.models = []
+                replica.lost()
                 await replica.connections.aclose()
         for key, endpoint in endpoints.items():
             if key not in pool.replicas:
                 connections = AsyncExitStack()
                 server = await connections.enter_async_context(connect_triton(endpoint))
-                slots = pool.spec.slots_per_replica
+                slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)
 
     async def _drop(self, name: str) -> None:
         pool = self._pools.pop(name, None)
         for replica in pool.replicas.values() if pool else ():
-            replica.models = []
+            replica.lost()
             await replica.connections.aclose()
 
     async def _report(self, pool: Pool) -> None:
@@ -308,7 +322,7 @@ class Pools:
         seen: dict[str, Any] = {
             "replicas": len(replicas),
             "readyReplicas": ready,
-            "slots": sum(replica.slots for replica in replicas if replica.ready),
+            "slots": sum(replica.slots.size for replica in replicas if replica.ready),
             "readyModels": sorted({model for replica in replicas for model in replica.models}),
             "observedGeneration": pool.generation,
         }

@@ -11,9 +11,9 @@ from imagerift_core.clock import now
 from imagerift_core.mongo import Database, scheduler_snapshot
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
 
-from imagerift_operator.dispatcher import Dispatcher, InFlight
+from imagerift_operator.in_flight import RunningAttempt
+from imagerift_operator.memory import Memory
 from imagerift_operator.pools import Pools
-from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.wait_estimates import Forecast, Lane, Pace, forecast
 from imagerift_operator.waiting_reasons import WaitingReasons
 
@@ -27,22 +27,21 @@ class QueuePublisher:
         self,
         *,
         database: Database,
-        scheduler: Scheduler,
-        dispatcher: Dispatcher,
+        memory: Memory,
         pools: Pools,
         pace: Pace,
         waiting_reasons: WaitingReasons,
         namespace: str,
     ) -> None:
         self._database = database
-        self._scheduler = scheduler
-        self._dispatcher = dispatcher
+        self._scheduler = memory.scheduler
+        self._in_flight = memory.in_flight
         self._pools = pools
         self._pace = pace
         self._namespace = namespace
-        self.waiting_reasons = waiting_reasons
+        self._waiting_reasons = waiting_reasons
 
-    async def publish_queue(self) -> None:
+    async def publish(self) -> None:
         """Ages the queue and writes its snapshot. Raises `CapacityUnavailable`."""
         at = now()
         self._scheduler.promote(at)
@@ -57,17 +56,17 @@ class QueuePublisher:
             )
             for coming in islice(self._forecast(at), SNAPSHOT_PLACES)
         }
-        self.waiting_reasons.look(places, at)
+        self._waiting_reasons.look(places, at)
         snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
         await scheduler_snapshot.write(self._database, snapshot)
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:
         by_replica: defaultdict[int, list[float]] = defaultdict(list)
         by_workspace: defaultdict[str, list[float]] = defaultdict(list)
-        for flight in self._dispatcher.in_flight.values():
-            left = self._seconds_left(flight, at)
-            by_replica[id(flight.replica)].append(left)
-            by_workspace[flight.entry.workspace].append(left)
+        for attempt in self._in_flight:
+            left = self._seconds_left(attempt, at)
+            by_replica[id(attempt.replica)].append(left)
+            by_workspace[attempt.entry.workspace].append(left)
         lanes = [
             Lane(choice.targets, by_replica[id(choice.replica)] + [0.0] * choice.replica.free)
             for choice in self._pools.serving()
@@ -80,6 +79,6 @@ class QueuePublisher:
             running=by_workspace,
         )
 
-    def _seconds_left(self, flight: InFlight, at: datetime) -> float:
-        ran = (at - flight.since).total_seconds()
-        return max(0.0, self._pace.expected_seconds(flight.entry) - ran)
+    def _seconds_left(self, attempt: RunningAttempt, at: datetime) -> float:
+        ran = (at - attempt.since).total_seconds()
+        return max(0.0, self._pace.expected_seconds(attempt.entry) - ran)

@@ -18,6 +18,7 @@ from imagerift_core.kube import Kube, KubeUnavailable
 
 from imagerift_operator.entries import ENDED_PHASES, Entry
 from imagerift_operator.events import EventWriter
+from imagerift_operator.job_index import JobIndex
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.projection import project
 
@@ -32,9 +33,15 @@ class StatusWriter:
     """The operator's only writer of GenerationJobs."""
 
     def __init__(
-        self, kube: Kube, metrics: Metrics, crash: CrashPoints, events: EventWriter
+        self,
+        kube: Kube,
+        index: JobIndex,
+        metrics: Metrics,
+        crash: CrashPoints,
+        events: EventWriter,
     ) -> None:
         self._kube = kube
+        self._index = index
         self._events = events
         self._metrics = metrics
         self._crash = crash
@@ -53,7 +60,7 @@ class StatusWriter:
         self._metrics.kubernetes_write("status")
 
     async def write_status(self, entry: Entry, status: dict[str, Any]) -> None:
-        entry.verified = status["phase"] in ENDED_PHASES
+        self._index.set_verified(entry, verified=status["phase"] in ENDED_PHASES)
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
         ):
@@ -76,7 +83,7 @@ class StatusWriter:
         )
         if written is None:
             return False
-        entry.says_why_it_waits = True
+        self._index.set_explained(entry)
         self._metrics.kubernetes_write("status")
         return True
 

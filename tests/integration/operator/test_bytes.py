@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database, jobs
 from imagerift_core.object_keys import attempt_prefix, job_prefix
 from imagerift_core.s3 import ObjectStore
-from imagerift_operator.janitor import Patience
+from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
 
 from tests import lives
-from tests.integration.operator.sweeping import sweeping
+
+NOTHING: Any = None
 
 
 async def stored(store: ObjectStore, record: JobRecord) -> set[str]:
@@ -35,7 +37,7 @@ async def test_of_an_expired_job_nothing_is_left(database: Database, store: Obje
         {"_id": record.id}, {"$set": {"expires_at": record.created_at, "resource_uid": None}}
     )
 
-    await sweeping(database, store).delete_expired()
+    await delete_expired_jobs(database, store, NOTHING, namespace="imagerift")
 
     assert await stored(store, record) == set()
     assert await jobs.get(database, record.id) is None
@@ -47,9 +49,8 @@ async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
     record, keys = await succeeded(database, store)
     lost = attempt_prefix(record.workspace, record.id, 9) + "thumbnail-0.webp"
     await store.put(lost, b"pixels", content_type="image/webp")
-    # As if all of it had been written long ago.
-    patience = Patience(bytes_grace=timedelta(seconds=-60))
 
-    await sweeping(database, store, patience=patience).delete_orphaned_bytes()
+    # As if all of it had been written long ago.
+    await delete_orphaned_bytes(database, store, grace=timedelta(seconds=-60))
 
     assert await stored(store, record) == keys

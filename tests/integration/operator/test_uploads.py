@@ -16,8 +16,8 @@ from imagerift_core.mongo.uploads import Upload
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.admission import HandMadeAdmission
+from imagerift_operator.sweeps.storage import delete_expired_uploads
 
-from tests.integration.operator.sweeping import sweeping
 from tests.pictures import picture
 
 PHOTO = picture("PNG", (60, 40))
@@ -137,10 +137,9 @@ async def test_only_expired_uploads_of_the_shard_are_swept(
 ) -> None:
     expired = await make_upload(database, store, expires_at=clock.now())
     lasting = await make_upload(database, store)
-    janitor = sweeping(database, store)
 
-    await janitor.delete_expired_uploads()
-    await janitor.delete_expired_uploads()
+    await delete_expired_uploads(database, store, namespace="imagerift")
+    await delete_expired_uploads(database, store, namespace="imagerift")
 
     assert await store.get(expired.key, max_bytes=10**6) is None
     assert await store.get(lasting.key, max_bytes=10**6) == PHOTO

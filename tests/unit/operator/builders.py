@@ -8,6 +8,7 @@ from typing import Any
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_operator.entries import Entry
+from imagerift_operator.slots import Slots
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -31,6 +32,14 @@ def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **mo
         "finished_at": None,
     }
     return Entry(**(values | more))
+
+
+def taken_slots(busy: int, *, of: int) -> Slots:
+    """Slots of which so many are taken."""
+    slots = Slots(of)
+    for _ in range(busy):
+        slots.acquire()
+    return slots
 
 
 def make_record(job_id: str = "job-1", **more: Any) -> JobRecord:

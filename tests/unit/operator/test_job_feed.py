@@ -1,4 +1,4 @@
-"""What the feed believes of a resource, and what only the record may tell."""
+"""What the feed does when the watch tells of an end, or a record alone may tell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from imagerift_operator.entries import Entry
+from imagerift_operator.in_flight import InFlight
 from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_index import JobIndex
+from imagerift_operator.memory import Memory
 from imagerift_operator.scheduler import Scheduler
 
 from tests.unit.operator.test_entries import body
@@ -34,18 +37,21 @@ def deletions() -> Deletions:
 
 
 @pytest.fixture
-def feed(deletions: Deletions) -> JobFeed:
+def memory() -> Memory:
+    return Memory(JobIndex(), Scheduler(), InFlight())
+
+
+@pytest.fixture
+def feed(memory: Memory, deletions: Deletions) -> JobFeed:
     writer: Any = deletions
     follower: Any = Follower()
     return JobFeed(
         database=NOTHING,
-        scheduler=Scheduler(),
-        dispatcher=NOTHING,
+        memory=memory,
         writer=writer,
         admission=NOTHING,
         terms=NOTHING,
         leadership=follower,
-        ttl_override=None,
     )
 
 
@@ -55,32 +61,28 @@ def ended(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_end_that_only_the_resource_tells_of_does_not_have_it_deleted(
-    feed: JobFeed, deletions: Deletions
+    feed: JobFeed, memory: Memory, deletions: Deletions
 ) -> None:
     feed.observe("MODIFIED", ended())
     assert deletions.due == []
-    (entry,) = feed.entries.values()
+    (entry,) = memory.index
     assert entry.ended and not entry.verified
 
 
-def test_an_end_that_the_operator_wrote_does(feed: JobFeed, deletions: Deletions) -> None:
+def test_an_end_that_the_operator_wrote_does(
+    feed: JobFeed, memory: Memory, deletions: Deletions
+) -> None:
     feed.observe("MODIFIED", ended())
-    (entry,) = feed.entries.values()
-    entry.verified = True
+    (entry,) = memory.index
+    memory.index.set_verified(entry, verified=True)
     feed.observe("MODIFIED", ended())
     assert deletions.due == [entry.uid]
 
 
-def test_only_what_nobody_takes_back_counts_as_missed(feed: JobFeed) -> None:
-    asked = body()
-    asked["spec"] = asked["spec"] | {"cancel": True}
-    assert feed.has_missed(body())
-    feed.observe("MODIFIED", ended())
-    # A listing may be older than what the watch has told.
-    assert not feed.has_missed(body())
-    assert not feed.has_missed(ended())
-    assert feed.has_missed(asked)
-    (entry,) = feed.entries.values()
-    entry.phase, entry.cancel = "Queued", True
-    assert not feed.has_missed(asked)
-    assert feed.has_missed(ended())
+async def test_what_is_gone_neither_waits_nor_is_known(feed: JobFeed, memory: Memory) -> None:
+    entry = memory.index.observe(body()).entry
+    memory.enqueue(entry)
+    feed.observe("DELETED", body())
+    assert entry.uid not in memory.index
+    assert entry.job_id not in memory.scheduler
+    await feed.close()

@@ -53,7 +53,6 @@ def candidate(server: LeaseServer, clock: Clock, name: str) -> Leadership:
         name="lease",
         identity=name,
         lease_seconds=10,
-        on_change=lambda _: None,
         monotonic=clock,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
@@ -15,7 +16,7 @@ from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pools import Pool, Pools, Replica
 from imagerift_operator.scheduler import Scheduler
 
-from tests.unit.operator.builders import START
+from tests.unit.operator.builders import START, taken_slots
 
 NOTHING: Any = None
 REFUSAL = KubeRefused(status=422, reason="Unprocessable Entity")
@@ -81,7 +82,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
         self.cluster, self.lead, self.at = Cluster(), Lead(), START
-        self.pools = Pools(NOTHING, load_modes(), wake=lambda: None)
+        self.pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
         self.pool = Pool("l4", "uid-1", 1, NOTHING, {})
         self.pools._pools["l4"] = self.pool
         self.controller = PoolController(
@@ -181,7 +182,7 @@ async def test_idle_servers_go_before_busy_ones(monkeypatch: pytest.MonkeyPatch)
     world = World(monkeypatch, replicas=4)
     world.cluster.seen = [pod("idle"), pod("was-busy", cost=2), pod("busy"), pod("as-busy", cost=1)]
     for uid, busy in {"idle": 0, "was-busy": 0, "busy": 3, "as-busy": 1}.items():
-        replica = Replica(NOTHING, NOTHING, 4, busy=busy)
+        replica = Replica(NOTHING, NOTHING, taken_slots(busy, of=4))
         world.pool.replicas[uid] = replica
     await world.follow()
     await world.follow(60)
@@ -199,7 +200,7 @@ async def test_a_server_less_is_asked_for_even_where_none_may_be_marked(
 ) -> None:
     world = World(monkeypatch, replicas=2)
     world.cluster.seen = [pod("busy")]
-    world.pool.replicas["busy"] = Replica(NOTHING, NOTHING, 4, busy=1)
+    world.pool.replicas["busy"] = Replica(NOTHING, NOTHING, taken_slots(1, of=4))
     await world.follow()
     world.cluster.cost_refusal = KubeRefused(status=403, reason="Forbidden")
     world.give(replicas=1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import pytest
 from imagerift_core.modes import load_modes
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
+
+from tests.unit.operator.builders import taken_slots
 
 NOTHING: Any = None
 
@@ -22,9 +25,8 @@ NOTHING: Any = None
     ],
 )
 def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason: str) -> None:
-    pools = Pools(NOTHING, load_modes(), wake=lambda: None)
-    replica = Replica(NOTHING, NOTHING, 1)
-    replica.models, replica.busy = models, busy
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    replica = Replica(NOTHING, NOTHING, taken_slots(busy, of=1), models)
     spec = TritonPoolSpec(
         endpoint="http://127.0.0.1:1",
         slotsPerReplica=1,

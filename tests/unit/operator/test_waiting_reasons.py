@@ -9,6 +9,7 @@ import pytest
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 from imagerift_operator import waiting_reasons
 from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_index import JobIndex
 from imagerift_operator.projection import waiting
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.waiting_reasons import MOST_AT_ONCE, WaitingReasons
@@ -28,7 +29,7 @@ class Queue:
 
     async def show_waiting(self, entry: Entry, status: dict[str, Any]) -> bool:
         self.told.append((entry.job_id, status))
-        entry.says_why_it_waits = True
+        JobIndex().set_explained(entry)
         return True
 
     async def look(self, seconds: float, **reasons: str) -> list[str]:

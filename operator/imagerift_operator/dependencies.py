@@ -1,0 +1,76 @@
+"""What the parts of one operator process are made from."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.ids import random_base62
+from imagerift_core.job_pods import JobPods, load_job_pods
+from imagerift_core.kube import Kube, connect_kube
+from imagerift_core.modes import Modes, load_modes
+from imagerift_core.mongo import Database, connect
+from imagerift_core.plans import Plans, load_plans
+from imagerift_core.s3 import ObjectStore, open_store
+
+from imagerift_operator.in_flight import InFlight
+from imagerift_operator.job_index import JobIndex
+from imagerift_operator.leadership import Leadership
+from imagerift_operator.memory import Memory
+from imagerift_operator.metrics import Metrics, serve_metrics
+from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.settings import OperatorSettings
+
+LEASE_NAME = "imagerift-operator"
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Settings, files, connections, the lease and the process's memory of jobs."""
+
+    settings: OperatorSettings
+    plans: Plans
+    modes: Modes
+    job_pods: JobPods | None
+    database: Database
+    store: ObjectStore
+    kube: Kube
+    metrics: Metrics
+    crash: CrashPoints
+    memory: Memory
+    leadership: Leadership
+
+
+@asynccontextmanager
+async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Dependencies]:
+    """Reads the files and opens the connections, which are closed at the block's end."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        url = settings.mongo_url.get_secret_value()
+        database = await enter(connect(url, settings.mongo_database))
+        store = await enter(open_store(settings))
+        kube = await enter(connect_kube(settings.kubeconfig, settings.namespace))
+        meter = await enter(serve_metrics(settings.operator_host, settings.operator_metrics_port))
+        index = JobIndex(ttl_override=settings.job_ttl_seconds)
+        yield Dependencies(
+            settings=settings,
+            plans=load_plans(settings.plans_file),
+            modes=load_modes(settings.modes_file),
+            job_pods=load_job_pods(settings.job_pods_file),
+            database=database,
+            store=store,
+            kube=kube,
+            metrics=Metrics(meter),
+            crash=CrashPoints(settings.crash_dir),
+            memory=Memory(index, Scheduler(), InFlight()),
+            leadership=Leadership(
+                kube,
+                name=LEASE_NAME,
+                identity=f"{socket.gethostname()}-{os.getpid()}-{random_base62(8)}",
+                lease_seconds=settings.lease_seconds,
+            ),
+        )

@@ -1,0 +1,84 @@
+"""The attempts that this process runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagerift_operator.attempts import attempt_id
+from imagerift_operator.entries import Entry
+from imagerift_operator.pools import Replica, flag_canceled
+
+
+@dataclass(eq=False)
+class RunningAttempt:
+    """An attempt of ours between claim and settlement; `answered` once the model is done.
+
+    `number` is None until it is claimed.
+    """
+
+    entry: Entry
+    replica: Replica
+    slot: ExitStack
+    since: datetime
+    number: int | None = None
+    answered: bool = False
+    task: asyncio.Task[None] | None = None
+
+    async def flag_canceled(self) -> None:
+        """Has the model stop at its next check, if the attempt was sent to it."""
+        if self.number is not None:
+            await flag_canceled(self.replica, attempt_id(self.entry.job_id, self.number))
+
+
+class InFlight:
+    """Attempts by the id of their job, of which each has one at most."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, RunningAttempt] = {}
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._attempts
+
+    def __iter__(self) -> Iterator[RunningAttempt]:
+        """Over those that run now, whatever begins and ends meanwhile."""
+        return iter(list(self._attempts.values()))
+
+    def begin(self, attempt: RunningAttempt, work: Coroutine[Any, Any, None]) -> None:
+        """Starts `work`, which sees the attempt to its end."""
+        self._attempts[attempt.entry.job_id] = attempt
+        attempt.task = asyncio.create_task(work)
+
+    def end(self, attempt: RunningAttempt) -> None:
+        """Forgets an attempt whose work is over, but not another one of the same job."""
+        if self._attempts.get(attempt.entry.job_id) is attempt:
+            del self._attempts[attempt.entry.job_id]
+
+    def drop(self, job_id: str) -> None:
+        """Forgets a job's attempt, whose end is written though its work is not over."""
+        self._attempts.pop(job_id, None)
+
+    async def cancel(self, job_id: str) -> None:
+        """Stops our attempt of a job, if there is one, at the model's next check."""
+        attempt = self._attempts.get(job_id)
+        if attempt is not None:
+            await attempt.flag_canceled()
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Returns once those that run now are over, or after `seconds`."""
+        tasks = [attempt.task for attempt in self if attempt.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def abandon(self) -> None:
+        """Cancels the work of all that still run; their records say what is next."""
+        for attempt in self:
+            if attempt.task:
+                attempt.task.cancel()

@@ -1,0 +1,111 @@
+"""Sends claimed attempts to model servers, with URLs that are signed for them alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.jobs import JobRecord
+from imagerift_core.kube import KubeUnavailable
+from imagerift_core.modes import Modes
+from imagerift_core.s3 import ObjectStore
+from imagerift_core.triton import TritonRefused, TritonUnavailable
+
+from imagerift_operator.attempts import (
+    NOT_SENT,
+    ModelAnswer,
+    ModelProblem,
+    Signer,
+    build_request,
+    read_answer,
+    without_urls,
+)
+from imagerift_operator.entries import Entry
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.pools import Replica
+from imagerift_operator.status_writer import StatusWriter
+
+log = structlog.get_logger(__name__)
+
+# Signed URLs outlive the attempt by a little, never by much.
+URL_GRACE_SECONDS = 60
+
+
+class ModelCalls:
+    """One call an attempt.
+
+    A resource is shown as Running after `running_status_after` seconds. A call is given up
+    `answer_grace` seconds after the attempt's deadline, which models check between steps.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        modes: Modes,
+        writer: StatusWriter,
+        metrics: Metrics,
+        crash: CrashPoints,
+        *,
+        running_status_after: float,
+        answer_grace: float,
+    ) -> None:
+        self._store = store
+        self._modes = modes
+        self._writer = writer
+        self._metrics = metrics
+        self._crash = crash
+        self._running_status_after = running_status_after
+        self._answer_grace = answer_grace
+
+    async def run(self, entry: Entry, record: JobRecord, replica: Replica) -> ModelAnswer:
+        """What the model answered; a server that refuses or goes away is an answer, too."""
+        answer = await self._run(entry, record, replica)
+        self._crash.reach("operator-answered")
+        return answer
+
+    async def _run(self, entry: Entry, record: JobRecord, replica: Replica) -> ModelAnswer:
+        at = now()
+        deadline = _deadline(record, at)
+        seconds = max(1.0, (deadline - at).total_seconds())
+        request = build_request(record, deadline, self._signer(int(seconds) + URL_GRACE_SECONDS))
+        model = self._modes[record.spec.mode].model
+        call = asyncio.create_task(
+            replica.server.call(model, request, timeout_seconds=seconds + self._answer_grace)
+        )
+        try:
+            await asyncio.wait([call], timeout=self._running_status_after)
+            if not call.done():
+                with contextlib.suppress(KubeUnavailable):
+                    await self._writer.show_running(entry, record)
+            answer = await call
+        except TritonUnavailable as error:
+            replica.lost()
+            code = "model_error" if error.sent else NOT_SENT
+            return _failed(code, "The model server went away.")
+        except TritonRefused as error:
+            log.warning("model_refused", job=record.id, model=model, error=without_urls(str(error)))
+            return _failed("model_error", "The model server refused the job.")
+        finally:
+            call.cancel()
+            self._metrics.ran((now() - at).total_seconds(), record.pool or "")
+        return read_answer(answer)
+
+    def _signer(self, lifetime: int) -> Signer:
+        return Signer(
+            get=lambda key: self._store.presign_get(key, seconds=lifetime),
+            put=lambda key, kind: self._store.presign_put(key, content_type=kind, seconds=lifetime),
+        )
+
+
+def _deadline(record: JobRecord, at: datetime) -> datetime:
+    """The attempt's own, or the job's where that comes first."""
+    deadline = record.attempt_deadline_at or at
+    return deadline if record.deadline_at is None else min(deadline, record.deadline_at)
+
+
+def _failed(code: str, message: str) -> ModelAnswer:
+    return ModelAnswer(error=ModelProblem(code=code, message=message, retryable=True))

@@ -1,0 +1,1 @@
+"""Sweeps bring to rest whatever was missed: each compares two truths and repairs one of them."""

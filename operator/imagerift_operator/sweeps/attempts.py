@@ -1,0 +1,62 @@
+"""Records of jobs that run, or should have: against the attempts that this process runs."""
+
+from __future__ import annotations
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.mongo import Database, abandoned, jobs, transitions
+
+from imagerift_operator.attempts import attempt_id
+from imagerift_operator.leadership import Leadership
+from imagerift_operator.memory import Memory
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.outcomes import Outcomes
+from imagerift_operator.pools import Pools
+from imagerift_operator.status_writer import StatusWriter
+
+log = structlog.get_logger(__name__)
+
+
+async def end_abandoned_transactions(database: Database) -> None:
+    """Transactions of processes that died or stand still, which hold up everybody else."""
+    ended = await abandoned.end_abandoned_transactions(database)
+    if ended:
+        log.info("abandoned_transactions_ended", transactions=ended)
+
+
+async def recover_attempts(
+    database: Database,
+    memory: Memory,
+    outcomes: Outcomes,
+    pools: Pools,
+    leadership: Leadership,
+    *,
+    namespace: str,
+) -> None:
+    """Processing records that no task of ours is running, and cancels still to be passed on."""
+    processing = [record async for record in jobs.processing(database, namespace=namespace)]
+    for record in processing:
+        if record.id in memory.in_flight:
+            if record.cancel_requested:
+                await memory.in_flight.cancel(record.id)
+        elif leadership.leading and outcomes.may_take_over(record):
+            # The old call may still occupy a slot, and which replica has it is not known.
+            await pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
+            await outcomes.take_over(memory.index.entry_for(record), record)
+
+
+async def fail_overdue(
+    database: Database, memory: Memory, writer: StatusWriter, metrics: Metrics, *, namespace: str
+) -> None:
+    """Queued jobs whose deadline passed before a slot came free."""
+    at = now()
+    overdue = [record async for record in jobs.overdue(database, namespace=namespace, at=at)]
+    for record in overdue:
+        failed = await transitions.fail_overdue(database, record.id, at=at)
+        if failed is None:
+            continue
+        memory.scheduler.remove(record.id)
+        metrics.ended(failed.status.value)
+        entry = memory.index.by_uid(failed.resource_uid)
+        if entry is not None:
+            await writer.write(entry, failed)

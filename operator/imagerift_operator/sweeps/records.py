@@ -1,0 +1,82 @@
+"""Resources whose records say something else than is done about them, or than they show."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo import Database, jobs
+
+from imagerift_operator.entries import Entry
+from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_index import JobIndex
+from imagerift_operator.memory import Memory
+from imagerift_operator.outcomes import Outcomes
+from imagerift_operator.projection import refusal
+from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
+
+log = structlog.get_logger(__name__)
+
+_RECORDS_AT_ONCE = 500
+
+
+async def reconcile_idle(
+    database: Database,
+    memory: Memory,
+    feed: JobFeed,
+    outcomes: Outcomes,
+    writer: StatusWriter,
+    *,
+    record_grace: timedelta,
+) -> None:
+    """Live resources that are neither queued nor in flight: their records say what is next.
+
+    A record is committed before its resource is made, so after `record_grace` one that is
+    missing stays missing.
+    """
+    async for entry, record in _with_records(database, memory.idle()):
+        if record is not None:
+            await outcomes.reconcile(entry)
+        elif not entry.by_api:
+            await feed.bring_in(entry)
+        elif now() - entry.created_at > record_grace:
+            message = "No admitted job belongs to this resource."
+            await writer.write_status(entry, refusal("not_admitted", message, at=now()))
+
+
+async def verify_ends(
+    database: Database, index: JobIndex, writer: StatusWriter, outcomes: Outcomes
+) -> None:
+    """Ended resources: their records say whether it is an end, where we did not write it."""
+    ended = [entry for entry in index if entry.ended]
+    late = now() - RESOURCE_GRACE
+    for entry in ended:
+        # A deletion, or the news of it, was lost.
+        if entry.verified and entry.delete_at is not None and entry.delete_at < late:
+            writer.delete_later(entry)
+    unverified = [entry for entry in ended if not entry.verified]
+    async for entry, record in _with_records(database, unverified):
+        if record is None or record.status.terminal:
+            index.set_verified(entry, verified=True)
+            writer.delete_later(entry)
+            continue
+        log.warning("status_repaired", job=entry.job_id, phase=entry.phase)
+        index.reopen(entry)
+        await writer.write(entry, record)
+        await outcomes.reconcile(entry)
+
+
+async def _with_records(
+    database: Database, entries: list[Entry]
+) -> AsyncIterator[tuple[Entry, JobRecord | None]]:
+    """Each resource with its record, None where there is none or it is another resource's."""
+    for start in range(0, len(entries), _RECORDS_AT_ONCE):
+        batch = entries[start : start + _RECORDS_AT_ONCE]
+        records = await jobs.get_many(database, [entry.job_id for entry in batch])
+        for entry in batch:
+            record = records.get(entry.job_id)
+            yield entry, record if record is not None and entry.is_of(record) else None

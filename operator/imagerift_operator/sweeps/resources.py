@@ -1,0 +1,111 @@
+"""Which resources there are: on the API server, in the records and in this process's index."""
+
+from __future__ import annotations
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.kube import Kube
+from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
+
+from imagerift_operator.job_feed import DELETED_REASON, JobFeed
+from imagerift_operator.job_index import JobIndex
+from imagerift_operator.memory import Memory
+from imagerift_operator.metrics import Metrics
+from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
+
+log = structlog.get_logger(__name__)
+
+# How much of the time a comparison may take: listing thousands of resources costs the API server
+# seconds.
+COMPARING_SHARE = 0.05
+
+
+async def create_missing_resources(
+    database: Database, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
+) -> None:
+    """Queued records without a resource: only the note of it, or the resource, is missing."""
+    unnoted = [
+        record
+        async for record in jobs.without_resource(
+            database, namespace=namespace, created_before=now() - RESOURCE_GRACE
+        )
+    ]
+    notes: dict[str, str] = {}
+    missing = []
+    for record in unnoted:
+        entry = index.by_job_id(record.id)
+        if entry is not None and entry.by_api and entry.is_of(record):
+            notes[record.id] = entry.uid
+        else:
+            missing.append(record)
+    if notes:
+        await transitions.note_resources(database, notes)
+    for record in missing:
+        uid = await _made(kube, record, metrics)
+        if uid is not None:
+            await transitions.note_resource(database, record.id, uid)
+
+
+async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
+    """The uid of the record's resource, made now if need be; None where its name is taken."""
+    created = await kube.create_job(build_generation_job(record))
+    if created is not None:
+        metrics.kubernetes_write("create")
+    resource = created or await kube.get_job(record.resource_name)
+    if resource is None:
+        return None
+    metadata = resource["metadata"]
+    if (metadata.get("labels") or {}).get(ORIGIN_LABEL) != "api":
+        log.error("resource_name_taken", job=record.id)
+        return None
+    uid: str = metadata["uid"]
+    return uid
+
+
+async def compare_with_server(
+    database: Database, kube: Kube, memory: Memory, feed: JobFeed, *, namespace: str
+) -> None:
+    """Changes that the watch missed, and records whose seen resource is gone."""
+    # What is younger may have come while the pages were read.
+    before = now() - RESOURCE_GRACE
+    # Only uids are kept: tens of thousands of bodies and records would stay in memory.
+    listed = set()
+    async for body in kube.list_jobs():
+        listed.add(body["metadata"]["uid"])
+        if memory.index.has_missed(body):
+            feed.observe(None, body)
+    for entry in memory.index:
+        missed = entry.uid not in listed and entry.created_at < before
+        if missed and await _really_gone(kube, entry.name, entry.uid):
+            feed.gone(entry)
+    unlisted = [
+        resource
+        async for resource in jobs.live_resources(
+            database, namespace=namespace, created_before=before
+        )
+        if resource.uid not in listed
+    ]
+    for resource in unlisted:
+        if await _really_gone(kube, resource.name, resource.uid):
+            await _cancel_deleted(database, memory, resource)
+
+
+async def _really_gone(kube: Kube, name: str, uid: str) -> bool:
+    body = await kube.get_job(name)
+    return body is None or body["metadata"]["uid"] != uid
+
+
+async def _cancel_deleted(database: Database, memory: Memory, resource: jobs.LiveResource) -> None:
+    job_id, workspace = resource.job_id, resource.workspace
+    after = await transitions.cancel_queued(
+        database, job_id, workspace=workspace, reason=DELETED_REASON, at=now()
+    )
+    if after is None:
+        after = await transitions.ask_cancel(
+            database, job_id, workspace=workspace, reason=DELETED_REASON
+        )
+    if after is not None and after.status is Status.PROCESSING:
+        await memory.in_flight.cancel(job_id)
+    memory.scheduler.remove(job_id)

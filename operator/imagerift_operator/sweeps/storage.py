@@ -1,0 +1,74 @@
+"""What is deleted: jobs and uploads whose time is over, and bytes that nothing names."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from imagerift_core.clock import now
+from imagerift_core.kube import Kube
+from imagerift_core.mongo import Database, jobs, transitions, uploads
+from imagerift_core.object_keys import job_of_key, job_prefix
+from imagerift_core.s3 import ObjectStore
+
+log = structlog.get_logger(__name__)
+
+_JOBS_AT_ONCE = 500
+
+
+async def delete_expired_jobs(
+    database: Database, store: ObjectStore, kube: Kube, *, namespace: str
+) -> None:
+    """Ended jobs whose retention is over: the resource, then the bytes, then the record."""
+    expired = [record async for record in jobs.expired(database, namespace=namespace, at=now())]
+    for record in expired:
+        if record.resource_uid is not None:
+            await kube.delete_job(record.resource_name, uid=record.resource_uid)
+        await store.delete_prefix(job_prefix(record.workspace, record.id))
+        await transitions.forget(database, record.id, at=now())
+
+
+async def delete_expired_uploads(database: Database, store: ObjectStore, *, namespace: str) -> None:
+    """Uploads that no job used in time: the bytes, then what is known of them."""
+    at = now()
+    expired = [upload async for upload in uploads.expired(database, namespace=namespace, at=at)]
+    for upload in expired:
+        await store.delete([upload.key])
+        await uploads.forget(database, upload.id, at=at)
+
+
+async def delete_orphaned_bytes(
+    database: Database, store: ObjectStore, *, grace: timedelta
+) -> None:
+    """Objects of jobs that no record names, left by attempts and processes that died.
+
+    No upload of a live attempt is older than `grace`.
+    """
+    before = now() - grace
+    batch: dict[str, list[str]] = {}
+    async for item in store.list_objects("workspaces/"):
+        owner = job_of_key(item.key)
+        if owner is None or item.modified_at > before:
+            continue
+        batch.setdefault(owner[1], []).append(item.key)
+        if len(batch) > _JOBS_AT_ONCE:
+            await _delete_unnamed(database, store, batch, before)
+            batch = {}
+    await _delete_unnamed(database, store, batch, before)
+
+
+async def _delete_unnamed(
+    database: Database, store: ObjectStore, batch: dict[str, list[str]], before: datetime
+) -> None:
+    records = await jobs.get_many(database, list(batch))
+    doomed = []
+    for job_id, keys in batch.items():
+        record = records.get(job_id)
+        if record is None:
+            doomed += keys
+        elif record.status.terminal and (record.completed_at or before) <= before:
+            named = {record.source.key} | {key for output in record.outputs for key in output.keys}
+            doomed += [key for key in keys if key not in named]
+    if doomed:
+        log.info("orphaned_bytes_deleted", objects=len(doomed))
+        await store.delete(doomed)

@@ -1,0 +1,69 @@
+"""Which sweeps there are, and how often each begins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from imagerift_operator.dependencies import Dependencies
+from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.outcomes import Outcomes
+from imagerift_operator.pools import Pools
+from imagerift_operator.queue_publisher import QueuePublisher
+from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.sweeps.attempts import (
+    end_abandoned_transactions,
+    fail_overdue,
+    recover_attempts,
+)
+from imagerift_operator.sweeps.records import reconcile_idle, verify_ends
+from imagerift_operator.sweeps.resources import (
+    COMPARING_SHARE,
+    compare_with_server,
+    create_missing_resources,
+)
+from imagerift_operator.sweeps.schedule import Sweep, every
+from imagerift_operator.sweeps.storage import (
+    delete_expired_jobs,
+    delete_expired_uploads,
+    delete_orphaned_bytes,
+)
+from imagerift_operator.waiting_reasons import WaitingReasons
+
+
+def sweeps_of(
+    given: Dependencies,
+    *,
+    feed: JobFeed,
+    outcomes: Outcomes,
+    pools: Pools,
+    writer: StatusWriter,
+    queue: QueuePublisher,
+    reasons: WaitingReasons,
+) -> list[Sweep]:
+    """The sweeps of a shard, which the settings give their periods and their patience."""
+    database, store, kube = given.database, given.store, given.kube
+    memory, metrics, leadership = given.memory, given.metrics, given.leadership
+    shard = {"namespace": given.settings.namespace}
+    record_grace = timedelta(seconds=given.settings.record_grace_seconds)
+    bytes_grace = timedelta(seconds=given.settings.orphan_grace_seconds)
+    compare_period = given.settings.compare_seconds
+    bytes_period = bytes_grace.total_seconds() / 12
+    index = memory.index
+    return [
+        every(1, queue.publish),
+        every(2, reasons.tell),
+        every(1, end_abandoned_transactions, database),
+        every(2, recover_attempts, database, memory, outcomes, pools, leadership, **shard),
+        every(2, fail_overdue, database, memory, writer, metrics, **shard),
+        every(2, verify_ends, database, index, writer, outcomes),
+        every(5, create_missing_resources, database, kube, index, metrics, **shard),
+        every(
+            10, reconcile_idle, database, memory, feed, outcomes, writer, record_grace=record_grace
+        ),
+        every(60, delete_expired_jobs, database, store, kube, **shard),
+        every(60, delete_expired_uploads, database, store, **shard),
+        every(bytes_period, delete_orphaned_bytes, database, store, grace=bytes_grace),
+        every(compare_period, compare_with_server, database, kube, memory, feed, **shard).taking(
+            COMPARING_SHARE
+        ),
+    ]
