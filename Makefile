@@ -88,6 +88,10 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 	@$(BIN)/python -m imagerift_core.crds crds
 	@$(BIN)/python -m charts.schema
 
+.PHONY: contract
+contract: venv ## Write the schemas in contract/ anew from core's models.
+	@$(BIN)/python -m imagerift_core.model_schemas contract
+
 .PHONY: charts
 charts: venv ## Write the charts' values and schemas anew.
 	@$(BIN)/python -m charts.schema
