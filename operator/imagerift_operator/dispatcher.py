@@ -17,6 +17,7 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord, Status
 from imagerift_core.kube import KubeUnavailable
+from imagerift_core.model_documents import ModelAnswer, ModelProblem
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Database, jobs, transitions, translated_errors
 from imagerift_core.s3 import ObjectStore
@@ -25,8 +26,6 @@ from imagerift_core.triton import TritonRefused, TritonUnavailable
 
 from imagerift_operator.attempts import (
     NOT_SENT,
-    ModelAnswer,
-    ModelProblem,
     Signer,
     attempt_id,
     build_request,
