@@ -88,6 +88,10 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 	@$(BIN)/python -m imagerift_core.crds crds
 	@$(BIN)/python -m charts.schema
 
+.PHONY: contract
+contract: venv ## Write the schemas in contract/ anew from core's models.
+	@$(BIN)/python -m imagerift_core.model_schemas contract
+
 .PHONY: charts
 charts: venv ## Write the charts' values and schemas anew.
 	@$(BIN)/python -m charts.schema
@@ -100,7 +104,7 @@ images: venv ## Write the Dockerfiles anew.
 lint: venv ## Check style, types and the layers' import rules.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
+	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
 	@$(BIN)/lint-imports
 
 .PHONY: fmt

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
+from imagerift_contract.values import THUMBNAIL_TYPE
 from imagerift_core import object_keys
 from imagerift_core.ids import new_job_id
 from imagerift_core.triton import connect_triton
@@ -122,7 +123,7 @@ def request_of(
                 "contentType": "image/png",
                 "thumbnailUrl": sign(
                     f"{folder}/thumbnail-0.webp",
-                    content_type=object_keys.THUMBNAIL_TYPE,
+                    content_type=THUMBNAIL_TYPE,
                     seconds=3600,
                 ),
             }

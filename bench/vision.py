@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "integration" / "triton"), str(ROOT / "tests/unit/vision")]
 
 import origin as store  # noqa: E402
-from generate_cases import CONTENT_TYPES  # noqa: E402
+from imagerift_contract.values import CONTENT_TYPES  # noqa: E402
 from PIL import Image  # noqa: E402
 from process_memory import forget_peaks, memory_of  # noqa: E402
 from triton_server import Triton, run  # noqa: E402

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from imagerift_core.generation import MAX_SEED, OutputAspect, OutputFormat
-from imagerift_core.jobs import Framing, JobErrorCode, PresetReason
+from imagerift_contract.values import (
+    MAX_SEED,
+    ExportSize,
+    Framing,
+    JobErrorCode,
+    OutputAspect,
+    OutputFormat,
+    PresetReason,
+)
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
-from imagerift_core.plans import ExportSize, QuotaScope
+from imagerift_core.plans import QuotaScope
 from pydantic import Field
 
 from imagerift_api.openapi.shapes import AnswerBody, Time, Uuid

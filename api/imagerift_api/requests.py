@@ -7,19 +7,25 @@ from itertools import chain
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from imagerift_core.errors import InvalidRequest
-from imagerift_core.generation import (
+from imagerift_contract.values import (
+    DEFAULT_EXPORT_SIZE,
+    DEFAULT_OUTPUT_ASPECT,
+    DEFAULT_OUTPUT_FORMAT,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
-    GenerationSpec,
-    ModeName,
+    MAX_VARIATIONS,
+    ExportSize,
     OutputAspect,
     OutputFormat,
+)
+from imagerift_core.errors import InvalidRequest
+from imagerift_core.generation import (
+    GenerationSpec,
+    ModeName,
     PresetName,
     random_seed,
 )
 from imagerift_core.jobs import Status
-from imagerift_core.plans import ExportSize
 from multidict import MultiMapping
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -73,10 +79,10 @@ class StoredSourceBody(RequestBody):
     mode: ModeName
     preset: PresetName | None = None
     prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
-    export_size: ExportSize = "base"
-    output_aspect: OutputAspect = "source"
-    output_format: OutputFormat = "png"
-    variations: Whole = Field(1, ge=1, le=8)
+    export_size: ExportSize = DEFAULT_EXPORT_SIZE
+    output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
+    output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+    variations: Whole = Field(1, ge=1, le=MAX_VARIATIONS)
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
     source_generation_id: GenerationId | None = Field(None, min_length=1, max_length=64)

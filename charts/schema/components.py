@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from imagerift_contract.values import ExportSize
 from imagerift_core.generation import ModeName
 from imagerift_core.job_pods import JobPods
-from imagerift_core.plans import ExportSize
 from imagerift_core.pool_template import PoolTemplate
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated
 
+from imagerift_contract.values import (
+    DEFAULT_EXPORT_SIZE,
+    DEFAULT_OUTPUT_ASPECT,
+    DEFAULT_OUTPUT_FORMAT,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    MAX_VARIATIONS,
+    SEED_SPACE,
+    ExportSize,
+    OutputAspect,
+    OutputFormat,
+)
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRequest
 from imagerift_core.modes import Mode, Modes
-from imagerift_core.plans import ExportSize, Plan
+from imagerift_core.plans import Plan
 from imagerift_core.wording import holds_refused_words, is_blank
 
-MAX_PROMPT_CHARACTERS = 2_000
-MAX_SEED = 2**32 - 1
-DEFAULT_EXPORT_SIZE: ExportSize = "base"
-
-OutputAspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
-OutputFormat = Literal["png", "jpeg", "webp"]
 ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
 PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=64)]
 
@@ -44,22 +50,28 @@ class GenerationSpec(BaseModel):
         DEFAULT_EXPORT_SIZE, description="Size of the outputs; the plan says up to which."
     )
     output_aspect: OutputAspect = Field(
-        "source", description="Width to height of the outputs; source keeps the source's own."
+        DEFAULT_OUTPUT_ASPECT,
+        description="Width to height of the outputs; source keeps the source's own.",
     )
-    output_format: OutputFormat = Field("png", description="File format of the outputs.")
+    output_format: OutputFormat = Field(
+        DEFAULT_OUTPUT_FORMAT, description="File format of the outputs."
+    )
     variations: int = Field(
-        1, ge=1, le=8, description="Outputs to make; each that is delivered costs one unit."
+        1,
+        ge=1,
+        le=MAX_VARIATIONS,
+        description="Outputs to make; each that is delivered costs one unit.",
     )
     seed: int = Field(
         0, ge=0, le=MAX_SEED, description="Seed of the first output; each further one adds 1."
     )
 
     def seed_of(self, index: int) -> int:
-        return (self.seed + index) % (MAX_SEED + 1)
+        return (self.seed + index) % SEED_SPACE
 
 
 def random_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)
+    return secrets.randbelow(SEED_SPACE)
 
 
 def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:

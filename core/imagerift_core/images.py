@@ -6,6 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from threading import Lock
 
+from imagerift_contract.picture_files.opening import OpenedPicture, open_picture
+from imagerift_contract.picture_files.rules import MAX_BYTES, Kind, Refused
+from imagerift_contract.picture_files.transparency import alpha_of
+
 from imagerift_core.errors import (
     DomainError,
     ImageTooLarge,
@@ -13,9 +17,6 @@ from imagerift_core.errors import (
     PayloadTooLarge,
     UnsupportedImage,
 )
-from imagerift_core.picture_files.opening import OpenedPicture, open_picture
-from imagerift_core.picture_files.rules import MAX_BYTES, Kind, Refused
-from imagerift_core.picture_files.transparency import alpha_of
 
 MAX_IMAGE_BYTES = MAX_BYTES
 # Decoders of WebP and AVIF take some 16 bytes a pixel: 200 MB, for one picture at a time.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from imagerift_contract.values import ExportSize
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import ModeName
-from imagerift_core.plans import ExportSize
 from imagerift_core.pool_template import Environment, Name, Quantity, Resources, Text, Toleration
 
 Execution = Literal["Pool", "Pod"]

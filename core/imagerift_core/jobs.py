@@ -6,6 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
+from imagerift_contract.values import (
+    MAX_FACES,
+    MAX_PRESET_NAME,
+    MAX_PRESET_WORDS,
+    MAX_REFUSED_PRESETS,
+    Framing,
+    JobErrorCode,
+    PresetReason,
+)
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.generation import GenerationSpec
@@ -28,20 +37,6 @@ class Status(StrEnum):
 
 
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
-
-JobErrorCode = Literal[
-    "model_error",
-    "timeout",
-    "unsupported_image",
-    "image_unreadable",
-    "image_too_large",
-    "input_unavailable",
-    "output_upload_failed",
-    "out_of_memory",
-    "content_filtered",
-    "no_face_found",
-    "invalid_request",
-]
 
 
 class _Record(BaseModel):
@@ -120,8 +115,6 @@ class ModelVersion(_Record):
     version: str
 
 
-PresetReason = Literal["request", "background", "look", "meaning", "default"]
-Framing = Literal["whole", "cropped", "extended", "bordered"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -132,8 +125,8 @@ class People(_Record):
     shares of the source.
     """
 
-    found: int = Field(ge=0, le=100)
-    shown: int = Field(ge=0, le=100)
+    found: int = Field(ge=0, le=MAX_FACES)
+    shown: int = Field(ge=0, le=MAX_FACES)
     box: tuple[Share, Share, Share, Share] | None = None
 
 
@@ -145,8 +138,10 @@ class Analysis(_Record):
     """
 
     preset_reason: PresetReason | None = None
-    preset_words: str | None = Field(None, max_length=60)
-    refused_presets: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=16)
+    preset_words: str | None = Field(None, max_length=MAX_PRESET_WORDS)
+    refused_presets: list[Annotated[str, Field(max_length=MAX_PRESET_NAME)]] = Field(
+        [], max_length=MAX_REFUSED_PRESETS
+    )
     framing: Framing | None = None
     people: People | None = None
 

@@ -6,10 +6,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+from imagerift_contract.values import MAX_VARIATIONS, ExportSize
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
-
-from imagerift_core.plans import ExportSize
 
 
 class Mode(BaseModel):
@@ -26,7 +25,7 @@ class Mode(BaseModel):
     preset_required: bool
     presets: list[str]
     export_sizes: list[ExportSize]
-    max_variations: int = Field(ge=1, le=8)
+    max_variations: int = Field(ge=1, le=MAX_VARIATIONS)
     attempt_seconds: int = Field(ge=1, le=3600)
     refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
 

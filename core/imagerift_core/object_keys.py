@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-THUMBNAIL_TYPE = "image/webp"
 
 
 def workspace_prefix(workspace: str) -> str:

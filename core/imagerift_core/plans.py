@@ -6,13 +6,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from imagerift_contract.values import EXPORT_LONG_EDGE, ExportSize
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-ExportSize = Literal["base", "2k", "4k"]
 QuotaScope = Literal["account", "team"]
-
-EXPORT_LONG_EDGE: dict[ExportSize, int] = {"base": 1024, "2k": 2048, "4k": 4096}
 
 
 class Plan(BaseModel):

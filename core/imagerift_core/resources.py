@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from imagerift_contract.values import ExportSize
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import GenerationSpec, ModeName
 from imagerift_core.jobs import DEFAULT_BACKOFF_LIMIT, JobRecord
-from imagerift_core.plans import ExportSize
 from imagerift_core.pool_template import PoolTemplate
 
 GROUP = "imagerift.dev"

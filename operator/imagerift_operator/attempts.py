@@ -8,86 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from imagerift_contract.values import CONTENT_TYPES, THUMBNAIL_TYPE
 from imagerift_core.ids import new_generation_id
-from imagerift_core.jobs import (
-    MAX_ATTEMPTS,
-    Analysis,
-    JobError,
-    JobRecord,
-    ModelVersion,
-    OmittedOutput,
-    Output,
+from imagerift_core.jobs import MAX_ATTEMPTS, Analysis, JobError, JobRecord, OmittedOutput, Output
+from imagerift_core.model_documents import (
+    GenerateRequest,
+    ModelAnswer,
+    ModelProblem,
+    RequestedSource,
+    Target,
 )
-from imagerift_core.object_keys import (
-    CONTENT_TYPES,
-    THUMBNAIL_TYPE,
-    output_key,
-    thumbnail_key,
-)
+from imagerift_core.object_keys import output_key, thumbnail_key
 from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
 # What a model says when the bucket is away; where it is retryable, the job is not at fault.
 STORAGE_CODES = frozenset({"input_unavailable", "output_upload_failed"})
 # Ends of an attempt that are not the job's failure.
 CANCELED = "canceled"
 NOT_SENT = "not_sent"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
-
-
-class DeliveredOutput(_Part):
-    index: int
-    seed: int
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    thumbnail: bool = False
-
-
-class ModelProblem(_Part):
-    code: str
-    message: str
-    retryable: bool = False
-
-
-class ToldAnalysis(Analysis):
-    """`analysis` as a model writes it."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
-
-
-class ModelAnswer(_Part):
-    """The RESULT of an entry model."""
-
-    outputs: list[DeliveredOutput] = Field(default_factory=list)
-    omitted: list[OmittedOutput] = Field(default_factory=list)
-    error: ModelProblem | None = None
-    preset: str | None = None
-    models: list[ModelVersion] = Field(default_factory=list)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    analysis: ToldAnalysis | None = None
-
-    @field_validator("analysis", mode="wrap")
-    @classmethod
-    def _sound_or_none(cls, told: object, read: ValidatorFunctionWrapHandler) -> object:
-        """Anyone may write a model, and no picture is lost for want of a word about it."""
-        try:
-            return read(told)
-        except ValidationError:
-            return None
 
 
 @dataclass(frozen=True)
@@ -106,28 +45,29 @@ def build_request(record: JobRecord, deadline: datetime, signer: Signer) -> dict
     """The REQUEST of a claimed attempt. URLs exist here and nowhere else."""
     spec = record.spec
     content_type = CONTENT_TYPES[spec.output_format]
-    return {
-        "attemptId": attempt_id(record.id, record.attempt),
-        "deadline": deadline.timestamp(),
-        "source": {"url": signer.get(record.source.key)},
-        "mode": spec.mode,
-        "preset": spec.preset,
-        "prompt": spec.prompt,
-        "seed": spec.seed,
-        "variations": spec.variations,
-        "exportSize": spec.export_size,
-        "outputAspect": spec.output_aspect,
-        "outputFormat": spec.output_format,
-        "targets": [
-            {
-                "index": index,
-                "url": signer.put(_key(record, index), content_type),
-                "contentType": content_type,
-                "thumbnailUrl": signer.put(_thumbnail_key(record, index), THUMBNAIL_TYPE),
-            }
+    request = GenerateRequest(
+        attempt_id=attempt_id(record.id, record.attempt),
+        deadline=deadline.timestamp(),
+        source=RequestedSource(url=signer.get(record.source.key)),
+        mode=spec.mode,
+        preset=spec.preset,
+        prompt=spec.prompt,
+        seed=spec.seed,
+        variations=spec.variations,
+        export_size=spec.export_size,
+        output_aspect=spec.output_aspect,
+        output_format=spec.output_format,
+        targets=[
+            Target(
+                index=index,
+                url=signer.put(_key(record, index), content_type),
+                content_type=content_type,
+                thumbnail_url=signer.put(_thumbnail_key(record, index), THUMBNAIL_TYPE),
+            )
             for index in range(spec.variations)
         ],
-    }
+    )
+    return request.model_dump(mode="json", by_alias=True)
 
 
 def read_answer(answer: dict[str, Any]) -> ModelAnswer:
@@ -165,7 +105,7 @@ def settlement_of(record: JobRecord, owner: str, answer: ModelAnswer) -> Settlem
         attempt=record.attempt,
         owner=owner,
         outputs=[outputs[index] for index in sorted(outputs)],
-        omitted=answer.omitted,
+        omitted=[OmittedOutput(**each.model_dump()) for each in answer.omitted],
         error=None if outputs else job_error(answer.error),
         models=answer.models,
         preset_used=answer.preset,

@@ -10,8 +10,8 @@ import structlog
 from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord
+from imagerift_core.model_documents import ModelAnswer
 
-from imagerift_operator.attempts import ModelAnswer
 from imagerift_operator.claims import Claims, reason_not_to_send
 from imagerift_operator.in_flight import RunningAttempt
 from imagerift_operator.leadership import Leadership

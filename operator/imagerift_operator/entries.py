@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagerift_core.generation import DEFAULT_EXPORT_SIZE
+from imagerift_contract.values import DEFAULT_EXPORT_SIZE
 from imagerift_core.jobs import JobRecord
 from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 

@@ -11,19 +11,12 @@ from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import KubeUnavailable
+from imagerift_core.model_documents import ModelAnswer, ModelProblem
 from imagerift_core.modes import Modes
 from imagerift_core.s3 import ObjectStore
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
-from imagerift_operator.attempts import (
-    NOT_SENT,
-    ModelAnswer,
-    ModelProblem,
-    Signer,
-    build_request,
-    read_answer,
-    without_urls,
-)
+from imagerift_operator.attempts import NOT_SENT, Signer, build_request, read_answer, without_urls
 from imagerift_operator.entries import Entry
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.pools import Replica

@@ -12,10 +12,11 @@ from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobError, JobRecord, Status
+from imagerift_core.model_documents import ModelAnswer
 from imagerift_core.mongo import Database, jobs, transitions
 from imagerift_core.settlements import Settlement
 
-from imagerift_operator.attempts import ModelAnswer, failed_settlement, next_try, settlement_of
+from imagerift_operator.attempts import failed_settlement, next_try, settlement_of
 from imagerift_operator.entries import Entry
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics

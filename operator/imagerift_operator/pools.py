@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import structlog
+from imagerift_contract.values import EXPORT_LONG_EDGE
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
-from imagerift_core.plans import EXPORT_LONG_EDGE
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_core.triton import (
     ModelServer,

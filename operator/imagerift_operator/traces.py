@@ -9,9 +9,10 @@ from datetime import datetime
 
 from imagerift_core import telemetry
 from imagerift_core.jobs import JobRecord
+from imagerift_core.model_documents import ModelAnswer
 from opentelemetry import trace
 
-from imagerift_operator.attempts import ModelAnswer, job_error
+from imagerift_operator.attempts import job_error
 
 # Names of stages are the model's own words.
 _STAGE = re.compile(r"[a-zA-Z]{1,32}Ms")

@@ -18,7 +18,7 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("guards.toml")
-PACKAGES = ("core", "api", "operator", "client", "local")
+PACKAGES = ("contract", "core", "api", "operator", "client", "local")
 FAILED_TESTS = 1
 SECONDS = 900
 

@@ -3,18 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-Reason = Literal["request", "background", "look", "meaning", "default"]
-Framing = Literal["whole", "cropped", "extended", "bordered"]
+from imagerift_contract.values import (
+    MAX_FACES,
+    MAX_PRESET_NAME,
+    MAX_PRESET_WORDS,
+    MAX_REFUSED_PRESETS,
+    Framing,
+    PresetReason,
+)
+
 Box = tuple[float, float, float, float]
 
-REASONS: tuple[str, ...] = get_args(Reason)
+REASONS: tuple[str, ...] = get_args(PresetReason)
 FRAMINGS: tuple[str, ...] = get_args(Framing)
-LONGEST_WORDS = 60
-MOST_REFUSED = 16
-LONGEST_NAME = 64
-MOST_PEOPLE = 100
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class People:
 class Analysis:
     """One answer's. What a mode has nothing to say of is None or empty."""
 
-    preset_reason: Reason | None = None
+    preset_reason: PresetReason | None = None
     preset_words: str | None = None
     """The prompt's words that chose the preset."""
     refused_presets: tuple[str, ...] = ()
@@ -72,10 +75,10 @@ def read_analysis(document: Any) -> Analysis | None:
     sound = (
         reason in (None, *REASONS)
         and framing in (None, *FRAMINGS)
-        and (words is None or (isinstance(words, str) and len(words) <= LONGEST_WORDS))
+        and (words is None or (isinstance(words, str) and len(words) <= MAX_PRESET_WORDS))
         and isinstance(refused, list)
-        and len(refused) <= MOST_REFUSED
-        and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in refused)
+        and len(refused) <= MAX_REFUSED_PRESETS
+        and all(isinstance(name, str) and len(name) <= MAX_PRESET_NAME for name in refused)
     )
     return Analysis(reason, words, tuple(refused), framing, people) if sound else None
 
@@ -85,7 +88,7 @@ def _people(document: Any) -> People | None:
         return None
     found, shown, box = document["found"], document["shown"], document.get("box")
     for count in (found, shown):
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_PEOPLE:
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_FACES:
             raise ValueError("a count is out of range")
     if box is None:
         return People(found, shown)

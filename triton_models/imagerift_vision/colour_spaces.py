@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from imagerift_contract.picture_files.avif_boxes import code_points_of
+from imagerift_contract.picture_files.opening import OpenedPicture
+from imagerift_contract.picture_files.png_chunks import chunks_before_pixels
+from imagerift_contract.picture_files.rules import Kind
 from numpy.typing import NDArray
-
-from imagerift_vision.picture_files.avif_boxes import code_points_of
-from imagerift_vision.picture_files.opening import OpenedPicture
-from imagerift_vision.picture_files.png_chunks import chunks_before_pixels
-from imagerift_vision.picture_files.rules import Kind
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]

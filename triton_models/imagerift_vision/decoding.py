@@ -4,15 +4,15 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+from imagerift_contract.picture_files.opening import OpenedPicture, open_picture
+from imagerift_contract.picture_files.png_chunks import has_grey_alpha, sample_bits
+from imagerift_contract.picture_files.rules import Kind, Refused
+from imagerift_contract.picture_files.transparency import alpha_of, low_bytes
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from imagerift_vision.colour_spaces import ColourSpace, space_of
 from imagerift_vision.errors import VisionError
-from imagerift_vision.picture_files.opening import OpenedPicture, open_picture
-from imagerift_vision.picture_files.png_chunks import has_grey_alpha, sample_bits
-from imagerift_vision.picture_files.rules import Kind, Refused
-from imagerift_vision.picture_files.transparency import alpha_of, low_bytes
 
 ROWS_AT_ONCE = 256
 UPRIGHT = {

@@ -7,12 +7,12 @@ from functools import cache
 
 import cv2
 import numpy as np
+from imagerift_contract.values import OutputFormat
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from imagerift_vision.provenance import Provenance
 
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 # Grainy photographs hold no repeats to search for: run lengths alone give files as small as a full
 # search in a third of the time.
 PNG_OPTIONS = (
@@ -28,7 +28,7 @@ ICC_DATE = slice(24, 36)
 ICC_ID = slice(84, 100)
 
 
-def encode(pixels: NDArray[np.uint8], output_format: str, provenance: Provenance) -> bytes:
+def encode(pixels: NDArray[np.uint8], output_format: OutputFormat, provenance: Provenance) -> bytes:
     """Encode [H, W, 3] sRGB pixels as `png`, `jpeg` or `webp`.
 
     The file carries the provenance and a mark of sRGB, and nothing of the source's metadata.

@@ -1,24 +1,11 @@
 """The one family of errors that leaves the model server: a code, a message, a retry class."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
-ErrorCode = Literal[
-    "unsupported_image",
-    "image_unreadable",
-    "image_too_large",
-    "input_unavailable",
-    "output_upload_failed",
-    "model_error",
-    "out_of_memory",
-    "timeout",
-    "canceled",
-    "content_filtered",
-    "no_face_found",
-    "invalid_request",
-]
+from imagerift_contract.values import ErrorCode
 
-ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
+ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 # These end the whole job; every other code may end one variation alone.
 JOB_ENDING: frozenset[str] = frozenset({"canceled", "timeout"})
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from imagerift_contract.values import Framing
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import Framing, People
+from imagerift_vision.analysis import People
 from imagerift_vision.control import Guard
 from imagerift_vision.extension import extended
 from imagerift_vision.faces import FaceFinder

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from imagerift_contract.values import CONTENT_TYPES, THUMBNAIL_TYPE
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source, decode
-from imagerift_vision.encoding import CONTENT_TYPES, encode
+from imagerift_vision.encoding import encode
 from imagerift_vision.entry import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.moderation import Gate, Look, opaque
@@ -20,7 +21,6 @@ from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import GenerateRequest, ModelVersion, Output, Result, Target
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
-from imagerift_vision.thumbnails import CONTENT_TYPE as THUMBNAIL_TYPE
 from imagerift_vision.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """What every mode's Triton model does around its mode: read, guard, and turn failures into INFO."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from imagerift_vision.entry import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.local_modes import Mode
+from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import mode_answer, read_array, read_text
@@ -45,15 +45,5 @@ class ModeServer:
         return mode_answer(answer)
 
     def _read(self, request: Any) -> ModeCall:
-        parameters = json.loads(read_text(request, "PARAMETERS"))
-        return ModeCall(
-            model=self._name,
-            image=read_array(request, "IMAGE"),
-            attempt_id=parameters["attemptId"],
-            deadline=parameters["deadline"],
-            prompt=parameters["prompt"],
-            preset=parameters["preset"],
-            seeds=tuple(parameters["seeds"]),
-            width=parameters["width"],
-            height=parameters["height"],
-        )
+        image = read_array(request, "IMAGE")
+        return read_parameters(read_text(request, "PARAMETERS"), self._name, image)

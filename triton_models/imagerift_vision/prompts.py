@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from imagerift_contract.values import PresetReason
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from imagerift_vision.analysis import Reason
 from imagerift_vision.lexicon import lexicon
 from imagerift_vision.presets import Preset
 from imagerift_vision.requests import ModelVersion
@@ -40,7 +40,7 @@ class Choice:
     """A preset, and why it was chosen."""
 
     preset: str
-    reason: Reason
+    reason: PresetReason
     words: str = ""
     """The prompt's words that decided."""
     refused: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class PromptReader:
         return unit
 
 
-def _decisive(wording: Wording) -> tuple[Reason, Said] | None:
+def _decisive(wording: Wording) -> tuple[PresetReason, Said] | None:
     """The words that decide: a way to make the picture, its background, then any other look."""
     named = [said for said in wording.named if said.preset not in wording.refused]
     media = _first(named, MEDIA)

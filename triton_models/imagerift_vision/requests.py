@@ -3,16 +3,28 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar, get_args
+
+from imagerift_contract.values import (
+    DEFAULT_EXPORT_SIZE,
+    DEFAULT_OUTPUT_ASPECT,
+    DEFAULT_OUTPUT_FORMAT,
+    MAX_SEED,
+    MAX_VARIATIONS,
+    SEED_SPACE,
+    ExportSize,
+    OutputAspect,
+    OutputFormat,
+)
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.errors import VisionError
 
-SEED_SPACE = 2**32
-MAX_VARIATIONS = 8
-EXPORT_SIZES = ("base", "2k", "4k")
-OUTPUT_ASPECTS = ("source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3")
-OUTPUT_FORMATS = ("png", "jpeg", "webp")
+SIZES: tuple[ExportSize, ...] = get_args(ExportSize)
+ASPECTS: tuple[OutputAspect, ...] = get_args(OutputAspect)
+FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
+
+_Choice = TypeVar("_Choice", bound=str)
 
 
 @dataclass(frozen=True)
@@ -37,9 +49,9 @@ class GenerateRequest:
     prompt: str
     seed: int
     variations: int
-    export_size: str
-    output_aspect: str
-    output_format: str
+    export_size: ExportSize
+    output_aspect: OutputAspect
+    output_format: OutputFormat
     targets: tuple[Target, ...]
 
     def seed_of(self, index: int) -> int:
@@ -148,11 +160,11 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
         prompt=_optional_text(document, "prompt") or "",
-        seed=_whole(document, "seed", 0, SEED_SPACE - 1),
+        seed=_whole(document, "seed", 0, MAX_SEED),
         variations=variations,
-        export_size=_one_of(document, "exportSize", EXPORT_SIZES, "base"),
-        output_aspect=_one_of(document, "outputAspect", OUTPUT_ASPECTS, "source"),
-        output_format=_one_of(document, "outputFormat", OUTPUT_FORMATS, "png"),
+        export_size=_one_of(document, "exportSize", SIZES, DEFAULT_EXPORT_SIZE),
+        output_aspect=_one_of(document, "outputAspect", ASPECTS, DEFAULT_OUTPUT_ASPECT),
+        output_format=_one_of(document, "outputFormat", FORMATS, DEFAULT_OUTPUT_FORMAT),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
 
@@ -193,8 +205,11 @@ def _whole(document: dict[str, Any], name: str, low: int, high: int) -> int:
     return value
 
 
-def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+def _one_of(
+    document: dict[str, Any], name: str, allowed: tuple[_Choice, ...], default: _Choice
+) -> _Choice:
     value = document.get(name) or default
-    if value not in allowed:
-        raise VisionError("invalid_request", f"{name} must be one of {', '.join(allowed)}")
-    return str(value)
+    for choice in allowed:
+        if value == choice:
+            return choice
+    raise VisionError("invalid_request", f"{name} must be one of {', '.join(allowed)}")

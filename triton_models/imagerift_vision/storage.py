@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
+from imagerift_contract.values import ErrorCode
+
 from imagerift_vision.control import Guard
-from imagerift_vision.errors import ErrorCode, VisionError
+from imagerift_vision.errors import VisionError
 
 MAX_SOURCE_BYTES = 20 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024

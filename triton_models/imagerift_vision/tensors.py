@@ -1,17 +1,15 @@
 """Triton tensors to plain values and back. The only module that knows Triton's Python API."""
 
-import json
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import read_analysis
-from imagerift_vision.errors import ERROR_CODES, VisionError
+from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_documents import info_of, parameters_of, read_info
 from imagerift_vision.moderation import Look, Verdict, read_verdict
-from imagerift_vision.requests import ModelVersion
 
 
 def read_text(request: Any, name: str) -> bytes:
@@ -38,16 +36,9 @@ def respond(*tensors: Any) -> Any:
 
 def mode_answer(answer: ModeAnswer) -> Any:
     """A mode model's response: IMAGES and INFO."""
-    info = {
-        "preset": answer.preset,
-        "models": [{"name": model.name, "version": model.version} for model in answer.models],
-        "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
-        "error": None if answer.error is None else answer.error.as_dict(),
-        "analysis": None if answer.analysis is None else answer.analysis.as_dict(),
-    }
     return respond(
         pb.Tensor("IMAGES", np.ascontiguousarray(answer.images)),
-        text_tensor("INFO", json.dumps(info)),
+        text_tensor("INFO", info_of(answer)),
     )
 
 
@@ -60,34 +51,18 @@ class BlsModes:
         Raises VisionError `model_error` when the server cannot run it, `out_of_memory` when it
         could not hold the tensors.
         """
-        parameters = {
-            "attemptId": call.attempt_id,
-            "deadline": call.deadline,
-            "prompt": call.prompt,
-            "preset": call.preset,
-            "seeds": list(call.seeds),
-            "width": call.width,
-            "height": call.height,
-        }
         response = pb.InferenceRequest(
             model_name=call.model,
             requested_output_names=["IMAGES", "INFO"],
             inputs=[
                 pb.Tensor("IMAGE", np.ascontiguousarray(call.image)),
-                text_tensor("PARAMETERS", json.dumps(parameters)),
+                text_tensor("PARAMETERS", parameters_of(call)),
             ],
         ).exec()
         if response.has_error():
             raise VisionError("model_error", "the mode's model could not be run", retryable=True)
-        info = json.loads(pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0])
-        return ModeAnswer(
-            images=pb.get_output_tensor_by_name(response, "IMAGES").as_numpy(),
-            preset=info.get("preset"),
-            models=tuple(ModelVersion(m["name"], m["version"]) for m in info.get("models") or ()),
-            omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
-            error=_error_of(info),
-            analysis=read_analysis(info.get("analysis")),
-        )
+        info = pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0]
+        return read_info(info, pb.get_output_tensor_by_name(response, "IMAGES").as_numpy())
 
 
 class BlsGate:
@@ -115,13 +90,3 @@ class BlsGate:
             raise VisionError("model_error", "the safety gate could not be run", retryable=True)
         raw = pb.get_output_tensor_by_name(response, "VERDICT").as_numpy().reshape(-1)[0]
         return read_verdict(raw, len(look.images))
-
-
-def _error_of(info: dict[str, Any]) -> VisionError | None:
-    """The error an INFO document tells, under a code that clients know."""
-    error = info.get("error")
-    if error is None:
-        return None
-    if error.get("code") not in ERROR_CODES:
-        return VisionError("model_error", "the mode's model failed")
-    return VisionError(error["code"], str(error.get("message")), bool(error.get("retryable")))

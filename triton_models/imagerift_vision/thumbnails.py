@@ -9,7 +9,6 @@ from PIL import Image
 
 from imagerift_vision.provenance import Provenance
 
-CONTENT_TYPE = "image/webp"
 # Twice the 160 points that a gallery gives to a picture, for screens of twice the density.
 LONG_EDGE = 320
 QUALITY = 80

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imagerift_vision.analysis import LONGEST_WORDS
+from imagerift_contract.values import MAX_PRESET_WORDS
+
 from imagerift_vision.lexicon import Lexicon, Mark, plain
 
 # The preset for a kind of background.
@@ -131,7 +132,7 @@ class _Reader:
         if any(index in self._refused for index in range(first, last + 1)):
             refused += presets
             return
-        words = self._text[self._pieces[first].start : self._pieces[last].end][:LONGEST_WORDS]
+        words = self._text[self._pieces[first].start : self._pieces[last].end][:MAX_PRESET_WORDS]
         wanted += [Said(preset, words) for preset in presets]
 
     def _ground(self, noun: int) -> tuple[list[str], int, int]:

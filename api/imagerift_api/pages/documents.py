@@ -10,8 +10,9 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from imagerift_contract.values import EXPORT_LONG_EDGE
 from imagerift_core.modes import Modes
-from imagerift_core.plans import EXPORT_LONG_EDGE, Plan, Plans
+from imagerift_core.plans import Plan, Plans
 
 if TYPE_CHECKING:
     from imagerift_api.pages.previews import Previews

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from aiohttp import web
+from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.errors import WorkspaceNotFound
 from imagerift_core.mongo import account_log, accounts, people
 from imagerift_core.mongo.account_log import LogEntry
-from imagerift_core.plans import ExportSize
 from imagerift_core.roles import Role, may, scopes_of
 
 from imagerift_api.account_requests import LogQuery, WorkspaceChoice

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, get_args
 
 from aiohttp import web
-from imagerift_core.generation import OutputAspect
+from imagerift_contract.values import ExportSize, OutputAspect
 from imagerift_core.modes import Mode
-from imagerift_core.plans import ExportSize, Plan
+from imagerift_core.plans import Plan
 from pydantic import Field
 
 from imagerift_api import app_keys

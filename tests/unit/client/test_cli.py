@@ -15,10 +15,9 @@ from typing import get_args
 import pytest
 from imagerift import choices
 from imagerift.cli import app
-from imagerift_core.generation import OutputAspect, OutputFormat
+from imagerift_contract.values import ExportSize, OutputAspect, OutputFormat
 from imagerift_core.jobs import Status
 from imagerift_core.modes import load_modes
-from imagerift_core.plans import ExportSize
 from typer.testing import CliRunner, Result
 
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job

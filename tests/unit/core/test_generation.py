@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from imagerift_contract.values import MAX_SEED
 from imagerift_core.errors import DomainError, ExportNotPermitted, InvalidRequest
-from imagerift_core.generation import MAX_SEED, GenerationSpec, check_permitted, random_seed
+from imagerift_core.generation import GenerationSpec, check_permitted, random_seed
 from imagerift_core.modes import Mode
 from imagerift_core.plans import load_plans
 from pydantic import ValidationError

@@ -91,17 +91,6 @@ def test_heic_is_refused_by_name() -> None:
         inspect(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
 
 
-def test_the_api_and_the_models_have_the_same_rules() -> None:
-    root = Path(__file__).resolve().parents[3]
-    folders = [root / "core/imagerift_core", root / "triton_models/imagerift_vision"]
-    ours, theirs = (
-        {file.name: file.read_bytes() for file in (folder / "picture_files").glob("*.py")}
-        for folder in folders
-    )
-    assert ours == theirs
-    assert ours
-
-
 def test_a_turned_photo_keeps_its_stored_size() -> None:
     image = picture()
     exif = image.getexif()

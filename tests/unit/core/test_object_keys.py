@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
+from imagerift_contract.values import CONTENT_TYPES, OutputFormat
 from imagerift_core import object_keys
 
 
@@ -30,9 +33,9 @@ def test_no_prefix_covers_a_neighbour() -> None:
     assert not object_keys.output_key("ws_a", "j", 10, 0, "png").startswith(attempt)
 
 
-@pytest.mark.parametrize("name", object_keys.EXTENSIONS)
-def test_each_format_has_an_extension_and_a_type(name: str) -> None:
-    assert object_keys.CONTENT_TYPES[name] == f"image/{name}"
+@pytest.mark.parametrize("name", get_args(OutputFormat))
+def test_each_format_has_an_extension_and_a_type(name: OutputFormat) -> None:
+    assert CONTENT_TYPES[name] == f"image/{name}"
     assert object_keys.output_key("ws_a", "j", 1, 0, name).endswith(object_keys.EXTENSIONS[name])
 
 

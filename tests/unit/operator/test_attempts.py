@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from imagerift_core.jobs import MAX_ATTEMPTS, Analysis, People, Status
+from imagerift_core.model_documents import ModelProblem
 from imagerift_operator.attempts import (
-    ModelProblem,
     NextTry,
     Signer,
     attempt_error,

@@ -11,7 +11,7 @@ import pytest
 from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobError, JobRecord
-from imagerift_operator.attempts import ModelAnswer
+from imagerift_core.model_documents import ModelAnswer
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.entries import Entry
 from imagerift_operator.in_flight import InFlight

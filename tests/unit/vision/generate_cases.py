@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from imagerift_contract.values import CONTENT_TYPES
 from odd_images import READABLE, REFUSED, scene, with_srgb_profile_and_gps
 from origin import Origin
 from PIL import Image
 
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 SECRETS = ("SECRETSIGNATURE", "http://", "SECRETPROMPT", "/source/", "/output/")
 
 

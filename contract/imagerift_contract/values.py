@@ -1,0 +1,53 @@
+"""The words and limits that stand in the documents between services and models.
+
+Nothing here needs more than the standard library: both sides import it.
+"""
+
+from typing import Literal
+
+ExportSize = Literal["base", "2k", "4k"]
+# The long edge of an output in pixels.
+EXPORT_LONG_EDGE: dict[ExportSize, int] = {"base": 1024, "2k": 2048, "4k": 4096}
+DEFAULT_EXPORT_SIZE: ExportSize = "base"
+
+OutputAspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
+DEFAULT_OUTPUT_ASPECT: OutputAspect = "source"
+
+OutputFormat = Literal["png", "jpeg", "webp"]
+CONTENT_TYPES: dict[OutputFormat, str] = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}
+DEFAULT_OUTPUT_FORMAT: OutputFormat = "png"
+THUMBNAIL_TYPE = "image/webp"
+
+MAX_PROMPT_CHARACTERS = 2_000
+MAX_VARIATIONS = 8
+# Variation `i` has the seed `(seed + i) % SEED_SPACE`.
+SEED_SPACE = 2**32
+MAX_SEED = SEED_SPACE - 1
+
+# Why a job failed, or one of its outputs.
+JobErrorCode = Literal[
+    "model_error",
+    "timeout",
+    "unsupported_image",
+    "image_unreadable",
+    "image_too_large",
+    "input_unavailable",
+    "output_upload_failed",
+    "out_of_memory",
+    "content_filtered",
+    "no_face_found",
+    "invalid_request",
+]
+# Why an attempt did: one that was canceled is no failure of its job.
+ErrorCode = Literal[JobErrorCode, "canceled"]
+
+PresetReason = Literal["request", "background", "look", "meaning", "default"]
+Framing = Literal["whole", "cropped", "extended", "bordered"]
+MAX_PRESET_WORDS = 60
+MAX_REFUSED_PRESETS = 16
+MAX_PRESET_NAME = 64
+MAX_FACES = 100

@@ -1,0 +1,166 @@
+"""The JSON documents that are sent to models and answered by them: the wire's contract.
+
+`contract/` holds their schemas, written from here, and examples on which both sides are tested.
+Whoever reads a document passes over members that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from imagerift_contract.values import (
+    DEFAULT_EXPORT_SIZE,
+    DEFAULT_OUTPUT_ASPECT,
+    DEFAULT_OUTPUT_FORMAT,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    MAX_VARIATIONS,
+    ErrorCode,
+    ExportSize,
+    OutputAspect,
+    OutputFormat,
+)
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from imagerift_core.jobs import Analysis, ModelVersion, OmittedOutput
+
+Index = Annotated[int, Field(ge=0, lt=MAX_VARIATIONS)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+# Read as any text: an unknown code becomes `model_error`, and the rest of the answer stays.
+Code = Annotated[str, WithJsonSchema({"type": "string", "enum": list(get_args(ErrorCode))})]
+AttemptId = Annotated[str, Field(description="Name of the attempt, by which it is canceled.")]
+Deadline = Annotated[
+    float, Field(allow_inf_nan=False, description="When it must have ended, in Unix seconds.")
+]
+Prompt = Annotated[
+    str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What to make; never to be logged.")
+]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class RequestedSource(_Document):
+    url: str = Field(description="Presigned GET of the source picture.")
+
+
+class Target(_Document):
+    index: Index
+    url: str = Field(description="Presigned PUT of the output.")
+    content_type: str = Field(description="The type that the PUT is signed for.")
+    thumbnail_url: str | None = Field(
+        None, description="Presigned PUT of its thumbnail; null where none is wanted."
+    )
+
+
+class GenerateRequest(_Document):
+    """REQUEST: one attempt at one job, sent to the entry model `generate`."""
+
+    attempt_id: AttemptId
+    deadline: Deadline
+    source: RequestedSource
+    mode: str
+    preset: str | None = Field(None, description="Null: chosen by the prompt.")
+    prompt: Prompt = ""
+    seed: Seed = Field(description="Variation i has seed + i, modulo 2^32.")
+    variations: int = Field(ge=1, le=MAX_VARIATIONS)
+    export_size: ExportSize = DEFAULT_EXPORT_SIZE
+    output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
+    output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+    targets: list[Target] = Field(
+        min_length=1, max_length=MAX_VARIATIONS, description="Each variation once."
+    )
+
+
+class DeliveredOutput(_Document):
+    """A variation that was uploaded."""
+
+    index: int
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    thumbnail: bool = Field(False, description="Whether its thumbnail was uploaded too.")
+
+
+class ModelProblem(_Document):
+    """Why nothing was delivered."""
+
+    code: Code
+    message: str = Field(description="Shown to people: no URL, no signature, no prompt.")
+    retryable: bool = False
+
+
+class Omitted(OmittedOutput):
+    """A variation that failed alone."""
+
+    code: Code
+
+
+class ToldAnalysis(Analysis):
+    """What a model says of its choices; one that breaks the contract is dropped alone."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _Answer(_Document):
+    preset: str | None = Field(None, description="The preset that was used.")
+    models: list[ModelVersion] = Field(
+        default_factory=list, description="Models and algorithms that had a hand in it."
+    )
+    omitted: list[Omitted] = Field(default_factory=list)
+    error: ModelProblem | None = Field(None, description="Then nothing counts as delivered.")
+    analysis: ToldAnalysis | None = None
+
+    @field_validator("analysis", mode="wrap")
+    @classmethod
+    def _sound_or_none(cls, told: object, read: ValidatorFunctionWrapHandler) -> object:
+        """Anyone may write a model, and no picture is lost for want of a word about it."""
+        try:
+            return read(told)
+        except ValidationError:
+            return None
+
+
+class ModelAnswer(_Answer):
+    """RESULT: the answer of the entry model `generate`."""
+
+    outputs: list[DeliveredOutput] = Field(default_factory=list)
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="Milliseconds spent in each stage."
+    )
+
+
+class ModeParameters(_Document):
+    """PARAMETERS: what `generate` asks of a mode's model, beside the tensor IMAGE."""
+
+    attempt_id: AttemptId
+    deadline: Deadline
+    prompt: Prompt
+    preset: str | None
+    seeds: list[Seed] = Field(
+        min_length=1, max_length=MAX_VARIATIONS, description="One picture each, in this order."
+    )
+    width: int = Field(ge=1, le=4096, description="Of every picture, in pixels.")
+    height: int = Field(ge=1, le=4096)
+
+
+class ModeInfo(_Answer):
+    """INFO: what a mode's model answers, beside the tensor IMAGES.
+
+    `omitted` names seeds by their position in `seeds`.
+    """

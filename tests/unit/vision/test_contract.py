@@ -1,0 +1,149 @@
+"""The models' side of the wire, held to the examples in `contract/`.
+
+tests/unit/operator/test_contract.py holds the operator's side to the same files.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from imagerift_vision.analysis import Analysis, People
+from imagerift_vision.errors import VisionError
+from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
+from imagerift_vision.requests import (
+    GenerateRequest,
+    Metrics,
+    ModelVersion,
+    Output,
+    Result,
+    Target,
+    parse_request,
+)
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "contract" / "examples"
+REFUSED = json.loads((EXAMPLES / "refused.json").read_text())["request"]
+SIGNED = "https://s3.example.com/imagerift"
+SIGNATURE = "X-Amz-Signature=example"
+NOTHING = np.zeros((0, 1, 1, 3), np.uint8)
+
+
+def example(name: str) -> Any:
+    return json.loads((EXAMPLES / name).read_text())
+
+
+def test_every_member_of_a_request_is_read() -> None:
+    attempt = f"{SIGNED}/workspaces/ws_a/jobs/job_example"
+    assert parse_request((EXAMPLES / "request.json").read_bytes()) == GenerateRequest(
+        attempt_id="job_example/2",
+        deadline=example("request.json")["deadline"],
+        source_url=f"{attempt}/source?{SIGNATURE}",
+        mode="style",
+        preset="neon",
+        prompt="neon light, no oil painting",
+        seed=2**32 - 1,
+        variations=3,
+        export_size="base",
+        output_aspect="4:5",
+        output_format="webp",
+        targets=tuple(
+            Target(
+                index=index,
+                url=f"{attempt}/2/output-{index}.webp?{SIGNATURE}",
+                content_type="image/webp",
+                thumbnail_url=f"{attempt}/2/thumbnail-{index}.webp?{SIGNATURE}",
+            )
+            for index in range(3)
+        ),
+    )
+
+
+def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
+    read = parse_request((EXAMPLES / "request-least.json").read_bytes())
+    assert (read.preset, read.prompt) == (None, "")
+    assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
+    [target] = read.targets
+    assert target.thumbnail_url is None
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
+def test_a_refused_request_is_invalid(change: dict[str, Any]) -> None:
+    with pytest.raises(VisionError) as refusal:
+        parse_request(json.dumps(example("request.json") | change))
+    assert refusal.value.code == "invalid_request"
+
+
+def test_a_result_is_told_with_every_member() -> None:
+    outputs = [Output(**_snake(output)) for output in example("result.json")["outputs"]]
+    result = Result(
+        outputs=outputs,
+        omitted=[(1, "content_filtered")],
+        preset="neon",
+        models=[ModelVersion("style", "3"), ModelVersion("u2netp", "1.0")],
+        metrics=Metrics(12.5, 3.25, 40, 950.75, 80.5, 20),
+        analysis=Analysis(
+            preset_reason="look",
+            preset_words="neon light",
+            refused_presets=("oil",),
+            framing="bordered",
+            people=People(3, 1, (0.25, 0.125, 0.5, 0.5)),
+        ),
+    )
+    assert json.loads(result.to_json()) == example("result.json")
+
+
+def test_a_result_tells_of_a_failure() -> None:
+    error = VisionError("input_unavailable", "the source could not be fetched", retryable=True)
+    result = Result(error=error, metrics=Metrics(fetchMs=5))
+    assert json.loads(result.to_json()) == example("result-failed.json")
+
+
+def test_a_modes_model_is_asked_with_the_parameters_that_it_reads() -> None:
+    asked = example("parameters.json")
+    call = read_parameters(json.dumps(asked), "style", NOTHING)
+    assert call == ModeCall(
+        model="style",
+        image=NOTHING,
+        attempt_id="job_example/2",
+        deadline=asked["deadline"],
+        prompt="neon light, no oil painting",
+        preset=None,
+        seeds=(2**32 - 1, 0, 1),
+        width=819,
+        height=1024,
+    )
+    assert json.loads(parameters_of(call)) == asked
+
+
+def test_a_modes_info_is_read_as_it_was_told() -> None:
+    told = ModeAnswer(
+        images=NOTHING,
+        preset="neon",
+        models=(ModelVersion("style", "3"),),
+        omitted=((1, "content_filtered"),),
+        analysis=Analysis("look", "neon light", ("oil",), "whole"),
+    )
+    assert json.loads(info_of(told)) == example("info.json")
+    assert read_info((EXAMPLES / "info.json").read_bytes(), NOTHING) == told
+
+
+def test_a_modes_failure_is_read_as_it_was_told() -> None:
+    error = VisionError("no_face_found", "no face was found in the source")
+    told = ModeAnswer(NOTHING, None, (), error=error)
+    assert json.loads(info_of(told)) == example("info-failed.json")
+    assert read_info((EXAMPLES / "info-failed.json").read_bytes(), NOTHING) == told
+
+
+def test_a_modes_code_that_is_not_ours_becomes_model_error() -> None:
+    told = example("info-failed.json")
+    told["error"] |= {"code": "segfault", "message": "secret inside", "retryable": True}
+    read = read_info(json.dumps(told), NOTHING)
+    assert read.error == VisionError("model_error", "the mode's model failed")
+
+
+def _snake(output: dict[str, Any]) -> dict[str, Any]:
+    """An output's members as they are named in Python."""
+    names = {"contentType": "content_type", "sizeBytes": "size_bytes"}
+    return {names.get(name, name): value for name, value in output.items()}

@@ -1,0 +1,85 @@
+"""PARAMETERS and INFO: what `generate` asks of a mode's model, and what that answers.
+
+Anyone may write a mode's model; their schemas are in `contract/`.
+"""
+
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagerift_vision.analysis import read_analysis
+from imagerift_vision.errors import ERROR_CODES, VisionError
+from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.requests import ModelVersion
+
+
+def parameters_of(call: ModeCall) -> str:
+    """The PARAMETERS document of a call."""
+    return json.dumps(
+        {
+            "attemptId": call.attempt_id,
+            "deadline": call.deadline,
+            "prompt": call.prompt,
+            "preset": call.preset,
+            "seeds": list(call.seeds),
+            "width": call.width,
+            "height": call.height,
+        }
+    )
+
+
+def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> ModeCall:
+    """The call of that model with that picture.
+
+    Raises ValueError or KeyError where it is no PARAMETERS document.
+    """
+    parameters = json.loads(raw)
+    return ModeCall(
+        model=model,
+        image=image,
+        attempt_id=parameters["attemptId"],
+        deadline=parameters["deadline"],
+        prompt=parameters["prompt"],
+        preset=parameters["preset"],
+        seeds=tuple(parameters["seeds"]),
+        width=parameters["width"],
+        height=parameters["height"],
+    )
+
+
+def info_of(answer: ModeAnswer) -> str:
+    """The INFO document of an answer."""
+    return json.dumps(
+        {
+            "preset": answer.preset,
+            "models": [{"name": model.name, "version": model.version} for model in answer.models],
+            "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
+            "error": None if answer.error is None else answer.error.as_dict(),
+            "analysis": None if answer.analysis is None else answer.analysis.as_dict(),
+        }
+    )
+
+
+def read_info(raw: bytes | str, images: NDArray[np.uint8]) -> ModeAnswer:
+    """The answer with those pictures; an error's unknown code becomes `model_error`.
+
+    Raises ValueError or KeyError where it is no INFO document.
+    """
+    info = json.loads(raw)
+    error = info.get("error")
+    return ModeAnswer(
+        images=images,
+        preset=info.get("preset"),
+        models=tuple(ModelVersion(m["name"], m["version"]) for m in info.get("models") or ()),
+        omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
+        error=None if error is None else _known(error),
+        analysis=read_analysis(info.get("analysis")),
+    )
+
+
+def _known(error: dict[str, object]) -> VisionError:
+    for code in ERROR_CODES:
+        if error.get("code") == code:
+            return VisionError(code, str(error.get("message")), bool(error.get("retryable")))
+    return VisionError("model_error", "the mode's model failed")
