@@ -97,11 +97,12 @@ images: venv ## Write the Dockerfiles anew.
 	@$(BIN)/python -m imagerift_local.images.dockerfiles
 
 .PHONY: lint
-lint: venv ## Check style, types and the layers' import rules.
+lint: venv ## Check style, types, the layers' import rules and declared imports.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
 	@$(BIN)/lint-imports
+	@for part in core api operator client local; do $(BIN)/deptry --config $$part/pyproject.toml $$part || exit 1; done
 
 .PHONY: fmt
 fmt: venv ## Format the code.

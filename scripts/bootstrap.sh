@@ -13,7 +13,8 @@ build_lock=requirements/build.txt
 stamp=.venv/.imagerift-stamp
 cache=${IMAGERIFT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/imagerift}
 
-wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" pyproject.toml | sha256sum | cut -d' ' -f1)
+parts=(core api operator client local)
+wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" VERSION "${parts[@]/%//pyproject.toml}" | sha256sum | cut -d' ' -f1)
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$bootstrap_lock")
 uv=$cache/bootstrap/$uv_version/bin/uv
 wished() { [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ]; }
@@ -90,5 +91,5 @@ if [ "$(version .venv/bin/python)" != "$(version "$python")" ]; then
   "$uv" venv --quiet --python "$python" .venv
 fi
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" "$build_lock"
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation "${parts[@]/#/--editable=./}"
 echo "$wanted $PWD" > "$stamp"
