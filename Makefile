@@ -89,7 +89,7 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 	@$(BIN)/python -m charts.schema
 
 .PHONY: charts
-charts: venv ## Write the charts' values and schemas anew.
+charts: venv ## Write the charts' values, schemas and version anew.
 	@$(BIN)/python -m charts.schema
 
 .PHONY: images
