@@ -92,7 +92,11 @@ def test_the_release_on_the_node_runs_images_of_the_one_version() -> None:
 
 def test_the_clients_wheel_says_what_it_is(wheels: dict[str, Path]) -> None:
     said = metadata(wheels["client"])
-    assert said.get_payload() == (CHECKOUT / "client/README.md").read_text()
+    readme = (CHECKOUT / "client/README.md").read_text()
+    assert said.get_payload() == readme
+    # The end-to-end tests run the page's examples.
+    (example,) = re.findall(r"^```python\n.*?^```", readme, re.MULTILINE | re.DOTALL)
+    assert example in (CHECKOUT / "docs/client.md").read_text()
     assert {url.split(",")[0] for url in said.get_all("Project-URL", [])} == {
         "Homepage",
         "Documentation",
