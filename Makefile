@@ -102,7 +102,7 @@ lint: venv ## Check style, types, the layers' import rules and declared imports.
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
 	@$(BIN)/lint-imports
-	@for part in core api operator client local; do $(BIN)/deptry --config $$part/pyproject.toml $$part || exit 1; done
+	@for project in */pyproject.toml; do $(BIN)/deptry --config $$project $${project%/*} || exit 1; done
 
 .PHONY: fmt
 fmt: venv ## Format the code.

@@ -8,18 +8,18 @@ options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-comman
 [ -z "${UPGRADE:-}" ] || options+=(--upgrade)
 
 # The project's own parts are in no registry: what they need is locked, not they.
-parts=(client core api operator local)
+projects=(*/pyproject.toml)
 own=()
-for part in "${parts[@]}"; do
-  own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$part/pyproject.toml")")
+for project in "${projects[@]}"; do
+  own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$project")")
 done
 # .venv holds all parts and the developers' tools, on whatever Python the machine has, 3.11 or later.
-"$uv" pip compile "${parts[@]/%//pyproject.toml}" --group dev --universal "${own[@]}" "${options[@]}" \
+"$uv" pip compile "${projects[@]}" --group dev --universal "${own[@]}" "${options[@]}" \
   -o requirements/server.txt
 # What each part needs where it is installed alone: the same versions.
-for part in "${parts[@]}"; do
-  "$uv" pip compile "$part/pyproject.toml" --constraint requirements/server.txt --universal "${own[@]}" \
-    "${options[@]}" -o "requirements/$part.txt"
+for project in "${projects[@]}"; do
+  "$uv" pip compile "$project" --constraint requirements/server.txt --universal "${own[@]}" \
+    "${options[@]}" -o "requirements/${project%/*}.txt"
 done
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt

@@ -13,7 +13,7 @@ from imagerift_local.images.project import build_wheels
 from imagerift_local.provision.wheels import REQUIREMENTS, find_uv, uv_environment
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 
-PARTS = ("core", "api", "operator", "client", "local")
+PARTS = sorted(path.parent.name for path in CHECKOUT.glob("*/pyproject.toml"))
 REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
