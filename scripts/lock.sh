@@ -16,10 +16,10 @@ done
 # .venv holds all parts and the developers' tools, on whatever Python the machine has, 3.11 or later.
 "$uv" pip compile "${projects[@]}" --group dev --universal "${own[@]}" "${options[@]}" \
   -o requirements/server.txt
-# What each part needs where it is installed alone: the same versions.
+# What each part needs where it is installed alone: the same versions; server.txt says who wants what.
 for project in "${projects[@]}"; do
   "$uv" pip compile "$project" --constraint requirements/server.txt --universal "${own[@]}" \
-    "${options[@]}" -o "requirements/${project%/*}.txt"
+    --no-annotate "${options[@]}" -o "requirements/${project%/*}.txt"
 done
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt
