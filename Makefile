@@ -93,7 +93,7 @@ contract: venv ## Write the schemas in contract/ anew from core's models.
 	@$(BIN)/python -m imagerift_core.model_schemas contract
 
 .PHONY: charts
-charts: venv ## Write the charts' values and schemas anew.
+charts: venv ## Write the charts' values, schemas and version anew.
 	@$(BIN)/python -m charts.schema
 
 .PHONY: images
@@ -101,11 +101,12 @@ images: venv ## Write the Dockerfiles anew.
 	@$(BIN)/python -m imagerift_local.images.dockerfiles
 
 .PHONY: lint
-lint: venv ## Check style, types and the layers' import rules.
+lint: venv ## Check style, types, the layers' import rules and declared imports.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
 	@$(BIN)/lint-imports
+	@for project in */pyproject.toml; do $(BIN)/deptry --config $$project $${project%/*} || exit 1; done
 
 .PHONY: fmt
 fmt: venv ## Format the code.

@@ -7,10 +7,20 @@ uv=${UV:-uv}
 options=(--quiet --python-version 3.11 --generate-hashes --custom-compile-command "make lock")
 [ -z "${UPGRADE:-}" ] || options+=(--upgrade)
 
-# .venv is made of whatever Python the machine has, 3.11 or later; every other environment of 3.11.
-"$uv" pip compile pyproject.toml --group dev --universal "${options[@]}" -o requirements/server.txt
-# What the services' images hold: the same versions without the developers' tools.
-"$uv" pip compile pyproject.toml --constraint requirements/server.txt "${options[@]}" -o requirements/services.txt
+# The project's own parts are in no registry: what they need is locked, not they.
+projects=(*/pyproject.toml)
+own=()
+for project in "${projects[@]}"; do
+  own+=(--no-emit-package "$(sed -n 's/^name = "\(.*\)"/\1/p' "$project")")
+done
+# .venv holds all parts and the developers' tools, on whatever Python the machine has, 3.11 or later.
+"$uv" pip compile "${projects[@]}" --group dev --universal "${own[@]}" "${options[@]}" \
+  -o requirements/server.txt
+# What each part needs where it is installed alone: the same versions; server.txt says who wants what.
+for project in "${projects[@]}"; do
+  "$uv" pip compile "$project" --constraint requirements/server.txt --universal "${own[@]}" \
+    --no-annotate "${options[@]}" -o "requirements/${project%/*}.txt"
+done
 cd requirements
 "$uv" pip compile models.in "${options[@]}" -o models.txt
 "$uv" pip compile policy.in "${options[@]}" -o policy.txt

@@ -1,8 +1,9 @@
-"""values.yaml, values.schema.json and the copies of the definitions, from their one source."""
+"""What the charts take from elsewhere: values and their schemas, definitions, the version."""
 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,10 +64,20 @@ def _plain(model: BaseModel, name: str) -> Any:
     return model.model_dump(mode="json", include={name})[name]
 
 
+def chart_text(chart: Path) -> str:
+    """Chart.yaml with the one version of all parts, which is also the tag of its images."""
+    version = (CHARTS.parent / "VERSION").read_text().strip()
+    text = (CHARTS / chart / "Chart.yaml").read_text()
+    text = re.sub(r"^version: .*$", f"version: {version}", text, flags=re.MULTILINE)
+    return re.sub(r"^appVersion: .*$", f'appVersion: "{version}"', text, flags=re.MULTILINE)
+
+
 def files() -> dict[Path, str]:
     """Path below charts/ to text of everything that is generated."""
     main, definitions = Path("imagerift"), Path("imagerift-crds")
     texts = {
+        main / "Chart.yaml": chart_text(main),
+        definitions / "Chart.yaml": chart_text(definitions),
         main / "values.yaml": values_text(Values()),
         main / "values.schema.json": _json(values_schema(Values)),
         definitions / "values.yaml": values_text(CrdsValues()),

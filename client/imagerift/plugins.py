@@ -8,7 +8,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from imagerift.console import EXIT_USAGE, say
+
 GROUP = "imagerift.commands"
+# What to say where ImageRift's own package with this command is not installed.
+MISSING = {
+    "admin": (
+        "admin comes with the API, in the package imagerift-api, which is not installed here; "
+        "on a cluster: kubectl exec deploy/imagerift-api -c api -- imagerift admin"
+    )
+}
 
 
 class PluginGroup(TyperGroup):
@@ -23,6 +32,9 @@ class PluginGroup(TyperGroup):
             return own
         plugin = _plugins().get(cmd_name)
         if plugin is None:
+            if cmd_name in MISSING and not ctx.resilient_parsing:
+                say(f"error: {MISSING[cmd_name]}")
+                raise typer.Exit(EXIT_USAGE)
             return None
         command = typer.main.get_command(plugin.load())
         command.name = cmd_name

@@ -14,6 +14,7 @@ import pytest
 from imagerift import AsyncImageRift, ConflictError, ImageRift, NotFoundError
 
 from tests.e2e.tenant import Tenant
+from tests.support.parts import install_client_alone
 
 CLIENT_PAGE = Path(__file__).resolve().parents[2] / "docs/client.md"
 
@@ -73,6 +74,27 @@ def test_the_documented_examples_run_as_they_are_printed(
     )
     made = {path.name for path in tmp_path.glob("*.png")}
     assert made == [{f"{index}.png" for index in range(5)}, {"photo.png"}][number]
+
+
+def test_the_command_installed_alone_goes_the_whole_way(
+    tenant: Tenant, small_photo: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(small_photo)
+    command = [install_client_alone(tmp_path) / "imagerift", "generate", "photo.jpg"]
+    subprocess.run(
+        [*command, "--mode", "noop", "--wait", "-o", "pictures"],
+        cwd=tmp_path,
+        # Nothing of this environment: neither its packages nor its settings.
+        env={
+            "IMAGERIFT_API_URL": tenant.platform.api_url,
+            "IMAGERIFT_API_KEY": tenant.token,
+            "NO_PROXY": "127.0.0.1",
+        },
+        check=True,
+        timeout=240,
+    )
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.read_bytes() == small_photo
 
 
 def usage_of(usage: dict[str, Any]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import httpx
+from imagerift_local.images.build import image_name
+from imagerift_local.images.project import project_version
 from imagerift_local.node.layout import NODE_NAME, NodeAddresses
 from imagerift_local.node.mounts import KERNEL_SETTINGS
 
@@ -26,7 +28,7 @@ def test_images_are_built_and_loaded_without_a_container_engine(node: NodeUnderT
     node.transcript.chapter("Images")
     node.load("api")
     listed = node.enter("ctr", "--namespace=k8s.io", "images", "ls", "-q")
-    assert "docker.io/imagerift/api:0.1.0" in listed.split()
+    assert image_name("api", project_version()) in listed.split()
 
 
 def test_a_pod_runs_without_rights_and_is_seen_by_logs_and_exec(node: NodeUnderTest) -> None:

@@ -23,7 +23,7 @@ class Published:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        return build_document(self._operations, version=version("imagerift"))
+        return build_document(self._operations, version=version("imagerift-api"))
 
     @cached_property
     def json(self) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,7 @@ from imagerift_local.images.lists import (
     ProgramLayer,
     read_lists,
 )
+from imagerift_local.images.project import LEFT_BY_BUILDS, build_wheels, project_version
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.mongod import provision_mongod
@@ -34,7 +35,6 @@ from imagerift_local.settings import CHECKOUT
 
 REGISTRY = "docker.io/imagerift"
 PART = "image-layers"
-PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 # Where Debian's own Python is inside every image.
 IMAGE_PYTHON = f"/usr/bin/python{PYTHON}"
 PROGRAMS: dict[str, Callable[[Workshop], Provision]] = {
@@ -47,14 +47,6 @@ PROGRAM_FILES = {"mongod": "mongod", "seaweedfs": "weed"}
 def image_name(name: str, tag: str) -> str:
     """The full name of one of the project's images."""
     return f"{REGISTRY}/{name}:{tag}"
-
-
-def project_version() -> str:
-    """The version in pyproject.toml, which is the tag of the images."""
-    for line in (CHECKOUT / "pyproject.toml").read_text().splitlines():
-        if line.startswith("version = "):
-            return line.split('"')[1]
-    raise PlatformError("pyproject.toml has no version")
 
 
 def build_images(
@@ -144,7 +136,7 @@ class Builder:
 
     def _environment(self, name: str, entry: EnvironmentLayer) -> Path:
         lock = REQUIREMENTS / entry.lock
-        sources = [CHECKOUT / source for source in (*entry.sources, *PROJECT_FILES)]
+        sources = [CHECKOUT / part for part in entry.parts]
         key = _digest(lock.read_text(), entry.target, *_tree_texts(sources))
 
         def build(target: Path) -> None:
@@ -153,7 +145,16 @@ class Builder:
             uv = self._workshop.uv
             python = provision_python(self._workshop)
             create_environment(uv, python, [["-r", str(lock)]], environment, log)
-            self._install_project(environment, sources, target / "project")
+            wheels = build_wheels(uv, entry.parts, target / "wheels", log)
+            run_logged(
+                [
+                    *(str(uv), "pip", "install", "--quiet", "--no-deps"),
+                    *("--python", str(environment / "bin" / "python"), *map(str, wheels)),
+                ],
+                log=log,
+                environment=uv_environment(),
+            )
+            shutil.rmtree(target / "wheels")
             run_logged(
                 [
                     *(str(target / "python"), "-m", "compileall", "-q", "-j2"),
@@ -172,34 +173,6 @@ class Builder:
             shutil.rmtree(environment)
 
         return self._made(name, key, build)
-
-    def _install_project(self, environment: Path, sources: Sequence[Path], scratch: Path) -> None:
-        scratch.mkdir()
-        for source in sources:
-            # Away from the checkout, which a build would leave its own folders in.
-            if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(source, scratch / source.name, ignore=ignored)
-            else:
-                shutil.copy2(source, scratch / source.name)
-        run_logged(
-            [
-                *(str(self._workshop.uv), "build", "--wheel", "--quiet", "--no-build-isolation"),
-                *("--python", sys.executable, "--out-dir", str(scratch / "dist"), str(scratch)),
-            ],
-            log=self._workshop.log("images"),
-            environment=uv_environment(),
-        )
-        wheel = next((scratch / "dist").glob("*.whl"))
-        run_logged(
-            [
-                *(str(self._workshop.uv), "pip", "install", "--quiet", "--no-deps"),
-                *("--python", str(environment / "bin" / "python"), str(wheel)),
-            ],
-            log=self._workshop.log("images"),
-            environment=uv_environment(),
-        )
-        shutil.rmtree(scratch)
 
     def _models(self, name: str, entry: ModelsLayer) -> Path:
         triton = provision_triton(self._workshop)
@@ -250,7 +223,8 @@ def _tree_texts(sources: Sequence[Path]) -> Iterator[str]:
     for source in sources:
         paths = [source] if source.is_file() else sorted(source.rglob("*"))
         for path in paths:
-            compiled = "__pycache__" in path.parts or path.parent.suffix == ".egg-info"
-            if path.is_file() and not compiled:
+            inside = path.relative_to(CHECKOUT)
+            left = any(fnmatch(part, name) for part in inside.parts for name in LEFT_BY_BUILDS)
+            if path.is_file() and not left:
                 content = hashlib.sha256(path.read_bytes()).hexdigest()
-                yield f"{path.relative_to(CHECKOUT)} {path.stat().st_mode & 0o111:o} {content}"
+                yield f"{inside} {path.stat().st_mode & 0o111:o} {content}"

@@ -46,7 +46,6 @@ RUN mkdir -p {target}/backends/python \\
       {server}/python_backend_stubs/3.11/triton_python_backend_stub {target}/backends/python/ \\
  && chmod 0755 {server}/bin/tritonserver {target}/backends/python/triton_python_backend_stub
 """
-PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 
 
 def dockerfiles() -> dict[str, str]:
@@ -96,10 +95,11 @@ def _dockerfile(name: str, image: ImageEntry, lists: ImageLists) -> str:
 def _environment(layer: EnvironmentLayer) -> str:
     lines = [
         *_venv(layer.target, [layer.lock]),
-        f"COPY {' '.join(PROJECT_FILES)} ./",
-        *(f"COPY {source} {source}" for source in layer.sources),
-        "RUN /installer/bin/uv build --wheel --no-build-isolation \\",
-        "      --python /installer/bin/python --out-dir /wheels \\",
+        # Which every part links to.
+        "COPY VERSION LICENSE ./",
+        *(f"COPY {part} {part}" for part in layer.parts),
+        "RUN /installer/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation \\",
+        f"      --wheel-dir /wheels {' '.join(f'./{part}' for part in layer.parts)} \\",
         f" && /installer/bin/uv pip install --python {layer.target}/bin/python \\",
         "      --no-deps /wheels/*.whl \\",
         # Sources in an image never change, so nothing has to be compared.

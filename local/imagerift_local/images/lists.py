@@ -30,12 +30,12 @@ class DebianLayer(_Entry):
 
 
 class EnvironmentLayer(_Entry):
-    """A Python environment of one lock file with the project in it, of these source folders."""
+    """A Python environment of one lock file, with these parts of the project in it."""
 
     kind: Literal["environment"]
     lock: str
     target: str
-    sources: tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 class ModelsLayer(_Entry):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from imagerift_api.settings import ApiSettings
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_local.images.project import project_version
 from imagerift_operator.settings import OperatorSettings
 from pydantic_settings import BaseSettings
 
@@ -49,11 +50,9 @@ def test_a_pool_can_say_everything_that_its_resource_can() -> None:
 
 
 @pytest.mark.parametrize("name", ["imagerift", "imagerift-crds"])
-def test_charts_and_package_are_of_one_version(name: str) -> None:
+def test_charts_and_packages_are_of_one_version(name: str) -> None:
     chart = yaml.safe_load((write.CHARTS / name / "Chart.yaml").read_text())
-    project = (write.CHARTS.parent / "pyproject.toml").read_text()
-    assert f'version = "{chart["appVersion"]}"' in project
-    assert chart["version"] == chart["appVersion"]
+    assert chart["version"] == chart["appVersion"] == project_version()
 
 
 @pytest.mark.parametrize("settings", [ApiSettings, OperatorSettings])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from imagerift_local.images.dockerfiles import dockerfiles
-from imagerift_local.images.lists import FOLDER
+from imagerift_local.images.lists import FOLDER, EnvironmentLayer, read_lists
 
 from charts.schema.values import Values
+from tests.support.parts import parts_with
 
 ROOT = FOLDER.parent
 SHIPPED = Values().images
@@ -38,6 +39,18 @@ def test_an_image_is_of_locks_alone_and_runs_as_nobody(name: str) -> None:
     assert build.startswith("${BASE} AS build\n")
     assert "\nUSER 65532:65532\n" in final
     assert "pip" not in final and "venv" not in final
+
+
+@pytest.mark.parametrize(
+    ("name", "anothers"), [("api", {"kopf"}), ("operator", {"argon2-cffi", "typer"})]
+)
+def test_an_image_holds_one_part_and_what_that_needs(name: str, anothers: set[str]) -> None:
+    layer = read_lists().layers[name]
+    assert isinstance(layer, EnvironmentLayer)
+    assert set(layer.parts) == parts_with(name)
+    assert layer.lock == f"{name}.txt"
+    pins = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / layer.lock).read_text(), re.M)
+    assert not anothers & set(pins)
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:

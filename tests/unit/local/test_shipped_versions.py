@@ -16,7 +16,7 @@ ROW = re.compile(
     r"^\| (?P<part>[^|]+) \| (?P<where>[^|]+) \| (?P<version>[^|]+) \| (?P<released>[^|]+) \|"
 )
 CHART, RELEASE, OTHERWISE = "chart", "embedded, release", "embedded, otherwise"
-LOCKS = {"services": "services.txt", "models": "models.txt", "diffusion": "models-torch.txt"}
+LOCKS = {"services": "server.txt", "models": "models.txt", "diffusion": "models-torch.txt"}
 # What speaks to strangers or opens what they send must be in the table.
 EXPOSED = {
     ("aiohttp", "services"),

@@ -1,0 +1,55 @@
+"""The parts that install by themselves: what each declares, and the client installed alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from imagerift_local.images.project import build_wheels
+from imagerift_local.provision.wheels import REQUIREMENTS, find_uv, uv_environment
+from imagerift_local.settings import CHECKOUT, PlatformSettings
+
+PARTS = sorted(path.parent.name for path in CHECKOUT.glob("*/pyproject.toml"))
+REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def uv() -> Path:
+    return find_uv(PlatformSettings().cache_dir)
+
+
+def project(part: str) -> dict[str, Any]:
+    """The `[project]` table of a part."""
+    table: dict[str, Any] = tomllib.loads((CHECKOUT / part / "pyproject.toml").read_text())
+    return dict(table["project"])
+
+
+def requirements(part: str) -> set[str]:
+    """Names of the distributions that a part asks for itself."""
+    names = (REQUIREMENT.match(line) for line in project(part)["dependencies"])
+    return {name.group() for name in names if name}
+
+
+def parts_with(part: str) -> set[str]:
+    """A part and the other parts that it asks for, directly or not."""
+    named = {project(other)["name"]: other for other in PARTS}
+    asked = {named[name] for name in requirements(part) if name in named}
+    return {part}.union(*(parts_with(other) for other in asked))
+
+
+def install_client_alone(folder: Path) -> Path:
+    """Makes an environment of the client's wheel and its lock, and nothing else; its `bin`."""
+    environment = folder / "environment"
+    (wheel,) = build_wheels(uv(), ["client"], folder / "wheels", folder / "log")
+    lock = REQUIREMENTS / "client.txt"
+    python = ["--python", str(environment)]
+    for command in (
+        ["venv", "--python", sys.executable, str(environment)],
+        ["pip", "install", *python, "--require-hashes", "-r", str(lock)],
+        ["pip", "install", *python, "--no-deps", str(wheel)],
+    ):
+        subprocess.run([str(uv()), "--quiet", *command], env=uv_environment(), check=True)
+    return environment / "bin"
