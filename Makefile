@@ -4,12 +4,12 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell ls -d "$${IMAGERIFT_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/imagerift}"/bootstrap/*/bin/uv 2>/dev/null | tail -n 1)
+UV = $(shell ls -d "$${IMAGERIFT_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/imagerift}"/bootstrap/*/bin/uv 2>/dev/null | tail -n 1)
 ARGS ?=
 
 .PHONY: help
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,14 +83,16 @@ def call(*arguments: str) -> Result:
 
 def evaluated(lines: str) -> dict[str, str]:
     """The environment of a shell that has evaluated the lines."""
+    tell = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     done = subprocess.run(
-        ["bash", "-c", f"{lines}\nenv -0"],
+        ["bash", "-c", f"{lines}\n{tell}"],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
+    variables: dict[str, str] = json.loads(done.stdout)
+    return variables
 
 
 def test_the_printed_environment_is_enough_for_the_client(data: DataFolder) -> None:
