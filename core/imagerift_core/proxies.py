@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import (  # type: ignore[attr-defined]  # unknown to typeshed, not to macOS
+    getproxies_environment,
+    proxy_bypass_environment,
+)
 
 
 def proxy_to(url: str) -> str | None:

@@ -75,7 +75,7 @@ async def ask(api: Api, operation: Operation, headers: dict[str, str]) -> Answer
     """The operation, on things that do not exist and with a body that changes nothing."""
     path = document_path(operation.path)
     if operation.path_model is not None:
-        names = [field.alias for field in operation.path_model.model_fields.values()]
+        names = [field.alias or "" for field in operation.path_model.model_fields.values()]
         path = path.format_map(dict.fromkeys(names, NOBODY))
     body = None if operation.body is None else BODIES.get(operation.name, {})
     return await api.call(operation.method, path, headers=headers, json=body)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import Result
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
@@ -26,7 +25,7 @@ from imagerift_local.settings import PlatformSettings
 from imagerift_local.stack import Stack
 from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import State, Status
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 PARTS = {
     "kube-controller-manager": Status(

@@ -224,11 +224,11 @@ class Moment(datetime):
         Moment.compared += 1
         return super().__eq__(other)
 
-    def __lt__(self, other: datetime) -> bool:
+    def __lt__(self, other: datetime) -> bool:  # type: ignore[override]  # as datetime's own
         Moment.compared += 1
         return super().__lt__(other)
 
-    def __gt__(self, other: datetime) -> bool:
+    def __gt__(self, other: datetime) -> bool:  # type: ignore[override]  # as datetime's own
         Moment.compared += 1
         return super().__gt__(other)
 
