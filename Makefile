@@ -43,6 +43,14 @@ test: venv ## Run every check and test on the real servers.
 test-unit: venv ## Run the tests that need no server.
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
+.PHONY: coverage
+coverage: venv ## Run them, and print how much of each part they reach.
+	@bash scripts/coverage.sh $(ARGS)
+
+.PHONY: test-charts
+test-charts: venv ## Run the tests of what the charts render; fetches Helm.
+	@$(BIN)/python -m pytest tests/charts $(ARGS)
+
 .PHONY: test-vision
 test-vision: venv ## Run the pixel code's tests in the models' environment.
 	@$$($(BIN)/imagerift-platform models-python) -m pytest -c triton_models/pytest.ini --rootdir . \
@@ -97,11 +105,12 @@ images: venv ## Write the Dockerfiles anew.
 	@$(BIN)/python -m imagerift_local.images.dockerfiles
 
 .PHONY: lint
-lint: venv ## Check style, types and the layers' import rules.
+lint: venv ## Check style, types, the layers' import rules and the workflows.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema tests bench
 	@$(BIN)/lint-imports
+	@$(BIN)/jactionlint --shellcheck= --pyflakes=
 
 .PHONY: fmt
 fmt: venv ## Format the code.
