@@ -49,6 +49,7 @@ async def start(server: FakeApi, *arguments: str, stdout: IO[bytes] | int) -> An
     )
 
 
+@pytest.mark.slow
 async def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(server: FakeApi, photo: str) -> None:
     server.will_answer(job(), 202, {"Retry-After": "50"})
     process = await start(
@@ -67,6 +68,7 @@ async def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(server: FakeApi, 
     assert "Traceback" not in said.decode()
 
 
+@pytest.mark.slow
 async def test_ctrl_c_before_the_answer_says_how_to_send_the_same_again(
     server: FakeApi, photo: str
 ) -> None:
@@ -129,6 +131,7 @@ async def test_a_picture_that_cannot_be_written_is_kept_by_the_server(
     assert files_below(tmp_path) == [Path(photo)]
 
 
+@pytest.mark.slow
 async def test_on_a_full_disk_the_id_is_still_said(
     server: FakeApi, photo: str, full: IO[bytes]
 ) -> None:
@@ -142,6 +145,7 @@ async def test_on_a_full_disk_the_id_is_still_said(
     assert "Traceback" not in said.decode() and "Exception" not in said.decode()
 
 
+@pytest.mark.slow
 async def test_a_list_on_a_full_disk_is_an_error_without_a_traceback(
     server: FakeApi, full: IO[bytes]
 ) -> None:

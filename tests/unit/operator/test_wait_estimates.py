@@ -87,6 +87,7 @@ class Simulation:
 @pytest.mark.parametrize("slots", [1, 4])
 @pytest.mark.parametrize("variations", [(1,), (1, 2, 8)])
 @pytest.mark.parametrize("jitter", [0.0, 0.15])
+@pytest.mark.slow
 def test_an_estimate_is_within_three_tenths_of_the_true_wait(
     jitter: float, variations: tuple[int, ...], slots: int, seconds_a_unit: float
 ) -> None:
