@@ -44,7 +44,7 @@ test-unit: venv ## Run the tests that need no server.
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 .PHONY: coverage
-coverage: venv ## Run them, and print how much of each part they reach.
+coverage: venv ## Run the unit tests and print how much of each part they reach.
 	@bash scripts/coverage.sh $(ARGS)
 
 .PHONY: test-charts
