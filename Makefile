@@ -4,12 +4,12 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell ls -d "$${IMAGERIFT_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/imagerift}"/bootstrap/*/bin/uv 2>/dev/null | tail -n 1)
+UV = $(shell ls -d "$${IMAGERIFT_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/imagerift}"/bootstrap/*/bin/uv 2>/dev/null | tail -n 1)
 ARGS ?=
 
 .PHONY: help
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv:
@@ -42,6 +42,14 @@ test: venv ## Run every check and test on the real servers.
 .PHONY: test-unit
 test-unit: venv ## Run the tests that need no server.
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: coverage
+coverage: venv ## Run the unit tests and print how much of each part they reach.
+	@bash scripts/coverage.sh $(ARGS)
+
+.PHONY: test-charts
+test-charts: venv ## Run the tests of what the charts render; fetches Helm.
+	@$(BIN)/python -m pytest tests/charts $(ARGS)
 
 .PHONY: test-vision
 test-vision: venv ## Run the pixel code's tests in the models' environment.
@@ -101,12 +109,13 @@ images: venv ## Write the Dockerfiles anew.
 	@$(BIN)/python -m imagerift_local.images.dockerfiles
 
 .PHONY: lint
-lint: venv ## Check style, types, the layers' import rules and declared imports.
+lint: venv ## Check style, types, the layers' import rules and declared imports, and the workflows.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
+	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema tests bench
 	@$(BIN)/lint-imports
 	@for project in */pyproject.toml; do $(BIN)/deptry --config $$project $${project%/*} || exit 1; done
+	@$(BIN)/jactionlint --shellcheck= --pyflakes=
 
 .PHONY: fmt
 fmt: venv ## Format the code.

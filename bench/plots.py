@@ -13,7 +13,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
 MET, MISSED, INK = "#2f7d5b", "#c0562f", "#333333"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "imagerift",
     "svg.fonttype": "path",
     "font.size": 9,
@@ -64,7 +64,7 @@ def cpu_figure(cpu: dict[str, float]) -> Any:
     """Where the CPU time of one job goes, by process."""
     parts = {name: value for name, value in cpu.items() if name != "all" and value >= 0.05}
     figure, axes = plt.subplots(figsize=(9, 1.5), layout="constrained")
-    colors = plt.get_cmap("tab10").colors
+    colors = matplotlib.color_sequences["tab10"]
     left = 0.0
     for number, (name, value) in enumerate(parts.items()):
         axes.barh([0], [value], left=left, color=colors[number % 10], label=f"{name} {value:.1f}")

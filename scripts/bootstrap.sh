@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the project's environment (.venv) from the hash-pinned lock; does nothing when it is up to date.
-# Needs Python 3.11, 3.12 or 3.13, and no root. PYTHON names another one than the first of those on PATH.
+# Needs Linux or macOS, Python 3.11, 3.12 or 3.13, and no root; only what starts the servers asks for more.
+# PYTHON names another Python than the first of those on PATH. Runs in bash 3.2, which is macOS' own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,16 +16,12 @@ cache=${IMAGERIFT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/imagerift}
 
 # Each folder with one of these is a part, installed from where it stands.
 projects=(*/pyproject.toml)
-wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" VERSION "${projects[@]}" | sha256sum | cut -d' ' -f1)
+# What the environment is made of, as it stands in the stamp.
+made_of() { echo "$PWD" && cat "$lock" "$bootstrap_lock" "$build_lock" VERSION "${projects[@]}"; }
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$bootstrap_lock")
 uv=$cache/bootstrap/$uv_version/bin/uv
 wished() { [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ]; }
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted $PWD" ] && [ -x "$uv" ] && [ -x .venv/bin/python ] && wished && exit 0
-
-helm="On any other machine install ImageRift on a Kubernetes cluster with Helm: see docs/install.md"
-need="The embedded platform needs Linux on x86-64 with glibc 2.35 or later"
-[ "$(uname -s)" = Linux ] || fail "$need; this is $(uname -s)." "$helm"
-[ "$(uname -m)" = x86_64 ] || fail "$need; this processor is $(uname -m)." "$helm"
+[ "$(made_of)" = "$(cat "$stamp" 2> /dev/null)" ] && [ -x "$uv" ] && [ -x .venv/bin/python ] && wished && exit 0
 
 supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 candidates=(python3 python3.13 python3.12 python3.11 /usr/bin/python3)
@@ -37,12 +34,13 @@ for candidate in "${candidates[@]}"; do
   fi
 done
 [ -n "$python" ] || fail "Python 3.11, 3.12 or 3.13 is needed${PYTHON:+, and PYTHON=$PYTHON is none of them}." \
-  "Install one (Debian and Ubuntu: apt-get install python3), or name it: PYTHON=/path/to/python make up"
+  "Install one (Debian and Ubuntu: apt-get install python3), or name it: PYTHON=/path/to/python make"
 
 # One at a time: another make in the same checkout waits here.
 mkdir -p "$cache/locks"
 exec 9> "$cache/locks/bootstrap.lock"
-flock 9
+# By Python, since macOS has no such program; the lock is this shell's as long as its file is open.
+"$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
 
 # A folder with pip in it for PYTHONPATH, where Python comes without pip and venv: Debian and Ubuntu pack them apart.
 # The package is of the machine's own release, whose pip fits its Python, and is not installed.
@@ -94,4 +92,4 @@ fi
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" "$build_lock"
 parts=("${projects[@]%/*}")
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation "${parts[@]/#/--editable=./}"
-echo "$wanted $PWD" > "$stamp"
+made_of > "$stamp"

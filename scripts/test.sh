@@ -1,44 +1,57 @@
 #!/usr/bin/env bash
-# Every check and test, on the real servers. Arguments go to the tests that need the platform.
+# Every check and test, on the real servers; prints at the end how long each part took.
+# Arguments go to the tests that need the platform.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
+times=$(mktemp)
+log=$(mktemp)
+beside=
+finish() {
+  # The half in the background is a group of its own, so that it can be ended whole.
+  [ -z "$beside" ] || kill -- "-$beside" 2> /dev/null || true
+  printf '\n== %d s in all\n' "$SECONDS"
+  cat "$times"
+  rm -f "$times" "$log"
+}
+trap finish EXIT
+
+# part NAME COMMAND…: runs it; notes how it ended and how long it took.
+part() {
+  local name=$1 from=$SECONDS ended=passed
+  shift
+  printf '\n== %s (%d s so far)\n' "$name" "$SECONDS"
+  "$@" || ended=FAILED
+  printf '%6d s  %s  %s\n' "$((SECONDS - from))" "$ended" "$name" >> "$times"
+  [ "$ended" = passed ]
+}
 on_a_platform() { .venv/bin/python -m tests.platform_under_test .venv/bin/python -m pytest "$@"; }
+provision() {
+  .venv/bin/imagerift-platform provision && .venv/bin/imagerift-platform models-python --diffusion > /dev/null
+}
 
-step "style, types, layers"
-make --no-print-directory lint
-
-step "servers"
-.venv/bin/imagerift-platform provision
-models_python=$(.venv/bin/imagerift-platform models-python)
-.venv/bin/imagerift-platform models-python --diffusion > /dev/null
-export IMAGERIFT_TEST_MODELS_PYTHON=$models_python
+part "style, types, layers" make --no-print-directory lint
+part "servers" provision
+IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
+export IMAGERIFT_TEST_MODELS_PYTHON
 
 # Much of every test is waiting: the slow half runs beside the other, on a platform of its own.
 beside() {
-  step "pixel code, in the models' environment"
-  make --no-print-directory test-vision || return 1
-  step "end-to-end and browser tests"
-  on_a_platform tests/e2e tests/browser "$@"
+  part "pixel code, in the models' environment" make --no-print-directory test-vision || return 1
+  part "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
 }
-log=$(mktemp)
-# As a group of its own it can be ended whole.
 set -m
-beside "$@" > "$log" 2>&1 &
+# The traps are the script's own: the half beside it ends without them.
+(trap - EXIT; beside "$@") > "$log" 2>&1 &
 beside=$!
 set +m
-trap 'kill -- "-$beside" 2> /dev/null || true; rm -f "$log"' EXIT
 
 failed=0
-step "unit tests"
-.venv/bin/python -m pytest tests/unit || failed=1
-step "charts"
-.venv/bin/python -m pytest tests/charts || failed=1
-step "contract and integration tests"
-on_a_platform tests/contract tests/integration "$@" || failed=1
+part "unit tests, with coverage" bash scripts/coverage.sh || failed=1
+part "charts" .venv/bin/python -m pytest tests/charts || failed=1
+part "contract and integration tests" on_a_platform tests/contract tests/integration "$@" || failed=1
 
 wait "$beside" || failed=1
+beside=
 cat "$log"
-step "done"
 exit "$failed"

@@ -115,7 +115,7 @@ class Issuer:
         key = self.forged_key if self.forged_key is not None else self.key
         return jwt.encode(
             claims,
-            None if self.algorithm == "none" else key,
+            "" if self.algorithm == "none" else key,
             algorithm=self.algorithm,
             headers={"kid": self.key_id},
         )

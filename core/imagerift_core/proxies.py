@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.request import (  # type: ignore[attr-defined]  # unknown to typeshed, not to macOS
+    getproxies_environment,
+    proxy_bypass_environment,
+)
 
 
 def proxy_to(url: str) -> str | None:
@@ -19,7 +22,7 @@ def proxy_to(url: str) -> str | None:
     if _is_loopback(host) or _is_in(proxies.get("no", ""), host):
         return None
     # Of networks the standard library knows nothing.
-    if proxy_bypass(address.netloc.rpartition("@")[2], proxies):
+    if proxy_bypass_environment(address.netloc.rpartition("@")[2], proxies):
         return None
     proxy = proxies.get(address.scheme) or proxies.get("all")
     if not proxy:

@@ -50,6 +50,7 @@ def main() -> int:
         return 1
     workshop = Workshop(cache, Debian(cache.root), _say)
     columns: dict[str, dict[str, float]] = {}
+    times: dict[str, float]
     failed = False
     for suite in options.suite or SUITES:
         downloads = options.folder / "downloads" if options.downloads else None

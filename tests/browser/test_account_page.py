@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import NAME, PASSWORD
 from tests.browser.test_pages import assert_accessible, create_key
-from tests.browser.visitor import PHONE, finish_job, home_of, screenshot, sign_in, tab
+from tests.browser.visitor import DESKTOP, PHONE, finish_job, home_of, screenshot, sign_in, tab
 from tests.integration.api.harness import Api
 from tests.pictures import picture
 
@@ -133,7 +133,8 @@ async def sent_by(page: Page, site: Api) -> dict[str, Any]:
     answer = await sent.value
     assert answer.status == 202, await answer.text()
     await finish_job(site, (await answer.json())["jobId"])
-    body: dict[str, Any] = answer.request.post_data_json
+    body: dict[str, Any] | None = answer.request.post_data_json
+    assert body is not None
     await expect(page.locator("#play-status")).to_have_text(re.compile("^Done"))
     return body
 
@@ -212,8 +213,8 @@ async def test_the_log_follows_what_one_does(chromium: Browser, site: Api) -> No
 
 async def test_every_preset_is_whole(chromium: Browser, site: Api) -> None:
     await home_of(site, NAME, plan="business")
-    for size in (None, PHONE):
-        async with tab(chromium, site, **({"size": size} if size else {})) as page:
+    for size in (DESKTOP, PHONE):
+        async with tab(chromium, site, size=size) as page:
             await sign_in(page, NAME, PASSWORD)
             cut = await page.evaluate(
                 """() => {

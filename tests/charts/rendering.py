@@ -83,10 +83,8 @@ class Helm:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as more:
             more.write(json.dumps(values or {}))
             more.flush()
-            return self.run(
-                *["template", RELEASE, chart, "-n", NAMESPACE, "--kube-version", kubernetes],
-                *[*options, "-f", more.name],
-            )
+            command = ("template", RELEASE, chart, "-n", NAMESPACE, "--kube-version", kubernetes)
+            return self.run(*command, *options, "-f", more.name)
 
     def render(self, chart: Path = MAIN, **wish: Any) -> Objects:
         """The objects of `helm template` (see there), which must succeed."""

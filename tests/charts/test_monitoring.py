@@ -76,15 +76,16 @@ def selectors(node: Any) -> Iterator[promql_parser.VectorSelector]:
 def check(expression: str, shown: dict[str, set[str]]) -> None:
     asked = list(selectors(promql_parser.parse(expression)))
     assert asked, expression
+    names = {selector.name for selector in asked if selector.name is not None}
     # Each name in the text was found by the walk.
-    assert {s.name for s in asked} == set(re.findall(r"imagerift_\w+", expression))
+    assert names == set(re.findall(r"imagerift_\w+", expression))
     for selector in asked:
-        assert selector.name in shown, selector.name
+        assert selector.name is not None and selector.name in shown, selector
         for matcher in selector.matchers.matchers:
             assert matcher.name in shown[selector.name] | ADDED, (selector.name, matcher.name)
     grouped = re.findall(r"by \(([^)]*)\)", expression)
     for label in {label.strip() for group in grouped for label in group.split(",")}:
-        assert all(label in shown[selector.name] | ADDED for selector in asked), label
+        assert all(label in shown[name] | ADDED for name in names), label
 
 
 def test_every_alert_asks_for_what_is_shown(
@@ -136,7 +137,7 @@ def test_alerts_lead_to_a_section_of_the_operations_page(examples: dict[str, Obj
 
 def test_alerts_lead_to_ones_own_copy_of_that_page(helm: Helm) -> None:
     own = {"runbookUrl": "https://wiki.example.com/imagerift", "alerts": True}
-    prometheus = {"metrics": [{"podSelector": {}}]}
+    prometheus: dict[str, Any] = {"metrics": [{"podSelector": {}}]}
     objects = helm.render(values={"monitoring": own, "networkPolicies": prometheus})
     (rule,) = objects.of("PrometheusRule")
     for group in rule["spec"]["groups"]:

@@ -33,7 +33,7 @@ def findings(
     checkov = provision_checkov(workshop()).files
     done = subprocess.run(
         [
-            *[checkov["python"], checkov["environment"] / PROGRAM, "-d", folder],
+            *(checkov["python"], checkov["environment"] / PROGRAM, "-d", folder),
             *["--framework", "kubernetes", "--skip-download", "--soft-fail", "-o", "json"],
         ],
         capture_output=True,

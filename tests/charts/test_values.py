@@ -55,7 +55,7 @@ def without(path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("example", [None, *EXAMPLES])
 def test_lint_has_nothing_to_say(helm: Helm, example: str | None) -> None:
-    files = [] if example is None else ["-f", EXAMPLES[example]]
+    files = () if example is None else ("-f", EXAMPLES[example])
     version = OLD if example == OLD_EXAMPLE else CURRENT
     done = helm.run("lint", "--strict", f"--kube-version={version}", "-n", NAMESPACE, MAIN, *files)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Canary:
 
     def refusals(self) -> None:
         """What is refused at the door, with the prompt in hand."""
-        bad = [
+        bad: list[dict[str, Any]] = [
             {"imageBase64": base64.b64encode(b"no picture").decode()},
             {"imageBase64": base64.b64encode(self.photo[:200]).decode()},
             {"imageBase64": None, "imageKey": f"img_{self.file_name}"},
@@ -127,7 +128,7 @@ class Canary:
         for store in ("seaweedfs", "mongod"):
             running = self.submit(mode="delay", variations=8)
             wait_until(
-                lambda store=store: self._refused_without(store),
+                partial(self._refused_without, store),
                 seconds=90,
                 what=f"a refusal without {store}",
             )
@@ -143,6 +144,9 @@ class Canary:
         with contextlib.suppress(ProcessLookupError, TypeError):
             self.platform.kill(store)
         return self._status() == 503
+
+    def _refused_with(self, headers: dict[str, str]) -> bool:
+        return self.tenant.http.get("/api/v1/jobs", headers=headers).status_code == 401
 
     def _status(self) -> int:
         try:
@@ -167,13 +171,7 @@ class Canary:
             self.secrets[f"token {number}"] = token
         for item in made:
             headers = {"Authorization": f"Bearer {item['token']}"}
-            wait_until(
-                lambda headers=headers: (
-                    self.tenant.http.get("/api/v1/jobs", headers=headers).status_code == 401
-                ),
-                seconds=8,
-                what="the key has ended",
-            )
+            wait_until(partial(self._refused_with, headers), seconds=8, what="the key has ended")
         forged = {"imagerift_session": self.secrets["session"][:-2] + "xx"}
         with httpx.Client(base_url=self.platform.api_url, trust_env=False, cookies=forged) as http:
             assert http.get(ACCOUNT).status_code == 401

@@ -80,9 +80,9 @@ def test_the_command_installed_alone_goes_the_whole_way(
     tenant: Tenant, small_photo: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(small_photo)
-    command = [install_client_alone(tmp_path) / "imagerift", "generate", "photo.jpg"]
+    program = install_client_alone(tmp_path) / "imagerift"
     subprocess.run(
-        [*command, "--mode", "noop", "--wait", "-o", "pictures"],
+        [program, "generate", "photo.jpg", "--mode", "noop", "--wait", "-o", "pictures"],
         cwd=tmp_path,
         # Nothing of this environment: neither its packages nor its settings.
         env={

@@ -5,6 +5,8 @@ Nor is a word of how they ended: each is told at the second try, with the deaths
 
 from __future__ import annotations
 
+from functools import partial
+
 import httpx
 import pytest
 
@@ -52,12 +54,13 @@ def _survive(
         look()
         return sum(status in TERMINAL for status in statuses.values())
 
+    def at_least(count: int) -> bool:
+        return ended() >= count
+
     for number, victim in enumerate(VICTIMS):
         # Some jobs end between one death and the next, so each strikes work in flight.
         target = min(JOBS - len(VICTIMS), 2 * number)
-        wait_until(
-            lambda target=target: ended() >= target, seconds=300, what=f"{target} jobs ended"
-        )
+        wait_until(partial(at_least, target), seconds=300, what=f"{target} jobs ended")
         platform.kill(victim)
         platform.wait_ready(victim)
 

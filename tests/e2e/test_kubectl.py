@@ -110,7 +110,8 @@ def test_a_job_that_nobody_serves_says_so(
     platform.kubectl("apply", "-f", "-", stdin=manifest("stuck", bound, source, pool="nowhere"))
 
     def said() -> bool:
-        return resource(platform, "stuck").get("status", {}).get("reason") == "PoolUnavailable"
+        status = resource(platform, "stuck").get("status", {})
+        return bool(status.get("reason") == "PoolUnavailable")
 
     wait_until(said, seconds=60, what="the job says why it waits")
     wide = platform.kubectl("get", "gj", "stuck", "-o", "wide").stdout.splitlines()
@@ -190,7 +191,7 @@ def test_a_resource_that_claims_to_be_the_apis_without_a_record_is_never_run(
     # The operator waits half a minute for a record that might still be on its way.
     def refused() -> bool:
         status = resource(platform, "forged").get("status", {})
-        return status.get("reason") == "NotAdmitted"
+        return bool(status.get("reason") == "NotAdmitted")
 
     wait_until(refused, seconds=120, what="the forged resource is refused")
     assert bound.counters() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,13 +64,13 @@ def read(platform: PlatformUnderTest, kind: str, name: str) -> dict[str, Any] | 
     return found
 
 
+def gone(platform: PlatformUnderTest, kind: str) -> bool:
+    return read(platform, kind, SERVER) is None
+
+
 def wait_until_gone(platform: PlatformUnderTest) -> None:
     for kind in KINDS:
-        wait_until(
-            lambda kind=kind: read(platform, kind, SERVER) is None,
-            seconds=90,
-            what=f"the {kind} is gone",
-        )
+        wait_until(partial(gone, platform, kind), seconds=90, what=f"the {kind} is gone")
 
 
 def condition(platform: PlatformUnderTest, kind: str) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def test_what_is_no_amount_is_refused_at_once(platform: PlatformUnderTest, amoun
 def test_what_is_changed_by_hand_is_put_back(platform: PlatformUnderTest) -> None:
     asked_replicas(platform, 0)
     for kind in KINDS:
-        wait_until(lambda kind=kind: read(platform, kind, SERVER), seconds=30, what=kind)
+        wait_until(partial(read, platform, kind, SERVER), seconds=30, what=kind)
     patch = '{"spec":{"replicas":5,"template":{"spec":{"automountServiceAccountToken":true}}}}'
     platform.kubectl("patch", "deployment", SERVER, "--type", "merge", "-p", patch)
     platform.kubectl("delete", "service", SERVER)

@@ -92,7 +92,7 @@ def test_while_triton_is_away_jobs_wait_and_a_picture_that_cannot_be_read_fails_
 
     def nobody_ready() -> bool:
         pool = json.loads(operated.kubectl("get", "tp", "linked", "-o", "json"))
-        return pool["status"]["readyReplicas"] == 0
+        return bool(pool["status"]["readyReplicas"] == 0)
 
     # A call on a connection that is still open would count, since nobody knows what became of it.
     wait_until(nobody_ready, seconds=30, what="the pool says that no replica is ready")

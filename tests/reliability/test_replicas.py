@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
+from functools import partial
 
 import httpx
 
@@ -55,6 +56,10 @@ def test_a_leader_that_was_stopped_and_resumed_sends_nothing_twice_and_settles_n
         alone.operator(IMAGERIFT_LEASE_SECONDS="3")
     tenant = alone.tenant(shard_http)
     jobs: list[str] = []
+
+    def more_than(sent: int) -> bool:
+        return len(alone.triton.seen) > sent
+
     for _ in range(3):
         leader = alone.wait_for_leader()
         done = Counter(statuses(tenant).values())["succeeded"]
@@ -64,11 +69,7 @@ def test_a_leader_that_was_stopped_and_resumed_sends_nothing_twice_and_settles_n
         try:
             sent = len(alone.triton.seen)
             other = alone.wait_for_leader(other_than=leader)
-            wait_until(
-                lambda sent=sent: len(alone.triton.seen) > sent,
-                seconds=30,
-                what="the other one sends attempts",
-            )
+            wait_until(partial(more_than, sent), seconds=30, what="the other one sends attempts")
         finally:
             leader.send(signal.SIGCONT)
         wait_until(leader.is_ready, seconds=30, what="the resumed one answers")

@@ -75,7 +75,7 @@ def path_of(operation: Operation) -> str:
     """The operation's path, of things that do not exist."""
     path = document_path(operation.path)
     if operation.path_model is not None:
-        names = [field.alias for field in operation.path_model.model_fields.values()]
+        names = [field.alias or "" for field in operation.path_model.model_fields.values()]
         path = path.format_map(dict.fromkeys(names, NOBODY))
     return path
 
@@ -285,7 +285,7 @@ async def test_an_unknown_member_of_the_query_is_refused(
     site: tuple[Api, Workplace], operation: Operation
 ) -> None:
     path = f"{path_of(operation)}?noSuchMember=1"
-    body = None if operation.body is None else {}
+    body: dict[str, Any] | None = None if operation.body is None else {}
     headers = entitled(site, operation)
     answer = await site[0].call(operation.method, path, headers=headers, json=body)
     assert_turned_away(answer, 400, "invalid_request")

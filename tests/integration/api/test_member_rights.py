@@ -139,12 +139,11 @@ async def test_a_key_of_the_operators_is_rotated_by_nobody_on_the_pages(api: Api
     tenant = await api.tenant()
     person = await signed_in(api)
     owner = browser_of(api, person.person, tenant.workspace)
-    await people.insert_member(
-        api.database,
-        None,
-        people.Member(
-            workspace=tenant.workspace, person=person.person, role="owner", added_at=clock.now()
-        ),
+    member = people.Member(
+        workspace=tenant.workspace, person=person.person, role="owner", added_at=clock.now()
+    )
+    await api.database.transaction(
+        lambda session: people.insert_member(api.database, session, member)
     )
 
     refused = await owner.call("POST", f"{KEYS}/{tenant.key_id}/rotate", json={})

@@ -95,7 +95,11 @@ async def make_world(api: Api, mark: str, hook_url: str) -> World:
         cursors[path] = (await call("GET", f"{path}?limit=1"))["nextCursor"]
     cursors["/api/v1/usage"] = (await call("GET", "/api/v1/usage?limit=1"))["ledger"]["nextCursor"]
     assert all(cursors.values())
-    requests = {"generate": generate, "makeBatch": batch, "makeUpload": place}
+    requests: dict[str, dict[str, Any]] = {
+        "generate": generate,
+        "makeBatch": batch,
+        "makeUpload": place,
+    }
     return World(mark, browser, member, tenant, ids, cursors, requests)
 
 

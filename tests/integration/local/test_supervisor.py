@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -161,11 +162,15 @@ async def test_a_part_that_dies_again_and_again_starts_further_and_further_apart
 ) -> None:
     starts = []
     async with running(stage.supervisor(stage.part("one"))) as supervisor:
+
+        def restarted(times: int) -> bool:
+            return supervisor.statuses["one"].restarts == times
+
         for count in range(1, 6):
             pid = stage.pid("one")
             starts.append(psutil.Process(pid).create_time())
             os.kill(pid, signal.SIGKILL)
-            await until(lambda n=count: supervisor.statuses["one"].restarts == n, "restart")
+            await until(partial(restarted, count), "restart")
             await until(lambda: supervisor.statuses["one"].state is State.READY, "ready again")
         starts.append(psutil.Process(stage.pid("one")).create_time())
     gaps = [later - earlier for earlier, later in pairwise(starts)]

@@ -21,6 +21,7 @@ def test_a_cursor_comes_back_as_the_place_it_was_made_of(moment: datetime, job: 
 
 
 @given(st.text(max_size=64))
+@pytest.mark.slow
 def test_any_other_text_is_refused_and_never_crashes(text: str) -> None:
     try:
         moment, job_id = decode_cursor(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -54,7 +55,7 @@ def succeeded() -> JobRecord:
 
 
 def test_it_has_every_key_of_the_sample_with_its_type() -> None:
-    def check(sample: dict[str, Any], content: dict[str, Any]) -> None:
+    def check(sample: dict[str, Any], content: Mapping[str, Any]) -> None:
         for key, kind in sample.items():
             if isinstance(kind, dict):
                 check(kind, content[key])

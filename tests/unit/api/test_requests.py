@@ -29,8 +29,9 @@ def all_bodies() -> list[type[RequestBody]]:
     operations = build_application(settings, metrics)[OPERATIONS]
     metrics.close()
     found = {operation.body for operation in operations if operation.body is not None}
-    assert all(issubclass(body, RequestBody) for body in found)
-    return sorted(found, key=lambda body: body.__name__)
+    bodies = [body for body in found if issubclass(body, RequestBody)]
+    assert len(bodies) == len(found)
+    return sorted(bodies, key=lambda body: body.__name__)
 
 
 GOOD: dict[str, Any] = {"mode": "style", "imageBase64": "QUJD", "prompt": "p"}

@@ -207,6 +207,7 @@ async def test_what_an_option_may_be_is_said_without_asking_the_server(
         ("jobs list --status s", ["succeeded"]),
     ],
 )
+@pytest.mark.slow
 def test_a_shell_completes_them(typed: str, offered: list[str]) -> None:
     words = ["imagerift", *typed.split(" ")]
     environment = {

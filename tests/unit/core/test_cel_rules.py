@@ -7,6 +7,7 @@ from typing import Any
 
 import celpy
 import pytest
+from celpy.adapter import json_to_cel
 from imagerift_core import crds
 
 from tests.cel_cases import CASES, CHANGES, POOL_CASES, SPEC, Case, PoolCase
@@ -40,10 +41,10 @@ def refusals(
             value = value.get(name) if value is not None else None
         if value is None:
             continue
-        values = {"self": celpy.json_to_cel(value)}
+        values = {"self": json_to_cel(value)}
         if old is not None:
             assert path == ".spec"
-            values["oldSelf"] = celpy.json_to_cel(old)
+            values["oldSelf"] = json_to_cel(old)
         if not ENVIRONMENT.program(ENVIRONMENT.compile(rule["rule"])).evaluate(values):
             found.add(rule["message"])
     return found

@@ -69,7 +69,7 @@ async def test_a_canceled_caller_takes_its_item_back() -> None:
     last = asyncio.create_task(grouping.add(8))
     await settle()
     gate.open.set()
-    assert await asyncio.gather(first, second, third, last) == [0, 10, 20, 80]
+    assert [*await asyncio.gather(first, second, third, last)] == [0, 10, 20, 80]
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert 7 not in [item for group in gate.groups for item in group]

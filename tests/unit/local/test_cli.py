@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import Result
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
@@ -25,7 +25,7 @@ from imagerift_local.settings import PlatformSettings
 from imagerift_local.stack import Stack
 from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import State, Status
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 PARTS = {
     "kube-controller-manager": Status(
@@ -82,14 +82,16 @@ def call(*arguments: str) -> Result:
 
 def evaluated(lines: str) -> dict[str, str]:
     """The environment of a shell that has evaluated the lines."""
+    tell = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     done = subprocess.run(
-        ["bash", "-c", f"{lines}\nenv -0"],
+        ["bash", "-c", f"{lines}\n{tell}"],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
+    variables: dict[str, str] = json.loads(done.stdout)
+    return variables
 
 
 def test_the_printed_environment_is_enough_for_the_client(data: DataFolder) -> None:

@@ -86,7 +86,7 @@ def test_the_wait_before_a_restart_doubles_up_to_a_limit() -> None:
     assert backoff.delay(10_000, 0.0) == 4.0
 
 
-def test_the_time_that_a_part_ran_counts_towards_its_pause():
+def test_the_time_that_a_part_ran_counts_towards_its_pause() -> None:
     backoff = Backoff(first=0.5, longest=4.0)
     assert backoff.delay(5, 3.0) == 1.0
     assert backoff.delay(5, 9.0) == 0.5

@@ -29,9 +29,9 @@ def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason:
     replica = Replica(NOTHING, NOTHING, taken_slots(busy, of=1), models)
     spec = TritonPoolSpec(
         endpoint="http://127.0.0.1:1",
-        slotsPerReplica=1,
+        slots_per_replica=1,
         modes=["style"],
-        exportSizes=["base", "2k"],
+        export_sizes=["base", "2k"],
     )
     pools._pools["default"] = Pool("default", "uid", 1, spec, {"a": replica})
 

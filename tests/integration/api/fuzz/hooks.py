@@ -15,8 +15,11 @@ from uuid import UUID, uuid4
 
 import requests
 import schemathesis
+from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, GenerationMode, HookContext, Response
 from schemathesis.core.parameters import ParameterLocation
+
+AnyCase = Case[Any]
 
 _SUPPLIER = os.environ["FUZZ_SUPPLIER"]
 _CREDENTIALS = json.loads(os.environ["FUZZ_CREDENTIALS"])
@@ -48,13 +51,13 @@ def _asked(path: str) -> dict[str, Any]:
 class Credentials:
     """The caller's key or session; a session that the call ends is made for it alone."""
 
-    def get(self, case: Case, _context: object) -> dict[str, str]:
+    def get(self, case: AnyCase, _context: object) -> dict[str, str]:
         if "cookie" in _CREDENTIALS and _name(case.operation) in _ENDS_THE_SESSION:
             return _asked("session")
         return dict(_CREDENTIALS)
 
-    def set(self, case: Case, data: dict[str, str], _context: object) -> None:
-        case.headers = case.headers or {}
+    def set(self, case: AnyCase, data: dict[str, str], _context: object) -> None:
+        case.headers = case.headers or CaseInsensitiveDict()
         case.cookies = case.cookies or {}
         if "token" in data:
             case.headers["Authorization"] = f"Bearer {data['token']}"
@@ -65,9 +68,10 @@ class Credentials:
 
 
 @schemathesis.hook
-def before_add_examples(context: HookContext, examples: list[Case]) -> None:
+def before_add_examples(context: HookContext, examples: list[AnyCase]) -> None:
     """Good requests of each operation; those without parameters have no other."""
     operation = context.operation
+    assert operation is not None
     values = _asked(f"values/{_name(operation)}")
     for _ in range(_EXAMPLES):
         # Real ids come when it is sent; until then they only have to differ.
@@ -85,7 +89,7 @@ def before_add_examples(context: HookContext, examples: list[Case]) -> None:
 
 
 @schemathesis.hook
-def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> None:
     name = _name(case.operation)
     if name == "signInWithPassword":
         case.headers["Origin"] = _ORIGIN
@@ -116,7 +120,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 
 @schemathesis.hook
-def after_call(context: HookContext, case: Case, response: Response) -> None:
+def after_call(context: HookContext, case: AnyCase, response: Response) -> None:
     line = {"operation": _name(case.operation), "status": response.status_code}
     with _ANSWERS.open("a") as answers:
         answers.write(json.dumps(line) + "\n")
@@ -136,7 +140,7 @@ def _named(body: dict[str, Any], instead: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _is_negative(case: Case, location: ParameterLocation) -> bool:
+def _is_negative(case: AnyCase, location: ParameterLocation) -> bool:
     return case.meta is not None and case.meta.is_negative_at(location)
 
 
