@@ -100,7 +100,7 @@ images: venv ## Write the Dockerfiles anew.
 lint: venv ## Check style, types and the layers' import rules.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema
+	@$(BIN)/mypy core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local tests/support/node/imagerift_node charts/schema
 	@$(BIN)/lint-imports
 
 .PHONY: fmt

@@ -13,7 +13,7 @@ build_lock=requirements/build.txt
 stamp=.venv/.imagerift-stamp
 cache=${IMAGERIFT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/imagerift}
 
-wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" pyproject.toml | sha256sum | cut -d' ' -f1)
+wanted=$(cat "$lock" "$bootstrap_lock" "$build_lock" pyproject.toml tests/support/node/pyproject.toml | sha256sum | cut -d' ' -f1)
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$bootstrap_lock")
 uv=$cache/bootstrap/$uv_version/bin/uv
 wished() { [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ]; }
@@ -90,5 +90,6 @@ if [ "$(version .venv/bin/python)" != "$(version "$python")" ]; then
   "$uv" venv --quiet --python "$python" .venv
 fi
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" "$build_lock"
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
+  --editable . --editable ./tests/support/node
 echo "$wanted $PWD" > "$stamp"

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from imagerift_local.node.layout import NodeFolder
-from imagerift_local.node.mounts import KERNEL_SETTINGS
-from imagerift_local.node.outside import enter
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.programs import KUBECTL, provision
 from imagerift_local.settings import PlatformSettings
+from imagerift_node.layout import NodeFolder
+from imagerift_node.mounts import KERNEL_SETTINGS
+from imagerift_node.outside import enter
 
 from tests.platform_under_test import wait_until
 from tests.support.helm import HELM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from imagerift_local.node.names import build_answer, known_names, parse_question
+from imagerift_node.names import build_answer, known_names, parse_question
 
 
 def query(name: str, kind: int = 1, flags: int = 0x0100) -> bytes:

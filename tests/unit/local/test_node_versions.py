@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from imagerift_local import parts
-from imagerift_local.node import programs
-from imagerift_local.node.certificates import NodePki, ensure_node_pki
-from imagerift_local.node.cgroups import has_version_1
-from imagerift_local.node.kubernetes import NODE_KUBERNETES
-from imagerift_local.node.layout import NodeAddresses, NodeFolder
 from imagerift_local.ports import Ports
 from imagerift_local.provision.programs import KUBERNETES
+from imagerift_node import programs
+from imagerift_node.certificates import NodePki, ensure_node_pki
+from imagerift_node.cgroups import has_version_1
+from imagerift_node.kubernetes import NODE_KUBERNETES
+from imagerift_node.layout import NodeAddresses, NodeFolder
 
 ADDRESSES = NodeAddresses()
 assert NODE_KUBERNETES.newest is not None

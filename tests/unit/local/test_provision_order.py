@@ -11,13 +11,13 @@ import pytest
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import PlatformError, RouteUnavailableError
 from imagerift_local.layout import DataFolder
-from imagerift_local.node import kubernetes as node
 from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop, release_entry
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.programs import ETCD, KUBERNETES, provision
 from imagerift_local.provision.refusals import Refusals
+from imagerift_node import kubernetes as node
 
 
 def silent(line: str) -> None:

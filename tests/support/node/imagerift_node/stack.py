@@ -13,7 +13,6 @@ from pathlib import Path
 from sys import executable
 
 import aiohttp
-
 from imagerift_local import parts
 from imagerift_local.cluster import Cluster
 from imagerift_local.errors import SetUpError
@@ -21,22 +20,23 @@ from imagerift_local.files import write_private
 from imagerift_local.images.archive import Image, write_archive
 from imagerift_local.images.layers import single_file_layer
 from imagerift_local.kubeconfig import read_kubeconfig
-from imagerift_local.node import programs
-from imagerift_local.node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
-from imagerift_local.node.cgroups import has_version_1
-from imagerift_local.node.layout import (
+from imagerift_local.ports import LOOPBACK, Ports
+from imagerift_local.probes import Probe, client_tls, http_probe
+from imagerift_local.provision.everything import Provisions
+from imagerift_local.supervisor import Part, Step
+
+from imagerift_node import programs
+from imagerift_node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
+from imagerift_node.cgroups import has_version_1
+from imagerift_node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
     NODE_NAME,
     NodeAddresses,
     NodeFolder,
 )
-from imagerift_local.node.names import ask
-from imagerift_local.node.objects import base_objects
-from imagerift_local.ports import LOOPBACK, Ports
-from imagerift_local.probes import Probe, client_tls, http_probe
-from imagerift_local.provision.everything import Provisions
-from imagerift_local.supervisor import Part, Step
+from imagerift_node.names import ask
+from imagerift_node.objects import base_objects
 
 API_SERVER_NAME = f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "XTABLES_LIBDIR", "HOME", "LANG", "TZ")
@@ -169,7 +169,7 @@ class NodeStack:
             [
                 executable,
                 "-m",
-                "imagerift_local.node.names",
+                "imagerift_node.names",
                 f"--address={self.addresses.node}",
                 f"--kubeconfig={self._kubeconfig('names')}",
             ],

@@ -9,9 +9,9 @@ import ctypes
 import os
 from pathlib import Path
 
-from imagerift_local.node.cgroups import ROOT as CGROUPS
-from imagerift_local.node.cgroups import hierarchies
-from imagerift_local.node.layout import NodeFolder
+from imagerift_node.cgroups import ROOT as CGROUPS
+from imagerift_node.cgroups import hierarchies
+from imagerift_node.layout import NodeFolder
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20

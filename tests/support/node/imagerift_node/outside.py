@@ -13,14 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.node.cgroups import create_groups, remove_groups
-from imagerift_local.node.inside import Request, read_request
-from imagerift_local.node.kubernetes import provision_node_kubernetes
-from imagerift_local.node.layout import NodeAddresses, NodeFolder
 from imagerift_local.parts import guarded
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import tail_of
@@ -31,6 +26,11 @@ from imagerift_local.provision.programs import ETCD, KUBECTL
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.routes import Provision
 from imagerift_local.state import owned, read_state
+
+from imagerift_node.cgroups import create_groups, remove_groups
+from imagerift_node.inside import Request, read_request
+from imagerift_node.kubernetes import provision_node_kubernetes
+from imagerift_node.layout import NodeAddresses, NodeFolder
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
@@ -121,7 +121,7 @@ def enter(data: NodeFolder, command: list[str]) -> list[str]:
 
 
 def _spawn(data: NodeFolder, programs: Path, groups: list[Path]) -> subprocess.Popen[bytes]:
-    inside = [sys.executable, "-m", "imagerift_local.node.inside", str(data.request)]
+    inside = [sys.executable, "-m", "imagerift_node.inside", str(data.request)]
     isolated = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", "--"]
     command = [*isolated, str(programs / "tini-static"), "--", *guarded(inside)]
     # Killed when this program dies, however it dies; and then the kernel ends all of the node.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagerift_local.kubeconfig import write_certificate_kubeconfig
-from imagerift_local.node.layout import KUBERNETES_SERVICE, NODE_NAME, NodeAddresses, NodeFolder
 from imagerift_local.pki import ControlPlanePki, KeyPair, Leaf, ensure_leaf, ensure_pki
 from imagerift_local.ports import LOOPBACK
+
+from imagerift_node.layout import KUBERNETES_SERVICE, NODE_NAME, NodeAddresses, NodeFolder
 
 DNS_USER = "imagerift-node-names"
 

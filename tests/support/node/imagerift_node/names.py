@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
-
 from imagerift_local.kubeconfig import ClusterAccess, read_kubeconfig
-from imagerift_local.node.layout import CLUSTER_DOMAIN
+
+from imagerift_node.layout import CLUSTER_DOMAIN
 
 PORT = 53
 MAX_AGE = 1.0
@@ -215,7 +215,7 @@ async def serve(address: str, kubeconfig: Path) -> None:
 
 
 def main() -> None:
-    """The program `python -m imagerift_local.node.names`."""
+    """The program `python -m imagerift_node.names`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", required=True)
     parser.add_argument("--kubeconfig", required=True, type=Path)
