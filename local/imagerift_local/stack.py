@@ -6,21 +6,18 @@ import json
 import os
 import secrets as random_secrets
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
-from imagerift_local.cluster import Cluster, pool_manifest
+from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
 from imagerift_local.demo_person import ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.kubeconfig import (
-    read_kubeconfig,
-    write_certificate_kubeconfig,
-    write_token_kubeconfig,
-)
+from imagerift_local.kubeconfig import cluster_of, holder_of, read_cluster, write_kubeconfig
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
 from imagerift_local.pki import ControlPlanePki, ensure_pki
@@ -118,9 +115,9 @@ class Stack:
         built = [builders[name]() for name in ALL_PARTS if name in wanted]
         return [part for part in built if part is not None]
 
-    def cluster(self) -> Cluster:
+    def cluster(self) -> AbstractAsyncContextManager[Cluster]:
         """A client with an administrator's rights."""
-        return Cluster(read_kubeconfig(self.admin_kubeconfig), self.settings.namespace)
+        return connect_cluster(self.admin_kubeconfig, self.settings.namespace)
 
     def _pki(self) -> ControlPlanePki:
         return ensure_pki(self.data.pki)
@@ -151,29 +148,28 @@ class Stack:
 
     def _apiserver(self) -> Part:
         if self.settings.kubeconfig is not None:
-            access = read_kubeconfig(self.settings.kubeconfig)
+            server = read_cluster(self.settings.kubeconfig)["server"]
 
             async def set_up_existing() -> None:
                 await self._install_cluster()
                 await self._write_account_kubeconfigs()
 
-            address = urlsplit(access.server)
+            address = urlsplit(server)
             port = address.port or (443 if address.scheme == "https" else 80)
             return Part(
                 "kube-apiserver",
-                access.server,
+                server,
                 tcp_probe(address.hostname or LOOPBACK, port),
                 after_ready=set_up_existing,
             )
         pki = self._pki()
         address_text = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
         for user, pair in (("admin", pki.admin), ("controller-manager", pki.controller_manager)):
-            write_certificate_kubeconfig(
+            write_kubeconfig(
                 self.data.kubeconfig(user),
-                server=address_text,
-                authority=pki.authority.certificate,
+                cluster=cluster_of(address_text, pki.authority.certificate),
                 user=user,
-                pair=pair,
+                credentials=holder_of(pair),
                 namespace=self.settings.namespace,
             )
         return self._child(
@@ -362,7 +358,7 @@ class Stack:
         known = self.data.kubeconfig(account)
         if self.settings.kubeconfig is None and known.exists():
             address = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
-            if read_kubeconfig(known).server == address:
+            if read_cluster(known)["server"] == address:
                 return ("kube-apiserver",)
         return ("kube-apiserver", "kube-controller-manager")
 
@@ -405,16 +401,16 @@ class Stack:
             await cluster.install(manifest)
 
     async def _write_account_kubeconfigs(self) -> None:
-        access = read_kubeconfig(self.admin_kubeconfig)
+        known = read_cluster(self.admin_kubeconfig)
         async with self.cluster() as cluster:
             tokens = await cluster.account_tokens()
         for account, token in tokens.items():
-            write_token_kubeconfig(
+            write_kubeconfig(
                 self.data.kubeconfig(account),
-                access=access,
-                namespace=self.settings.namespace,
+                cluster=known,
                 user=account,
-                token=token,
+                credentials={"token": token},
+                namespace=self.settings.namespace,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from imagerift_local.kubeconfig import write_certificate_kubeconfig
+from imagerift_local.kubeconfig import cluster_of, holder_of, write_kubeconfig
 from imagerift_local.pki import ControlPlanePki, KeyPair, ensure_leaf, ensure_pki
 from imagerift_local.ports import LOOPBACK
 
@@ -56,10 +56,9 @@ def write_kubeconfigs(data: NodeFolder, pki: NodePki, server: str) -> None:
         ("scheduler", pki.scheduler),
         ("names", pki.names),
     ):
-        write_certificate_kubeconfig(
+        write_kubeconfig(
             data.control_plane.kubeconfig(user),
-            server=server,
-            authority=pki.control_plane.authority.certificate,
+            cluster=cluster_of(server, pki.control_plane.authority.certificate),
             user=user,
-            pair=pair,
+            credentials=holder_of(pair),
         )

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from sys import executable
 
-import aiohttp
 from imagerift_local import parts
-from imagerift_local.cluster import Cluster
+from imagerift_local.cluster import connect_cluster
 from imagerift_local.errors import SetUpError
 from imagerift_local.files import write_private
 from imagerift_local.images.archive import Image, write_archive
 from imagerift_local.images.layers import single_file_layer
-from imagerift_local.kubeconfig import read_kubeconfig
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe
 from imagerift_local.provision.everything import Provisions
@@ -221,25 +219,16 @@ class NodeStack:
         )
 
     async def _apply_base_objects(self) -> None:
-        async with Cluster(read_kubeconfig(self.data.kubeconfig), "default") as cluster:
+        async with connect_cluster(self.data.kubeconfig, "default") as cluster:
             for manifest in base_objects(self.data):
                 await cluster.apply(manifest)
 
     async def _wait_node_ready(self) -> None:
-        access = read_kubeconfig(self.data.kubeconfig)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5.0)) as session,
-                session.get(
-                    f"{self.server}/api/v1/nodes/{NODE_NAME}", ssl=access.tls or True
-                ) as response,
-            ):
-                if response.status != 200:
-                    # Not registered yet.
-                    raise SetUpError(f"node {NODE_NAME}: status {response.status}")
-                node = await response.json()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SetUpError(str(error)) from error
+        async with connect_cluster(self.data.kubeconfig, "default") as cluster:
+            # Refused as long as it is not registered.
+            node = await cluster.get(
+                {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE_NAME}}
+            )
         conditions = node.get("status", {}).get("conditions") or ()
         ready = next((entry for entry in conditions if entry["type"] == "Ready"), None)
         if ready is None or ready["status"] != "True":
