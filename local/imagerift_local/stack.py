@@ -8,6 +8,7 @@ import secrets as random_secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
 from imagerift_local.pki import ControlPlanePki, ensure_pki
 from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
-from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
+from imagerift_local.probes import Probe, always_ready, client_tls, http_probe, tcp_probe
 from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.libraries import library_environment
 from imagerift_local.provision.triton import library_path
@@ -122,24 +123,15 @@ class Stack:
     def _pki(self) -> ControlPlanePki:
         return ensure_pki(self.data.pki)
 
-    def _control_plane_tls(self) -> tuple[str, str, str]:
-        pki = self._pki()
-        return str(pki.authority.certificate), str(pki.admin.certificate), str(pki.admin.key)
-
     def _etcd(self) -> Part | None:
         if self.settings.kubeconfig is not None:
             return None
         pki = self._pki()
         address = f"https://{LOOPBACK}:{self.ports.etcd}"
-        tls = client_tls(
-            str(pki.etcd_authority.certificate),
-            str(pki.etcd_client.certificate),
-            str(pki.etcd_client.key),
-        )
         return self._child(
             "etcd",
             address,
-            http_probe(f"{address}/health", tls=tls),
+            http_probe(f"{address}/health", tls=client_tls(pki.etcd_authority, pki.etcd_client)),
             parts.build_etcd_command(
                 self.provisions["etcd"].files["etcd"], self.data, self.ports, pki
             ),
@@ -175,7 +167,7 @@ class Stack:
         return self._child(
             "kube-apiserver",
             address_text,
-            http_probe(f"{address_text}/readyz", tls=client_tls(*self._control_plane_tls())),
+            http_probe(f"{address_text}/readyz", tls=client_tls(pki.authority, pki.admin)),
             parts.build_apiserver_command(
                 self.provisions["kubernetes"].files["kube-apiserver"], self.ports, pki
             ),
@@ -188,17 +180,17 @@ class Stack:
         if self.settings.kubeconfig is not None:
             return None
         address = f"https://{LOOPBACK}:{self.ports.kube_controller_manager}"
-        kubernetes = self.provisions["kubernetes"]
+        pki, kubernetes = self._pki(), self.provisions["kubernetes"]
         return self._child(
             "kube-controller-manager",
             address,
-            http_probe(f"{address}/healthz", tls=client_tls(*self._control_plane_tls())),
+            http_probe(f"{address}/healthz", tls=client_tls(pki.authority, pki.admin)),
             parts.build_controller_manager_command(
                 kubernetes.files["kube-controller-manager"],
                 tuple(int(number) for number in kubernetes.version.split(".")),
                 self.data.kubeconfig("controller-manager"),
                 self.ports,
-                self._pki(),
+                pki,
             ),
             after=("kube-apiserver",),
             after_ready=self._write_account_kubeconfigs,
@@ -207,20 +199,16 @@ class Stack:
     def _mongod(self) -> Part:
         if self.settings.mongo_url is not None:
             # The connection string may hold a password and name several servers.
-            return Part("mongod", "as set", _always_ready)
+            return Part("mongod", "as set", always_ready)
 
         mongod = self.provisions["mongod"].files["mongod"]
-
-        async def set_up() -> None:
-            await ensure_replica_set(self.ports.mongod)
-
         return self._child(
             "mongod",
             f"mongodb://{LOOPBACK}:{self.ports.mongod}",
             tcp_probe(LOOPBACK, self.ports.mongod),
             parts.build_mongod_command(mongod, self.data, self.ports),
             environment=library_environment(mongod),
-            after_ready=set_up,
+            after_ready=partial(ensure_replica_set, self.ports.mongod),
             stop_grace=20.0,
         )
 
@@ -247,11 +235,6 @@ class Stack:
             parts.build_security_settings(self.secrets.jwt_key),
         )
 
-        async def set_up() -> None:
-            await ensure_bucket(
-                self.ports.seaweedfs_filer, self.settings.s3_bucket, self.secrets.jwt_key
-            )
-
         async def sweep() -> None:
             sweep_sockets(self.ports)
 
@@ -271,7 +254,12 @@ class Stack:
             ),
             environment=parts.GO_ENVIRONMENT,
             folder=self.data.seaweedfs,
-            after_ready=set_up,
+            after_ready=partial(
+                ensure_bucket,
+                self.ports.seaweedfs_filer,
+                self.settings.s3_bucket,
+                self.secrets.jwt_key,
+            ),
             after_stop=sweep,
             # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
             # use it are gone by then.
@@ -305,7 +293,7 @@ class Stack:
                 self.ports,
                 shared_memory_prefix=prefix,
                 lock=random_secrets.token_hex(16),
-                traces_url=traces_url(os.environ),
+                traces_url=parts.traces_url(os.environ),
             ),
             environment={
                 "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
@@ -412,14 +400,3 @@ class Stack:
                 credentials={"token": token},
                 namespace=self.settings.namespace,
             )
-
-
-def traces_url(environment: Mapping[str, str]) -> str | None:
-    """Where spans go, by the standard variables; Triton knows none of them itself."""
-    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
-
-
-async def _always_ready() -> bool:
-    return True

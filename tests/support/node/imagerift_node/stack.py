@@ -101,11 +101,7 @@ class NodeStack:
     def _etcd(self, pki: NodePki) -> Part:
         plane = pki.control_plane
         address = f"https://{LOOPBACK}:{self.ports.etcd}"
-        tls = client_tls(
-            str(plane.etcd_authority.certificate),
-            str(plane.etcd_client.certificate),
-            str(plane.etcd_client.key),
-        )
+        tls = client_tls(plane.etcd_authority, plane.etcd_client)
         return self._part(
             "etcd",
             address,
@@ -262,8 +258,7 @@ class NodeStack:
 
     def _kubernetes_probe(self, url: str, pki: NodePki) -> Probe:
         plane = pki.control_plane
-        files = plane.authority.certificate, plane.admin.certificate, plane.admin.key
-        return http_probe(url, tls=client_tls(*map(str, files)))
+        return http_probe(url, tls=client_tls(plane.authority, plane.admin))
 
     def _part(
         self,
