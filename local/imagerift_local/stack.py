@@ -200,7 +200,6 @@ class Stack:
         if self.settings.mongo_url is not None:
             # The connection string may hold a password and name several servers.
             return Part("mongod", "as set", always_ready)
-
         mongod = self.provisions["mongod"].files["mongod"]
         return self._child(
             "mongod",
@@ -228,7 +227,6 @@ class Stack:
                 parts.build_identities(self.secrets.s3_access_key, self.secrets.s3_secret_key)
             ),
         )
-
         # Read from the folder that the server runs in.
         write_private(
             self.data.seaweedfs / "security.toml",

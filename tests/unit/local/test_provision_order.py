@@ -15,7 +15,7 @@ from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop, release_entry
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.programs import ETCD, KUBERNETES, provision
+from imagerift_local.provision.programs import ETCD, KUBECTL, KUBERNETES, provision
 from imagerift_local.provision.refusals import Refusals
 from imagerift_node import kubernetes as node
 
@@ -126,6 +126,17 @@ class TestOrder:
         self.put_cached(tmp_path, "etcd", release_entry(downloads.ETCD), "etcd")
         found = provision(ETCD, self.workshop(tmp_path))
         assert (found.version, found.source, tried) == (downloads.ETCD.version, "cache", [])
+
+    def test_kubectl_comes_with_the_control_planes_release_where_that_is_there(
+        self, tmp_path: Path, tried: list[str]
+    ) -> None:
+        with pytest.raises(PlatformError, match="kubernetes is not from the official release"):
+            provision(KUBECTL, self.workshop(tmp_path))
+        tried.clear()
+        self.put_cached(tmp_path, "kubernetes", release_entry(downloads.KUBERNETES), "kubectl")
+        found = provision(KUBECTL, self.workshop(tmp_path))
+        assert (found.version, found.source) == (downloads.KUBERNETES.version, "official release")
+        assert tried == []
 
     def test_a_refused_release_is_not_tried_at_every_start_and_that_is_said(
         self, tmp_path: Path, tried: list[str]
