@@ -14,8 +14,8 @@ build_lock=requirements/build.txt
 stamp=.venv/.imagerift-stamp
 cache=${IMAGERIFT_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/imagerift}
 
-# Each folder with one of these is a part, installed from where it stands.
-projects=(*/pyproject.toml)
+# Each folder with one of these is installed from where it stands: the parts, and the tests' node.
+projects=(*/pyproject.toml tests/support/node/pyproject.toml)
 # What the environment is made of, as it stands in the stamp.
 made_of() { echo "$PWD" && cat "$lock" "$bootstrap_lock" "$build_lock" VERSION "${projects[@]}"; }
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$bootstrap_lock")

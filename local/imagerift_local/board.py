@@ -6,9 +6,10 @@ import contextlib
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from rich import box
 from rich.console import Console
@@ -32,11 +33,25 @@ STYLES = {
 }
 
 
-class Board(Protocol):
+@dataclass
+class _Step:
+    line: str
+    since: float
+    shown: float
+
+
+class Board(ABC):
     """Takes the news of a start and shows them."""
 
-    def __enter__(self) -> Self: ...
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._steps: dict[str, _Step] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -46,39 +61,34 @@ class Board(Protocol):
 
     def progress(self, name: str, line: str) -> None:
         """One step of the provisioning of a part; may come from another thread."""
+        now = time.monotonic()
+        with self._lock:
+            self._steps[name] = _Step(line, now, now)
 
     def provisioned(self) -> None:
         """All parts are there."""
+        with self._lock:
+            self._steps.clear()
 
+    @abstractmethod
     def part(self, status: Status) -> None:
         """A part changed its state."""
 
+    @abstractmethod
     def say(self, text: str) -> None:
         """Text for the user, which stays as it is so that it can be copied."""
 
-    def tick(self) -> None:
+    def tick(self) -> None:  # noqa: B027 (a board that redraws itself needs nothing)
         """Called about every second."""
 
 
-@dataclass
-class _Step:
-    line: str
-    since: float
-    shown: float
-
-
-class PlainBoard:
+class PlainBoard(Board):
     """One line for each change, for logs and pipes."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__()
         self._stream = stream or sys.stdout
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-        self._steps: dict[str, _Step] = {}
         self._shown: dict[str, tuple[State, str]] = {}
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
@@ -91,15 +101,8 @@ class PlainBoard:
 
     def progress(self, name: str, line: str) -> None:
         """Prints the step."""
-        now = time.monotonic()
-        with self._lock:
-            self._steps[name] = _Step(line, now, now)
+        super().progress(name, line)
         self._print(f"{name}: {line}")
-
-    def provisioned(self) -> None:
-        """Ends the repeats of long steps."""
-        with self._lock:
-            self._steps.clear()
 
     def part(self, status: Status) -> None:
         """Prints the state when it is another than before."""
@@ -142,14 +145,12 @@ class PlainBoard:
             self._stream.flush()
 
 
-class LiveBoard:
+class LiveBoard(Board):
     """A table that is redrawn in place."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-        self._steps: dict[str, _Step] = {}
         self._statuses: dict[str, Status] = {}
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self._render, transient=False
@@ -167,17 +168,6 @@ class LiveBoard:
     ) -> None:
         self._live.stop()
 
-    def progress(self, name: str, line: str) -> None:
-        """Shows the step in the part's row."""
-        now = time.monotonic()
-        with self._lock:
-            self._steps[name] = _Step(line, now, now)
-
-    def provisioned(self) -> None:
-        """Makes room for the parts."""
-        with self._lock:
-            self._steps.clear()
-
     def part(self, status: Status) -> None:
         """Shows the state in the part's row."""
         with self._lock:
@@ -186,9 +176,6 @@ class LiveBoard:
     def say(self, text: str) -> None:
         """Prints the text above the table, unwrapped."""
         self._console.print(Text(text), soft_wrap=True)
-
-    def tick(self) -> None:
-        """Nothing to do: the table redraws itself."""
 
     def _render(self) -> Table:
         with self._lock:

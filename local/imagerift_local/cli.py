@@ -29,7 +29,8 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
-from imagerift_local.provision.kubectl import provision_kubectl
+from imagerift_local.provision.programs import KUBECTL
+from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.state import format_state, parse_environment, read_state, running_pid
@@ -170,7 +171,7 @@ def env(
     settings = read_settings()
     stored = _variables(data)
     try:
-        kubectl = provision_kubectl(_workshop(settings)).files["kubectl"]
+        kubectl = provision_program(KUBECTL, _workshop(settings)).files["kubectl"]
     except PlatformError as error:
         _fail(error)
     folders = [str(kubectl.parent), str(Path(sys.executable).parent)]

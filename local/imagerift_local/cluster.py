@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, cast
 
 import aiohttp
 import yaml
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import ConflictError, ResourceNotFoundError
 
-from imagerift_local.errors import PlatformError, SetUpError
-from imagerift_local.kubeconfig import ClusterAccess
+from imagerift_local.errors import SetUpError
 from imagerift_local.settings import CHECKOUT
 
 FIELD_MANAGER = "imagerift-platform"
@@ -24,51 +29,14 @@ CRD_FOLDER = CHECKOUT / "crds"
 # The chart's own: what each ServiceAccount may do.
 RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "files" / "rbac.yaml"
 NAMESPACE_WORD = "NAMESPACE"
+CALL_TIMEOUT = 20.0
 WAIT_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
+ESTABLISHED = "Established"
 # The object itself is wrong; everything else may go over.
 REFUSED = frozenset({400, 422})
 
-# Where a kind's objects live; all of them are applied by the platform.
-_PATHS: Mapping[tuple[str, str], str] = {
-    ("v1", "Namespace"): "/api/v1/namespaces",
-    ("v1", "ServiceAccount"): "/api/v1/namespaces/{namespace}/serviceaccounts",
-    ("v1", "Secret"): "/api/v1/namespaces/{namespace}/secrets",
-    ("v1", "PersistentVolume"): "/api/v1/persistentvolumes",
-    ("storage.k8s.io/v1", "StorageClass"): "/apis/storage.k8s.io/v1/storageclasses",
-    ("rbac.authorization.k8s.io/v1", "Role"): (
-        "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles"
-    ),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): (
-        "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
-    ),
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"): (
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-    ),
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): (
-        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-    ),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): (
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    ),
-    ("imagerift.dev/v1", "TritonPool"): (
-        "/apis/imagerift.dev/v1/namespaces/{namespace}/tritonpools"
-    ),
-}
-
-
-def object_path(manifest: Mapping[str, Any], namespace: str) -> str:
-    """The URL path of an object.
-
-    Raises:
-        PlatformError: the platform does not know the kind.
-    """
-    kind = (str(manifest["apiVersion"]), str(manifest["kind"]))
-    if kind not in _PATHS:
-        raise PlatformError(f"the platform does not apply {kind[0]} {kind[1]}")
-    metadata = manifest["metadata"]
-    collection = _PATHS[kind].format(namespace=metadata.get("namespace", namespace))
-    return f"{collection}/{metadata['name']}"
+Manifest = Mapping[str, Any]
 
 
 def rbac_manifests(rules: str, namespace: str) -> list[dict[str, Any]]:
@@ -123,160 +91,170 @@ def pool_manifest(
     }
 
 
+@asynccontextmanager
+async def connect_cluster(kubeconfig: Path, namespace: str) -> AsyncIterator[Cluster]:
+    """The cluster of a kubeconfig's current context, with the rights of its user.
+
+    Raises:
+        SetUpError: what the API server refuses, or that it does not answer; also for all that is
+            called on the cluster.
+    """
+    settings = client.Configuration()
+    # The server is this machine's own, or one that is named with the way to it.
+    settings.client_session_kwargs = {"trust_env": False}
+    with _set_up_errors(), tempfile.TemporaryDirectory(prefix="imagerift-") as scratch:
+        await config.load_kube_config(
+            config_file=str(kubeconfig), client_configuration=settings, persist_config=False
+        )
+        # What is known of the server must be no older than the server.
+        known = str(Path(scratch) / "discovery.json")
+        async with (
+            client.ApiClient(settings) as api,
+            DynamicClient(api, cache_file=known) as dynamic,
+        ):
+            yield Cluster(dynamic, namespace)
+
+
 class Cluster:
-    """A small client of one API server, for the few calls that the platform makes."""
+    """The few calls that the platform makes; each raises what `connect_cluster` says."""
 
-    def __init__(self, access: ClusterAccess, namespace: str) -> None:
-        self._access = access
+    def __init__(self, dynamic: Any, namespace: str) -> None:
+        self._dynamic = dynamic
         self._namespace = namespace
-        self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            base_url=self._access.server,
-            headers=self._access.headers,
-            timeout=aiohttp.ClientTimeout(total=20.0),
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    async def install(self, pool: Mapping[str, Any] | None) -> None:
-        """Applies the namespace, the definitions, the rights and the pool.
-
-        Raises:
-            SetUpError: the API server refuses or does not answer.
-        """
-        await self.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
-        )
+    async def install(self, pool: Manifest | None) -> None:
+        """Applies the namespace, the definitions, the rights and the pool."""
+        await self.apply(_namespace_manifest(self._namespace))
         definitions = _load_all(sorted(CRD_FOLDER.glob("*.yaml")))
         for definition in definitions:
             await self._replace(definition)
         for manifest in rbac_manifests(RBAC_FILE.read_text(), self._namespace):
             await self.apply(manifest)
         for definition in definitions:
-            await self._wait_established(definition)
+            await self._wait(definition, "is not established", _is_established)
         if pool is not None and definitions:
             await self.apply(pool)
 
     async def account_tokens(self) -> dict[str, str]:
         """A long-lived token of each of the platform's ServiceAccounts, by account name.
 
-        Raises:
-            SetUpError: the controller manager does not fill the Secrets in time.
+        The controller manager makes them.
         """
-        for account in SERVICE_ACCOUNTS:
-            manifest = token_secret_manifest(account, self._namespace)
-            path = object_path(manifest, self._namespace)
-            status, _ = await self._call("POST", path.rpartition("/")[0], manifest)
-            if status not in {201, 409}:
-                raise SetUpError(f"token of {account}: status {status}")
-        return {account: await self._wait_token(account) for account in SERVICE_ACCOUNTS}
+        manifests = {
+            account: token_secret_manifest(account, self._namespace) for account in SERVICE_ACCOUNTS
+        }
+        for manifest in manifests.values():
+            await self._create(manifest)
+        return {
+            account: base64.b64decode(
+                await self._wait(manifest, "gets no token", _token_of)
+            ).decode()
+            for account, manifest in manifests.items()
+        }
 
     async def bind_workspaces(self, workspaces: Sequence[str]) -> None:
-        """Adds workspaces to those that the namespace is bound to.
-
-        Raises:
-            SetUpError: the API server refuses or does not answer.
-        """
-        path = f"/api/v1/namespaces/{self._namespace}"
-        status, namespace = await self._call("GET", path)
-        if status != 200:
-            raise SetUpError(f"namespace {self._namespace}: status {status}")
-        annotations = namespace["metadata"].get("annotations") or {}
+        """Adds workspaces to those that the namespace is bound to."""
+        manifest = _namespace_manifest(self._namespace)
+        annotations = (await self.get(manifest))["metadata"].get("annotations") or {}
         bound = [entry for entry in annotations.get(WORKSPACES_ANNOTATION, "").split(",") if entry]
         missing = [entry for entry in workspaces if entry not in bound]
-        if not missing:
-            return
-        patch = {"metadata": {"annotations": {WORKSPACES_ANNOTATION: ",".join(bound + missing)}}}
-        status, answer = await self._call(
-            "PATCH", path, patch, content_type="application/merge-patch+json"
+        if missing:
+            patch = {"annotations": {WORKSPACES_ANNOTATION: ",".join(bound + missing)}}
+            await self._call(
+                "patch",
+                {**manifest, "metadata": {**manifest["metadata"], **patch}},
+                content_type="application/merge-patch+json",
+            )
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Server-side apply of one object; the platform wins over other owners of its fields."""
+        await self._call(
+            "server_side_apply", manifest, field_manager=FIELD_MANAGER, force_conflicts="true"
         )
-        if status != 200:
-            raise SetUpError(f"namespace {self._namespace}: {answer.get('message', status)}")
 
-    async def apply(self, manifest: Mapping[str, Any]) -> None:
-        """Server-side apply of one object; the platform wins over other owners of its fields.
-
-        Raises:
-            SetUpError: the API server refuses or does not answer.
-        """
-        path = object_path(manifest, self._namespace)
-        status, answer = await self._call(
-            "PATCH",
-            f"{path}?fieldManager={FIELD_MANAGER}&force=true",
-            manifest,
-            content_type="application/apply-patch+yaml",
-        )
-        if status not in {200, 201}:
-            raise SetUpError(f"{path}: {answer.get('message', status)}", final=status in REFUSED)
-
-    async def _replace(self, definition: Mapping[str, Any]) -> None:
+    async def _replace(self, definition: Manifest) -> None:
         # Old servers refuse to apply a definition with fields that they do not know, but take it
         # when it is created or replaced.
-        path = object_path(definition, self._namespace)
-        status, answer = await self._call("POST", path.rpartition("/")[0], definition)
-        if status == 409:
-            _, current = await self._call("GET", path)
-            version = current.get("metadata", {}).get("resourceVersion")
+        if not await self._create(definition):
+            version = (await self.get(definition))["metadata"]["resourceVersion"]
             metadata = {**definition["metadata"], "resourceVersion": version}
-            status, answer = await self._call("PUT", path, {**definition, "metadata": metadata})
-        if status not in {200, 201}:
-            raise SetUpError(f"{path}: {answer.get('message', status)}", final=status in REFUSED)
+            await self._call("replace", {**definition, "metadata": metadata})
 
-    async def _wait_established(self, definition: Mapping[str, Any]) -> None:
-        path = object_path(definition, self._namespace)
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while True:
-            _, current = await self._call("GET", path)
-            conditions = (current.get("status") or {}).get("conditions") or []
-            if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
-                return
-            if time.monotonic() > deadline:
-                raise SetUpError(f"{path} is not established")
-            await asyncio.sleep(POLL_INTERVAL)
-
-    async def _wait_token(self, account: str) -> str:
-        path = object_path(token_secret_manifest(account, self._namespace), self._namespace)
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while True:
-            _, secret = await self._call("GET", path)
-            token = (secret.get("data") or {}).get("token")
-            if token:
-                return base64.b64decode(token).decode()
-            if time.monotonic() > deadline:
-                raise SetUpError(f"no token of {account} appeared")
-            await asyncio.sleep(POLL_INTERVAL)
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-    ) -> tuple[int, dict[str, Any]]:
-        if self._session is None:
-            raise RuntimeError("the client is not open")
+    async def _create(self, manifest: Manifest) -> bool:
+        """Whether the object was made; it may be there already."""
         try:
-            async with self._session.request(
-                method,
-                path,
-                json=body,
-                headers={"Content-Type": content_type},
-                ssl=self._access.tls or True,
-            ) as response:
-                answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise SetUpError(f"{method} {path}: {error}") from error
-        return response.status, answer if isinstance(answer, dict) else {}
+            await self._call("create", manifest)
+        except ConflictError:
+            return False
+        return True
+
+    async def get(self, manifest: Manifest) -> dict[str, Any]:
+        """The object of that kind and name as it is now."""
+        name = manifest["metadata"]["name"]
+        return cast(dict[str, Any], await self._call("get", manifest, name=name, body=None))
+
+    async def _wait(
+        self, manifest: Manifest, problem: str, result: Callable[[Manifest], str]
+    ) -> str:
+        """What `result` finds in the object, as soon as it finds something."""
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while not (found := result(await self.get(manifest))):
+            if time.monotonic() > deadline:
+                raise SetUpError(f"{manifest['kind']} {manifest['metadata']['name']} {problem}")
+            await asyncio.sleep(POLL_INTERVAL)
+        return found
+
+    async def _call(self, method: str, manifest: Manifest, **more: Any) -> object:
+        """One call of the dynamic client; by default the object itself is sent."""
+        version = manifest["apiVersion"]
+        resource = await self._dynamic.resources.get(
+            prefix="apis" if "/" in version else "api", api_version=version, kind=manifest["kind"]
+        )
+        arguments = {"body": manifest, **more}
+        answer = await getattr(self._dynamic, method)(
+            resource,
+            namespace=manifest["metadata"].get("namespace", self._namespace),
+            _request_timeout=CALL_TIMEOUT,
+            **{name: value for name, value in arguments.items() if value is not None},
+        )
+        return answer.to_dict()
+
+
+@contextmanager
+def _set_up_errors() -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        raise SetUpError(_message(error), final=error.status in REFUSED) from error
+    except (
+        aiohttp.ClientError,
+        TimeoutError,
+        ResourceNotFoundError,
+        config.ConfigException,
+    ) as error:
+        raise SetUpError(f"the API server: {error or type(error).__name__}") from error
+
+
+def _message(error: ApiException) -> str:
+    """What the API server says itself, without headers and a trace."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return f"the API server: {error.status} {error.reason}"
+
+
+def _is_established(definition: Manifest) -> str:
+    conditions = (definition.get("status") or {}).get("conditions") or []
+    met = {entry["type"] for entry in conditions if entry["status"] == "True"}
+    return ESTABLISHED if ESTABLISHED in met else ""
+
+
+def _token_of(secret: Manifest) -> str:
+    return str((secret.get("data") or {}).get("token") or "")
+
+
+def _namespace_manifest(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def _load_all(paths: Iterable[Path]) -> list[dict[str, Any]]:

@@ -7,101 +7,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class Place:
+    """A path below the `root` of the object whose attribute it is."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get__(self, folder: DataFolder, kind: type[DataFolder]) -> Path:
+        return folder.root.joinpath(*self._names)
+
+
 @dataclass(frozen=True)
 class DataFolder:
     """The paths below one data folder; one running platform owns it at a time."""
 
     root: Path
 
-    @property
-    def lock(self) -> Path:
-        """Held by the running platform."""
-        return self.root / "platform.lock"
-
-    @property
-    def pid(self) -> Path:
-        """Process id of the running platform."""
-        return self.root / "platform.pid"
-
-    @property
-    def state(self) -> Path:
-        """State of every part, as JSON."""
-        return self.root / "state.json"
-
-    @property
-    def environment(self) -> Path:
-        """Variables with which other programs use the running platform."""
-        return self.root / "platform.env"
-
-    @property
-    def secrets(self) -> Path:
-        """Secrets that were generated once."""
-        return self.root / "secrets.json"
-
-    @property
-    def demo(self) -> Path:
-        """Demo workspaces and their API keys."""
-        return self.root / "demo.json"
-
-    @property
-    def demo_person(self) -> Path:
-        """Name and password of the demo person."""
-        return self.root / "demo-person.json"
-
-    @property
-    def sign_in_users(self) -> Path:
-        """Names and password hashes of those who may sign in at the account page."""
-        return self.root / "sign-in-users.json"
-
-    @property
-    def ports(self) -> Path:
-        """Ports that were chosen automatically."""
-        return self.root / "ports.json"
-
-    @property
-    def versions(self) -> Path:
-        """Versions of the servers whose data are here, as JSON."""
-        return self.root / "versions.json"
-
-    @property
-    def models(self) -> Path:
-        """Triton's model repository, laid out anew at each start."""
-        return self.root / "models"
-
-    @property
-    def logs(self) -> Path:
-        """One log file for each part."""
-        return self.root / "logs"
-
-    @property
-    def pki(self) -> Path:
-        """Certificates and keys of the control plane."""
-        return self.root / "pki"
-
-    @property
-    def kubeconfigs(self) -> Path:
-        """One kubeconfig for each user of the control plane."""
-        return self.root / "kubeconfigs"
-
-    @property
-    def etcd(self) -> Path:
-        """etcd's database."""
-        return self.root / "etcd"
-
-    @property
-    def mongod(self) -> Path:
-        """MongoDB's database."""
-        return self.root / "mongod"
-
-    @property
-    def seaweedfs(self) -> Path:
-        """Volumes, index and settings of the S3 server."""
-        return self.root / "seaweedfs"
-
-    @property
-    def control(self) -> Path:
-        """Cancel flags of Triton's models."""
-        return self.root / "run" / "control"
+    # Held by the running platform, and its process id.
+    lock = Place("platform.lock")
+    pid = Place("platform.pid")
+    # State of every part, as JSON.
+    state = Place("state.json")
+    # Variables with which other programs use the running platform.
+    environment = Place("platform.env")
+    # Secrets that were generated once.
+    secrets = Place("secrets.json")
+    # Demo workspaces and their API keys; name and password of the demo person.
+    demo = Place("demo.json")
+    demo_person = Place("demo-person.json")
+    # Names and password hashes of those who may sign in at the account page.
+    sign_in_users = Place("sign-in-users.json")
+    # Ports that were chosen automatically.
+    ports = Place("ports.json")
+    # Versions of the servers whose data are here, as JSON.
+    versions = Place("versions.json")
+    # Triton's model repository, laid out anew at each start.
+    models = Place("models")
+    # One log file for each part; certificates and keys; one kubeconfig for each user.
+    logs = Place("logs")
+    pki = Place("pki")
+    kubeconfigs = Place("kubeconfigs")
+    # The servers' data.
+    etcd = Place("etcd")
+    mongod = Place("mongod")
+    seaweedfs = Place("seaweedfs")
+    # Cancel flags of Triton's models.
+    control = Place("run", "control")
 
     @property
     def shared_memory_prefix(self) -> str:

@@ -6,7 +6,7 @@ A command holds no secret: those are in files of mode 0600 or in the environment
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imagerift_local.layout import DataFolder
@@ -213,6 +213,13 @@ def _triton_tracing(traces_url: str) -> list[str]:
         f"--trace-config=opentelemetry,url={traces_url}",
         "--trace-config=opentelemetry,resource=service.name=imagerift-triton",
     ]
+
+
+def traces_url(environment: Mapping[str, str]) -> str | None:
+    """Where spans go, by the standard variables; Triton knows none of them itself."""
+    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
 
 
 def build_api_command() -> list[str]:

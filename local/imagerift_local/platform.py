@@ -26,7 +26,7 @@ from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_control_flags
 from imagerift_local.pool import read_pool
-from imagerift_local.ports import PortSettings, check_ports, choose_ports
+from imagerift_local.ports import check_ports, choose_ports, chosen_ports
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import RUNNING
 from imagerift_local.provision.everything import Provisions, provision_parts
@@ -87,7 +87,7 @@ async def run(settings: PlatformSettings, board: Board) -> None:
 async def _run_owned(
     settings: PlatformSettings, data: DataFolder, board: Board, stop: asyncio.Event
 ) -> None:
-    ports = choose_ports(settings.port_base, PortSettings().chosen(), data.ports)
+    ports = choose_ports(settings.port_base, chosen_ports(), data.ports)
     check_ports(ports, started_parts(settings))
     versions = DataVersions(data)
     provisions = await _unless_stopped(provision(settings, board, versions), stop)

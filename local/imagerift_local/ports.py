@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import psutil
+from pydantic import create_model
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from imagerift_local.errors import PlatformError
@@ -17,83 +19,53 @@ from imagerift_local.files import write_private
 LOOPBACK = "127.0.0.1"
 
 
+def _of(part: str, port: int) -> int:
+    """A port of `part`, with its default."""
+    return field(default=port, metadata={"part": part})
+
+
 @dataclass(frozen=True)
 class Ports:
     """One TCP port on loopback for each listener of the platform."""
 
-    api: int = 8080
-    api_metrics: int = 9090
-    operator_metrics: int = 9091
-    operator_health: int = 9092
-    kube_apiserver: int = 16443
-    kube_controller_manager: int = 16444
-    etcd: int = 12379
-    etcd_peer: int = 12380
-    mongod: int = 27117
-    s3: int = 18333
-    s3_grpc: int = 18334
-    seaweedfs_master: int = 18335
-    seaweedfs_master_grpc: int = 18336
-    seaweedfs_volume: int = 18337
-    seaweedfs_volume_grpc: int = 18338
-    seaweedfs_filer: int = 18339
-    seaweedfs_filer_grpc: int = 18340
-    triton: int = 18000
+    api: int = _of("api", 8080)
+    api_metrics: int = _of("api", 9090)
+    operator_metrics: int = _of("operator", 9091)
+    operator_health: int = _of("operator", 9092)
+    kube_apiserver: int = _of("kube-apiserver", 16443)
+    kube_controller_manager: int = _of("kube-controller-manager", 16444)
+    etcd: int = _of("etcd", 12379)
+    etcd_peer: int = _of("etcd", 12380)
+    mongod: int = _of("mongod", 27117)
+    s3: int = _of("seaweedfs", 18333)
+    s3_grpc: int = _of("seaweedfs", 18334)
+    seaweedfs_master: int = _of("seaweedfs", 18335)
+    seaweedfs_master_grpc: int = _of("seaweedfs", 18336)
+    seaweedfs_volume: int = _of("seaweedfs", 18337)
+    seaweedfs_volume_grpc: int = _of("seaweedfs", 18338)
+    seaweedfs_filer: int = _of("seaweedfs", 18339)
+    seaweedfs_filer_grpc: int = _of("seaweedfs", 18340)
+    triton: int = _of("triton", 18000)
 
 
-NAMES = tuple(field.name for field in fields(Ports))
-
-PART_OF_PORT: Mapping[str, str] = {
-    "api": "api",
-    "api_metrics": "api",
-    "operator_metrics": "operator",
-    "operator_health": "operator",
-    "kube_apiserver": "kube-apiserver",
-    "kube_controller_manager": "kube-controller-manager",
-    "etcd": "etcd",
-    "etcd_peer": "etcd",
-    "mongod": "mongod",
-    "s3": "seaweedfs",
-    "s3_grpc": "seaweedfs",
-    "seaweedfs_master": "seaweedfs",
-    "seaweedfs_master_grpc": "seaweedfs",
-    "seaweedfs_volume": "seaweedfs",
-    "seaweedfs_volume_grpc": "seaweedfs",
-    "seaweedfs_filer": "seaweedfs",
-    "seaweedfs_filer_grpc": "seaweedfs",
-    "triton": "triton",
-}
+PART_OF_PORT: Mapping[str, str] = {entry.name: entry.metadata["part"] for entry in fields(Ports)}
+NAMES = tuple(PART_OF_PORT)
 
 
-class PortSettings(BaseSettings):
-    """`IMAGERIFT_LOCAL_PORT_<NAME>` moves one port; it wins over the port base."""
-
+class _Environment(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="IMAGERIFT_LOCAL_PORT_", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    api: int | None = None
-    api_metrics: int | None = None
-    operator_metrics: int | None = None
-    operator_health: int | None = None
-    kube_apiserver: int | None = None
-    kube_controller_manager: int | None = None
-    etcd: int | None = None
-    etcd_peer: int | None = None
-    mongod: int | None = None
-    s3: int | None = None
-    s3_grpc: int | None = None
-    seaweedfs_master: int | None = None
-    seaweedfs_master_grpc: int | None = None
-    seaweedfs_volume: int | None = None
-    seaweedfs_volume_grpc: int | None = None
-    seaweedfs_filer: int | None = None
-    seaweedfs_filer_grpc: int | None = None
-    triton: int | None = None
 
-    def chosen(self) -> dict[str, int]:
-        """The ports that the environment names."""
-        return {name: port for name in NAMES if (port := getattr(self, name)) is not None}
+# `IMAGERIFT_LOCAL_PORT_<NAME>` moves one port; it wins over the port base.
+_FIELDS: dict[str, Any] = dict.fromkeys(NAMES, (int, 0))
+_PortSettings = create_model("_PortSettings", __base__=_Environment, **_FIELDS)
+
+
+def chosen_ports() -> dict[str, int]:
+    """The ports that the environment names."""
+    return _PortSettings().model_dump(exclude_unset=True)
 
 
 def setting_of(name: str) -> str:

@@ -8,9 +8,16 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
+from imagerift_local.pki import KeyPair
+
 Probe = Callable[[], Awaitable[bool]]
 
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+
+
+async def always_ready() -> bool:
+    """The probe of what cannot be asked."""
+    return True
 
 
 def http_probe(
@@ -52,12 +59,12 @@ def tcp_probe(host: str, port: int) -> Probe:
     return probe
 
 
-def client_tls(authority: str, certificate: str, key: str) -> Callable[[], ssl.SSLContext]:
-    """Makes the TLS settings of a client with a certificate (paths of PEM files)."""
+def client_tls(authority: KeyPair, holder: KeyPair) -> Callable[[], ssl.SSLContext]:
+    """Makes the TLS settings of a client that has the holder's certificate."""
 
     def build() -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=authority)
-        context.load_cert_chain(certificate, key)
+        context = ssl.create_default_context(cafile=authority.certificate)
+        context.load_cert_chain(holder.certificate, holder.key)
         return context
 
     return build

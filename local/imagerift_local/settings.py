@@ -17,7 +17,7 @@ DEFAULT_DATA_DIR = user_data_path("imagerift")
 class PlatformSettings(BaseSettings):
     """Everything that a user can change about the embedded platform.
 
-    A part whose address is given is used as it is and never started. Ports are in `PortSettings`.
+    A part whose address is given is used as it is and never started. Ports are in `ports`.
     """
 
     model_config = SettingsConfigDict(

@@ -6,27 +6,25 @@ import json
 import os
 import secrets as random_secrets
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
-from imagerift_local.cluster import Cluster, pool_manifest
+from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
 from imagerift_local.demo_person import ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.kubeconfig import (
-    read_kubeconfig,
-    write_certificate_kubeconfig,
-    write_token_kubeconfig,
-)
+from imagerift_local.kubeconfig import cluster_of, holder_of, read_cluster, write_kubeconfig
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
 from imagerift_local.pki import ControlPlanePki, ensure_pki
 from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
-from imagerift_local.probes import Probe, client_tls, http_probe, tcp_probe
+from imagerift_local.probes import Probe, always_ready, client_tls, http_probe, tcp_probe
 from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.libraries import library_environment
 from imagerift_local.provision.triton import library_path
@@ -118,31 +116,22 @@ class Stack:
         built = [builders[name]() for name in ALL_PARTS if name in wanted]
         return [part for part in built if part is not None]
 
-    def cluster(self) -> Cluster:
+    def cluster(self) -> AbstractAsyncContextManager[Cluster]:
         """A client with an administrator's rights."""
-        return Cluster(read_kubeconfig(self.admin_kubeconfig), self.settings.namespace)
+        return connect_cluster(self.admin_kubeconfig, self.settings.namespace)
 
     def _pki(self) -> ControlPlanePki:
         return ensure_pki(self.data.pki)
-
-    def _control_plane_tls(self) -> tuple[str, str, str]:
-        pki = self._pki()
-        return str(pki.authority.certificate), str(pki.admin.certificate), str(pki.admin.key)
 
     def _etcd(self) -> Part | None:
         if self.settings.kubeconfig is not None:
             return None
         pki = self._pki()
         address = f"https://{LOOPBACK}:{self.ports.etcd}"
-        tls = client_tls(
-            str(pki.etcd_authority.certificate),
-            str(pki.etcd_client.certificate),
-            str(pki.etcd_client.key),
-        )
         return self._child(
             "etcd",
             address,
-            http_probe(f"{address}/health", tls=tls),
+            http_probe(f"{address}/health", tls=client_tls(pki.etcd_authority, pki.etcd_client)),
             parts.build_etcd_command(
                 self.provisions["etcd"].files["etcd"], self.data, self.ports, pki
             ),
@@ -151,35 +140,34 @@ class Stack:
 
     def _apiserver(self) -> Part:
         if self.settings.kubeconfig is not None:
-            access = read_kubeconfig(self.settings.kubeconfig)
+            server = read_cluster(self.settings.kubeconfig)["server"]
 
             async def set_up_existing() -> None:
                 await self._install_cluster()
                 await self._write_account_kubeconfigs()
 
-            address = urlsplit(access.server)
+            address = urlsplit(server)
             port = address.port or (443 if address.scheme == "https" else 80)
             return Part(
                 "kube-apiserver",
-                access.server,
+                server,
                 tcp_probe(address.hostname or LOOPBACK, port),
                 after_ready=set_up_existing,
             )
         pki = self._pki()
         address_text = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
         for user, pair in (("admin", pki.admin), ("controller-manager", pki.controller_manager)):
-            write_certificate_kubeconfig(
+            write_kubeconfig(
                 self.data.kubeconfig(user),
-                server=address_text,
-                authority=pki.authority.certificate,
+                cluster=cluster_of(address_text, pki.authority.certificate),
                 user=user,
-                pair=pair,
+                credentials=holder_of(pair),
                 namespace=self.settings.namespace,
             )
         return self._child(
             "kube-apiserver",
             address_text,
-            http_probe(f"{address_text}/readyz", tls=client_tls(*self._control_plane_tls())),
+            http_probe(f"{address_text}/readyz", tls=client_tls(pki.authority, pki.admin)),
             parts.build_apiserver_command(
                 self.provisions["kubernetes"].files["kube-apiserver"], self.ports, pki
             ),
@@ -192,17 +180,17 @@ class Stack:
         if self.settings.kubeconfig is not None:
             return None
         address = f"https://{LOOPBACK}:{self.ports.kube_controller_manager}"
-        kubernetes = self.provisions["kubernetes"]
+        pki, kubernetes = self._pki(), self.provisions["kubernetes"]
         return self._child(
             "kube-controller-manager",
             address,
-            http_probe(f"{address}/healthz", tls=client_tls(*self._control_plane_tls())),
+            http_probe(f"{address}/healthz", tls=client_tls(pki.authority, pki.admin)),
             parts.build_controller_manager_command(
                 kubernetes.files["kube-controller-manager"],
                 tuple(int(number) for number in kubernetes.version.split(".")),
                 self.data.kubeconfig("controller-manager"),
                 self.ports,
-                self._pki(),
+                pki,
             ),
             after=("kube-apiserver",),
             after_ready=self._write_account_kubeconfigs,
@@ -211,20 +199,15 @@ class Stack:
     def _mongod(self) -> Part:
         if self.settings.mongo_url is not None:
             # The connection string may hold a password and name several servers.
-            return Part("mongod", "as set", _always_ready)
-
+            return Part("mongod", "as set", always_ready)
         mongod = self.provisions["mongod"].files["mongod"]
-
-        async def set_up() -> None:
-            await ensure_replica_set(self.ports.mongod)
-
         return self._child(
             "mongod",
             f"mongodb://{LOOPBACK}:{self.ports.mongod}",
             tcp_probe(LOOPBACK, self.ports.mongod),
             parts.build_mongod_command(mongod, self.data, self.ports),
             environment=library_environment(mongod),
-            after_ready=set_up,
+            after_ready=partial(ensure_replica_set, self.ports.mongod),
             stop_grace=20.0,
         )
 
@@ -244,17 +227,11 @@ class Stack:
                 parts.build_identities(self.secrets.s3_access_key, self.secrets.s3_secret_key)
             ),
         )
-
         # Read from the folder that the server runs in.
         write_private(
             self.data.seaweedfs / "security.toml",
             parts.build_security_settings(self.secrets.jwt_key),
         )
-
-        async def set_up() -> None:
-            await ensure_bucket(
-                self.ports.seaweedfs_filer, self.settings.s3_bucket, self.secrets.jwt_key
-            )
 
         async def sweep() -> None:
             sweep_sockets(self.ports)
@@ -275,7 +252,12 @@ class Stack:
             ),
             environment=parts.GO_ENVIRONMENT,
             folder=self.data.seaweedfs,
-            after_ready=set_up,
+            after_ready=partial(
+                ensure_bucket,
+                self.ports.seaweedfs_filer,
+                self.settings.s3_bucket,
+                self.secrets.jwt_key,
+            ),
             after_stop=sweep,
             # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
             # use it are gone by then.
@@ -309,7 +291,7 @@ class Stack:
                 self.ports,
                 shared_memory_prefix=prefix,
                 lock=random_secrets.token_hex(16),
-                traces_url=traces_url(os.environ),
+                traces_url=parts.traces_url(os.environ),
             ),
             environment={
                 "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
@@ -362,7 +344,7 @@ class Stack:
         known = self.data.kubeconfig(account)
         if self.settings.kubeconfig is None and known.exists():
             address = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
-            if read_kubeconfig(known).server == address:
+            if read_cluster(known)["server"] == address:
                 return ("kube-apiserver",)
         return ("kube-apiserver", "kube-controller-manager")
 
@@ -405,25 +387,14 @@ class Stack:
             await cluster.install(manifest)
 
     async def _write_account_kubeconfigs(self) -> None:
-        access = read_kubeconfig(self.admin_kubeconfig)
+        known = read_cluster(self.admin_kubeconfig)
         async with self.cluster() as cluster:
             tokens = await cluster.account_tokens()
         for account, token in tokens.items():
-            write_token_kubeconfig(
+            write_kubeconfig(
                 self.data.kubeconfig(account),
-                access=access,
-                namespace=self.settings.namespace,
+                cluster=known,
                 user=account,
-                token=token,
+                credentials={"token": token},
+                namespace=self.settings.namespace,
             )
-
-
-def traces_url(environment: Mapping[str, str]) -> str | None:
-    """Where spans go, by the standard variables; Triton knows none of them itself."""
-    own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
-
-
-async def _always_ready() -> bool:
-    return True

@@ -12,7 +12,6 @@ import platformdirs
 import pytest
 from argon2 import PasswordHasher
 from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.chromium import provision_chromium
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from playwright.async_api import Browser, async_playwright, expect
@@ -21,6 +20,7 @@ from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.conftest import bucket, database_name
 from tests.integration.api.harness import Api, environment_of, settings_of
 from tests.servers import S3Address, free_port
+from tests.support.chromium import provision_chromium
 
 __all__ = ["bucket", "database_name", "mongo_url", "s3_address"]
 

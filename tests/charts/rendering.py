@@ -18,8 +18,10 @@ from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.helm import provision_helm
+from imagerift_local.provision.programs import provision
 from imagerift_local.settings import PlatformSettings
+
+from tests.support.helm import HELM
 
 CHARTS = Path(__file__).resolve().parents[2] / "charts"
 MAIN, DEFINITIONS = CHARTS / "imagerift", CHARTS / "imagerift-crds"
@@ -150,4 +152,4 @@ def _is_for_old(values: Values | None) -> bool:
 
 
 def find_helm() -> Helm:
-    return Helm(provision_helm(workshop()).files["helm"])
+    return Helm(provision(HELM, workshop()).files["helm"])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from imagerift_local.provision.policy import PROGRAM, provision_checkov
 
 from tests.charts.rendering import CHARTS, DEFINITIONS, Helm, Objects, workshop
+from tests.support.checkov import PROGRAM, provision_checkov
 
 PAGE = CHARTS.parent / "docs" / "security-scan.md"
 SCANNED = ("default", "production")

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from imagerift_local.node.layout import NodeFolder
-from imagerift_local.node.mounts import KERNEL_SETTINGS
-from imagerift_local.node.outside import enter
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.helm import provision_helm
-from imagerift_local.provision.kubectl import provision_kubectl
+from imagerift_local.provision.programs import KUBECTL, provision
 from imagerift_local.settings import PlatformSettings
+from imagerift_node.layout import NodeFolder
+from imagerift_node.mounts import KERNEL_SETTINGS
+from imagerift_node.outside import enter
 
 from tests.platform_under_test import wait_until
+from tests.support.helm import HELM
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 600
@@ -67,8 +67,8 @@ class NodeUnderTest:
         cache = Cache(PlatformSettings().cache_dir.absolute())
         workshop = Workshop(cache, Debian(cache.root), _ignore)
         programs = [
-            provision_kubectl(workshop).files["kubectl"],
-            provision_helm(workshop).files["helm"],
+            provision(KUBECTL, workshop).files["kubectl"],
+            provision(HELM, workshop).files["helm"],
         ]
         tools = ":".join(str(program.parent) for program in programs)
         # Helm and kubectl keep what they have learnt there, and nothing of this machine's counts.

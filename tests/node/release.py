@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from imagerift_local.node.layout import NodeAddresses
+from imagerift_node.layout import NodeAddresses
 from PIL import Image
 
 from tests.charts.versions import compatibility

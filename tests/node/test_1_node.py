@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 from imagerift_local.images.build import image_name
 from imagerift_local.images.project import project_version
-from imagerift_local.node.layout import NODE_NAME, NodeAddresses
-from imagerift_local.node.mounts import KERNEL_SETTINGS
+from imagerift_node.layout import NODE_NAME, NodeAddresses
+from imagerift_node.mounts import KERNEL_SETTINGS
 
 from tests.node.node_under_test import NodeUnderTest, kernel_settings
 from tests.node.pods import SERVE, pod, probe, service

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import psutil
-from imagerift_local.node.cgroups import hierarchies
+from imagerift_node.cgroups import hierarchies
 
 from tests.node.node_under_test import NodeUnderTest, kernel_settings
 from tests.node.release import NAMESPACE, RELEASE, Release

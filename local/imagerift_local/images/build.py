@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -25,10 +26,9 @@ from imagerift_local.images.lists import (
 from imagerift_local.images.project import LEFT_BY_BUILDS, build_wheels, project_version
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
-from imagerift_local.provision.mongod import provision_mongod
+from imagerift_local.provision.programs import MONGOD, SEAWEEDFS, provision
 from imagerift_local.provision.python import PYTHON, provision_python
 from imagerift_local.provision.routes import Provision
-from imagerift_local.provision.seaweedfs import provision_seaweedfs
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.provision.wheels import REQUIREMENTS, create_environment, uv_environment
 from imagerift_local.settings import CHECKOUT
@@ -38,8 +38,8 @@ PART = "image-layers"
 # Where Debian's own Python is inside every image.
 IMAGE_PYTHON = f"/usr/bin/python{PYTHON}"
 PROGRAMS: dict[str, Callable[[Workshop], Provision]] = {
-    "mongod": provision_mongod,
-    "seaweedfs": provision_seaweedfs,
+    "mongod": partial(provision, MONGOD),
+    "seaweedfs": partial(provision, SEAWEEDFS),
 }
 PROGRAM_FILES = {"mongod": "mongod", "seaweedfs": "weed"}
 

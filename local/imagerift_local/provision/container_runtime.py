@@ -65,7 +65,6 @@ def provision_container_runtime(workshop: Workshop) -> Provision:
     return first_found(
         "container runtime",
         [
-            workshop.cached_route("container-runtime", NAMES, ((KEY, VERSION),)),
             workshop.built_route(
                 "Debian packages",
                 part="container-runtime",

@@ -41,12 +41,13 @@ class Workshop:
         """Log file of the provisioning of `part`."""
         return self.cache.root / "logs" / f"{part}.log"
 
-    def complete(self, programs: Sequence[Path]) -> None:
-        """Puts the shared libraries that the programs of one folder miss beside them.
+    def complete(self, found: Provision) -> None:
+        """Puts the shared libraries that the programs, all of one folder, miss beside them.
 
         Raises:
             RouteUnavailableError: a library is missing and cannot be had.
         """
+        programs = list(found.files.values())
         complete_libraries(self.debian, programs, programs[0].parent / FOLDER)
 
     def first_found(self, part: str, title: str, routes: Sequence[Route]) -> Provision:
@@ -84,44 +85,16 @@ class Workshop:
                 if not RUNNING.cancelled:
                     refusals.note(release, str(error))
                 raise
-            self.complete([target / name for name in release.members])
 
-        def attempt() -> Provision:
-            key = release_entry(release)
-            cached = self.cache.has(release.part, key)
-            entry = self.cache.ensure(release.part, key, build)
-            source = "cache" if cached else "official release"
-            found = _in_folder(entry, tuple(release.members), release.version, source)
-            if cached:
-                self.complete(list(found.files.values()))
-            return found
-
-        return Route("official release", attempt, release.version)
-
-    def cached_route(
-        self,
-        part: str,
-        names: tuple[str, ...],
-        entries: tuple[tuple[str, str], ...],
-        *,
-        complete: Callable[[Provision], None] | None = None,
-    ) -> Route:
-        """Takes what an earlier start put into the cache: (cache key, version) pairs in order.
-
-        `complete` mends what this machine lacks by now: the entry may have been made before the
-        machine was changed, or on another one.
-        """
-
-        def attempt() -> Provision:
-            for key, version in entries:
-                if self.cache.has(part, key):
-                    found = _in_folder(self.cache.entry(part, key), names, version, "cache")
-                    if complete is not None:
-                        complete(found)
-                    return found
-            raise RouteUnavailableError("nothing there yet")
-
-        return Route("cache", attempt)
+        return self.built_route(
+            "official release",
+            part=release.part,
+            key=release_entry(release),
+            version=release.version,
+            names=tuple(release.members),
+            build=build,
+            complete=self.complete,
+        )
 
     def built_route(
         self,
@@ -132,12 +105,21 @@ class Workshop:
         version: str,
         names: tuple[str, ...],
         build: Callable[[Path], None],
+        complete: Callable[[Provision], None] | None = None,
     ) -> Route:
-        """Makes the part with `build` in the cache."""
+        """Takes what an earlier start put into the cache, or makes it there with `build`.
+
+        `complete` adds the shared libraries that this machine lacks by now: the entry may have
+        been made before the machine was changed, or on another one.
+        """
 
         def attempt() -> Provision:
+            cached = self.cache.has(part, key)
             entry = self.cache.ensure(part, key, build)
-            return _in_folder(entry, names, version, name)
+            found = _in_folder(entry, names, version, "cache" if cached else name)
+            if complete is not None:
+                complete(found)
+            return found
 
         return Route(name, attempt, version)
 

@@ -37,7 +37,6 @@ def provision_diffusion(workshop: Workshop) -> Provision:
     return first_found(
         "diffusion",
         [
-            workshop.cached_route("diffusion", NAMES, ((key, version),)),
             workshop.built_route(
                 "Python packages",
                 part="diffusion",

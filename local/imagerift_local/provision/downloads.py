@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -48,20 +48,6 @@ KUBERNETES = Release(
     },
 )
 
-_NODE_PROGRAMS = (
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-)
-# The same archive, for a node: all its programs are then of one version.
-KUBERNETES_NODE = replace(
-    KUBERNETES,
-    part="kubernetes-node",
-    members={name: f"kubernetes/server/bin/{name}" for name in _NODE_PROGRAMS},
-)
-
 # Digest as several projects that do not know of each other pin it.
 ETCD = Release(
     part="etcd",
@@ -81,16 +67,6 @@ MONGOD = Release(
     algorithm="sha256",
     digest="41da8d92dde2896ebda278cf296ae86462da6b39eda81ce6ce4fb9ce819adb2e",
     members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.32/bin/mongod"},
-)
-
-# Digest from the release's notes.
-HELM = Release(
-    part="helm",
-    version="4.3.0",
-    url="https://get.helm.sh/helm-v4.3.0-linux-amd64.tar.gz",
-    algorithm="sha256",
-    digest="86584a54def73570558f66f5111cc53dfed56689637ae32c1201205d494f54fb",
-    members={"helm": "linux-amd64/helm"},
 )
 
 

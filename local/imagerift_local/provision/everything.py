@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
-from imagerift_local.provision.etcd import provision_etcd
-from imagerift_local.provision.kubectl import provision_kubectl
-from imagerift_local.provision.kubernetes import provision_kubernetes
-from imagerift_local.provision.mongod import provision_mongod
+from imagerift_local.provision.programs import (
+    ETCD,
+    KUBECTL,
+    KUBERNETES,
+    MONGOD,
+    SEAWEEDFS,
+    provision,
+)
 from imagerift_local.provision.routes import Provision
-from imagerift_local.provision.seaweedfs import provision_seaweedfs
 from imagerift_local.provision.triton import provision_triton
 
 PartReport = Callable[[str, str], None]
@@ -24,12 +28,12 @@ PartReport = Callable[[str, str], None]
 
 PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
     # The slowest first.
-    "kubernetes": provision_kubernetes,
+    "kubernetes": partial(provision, KUBERNETES),
     "triton": provision_triton,
     "diffusion": provision_diffusion,
-    "etcd": provision_etcd,
-    "mongod": provision_mongod,
-    "seaweedfs": provision_seaweedfs,
+    "etcd": partial(provision, ETCD),
+    "mongod": partial(provision, MONGOD),
+    "seaweedfs": partial(provision, SEAWEEDFS),
 }
 
 # Which provision a part runs from; parts that are not named run from this environment.
@@ -72,15 +76,15 @@ async def provision_parts(
     wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART} | more
     names = [name for name in PROVISIONERS if name in wanted]
 
-    async def provision(name: str) -> Provision:
+    async def make(name: str) -> Provision:
         workshop = Workshop(cache, debian, lambda line: report(name, line), data)
         return await asyncio.to_thread(PROVISIONERS[name], workshop)
 
     async with asyncio.TaskGroup() as group:
-        tasks = {name: group.create_task(provision(name)) for name in names}
+        tasks = {name: group.create_task(make(name)) for name in names}
     found = {name: task.result() for name, task in tasks.items()}
     if "kubernetes" in found:
         # After the control plane, whose archive may hold it.
         workshop = Workshop(cache, debian, lambda line: report("kubectl", line))
-        found["kubectl"] = await asyncio.to_thread(provision_kubectl, workshop)
+        found["kubectl"] = await asyncio.to_thread(provision, KUBECTL, workshop)
     return Provisions(found)

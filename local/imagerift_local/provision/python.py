@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -47,33 +48,29 @@ def provision_python(workshop: Workshop) -> Provision:
 
     That folder goes onto the LD_LIBRARY_PATH of whatever runs it or embeds it.
     """
+    ways = [
+        (
+            key,
+            workshop.built_route(
+                name,
+                part="python",
+                key=key,
+                version=version,
+                names=NAMES,
+                build=partial(build, workshop),
+                complete=partial(_complete, workshop),
+            ),
+        )
+        for name, key, version, build in (
+            ("official build", OFFICIAL_KEY, OFFICIAL, _official),
+            ("Debian package", DEBIAN_KEY, PYTHON, _from_debian),
+        )
+    ]
+    # What is there already is taken before anything is fetched.
+    ways.sort(key=lambda way: not workshop.cache.has("python", way[0]))
     found = first_found(
         f"Python {PYTHON}",
-        [
-            Route("PATH", _found_on_path),
-            workshop.cached_route(
-                "python",
-                NAMES,
-                ((OFFICIAL_KEY, OFFICIAL), (DEBIAN_KEY, PYTHON)),
-                complete=lambda found: _complete(workshop, found),
-            ),
-            workshop.built_route(
-                "official build",
-                part="python",
-                key=OFFICIAL_KEY,
-                version=OFFICIAL,
-                names=NAMES,
-                build=lambda target: _official(workshop, target),
-            ),
-            workshop.built_route(
-                "Debian package",
-                part="python",
-                key=DEBIAN_KEY,
-                version=PYTHON,
-                names=NAMES,
-                build=lambda target: _from_debian(workshop, target),
-            ),
-        ],
+        [Route("PATH", _found_on_path), *(route for _, route in ways)],
         workshop.report,
     )
     # A Python finds its modules from where it lies, also through the link of an environment.
@@ -157,7 +154,6 @@ def _from_debian(workshop: Workshop, target: Path) -> None:
     shutil.copyfile(library, libraries / LIBRARY)
     shutil.rmtree(unpacked)
     (target / "python").symlink_to(Path(root.name) / program)
-    _complete(workshop, Provision({"python": target / "python", "libraries": libraries}, "", ""))
 
 
 def _complete(workshop: Workshop, found: Provision) -> None:

@@ -40,12 +40,6 @@ def provision_triton(workshop: Workshop) -> Provision:
     return first_found(
         "Triton",
         [
-            workshop.cached_route(
-                "triton",
-                NAMES,
-                ((key, version),),
-                complete=lambda found: _complete(workshop, found),
-            ),
             workshop.built_route(
                 "Python packages",
                 part="triton",
@@ -53,6 +47,7 @@ def provision_triton(workshop: Workshop) -> Provision:
                 version=version,
                 names=NAMES,
                 build=lambda target: _from_wheels(workshop, python, target),
+                complete=lambda found: _complete(workshop, found),
             ),
         ],
         workshop.report,
@@ -98,7 +93,6 @@ def _from_wheels(workshop: Workshop, python: Provision, target: Path) -> None:
     (target / "interpreter").symlink_to(python.files["libraries"])
     workshop.report("looking for shared libraries that are missing")
     made = Provision({name: target / name for name in NAMES}, "", "")
-    _complete(workshop, made)
     _complete_extensions(workshop, made)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imagerift_local.node.certificates import ensure_node_pki
-from imagerift_local.node.cgroups import hierarchies
-from imagerift_local.node.layout import NodeAddresses, NodeFolder
-from imagerift_local.node.objects import base_objects
-from imagerift_local.node.programs import (
+from imagerift_local.ports import Ports
+from imagerift_node.certificates import ensure_node_pki
+from imagerift_node.cgroups import hierarchies
+from imagerift_node.layout import NodeAddresses, NodeFolder
+from imagerift_node.objects import base_objects
+from imagerift_node.programs import (
     build_apiserver_command,
     build_scheduler_command,
     kubelet_settings,
     proxy_settings,
 )
-from imagerift_local.ports import Ports
 
 MOUNTS = """\
 tmpfs /sys/fs/cgroup tmpfs rw,relatime,mode=755 0 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from imagerift_local import pki as pki_module
 from imagerift_local.pki import ensure_pki
 
@@ -31,7 +32,20 @@ def test_every_file_has_mode_0600(tmp_path: Path) -> None:
 
 def test_the_admin_belongs_to_the_masters(tmp_path: Path) -> None:
     subject = certificate(ensure_pki(tmp_path).admin.certificate).subject
-    assert subject.rfc4514_string() == "O=system:masters,CN=admin"
+    assert [entry.value for entry in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == [
+        "admin"
+    ]
+    groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert [entry.value for entry in groups] == ["system:masters"]
+
+
+def test_nobody_else_belongs_to_a_group_of_kubernetes(tmp_path: Path) -> None:
+    pki = ensure_pki(tmp_path)
+    for pair in (pki.apiserver, pki.etcd, pki.etcd_client, pki.controller_manager):
+        groups = certificate(pair.certificate).subject.get_attributes_for_oid(
+            NameOID.ORGANIZATION_NAME
+        )
+        assert not any(str(entry.value).startswith("system:") for entry in groups)
 
 
 def test_certificates_verify_against_their_own_authority_only(tmp_path: Path) -> None:

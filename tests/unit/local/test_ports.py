@@ -14,9 +14,9 @@ from imagerift_local.ports import (
     NAMES,
     PART_OF_PORT,
     Ports,
-    PortSettings,
     check_ports,
     choose_ports,
+    chosen_ports,
     free_ports,
     is_free,
     setting_of,
@@ -90,7 +90,7 @@ def test_every_port_has_a_part_and_a_setting(monkeypatch: pytest.MonkeyPatch) ->
     assert set(PART_OF_PORT) == set(NAMES)
     for offset, name in enumerate(NAMES):
         monkeypatch.setenv(setting_of(name), str(20000 + offset))
-    assert PortSettings().chosen() == {name: 20000 + n for n, name in enumerate(NAMES)}
+    assert chosen_ports() == {name: 20000 + n for n, name in enumerate(NAMES)}
 
 
 def test_free_ports_are_accepted() -> None:

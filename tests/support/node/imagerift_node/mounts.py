@@ -9,13 +9,12 @@ import ctypes
 import os
 from pathlib import Path
 
-from imagerift_local.node.cgroups import ROOT as CGROUPS
-from imagerift_local.node.cgroups import hierarchies
-from imagerift_local.node.layout import NodeFolder
+from imagerift_node.cgroups import ROOT as CGROUPS
+from imagerift_node.cgroups import hierarchies
+from imagerift_node.layout import NodeFolder
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
-MNT_DETACH = 2
 # Settings of the whole kernel that a kubelet changes for itself, and the values that it wants: it
 # finds them here as they should be, and those of this machine stay as they are.
 KERNEL_SETTINGS = {
@@ -39,17 +38,6 @@ def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: st
     if _libc.mount(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"mount {kind or source} on {target}: {os.strerror(number)}")
-
-
-def unmount(target: Path) -> None:
-    """umount2(2) of the target and all below it.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    if _libc.umount2(str(target).encode(), MNT_DETACH) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"unmount {target}: {os.strerror(number)}")
 
 
 def prepare_mounts(data: NodeFolder) -> None:

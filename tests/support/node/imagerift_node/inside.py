@@ -14,19 +14,20 @@ from pathlib import Path
 
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.node.layout import (
+from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.routes import Provision
+from imagerift_local.state import write_state
+from imagerift_local.supervisor import Status, Supervisor
+
+from imagerift_node.layout import (
     CONTAINERD_SOCKET,
     NODE_NAME,
     SERVICE_RANGE,
     NodeAddresses,
     NodeFolder,
 )
-from imagerift_local.node.mounts import prepare_mounts
-from imagerift_local.node.stack import NodeStack
-from imagerift_local.provision.everything import Provisions
-from imagerift_local.provision.routes import Provision
-from imagerift_local.state import write_state
-from imagerift_local.supervisor import Status, Supervisor
+from imagerift_node.mounts import prepare_mounts
+from imagerift_node.stack import NodeStack
 
 LINK_SECONDS = 90.0
 DEVICE = "eth0"
@@ -139,7 +140,7 @@ def _prepare_network(addresses: NodeAddresses) -> None:
 
 
 def main() -> None:
-    """The program `python -m imagerift_local.node.inside REQUEST`."""
+    """The program `python -m imagerift_node.inside REQUEST`."""
     try:
         asyncio.run(run(read_request(Path(sys.argv[1]))))
     except (PlatformError, OSError) as error:

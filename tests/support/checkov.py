@@ -27,7 +27,6 @@ def provision_checkov(workshop: Workshop) -> Provision:
     return first_found(
         "Checkov",
         [
-            workshop.cached_route("checkov", NAMES, ((key, version),)),
             workshop.built_route(
                 "Python packages",
                 part="checkov",

@@ -9,27 +9,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
-
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.node.cgroups import create_groups, remove_groups
-from imagerift_local.node.inside import Request, read_request
-from imagerift_local.node.layout import NodeAddresses, NodeFolder
 from imagerift_local.parts import guarded
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import tail_of
 from imagerift_local.provision.container_runtime import provision_container_runtime
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.etcd import provision_etcd
-from imagerift_local.provision.kubectl import provision_kubectl
-from imagerift_local.provision.kubernetes import provision_node_kubernetes
+from imagerift_local.provision.programs import ETCD, KUBECTL
+from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.routes import Provision
 from imagerift_local.state import owned, read_state
+
+from imagerift_node.cgroups import create_groups, remove_groups
+from imagerift_node.inside import Request, read_request
+from imagerift_node.kubernetes import provision_node_kubernetes
+from imagerift_node.layout import NodeAddresses, NodeFolder
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
@@ -41,8 +42,8 @@ NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 PROVISIONERS: dict[str, Callable[[Workshop], Provision]] = {
     "kubernetes-node": provision_node_kubernetes,
     "container-runtime": provision_container_runtime,
-    "etcd": provision_etcd,
-    "kubectl": provision_kubectl,
+    "etcd": partial(provision_program, ETCD),
+    "kubectl": partial(provision_program, KUBECTL),
 }
 
 
@@ -120,7 +121,7 @@ def enter(data: NodeFolder, command: list[str]) -> list[str]:
 
 
 def _spawn(data: NodeFolder, programs: Path, groups: list[Path]) -> subprocess.Popen[bytes]:
-    inside = [sys.executable, "-m", "imagerift_local.node.inside", str(data.request)]
+    inside = [sys.executable, "-m", "imagerift_node.inside", str(data.request)]
     isolated = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", "--"]
     command = [*isolated, str(programs / "tini-static"), "--", *guarded(inside)]
     # Killed when this program dies, however it dies; and then the kernel ends all of the node.

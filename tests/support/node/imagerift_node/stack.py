@@ -12,31 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from sys import executable
 
-import aiohttp
-
 from imagerift_local import parts
-from imagerift_local.cluster import Cluster
+from imagerift_local.cluster import connect_cluster
 from imagerift_local.errors import SetUpError
 from imagerift_local.files import write_private
 from imagerift_local.images.archive import Image, write_archive
 from imagerift_local.images.layers import single_file_layer
-from imagerift_local.kubeconfig import read_kubeconfig
-from imagerift_local.node import programs
-from imagerift_local.node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
-from imagerift_local.node.cgroups import has_version_1
-from imagerift_local.node.layout import (
+from imagerift_local.ports import LOOPBACK, Ports
+from imagerift_local.probes import Probe, client_tls, http_probe
+from imagerift_local.provision.everything import Provisions
+from imagerift_local.supervisor import Part, Step
+
+from imagerift_node import programs
+from imagerift_node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
+from imagerift_node.cgroups import has_version_1
+from imagerift_node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
     NODE_NAME,
     NodeAddresses,
     NodeFolder,
 )
-from imagerift_local.node.names import ask
-from imagerift_local.node.objects import base_objects
-from imagerift_local.ports import LOOPBACK, Ports
-from imagerift_local.probes import Probe, client_tls, http_probe
-from imagerift_local.provision.everything import Provisions
-from imagerift_local.supervisor import Part, Step
+from imagerift_node.names import ask
+from imagerift_node.objects import base_objects
 
 API_SERVER_NAME = f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "XTABLES_LIBDIR", "HOME", "LANG", "TZ")
@@ -103,11 +101,7 @@ class NodeStack:
     def _etcd(self, pki: NodePki) -> Part:
         plane = pki.control_plane
         address = f"https://{LOOPBACK}:{self.ports.etcd}"
-        tls = client_tls(
-            str(plane.etcd_authority.certificate),
-            str(plane.etcd_client.certificate),
-            str(plane.etcd_client.key),
-        )
+        tls = client_tls(plane.etcd_authority, plane.etcd_client)
         return self._part(
             "etcd",
             address,
@@ -169,7 +163,7 @@ class NodeStack:
             [
                 executable,
                 "-m",
-                "imagerift_local.node.names",
+                "imagerift_node.names",
                 f"--address={self.addresses.node}",
                 f"--kubeconfig={self._kubeconfig('names')}",
             ],
@@ -221,25 +215,16 @@ class NodeStack:
         )
 
     async def _apply_base_objects(self) -> None:
-        async with Cluster(read_kubeconfig(self.data.kubeconfig), "default") as cluster:
+        async with connect_cluster(self.data.kubeconfig, "default") as cluster:
             for manifest in base_objects(self.data):
                 await cluster.apply(manifest)
 
     async def _wait_node_ready(self) -> None:
-        access = read_kubeconfig(self.data.kubeconfig)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5.0)) as session,
-                session.get(
-                    f"{self.server}/api/v1/nodes/{NODE_NAME}", ssl=access.tls or True
-                ) as response,
-            ):
-                if response.status != 200:
-                    # Not registered yet.
-                    raise SetUpError(f"node {NODE_NAME}: status {response.status}")
-                node = await response.json()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SetUpError(str(error)) from error
+        async with connect_cluster(self.data.kubeconfig, "default") as cluster:
+            # Refused as long as it is not registered.
+            node = await cluster.get(
+                {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE_NAME}}
+            )
         conditions = node.get("status", {}).get("conditions") or ()
         ready = next((entry for entry in conditions if entry["type"] == "Ready"), None)
         if ready is None or ready["status"] != "True":
@@ -273,8 +258,7 @@ class NodeStack:
 
     def _kubernetes_probe(self, url: str, pki: NodePki) -> Probe:
         plane = pki.control_plane
-        files = plane.authority.certificate, plane.admin.certificate, plane.admin.key
-        return http_probe(url, tls=client_tls(*map(str, files)))
+        return http_probe(url, tls=client_tls(plane.authority, plane.admin))
 
     def _part(
         self,

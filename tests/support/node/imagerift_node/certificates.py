@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from imagerift_local.kubeconfig import write_certificate_kubeconfig
-from imagerift_local.node.layout import KUBERNETES_SERVICE, NODE_NAME, NodeAddresses, NodeFolder
-from imagerift_local.pki import ControlPlanePki, KeyPair, Leaf, ensure_leaf, ensure_pki
+from imagerift_local.kubeconfig import cluster_of, holder_of, write_kubeconfig
+from imagerift_local.pki import ControlPlanePki, KeyPair, ensure_leaf, ensure_pki
 from imagerift_local.ports import LOOPBACK
+
+from imagerift_node.layout import KUBERNETES_SERVICE, NODE_NAME, NodeAddresses, NodeFolder
 
 DNS_USER = "imagerift-node-names"
 
@@ -27,24 +29,20 @@ class NodePki:
 
 def ensure_node_pki(data: NodeFolder, addresses: NodeAddresses) -> NodePki:
     """Makes what is missing; the kubelet is known by the name that the node authorizer wants."""
-    folder = data.control_plane.pki
-    pki = ensure_pki(folder, (LOOPBACK, addresses.node, KUBERNETES_SERVICE))
-
-    def leaf(name: str, common_name: str, organization: str | None = None) -> KeyPair:
-        return ensure_leaf(folder, pki.authority, Leaf(name, common_name, organization))
-
+    pki = ensure_pki(data.control_plane.pki, (LOOPBACK, addresses.node, KUBERNETES_SERVICE))
+    leaf = partial(ensure_leaf, pki.authority)
     return NodePki(
         control_plane=pki,
-        kubelet=leaf("kubelet", f"system:node:{NODE_NAME}", "system:nodes"),
-        kubelet_server=ensure_leaf(
-            folder,
-            pki.authority,
-            Leaf("kubelet-server", NODE_NAME, addresses=(addresses.node,), names=(NODE_NAME,)),
+        kubelet=leaf("kubelet", user=f"system:node:{NODE_NAME}", group="system:nodes"),
+        kubelet_server=leaf(
+            "kubelet-server", user=NODE_NAME, identities=(addresses.node, NODE_NAME)
         ),
-        kubelet_caller=leaf("kubelet-caller", "kube-apiserver-kubelet-client", "system:masters"),
-        proxy=leaf("kube-proxy", "system:kube-proxy"),
-        scheduler=leaf("scheduler", "system:kube-scheduler"),
-        names=leaf("names", DNS_USER),
+        kubelet_caller=leaf(
+            "kubelet-caller", user="kube-apiserver-kubelet-client", group="system:masters"
+        ),
+        proxy=leaf("kube-proxy", user="system:kube-proxy"),
+        scheduler=leaf("scheduler", user="system:kube-scheduler"),
+        names=leaf("names", user=DNS_USER),
     )
 
 
@@ -58,10 +56,9 @@ def write_kubeconfigs(data: NodeFolder, pki: NodePki, server: str) -> None:
         ("scheduler", pki.scheduler),
         ("names", pki.names),
     ):
-        write_certificate_kubeconfig(
+        write_kubeconfig(
             data.control_plane.kubeconfig(user),
-            server=server,
-            authority=pki.control_plane.authority.certificate,
+            cluster=cluster_of(server, pki.control_plane.authority.certificate),
             user=user,
-            pair=pair,
+            credentials=holder_of(pair),
         )

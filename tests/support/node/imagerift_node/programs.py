@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from imagerift_local import parts
-from imagerift_local.node.certificates import NodePki
-from imagerift_local.node.layout import (
+from imagerift_local.ports import LOOPBACK, Ports
+
+from imagerift_node.certificates import NodePki
+from imagerift_node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
     NODE_NAME,
@@ -17,7 +19,6 @@ from imagerift_local.node.layout import (
     NodeAddresses,
     NodeFolder,
 )
-from imagerift_local.ports import LOOPBACK, Ports
 
 PAUSE_IMAGE = "docker.io/imagerift/pause:1"
 KUBELET_HEALTH_PORT = 10248

