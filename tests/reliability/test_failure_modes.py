@@ -85,7 +85,7 @@ def test_a_models_error_fails_the_job_at_once_and_a_passing_one_is_tried_again(
     assert tenant.counters() == ONE
 
 
-def test_while_triton_is_away_jobs_wait_and_a_picture_that_cannot_be_read_fails_uncharged(
+def test_while_triton_is_away_jobs_wait_and_what_is_no_picture_any_more_fails_uncharged(
     operated: Shard, tenant: Tenant, small_photo: bytes
 ) -> None:
     operated.triton.refuse()
@@ -97,19 +97,19 @@ def test_while_triton_is_away_jobs_wait_and_a_picture_that_cannot_be_read_fails_
     # A call on a connection that is still open would count, since nobody knows what became of it.
     wait_until(nobody_ready, seconds=30, what="the pool says that no replica is ready")
     waiting = [submit(tenant, small_photo, seed=seed) for seed in range(3)]
-    unreadable = tenant.submitted(small_photo)
+    overwritten = tenant.submitted(small_photo)
 
     def reasons() -> bool:
-        queues = [tenant.job(job_id)["queue"] for job_id in [*waiting, unreadable]]
+        queues = [tenant.job(job_id)["queue"] for job_id in [*waiting, overwritten]]
         return {queue and queue["reason"] for queue in queues} == {"pool_unavailable"}
 
     wait_until(reasons, seconds=30, what="the queue says that no pool is there")
-    overwrite_source(operated.platform, tenant, unreadable, b"no picture any more")
+    overwrite_source(operated.platform, tenant, overwritten, b"no picture any more")
     operated.triton.restore()
     assert_ended_without_a_failure(operated, tenant, waiting)
-    job = tenant.wait_for(unreadable)
-    assert (job["status"], error_code(job)) == ("failed", "image_unreadable")
-    assert record_of(operated, unreadable)["attempt"] == 1
+    job = tenant.wait_for(overwritten)
+    assert (job["status"], error_code(job)) == ("failed", "unsupported_image")
+    assert record_of(operated, overwritten)["attempt"] == 1
     assert tenant.counters() == {"charged": 3, "reserved": 0, "ledger": 3}
 
 

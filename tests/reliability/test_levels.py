@@ -111,7 +111,8 @@ def test_what_a_process_that_died_was_writing_holds_nobody_up(
             return answer.json()["jobId"] if answer.status_code == 202 else None
 
         job_id = wait_until(accepted, seconds=40, what="a submit is accepted")
-        print(f"accepted after {time.monotonic() - began:.1f} s")
+        # MongoDB itself would let go after a minute.
+        assert time.monotonic() - began < 50
     assert tenant.wait_for(job_id)["status"] == "succeeded"
     assert tenant.counters() == {"charged": 2, "reserved": 0, "ledger": 2}
 
