@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psutil
-from imagerift_api.services.resource_notes import ResourceNotes
+from imagerift_api.jobs.resource_notes import ResourceNotes
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_job_id

@@ -23,7 +23,7 @@ from imagerift_core.plans import Plans, load_plans
 from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
 
-from imagerift_api.services.key_creation import KeyCreation
+from imagerift_api.api_keys.service import KeyCreation
 from imagerift_api.settings import AdminSettings
 
 Result = TypeVar("Result")

@@ -8,12 +8,12 @@ from aiohttp import web
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.rate_limit import RateWindow
 
-from imagerift_api.authentication import Caller
+from imagerift_api.auth.keys import Caller
+from imagerift_api.auth.sessions import SignedIn
+from imagerift_api.http.traffic import Traffic
 from imagerift_api.metrics import Metrics
 from imagerift_api.pages.previews import Previews
 from imagerift_api.settings import ApiSettings
-from imagerift_api.sign_in.sessions import SignedIn
-from imagerift_api.traffic import Traffic
 
 if TYPE_CHECKING:
     from imagerift_api.context import ProcessContext

@@ -23,35 +23,35 @@ from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
 
 from imagerift_api import app_keys
-from imagerift_api.authentication import Authenticator
+from imagerift_api.account.overview import AccountOverview
+from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.auth.key_usage import KeyUsage
+from imagerift_api.auth.keys import Authenticator
+from imagerift_api.auth.sessions import Sessions
 from imagerift_api.background import Background
-from imagerift_api.body_reading import BodyBudget
-from imagerift_api.key_usage import KeyUsage
-from imagerift_api.services.account_overview import AccountOverview
-from imagerift_api.services.batches import Batches
-from imagerift_api.services.cancellations import Cancellations
-from imagerift_api.services.deletions import Deletions
-from imagerift_api.services.job_changes import JobChanges
-from imagerift_api.services.job_following import JobFollowing
-from imagerift_api.services.job_reads import JobReads
-from imagerift_api.services.job_resources import CALL_SECONDS, JobResources
-from imagerift_api.services.key_creation import KeyCreation
-from imagerift_api.services.members import Members
-from imagerift_api.services.queue_view import QueueView
-from imagerift_api.services.readiness import Readiness
-from imagerift_api.services.resource_notes import ResourceNotes
-from imagerift_api.services.sign_ins import SignIns
-from imagerift_api.services.sources import Sources
-from imagerift_api.services.stream_places import StreamPlaces
-from imagerift_api.services.submissions import Submissions
-from imagerift_api.services.upload_places import UploadPlaces
-from imagerift_api.services.webhooks import Webhooks
+from imagerift_api.batches.service import Batches
+from imagerift_api.health.service import Readiness
+from imagerift_api.http.body_reading import BodyBudget
+from imagerift_api.http.egress import Egress
+from imagerift_api.jobs.cancellations import Cancellations
+from imagerift_api.jobs.changes import JobChanges
+from imagerift_api.jobs.deletions import Deletions
+from imagerift_api.jobs.following import JobFollowing
+from imagerift_api.jobs.queue_view import QueueView
+from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
+from imagerift_api.jobs.service import JobReads
+from imagerift_api.jobs.sources import Sources
+from imagerift_api.jobs.stream_places import StreamPlaces
+from imagerift_api.jobs.submissions import Submissions
+from imagerift_api.members.service import Members
 from imagerift_api.settings import ApiSettings
 from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import OidcIssuer
-from imagerift_api.sign_in.sessions import Sessions
-from imagerift_api.webhooks.egress import Egress
+from imagerift_api.sign_in.service import SignIns
+from imagerift_api.uploads.service import UploadPlaces
 from imagerift_api.webhooks.secrets import WebhookSecrets
+from imagerift_api.webhooks.service import Webhooks
 from imagerift_api.webhooks.worker import WebhookWorker
 
 _DRAIN_SECONDS = 20

@@ -14,11 +14,11 @@ from imagerift_core.collector import relax_collector
 from pydantic import ValidationError
 
 from imagerift_api import app_keys
-from imagerift_api.application import build_application
-from imagerift_api.http_server import ProblemRunner
+from imagerift_api.app import build_application
+from imagerift_api.http.security_headers import name_server
+from imagerift_api.http.server import ProblemRunner
 from imagerift_api.logs import configure_logs
 from imagerift_api.metrics import Metrics, build_metrics_application
-from imagerift_api.security_headers import name_server
 from imagerift_api.settings import ApiSettings
 
 _DRAIN_SECONDS = 25

@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from imagerift_api.security_headers import security_headers
+from imagerift_api.http.security_headers import security_headers
 
 _METHODS = frozenset(
     {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_DELETE, hdrs.METH_OPTIONS}

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from openapi_pydantic.v3.v3_1 import SecurityScheme
 
-from imagerift_api.callers import Access
-from imagerift_api.openapi.operations import Operation
+from imagerift_api.auth.callers import Access
+from imagerift_api.http.operations import Operation
 
 API_KEY = "apiKey"
 SESSION = "session"

@@ -11,11 +11,11 @@ from openapi_pydantic.v3.v3_1 import OpenAPI
 from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from imagerift_api.http.answers import Reply
+from imagerift_api.http.operations import Operation
+from imagerift_api.http.problems import CONTENT_TYPE, KINDS
 from imagerift_api.openapi.access import RULES, SECURITY_SCHEMES, security_of
-from imagerift_api.openapi.answers import Reply
-from imagerift_api.openapi.operations import Operation
 from imagerift_api.openapi.problem_schema import ProblemObject, problem_example
-from imagerift_api.problems import CONTENT_TYPE, KINDS
 
 _REF = "#/components/schemas/{model}"
 _BODY_ERRORS = ("payload_too_large", "request_timeout")

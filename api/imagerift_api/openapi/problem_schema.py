@@ -16,8 +16,8 @@ from imagerift_core.errors import (
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from imagerift_api.openapi.shapes import closed
-from imagerift_api.problems import KINDS, problem_of
+from imagerift_api.http.problems import KINDS, problem_of
+from imagerift_api.http.shapes import closed
 
 EXAMPLE_REQUEST_ID = "req_0h2M4pXv7TqWc9LrJ8Ks"
 

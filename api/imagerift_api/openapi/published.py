@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from imagerift_api.http.operations import OPERATIONS, Operation
 from imagerift_api.openapi.document import build_document
-from imagerift_api.openapi.operations import OPERATIONS, Operation
 from imagerift_api.openapi.reference import reference_page
 
 

@@ -6,9 +6,9 @@ from html import escape
 
 from aiohttp import hdrs, web
 
-from imagerift_api.accepting import prefers_html
+from imagerift_api.http.accepting import prefers_html
+from imagerift_api.http.problems import PAGES_PATH, Problem
 from imagerift_api.pages import documents
-from imagerift_api.problems import PAGES_PATH, Problem
 
 PLAIN_PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "

@@ -9,7 +9,7 @@ from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.deliveries import Delivery
 
-from imagerift_api.job_object import job_object, job_path
+from imagerift_api.jobs.job_object import job_object, job_path
 
 # True only at the moment of an answer, so not part of a message.
 _PASSING = {"queue", "rate_limit"}

@@ -21,7 +21,7 @@ from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
-from imagerift_api.webhooks.egress import Egress, GuardedResolver, HostRefused, UrlRefused
+from imagerift_api.http.egress import Egress, GuardedResolver, HostRefused, UrlRefused
 from imagerift_api.webhooks.messages import message
 from imagerift_api.webhooks.secrets import WebhookSecrets
 

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
-from imagerift_api.application import build_application
+from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.app import build_application
 from imagerift_api.main import api_runner
 from imagerift_api.metrics import Metrics
-from imagerift_api.services.key_creation import KeyCreation
 from imagerift_api.settings import ApiSettings
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.api_keys import ALL_SCOPES, Scope

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from imagerift_api.sign_in.session_tokens import SessionTokens
-from imagerift_api.sign_in.sessions import COOKIE
+from imagerift_api.auth.session_tokens import SessionTokens
+from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
 from imagerift_core.mongo import accounts, people
 from imagerift_core.roles import Role

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import imagerift_api
 import pytest
-from imagerift_api import routes
+from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
-from imagerift_api.openapi.operations import Operation
-from imagerift_api.services.key_creation import KeyCreation
 from imagerift_core.api_keys import ALL_SCOPES, Scope
 from imagerift_core.mongo import accounts
 from imagerift_core.roles import ALL_ROLES, Permission, Role, may, scopes_of
@@ -27,8 +27,9 @@ from tests.integration.api.people import Browser, browser_of, joined, signed_in,
 
 def all_operations() -> list[Operation]:
     modules = [
-        importlib.import_module(f"{routes.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(routes.__path__)
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(imagerift_api.__path__, "imagerift_api.")
+        if found.name.endswith("routes")
     ]
     return [operation for module in modules for operation in getattr(module, "OPERATIONS", ())]
 

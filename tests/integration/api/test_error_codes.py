@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from imagerift_api.problems import KINDS
+from imagerift_api.http.problems import KINDS
 from imagerift_api.sign_in.built_in import ISSUER
 from imagerift_core import clock
 from imagerift_core.modes import load_modes
@@ -258,7 +258,7 @@ async def _not_cancelable(scene: Scene) -> Answer:
 
 @causes("request_timeout")
 async def _slow(scene: Scene) -> Answer:
-    scene.patch.setattr("imagerift_api.body_reading._READ_SECONDS", 0.2)
+    scene.patch.setattr("imagerift_api.http.body_reading._READ_SECONDS", 0.2)
     never = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:

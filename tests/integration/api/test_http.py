@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from imagerift_api.problems import KINDS
+from imagerift_api.http.problems import KINDS
 
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.integration.api.people import signed_in

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
-from imagerift_api.openapi.operations import Operation
 
 from tests.integration.api.harness import Api, settings_of
 from tests.integration.api.people import Browser, browser_of, signed_in

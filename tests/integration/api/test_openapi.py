@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from imagerift_api.application import build_application
+from imagerift_api.app import build_application
+from imagerift_api.http.problems import KINDS
 from imagerift_api.metrics import Metrics
 from imagerift_api.openapi.document import document_path
-from imagerift_api.problems import KINDS
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.integration.api.harness import Api

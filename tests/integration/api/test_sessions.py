@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 import pytest
-from imagerift_api.sign_in.sessions import COOKIE
+from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
 from imagerift_core.mongo import accounts, people
 

@@ -1,0 +1,1 @@
+"""The account: who is signed in, in which workspace, and what was done there."""

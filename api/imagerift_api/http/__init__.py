@@ -1,0 +1,1 @@
+"""What every feature answers by: operations, bodies, problems, headers."""

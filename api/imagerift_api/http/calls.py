@@ -1,0 +1,75 @@
+"""What the handler of an operation gets: the call, and a body that it reads itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic
+
+from aiohttp import web
+from imagerift_core.api_keys import Scope
+from imagerift_core.mongo.rate_limit import RateWindow
+
+from imagerift_api import app_keys
+from imagerift_api.auth.callers import Access, may_still_call
+from imagerift_api.auth.keys import Caller
+from imagerift_api.auth.sessions import SignedIn
+from imagerift_api.context import ProcessContext
+from imagerift_api.http.body_reading import read_json
+from imagerift_api.http.requests import Body, parse_body
+
+
+@dataclass(frozen=True)
+class Call:
+    """One admitted call of an operation."""
+
+    request: web.Request
+    access: Access
+    scope: Scope | None
+
+    @property
+    def context(self) -> ProcessContext:
+        return self.request.app[app_keys.CONTEXT]
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls, where an API key may."""
+        return self.request[app_keys.CALLER]
+
+    @property
+    def signed_in(self) -> SignedIn:
+        """Who calls, where only a session may."""
+        return self.request[app_keys.SIGNED_IN]
+
+    @property
+    def rate_window(self) -> RateWindow:
+        """Where the caller stands, with this call counted; where an API key may call."""
+        return self.request[app_keys.RATE_WINDOW]
+
+    async def may_go_on(self) -> bool:
+        """Whether the client is still there, this process is not being stopped, and the call
+        would be admitted now."""
+        transport = self.request.transport
+        if transport is None or transport.is_closing():
+            return False
+        if self.request.app[app_keys.TRAFFIC].draining:
+            return False
+        return await may_still_call(self.request, self.access, self.scope)
+
+
+class PendingBody(Generic[Body]):
+    """A body not yet read, for a handler that has something to do before or long after it."""
+
+    def __init__(self, request: web.Request, model: type[Body]) -> None:
+        self._request = request
+        self._model = model
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Body]:
+        """The body; it has room in memory for as long as the context is open.
+
+        Raises `PayloadTooLarge`, `RequestTimedOut`, `CapacityUnavailable` or `InvalidRequest`.
+        """
+        async with self._request.app[app_keys.CONTEXT].body_budget.hold(self._request):
+            yield parse_body(self._model, await read_json(self._request))

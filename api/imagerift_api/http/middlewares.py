@@ -1,0 +1,159 @@
+"""What happens around every request: its id, its log line and metrics, and its refusal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from imagerift_core import telemetry
+from imagerift_core.errors import CapacityUnavailable, DomainError
+from imagerift_core.ids import new_request_id
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from imagerift_api import app_keys
+from imagerift_api.http.bodies import plain_id
+from imagerift_api.http.problems import (
+    CONTENT_TYPE,
+    Problem,
+    internal_problem,
+    problem_of,
+    problem_of_http,
+)
+from imagerift_api.http.rate_headers import rate_headers
+from imagerift_api.metrics import UNKNOWN_ROUTE
+from imagerift_api.pages.errors import error_page, is_for_a_reader
+
+_log = structlog.get_logger()
+_PROBES = frozenset({"/healthz", "/readyz"})
+_CLIENT_GONE = 499
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the request its id, and leaves one log line and its metrics behind."""
+    request_id = request[app_keys.REQUEST_ID] = new_request_id()
+    started = time.perf_counter()
+    status = 500
+    traffic = request.app[app_keys.TRAFFIC]
+    try:
+        with (
+            traffic.request(),
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            _traced(request) as span,
+        ):
+            response = await handler(request)
+            span.set_attribute("http.response.status_code", response.status)
+        status = response.status
+        if traffic.draining:
+            response.force_close()
+    except ConnectionError:
+        # Nobody is left to answer.
+        status = _CLIENT_GONE
+        raise
+    finally:
+        seconds = time.perf_counter() - started
+        route = _template(request)
+        request.app[app_keys.METRICS].request_answered(route, request.method, status, seconds)
+        write = _log.debug if route in _PROBES else _log.info
+        write(
+            "request",
+            method=request.method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            request_id=request_id,
+            workspace=_workspace(request),
+        )
+    return response
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every error into a problem document (RFC 9457). The only place that does."""
+    try:
+        return await handler(request)
+    except DomainError as error:
+        if isinstance(error, CapacityUnavailable):
+            _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)
+        problem = problem_of(error)
+    except web.HTTPException as error:
+        problem = problem_of_http(error)
+    except ConnectionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort of every request
+        _log.error("unexpected_error", exc_info=error)
+        problem = internal_problem()
+    return _response(request, problem)
+
+
+@web.middleware
+async def take_ids_in_any_case(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handlers see the UUIDs of a path in lower case, as they are stored."""
+    for name, value in request.match_info.items():
+        request.match_info[name] = plain_id(value)
+    return await handler(request)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the request id on every answer, and the rate window on every keyed one."""
+    request_id = request.get(app_keys.REQUEST_ID)
+    if request_id is not None:
+        response.headers["X-Request-Id"] = request_id
+    window = request.get(app_keys.RATE_WINDOW)
+    if window is not None:
+        response.headers.update(rate_headers(window))
+
+
+def _traced(request: web.Request) -> AbstractContextManager[Span]:
+    """The request's span: of the caller's trace where it has one. No path, no query, no body."""
+    route = _template(request)
+    if route in _PROBES:
+        return nullcontext(INVALID_SPAN)
+    method = request.method if request.method in hdrs.METH_ALL else "_OTHER"
+    return telemetry.span(
+        f"{method} {route}",
+        kind=telemetry.SpanKind.SERVER,
+        parent=request.headers.get("traceparent"),
+        attributes={
+            "http.request.method": method,
+            "http.route": route,
+            "imagerift.request_id": request[app_keys.REQUEST_ID],
+        },
+    )
+
+
+def _response(request: web.Request, problem: Problem) -> web.Response:
+    request_id = request[app_keys.REQUEST_ID]
+    if is_for_a_reader(request):
+        response = error_page(problem, request_id=request_id)
+    else:
+        origin = request.app[app_keys.SETTINGS].public_url or ""
+        body = problem.body(instance=request.path, request_id=request_id, origin=origin)
+        response = web.Response(
+            status=problem.status,
+            body=orjson.dumps(body),
+            headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
+        )
+    if problem.closes:
+        response.force_close()
+    return response
+
+
+def _workspace(request: web.Request) -> str | None:
+    caller = request.get(app_keys.CALLER)
+    signed_in = request.get(app_keys.SIGNED_IN)
+    workspace: str | None = None
+    if caller is not None:
+        workspace = caller.workspace
+    elif signed_in is not None:
+        workspace = signed_in.workspace.id
+    return workspace
+
+
+def _template(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNKNOWN_ROUTE

@@ -1,0 +1,95 @@
+"""GET /api/v1/jobs/{jobId}/events: a job's states as Server-Sent Events."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from typing import Annotated, Literal
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+from pydantic import BeforeValidator, Field
+
+from imagerift_api.http.answers import Answer, Reply
+from imagerift_api.http.calls import Call
+from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.requests import JobPath, RequestHeaders
+from imagerift_api.http.shapes import AnswerBody
+from imagerift_api.jobs.answers import describe
+from imagerift_api.jobs.following import state_of
+from imagerift_api.jobs.job_object import JOBS_PATH
+
+HEARTBEAT_SECONDS = 15
+EVENT = "job"
+LAST_EVENT_ID = "Last-Event-ID"
+
+
+def _first(values: list[str]) -> str:
+    return values[0]
+
+
+class EventsHeaders(RequestHeaders):
+    """What a client that comes back sends."""
+
+    last_event_id: Annotated[str | None, BeforeValidator(_first)] = Field(
+        None,
+        alias=LAST_EVENT_ID,
+        description="The id of the last event that came. A job that has ended with it is "
+        "answered 204, so that an EventSource asks no more.",
+    )
+
+
+class JobEvent(AnswerBody):
+    """An event of the stream; its data is the whole job object as JSON."""
+
+    id: Annotated[str, Field(description="What `Last-Event-ID` may name later.")]
+    event: Literal["job"]
+    data: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/json"})]
+
+
+async def job_events(
+    call: Call, path: JobPath, headers: EventsHeaders
+) -> web.StreamResponse | Answer:
+    context, workspace = call.context, call.caller.workspace
+    view = await context.job_reads.get(workspace, path.job_id)
+    if view.record.status.terminal and headers.last_event_id == state_of(view.record):
+        return Answer(status=204)
+    async with context.stream_places.hold(workspace):
+        states = context.job_following.states(workspace, path.job_id, go_on=call.may_go_on)
+        response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
+        # URLs in it are signed for whoever asked.
+        response.headers["Cache-Control"] = "no-store"
+        async with aclosing(states):
+            await response.prepare(call.request)
+            async with response:
+                # Nobody may be left to tell.
+                with suppress(ConnectionError, TimeoutError):
+                    async for state in states:
+                        data = describe(call, state).model_dump_json()
+                        await response.send(data, id=state_of(state.record), event=EVENT)
+    return response
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path=JOBS_PATH + "/{job_id}/events",
+        handler=job_events,
+        name="jobEvents",
+        tag="Jobs",
+        summary="Follow a job",
+        description="The job as it is, then whenever it changes. The stream ends with the job, "
+        "or within 5 seconds once the credential no longer allows it; a comment every 15 seconds "
+        "keeps it open. At most 10 streams and waits of a workspace are open at once.",
+        access="either",
+        scope="jobs:read",
+        replies={
+            200: Reply("The stream.", JobEvent, media_type="text/event-stream"),
+            204: Reply("The job has ended, and its last event was seen."),
+        },
+        errors=("job_not_found", "too_many_streams"),
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

@@ -1,0 +1,182 @@
+"""The job as clients see it: one shape in every answer, made from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from imagerift_core.jobs import JobRecord, Output
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+
+from imagerift_api.jobs.schemas import (
+    AnalysisObject,
+    JobErrorObject,
+    JobObject,
+    MetricsObject,
+    ModelObject,
+    OmittedObject,
+    OutputObject,
+    PeopleObject,
+    QueueObject,
+    QuotaObject,
+    RateLimitObject,
+    SourceObject,
+    StagesObject,
+    UrlsObject,
+)
+
+JOBS_PATH = "/api/v1/jobs"
+
+
+def job_path(job_id: str) -> str:
+    return f"{JOBS_PATH}/{job_id}"
+
+
+def job_object(
+    record: JobRecord,
+    *,
+    remaining_this_minute: int,
+    place: QueuePlace | None = None,
+    download_urls: Mapping[int, str] | None = None,
+    thumbnail_urls: Mapping[int, str] | None = None,
+    urls_expire_at: datetime | None = None,
+) -> JobObject:
+    """The job object of `record`.
+
+    `place` is where it waits, None where that is not known. `download_urls` and
+    `thumbnail_urls` are signed URLs by output index; without them (lists) every URL is null.
+    """
+    urls, thumbnails = download_urls or {}, thumbnail_urls or {}
+    path = job_path(record.id)
+    outputs = [
+        _output(output, urls.get(output.index), thumbnails.get(output.index), urls_expire_at)
+        for output in record.outputs
+    ]
+    spec = record.spec
+    return JobObject(
+        job_id=record.id,
+        status=record.status.value,
+        status_url=path,
+        request_id=record.request_id,
+        quota=_quota(record),
+        rate_limit=RateLimitObject(remaining_this_minute=remaining_this_minute),
+        batch_id=record.batch_id,
+        mode=spec.mode,
+        preset=spec.preset or record.preset_used,
+        prompt=spec.prompt,
+        export_size=spec.export_size,
+        output_aspect=spec.output_aspect,
+        output_format=spec.output_format,
+        variations=spec.variations,
+        seed=spec.seed,
+        source=SourceObject(image_key=record.source.key),
+        models=[ModelObject(name=model.name, version=model.version) for model in record.models],
+        analysis=_analysis(record),
+        created_at=record.created_at,
+        started_at=record.started_at,
+        completed_at=record.completed_at,
+        deadline_at=record.deadline_at,
+        expires_at=record.expires_at,
+        queue=_queue(place),
+        outputs=outputs,
+        omitted=[OmittedObject(index=item.index, code=item.code) for item in record.omitted],
+        download_url=outputs[0].download_url if outputs else None,
+        thumbnail_url=outputs[0].thumbnail_url if outputs else None,
+        error=_error(record),
+        metrics=MetricsObject(
+            queue_ms=_milliseconds(record.created_at, record.started_at),
+            execution_ms=_milliseconds(record.started_at, record.completed_at),
+            total_ms=_milliseconds(record.created_at, record.completed_at),
+            stages=_stages(record.stage_ms),
+        ),
+        metadata=record.metadata,
+        cancel_reason=record.cancel_reason,
+        urls=UrlsObject(itself=path, cancel=f"{path}/cancel", events=f"{path}/events"),
+    )
+
+
+def _queue(place: QueuePlace | None) -> QueueObject:
+    if place is None:
+        return QueueObject(position=None, eta_seconds=None, reason=None)
+    return QueueObject(position=place.position, eta_seconds=place.eta_seconds, reason=place.reason)
+
+
+def _analysis(record: JobRecord) -> AnalysisObject | None:
+    told = record.analysis
+    if told is None:
+        return None
+    people: PeopleObject | None = None
+    if told.people is not None:
+        box = told.people.box
+        people = PeopleObject(
+            found=told.people.found,
+            shown=told.people.shown,
+            box=None if box is None else list(box),
+        )
+    return AnalysisObject(
+        preset=record.preset_used,
+        preset_reason=told.preset_reason,
+        preset_words=told.preset_words,
+        refused_presets=told.refused_presets,
+        framing=told.framing,
+        people=people,
+    )
+
+
+def _stages(spent: Mapping[str, float]) -> StagesObject:
+    def stage(name: str) -> int | None:
+        return round(spent[name]) if name in spent else None
+
+    return StagesObject(
+        fetch_ms=stage("fetchMs"),
+        decode_ms=stage("decodeMs"),
+        model_ms=stage("modelMs"),
+        encode_ms=stage("encodeMs"),
+        upload_ms=stage("uploadMs"),
+    )
+
+
+def _error(record: JobRecord) -> JobErrorObject | None:
+    error = record.error
+    if error is None:
+        return None
+    return JobErrorObject(code=error.code, message=error.message, retryable=error.retryable)
+
+
+def _quota(record: JobRecord) -> QuotaObject:
+    hold = record.quota
+    charged = hold.state == "charged"
+    return QuotaObject(
+        source="plan",
+        scope=hold.scope,
+        remaining=hold.remaining,
+        charged=charged,
+        remaining_after_queue=hold.remaining_after_queue,
+        charged_on_success=True,
+        reserved=hold.units if hold.state == "reserved" else 0,
+        units=hold.charged_units if charged else hold.units,
+    )
+
+
+def _output(
+    output: Output, url: str | None, thumbnail_url: str | None, expires_at: datetime | None
+) -> OutputObject:
+    return OutputObject(
+        index=output.index,
+        generation_id=output.generation_id,
+        seed=output.seed,
+        width=output.width,
+        height=output.height,
+        content_type=output.content_type,
+        size_bytes=output.size_bytes,
+        sha256=output.sha256,
+        download_url=url,
+        download_url_expires_at=expires_at if url else None,
+        thumbnail_url=thumbnail_url,
+    )
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    if start is None or end is None or end < start:
+        return None
+    return (end - start) // timedelta(milliseconds=1)

@@ -1,0 +1,180 @@
+"""Where a job's source picture comes from, and how the job gets a checked copy of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+from imagerift_core import clock, object_keys
+from imagerift_core.errors import (
+    CapacityUnavailable,
+    DomainError,
+    SourceNotFound,
+)
+from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
+from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
+from imagerift_core.jobs import SourceImage
+from imagerift_core.mongo import jobs, uploads
+from imagerift_core.mongo.database import Database
+from imagerift_core.s3 import ObjectStore
+
+from imagerift_api.auth.keys import Caller
+from imagerift_api.http.requests import GenerateBody, StoredSourceBody
+from imagerift_api.jobs.base64_text import decode_base64
+
+_BASE64 = "imageBase64"
+_INSPECTIONS_AT_ONCE = 2
+_log = structlog.get_logger()
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class InlineSource:
+    """A picture that came with the request and was found readable."""
+
+    data: bytes
+    image: InspectedImage
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """A picture that the workspace already has. `param` is the field that named it.
+
+    An upload (`upload_id`) that is used is kept until `keep_until`.
+    """
+
+    key: str
+    param: str
+    image_key: str | None
+    upload_id: str | None = None
+    keep_until: datetime | None = None
+
+
+Source = InlineSource | StoredSource
+
+
+class Sources:
+    """Finds sources, and stores each job's own copy."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+        # Few threads, so that many pictures at once cost time and not memory.
+        self._pool = ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspect")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
+        """The source that `body` names. Nothing is stored yet.
+
+        Raises `InvalidRequest`, `SourceNotFound`, or what `inspect_image` raises.
+        """
+        workspace = caller.workspace
+        if isinstance(body, GenerateBody) and body.image_base64 is not None:
+            return await self._in_thread(_decode_and_inspect, body.image_base64)
+        if body.image_key is not None:
+            if body.image_key.startswith(UPLOAD_PREFIX):
+                return await self._by_upload(caller, body.image_key)
+            return await self._by_key(workspace, body.image_key)
+        assert body.source_generation_id is not None  # noqa: S101 - exactly one was checked
+        return await self._by_generation(workspace, body.source_generation_id)
+
+    async def keep(self, source: Source, workspace: str, job_id: str) -> SourceImage:
+        """Stores the source under the job's own key. Where that fails, nothing stays.
+
+        A copy is checked after it was made, so that what was checked is what is used.
+        """
+        key = object_keys.source_key(workspace, job_id)
+        try:
+            if isinstance(source, InlineSource):
+                image, size = source.image, len(source.data)
+                await self._store.put(key, source.data, content_type=image.content_type)
+            else:
+                image, size = await self._copy(source, key)
+        except DomainError:
+            await self.drop([key])
+            raise
+        return SourceImage(
+            key=key,
+            content_type=image.content_type,
+            size_bytes=size,
+            width=image.width,
+            height=image.height,
+            sha256=image.sha256,
+            image_key=source.image_key if isinstance(source, StoredSource) else None,
+        )
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Deletes sources that no job came of; the operator sweeps what stays behind."""
+        try:
+            await self._store.delete(keys)
+        except CapacityUnavailable as error:
+            _log.warning("source_left_behind", exc_info=error)
+
+    async def _copy(self, source: StoredSource, key: str) -> tuple[InspectedImage, int]:
+        if not await self._store.copy(source.key, key):
+            raise _not_found(source.param)
+        if source.upload_id is not None and source.keep_until is not None:
+            await uploads.keep(self._database, source.upload_id, until=source.keep_until)
+        data = await self._store.get(key, max_bytes=MAX_IMAGE_BYTES)
+        if data is None:
+            raise _not_found(source.param)
+        return await self._in_thread(_inspect, data, source.param), len(data)
+
+    async def _by_key(self, workspace: str, key: str) -> StoredSource:
+        owner = object_keys.job_of_key(key)
+        if owner is None or owner[0] != workspace:
+            raise _not_found("imageKey")
+        record = await jobs.get(self._database, owner[1], workspace=workspace)
+        recorded = [record.source.key, *(o.key for o in record.outputs)] if record else []
+        if key not in recorded:
+            raise _not_found("imageKey")
+        return StoredSource(key, "imageKey", key)
+
+    async def _by_upload(self, caller: Caller, image_key: str) -> StoredSource:
+        at = clock.now()
+        upload = await uploads.get(self._database, image_key, workspace=caller.workspace, at=at)
+        if upload is None:
+            raise _not_found("imageKey")
+        return StoredSource(
+            upload.key,
+            "imageKey",
+            image_key,
+            upload_id=upload.id,
+            keep_until=at + timedelta(days=caller.plan.retention_days),
+        )
+
+    async def _by_generation(self, workspace: str, identifier: str) -> StoredSource:
+        param = "sourceGenerationId"
+        if not is_job_id(identifier):
+            raise _not_found(param)
+        record = await jobs.by_generation_id(
+            self._database, identifier, workspace=workspace
+        ) or await jobs.get(self._database, identifier, workspace=workspace)
+        if record is None or not record.outputs:
+            raise _not_found(param)
+        named = [o for o in record.outputs if o.generation_id == identifier]
+        return StoredSource((named or record.outputs)[0].key, param, None)
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, work, *arguments)
+
+
+def _decode_and_inspect(text: str) -> InlineSource:
+    data = decode_base64(text, param=_BASE64)
+    return InlineSource(data, inspect_image(data, param=_BASE64))
+
+
+def _inspect(data: bytes, param: str) -> InspectedImage:
+    return inspect_image(data, param=param)
+
+
+def _not_found(param: str) -> SourceNotFound:
+    return SourceNotFound("There is no such source in this workspace.", param=param)

@@ -1,0 +1,142 @@
+"""POST /api/v1/generate."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing, suppress
+
+from aiohttp import web
+from imagerift_core.telemetry import current_traceparent
+
+from imagerift_api import app_keys
+from imagerift_api.http.answers import Answer, Reply
+from imagerift_api.http.calls import Call, PendingBody
+from imagerift_api.http.idempotency import REPLAYED, IdempotencyHeaders, request_key
+from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.preferences import APPLIED, PreferHeaders
+from imagerift_api.http.requests import GenerateBody
+from imagerift_api.http.tracing import traceparent_of
+from imagerift_api.jobs.answers import job_answer
+from imagerift_api.jobs.drafts import RequestOrigin
+from imagerift_api.jobs.job_object import job_path
+from imagerift_api.jobs.schemas import JobObject
+from imagerift_api.jobs.service import JobView
+from imagerift_api.jobs.submissions import Accepted, Submit
+
+# 16 x 16 pixels: the smallest picture that is taken.
+_SMALLEST_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mPY7CBFEmIY1TCqYfhqAACcNA0QTwGj"
+    "hwAAAABJRU5ErkJggg=="
+)
+# What checks of a body, of its source and of the plan may refuse.
+SUBMIT_ERRORS = (
+    "quota_exhausted",
+    "queue_full",
+    "export_not_permitted",
+    "source_not_found",
+    "unsupported_image",
+    "image_unreadable",
+    "image_too_large",
+    "content_rejected",
+    "idempotency_in_progress",
+    "idempotency_key_reused",
+)
+
+
+class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
+    """What a submit may say beside its body."""
+
+
+async def generate(call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]) -> Answer:
+    context, workspace, wait = call.context, call.caller.workspace, headers.wait
+    async with AsyncExitStack() as place:
+        if wait is not None:
+            await place.enter_async_context(context.stream_places.hold(workspace))
+        accepted = await _submit(call, headers, body)
+        if accepted.replayed:
+            view = await context.job_reads.get(workspace, accepted.id)
+        else:
+            view = JobView(accepted.records[0])
+        if wait is not None:
+            view = await _awaited(call, view, seconds=wait)
+    ended = wait is not None and view.record.status.terminal
+    shown = {"Location": job_path(accepted.id)}
+    if accepted.replayed:
+        shown[REPLAYED] = "true"
+    if wait is not None:
+        shown[APPLIED] = f"wait={wait}"
+    return job_answer(call, view, status=200 if ended else 202, headers=shown)
+
+
+async def _submit(
+    call: Call, headers: SubmitHeaders, pending: PendingBody[GenerateBody]
+) -> Accepted:
+    """The body is in memory until the submit is accepted, and not while it waits."""
+    async with pending.read() as body:
+        key = await request_key(
+            headers, workspace=call.caller.workspace, operation="generate", body=body
+        )
+        submit = Submit(call.caller, [body], origin_of(call.request), key)
+        return await call.context.submissions.submit(submit)
+
+
+async def _awaited(call: Call, view: JobView, *, seconds: int) -> JobView:
+    """The job once it has ended, or as it is when the time is over."""
+    states = call.context.job_following.states(
+        call.caller.workspace, view.record.id, go_on=call.may_go_on
+    )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), aclosing(states):
+            async for state in states:
+                view = state
+    return view
+
+
+def origin_of(request: web.Request) -> RequestOrigin:
+    """Where the jobs of this request come from."""
+    return RequestOrigin(
+        request_id=request[app_keys.REQUEST_ID],
+        traceparent=current_traceparent() or traceparent_of(request.headers.get("traceparent")),
+    )
+
+
+_SHOWN = {
+    "Location": "The job's address.",
+    REPLAYED: "`true` where the job was accepted by an earlier request.",
+    APPLIED: "The wait that was applied.",
+}
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/generate",
+        handler=generate,
+        name="generate",
+        tag="Jobs",
+        summary="Submit an image-generation job",
+        description="The 202 means that the job is stored and will reach a terminal status. Send "
+        "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
+        access="either",
+        scope="jobs:write",
+        body_example={
+            "mode": "style",
+            "imageBase64": _SMALLEST_PNG,
+            "prompt": "cinematic product photo on a clean studio background",
+            "exportSize": "base",
+            "outputAspect": "source",
+        },
+        private=True,
+        replies={
+            200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),
+            202: Reply(
+                "The accepted job.",
+                JobObject,
+                headers=_SHOWN | {"Retry-After": "Seconds to wait before the first poll."},
+            ),
+        },
+        errors=(*SUBMIT_ERRORS, "job_not_found", "too_many_streams"),
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

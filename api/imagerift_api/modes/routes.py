@@ -1,0 +1,90 @@
+"""GET /api/v1/modes."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from aiohttp import web
+from imagerift_contract.values import ExportSize, OutputAspect
+from imagerift_core.modes import Mode
+from imagerift_core.plans import Plan
+from pydantic import Field
+
+from imagerift_api import app_keys
+from imagerift_api.http.answers import Reply
+from imagerift_api.http.calls import Call
+from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.shapes import AnswerBody
+from imagerift_api.pages.previews import Previews
+
+
+class ModeExportSize(AnswerBody):
+    """A size that a mode makes, and whether the caller's plan permits it."""
+
+    export_size: ExportSize
+    permitted: bool
+
+
+class ModeObject(AnswerBody):
+    """A way to make a picture."""
+
+    mode: str
+    prompt_required: bool
+    preset_required: bool
+    presets: list[str]
+    preview_url: Annotated[
+        str | None, Field(description="Path of a small JPEG; null for a mode that has none.")
+    ]
+    preset_preview_urls: Annotated[
+        dict[str, str | None], Field(description="The same for each preset, by its name.")
+    ]
+    export_sizes: list[ModeExportSize]
+    output_aspects: list[str]
+    max_variations: int
+
+
+class ModeList(AnswerBody):
+    """Every mode that is offered here."""
+
+    data: list[ModeObject]
+
+
+async def list_modes(call: Call) -> ModeList:
+    plan, previews = call.caller.plan, call.request.app[app_keys.PREVIEWS]
+    modes = call.context.modes.items()
+    return ModeList(data=[_described(name, mode, plan, previews) for name, mode in modes])
+
+
+def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
+    return ModeObject(
+        mode=name,
+        prompt_required=mode.prompt_required,
+        preset_required=mode.preset_required,
+        presets=mode.presets,
+        preview_url=previews.of_mode(name, mode.presets),
+        preset_preview_urls={preset: previews.of_preset(name, preset) for preset in mode.presets},
+        export_sizes=[
+            ModeExportSize(export_size=size, permitted=plan.permits_export(size))
+            for size in mode.export_sizes
+        ],
+        output_aspects=list(get_args(OutputAspect)),
+        max_variations=mode.max_variations,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/modes",
+        handler=list_modes,
+        name="listModes",
+        tag="Modes",
+        summary="List modes, presets and sizes, and what the plan permits",
+        access="either",
+        replies={200: Reply("The modes.", ModeList)},
+    ),
+)
+
+
+def add_routes(application: web.Application) -> None:
+    add_operations(application, OPERATIONS)

@@ -1,1 +1,0 @@
-"""The routes: each parses a request, calls one service and words the answer."""

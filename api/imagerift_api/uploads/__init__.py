@@ -1,0 +1,1 @@
+"""Pictures that clients upload before they submit."""

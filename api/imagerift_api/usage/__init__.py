@@ -1,0 +1,1 @@
+"""What a workspace used, and was charged for."""

@@ -1,0 +1,105 @@
+"""Webhooks of a workspace: made, deleted, looked at and replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagerift_core import clock
+from imagerift_core.ids import new_webhook_id
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.account_log import Actor, LogEntry
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
+from imagerift_core.mongo.webhooks import Webhook, WebhookStore
+
+from imagerift_api.http.egress import Egress
+from imagerift_api.http.text_cursors import decode_text_cursor, encode_text_cursor
+from imagerift_api.webhooks.schemas import DeliveryQuery, WebhookBody
+from imagerift_api.webhooks.secrets import WebhookSecrets
+
+
+@dataclass(frozen=True)
+class CreatedWebhook:
+    """A webhook, and its secret: shown once."""
+
+    webhook: Webhook
+    secret: str
+
+
+@dataclass(frozen=True)
+class DeliveryPage:
+    deliveries: list[Delivery]
+    next_cursor: str | None
+
+
+class Webhooks:
+    def __init__(self, database: Database, secrets: WebhookSecrets, egress: Egress) -> None:
+        self._database = database
+        self._deliveries = DeliveryStore(database)
+        self._webhooks = WebhookStore(database)
+        self._secrets = secrets
+        self._egress = egress
+
+    async def create(self, workspace: str, body: WebhookBody, *, actor: Actor) -> CreatedWebhook:
+        """Raises `InvalidRequest` for an address that nothing may be sent to."""
+        url = await self._egress.check(body.url, param="url")
+        secret, webhook_id = self._secrets.make(), new_webhook_id()
+        webhook = Webhook(
+            _id=webhook_id,
+            workspace=workspace,
+            url=body.url,
+            events=list(dict.fromkeys(body.events)),
+            secret=self._secrets.seal(secret, webhook_id),
+            created_at=clock.now(),
+        )
+        await self._webhooks.create(webhook, actor=actor, host=url.host or "")
+        return CreatedWebhook(webhook, secret)
+
+    async def all_of(self, workspace: str) -> list[Webhook]:
+        return await self._webhooks.all_of(workspace)
+
+    async def delete(self, workspace: str, webhook_id: str, *, actor: Actor) -> None:
+        """Raises `WebhookNotFound`."""
+        await self._webhooks.delete(workspace, webhook_id, actor=actor, at=clock.now())
+
+    async def job_secret(self, workspace: str) -> str:
+        """The secret that signs what goes to the `webhookUrl` of jobs."""
+        fresh = self._secrets.seal(self._secrets.make(), workspace)
+        sealed = await self._webhooks.workspace_secret(workspace, fresh)
+        return self._secrets.open(sealed, workspace)
+
+    async def rotate_job_secret(self, workspace: str, *, actor: Actor) -> str:
+        """The new one; what is sent from now on is signed with it."""
+        secret = self._secrets.make()
+        await self._webhooks.rotate_workspace_secret(
+            workspace,
+            self._secrets.seal(secret, workspace),
+            actor=actor,
+            at=clock.now(),
+        )
+        return secret
+
+    async def deliveries(self, workspace: str, query: DeliveryQuery) -> DeliveryPage:
+        """Newest first. Raises `InvalidRequest` for a cursor not of ours."""
+        before = decode_text_cursor(query.cursor) if query.cursor else None
+        found = await self._deliveries.page(
+            workspace,
+            webhook=query.webhook_id,
+            state=query.state,
+            before=before,
+            limit=query.limit + 1,
+        )
+        shown = found[: query.limit]
+        more = len(found) > query.limit
+        cursor = encode_text_cursor(shown[-1].created_at, shown[-1].id) if more else None
+        return DeliveryPage(shown, cursor)
+
+    async def replay(self, workspace: str, delivery_id: str, *, actor: Actor) -> Delivery:
+        """Raises `DeliveryNotFound`."""
+        at = clock.now()
+        replayed = await self._deliveries.replay(workspace, delivery_id, at=at)
+        entry = LogEntry(
+            workspace=workspace, actor=actor, action="webhook.replayed", at=at, target=delivery_id
+        )
+        await account_log.append(self._database, entry)
+        return replayed
