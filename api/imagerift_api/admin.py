@@ -23,7 +23,7 @@ from imagerift_core.plans import Plans, load_plans
 from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
 
-from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.settings import AdminSettings
 
 Result = TypeVar("Result")
@@ -96,7 +96,7 @@ def create_key(
     plans = load_plans(settings.plans_file)
     created = _with_database(
         settings,
-        lambda db: KeyCreation(db, plans, settings.pepper()).create(workspace, name, scopes=scopes),
+        lambda db: ApiKeys(db, plans, settings.pepper()).create(workspace, name, scopes=scopes),
     )
     _print(_key(created.key) | {"token": created.token})
 

@@ -1,46 +1,55 @@
-"""The application: middlewares, routes and the context they work in."""
+"""The application: middlewares, routes and what they work with; and that of the metrics' port."""
 
 from __future__ import annotations
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from imagerift_api import app_keys
-from imagerift_api.account import overview_routes as account_overview
-from imagerift_api.account import routes as account
-from imagerift_api.api_keys import routes as account_keys
-from imagerift_api.batches import routes as batches
+from imagerift_api.account import routes as account_routes
+from imagerift_api.api_keys import routes as api_key_routes
+from imagerift_api.batches import routes as batch_routes
 from imagerift_api.context import open_context
-from imagerift_api.health import routes as health
+from imagerift_api.health import routes as health_routes
 from imagerift_api.http import middlewares
 from imagerift_api.http.compression import compress_answers
+from imagerift_api.http.operations import add_operations
 from imagerift_api.http.security_headers import security_headers
-from imagerift_api.http.traffic import Traffic
-from imagerift_api.jobs import event_routes as job_events
-from imagerift_api.jobs import routes as jobs
-from imagerift_api.jobs import submit_routes as generate
-from imagerift_api.members import routes as account_members
-from imagerift_api.metrics import Metrics
-from imagerift_api.modes import routes as modes
-from imagerift_api.openapi import routes as reference
-from imagerift_api.pages import problem_routes as problem_pages
-from imagerift_api.pages import routes as pages
-from imagerift_api.pages.previews import Previews
-from imagerift_api.settings import ApiSettings
-from imagerift_api.sign_in import routes as sign_in
-from imagerift_api.uploads import routes as uploads
-from imagerift_api.usage import routes as usage
-from imagerift_api.webhooks import routes as webhooks
+from imagerift_api.http.traffic import TRAFFIC, Traffic
+from imagerift_api.jobs import event_routes, submit_routes
+from imagerift_api.jobs import routes as job_routes
+from imagerift_api.members import routes as member_routes
+from imagerift_api.metrics import METRICS, Metrics
+from imagerift_api.modes import routes as mode_routes
+from imagerift_api.openapi import routes as openapi_routes
+from imagerift_api.openapi.published import publish
+from imagerift_api.overview import routes as overview_routes
+from imagerift_api.pages import problem_routes
+from imagerift_api.pages import routes as page_routes
+from imagerift_api.pages.errors import error_page
+from imagerift_api.pages.previews import PREVIEWS, Previews
+from imagerift_api.settings import SETTINGS, ApiSettings
+from imagerift_api.sign_in import routes as sign_in_routes
+from imagerift_api.uploads import routes as upload_routes
+from imagerift_api.usage import routes as usage_routes
+from imagerift_api.webhooks import routes as webhook_routes
 
-_JOB_ROUTES = (generate, jobs, job_events, batches, uploads, usage, modes)
-_ACCOUNT_ROUTES = (
-    sign_in,
-    account,
-    account_keys,
-    account_members,
-    account_overview,
-    webhooks,
-    pages,
-    problem_pages,
+# In the order in which the reference shows their operations.
+_ROUTES = (
+    submit_routes,
+    job_routes,
+    event_routes,
+    batch_routes,
+    upload_routes,
+    usage_routes,
+    mode_routes,
+    openapi_routes,
+    health_routes,
+    sign_in_routes,
+    account_routes,
+    api_key_routes,
+    member_routes,
+    overview_routes,
+    webhook_routes,
 )
 
 
@@ -49,17 +58,32 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
         middlewares=[
             middlewares.observe,
             compress_answers,
-            middlewares.answer_problems,
+            middlewares.answer_problems(error_page),
             middlewares.take_ids_in_any_case,
         ]
     )
-    application[app_keys.SETTINGS] = settings
-    application[app_keys.METRICS] = metrics
-    application[app_keys.PREVIEWS] = Previews()
-    application[app_keys.TRAFFIC] = Traffic()
+    application[SETTINGS] = settings
+    application[METRICS] = metrics
+    application[PREVIEWS] = Previews()
+    application[TRAFFIC] = Traffic()
     application.on_response_prepare.append(middlewares.add_headers)
     application.on_response_prepare.append(security_headers(https=settings.is_https))
     application.cleanup_ctx.append(open_context)
-    for part in (*_JOB_ROUTES, reference, health, *_ACCOUNT_ROUTES):
-        part.add_routes(application)
+    for part in _ROUTES:
+        add_operations(application, part.OPERATIONS)
+    for part in (sign_in_routes, page_routes, problem_routes):
+        part.add_pages(application)
+    publish(application)
+    return application
+
+
+def build_metrics_application(metrics: Metrics) -> web.Application:
+    async def scrape(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    application = web.Application()
+    application.on_response_prepare.append(security_headers(https=False))
+    application.router.add_get("/metrics", scrape)
     return application

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 
 import aiohttp
 import stamina
@@ -15,83 +14,55 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
-from imagerift_core.modes import Modes, load_modes
+from imagerift_core.modes import load_modes
 from imagerift_core.mongo.database import Database, connect
 from imagerift_core.mongo.polls import Polls
-from imagerift_core.plans import Plans, load_plans
+from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
 
-from imagerift_api import app_keys
-from imagerift_api.account.overview import AccountOverview
-from imagerift_api.api_keys.service import KeyCreation
-from imagerift_api.auth.key_usage import KeyUsage
-from imagerift_api.auth.keys import Authenticator
-from imagerift_api.auth.sessions import Sessions
+from imagerift_api.account.service import ACCOUNTS, Accounts
+from imagerift_api.api_keys.service import API_KEYS, ApiKeys
+from imagerift_api.auth.callers import DATABASE
+from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsage
+from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
+from imagerift_api.auth.sessions import SESSIONS, Sessions
 from imagerift_api.background import Background
-from imagerift_api.batches.service import Batches
-from imagerift_api.health.service import Readiness
-from imagerift_api.http.body_reading import BodyBudget
+from imagerift_api.batches.service import BATCHES, Batches
+from imagerift_api.health.service import READINESS, Readiness
+from imagerift_api.http.body_reading import BODY_BUDGET, BodyBudget
 from imagerift_api.http.egress import Egress
-from imagerift_api.jobs.cancellations import Cancellations
-from imagerift_api.jobs.changes import JobChanges
-from imagerift_api.jobs.deletions import Deletions
-from imagerift_api.jobs.following import JobFollowing
+from imagerift_api.jobs.drafts import Drafts
+from imagerift_api.jobs.following import FOLLOWING, JobFollowing
 from imagerift_api.jobs.queue_view import QueueView
 from imagerift_api.jobs.resource_notes import ResourceNotes
 from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
-from imagerift_api.jobs.service import JobReads
+from imagerift_api.jobs.service import JOBS, POLLS, Jobs
 from imagerift_api.jobs.sources import Sources
-from imagerift_api.jobs.stream_places import StreamPlaces
-from imagerift_api.jobs.submissions import Submissions
-from imagerift_api.members.service import Members
-from imagerift_api.settings import ApiSettings
+from imagerift_api.jobs.stream_places import STREAM_PLACES, StreamPlaces
+from imagerift_api.jobs.submissions import SUBMISSIONS, Submissions
+from imagerift_api.members.service import MEMBERS, Members
+from imagerift_api.metrics import METRICS
+from imagerift_api.overview.service import OVERVIEWS, Overviews
+from imagerift_api.settings import MODES, PLANS, SETTINGS, ApiSettings
 from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import OidcIssuer
-from imagerift_api.sign_in.service import SignIns
-from imagerift_api.uploads.service import UploadPlaces
+from imagerift_api.sign_in.service import CALLBACK_PATH, SIGN_INS, SignIns
+from imagerift_api.uploads.service import UPLOADS, Uploads
+from imagerift_api.usage.service import USAGES, Usages
 from imagerift_api.webhooks.secrets import WebhookSecrets
-from imagerift_api.webhooks.service import Webhooks
+from imagerift_api.webhooks.service import WEBHOOKS, Webhooks
 from imagerift_api.webhooks.worker import WebhookWorker
 
 _DRAIN_SECONDS = 20
 _ISSUER_SECONDS = 10
-CALLBACK_PATH = "/account/sign-in/callback"
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class ProcessContext:
-    """What handlers work with."""
-
-    database: Database
-    modes: Modes
-    authenticator: Authenticator
-    key_usage: KeyUsage
-    body_budget: BodyBudget
-    submissions: Submissions
-    polls: Polls
-    job_reads: JobReads
-    cancellations: Cancellations
-    deletions: Deletions
-    batches: Batches
-    upload_places: UploadPlaces
-    stream_places: StreamPlaces
-    job_following: JobFollowing
-    readiness: Readiness
-    sessions: Sessions
-    sign_ins: SignIns
-    key_creation: KeyCreation
-    members: Members
-    webhooks: Webhooks
-    account_overview: AccountOverview
-    plans: Plans
 
 
 async def open_context(application: web.Application) -> AsyncIterator[None]:
     """Opens everything at the start of the process; closes it, last first, at its end."""
-    settings = application[app_keys.SETTINGS]
-    metrics = application[app_keys.METRICS]
+    settings = application[SETTINGS]
+    metrics = application[METRICS]
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
@@ -109,63 +80,56 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         readiness = Readiness(database, store)
         resource_notes = ResourceNotes(database)
         stack.push_async_callback(resource_notes.flush)
-        for work in (
-            key_usage.run(),
-            resource_notes.run(),
-            _prepare_database(database, readiness),
-        ):
-            stack.push_async_callback(_stop, asyncio.create_task(work))
-        modes = load_modes(settings.modes_file)
-        plans = load_plans(settings.plans_file)
-        resources = JobResources(kube, metrics)
-        cancellations = Cancellations(database, resources, background)
-        job_reads = JobReads(database, store, QueueView(database, settings.namespace))
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
             refused_networks=settings.refused_webhook_networks(),
         )
-        webhook_secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
-        worker = WebhookWorker(database, webhook_secrets, egress)
-        stack.push_async_callback(_stop, asyncio.create_task(worker.run()))
+        secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
+        for work in (
+            key_usage.run(),
+            resource_notes.run(),
+            _prepare_database(database, readiness),
+            WebhookWorker(database, secrets, egress).run(),
+        ):
+            stack.push_async_callback(_stop, asyncio.create_task(work))
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
-        application[app_keys.CONTEXT] = ProcessContext(
+        modes = load_modes(settings.modes_file)
+        plans = load_plans(settings.plans_file)
+        resources = JobResources(kube, resource_notes, metrics)
+        queue = QueueView(database, settings.namespace)
+        jobs = Jobs(database, store, queue, resources, background)
+        application[MODES] = modes
+        application[PLANS] = plans
+        application[DATABASE] = database
+        application[AUTHENTICATOR] = Authenticator(database, plans, settings.pepper())
+        application[KEY_USAGE] = key_usage
+        application[SESSIONS] = Sessions(database, plans, settings)
+        application[BODY_BUDGET] = BodyBudget()
+        application[POLLS] = Polls(database)
+        application[JOBS] = jobs
+        application[FOLLOWING] = JobFollowing(database, jobs)
+        application[STREAM_PLACES] = StreamPlaces(database, background)
+        application[SUBMISSIONS] = Submissions(
             database=database,
-            modes=modes,
-            authenticator=Authenticator(database, plans, settings.pepper()),
-            key_usage=key_usage,
-            body_budget=BodyBudget(),
-            submissions=Submissions(
-                database=database,
-                modes=modes,
-                job_pods=load_job_pods(settings.job_pods_file),
-                namespace=settings.namespace,
-                sources=sources,
-                resources=resources,
-                resource_notes=resource_notes,
-                background=background,
-                crash_points=CrashPoints(settings.crash_dir),
-                metrics=metrics,
-                egress=egress,
-            ),
-            polls=Polls(database),
-            job_reads=job_reads,
-            cancellations=cancellations,
-            deletions=Deletions(database, store, resources),
-            batches=Batches(database, cancellations),
-            stream_places=StreamPlaces(database, background),
-            job_following=JobFollowing(job_reads, JobChanges(database)),
-            upload_places=UploadPlaces(database, store, settings.namespace),
-            readiness=readiness,
-            sessions=Sessions(database, plans, settings),
-            sign_ins=_sign_ins(settings, database, oidc_http),
-            key_creation=KeyCreation(database, plans, settings.pepper()),
-            members=Members(database),
-            webhooks=Webhooks(database, webhook_secrets, egress),
-            account_overview=AccountOverview(database, store),
-            plans=plans,
+            drafts=Drafts(modes, load_job_pods(settings.job_pods_file), settings.namespace, egress),
+            sources=sources,
+            resources=resources,
+            background=background,
+            crash_points=CrashPoints(settings.crash_dir),
+            metrics=metrics,
         )
+        application[BATCHES] = Batches(database, jobs)
+        application[UPLOADS] = Uploads(database, store, settings.namespace)
+        application[USAGES] = Usages(database)
+        application[READINESS] = readiness
+        application[SIGN_INS] = _sign_ins(settings, database, oidc_http)
+        application[ACCOUNTS] = Accounts(database)
+        application[API_KEYS] = ApiKeys(database, plans, settings.pepper())
+        application[MEMBERS] = Members(database)
+        application[OVERVIEWS] = Overviews(database, store)
+        application[WEBHOOKS] = Webhooks(database, secrets, egress)
         yield
 
 

@@ -13,12 +13,12 @@ from imagerift_core import telemetry
 from imagerift_core.collector import relax_collector
 from pydantic import ValidationError
 
-from imagerift_api import app_keys
-from imagerift_api.app import build_application
+from imagerift_api.app import build_application, build_metrics_application
 from imagerift_api.http.security_headers import name_server
 from imagerift_api.http.server import ProblemRunner
+from imagerift_api.http.traffic import TRAFFIC
 from imagerift_api.logs import configure_logs
-from imagerift_api.metrics import Metrics, build_metrics_application
+from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
 
 _DRAIN_SECONDS = 25
@@ -67,7 +67,7 @@ async def serve(settings: ApiSettings) -> None:
         await stop.wait()
         _log.info("stopping")
         await sites[0].stop()
-        if not await application[app_keys.TRAFFIC].drain(seconds=_DRAIN_SECONDS):
+        if not await application[TRAFFIC].drain(seconds=_DRAIN_SECONDS):
             _log.warning("requests_cut_off")
     finally:
         for runner in runners:

@@ -1,4 +1,4 @@
-"""Metrics of the API process, and the small server that shows them on a port of its own.
+"""Metrics of the API process.
 
 Label values come from closed sets (route templates, known methods, outcome words), so that no
 client can make new time series.
@@ -14,14 +14,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Histogram,
-    generate_latest,
-)
-
-from imagerift_api.http.security_headers import security_headers
+from prometheus_client import CollectorRegistry, Histogram
 
 _METHODS = frozenset(
     {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_DELETE, hdrs.METH_OPTIONS}
@@ -92,13 +85,4 @@ class Metrics:
         self._provider.shutdown()
 
 
-def build_metrics_application(metrics: Metrics) -> web.Application:
-    async def scrape(_request: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    application = web.Application()
-    application.on_response_prepare.append(security_headers(https=False))
-    application.router.add_get("/metrics", scrape)
-    return application
+METRICS = web.AppKey("metrics", Metrics)

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+from aiohttp import web
+from imagerift_core.modes import Modes
+from imagerift_core.plans import Plans
 from imagerift_core.sealing import derived_key
 from imagerift_core.settings import SharedSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -160,3 +163,9 @@ class AdminSettings(BaseSettings):
 
     def pepper(self) -> bytes:
         return bytes.fromhex(self.key_pepper.get_secret_value())
+
+
+SETTINGS = web.AppKey("settings", ApiSettings)
+# What the files that the settings name offer.
+MODES = web.AppKey("modes", Modes)
+PLANS = web.AppKey("plans", Plans)

@@ -3,112 +3,35 @@
 from __future__ import annotations
 
 from aiohttp import web
-from imagerift_contract.values import ExportSize
-from imagerift_core.api_keys import Scope, ordered_scopes
-from imagerift_core.errors import WorkspaceNotFound
-from imagerift_core.mongo import account_log, accounts, people
-from imagerift_core.mongo.account_log import LogEntry
-from imagerift_core.roles import Role, may, scopes_of
+from imagerift_core.api_keys import ordered_scopes
+from imagerift_core.roles import may, scopes_of
 
-from imagerift_api.account.schemas import LogQuery, WorkspaceChoice
-from imagerift_api.auth.sessions import SignedIn
+from imagerift_api.account.schemas import (
+    AccountObject,
+    LogEntryObject,
+    LogPage,
+    LogQuery,
+    PermissionsObject,
+    PersonObject,
+    PlanObject,
+    WorkspaceChoice,
+    WorkspaceObject,
+)
+from imagerift_api.account.service import ACCOUNTS
+from imagerift_api.auth.sessions import SESSIONS
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.shapes import AnswerBody, Time
-from imagerift_api.http.text_cursors import decode_text_cursor, encode_text_cursor
-
-
-class PersonObject(AnswerBody):
-    """Who is signed in. Name and e-mail are as the issuer told them."""
-
-    person_id: str
-    name: str
-    email: str | None
-
-
-class PlanObject(AnswerBody):
-    """What the workspace's plan permits."""
-
-    name: str
-    api_access: bool
-    requests_per_minute: int
-    units_per_month: int
-    max_export: ExportSize
-    retention_days: int
-
-
-class WorkspaceObject(AnswerBody):
-    """A workspace that the person is a member of."""
-
-    workspace_id: str
-    name: str
-    plan: str
-    role: Role
-
-
-class PermissionsObject(AnswerBody):
-    """What the person's role permits in the workspace; `keyScopes` are those for keys."""
-
-    manage_keys: bool
-    manage_members: bool
-    manage_webhooks: bool
-    read_log: bool
-    key_scopes: list[Scope]
-
-
-class AccountObject(AnswerBody):
-    """The account, as of this request. `csrfToken` goes into `X-CSRF-Token` of changes."""
-
-    person: PersonObject
-    workspace: WorkspaceObject
-    plan: PlanObject | None
-    permissions: PermissionsObject
-    workspaces: list[WorkspaceObject]
-    csrf_token: str
-    session_expires_at: Time
-
-
-class LogActor(AnswerBody):
-    """Who acted, and from which network address."""
-
-    kind: account_log.ActorKind
-    id: str
-    name: str
-    address: str | None
-
-
-class LogEntryObject(AnswerBody):
-    """One action."""
-
-    id: str
-    at: Time
-    actor: LogActor
-    action: account_log.Action
-    target: str | None
-    details: dict[str, str]
-
-
-class LogPage(AnswerBody):
-    """A page of the log, newest first."""
-
-    data: list[LogEntryObject]
-    next_cursor: str | None
+from imagerift_api.http.operations import Operation
 
 
 async def get_account(call: Call) -> AccountObject:
-    context, signed_in = call.context, call.signed_in
-    memberships = await people.memberships_of(context.database, signed_in.person.id)
-    known = await accounts.get_workspaces(context.database, [m.workspace for m in memberships])
-    role = signed_in.member.role
+    signed_in = call.signed_in
+    person, role, plan = signed_in.person, signed_in.member.role, signed_in.plan
+    memberships = await call.app[ACCOUNTS].memberships(person.id)
     return AccountObject(
-        person=PersonObject(
-            person_id=signed_in.person.id,
-            name=signed_in.person.name,
-            email=signed_in.person.email,
-        ),
-        workspace=_workspace(signed_in.workspace, role),
-        plan=_plan(signed_in),
+        person=PersonObject(person_id=person.id, name=person.name, email=person.email),
+        workspace=WorkspaceObject.of(signed_in.workspace, role),
+        plan=PlanObject.of(signed_in.workspace.plan, plan) if plan else None,
         permissions=PermissionsObject(
             manage_keys=may(role, "keys:any"),
             manage_members=may(role, "members:manage"),
@@ -116,70 +39,26 @@ async def get_account(call: Call) -> AccountObject:
             read_log=may(role, "log:read"),
             key_scopes=ordered_scopes(scopes_of(role)),
         ),
-        workspaces=[
-            _workspace(known[m.workspace], m.role) for m in memberships if m.workspace in known
-        ],
-        csrf_token=context.sessions.tokens.csrf_token(signed_in.claims.session),
+        workspaces=[WorkspaceObject.of(workspace, own) for workspace, own in memberships],
+        csrf_token=call.app[SESSIONS].tokens.csrf_token(signed_in.claims.session),
         session_expires_at=signed_in.claims.expires_at,
     )
 
 
 async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
-    context, signed_in = call.context, call.signed_in
-    member = await people.get_member(context.database, body.workspace_id, signed_in.person.id)
-    if member is None:
-        raise WorkspaceNotFound("There is no such workspace.", param="workspaceId")
+    sessions, signed_in = call.app[SESSIONS], call.signed_in
+    await call.app[ACCOUNTS].require_member(signed_in.person.id, body.workspace_id)
     response = web.Response(status=204)
-    await context.sessions.end(response, signed_in.claims)
-    context.sessions.open(response, signed_in.person.id, member.workspace)
+    await sessions.end(response, signed_in.claims)
+    sessions.open(response, signed_in.person.id, body.workspace_id)
     return response
 
 
 async def read_log(call: Call, query: LogQuery) -> LogPage:
-    entries = await account_log.page(
-        call.context.database,
-        call.signed_in.workspace.id,
-        before=decode_text_cursor(query.cursor) if query.cursor else None,
-        limit=query.limit + 1,
+    entries, next_cursor = await call.app[ACCOUNTS].log(
+        call.signed_in.workspace.id, cursor=query.cursor, limit=query.limit
     )
-    shown = entries[: query.limit]
-    more = len(entries) > query.limit
-    return LogPage(
-        data=[_entry(entry) for entry in shown],
-        next_cursor=encode_text_cursor(shown[-1].at, shown[-1].id) if more else None,
-    )
-
-
-def _plan(signed_in: SignedIn) -> PlanObject | None:
-    plan = signed_in.plan
-    if plan is None:
-        return None
-    return PlanObject(
-        name=signed_in.workspace.plan,
-        api_access=plan.api_access,
-        requests_per_minute=plan.requests_per_minute,
-        units_per_month=plan.units_per_month,
-        max_export=plan.max_export,
-        retention_days=plan.retention_days,
-    )
-
-
-def _workspace(workspace: accounts.Workspace, role: Role) -> WorkspaceObject:
-    return WorkspaceObject(
-        workspace_id=workspace.id, name=workspace.name, plan=workspace.plan, role=role
-    )
-
-
-def _entry(entry: LogEntry) -> LogEntryObject:
-    actor = entry.actor
-    return LogEntryObject(
-        id=entry.id,
-        at=entry.at,
-        actor=LogActor(kind=actor.kind, id=actor.id, name=actor.name, address=actor.address),
-        action=entry.action,
-        target=entry.target,
-        details=entry.details,
-    )
+    return LogPage(data=[LogEntryObject.of(entry) for entry in entries], next_cursor=next_cursor)
 
 
 OPERATIONS = (
@@ -220,7 +99,3 @@ OPERATIONS = (
         errors=("role_not_permitted",),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

@@ -1,25 +1,20 @@
-"""What the account pages may send."""
+"""What clients may send about the account, and what they are answered."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Self
 
+from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope
+from imagerift_core.mongo import account_log
+from imagerift_core.mongo.accounts import Workspace
+from imagerift_core.plans import Plan
 from imagerift_core.roles import Role
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import Field
 
-from imagerift_api.api_keys.service import MAX_OVERLAP_DAYS
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.requests import RequestQuery
-
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-
-
-class SignInBody(RequestBody):
-    """A name and password of the built-in issuer."""
-
-    name: str = Field(max_length=100)
-    password: str = Field(max_length=1024)
+from imagerift_api.http.shapes import AnswerBody, Time
 
 
 class WorkspaceChoice(RequestBody):
@@ -28,60 +23,112 @@ class WorkspaceChoice(RequestBody):
     workspace_id: str = Field(max_length=64)
 
 
-class KeyBody(RequestBody):
-    """A new API key. It never expires unless `expiresAt` says when."""
-
-    name: Name
-    scopes: list[Scope] | None = Field(
-        None, min_length=1, description="Within those of the member's role; default: all of them."
-    )
-    expires_at: AwareDatetime | None = None
-
-
-class RotationBody(RequestBody):
-    """For how many days the old secret lives on."""
-
-    overlap_days: float = Field(0, ge=0, le=MAX_OVERLAP_DAYS, allow_inf_nan=False, strict=True)
-
-
-class InvitationBody(RequestBody):
-    """The role that whoever accepts will have."""
-
-    role: Role = "member"
-
-
-class AcceptanceBody(RequestBody):
-    """The token of an invitation."""
-
-    token: str = Field(max_length=128)
-
-
-class RoleBody(RequestBody):
-    """A member's new role."""
-
-    role: Role
-
-
-class KeyPath(BaseModel):
-    """The path of a key."""
-
-    key_id: str = Field(alias="keyId", description="The key's id, `key_…`.")
-
-
-class MemberPath(BaseModel):
-    """The path of a member."""
-
-    person_id: str = Field(alias="personId", description="The person's id, `usr_…`.")
-
-
-class InvitationPath(BaseModel):
-    """The path of an invitation."""
-
-    invitation_id: str = Field(alias="invitationId", description="The invitation's id, `inv_…`.")
-
-
 class LogQuery(RequestQuery):
     """The query of the account log."""
 
     cursor: str | None = Field(None, max_length=128)
     limit: int = Field(50, ge=1, le=100)
+
+
+class PersonObject(AnswerBody):
+    """Who is signed in. Name and e-mail are as the issuer told them."""
+
+    person_id: str
+    name: str
+    email: str | None
+
+
+class PlanObject(AnswerBody):
+    """What the workspace's plan permits."""
+
+    name: str
+    api_access: bool
+    requests_per_minute: int
+    units_per_month: int
+    max_export: ExportSize
+    retention_days: int
+
+    @classmethod
+    def of(cls, name: str, plan: Plan) -> Self:
+        return cls(
+            name=name,
+            api_access=plan.api_access,
+            requests_per_minute=plan.requests_per_minute,
+            units_per_month=plan.units_per_month,
+            max_export=plan.max_export,
+            retention_days=plan.retention_days,
+        )
+
+
+class WorkspaceObject(AnswerBody):
+    """A workspace that the person is a member of."""
+
+    workspace_id: str
+    name: str
+    plan: str
+    role: Role
+
+    @classmethod
+    def of(cls, workspace: Workspace, role: Role) -> Self:
+        return cls(workspace_id=workspace.id, name=workspace.name, plan=workspace.plan, role=role)
+
+
+class PermissionsObject(AnswerBody):
+    """What the person's role permits in the workspace; `keyScopes` are those for keys."""
+
+    manage_keys: bool
+    manage_members: bool
+    manage_webhooks: bool
+    read_log: bool
+    key_scopes: list[Scope]
+
+
+class AccountObject(AnswerBody):
+    """The account, as of this request. `csrfToken` goes into `X-CSRF-Token` of changes."""
+
+    person: PersonObject
+    workspace: WorkspaceObject
+    plan: PlanObject | None
+    permissions: PermissionsObject
+    workspaces: list[WorkspaceObject]
+    csrf_token: str
+    session_expires_at: Time
+
+
+class LogActor(AnswerBody):
+    """Who acted, and from which network address."""
+
+    kind: account_log.ActorKind
+    id: str
+    name: str
+    address: str | None
+
+
+class LogEntryObject(AnswerBody):
+    """One action."""
+
+    id: str
+    at: Time
+    actor: LogActor
+    action: account_log.Action
+    target: str | None
+    details: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: account_log.LogEntry) -> Self:
+        actor = entry.actor
+        return cls(
+            id=entry.id,
+            at=entry.at,
+            actor=LogActor(kind=actor.kind, id=actor.id, name=actor.name, address=actor.address),
+            action=entry.action,
+            target=entry.target,
+            details=entry.details,
+        )
+
+
+class LogPage(AnswerBody):
+    """A page of the log, newest first."""
+
+    data: list[LogEntryObject]
+    next_cursor: str | None

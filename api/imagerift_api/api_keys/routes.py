@@ -4,128 +4,45 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from aiohttp import web
-from imagerift_core import clock
-from imagerift_core.api_keys import Scope, ordered_scopes
-from imagerift_core.errors import InvalidRequest, KeyNotFound, RoleNotPermitted
-from imagerift_core.mongo import accounts, key_changes, people
-from imagerift_core.roles import Role, scopes_of
-
-from imagerift_api.account.schemas import KeyBody, KeyPath, RotationBody
+from imagerift_api.api_keys.schemas import (
+    KeyBody,
+    KeyList,
+    KeyObject,
+    KeyPath,
+    NewKeyObject,
+    RotationBody,
+)
+from imagerift_api.api_keys.service import API_KEYS
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.shapes import AnswerBody, Time
+from imagerift_api.http.operations import Operation
 
 _PATH = "/api/v1/account/keys"
 
 
-class KeyObject(AnswerBody):
-    """A key, without its token. `createdBy` is the member it depends on; `effectiveScopes` are
-    those of its `scopes` that this member's present role has."""
-
-    key_id: str
-    name: str
-    prefix: str
-    last_four: str
-    scopes: list[str]
-    effective_scopes: list[Scope]
-    created_at: Time
-    created_by: str | None
-    last_used_at: Time | None
-    expires_at: Time | None
-    revoked_at: Time | None
-    rotated_at: Time | None
-    old_secret_until: Time | None
-
-
-class NewKeyObject(AnswerBody):
-    """A key with its token, which is shown this once."""
-
-    key: KeyObject
-    token: str
-
-
-class KeyList(AnswerBody):
-    """The workspace's keys, oldest first."""
-
-    data: list[KeyObject]
-
-
 async def list_keys(call: Call) -> KeyList:
-    database, workspace = call.context.database, call.signed_in.workspace.id
-    keys = await accounts.list_keys(database, workspace)
-    members = await people.members_of(database, workspace)
-    roles = {member.person: member.role for member in members}
-    return KeyList(data=[_key(key, roles.get(key.created_by or "")) for key in keys])
+    found = await call.app[API_KEYS].all_of(call.signed_in.workspace.id)
+    return KeyList(data=[KeyObject.of(key, role) for key, role in found])
 
 
 async def create_key(call: Call, body: KeyBody) -> NewKeyObject:
-    signed_in = call.signed_in
-    if body.expires_at is not None and body.expires_at <= clock.now():
-        raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
-    permitted = ordered_scopes(scopes_of(signed_in.member.role))
-    beyond = [scope for scope in body.scopes or () if scope not in permitted]
-    if beyond:
-        raise RoleNotPermitted(
-            f"The role '{signed_in.member.role}' does not have the scope '{beyond[0]}'.",
-            param="scopes",
-        )
-    created = await call.context.key_creation.create(
-        signed_in.workspace.id,
-        body.name,
-        scopes=body.scopes or permitted,
-        expires_at=body.expires_at,
-        created_by=signed_in.person.id,
-        actor=signed_in.actor,
+    created = await call.app[API_KEYS].create_own(
+        call.signed_in, body.name, scopes=body.scopes, expires_at=body.expires_at
     )
-    return NewKeyObject(key=_key(created.key, signed_in.member.role), token=created.token)
+    role = call.signed_in.member.role
+    return NewKeyObject(key=KeyObject.of(created.key, role), token=created.token)
 
 
 async def rotate_key(call: Call, path: KeyPath, body: RotationBody) -> NewKeyObject:
-    signed_in = call.signed_in
-    rotated = await call.context.key_creation.rotate(
-        signed_in.workspace.id,
-        path.key_id,
-        person=signed_in.person.id,
-        overlap=timedelta(days=body.overlap_days),
-        actor=signed_in.actor,
+    rotated = await call.app[API_KEYS].rotate(
+        call.signed_in, path.key_id, overlap=timedelta(days=body.overlap_days)
     )
-    return NewKeyObject(key=_key(rotated.key, signed_in.member.role), token=rotated.token)
+    role = call.signed_in.member.role
+    return NewKeyObject(key=KeyObject.of(rotated.key, role), token=rotated.token)
 
 
 async def revoke_key(call: Call, path: KeyPath) -> KeyObject:
-    database, signed_in = call.context.database, call.signed_in
-    key = await accounts.get_key(database, path.key_id)
-    if key is None or key.workspace != signed_in.workspace.id:
-        raise KeyNotFound("There is no such key.")
-    signed_in.require("keys:own" if key.created_by == signed_in.person.id else "keys:any")
-    revoked = await key_changes.revoke(
-        database, signed_in.workspace.id, path.key_id, actor=signed_in.actor, at=clock.now()
-    )
-    maker = await people.get_member(database, key.workspace, key.created_by or "")
-    return _key(revoked, maker.role if maker else None)
-
-
-def _key(key: accounts.ApiKey, role: Role | None) -> KeyObject:
-    """`role` is that of the member who made the key, None where there is none."""
-    overlap = key.previous_until
-    is_orphaned = key.created_by is not None and role is None
-    return KeyObject(
-        key_id=key.id,
-        name=key.name,
-        prefix=key.prefix,
-        last_four=key.last_four,
-        scopes=list(key.scopes),
-        effective_scopes=[] if is_orphaned else ordered_scopes(key.scopes_under(role)),
-        created_at=key.created_at,
-        created_by=key.created_by,
-        last_used_at=key.last_used_at,
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
-        rotated_at=key.rotated_at,
-        old_secret_until=overlap if overlap and overlap > clock.now() else None,
-    )
+    return KeyObject.of(*await call.app[API_KEYS].revoke(call.signed_in, path.key_id))
 
 
 OPERATIONS = (
@@ -184,7 +101,3 @@ OPERATIONS = (
         errors=("key_not_found", "role_not_permitted"),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

@@ -6,15 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.api_keys import ALL_SCOPES, Scope, hash_token, new_api_key, new_token_of
-from imagerift_core.errors import ApiAccessLocked, WorkspaceNotFound
-from imagerift_core.mongo import accounts, key_changes
+from imagerift_core.api_keys import (
+    ALL_SCOPES,
+    Scope,
+    hash_token,
+    new_api_key,
+    new_token_of,
+    ordered_scopes,
+)
+from imagerift_core.errors import (
+    ApiAccessLocked,
+    InvalidRequest,
+    KeyNotFound,
+    RoleNotPermitted,
+    WorkspaceNotFound,
+)
+from imagerift_core.mongo import accounts, key_changes, people
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
 from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plans
+from imagerift_core.roles import Role, scopes_of
 
-MAX_OVERLAP_DAYS = 7
+from imagerift_api.auth.sessions import SignedIn
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,7 @@ class CreatedKey:
     token: str
 
 
-class KeyCreation:
+class ApiKeys:
     """The one way in which tokens come to be, for the admin command and the account page alike."""
 
     def __init__(self, database: Database, plans: Plans, pepper: bytes) -> None:
@@ -65,25 +80,75 @@ class KeyCreation:
         await key_changes.create(self._database, key, actor=actor)
         return CreatedKey(key, made.token)
 
-    async def rotate(
-        self, workspace_id: str, key_id: str, *, person: str, overlap: timedelta, actor: Actor
+    async def create_own(
+        self,
+        by: SignedIn,
+        name: str,
+        *,
+        scopes: Sequence[Scope] | None,
+        expires_at: datetime | None,
     ) -> CreatedKey:
+        """A key of a member's own; without `scopes` it has all of their role's.
+
+        Raises `InvalidRequest`, `RoleNotPermitted`, `WorkspaceNotFound` or `ApiAccessLocked`.
+        """
+        if expires_at is not None and expires_at <= clock.now():
+            raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
+        permitted = ordered_scopes(scopes_of(by.member.role))
+        beyond = [scope for scope in scopes or () if scope not in permitted]
+        if beyond:
+            raise RoleNotPermitted(
+                f"The role '{by.member.role}' does not have the scope '{beyond[0]}'.",
+                param="scopes",
+            )
+        return await self.create(
+            by.workspace.id,
+            name,
+            scopes=scopes or permitted,
+            expires_at=expires_at,
+            created_by=by.person.id,
+            actor=by.actor,
+        )
+
+    async def all_of(self, workspace_id: str) -> list[tuple[accounts.ApiKey, Role | None]]:
+        """Each key, oldest first, with the role of the member who made it."""
+        keys = await accounts.list_keys(self._database, workspace_id)
+        members = await people.members_of(self._database, workspace_id)
+        roles = {member.person: member.role for member in members}
+        return [(key, roles.get(key.created_by or "")) for key in keys]
+
+    async def revoke(self, by: SignedIn, key_id: str) -> tuple[accounts.ApiKey, Role | None]:
+        """The revoked key, with the role of the member who made it.
+
+        Raises `KeyNotFound` or `RoleNotPermitted`.
+        """
+        key = await accounts.get_key(self._database, key_id)
+        if key is None or key.workspace != by.workspace.id:
+            raise KeyNotFound("There is no such key.")
+        by.require("keys:own" if key.created_by == by.person.id else "keys:any")
+        revoked = await key_changes.revoke(
+            self._database, by.workspace.id, key_id, actor=by.actor, at=clock.now()
+        )
+        maker = await people.get_member(self._database, key.workspace, key.created_by or "")
+        return revoked, maker.role if maker else None
+
+    async def rotate(self, by: SignedIn, key_id: str, *, overlap: timedelta) -> CreatedKey:
         """A new secret under the same id for a person's own key; the old one lives for `overlap`.
 
         Raises `KeyNotFound`, `KeyNotRotatable`, `RoleNotPermitted`, `WorkspaceNotFound` or
         `ApiAccessLocked`.
         """
-        await self._check_access(workspace_id)
+        await self._check_access(by.workspace.id)
         made = new_token_of(key_id)
         at = clock.now()
         key = await key_changes.rotate(
             self._database,
-            workspace_id,
+            by.workspace.id,
             key_id,
             key_changes.NewSecret(hash_token(made.token, self._pepper), made.last_four),
-            person=person,
+            person=by.person.id,
             overlap_until=at + overlap,
-            actor=actor,
+            actor=by.actor,
             at=at,
         )
         return CreatedKey(key, made.token)
@@ -97,3 +162,6 @@ class KeyCreation:
             raise ApiAccessLocked(
                 f"The plan '{workspace.plan}' has no API access; keys cannot be created."
             )
+
+
+API_KEYS = web.AppKey("api_keys", ApiKeys)

@@ -10,18 +10,22 @@ from imagerift_core import clock
 from imagerift_core.api_keys import Scope
 from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
 from imagerift_core.mongo import rate_limit
-from imagerift_core.mongo.polls import Poll
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.roles import Permission, scopes_of
 
-from imagerift_api import app_keys
-from imagerift_api.auth.keys import Caller
-from imagerift_api.auth.sessions import COOKIE, SignedIn
+from imagerift_api.auth.key_usage import KEY_USAGE
+from imagerift_api.auth.keys import AUTHENTICATOR, CALLER, Caller
+from imagerift_api.auth.sessions import COOKIE, SESSIONS, SIGNED_IN, SignedIn
+from imagerift_api.settings import SETTINGS
 
 Access = Literal["key", "session", "either", "open"]
 # Counts a request of a subject, of which so many a minute are let through.
 Count = Callable[[web.Request, str, int], Awaitable[RateWindow]]
 
+RATE_WINDOW = web.RequestKey("rate_window", RateWindow)
+# Where requests are counted.
+DATABASE = web.AppKey("database", Database)
 _JOB_SCOPES: frozenset[Scope | None] = frozenset(
     {"jobs:write", "jobs:read", "jobs:cancel", "uploads:write"}
 )
@@ -29,17 +33,8 @@ _JOB_SCOPES: frozenset[Scope | None] = frozenset(
 
 async def count_request(request: web.Request, subject: str, limit: int) -> RateWindow:
     """Counts the request."""
-    database = request.app[app_keys.CONTEXT].database
+    database = request.app[DATABASE]
     return await rate_limit.count_request(database, subject, limit=limit, at=clock.now())
-
-
-async def count_and_read_job(request: web.Request, subject: str, limit: int) -> RateWindow:
-    """Counts the request and, in the same trip, reads the job of its path as `POLLED_JOB`."""
-    job_id, workspace = request.match_info["job_id"], request[app_keys.CALLER].workspace
-    poll = Poll(subject, limit, clock.now(), job_id, workspace)
-    polls = request.app[app_keys.CONTEXT].polls
-    window, request[app_keys.POLLED_JOB] = await polls.count_and_read(poll)
-    return window
 
 
 async def admit(
@@ -75,14 +70,14 @@ async def may_still_call(request: web.Request, access: Access, scope: Scope | No
         return True
     except DomainError:
         return False
-    return caller.workspace == request[app_keys.CALLER].workspace
+    return caller.workspace == request[CALLER].workspace
 
 
 async def _admit_signed_in(
     request: web.Request, permission: Permission | None, count: Count | None
 ) -> None:
-    signed_in = await request.app[app_keys.CONTEXT].sessions.signed_in(request)
-    request[app_keys.SIGNED_IN] = signed_in
+    signed_in = await request.app[SESSIONS].signed_in(request)
+    request[SIGNED_IN] = signed_in
     if count is not None:
         subject, limit = _account_window(request, signed_in.person.id)
         _refuse_exceeded(await count(request, subject, limit))
@@ -94,12 +89,12 @@ async def _admit_caller(
     request: web.Request, access: Access, scope: Scope | None, count: Count | None
 ) -> None:
     caller = await _authenticated(request, access)
-    request[app_keys.CALLER] = caller
+    request[CALLER] = caller
     if caller.key_id is not None:
-        request.app[app_keys.CONTEXT].key_usage.note(caller.key_id)
+        request.app[KEY_USAGE].note(caller.key_id)
     if count is not None:
         window = await count(request, *_counted_against(request, caller, scope))
-        request[app_keys.RATE_WINDOW] = window
+        request[RATE_WINDOW] = window
         _refuse_exceeded(window)
     _check(caller, scope)
 
@@ -117,11 +112,10 @@ def _check(caller: Caller, scope: Scope | None) -> None:
 
 async def _authenticated(request: web.Request, access: Access) -> Caller:
     """The caller by an API key or, where that is enough and no key came, by a session."""
-    context = request.app[app_keys.CONTEXT]
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     if access == "either" and authorization is None and COOKIE in request.cookies:
-        return _caller_of(await context.sessions.signed_in(request))
-    return await context.authenticator.authenticate(authorization)
+        return _caller_of(await request.app[SESSIONS].signed_in(request))
+    return await request.app[AUTHENTICATOR].authenticate(authorization)
 
 
 def _caller_of(signed_in: SignedIn) -> Caller:
@@ -153,5 +147,5 @@ def _counted_against(request: web.Request, caller: Caller, scope: Scope | None) 
 
 
 def _account_window(request: web.Request, person_id: str) -> tuple[str, int]:
-    settings = request.app[app_keys.SETTINGS]
+    settings = request.app[SETTINGS]
     return f"account:{person_id}", settings.account_requests_per_minute

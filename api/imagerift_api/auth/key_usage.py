@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import accounts
@@ -39,3 +40,6 @@ class KeyUsage:
         except CapacityUnavailable:
             self._used |= used
             _log.warning("key_usage_not_noted", keys=len(used))
+
+
+KEY_USAGE = web.AppKey("key_usage", KeyUsage)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiohttp import web
 from cachetools import LRUCache
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope, key_id_of, token_matches
@@ -22,12 +23,14 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
 
-from imagerift_api.http.problems import MissingApiKey
-
 # A revoked key must stop within 5 s on every replica; this leaves time for a slow look-up.
 CACHE_SECONDS = 3.0
 _CACHED_KEYS = 10_000
 _NOT_VALID = "The API key is not valid."
+
+
+class MissingApiKey(InvalidApiKey):
+    """No credentials came at all: RFC 6750 wants a challenge that names no error."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,10 @@ class Authenticator:
         if key.created_by is None:
             return None
         return await people.get_member(self._database, key.workspace, key.created_by)
+
+
+CALLER = web.RequestKey("caller", Caller)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 
 
 def _bearer_token(authorization: str | None) -> str:

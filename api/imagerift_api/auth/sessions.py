@@ -145,3 +145,7 @@ class Sessions:
     def is_secure(self) -> bool:
         """Whether browsers reach this installation by https alone."""
         return self._is_https
+
+
+SIGNED_IN = web.RequestKey("signed_in", SignedIn)
+SESSIONS = web.AppKey("sessions", Sessions)

@@ -1,15 +1,20 @@
-"""What clients may send to make a batch."""
+"""What clients may send to make a batch, and what they are answered."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
+from imagerift_core.mongo.batches import Batch
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagerift_api.http.bodies import RequestBody
-from imagerift_api.http.requests import SOURCES, StoredSourceBody, source_faults
+from imagerift_api.http.shapes import AnswerBody, Time, Uuid
+from imagerift_api.jobs.job_object import JOBS_PATH
+from imagerift_api.jobs.schemas import SOURCES, RateLimitObject, StoredSourceBody, source_faults
 
+BATCHES_PATH = "/api/v1/batches"
 MAX_BATCH_JOBS = 100
 _STORED_SOURCES = SOURCES[1:]
 
@@ -40,3 +45,63 @@ class BatchPath(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
     batch_id: str = Field(description="The batch's id.", json_schema_extra={"format": "uuid"})
+
+
+class BatchProgress(AnswerBody):
+    """How many of the jobs have each status."""
+
+    queued: int
+    processing: int
+    succeeded: int
+    failed: int
+    canceled: int
+    deleted: int
+
+
+class BatchUrls(AnswerBody):
+    """Paths of what can be done with the batch."""
+
+    itself: str = Field(alias="self")
+    cancel: str
+    jobs: str
+
+
+class BatchObject(AnswerBody):
+    """A batch: jobs that were accepted together. Each is a job like any other."""
+
+    batch_id: Uuid
+    status_url: str
+    request_id: str
+    created_at: Time
+    total: int
+    progress: BatchProgress
+    done: Annotated[bool, Field(description="Whether every job has ended.")]
+    job_ids: Annotated[list[str], Field(description="In the order of the request.")]
+    rate_limit: RateLimitObject
+    urls: BatchUrls
+
+    @classmethod
+    def of(cls, batch: Batch, counts: Mapping[str, int], *, remaining_this_minute: int) -> Self:
+        """`counts` is how many of the jobs have each status; deleted ones have none."""
+        path = f"{BATCHES_PATH}/{batch.id}"
+        return cls(
+            batch_id=batch.id,
+            status_url=path,
+            request_id=batch.request_id,
+            created_at=batch.created_at,
+            total=len(batch.jobs),
+            progress=BatchProgress(
+                queued=counts["queued"],
+                processing=counts["processing"],
+                succeeded=counts["succeeded"],
+                failed=counts["failed"],
+                canceled=counts["canceled"],
+                deleted=len(batch.jobs) - sum(counts.values()),
+            ),
+            done=counts["queued"] + counts["processing"] == 0,
+            job_ids=batch.jobs,
+            rate_limit=RateLimitObject(remaining_this_minute=remaining_this_minute),
+            urls=BatchUrls(
+                itself=path, cancel=f"{path}/cancel", jobs=f"{JOBS_PATH}?batchId={batch.id}"
+            ),
+        )

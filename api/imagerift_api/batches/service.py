@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiohttp import web
 from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
 from imagerift_core.mongo.batches import Batch, BatchStore
 from imagerift_core.mongo.database import Database
 
-from imagerift_api.jobs.cancellations import Cancellations
+from imagerift_api.jobs.service import Jobs
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class BatchView:
 
 
 class Batches:
-    def __init__(self, database: Database, cancellations: Cancellations) -> None:
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._batches = BatchStore(database)
-        self._cancellations = cancellations
+        self._jobs = jobs
 
     async def get(self, workspace: str, batch_id: str) -> BatchView:
         """Raises `BatchNotFound` or `CapacityUnavailable`."""
@@ -40,8 +41,11 @@ class Batches:
         live = [r.id async for r in self._batches.records(batch_id, live=True)]
         for job_id in live:
             try:
-                await self._cancellations.cancel(workspace, job_id)
+                await self._jobs.cancel(workspace, job_id)
             except (JobNotCancelable, JobNotFound):
                 # It ended, or was deleted, in this very moment.
                 continue
         return await self.get(workspace, batch_id) if live else view
+
+
+BATCHES = web.AppKey("batches", Batches)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aiohttp import web
-
+from imagerift_api.health.service import READINESS
 from imagerift_api.http.answers import Answer, Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.operations import Operation
 from imagerift_api.http.shapes import AnswerBody
 
 
@@ -30,7 +29,7 @@ async def healthz(_call: Call) -> Alive:
 
 
 async def readyz(call: Call) -> Answer:
-    parts = await call.context.readiness.check()
+    parts = await call.app[READINESS].check()
     if all(parts.values()):
         return Answer(Ready(status="ready", parts=parts))
     return Answer(Ready(status="not_ready", parts=parts), status=503)
@@ -63,7 +62,3 @@ OPERATIONS = (
         },
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

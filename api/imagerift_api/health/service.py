@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo.database import Database
 from imagerift_core.s3 import ObjectStore
@@ -30,6 +31,9 @@ class Readiness:
             _answers(self._database.ping()), _answers(self._store.ping())
         )
         return {"mongodb": mongo, "s3": s3, "indexes": self._prepared}
+
+
+READINESS = web.AppKey("readiness", Readiness)
 
 
 async def _answers(ping: Awaitable[None]) -> bool:

@@ -61,6 +61,9 @@ class BodyBudget:
             raise CapacityUnavailable("Too many large requests are being read.") from None
 
 
+BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+
+
 async def leave_continue_for_later(request: web.Request) -> None:
     """An `Expect` handler that does not invite the body: `read_json` does, once it is wanted.
 

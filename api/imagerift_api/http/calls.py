@@ -9,15 +9,17 @@ from typing import Generic
 
 from aiohttp import web
 from imagerift_core.api_keys import Scope
+from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.rate_limit import RateWindow
 
-from imagerift_api import app_keys
-from imagerift_api.auth.callers import Access, may_still_call
-from imagerift_api.auth.keys import Caller
-from imagerift_api.auth.sessions import SignedIn
-from imagerift_api.context import ProcessContext
-from imagerift_api.http.body_reading import read_json
+from imagerift_api.auth.callers import RATE_WINDOW, Access, may_still_call
+from imagerift_api.auth.keys import CALLER, Caller
+from imagerift_api.auth.sessions import SESSIONS, SIGNED_IN, SignedIn
+from imagerift_api.http.body_reading import BODY_BUDGET, read_json
 from imagerift_api.http.requests import Body, parse_body
+from imagerift_api.http.traffic import TRAFFIC
+
+REQUEST_ID = web.RequestKey("request_id", str)
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,36 @@ class Call:
     scope: Scope | None
 
     @property
-    def context(self) -> ProcessContext:
-        return self.request.app[app_keys.CONTEXT]
+    def app(self) -> web.Application:
+        """What holds the services, each under the key beside its type."""
+        return self.request.app
+
+    @property
+    def request_id(self) -> str:
+        return self.request[REQUEST_ID]
 
     @property
     def caller(self) -> Caller:
         """Who calls, where an API key may."""
-        return self.request[app_keys.CALLER]
+        return self.request[CALLER]
 
     @property
     def signed_in(self) -> SignedIn:
         """Who calls, where only a session may."""
-        return self.request[app_keys.SIGNED_IN]
+        return self.request[SIGNED_IN]
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls, for the account's log; where an API key may."""
+        caller, address = self.caller, self.app[SESSIONS].address_of(self.request)
+        if caller.person is not None:
+            return Actor(kind="person", id=caller.person, name=caller.name, address=address)
+        return Actor(kind="key", id=caller.key_id or "", name=caller.name, address=address)
 
     @property
     def rate_window(self) -> RateWindow:
         """Where the caller stands, with this call counted; where an API key may call."""
-        return self.request[app_keys.RATE_WINDOW]
+        return self.request[RATE_WINDOW]
 
     async def may_go_on(self) -> bool:
         """Whether the client is still there, this process is not being stopped, and the call
@@ -53,7 +68,7 @@ class Call:
         transport = self.request.transport
         if transport is None or transport.is_closing():
             return False
-        if self.request.app[app_keys.TRAFFIC].draining:
+        if self.app[TRAFFIC].draining:
             return False
         return await may_still_call(self.request, self.access, self.scope)
 
@@ -71,5 +86,5 @@ class PendingBody(Generic[Body]):
 
         Raises `PayloadTooLarge`, `RequestTimedOut`, `CapacityUnavailable` or `InvalidRequest`.
         """
-        async with self._request.app[app_keys.CONTEXT].body_budget.hold(self._request):
+        async with self._request.app[BODY_BUDGET].hold(self._request):
             yield parse_body(self._model, await read_json(self._request))

@@ -1,38 +1,40 @@
 """Cursors of list pages: opaque to clients, checked whole when they come back.
 
-A cursor holds the place of a page's last job: its creation time and its id. It grants
-nothing, since every page is read within the caller's own workspace.
+A cursor holds the place of a page's last entry: its moment and its id. It grants nothing, since
+every page is read within the caller's own workspace.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import struct
-import uuid
+import re
 from datetime import UTC, datetime, timedelta
 
 from imagerift_core.errors import InvalidRequest
 
-_FORM = struct.Struct(">Q16s")
+_ID = re.compile(r"[A-Za-z0-9_:-]{1,64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MOMENT_BYTES = 8
 
 
-def encode_cursor(created_at: datetime, job_id: str) -> str:
-    """32 URL-safe characters for the place right after this job."""
-    milliseconds = (created_at - _EPOCH) // _MILLISECOND
-    packed = _FORM.pack(milliseconds, uuid.UUID(job_id).bytes)
-    return base64.urlsafe_b64encode(packed).decode()
+def encode_cursor(moment: datetime, identifier: str) -> str:
+    """URL-safe characters for the place right after this entry; 59 of them for a UUID."""
+    milliseconds = (moment - _EPOCH) // _MILLISECOND
+    packed = milliseconds.to_bytes(_MOMENT_BYTES, "big") + identifier.encode()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def decode_cursor(text: str) -> tuple[datetime, str]:
-    """The (creation time, job id) inside. Raises `InvalidRequest` for any other text."""
+    """The (moment, id) inside. Raises `InvalidRequest` for any other text."""
     try:
-        packed = base64.b64decode(text, altchars=b"-_", validate=True)
-        milliseconds, identifier = _FORM.unpack(packed)
-        return _EPOCH + milliseconds * _MILLISECOND, str(uuid.UUID(bytes=identifier))
-    except (binascii.Error, struct.error, ValueError, OverflowError):
-        raise InvalidRequest(
-            "cursor must be the nextCursor of an earlier page.", param="cursor"
-        ) from None
+        padded = text + "=" * (-len(text) % 4)
+        packed = base64.b64decode(padded, altchars=b"-_", validate=True)
+        moment = _EPOCH + int.from_bytes(packed[:_MOMENT_BYTES], "big") * _MILLISECOND
+        identifier = packed[_MOMENT_BYTES:].decode("ascii")
+    except (binascii.Error, ValueError, OverflowError):
+        moment, identifier = _EPOCH, ""
+    if not _ID.fullmatch(identifier) or encode_cursor(moment, identifier) != text:
+        raise InvalidRequest("cursor must be the nextCursor of an earlier page.", param="cursor")
+    return moment, identifier

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import orjson
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from imagerift_core import telemetry
 from imagerift_core.errors import CapacityUnavailable, DomainError
 from imagerift_core.ids import new_request_id
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from imagerift_api import app_keys
+from imagerift_api.auth.callers import RATE_WINDOW
+from imagerift_api.auth.keys import CALLER
+from imagerift_api.auth.sessions import SIGNED_IN
 from imagerift_api.http.bodies import plain_id
+from imagerift_api.http.calls import REQUEST_ID
 from imagerift_api.http.problems import (
     CONTENT_TYPE,
     Problem,
@@ -24,9 +28,12 @@ from imagerift_api.http.problems import (
     problem_of_http,
 )
 from imagerift_api.http.rate_headers import rate_headers
-from imagerift_api.metrics import UNKNOWN_ROUTE
-from imagerift_api.pages.errors import error_page, is_for_a_reader
+from imagerift_api.http.traffic import TRAFFIC
+from imagerift_api.metrics import METRICS, UNKNOWN_ROUTE
+from imagerift_api.settings import SETTINGS
 
+# The page that a person sees instead of a problem document; None for every other client.
+ErrorPage = Callable[[web.Request, Problem], web.Response | None]
 _log = structlog.get_logger()
 _PROBES = frozenset({"/healthz", "/readyz"})
 _CLIENT_GONE = 499
@@ -35,10 +42,10 @@ _CLIENT_GONE = 499
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives the request its id, and leaves one log line and its metrics behind."""
-    request_id = request[app_keys.REQUEST_ID] = new_request_id()
+    request_id = request[REQUEST_ID] = new_request_id()
     started = time.perf_counter()
     status = 500
-    traffic = request.app[app_keys.TRAFFIC]
+    traffic = request.app[TRAFFIC]
     try:
         with (
             traffic.request(),
@@ -57,7 +64,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         seconds = time.perf_counter() - started
         route = _template(request)
-        request.app[app_keys.METRICS].request_answered(route, request.method, status, seconds)
+        request.app[METRICS].request_answered(route, request.method, status, seconds)
         write = _log.debug if route in _PROBES else _log.info
         write(
             "request",
@@ -71,23 +78,31 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-@web.middleware
-async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every error into a problem document (RFC 9457). The only place that does."""
-    try:
-        return await handler(request)
-    except DomainError as error:
-        if isinstance(error, CapacityUnavailable):
-            _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)
-        problem = problem_of(error)
-    except web.HTTPException as error:
-        problem = problem_of_http(error)
-    except ConnectionError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last resort of every request
-        _log.error("unexpected_error", exc_info=error)
-        problem = internal_problem()
-    return _response(request, problem)
+def answer_problems(error_page: ErrorPage) -> Middleware:
+    """The middleware that turns every error into a problem document (RFC 9457), or into the page
+    that `error_page` makes of it for a person. The only place that does."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except DomainError as error:
+            if isinstance(error, CapacityUnavailable):
+                _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)
+            problem = problem_of(error)
+        except web.HTTPException as error:
+            problem = problem_of_http(error)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort of every request
+            _log.error("unexpected_error", exc_info=error)
+            problem = internal_problem()
+        response = error_page(request, problem) or _document(request, problem)
+        if problem.closes:
+            response.force_close()
+        return response
+
+    return answer
 
 
 @web.middleware
@@ -100,10 +115,10 @@ async def take_ids_in_any_case(request: web.Request, handler: Handler) -> web.St
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the request id on every answer, and the rate window on every keyed one."""
-    request_id = request.get(app_keys.REQUEST_ID)
+    request_id = request.get(REQUEST_ID)
     if request_id is not None:
         response.headers["X-Request-Id"] = request_id
-    window = request.get(app_keys.RATE_WINDOW)
+    window = request.get(RATE_WINDOW)
     if window is not None:
         response.headers.update(rate_headers(window))
 
@@ -121,31 +136,24 @@ def _traced(request: web.Request) -> AbstractContextManager[Span]:
         attributes={
             "http.request.method": method,
             "http.route": route,
-            "imagerift.request_id": request[app_keys.REQUEST_ID],
+            "imagerift.request_id": request[REQUEST_ID],
         },
     )
 
 
-def _response(request: web.Request, problem: Problem) -> web.Response:
-    request_id = request[app_keys.REQUEST_ID]
-    if is_for_a_reader(request):
-        response = error_page(problem, request_id=request_id)
-    else:
-        origin = request.app[app_keys.SETTINGS].public_url or ""
-        body = problem.body(instance=request.path, request_id=request_id, origin=origin)
-        response = web.Response(
-            status=problem.status,
-            body=orjson.dumps(body),
-            headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
-        )
-    if problem.closes:
-        response.force_close()
-    return response
+def _document(request: web.Request, problem: Problem) -> web.Response:
+    origin = request.app[SETTINGS].public_url or ""
+    body = problem.body(instance=request.path, request_id=request[REQUEST_ID], origin=origin)
+    return web.Response(
+        status=problem.status,
+        body=orjson.dumps(body),
+        headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
+    )
 
 
 def _workspace(request: web.Request) -> str | None:
-    caller = request.get(app_keys.CALLER)
-    signed_in = request.get(app_keys.SIGNED_IN)
+    caller = request.get(CALLER)
+    signed_in = request.get(SIGNED_IN)
     workspace: str | None = None
     if caller is not None:
         workspace = caller.workspace

@@ -1,6 +1,6 @@
 """What a route says of itself: what is enforced, served and described.
 
-A module of routes lists its operations and adds them; nothing else has to be told:
+A module of routes lists its operations, and `app` serves them; nothing else has to be told:
 
     async def make_thing(call: Call, path: ThingPath, body: ThingBody) -> ThingObject: ...
 
@@ -18,9 +18,6 @@ A module of routes lists its operations and adds them; nothing else has to be to
             errors=("thing_not_found",),
         ),
     )
-
-    def add_routes(application: web.Application) -> None:
-        add_operations(application, OPERATIONS)
 
 A handler runs for whom `access`, `scope` and `permission` let in, and with what it takes: its
 parameters `path`, `query`, `headers` and `body` are validated by the models that they are

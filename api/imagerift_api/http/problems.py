@@ -21,6 +21,8 @@ from imagerift_core.errors import (
     TooManyStreams,
 )
 
+from imagerift_api.auth.keys import MissingApiKey
+
 CONTENT_TYPE = "application/problem+json"
 REALM = 'Bearer realm="imagerift"'
 # Where this installation says what a code means; `type` is the address of its page there.
@@ -82,10 +84,6 @@ class RequestTimedOut(DomainError):
 
     code = "request_timeout"
     retryable = True
-
-
-class MissingApiKey(InvalidApiKey):
-    """No credentials came at all: RFC 6750 wants a challenge that names no error."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from aiohttp import web
+
 
 class Traffic:
     def __init__(self) -> None:
@@ -40,3 +42,6 @@ class Traffic:
         except TimeoutError:
             return False
         return True
+
+
+TRAFFIC = web.AppKey("traffic", Traffic)

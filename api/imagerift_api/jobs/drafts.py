@@ -1,13 +1,14 @@
-"""From valid bodies to drafts of records, once plan and modes are seen to permit them."""
+"""From valid bodies to drafts of records, once plan, modes and egress are seen to permit them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from imagerift_core import quota
+from imagerift_core import clock, quota
 from imagerift_core.errors import DomainError
 from imagerift_core.generation import GenerationSpec, check_permitted
 from imagerift_core.ids import new_job_id
@@ -16,7 +17,8 @@ from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.modes import Modes
 
 from imagerift_api.auth.keys import Caller
-from imagerift_api.http.requests import StoredSourceBody
+from imagerift_api.http.egress import Egress
+from imagerift_api.jobs.schemas import StoredSourceBody
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Draft:
 
     job_id: str
     workspace: str
+    created_at: datetime
     hold: QuotaHold
     fields: dict[str, Any]
 
@@ -40,48 +43,82 @@ class Draft:
         return JobRecord.model_validate(self.fields | {"source": source})
 
 
-def check_and_draft(
-    caller: Caller,
-    bodies: Sequence[StoredSourceBody],
-    modes: Modes,
-    job_pods: JobPods | None,
-    *,
-    namespace: str,
-    origin: RequestOrigin,
-    at: datetime,
-    batch_id: str | None = None,
-) -> list[Draft]:
-    """A draft for each body. Raises what `check_permitted` raises; `param` says for which."""
-    drafts = []
-    for index, body in enumerate(bodies):
-        spec = body.spec()
-        try:
-            check_permitted(spec, modes, caller.plan)
-        except DomainError as error:
-            raise in_batch(error, index if batch_id else None) from None
-        job_id = new_job_id()
-        hold = _hold(caller, spec, quota.period_of(at))
-        fields = {
-            "_id": job_id,
-            "workspace": caller.workspace,
-            "request_id": origin.request_id,
-            "key_id": caller.key_id,
-            "batch_id": batch_id,
-            "namespace": namespace,
-            "resource_name": job_id,
-            "band": caller.plan.band,
-            "execution": _execution(caller, spec, job_pods),
-            "retention_days": caller.plan.retention_days,
-            "spec": spec,
-            "quota": hold,
-            "metadata": body.metadata,
-            "webhook_url": body.webhook_url,
-            "traceparent": origin.traceparent,
-            "created_at": at,
-            "deadline_at": at + timedelta(seconds=body.deadline_seconds),
-        }
-        drafts.append(Draft(job_id, caller.workspace, hold, fields))
-    return drafts
+class Drafts:
+    """Makes drafts of what this installation and the caller's plan permit."""
+
+    def __init__(
+        self, modes: Modes, job_pods: JobPods | None, namespace: str, egress: Egress
+    ) -> None:
+        self._modes = modes
+        self._job_pods = job_pods
+        self._namespace = namespace
+        self._egress = egress
+
+    async def make(
+        self,
+        caller: Caller,
+        bodies: Sequence[StoredSourceBody],
+        *,
+        origin: RequestOrigin,
+        batch_id: str | None = None,
+    ) -> list[Draft]:
+        """A draft for each body, all of the same moment.
+
+        Raises `InvalidRequest` for a `webhookUrl` that nothing may be sent to, and what
+        `check_permitted` raises; in a batch `param` says for which job.
+        """
+        await self._check_webhook_urls(bodies, in_batch=batch_id is not None)
+        at, drafts = clock.now(), []
+        for index, body in enumerate(bodies):
+            spec = body.spec()
+            try:
+                check_permitted(spec, self._modes, caller.plan)
+            except DomainError as error:
+                raise in_batch(error, index if batch_id else None) from None
+            job_id = new_job_id()
+            hold = _hold(caller, spec, quota.period_of(at))
+            fields = {
+                "_id": job_id,
+                "workspace": caller.workspace,
+                "request_id": origin.request_id,
+                "key_id": caller.key_id,
+                "batch_id": batch_id,
+                "namespace": self._namespace,
+                "resource_name": job_id,
+                "band": caller.plan.band,
+                "execution": self._execution(caller, spec),
+                "retention_days": caller.plan.retention_days,
+                "spec": spec,
+                "quota": hold,
+                "metadata": body.metadata,
+                "webhook_url": body.webhook_url,
+                "traceparent": origin.traceparent,
+                "created_at": at,
+                "deadline_at": at + timedelta(seconds=body.deadline_seconds),
+            }
+            drafts.append(Draft(job_id, caller.workspace, at, hold, fields))
+        return drafts
+
+    async def _check_webhook_urls(
+        self, bodies: Sequence[StoredSourceBody], *, in_batch: bool
+    ) -> None:
+        first = {body.webhook_url: index for index, body in reversed([*enumerate(bodies)])}
+        await asyncio.gather(
+            *(
+                self._egress.check(
+                    url, param=f"jobs.{index}.webhookUrl" if in_batch else "webhookUrl"
+                )
+                for url, index in first.items()
+                if url is not None
+            )
+        )
+
+    def _execution(self, caller: Caller, spec: GenerationSpec) -> Execution:
+        if self._job_pods is None:
+            return "Pool"
+        return self._job_pods.execution(
+            plan=caller.plan_name, mode=spec.mode, export_size=spec.export_size
+        )
 
 
 def in_batch(error: DomainError, index: int | None) -> DomainError:
@@ -89,12 +126,6 @@ def in_batch(error: DomainError, index: int | None) -> DomainError:
     if index is not None:
         error.param = f"jobs.{index}.{error.param}" if error.param else f"jobs.{index}"
     return error
-
-
-def _execution(caller: Caller, spec: GenerationSpec, job_pods: JobPods | None) -> Execution:
-    if job_pods is None:
-        return "Pool"
-    return job_pods.execution(plan=caller.plan_name, mode=spec.mode, export_size=spec.export_size)
 
 
 def _hold(caller: Caller, spec: GenerationSpec, period: str) -> QuotaHold:

@@ -11,12 +11,15 @@ from pydantic import BeforeValidator, Field
 
 from imagerift_api.http.answers import Answer, Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.requests import JobPath, RequestHeaders
+from imagerift_api.http.operations import Operation
+from imagerift_api.http.requests import RequestHeaders
 from imagerift_api.http.shapes import AnswerBody
 from imagerift_api.jobs.answers import describe
-from imagerift_api.jobs.following import state_of
+from imagerift_api.jobs.following import FOLLOWING, state_of
 from imagerift_api.jobs.job_object import JOBS_PATH
+from imagerift_api.jobs.schemas import JobPath
+from imagerift_api.jobs.service import JOBS
+from imagerift_api.jobs.stream_places import STREAM_PLACES
 
 HEARTBEAT_SECONDS = 15
 EVENT = "job"
@@ -49,12 +52,12 @@ class JobEvent(AnswerBody):
 async def job_events(
     call: Call, path: JobPath, headers: EventsHeaders
 ) -> web.StreamResponse | Answer:
-    context, workspace = call.context, call.caller.workspace
-    view = await context.job_reads.get(workspace, path.job_id)
+    workspace = call.caller.workspace
+    view = await call.app[JOBS].get(workspace, path.job_id)
     if view.record.status.terminal and headers.last_event_id == state_of(view.record):
         return Answer(status=204)
-    async with context.stream_places.hold(workspace):
-        states = context.job_following.states(workspace, path.job_id, go_on=call.may_go_on)
+    async with call.app[STREAM_PLACES].hold(workspace):
+        states = call.app[FOLLOWING].states(workspace, path.job_id, go_on=call.may_go_on)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         # URLs in it are signed for whoever asked.
         response.headers["Cache-Control"] = "no-store"
@@ -89,7 +92,3 @@ OPERATIONS = (
         errors=("job_not_found", "too_many_streams"),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

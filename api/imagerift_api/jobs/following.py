@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import orjson
+import structlog
+from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, JobNotFound
 from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.job_changes import open_changes
 
-from imagerift_api.jobs.changes import JobChanges
-from imagerift_api.jobs.service import JobReads, JobView
+from imagerift_api.jobs.service import Jobs, JobView
 
 # How often followers make sure that somebody is still listening, and may.
 CHECK_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
+_log = structlog.get_logger()
 
 
 class JobFollowing:
-    def __init__(self, reads: JobReads, changes: JobChanges) -> None:
-        self._reads = reads
-        self._changes = changes
+    def __init__(self, database: Database, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._changes = _Changes(database)
 
     async def states(
         self, workspace: str, job_id: str, *, go_on: Callable[[], Awaitable[bool]]
@@ -56,7 +63,7 @@ class JobFollowing:
     async def _read(self, workspace: str, job_id: str, *, first: bool) -> JobView | None:
         """None where the store is away for now."""
         try:
-            return await self._reads.get(workspace, job_id)
+            return await self._jobs.get(workspace, job_id)
         except CapacityUnavailable:
             if first:
                 raise
@@ -73,6 +80,57 @@ class JobFollowing:
                     return False
             else:
                 return True
+
+
+FOLLOWING = web.AppKey("following", JobFollowing)
+
+
+class _Changes:
+    """Wakes followers: one change stream a replica, open while anybody follows a job."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._stream: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def follow(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job may have changed."""
+        changed = asyncio.Event()
+        self._followers[job_id].add(changed)
+        if self._stream is None:
+            self._stream = asyncio.create_task(self._run())
+        try:
+            yield changed
+        finally:
+            self._followers[job_id].discard(changed)
+            if not self._followers[job_id]:
+                del self._followers[job_id]
+            if not self._followers and self._stream is not None:
+                self._stream.cancel()
+                self._stream = None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except CapacityUnavailable as error:
+                _log.warning("change_stream_lost", exc_info=error)
+            except Exception as error:  # noqa: BLE001 - followers depend on it for their lives
+                _log.error("change_stream_broke", exc_info=error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read(self) -> None:
+        async with open_changes(self._database) as changes:
+            # Whatever happened before it was open was not told.
+            for job_id in list(self._followers):
+                self._wake(job_id)
+            async for job_id in changes:
+                self._wake(job_id)
+
+    def _wake(self, job_id: str) -> None:
+        for changed in self._followers.get(job_id, ()):
+            changed.set()
 
 
 def state_of(record: JobRecord) -> str:

@@ -16,6 +16,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.resources import build_generation_job
 
+from imagerift_api.jobs.resource_notes import ResourceNotes
 from imagerift_api.metrics import Metrics
 
 CALL_SECONDS = 2.0
@@ -27,34 +28,38 @@ class JobResources:
     """Calls to Kubernetes behind a breaker: after a failure none is made for a few seconds."""
 
     def __init__(
-        self, kube: Kube, metrics: Metrics, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        kube: Kube,
+        notes: ResourceNotes,
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
+        self._notes = notes
         self._metrics = metrics
         self._monotonic = monotonic
         self._paused_until = 0.0
 
-    async def create(self, record: JobRecord) -> str | None:
-        """The uid of the new resource, or None where it was left to the sweep."""
+    async def create(self, record: JobRecord) -> None:
+        """Creates the resource and has its uid noted, or leaves it to the sweep."""
         if self._paused():
             self._metrics.resource_not_created("skipped")
-            return None
+            return
         try:
             with telemetry.span("resource.create", kind=telemetry.SpanKind.CLIENT):
                 created = await self._kube.create_job(build_generation_job(record))
         except KubeUnavailable:
             self._pause("create", record.id)
             self._metrics.resource_not_created("unavailable")
-            return None
+            return
         except Exception as error:  # noqa: BLE001 - the job is accepted, whatever this is
             _log.error("resource_refused", job=record.id, exc_info=error)
             self._metrics.resource_not_created("refused")
-            return None
-        if created is None:
-            return None
-        self._metrics.kubernetes_write("create")
-        uid: str = created["metadata"]["uid"]
-        return uid
+            return
+        if created is not None:
+            self._metrics.kubernetes_write("create")
+            self._notes.note(record.id, created["metadata"]["uid"])
 
     async def request_cancel(self, record: JobRecord) -> None:
         """Shows the cancel on the resource, so that the operator hears of it at once."""

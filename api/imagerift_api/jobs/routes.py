@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
-from imagerift_api import app_keys
-from imagerift_api.auth.callers import count_and_read_job
 from imagerift_api.http.answers import Answer, Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.requests import JobPath, ListQuery
+from imagerift_api.http.operations import Operation
 from imagerift_api.jobs.answers import describe, job_answer
 from imagerift_api.jobs.job_object import JOBS_PATH
-from imagerift_api.jobs.schemas import JobObject, JobPageObject
-from imagerift_api.jobs.service import no_such_job
+from imagerift_api.jobs.schemas import JobObject, JobPageObject, JobPath, ListQuery
+from imagerift_api.jobs.service import JOBS, POLLED_JOB, count_and_read_job, no_such_job
 
 
 async def get_job(call: Call, path: JobPath) -> Answer:  # noqa: ARG001 - read as counted
-    record = call.request[app_keys.POLLED_JOB]
+    record = call.request[POLLED_JOB]
     if record is None:
         raise no_such_job()
-    return job_answer(call, await call.context.job_reads.view(record))
+    return job_answer(call, await call.app[JOBS].view(record))
 
 
 async def list_jobs(call: Call, query: ListQuery) -> JobPageObject:
-    page = await call.context.job_reads.page(call.caller.workspace, query)
+    page = await call.app[JOBS].page(call.caller.workspace, query)
     return JobPageObject(
         data=[describe(call, view) for view in page.views], next_cursor=page.next_cursor
     )
 
 
 async def cancel_job(call: Call, path: JobPath) -> Answer:
-    record = await call.context.cancellations.cancel(call.caller.workspace, path.job_id)
-    return job_answer(call, await call.context.job_reads.view(record))
+    record = await call.app[JOBS].cancel(call.caller.workspace, path.job_id)
+    return job_answer(call, await call.app[JOBS].view(record))
 
 
 async def delete_job(call: Call, path: JobPath) -> None:
-    await call.context.deletions.delete(call.caller.workspace, path.job_id)
+    await call.app[JOBS].delete(call.caller.workspace, path.job_id)
 
 
 _RETRY = {"Retry-After": "Seconds to wait before the next poll; until the job has ended."}
@@ -95,7 +90,3 @@ OPERATIONS = (
         errors=("job_not_found", "job_not_ended"),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

@@ -1,11 +1,19 @@
-"""The shapes of answers about jobs."""
+"""What clients may send about jobs, and what they are answered."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from itertools import chain
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from imagerift_contract.values import (
+    DEFAULT_EXPORT_SIZE,
+    DEFAULT_OUTPUT_ASPECT,
+    DEFAULT_OUTPUT_FORMAT,
+    MAX_PROMPT_CHARACTERS,
     MAX_SEED,
+    MAX_VARIATIONS,
     ExportSize,
     Framing,
     JobErrorCode,
@@ -13,13 +21,149 @@ from imagerift_contract.values import (
     OutputFormat,
     PresetReason,
 )
+from imagerift_core.errors import InvalidRequest
+from imagerift_core.generation import GenerationSpec, ModeName, PresetName, random_seed
+from imagerift_core.jobs import Status
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import QuotaScope
-from pydantic import Field
+from multidict import MultiMapping
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
+from imagerift_api.http.bodies import GenerationId, RequestBody, Whole, present
+from imagerift_api.http.requests import RequestQuery, once
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 
+MAX_KEY_CHARACTERS = 1024
+MAX_METADATA_PAIRS = 16
+DEFAULT_DEADLINE_SECONDS = 3600
+_METADATA_FILTER = "metadata."
+_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+# In a query a plus sign stands for a space, unless it was escaped.
+_UNESCAPED_OFFSET = re.compile(r"(?<=\d) (?=\d{2}:?\d{2}$)")
+SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
+
 StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
+# The store's names of fields cannot hold a null character.
+MetadataKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+MetadataValue = Annotated[str, Field(max_length=512)]
+
+
+def _rfc3339(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not _DATE_AND_TIME.match(value):
+        raise ValueError("Input should be a time such as 2026-11-22T12:00:00Z")
+    date, time = value[:11], value[11:]
+    return date + _UNESCAPED_OFFSET.sub("+", time)
+
+
+def _one_source(*names: str) -> dict[str, Any]:
+    """The JSON schema of: exactly one of these is there and not null."""
+    return {
+        "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]
+    }
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+
+
+class StoredSourceBody(RequestBody):
+    """What to make from a picture that the workspace has already."""
+
+    model_config = ConfigDict(
+        strict=True, json_schema_extra=_one_source("imageKey", "sourceGenerationId")
+    )
+
+    mode: ModeName
+    preset: PresetName | None = None
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARACTERS)
+    export_size: ExportSize = DEFAULT_EXPORT_SIZE
+    output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
+    output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+    variations: Whole = Field(1, ge=1, le=MAX_VARIATIONS)
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
+    image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
+    source_generation_id: GenerationId | None = Field(None, min_length=1, max_length=64)
+    metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(present)] = Field(
+        default_factory=dict, max_length=MAX_METADATA_PAIRS
+    )
+    webhook_url: str | None = Field(
+        None, min_length=1, max_length=2048, description="Where the job's end is told; https."
+    )
+    deadline_seconds: Whole = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
+
+    def spec(self) -> GenerationSpec:
+        """The wish, with a random seed where none was asked for."""
+        wish = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
+        return GenerationSpec(**wish, seed=random_seed() if self.seed is None else self.seed)
+
+
+class GenerateBody(StoredSourceBody):
+    """The body of a submit."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_one_source("imageBase64", "imageKey", "sourceGenerationId")
+    )
+
+    image_base64: str | None = None
+
+    @classmethod
+    def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
+        return source_faults(content, SOURCES)
+
+
+class JobPath(BaseModel):
+    """The path of a job. Any other id is simply not found."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    job_id: str = Field(description="The job's id.", json_schema_extra={"format": "uuid"})
+
+
+class ListQuery(RequestQuery):
+    """The query of a job list."""
+
+    status: list[Status] = Field(default_factory=list)
+    mode: ModeName | None = None
+    batch_id: UUID | None = None
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default_factory=dict,
+        max_length=MAX_METADATA_PAIRS,
+        description="Jobs whose metadata has this value under KEY; may come for several keys.",
+    )
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    cursor: str | None = Field(None, max_length=64)
+    limit: int = Field(20, ge=1, le=100)
+
+    @classmethod
+    def collect(cls, query: MultiMapping[str]) -> dict[str, Any]:
+        """`status` may come several times, or with commas; `metadata.KEY` once for each key."""
+        content: dict[str, Any] = {}
+        metadata: dict[str, str] = {}
+        # Each name once, however often it came.
+        for name in dict.fromkeys(query):
+            if name == "status":
+                parts = [value.split(",") for value in query.getall(name)]
+                content[name] = list(chain.from_iterable(parts))
+            elif name.startswith(_METADATA_FILTER):
+                metadata[name.removeprefix(_METADATA_FILTER)] = once(query, name)
+            elif name == "metadata":
+                once(query, name)
+                raise InvalidRequest("Unknown filter.", param=name)
+            else:
+                content[name] = once(query, name)
+        return content | ({"metadata": metadata} if metadata else {})
+
+
+def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, str]]:
+    """The fault of a body that does not name exactly one of the sources."""
+    sent = [name for name in names if content.get(name) is not None]
+    if len(sent) == 1:
+        return []
+    message = f"Send exactly one of {', '.join(names)}; {' and '.join(sent) or 'none'} came."
+    return [{"param": name, "message": message} for name in sent or names[:1]]
 
 
 class QuotaObject(AnswerBody):

@@ -1,25 +1,32 @@
-"""Reads of jobs, with their URLs signed at the moment of reading."""
+"""The jobs of a workspace: read with fresh URLs, canceled, deleted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.errors import JobNotFound
+from imagerift_core.errors import JobNotEnded, JobNotFound
 from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import jobs
+from imagerift_core.mongo import jobs, transitions
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.polls import Poll, Polls
+from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
-from imagerift_core.object_keys import EXTENSIONS
+from imagerift_core.object_keys import EXTENSIONS, job_prefix
 from imagerift_core.s3 import ObjectStore
 
+from imagerift_api.auth.keys import CALLER
+from imagerift_api.background import Background
 from imagerift_api.http.cursors import decode_cursor, encode_cursor
-from imagerift_api.http.requests import ListQuery
 from imagerift_api.jobs.queue_view import QueueView
+from imagerift_api.jobs.resources import JobResources
+from imagerift_api.jobs.schemas import ListQuery
 
 DOWNLOAD_SECONDS = 600
+_CANCEL_REASON = "requested_by_client"
 
 
 def no_such_job() -> JobNotFound:
@@ -44,22 +51,26 @@ class JobPage:
     next_cursor: str | None
 
 
-class JobReads:
+class Jobs:
     """A workspace's own jobs; another's are not found."""
 
-    def __init__(self, database: Database, store: ObjectStore, queue: QueueView) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: ObjectStore,
+        queue: QueueView,
+        resources: JobResources,
+        background: Background,
+    ) -> None:
         self._database = database
         self._store = store
         self._queue = queue
+        self._resources = resources
+        self._background = background
 
     async def get(self, workspace: str, job_id: str) -> JobView:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
-        if not is_job_id(job_id):
-            raise no_such_job()
-        record = await jobs.get(self._database, job_id, workspace=workspace)
-        if record is None:
-            raise no_such_job()
-        return await self.view(record)
+        return await self.view(await self._record(workspace, job_id))
 
     async def view(self, record: JobRecord) -> JobView:
         """The record with its place in the queue and signed URLs for each output."""
@@ -107,3 +118,53 @@ class JobReads:
             [JobView(record, await self._queue.place_of(record)) for record in shown],
             encode_cursor(shown[-1].created_at, shown[-1].id) if more else None,
         )
+
+    async def cancel(self, workspace: str, job_id: str) -> JobRecord:
+        """The job: canceled, or processing and sure to end canceled and uncharged.
+
+        Raises `JobNotFound`, `JobNotCancelable` or `CapacityUnavailable`.
+        """
+        if not is_job_id(job_id):
+            raise no_such_job()
+        record = await transitions.cancel(
+            self._database, job_id, workspace=workspace, reason=_CANCEL_REASON, at=clock.now()
+        )
+        # The answer does not wait: the record decides, the resource only tells the operator.
+        self._background.spawn("request_cancel", self._resources.request_cancel(record))
+        return record
+
+    async def delete(self, workspace: str, job_id: str) -> None:
+        """Deletes a job that has ended: the resource first, then the bytes, then the record.
+
+        When this returns, nothing of the job is left but a tombstone of its id. Where a part does
+        not answer, the record stays and the same call goes on later.
+
+        Raises `JobNotFound`, `JobNotEnded` or `CapacityUnavailable`.
+        """
+        record = await self._record(workspace, job_id)
+        if not record.status.terminal:
+            raise JobNotEnded("The job has not ended; cancel it first.")
+        await self._resources.delete(record)
+        await self._store.delete_prefix(job_prefix(workspace, job_id))
+        await transitions.forget(self._database, job_id, at=clock.now())
+
+    async def _record(self, workspace: str, job_id: str) -> JobRecord:
+        record = None
+        if is_job_id(job_id):
+            record = await jobs.get(self._database, job_id, workspace=workspace)
+        if record is None:
+            raise no_such_job()
+        return record
+
+
+JOBS = web.AppKey("jobs", Jobs)
+POLLS = web.AppKey("polls", Polls)
+POLLED_JOB: web.RequestKey[JobRecord | None] = web.RequestKey("polled_job")
+
+
+async def count_and_read_job(request: web.Request, subject: str, limit: int) -> RateWindow:
+    """Counts the request and, in the same trip, reads the job of its path as `POLLED_JOB`."""
+    job_id, workspace = request.match_info["job_id"], request[CALLER].workspace
+    poll = Poll(subject, limit, clock.now(), job_id, workspace)
+    window, request[POLLED_JOB] = await request.app[POLLS].count_and_read(poll)
+    return window

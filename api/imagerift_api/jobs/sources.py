@@ -24,8 +24,8 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import Caller
-from imagerift_api.http.requests import GenerateBody, StoredSourceBody
 from imagerift_api.jobs.base64_text import decode_base64
+from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 
 _BASE64 = "imageBase64"
 _INSPECTIONS_AT_ONCE = 2

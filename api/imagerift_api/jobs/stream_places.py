@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, TooManyStreams
 from imagerift_core.ids import random_base62
 from imagerift_core.mongo.database import Database
@@ -53,3 +54,6 @@ class StreamPlaces:
             await asyncio.sleep(_RENEW_SECONDS)
             with suppress(CapacityUnavailable):
                 await self._take(workspace, lease)
+
+
+STREAM_PLACES = web.AppKey("stream_places", StreamPlaces)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from aiohttp import web
 from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, QuotaExhausted
-from imagerift_core.job_pods import JobPods
 from imagerift_core.jobs import JobRecord
-from imagerift_core.modes import Modes
 from imagerift_core.mongo import jobs, transitions
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.batches import Batch
@@ -21,12 +20,10 @@ from imagerift_core.mongo.idempotency import KeyTaken
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.background import Background
-from imagerift_api.http.egress import Egress
 from imagerift_api.http.idempotency import RequestKey
-from imagerift_api.http.requests import StoredSourceBody
-from imagerift_api.jobs.drafts import Draft, RequestOrigin, check_and_draft, in_batch
-from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.drafts import Draft, Drafts, RequestOrigin, in_batch
 from imagerift_api.jobs.resources import JobResources
+from imagerift_api.jobs.schemas import StoredSourceBody
 from imagerift_api.jobs.sources import Source, Sources
 from imagerift_api.metrics import Metrics
 
@@ -77,26 +74,18 @@ class Submissions:
         self,
         *,
         database: Database,
-        modes: Modes,
-        job_pods: JobPods | None,
-        namespace: str,
+        drafts: Drafts,
         sources: Sources,
         resources: JobResources,
-        resource_notes: ResourceNotes,
         background: Background,
         crash_points: CrashPoints,
         metrics: Metrics,
-        egress: Egress,
     ) -> None:
-        self._egress = egress
         self._database = database
         self._admissions = Admissions(database)
-        self._modes = modes
-        self._job_pods = job_pods
-        self._namespace = namespace
+        self._drafts = drafts
         self._sources = sources
         self._resources = resources
-        self._resource_notes = resource_notes
         self._background = background
         self._crash_points = crash_points
         self._metrics = metrics
@@ -141,37 +130,16 @@ class Submissions:
             raise CapacityUnavailable("The job could not be accepted in time.") from None
         return Accepted(submit.batch_id or records[0].id, records)
 
-    async def _check_webhook_urls(self, submit: Submit) -> None:
-        first = {body.webhook_url: index for index, body in reversed([*enumerate(submit.bodies)])}
-        await asyncio.gather(
-            *(
-                self._egress.check(
-                    url, param=f"jobs.{index}.webhookUrl" if submit.batch_id else "webhookUrl"
-                )
-                for url, index in first.items()
-                if url is not None
-            )
-        )
-
     async def _check(self, submit: Submit) -> _Accepting:
-        await self._check_webhook_urls(submit)
-        at = clock.now()
         caller = submit.caller
-        drafts = check_and_draft(
-            caller,
-            submit.bodies,
-            self._modes,
-            self._job_pods,
-            namespace=self._namespace,
-            origin=submit.origin,
-            at=at,
-            batch_id=submit.batch_id,
+        drafts = await self._drafts.make(
+            caller, submit.bodies, origin=submit.origin, batch_id=submit.batch_id
         )
         units = sum(draft.hold.units for draft in drafts)
         # Saves the upload; the transaction is what decides.
         await self._admissions.check_room(
             drafts[0].hold.model_copy(update={"units": units}),
-            resets_at=quota.period_end(at),
+            resets_at=quota.period_end(drafts[0].created_at),
             queue_limit=caller.plan.queue_units,
         )
         sources = []
@@ -190,7 +158,7 @@ class Submissions:
             admitted = await self._admit(accepting.submit, records)
         self._crash_points.reach("api-admitted")
         if accepting.submit.batch_id is None:
-            await self._create_resource(admitted[0])
+            await self._resources.create(admitted[0])
         else:
             self._background.spawn("create_resources", self._create_resources(admitted))
         self._crash_points.reach("api-resource-created")
@@ -266,12 +234,7 @@ class Submissions:
 
     async def _create_resources(self, records: Sequence[JobRecord]) -> None:
         for record in records:
-            await self._create_resource(record)
-
-    async def _create_resource(self, record: JobRecord) -> None:
-        uid = await self._resources.create(record)
-        if uid is not None:
-            self._resource_notes.note(record.id, uid)
+            await self._resources.create(record)
 
     async def _withdraw(self, task: asyncio.Task[list[JobRecord]]) -> None:
         """Cancels jobs that were accepted after their client had been told that they were not."""
@@ -284,3 +247,6 @@ class Submissions:
                 reason="not_accepted_in_time",
                 at=clock.now(),
             )
+
+
+SUBMISSIONS = web.AppKey("submissions", Submissions)

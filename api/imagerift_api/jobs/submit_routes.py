@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, aclosing, suppress
 
-from aiohttp import web
 from imagerift_core.telemetry import current_traceparent
 
-from imagerift_api import app_keys
 from imagerift_api.http.answers import Answer, Reply
 from imagerift_api.http.calls import Call, PendingBody
 from imagerift_api.http.idempotency import REPLAYED, IdempotencyHeaders, request_key
-from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.operations import Operation
 from imagerift_api.http.preferences import APPLIED, PreferHeaders
-from imagerift_api.http.requests import GenerateBody
 from imagerift_api.http.tracing import traceparent_of
 from imagerift_api.jobs.answers import job_answer
 from imagerift_api.jobs.drafts import RequestOrigin
+from imagerift_api.jobs.following import FOLLOWING
 from imagerift_api.jobs.job_object import job_path
-from imagerift_api.jobs.schemas import JobObject
-from imagerift_api.jobs.service import JobView
-from imagerift_api.jobs.submissions import Accepted, Submit
+from imagerift_api.jobs.schemas import GenerateBody, JobObject
+from imagerift_api.jobs.service import JOBS, JobView
+from imagerift_api.jobs.stream_places import STREAM_PLACES
+from imagerift_api.jobs.submissions import SUBMISSIONS, Accepted, Submit
 
 # 16 x 16 pixels: the smallest picture that is taken.
 _SMALLEST_PNG = (
@@ -48,13 +47,13 @@ class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
 
 
 async def generate(call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]) -> Answer:
-    context, workspace, wait = call.context, call.caller.workspace, headers.wait
+    workspace, wait = call.caller.workspace, headers.wait
     async with AsyncExitStack() as place:
         if wait is not None:
-            await place.enter_async_context(context.stream_places.hold(workspace))
+            await place.enter_async_context(call.app[STREAM_PLACES].hold(workspace))
         accepted = await _submit(call, headers, body)
         if accepted.replayed:
-            view = await context.job_reads.get(workspace, accepted.id)
+            view = await call.app[JOBS].get(workspace, accepted.id)
         else:
             view = JobView(accepted.records[0])
         if wait is not None:
@@ -76,15 +75,13 @@ async def _submit(
         key = await request_key(
             headers, workspace=call.caller.workspace, operation="generate", body=body
         )
-        submit = Submit(call.caller, [body], origin_of(call.request), key)
-        return await call.context.submissions.submit(submit)
+        submit = Submit(call.caller, [body], origin_of(call), key)
+        return await call.app[SUBMISSIONS].submit(submit)
 
 
 async def _awaited(call: Call, view: JobView, *, seconds: int) -> JobView:
     """The job once it has ended, or as it is when the time is over."""
-    states = call.context.job_following.states(
-        call.caller.workspace, view.record.id, go_on=call.may_go_on
-    )
+    states = call.app[FOLLOWING].states(call.caller.workspace, view.record.id, go_on=call.may_go_on)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), aclosing(states):
             async for state in states:
@@ -92,11 +89,12 @@ async def _awaited(call: Call, view: JobView, *, seconds: int) -> JobView:
     return view
 
 
-def origin_of(request: web.Request) -> RequestOrigin:
-    """Where the jobs of this request come from."""
+def origin_of(call: Call) -> RequestOrigin:
+    """Where the jobs of this call come from."""
     return RequestOrigin(
-        request_id=request[app_keys.REQUEST_ID],
-        traceparent=current_traceparent() or traceparent_of(request.headers.get("traceparent")),
+        request_id=call.request_id,
+        traceparent=current_traceparent()
+        or traceparent_of(call.request.headers.get("traceparent")),
     )
 
 
@@ -136,7 +134,3 @@ OPERATIONS = (
         errors=(*SUBMIT_ERRORS, "job_not_found", "too_many_streams"),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

@@ -5,40 +5,27 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.errors import MemberNotFound, RoleNotPermitted
 from imagerift_core.ids import new_invitation_id
 from imagerift_core.mongo import people
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.invitations import Invitation, InvitationStore, end_of, token_hash
-from imagerift_core.mongo.people import Member, Person
+from imagerift_core.mongo.people import Member
 from imagerift_core.roles import Role, may_give_or_take
 
 from imagerift_api.auth.sessions import SignedIn
+from imagerift_api.members.schemas import InvitationObject, MemberList, MemberObject
 
 _NOT_PERMITTED = "Owners are made and removed by owners alone."
-
-
-@dataclass(frozen=True)
-class MemberView:
-    """A member with what is known of them and of whoever invited them."""
-
-    member: Member
-    person: Person | None
-    inviter: Person | None
-
-
-@dataclass(frozen=True)
-class InvitationView:
-    invitation: Invitation
-    inviter: Person | None
 
 
 @dataclass(frozen=True)
 class CreatedInvitation:
     """An invitation, and its token: shown once, kept nowhere."""
 
-    view: InvitationView
+    invitation: InvitationObject
     token: str
 
 
@@ -47,19 +34,21 @@ class Members:
         self._database = database
         self._invitations = InvitationStore(database)
 
-    async def all(self, workspace: str) -> list[MemberView]:
+    async def all_of(self, workspace: str) -> MemberList:
         members = await people.members_of(self._database, workspace)
+        invitations = await self._invitations.all_of(workspace, at=clock.now())
         named = {m.person for m in members} | {m.invited_by for m in members if m.invited_by}
+        named |= {one.invited_by for one in invitations}
         known = await people.get_people(self._database, sorted(named))
-        return [
-            MemberView(member, known.get(member.person), known.get(member.invited_by or ""))
-            for member in members
-        ]
-
-    async def invitations(self, workspace: str) -> list[InvitationView]:
-        found = await self._invitations.all_of(workspace, at=clock.now())
-        known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
-        return [InvitationView(one, known.get(one.invited_by)) for one in found]
+        return MemberList(
+            data=[
+                MemberObject.of(m, known.get(m.person), known.get(m.invited_by or ""))
+                for m in members
+            ],
+            invitations=[
+                InvitationObject.of(one, known.get(one.invited_by)) for one in invitations
+            ],
+        )
 
     async def invite(self, by: SignedIn, role: Role) -> CreatedInvitation:
         """Raises `RoleNotPermitted`."""
@@ -76,7 +65,7 @@ class Members:
             expires_at=end_of(at),
         )
         await self._invitations.create(invitation, actor=by.actor)
-        return CreatedInvitation(InvitationView(invitation, by.person), token)
+        return CreatedInvitation(InvitationObject.of(invitation, by.person), token)
 
     async def withdraw(self, by: SignedIn, invitation: str) -> None:
         """Raises `RoleNotPermitted` or `InvitationNotFound`."""
@@ -114,6 +103,9 @@ class Members:
         if member is None:
             raise MemberNotFound("There is no such member.")
         return member
+
+
+MEMBERS = web.AppKey("members", Members)
 
 
 def _check(by: SignedIn, role: Role) -> None:

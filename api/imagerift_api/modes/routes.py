@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
-from aiohttp import web
 from imagerift_contract.values import ExportSize, OutputAspect
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
 from pydantic import Field
 
-from imagerift_api import app_keys
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
+from imagerift_api.http.operations import Operation
 from imagerift_api.http.shapes import AnswerBody
-from imagerift_api.pages.previews import Previews
+from imagerift_api.pages.previews import PREVIEWS, Previews
+from imagerift_api.settings import MODES
 
 
 class ModeExportSize(AnswerBody):
@@ -50,8 +49,8 @@ class ModeList(AnswerBody):
 
 
 async def list_modes(call: Call) -> ModeList:
-    plan, previews = call.caller.plan, call.request.app[app_keys.PREVIEWS]
-    modes = call.context.modes.items()
+    plan, previews = call.caller.plan, call.app[PREVIEWS]
+    modes = call.app[MODES].items()
     return ModeList(data=[_described(name, mode, plan, previews) for name, mode in modes])
 
 
@@ -84,7 +83,3 @@ OPERATIONS = (
         replies={200: Reply("The modes.", ModeList)},
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

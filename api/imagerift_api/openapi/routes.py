@@ -9,8 +9,8 @@ from pydantic import RootModel
 
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.openapi.published import PUBLISHED, publish
+from imagerift_api.http.operations import Operation
+from imagerift_api.openapi.published import PUBLISHED
 from imagerift_api.openapi.reference import CONTENT_SECURITY_POLICY
 
 
@@ -64,8 +64,3 @@ OPERATIONS = (
         replies={200: Reply("The page.", ReferencePage, media_type="text/html")},
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    publish(application)
-    add_operations(application, OPERATIONS)

@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from imagerift_contract.values import EXPORT_LONG_EDGE
-from imagerift_core.modes import Modes
 from imagerift_core.plans import Plan, Plans
-
-if TYPE_CHECKING:
-    from imagerift_api.pages.previews import Previews
 
 _PAGES = resources.files("imagerift_api") / "pages"
 _FOLDER = _PAGES / "files"
@@ -85,27 +80,6 @@ def content_security_policy(picture_origin: str) -> str:
 def plan_rows(plans: Plans) -> str:
     """A table row for each plan, as the plans file has them."""
     return "\n".join(_plan_row(name, plan) for name, plan in plans.items())
-
-
-def looks(modes: Modes, previews: Previews) -> str:
-    """The picture of each preset that has one, and of each mode without presets."""
-    shown = [
-        (mode, preset, previews.of_preset(mode, preset))
-        for mode, description in modes.items()
-        for preset in description.presets
-    ]
-    shown += [
-        (mode, mode, previews.of_mode(mode, []))
-        for mode, description in modes.items()
-        if not description.presets
-    ]
-    items = "".join(
-        f'<li><img src="{path}" width="192" height="192" loading="lazy" alt="">'
-        f"<code>{escape(name)}</code><span>{escape(mode)}</span></li>"
-        for mode, name, path in shown
-        if path is not None
-    )
-    return f'<ul class="looks">{items}</ul>' if items else ""
 
 
 def limits_sentence(plans: Plans) -> str:

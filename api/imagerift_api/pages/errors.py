@@ -7,6 +7,7 @@ from html import escape
 from aiohttp import hdrs, web
 
 from imagerift_api.http.accepting import prefers_html
+from imagerift_api.http.calls import REQUEST_ID
 from imagerift_api.http.problems import PAGES_PATH, Problem
 from imagerift_api.pages import documents
 
@@ -19,15 +20,11 @@ PLAIN_PAGE_HEADERS = {
 }
 
 
-def is_for_a_reader(request: web.Request) -> bool:
-    """Whether a browser shows the answer to somebody; below /api/ it is always data."""
-    return not request.path.startswith("/api/") and prefers_html(
-        request.headers.get(hdrs.ACCEPT, "")
-    )
-
-
-def error_page(problem: Problem, *, request_id: str) -> web.Response:
-    """The refusal as a page."""
+def error_page(request: web.Request, problem: Problem) -> web.Response | None:
+    """The refusal as a page where a browser shows it to somebody; below /api/ it is data."""
+    accept = request.headers.get(hdrs.ACCEPT, "")
+    if request.path.startswith("/api/") or not prefers_html(accept):
+        return None
     text = documents.page(
         "problem.html",
         {
@@ -36,7 +33,7 @@ def error_page(problem: Problem, *, request_id: str) -> web.Response:
             "BODY": f'<p class="lead">{escape(problem.detail)}</p>'
             f'<p>What this means: <a href="{PAGES_PATH}/{problem.code}">'
             f"<code>{escape(problem.code)}</code></a></p>"
-            f'<p class="quiet small">Request <code>{escape(request_id)}</code></p>',
+            f'<p class="quiet small">Request <code>{escape(request[REQUEST_ID])}</code></p>',
         },
     )
     headers = PLAIN_PAGE_HEADERS | {hdrs.CACHE_CONTROL: "no-store", **problem.headers}

@@ -65,6 +65,6 @@ def _page(title: str, status: str, body: str) -> web.Response:
     )
 
 
-def add_routes(application: web.Application) -> None:
+def add_pages(application: web.Application) -> None:
     application.router.add_get(PAGES_PATH, show_all)
     application.router.add_get(PAGES_PATH + "/{code}", show_one)

@@ -6,11 +6,12 @@ from html import escape
 
 from aiohttp import hdrs, web
 
-from imagerift_api import app_keys
-from imagerift_api.auth.sessions import COOKIE
+from imagerift_api.auth.sessions import COOKIE, SESSIONS
 from imagerift_api.http.body_reading import leave_continue_for_later
 from imagerift_api.pages import documents
 from imagerift_api.pages.previews import PATH as PREVIEWS_PATH
+from imagerift_api.pages.previews import PREVIEWS
+from imagerift_api.settings import MODES, PLANS, SETTINGS
 
 _ASSETS: web.AppKey[dict[str, documents.Asset]] = web.AppKey("assets", dict)
 # A picture says nothing of anybody, and clients' own pages may show it.
@@ -42,17 +43,17 @@ async def root_file(request: web.Request) -> web.Response:
 
 
 async def developers(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    looks = documents.looks(context.modes, request.app[app_keys.PREVIEWS])
+    plans = request.app[PLANS]
+    looks = request.app[PREVIEWS].looks(request.app[MODES])
     return _page(
         request,
         "developers.html",
         {
             "LOOKS": looks,
             "LOOKS_HIDDEN": "" if looks else "hidden",
-            "ORIGIN": escape(context.sessions.origin_of(request)),
-            "PLANS": documents.plan_rows(context.plans),
-            "LIMITS": documents.limits_sentence(context.plans),
+            "ORIGIN": escape(request.app[SESSIONS].origin_of(request)),
+            "PLANS": documents.plan_rows(plans),
+            "LIMITS": documents.limits_sentence(plans),
         },
     )
 
@@ -66,7 +67,7 @@ async def asset(request: web.Request) -> web.Response:
 
 
 async def preview(request: web.Request) -> web.Response:
-    return _file(request, request.app[app_keys.PREVIEWS].files, _PREVIEW_HEADERS)
+    return _file(request, request.app[PREVIEWS].files, _PREVIEW_HEADERS)
 
 
 def _file(
@@ -83,7 +84,7 @@ def _file(
 
 
 def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Response:
-    policy = documents.content_security_policy(request.app[app_keys.SETTINGS].s3_public_url)
+    policy = documents.content_security_policy(request.app[SETTINGS].s3_public_url)
     return web.Response(
         text=documents.page(name, places),
         content_type="text/html",
@@ -91,7 +92,7 @@ def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Respon
     )
 
 
-def add_routes(application: web.Application) -> None:
+def add_pages(application: web.Application) -> None:
     application[_ASSETS] = documents.load_folder("files")
     for path, handler in (
         ("/", start),

@@ -1,1 +1,1 @@
-"""Signing in: the account session, and the issuers that say who somebody is."""
+"""Signing in, and the issuers that say who somebody is."""

@@ -5,40 +5,31 @@ from __future__ import annotations
 from aiohttp import web
 from imagerift_core.errors import DomainError
 
-from imagerift_api import app_keys
-from imagerift_api.account.schemas import SignInBody
-from imagerift_api.context import CALLBACK_PATH
+from imagerift_api.auth.sessions import SESSIONS
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.body_reading import leave_continue_for_later
 from imagerift_api.http.calls import Call, PendingBody
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.shapes import AnswerBody
-from imagerift_api.sign_in.service import MINUTES
+from imagerift_api.http.operations import Operation
+from imagerift_api.sign_in.schemas import SignInBody, SignInWays
+from imagerift_api.sign_in.service import CALLBACK_PATH, MINUTES, SIGN_INS
 
 _PATH = "/account/sign-in"
 _BROWSER_COOKIE = "imagerift_sign_in"
 _ACCOUNT_PAGE = "/account"
 
 
-class SignInWays(AnswerBody):
-    """How one can sign in here. `oidcUrl` is where a browser begins."""
-
-    password: bool
-    oidc_url: str | None
-
-
 async def list_ways(call: Call) -> SignInWays:
-    sign_ins = call.context.sign_ins
+    sign_ins = call.app[SIGN_INS]
     return SignInWays(
         password=sign_ins.offers_password, oidc_url=_PATH if sign_ins.offers_oidc else None
     )
 
 
 async def sign_in_with_password(call: Call, body: PendingBody[SignInBody]) -> web.Response:
-    sessions = call.context.sessions
+    sessions = call.app[SESSIONS]
     sessions.require_same_origin(call.request)
     async with body.read() as content:
-        account = await call.context.sign_ins.with_password(
+        account = await call.app[SIGN_INS].with_password(
             content.name, content.password, address=sessions.address_of(call.request)
         )
     response = web.Response(status=204)
@@ -48,13 +39,12 @@ async def sign_in_with_password(call: Call, body: PendingBody[SignInBody]) -> we
 
 async def sign_out(call: Call) -> web.Response:
     response = web.Response(status=204)
-    await call.context.sessions.end(response, call.signed_in.claims)
+    await call.app[SESSIONS].end(response, call.signed_in.claims)
     return response
 
 
 async def begin(request: web.Request) -> web.Response:
-    context = request.app[app_keys.CONTEXT]
-    begun = await context.sign_ins.begin()
+    begun = await request.app[SIGN_INS].begin()
     response = _see_other(begun.url)
     response.set_cookie(
         _BROWSER_COOKIE,
@@ -63,28 +53,27 @@ async def begin(request: web.Request) -> web.Response:
         path=_PATH,
         httponly=True,
         samesite="Lax",
-        secure=context.sessions.is_secure,
+        secure=request.app[SESSIONS].is_secure,
     )
     return response
 
 
 async def finish(request: web.Request) -> web.Response:
     """A person is looking: a refusal goes to the account page, which words it."""
-    context = request.app[app_keys.CONTEXT]
-    query = request.query
+    sessions, query = request.app[SESSIONS], request.query
     try:
-        account = await context.sign_ins.finish(
+        account = await request.app[SIGN_INS].finish(
             state=query.get("state", ""),
             code=query.get("code", ""),
             issuer=query.get("iss"),
             browser=request.cookies.get(_BROWSER_COOKIE),
-            address=context.sessions.address_of(request),
+            address=sessions.address_of(request),
         )
     except DomainError as error:
         response = _see_other(f"{_ACCOUNT_PAGE}#refused={error.code}")
     else:
         response = _see_other(_ACCOUNT_PAGE)
-        context.sessions.open(response, account.person.id, account.workspace)
+        sessions.open(response, account.person.id, account.workspace)
     response.del_cookie(_BROWSER_COOKIE, path=_PATH)
     return response
 
@@ -147,7 +136,6 @@ OPERATIONS = (
 )
 
 
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)
+def add_pages(application: web.Application) -> None:
     for path, handler in ((_PATH, begin), (CALLBACK_PATH, finish)):
         application.router.add_get(path, handler, expect_handler=leave_continue_for_later)

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
+from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.errors import NoWorkspaceLeft, SignInFailed
 from imagerift_core.mongo import account_log, homes, people
@@ -19,6 +20,7 @@ from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.oidc import Identity, OidcIssuer
 
 FIRST_PLAN = "free"
+CALLBACK_PATH = "/account/sign-in/callback"
 MINUTES = 10
 _NOT_OFFERED = "This way of signing in is not offered here."
 
@@ -153,6 +155,9 @@ class SignIns:
             f"you less than 30 days ago. Sign in again from {from_then:%-d %B %Y} on, or ask the "
             "operator of this installation to add you to a workspace."
         )
+
+
+SIGN_INS = web.AppKey("sign_ins", SignIns)
 
 
 def _hashed(value: str) -> str:

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from aiohttp import web
-from imagerift_core.images import MAX_IMAGE_BYTES
-from pydantic import ConfigDict, Field
-
 from imagerift_api.http.answers import Answer, Reply
-from imagerift_api.http.bodies import RequestBody, Whole
 from imagerift_api.http.calls import Call
 from imagerift_api.http.idempotency import REPLAYED, IdempotencyHeaders, request_key
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.shapes import AnswerBody, Time
-
-
-class UploadBody(RequestBody):
-    """What will be uploaded."""
-
-    model_config = ConfigDict(strict=True)
-
-    size_bytes: Whole = Field(ge=1, le=MAX_IMAGE_BYTES, description="The file's size, or a bound.")
-    content_type: Literal[
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "image/avif",
-        "image/gif",
-        "image/tiff",
-        "image/bmp",
-    ]
-
-
-class UploadObject(AnswerBody):
-    """A place for a picture: POST `fields` and then `file` to `url` as multipart/form-data."""
-
-    image_key: Annotated[str, Field(description="Names the picture in a submit, once uploaded.")]
-    url: str
-    fields: dict[str, str]
-    expires_at: Annotated[Time, Field(description="Until when the form is taken.")]
-    max_bytes: int
+from imagerift_api.http.operations import Operation
+from imagerift_api.uploads.schemas import UploadBody, UploadObject
+from imagerift_api.uploads.service import UPLOADS
 
 
 async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> Answer:
     workspace = call.caller.workspace
     key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
-    place = await call.context.upload_places.make(
+    place = await call.app[UPLOADS].make(
         workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
     return Answer(
@@ -87,7 +54,3 @@ OPERATIONS = (
         errors=("idempotency_in_progress", "idempotency_key_reused", "source_not_found"),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

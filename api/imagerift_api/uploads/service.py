@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from aiohttp import web
 from imagerift_core import clock, object_keys
 from imagerift_core.errors import SourceNotFound
 from imagerift_core.ids import new_upload_id
@@ -31,7 +32,7 @@ class UploadPlace:
     replayed: bool
 
 
-class UploadPlaces:
+class Uploads:
     """Makes places for a workspace's pictures."""
 
     def __init__(self, database: Database, store: ObjectStore, namespace: str) -> None:
@@ -88,3 +89,6 @@ class UploadPlaces:
             seconds=seconds,
         )
         return UploadPlace(upload, form, at + timedelta(seconds=seconds), replayed)
+
+
+UPLOADS = web.AppKey("uploads", Uploads)

@@ -1,1 +1,1 @@
-"""Webhooks: where they may go, what they say, and the worker that sends them."""
+"""Webhooks: what a workspace has, what they say, and the worker that sends them."""

@@ -2,153 +2,67 @@
 
 from __future__ import annotations
 
-from aiohttp import web
 from imagerift_core.api_keys import Scope
-from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.deliveries import Delivery, DeliveryState
-from imagerift_core.mongo.webhooks import Webhook
-from imagerift_core.webhooks import JOB_TARGET, WebhookEvent
 
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation, add_operations
-from imagerift_api.http.shapes import AnswerBody, Time
-from imagerift_api.webhooks.schemas import DeliveryPath, DeliveryQuery, WebhookBody, WebhookPath
+from imagerift_api.http.operations import Operation
+from imagerift_api.webhooks.schemas import (
+    DeliveryList,
+    DeliveryObject,
+    DeliveryPath,
+    DeliveryQuery,
+    NewWebhookObject,
+    SecretObject,
+    WebhookBody,
+    WebhookList,
+    WebhookObject,
+    WebhookPath,
+)
+from imagerift_api.webhooks.service import WEBHOOKS
 
 _PATH = "/api/v1/webhooks"
 _SCOPE: Scope = "webhooks:manage"
 
 
-class WebhookObject(AnswerBody):
-    """An address that hears of the workspace's jobs."""
-
-    webhook_id: str
-    url: str
-    events: list[WebhookEvent]
-    created_at: Time
-    disabled_at: Time | None
-    disabled_reason: str | None
-
-
-class NewWebhookObject(AnswerBody):
-    """A webhook with its secret, which is shown this once."""
-
-    webhook: WebhookObject
-    secret: str
-
-
-class WebhookList(AnswerBody):
-    """The workspace's webhooks, oldest first."""
-
-    data: list[WebhookObject]
-
-
-class SecretObject(AnswerBody):
-    """The secret that signs what goes to the `webhookUrl` of jobs."""
-
-    secret: str
-
-
-class TryObject(AnswerBody):
-    """One try: the status of the answer, or why there was none."""
-
-    at: Time
-    status: int | None
-    latency_ms: int
-    error: str | None
-
-
-class DeliveryObject(AnswerBody):
-    """A message to one address. `webhookId` is null where the job named the address itself."""
-
-    delivery_id: str
-    webhook_id: str | None
-    job_id: str
-    event: WebhookEvent
-    state: DeliveryState
-    created_at: Time
-    next_try_at: Time | None
-    tries: list[TryObject]
-
-
-class DeliveryList(AnswerBody):
-    """A page of the delivery log, newest first."""
-
-    data: list[DeliveryObject]
-    next_cursor: str | None
-
-
 async def list_webhooks(call: Call) -> WebhookList:
-    found = await call.context.webhooks.all_of(call.caller.workspace)
-    return WebhookList(data=[_webhook(webhook) for webhook in found])
+    found = await call.app[WEBHOOKS].all_of(call.caller.workspace)
+    return WebhookList(data=[WebhookObject.of(webhook) for webhook in found])
 
 
 async def create_webhook(call: Call, body: WebhookBody) -> NewWebhookObject:
-    webhooks = call.context.webhooks
-    created = await webhooks.create(call.caller.workspace, body, actor=_actor(call))
-    return NewWebhookObject(webhook=_webhook(created.webhook), secret=created.secret)
+    webhooks = call.app[WEBHOOKS]
+    created = await webhooks.create(call.caller.workspace, body, actor=call.actor)
+    return NewWebhookObject(webhook=WebhookObject.of(created.webhook), secret=created.secret)
 
 
 async def delete_webhook(call: Call, path: WebhookPath) -> None:
-    webhooks = call.context.webhooks
-    await webhooks.delete(call.caller.workspace, path.webhook_id, actor=_actor(call))
+    webhooks = call.app[WEBHOOKS]
+    await webhooks.delete(call.caller.workspace, path.webhook_id, actor=call.actor)
 
 
 async def get_secret(call: Call) -> SecretObject:
-    return SecretObject(secret=await call.context.webhooks.job_secret(call.caller.workspace))
+    return SecretObject(secret=await call.app[WEBHOOKS].job_secret(call.caller.workspace))
 
 
 async def rotate_secret(call: Call) -> SecretObject:
-    webhooks = call.context.webhooks
-    secret = await webhooks.rotate_job_secret(call.caller.workspace, actor=_actor(call))
+    webhooks = call.app[WEBHOOKS]
+    secret = await webhooks.rotate_job_secret(call.caller.workspace, actor=call.actor)
     return SecretObject(secret=secret)
 
 
 async def list_deliveries(call: Call, query: DeliveryQuery) -> DeliveryList:
-    page = await call.context.webhooks.deliveries(call.caller.workspace, query)
+    page = await call.app[WEBHOOKS].deliveries(call.caller.workspace, query)
     return DeliveryList(
-        data=[_delivery(delivery) for delivery in page.deliveries], next_cursor=page.next_cursor
+        data=[DeliveryObject.of(delivery) for delivery in page.deliveries],
+        next_cursor=page.next_cursor,
     )
 
 
 async def replay(call: Call, path: DeliveryPath) -> DeliveryObject:
-    webhooks = call.context.webhooks
-    return _delivery(
-        await webhooks.replay(call.caller.workspace, path.delivery_id, actor=_actor(call))
-    )
-
-
-def _actor(call: Call) -> Actor:
-    caller, address = call.caller, call.context.sessions.address_of(call.request)
-    if caller.person is not None:
-        return Actor(kind="person", id=caller.person, name=caller.name, address=address)
-    return Actor(kind="key", id=caller.key_id or "", name=caller.name, address=address)
-
-
-def _webhook(webhook: Webhook) -> WebhookObject:
-    return WebhookObject(
-        webhook_id=webhook.id,
-        url=webhook.url,
-        events=webhook.events,
-        created_at=webhook.created_at,
-        disabled_at=webhook.disabled_at,
-        disabled_reason=webhook.disabled_reason,
-    )
-
-
-def _delivery(delivery: Delivery) -> DeliveryObject:
-    return DeliveryObject(
-        delivery_id=delivery.id,
-        webhook_id=None if delivery.target == JOB_TARGET else delivery.target,
-        job_id=delivery.job,
-        event=delivery.event,
-        state=delivery.state,
-        created_at=delivery.created_at,
-        next_try_at=delivery.next_at if delivery.state == "pending" else None,
-        tries=[
-            TryObject(at=item.at, status=item.status, latency_ms=item.latency_ms, error=item.error)
-            for item in delivery.log
-        ],
+    webhooks = call.app[WEBHOOKS]
+    return DeliveryObject.of(
+        await webhooks.replay(call.caller.workspace, path.delivery_id, actor=call.actor)
     )
 
 
@@ -240,7 +154,3 @@ OPERATIONS = (
         errors=("webhook_not_found",),
     ),
 )
-
-
-def add_routes(application: web.Application) -> None:
-    add_operations(application, OPERATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.ids import new_webhook_id
 from imagerift_core.mongo import account_log
@@ -12,8 +13,8 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 
+from imagerift_api.http.cursors import decode_cursor, encode_cursor
 from imagerift_api.http.egress import Egress
-from imagerift_api.http.text_cursors import decode_text_cursor, encode_text_cursor
 from imagerift_api.webhooks.schemas import DeliveryQuery, WebhookBody
 from imagerift_api.webhooks.secrets import WebhookSecrets
 
@@ -81,7 +82,7 @@ class Webhooks:
 
     async def deliveries(self, workspace: str, query: DeliveryQuery) -> DeliveryPage:
         """Newest first. Raises `InvalidRequest` for a cursor not of ours."""
-        before = decode_text_cursor(query.cursor) if query.cursor else None
+        before = decode_cursor(query.cursor) if query.cursor else None
         found = await self._deliveries.page(
             workspace,
             webhook=query.webhook_id,
@@ -91,7 +92,7 @@ class Webhooks:
         )
         shown = found[: query.limit]
         more = len(found) > query.limit
-        cursor = encode_text_cursor(shown[-1].created_at, shown[-1].id) if more else None
+        cursor = encode_cursor(shown[-1].created_at, shown[-1].id) if more else None
         return DeliveryPage(shown, cursor)
 
     async def replay(self, workspace: str, delivery_id: str, *, actor: Actor) -> Delivery:
@@ -103,3 +104,6 @@ class Webhooks:
         )
         await account_log.append(self._database, entry)
         return replayed
+
+
+WEBHOOKS = web.AppKey("webhooks", Webhooks)

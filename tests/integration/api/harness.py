@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
-from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.app import build_application
 from imagerift_api.main import api_runner
 from imagerift_api.metrics import Metrics
@@ -213,7 +213,7 @@ class Api:
             self.database,
             accounts.Workspace(_id=workspace, name="test", plan="pro", created_at=clock.now()),
         )
-        creation = KeyCreation(self.database, self.plans, bytes.fromhex(PEPPER))
+        creation = ApiKeys(self.database, self.plans, bytes.fromhex(PEPPER))
         created = await creation.create(workspace, "test", scopes=scopes)
         await accounts.set_plan(self.database, workspace, plan)
         return Tenant(workspace, created.token, created.key.id, self.plans[plan])

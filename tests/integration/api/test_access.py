@@ -14,7 +14,7 @@ from typing import Any
 
 import imagerift_api
 import pytest
-from imagerift_api.api_keys.service import KeyCreation
+from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
 from imagerift_core.api_keys import ALL_SCOPES, Scope
@@ -156,7 +156,7 @@ async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, Workplac
         await api.until_ready()
         founder = await signed_in(api)
         people = {who: await joined(api, founder, role) for who, role in _BEFORE.items()}
-        creation = KeyCreation(api.database, api.plans, bytes.fromhex(PEPPER))
+        creation = ApiKeys(api.database, api.plans, bytes.fromhex(PEPPER))
 
         async def key(scope: Scope, person: str | None) -> str:
             made = await creation.create(

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
-from imagerift_api.metrics import Metrics, build_metrics_application
+from imagerift_api.app import build_metrics_application
+from imagerift_api.metrics import Metrics
 
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.servers import free_port

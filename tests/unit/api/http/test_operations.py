@@ -10,7 +10,7 @@ from imagerift_api.app import build_application
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
 from imagerift_api.http.operations import OPERATIONS, Operation
-from imagerift_api.http.requests import JobPath
+from imagerift_api.jobs.schemas import JobPath
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
 

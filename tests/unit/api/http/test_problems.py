@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from imagerift_api.auth.keys import MissingApiKey
 from imagerift_api.http import problems
 from imagerift_api.pages import problem_advice
 from imagerift_core import errors
@@ -81,7 +82,7 @@ def test_a_rate_refusal_says_how_long() -> None:
 
 
 def test_challenges_follow_rfc_6750() -> None:
-    missing = problems.problem_of(problems.MissingApiKey("none"))
+    missing = problems.problem_of(MissingApiKey("none"))
     wrong = problems.problem_of(InvalidApiKey("wrong"))
     narrow = problems.problem_of(errors.InsufficientScope("jobs:write"))
 

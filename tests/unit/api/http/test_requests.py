@@ -9,13 +9,8 @@ from imagerift_api.http import requests
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.idempotency import IdempotencyHeaders, request_key
 from imagerift_api.http.operations import OPERATIONS
-from imagerift_api.http.requests import (
-    GenerateBody,
-    ListQuery,
-    parse_body,
-    parse_headers,
-    parse_query,
-)
+from imagerift_api.http.requests import parse_body, parse_headers, parse_query
+from imagerift_api.jobs.schemas import GenerateBody, ListQuery
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
 from imagerift_core.errors import InvalidRequest

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from imagerift_api.jobs.resource_notes import ResourceNotes
 from imagerift_api.jobs.resources import PAUSE_SECONDS, JobResources
 from imagerift_api.metrics import Metrics
 from imagerift_core.kube import Kube, KubeUnavailable
@@ -29,6 +30,16 @@ class FakeKube:
 
     async def request_cancel(self, _name: str) -> Any:
         return await self.create_job({})
+
+
+class FakeNotes:
+    """Keeps what is noted, in order."""
+
+    def __init__(self) -> None:
+        self.uids: list[tuple[str, str]] = []
+
+    def note(self, job_id: str, uid: str) -> None:
+        self.uids.append((job_id, uid))
 
 
 class Clock:
@@ -57,46 +68,61 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def resources(kube: FakeKube, metrics: Metrics, clock: Clock) -> JobResources:
-    return JobResources(cast(Kube, kube), metrics, monotonic=clock)
+def notes() -> FakeNotes:
+    return FakeNotes()
 
 
-async def test_the_uid_of_a_new_resource_is_told(resources: JobResources) -> None:
-    assert await resources.create(make_record()) == "u1"
+@pytest.fixture
+def resources(kube: FakeKube, notes: FakeNotes, metrics: Metrics, clock: Clock) -> JobResources:
+    return JobResources(cast(Kube, kube), cast(ResourceNotes, notes), metrics, monotonic=clock)
+
+
+async def test_the_uid_of_a_new_resource_is_noted(
+    resources: JobResources, notes: FakeNotes
+) -> None:
+    record = make_record()
+
+    await resources.create(record)
+
+    assert notes.uids == [(record.id, "u1")]
 
 
 async def test_one_that_exists_already_is_no_failure(
-    resources: JobResources, kube: FakeKube
+    resources: JobResources, kube: FakeKube, notes: FakeNotes
 ) -> None:
     kube.outcome = None
 
-    assert await resources.create(make_record()) is None
-    assert await resources.create(make_record()) is None
-    assert kube.calls == 2
+    await resources.create(make_record())
+    await resources.create(make_record())
+    assert (kube.calls, notes.uids) == (2, [])
 
 
 async def test_after_an_outage_nothing_is_asked_for_a_while(
-    resources: JobResources, kube: FakeKube, clock: Clock, metrics: Metrics
+    resources: JobResources, kube: FakeKube, notes: FakeNotes, clock: Clock, metrics: Metrics
 ) -> None:
     kube.outcome = KubeUnavailable("answered 503")
-    assert await resources.create(make_record()) is None
+    await resources.create(make_record())
     kube.outcome = {"metadata": {"uid": "u2"}}
 
     clock.now += PAUSE_SECONDS - 0.1
-    assert await resources.create(make_record()) is None
+    await resources.create(make_record())
     await resources.request_cancel(make_record())
-    assert kube.calls == 1
+    assert (kube.calls, notes.uids) == (1, [])
 
     clock.now += 0.2
-    assert await resources.create(make_record()) == "u2"
+    await resources.create(make_record())
+    assert [uid for _job, uid in notes.uids] == ["u2"]
     shown = generate_latest(metrics.registry).decode()
     assert 'resource_creations_failed_total{reason="unavailable"} 1.0' in shown
     assert 'resource_creations_failed_total{reason="skipped"} 1.0' in shown
 
 
-async def test_a_refusal_is_no_outage(resources: JobResources, kube: FakeKube) -> None:
+async def test_a_refusal_is_no_outage(
+    resources: JobResources, kube: FakeKube, notes: FakeNotes
+) -> None:
     kube.outcome = RuntimeError("422")
-    assert await resources.create(make_record()) is None
+    await resources.create(make_record())
     kube.outcome = {"metadata": {"uid": "u2"}}
 
-    assert await resources.create(make_record()) == "u2"
+    await resources.create(make_record())
+    assert [uid for _job, uid in notes.uids] == ["u2"]

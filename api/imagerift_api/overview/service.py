@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
+from aiohttp import web
 from imagerift_core import clock, quota
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import jobs, usage_by_day
@@ -12,38 +12,24 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.plans import Plan
 from imagerift_core.s3 import ObjectStore
 
+from imagerift_api.overview.schemas import (
+    DayUsage,
+    GenerationObject,
+    OverviewObject,
+    QuotaStanding,
+)
+
 DAYS = 30
 _GENERATIONS = 12
 _PICTURE_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class Generation:
-    """A recent job, with URLs of its first output and thumbnail that were signed just now."""
-
-    record: JobRecord
-    picture_url: str | None
-    thumbnail_url: str | None
-
-
-@dataclass(frozen=True)
-class Overview:
-    """`days` are UTC days, oldest first, each with the units that were charged."""
-
-    limit: int
-    charged: int
-    reserved: int
-    resets_at: datetime
-    days: list[tuple[date, int]]
-    generations: list[Generation]
-
-
-class AccountOverview:
+class Overviews:
     def __init__(self, database: Database, store: ObjectStore) -> None:
         self._database = database
         self._store = store
 
-    async def of(self, workspace: str, plan: Plan) -> Overview:
+    async def of(self, workspace: str, plan: Plan) -> OverviewObject:
         """Raises `CapacityUnavailable`."""
         at = clock.now()
         counter = quota.counter_id(workspace, quota.period_of(at))
@@ -51,24 +37,31 @@ class AccountOverview:
         standing = await usage_by_day.standing(self._database, counter)
         by_day = await usage_by_day.by_day(self._database, workspace, since=first)
         records = await jobs.page(self._database, workspace=workspace, limit=_GENERATIONS)
-        return Overview(
-            limit=plan.units_per_month,
-            charged=standing.charged,
-            reserved=standing.reserved,
-            resets_at=quota.period_end(at),
+        return OverviewObject(
+            quota=QuotaStanding(
+                limit=plan.units_per_month,
+                charged=standing.charged,
+                reserved=standing.reserved,
+                resets_at=quota.period_end(at),
+            ),
             days=[
-                (day, by_day.get(day, 0))
+                DayUsage(date=day.isoformat(), units=by_day.get(day, 0))
                 for day in (first + timedelta(days=n) for n in range(DAYS))
             ],
             generations=[self._generation(record) for record in records],
         )
 
-    def _generation(self, record: JobRecord) -> Generation:
-        if not record.outputs:
-            return Generation(record, None, None)
-        first = record.outputs[0]
-        return Generation(
-            record, self._url(record, first.key), self._url(record, first.thumbnail_key)
+    def _generation(self, record: JobRecord) -> GenerationObject:
+        first = record.outputs[0] if record.outputs else None
+        return GenerationObject(
+            job_id=record.id,
+            status=record.status,
+            mode=record.spec.mode,
+            prompt=record.spec.prompt,
+            created_at=record.created_at,
+            pictures=len(record.outputs),
+            picture_url=self._url(record, first.key) if first else None,
+            thumbnail_url=self._url(record, first.thumbnail_key) if first else None,
         )
 
     def _url(self, record: JobRecord, key: str | None) -> str | None:
@@ -77,3 +70,6 @@ class AccountOverview:
         return self._store.presign_download(
             key, filename=f"imagerift-{record.id}", seconds=_PICTURE_SECONDS
         )
+
+
+OVERVIEWS = web.AppKey("overviews", Overviews)
