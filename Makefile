@@ -113,7 +113,7 @@ lint: venv ## Check style, types, the layers' import rules and declared imports,
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema tests bench
-	@$(BIN)/lint-imports
+	@PYTHONPATH=triton_models $(BIN)/lint-imports
 	@for project in */pyproject.toml; do $(BIN)/deptry --config $$project $${project%/*} || exit 1; done
 	@$(BIN)/jactionlint --shellcheck= --pyflakes=
 

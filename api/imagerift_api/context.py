@@ -95,20 +95,17 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
-        modes = load_modes(settings.modes_file)
-        plans = load_plans(settings.plans_file)
+        application[MODES] = modes = load_modes(settings.modes_file)
+        application[PLANS] = plans = load_plans(settings.plans_file)
         resources = JobResources(kube, resource_notes, metrics)
         queue = QueueView(database, settings.namespace)
-        jobs = Jobs(database, store, queue, resources, background)
-        application[MODES] = modes
-        application[PLANS] = plans
+        application[JOBS] = jobs = Jobs(database, store, queue, resources, background)
         application[DATABASE] = database
         application[AUTHENTICATOR] = Authenticator(database, plans, settings.pepper())
         application[KEY_USAGE] = key_usage
         application[SESSIONS] = Sessions(database, plans, settings)
         application[BODY_BUDGET] = BodyBudget()
         application[POLLS] = Polls(database)
-        application[JOBS] = jobs
         application[FOLLOWING] = JobFollowing(database, jobs)
         application[STREAM_PLACES] = StreamPlaces(database, background)
         application[SUBMISSIONS] = Submissions(

@@ -31,8 +31,7 @@ async def get_batch(call: Call, path: BatchPath) -> BatchObject:
 
 
 async def cancel_batch(call: Call, path: BatchPath) -> BatchObject:
-    batches = call.app[BATCHES]
-    return _shown(call, await batches.cancel(call.caller.workspace, path.batch_id))
+    return _shown(call, await call.app[BATCHES].cancel(call.caller.workspace, path.batch_id))
 
 
 def _shown(call: Call, view: BatchView) -> BatchObject:

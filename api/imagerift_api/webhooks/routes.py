@@ -31,14 +31,13 @@ async def list_webhooks(call: Call) -> WebhookList:
 
 
 async def create_webhook(call: Call, body: WebhookBody) -> NewWebhookObject:
-    webhooks = call.app[WEBHOOKS]
-    created = await webhooks.create(call.caller.workspace, body, actor=call.actor)
+    created = await call.app[WEBHOOKS].create(call.caller.workspace, body, actor=call.actor)
     return NewWebhookObject(webhook=WebhookObject.of(created.webhook), secret=created.secret)
 
 
 async def delete_webhook(call: Call, path: WebhookPath) -> None:
-    webhooks = call.app[WEBHOOKS]
-    await webhooks.delete(call.caller.workspace, path.webhook_id, actor=call.actor)
+    workspace = call.caller.workspace
+    await call.app[WEBHOOKS].delete(workspace, path.webhook_id, actor=call.actor)
 
 
 async def get_secret(call: Call) -> SecretObject:
@@ -46,9 +45,8 @@ async def get_secret(call: Call) -> SecretObject:
 
 
 async def rotate_secret(call: Call) -> SecretObject:
-    webhooks = call.app[WEBHOOKS]
-    secret = await webhooks.rotate_job_secret(call.caller.workspace, actor=call.actor)
-    return SecretObject(secret=secret)
+    webhooks, workspace = call.app[WEBHOOKS], call.caller.workspace
+    return SecretObject(secret=await webhooks.rotate_job_secret(workspace, actor=call.actor))
 
 
 async def list_deliveries(call: Call, query: DeliveryQuery) -> DeliveryList:
@@ -60,10 +58,8 @@ async def list_deliveries(call: Call, query: DeliveryQuery) -> DeliveryList:
 
 
 async def replay(call: Call, path: DeliveryPath) -> DeliveryObject:
-    webhooks = call.app[WEBHOOKS]
-    return DeliveryObject.of(
-        await webhooks.replay(call.caller.workspace, path.delivery_id, actor=call.actor)
-    )
+    webhooks, workspace = call.app[WEBHOOKS], call.caller.workspace
+    return DeliveryObject.of(await webhooks.replay(workspace, path.delivery_id, actor=call.actor))
 
 
 OPERATIONS = (
