@@ -15,15 +15,14 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import load_modes
-from imagerift_core.mongo.database import Database, connect
-from imagerift_core.mongo.polls import Polls
+from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
 
 from imagerift_api.account.service import ACCOUNTS, Accounts
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
-from imagerift_api.auth.callers import DATABASE
+from imagerift_api.auth.callers import RATE_WINDOWS
 from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsage
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
@@ -67,18 +66,19 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         database = await stack.enter_async_context(
             connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
         )
+        stores = Stores(database)
         store = await stack.enter_async_context(open_store(settings))
         kube = await stack.enter_async_context(
             connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
         )
-        sources = Sources(database, store)
+        sources = Sources(stores.jobs, stores.uploads, store)
         stack.callback(sources.close)
-        key_usage = KeyUsage(database)
+        key_usage = KeyUsage(stores.keys)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
         readiness = Readiness(database, store)
-        resource_notes = ResourceNotes(database)
+        resource_notes = ResourceNotes(stores.jobs)
         stack.push_async_callback(resource_notes.flush)
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
@@ -89,7 +89,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             key_usage.run(),
             resource_notes.run(),
             _prepare_database(database, readiness),
-            WebhookWorker(database, secrets, egress).run(),
+            WebhookWorker(stores.deliveries, stores.webhooks, stores.jobs, secrets, egress).run(),
         ):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         oidc_http = await stack.enter_async_context(
@@ -98,18 +98,27 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[MODES] = modes = load_modes(settings.modes_file)
         application[PLANS] = plans = load_plans(settings.plans_file)
         resources = JobResources(kube, resource_notes, metrics)
-        queue = QueueView(database, settings.namespace)
-        application[JOBS] = jobs = Jobs(database, store, queue, resources, background)
-        application[DATABASE] = database
-        application[AUTHENTICATOR] = Authenticator(database, plans, settings.pepper())
+        queue = QueueView(stores.snapshots, settings.namespace)
+        application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
+        application[RATE_WINDOWS] = stores.rate_windows
+        application[AUTHENTICATOR] = Authenticator(
+            stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+        )
         application[KEY_USAGE] = key_usage
-        application[SESSIONS] = Sessions(database, plans, settings)
+        application[SESSIONS] = Sessions(
+            sign_ins=stores.sign_ins,
+            people=stores.people,
+            members=stores.members,
+            workspaces=stores.workspaces,
+            plans=plans,
+            settings=settings,
+        )
         application[BODY_BUDGET] = BodyBudget()
-        application[POLLS] = Polls(database)
-        application[FOLLOWING] = JobFollowing(database, jobs)
-        application[STREAM_PLACES] = StreamPlaces(database, background)
+        application[POLLS] = stores.polls
+        application[FOLLOWING] = JobFollowing(jobs, stores.job_changes)
+        application[STREAM_PLACES] = StreamPlaces(stores.stream_leases, background)
         application[SUBMISSIONS] = Submissions(
-            database=database,
+            stores=stores,
             drafts=Drafts(modes, load_job_pods(settings.job_pods_file), settings.namespace, egress),
             sources=sources,
             resources=resources,
@@ -117,20 +126,26 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             crash_points=CrashPoints(settings.crash_dir),
             metrics=metrics,
         )
-        application[BATCHES] = Batches(database, jobs)
-        application[UPLOADS] = Uploads(database, store, settings.namespace)
-        application[USAGES] = Usages(database)
+        application[BATCHES] = Batches(stores.batches, jobs)
+        application[UPLOADS] = Uploads(
+            stores.uploads, stores.idempotency_keys, store, settings.namespace
+        )
+        application[USAGES] = Usages(stores.usage)
         application[READINESS] = readiness
-        application[SIGN_INS] = _sign_ins(settings, database, oidc_http)
-        application[ACCOUNTS] = Accounts(database)
-        application[API_KEYS] = ApiKeys(database, plans, settings.pepper())
-        application[MEMBERS] = Members(database)
-        application[OVERVIEWS] = Overviews(database, store)
-        application[WEBHOOKS] = Webhooks(database, secrets, egress)
+        application[SIGN_INS] = _sign_ins(settings, stores, oidc_http)
+        application[ACCOUNTS] = Accounts(stores.workspaces, stores.members, stores.account_log)
+        application[API_KEYS] = ApiKeys(
+            stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+        )
+        application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
+        application[OVERVIEWS] = Overviews(stores.jobs, stores.usage, store)
+        application[WEBHOOKS] = Webhooks(
+            stores.webhooks, stores.deliveries, stores.account_log, secrets, egress
+        )
         yield
 
 
-def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSession) -> SignIns:
+def _sign_ins(settings: ApiSettings, stores: Stores, http: aiohttp.ClientSession) -> SignIns:
     oidc, built_in, secret = None, None, settings.oidc_client_secret
     if settings.oidc_issuer is not None:
         oidc = OidcIssuer(
@@ -142,11 +157,18 @@ def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSes
         )
     if settings.sign_in_users_file is not None:
         built_in = BuiltInIssuer(
-            database,
+            stores.rate_windows,
             settings.sign_in_users_file,
             tries_per_minute=settings.sign_in_tries_per_minute,
         )
-    return SignIns(database, oidc=oidc, built_in=built_in)
+    return SignIns(
+        stores.sign_ins,
+        stores.people,
+        stores.members,
+        stores.account_log,
+        oidc=oidc,
+        built_in=built_in,
+    )
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:

@@ -6,8 +6,8 @@ from typing import Self
 
 from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.accounts import Workspace
+from imagerift_core.mongo.account_log import Action, ActorKind, LogEntry
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan
 from imagerift_core.roles import Role
 from pydantic import Field
@@ -98,7 +98,7 @@ class AccountObject(AnswerBody):
 class LogActor(AnswerBody):
     """Who acted, and from which network address."""
 
-    kind: account_log.ActorKind
+    kind: ActorKind
     id: str
     name: str
     address: str | None
@@ -110,12 +110,12 @@ class LogEntryObject(AnswerBody):
     id: str
     at: Time
     actor: LogActor
-    action: account_log.Action
+    action: Action
     target: str | None
     details: dict[str, str]
 
     @classmethod
-    def of(cls, entry: account_log.LogEntry) -> Self:
+    def of(cls, entry: LogEntry) -> Self:
         actor = entry.actor
         return cls(
             id=entry.id,

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from aiohttp import web
 from imagerift_core.errors import WorkspaceNotFound
-from imagerift_core.mongo import account_log, accounts, people
-from imagerift_core.mongo.account_log import LogEntry
-from imagerift_core.mongo.accounts import Workspace
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.account_log import AccountLogStore, LogEntry
+from imagerift_core.mongo.members import MemberStore
+from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.roles import Role
 
 from imagerift_api.http.cursors import decode_cursor, encode_cursor
 
 
 class Accounts:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(
+        self, workspaces: WorkspaceStore, members: MemberStore, account_log: AccountLogStore
+    ) -> None:
+        self._workspaces = workspaces
+        self._members = members
+        self._account_log = account_log
 
     async def memberships(self, person: str) -> list[tuple[Workspace, Role]]:
         """The workspaces that the person is a member of, with their role in each."""
-        members = await people.memberships_of(self._database, person)
-        known = await accounts.get_workspaces(self._database, [m.workspace for m in members])
+        members = await self._members.of_person(person)
+        known = await self._workspaces.get_many([m.workspace for m in members])
         return [(known[m.workspace], m.role) for m in members if m.workspace in known]
 
     async def require_member(self, person: str, workspace: str) -> None:
         """Raises `WorkspaceNotFound` where the person is no member of the workspace."""
-        if await people.get_member(self._database, workspace, person) is None:
+        if await self._members.get(workspace, person) is None:
             raise WorkspaceNotFound("There is no such workspace.", param="workspaceId")
 
     async def log(
@@ -35,8 +38,7 @@ class Accounts:
 
         Raises `InvalidRequest` for a cursor not of ours.
         """
-        entries = await account_log.page(
-            self._database,
+        entries = await self._account_log.page(
             workspace,
             before=decode_cursor(cursor) if cursor else None,
             limit=limit + 1,

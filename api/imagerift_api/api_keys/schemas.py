@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope, ordered_scopes
-from imagerift_core.mongo import accounts
+from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.roles import Role
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
@@ -58,7 +58,7 @@ class KeyObject(AnswerBody):
     old_secret_until: Time | None
 
     @classmethod
-    def of(cls, key: accounts.ApiKey, role: Role | None) -> Self:
+    def of(cls, key: ApiKey, role: Role | None) -> Self:
         """`role` is that of the member who made the key, None where there is none."""
         overlap = key.previous_until
         is_orphaned = key.created_by is not None and role is None

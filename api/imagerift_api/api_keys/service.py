@@ -23,9 +23,10 @@ from imagerift_core.errors import (
     RoleNotPermitted,
     WorkspaceNotFound,
 )
-from imagerift_core.mongo import accounts, key_changes, people
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.keys import ApiKey, KeyStore, NewSecret
+from imagerift_core.mongo.members import MemberStore
+from imagerift_core.mongo.workspaces import WorkspaceStore
 from imagerift_core.plans import Plans
 from imagerift_core.roles import Role, scopes_of
 
@@ -36,15 +37,24 @@ from imagerift_api.auth.sessions import SignedIn
 class CreatedKey:
     """The stored key, and its token: shown once, kept nowhere."""
 
-    key: accounts.ApiKey
+    key: ApiKey
     token: str
 
 
 class ApiKeys:
     """The one way in which tokens come to be, for the admin command and the account page alike."""
 
-    def __init__(self, database: Database, plans: Plans, pepper: bytes) -> None:
-        self._database = database
+    def __init__(
+        self,
+        keys: KeyStore,
+        workspaces: WorkspaceStore,
+        members: MemberStore,
+        plans: Plans,
+        pepper: bytes,
+    ) -> None:
+        self._keys = keys
+        self._workspaces = workspaces
+        self._members = members
         self._plans = plans
         self._pepper = pepper
 
@@ -65,7 +75,7 @@ class ApiKeys:
         """
         await self._check_access(workspace_id)
         made = new_api_key()
-        key = accounts.ApiKey(
+        key = ApiKey(
             _id=made.key_id,
             workspace=workspace_id,
             name=name,
@@ -77,7 +87,7 @@ class ApiKeys:
             expires_at=expires_at,
             created_by=created_by,
         )
-        await key_changes.create(self._database, key, actor=actor)
+        await self._keys.create(key, actor=actor)
         return CreatedKey(key, made.token)
 
     async def create_own(
@@ -110,26 +120,24 @@ class ApiKeys:
             actor=by.actor,
         )
 
-    async def all_of(self, workspace_id: str) -> list[tuple[accounts.ApiKey, Role | None]]:
+    async def all_of(self, workspace_id: str) -> list[tuple[ApiKey, Role | None]]:
         """Each key, oldest first, with the role of the member who made it."""
-        keys = await accounts.list_keys(self._database, workspace_id)
-        members = await people.members_of(self._database, workspace_id)
+        keys = await self._keys.all_of(workspace_id)
+        members = await self._members.all_of(workspace_id)
         roles = {member.person: member.role for member in members}
         return [(key, roles.get(key.created_by or "")) for key in keys]
 
-    async def revoke(self, by: SignedIn, key_id: str) -> tuple[accounts.ApiKey, Role | None]:
+    async def revoke(self, by: SignedIn, key_id: str) -> tuple[ApiKey, Role | None]:
         """The revoked key, with the role of the member who made it.
 
         Raises `KeyNotFound` or `RoleNotPermitted`.
         """
-        key = await accounts.get_key(self._database, key_id)
+        key = await self._keys.get(key_id)
         if key is None or key.workspace != by.workspace.id:
             raise KeyNotFound("There is no such key.")
         by.require("keys:own" if key.created_by == by.person.id else "keys:any")
-        revoked = await key_changes.revoke(
-            self._database, by.workspace.id, key_id, actor=by.actor, at=clock.now()
-        )
-        maker = await people.get_member(self._database, key.workspace, key.created_by or "")
+        revoked = await self._keys.revoke(by.workspace.id, key_id, actor=by.actor, at=clock.now())
+        maker = await self._members.get(key.workspace, key.created_by or "")
         return revoked, maker.role if maker else None
 
     async def rotate(self, by: SignedIn, key_id: str, *, overlap: timedelta) -> CreatedKey:
@@ -141,11 +149,10 @@ class ApiKeys:
         await self._check_access(by.workspace.id)
         made = new_token_of(key_id)
         at = clock.now()
-        key = await key_changes.rotate(
-            self._database,
+        key = await self._keys.rotate(
             by.workspace.id,
             key_id,
-            key_changes.NewSecret(hash_token(made.token, self._pepper), made.last_four),
+            NewSecret(hash_token(made.token, self._pepper), made.last_four),
             person=by.person.id,
             overlap_until=at + overlap,
             actor=by.actor,
@@ -154,7 +161,7 @@ class ApiKeys:
         return CreatedKey(key, made.token)
 
     async def _check_access(self, workspace_id: str) -> None:
-        workspace = await accounts.get_workspace(self._database, workspace_id)
+        workspace = await self._workspaces.get(workspace_id)
         if workspace is None:
             raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
         plan = self._plans.get(workspace.plan)

@@ -9,9 +9,7 @@ from aiohttp import hdrs, web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope
 from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
-from imagerift_core.mongo import rate_limit
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.rate_limit import RateWindow
+from imagerift_core.mongo.rate_limit import RateWindow, RateWindowStore
 from imagerift_core.roles import Permission, scopes_of
 
 from imagerift_api.auth.key_usage import KEY_USAGE
@@ -24,8 +22,7 @@ Access = Literal["key", "session", "either", "open"]
 Count = Callable[[web.Request, str, int], Awaitable[RateWindow]]
 
 RATE_WINDOW = web.RequestKey("rate_window", RateWindow)
-# Where requests are counted.
-DATABASE = web.AppKey("database", Database)
+RATE_WINDOWS = web.AppKey("rate_windows", RateWindowStore)
 _JOB_SCOPES: frozenset[Scope | None] = frozenset(
     {"jobs:write", "jobs:read", "jobs:cancel", "uploads:write"}
 )
@@ -33,8 +30,7 @@ _JOB_SCOPES: frozenset[Scope | None] = frozenset(
 
 async def count_request(request: web.Request, subject: str, limit: int) -> RateWindow:
     """Counts the request."""
-    database = request.app[DATABASE]
-    return await rate_limit.count_request(database, subject, limit=limit, at=clock.now())
+    return await request.app[RATE_WINDOWS].count(subject, limit=limit, at=clock.now())
 
 
 async def admit(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from aiohttp import web
 from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
 from imagerift_core.mongo.batches import Batch, BatchStore
-from imagerift_core.mongo.database import Database
 
 from imagerift_api.jobs.service import Jobs
 
@@ -21,8 +20,8 @@ class BatchView:
 
 
 class Batches:
-    def __init__(self, database: Database, jobs: Jobs) -> None:
-        self._batches = BatchStore(database)
+    def __init__(self, batches: BatchStore, jobs: Jobs) -> None:
+        self._batches = batches
         self._jobs = jobs
 
     async def get(self, workspace: str, batch_id: str) -> BatchView:

@@ -13,8 +13,7 @@ import structlog
 from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, JobNotFound
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.job_changes import open_changes
+from imagerift_core.mongo.job_changes import JobChangeStream
 
 from imagerift_api.jobs.service import Jobs, JobView
 
@@ -25,9 +24,9 @@ _log = structlog.get_logger()
 
 
 class JobFollowing:
-    def __init__(self, database: Database, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, stream: JobChangeStream) -> None:
         self._jobs = jobs
-        self._changes = _Changes(database)
+        self._changes = _Changes(stream)
 
     async def states(
         self, workspace: str, job_id: str, *, go_on: Callable[[], Awaitable[bool]]
@@ -88,8 +87,8 @@ FOLLOWING = web.AppKey("following", JobFollowing)
 class _Changes:
     """Wakes followers: one change stream a replica, open while anybody follows a job."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, stream: JobChangeStream) -> None:
+        self._changes = stream
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._stream: asyncio.Task[None] | None = None
 
@@ -121,7 +120,7 @@ class _Changes:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _read(self) -> None:
-        async with open_changes(self._database) as changes:
+        async with self._changes.open() as changes:
             # Whatever happened before it was open was not told.
             for job_id in list(self._followers):
                 self._wake(job_id)

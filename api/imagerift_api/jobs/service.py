@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.errors import JobNotEnded, JobNotFound
-from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.polls import Poll, Polls
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
@@ -56,13 +54,13 @@ class Jobs:
 
     def __init__(
         self,
-        database: Database,
+        jobs: JobStore,
         store: ObjectStore,
         queue: QueueView,
         resources: JobResources,
         background: Background,
     ) -> None:
-        self._database = database
+        self._jobs = jobs
         self._store = store
         self._queue = queue
         self._resources = resources
@@ -100,8 +98,7 @@ class Jobs:
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
         """Jobs newest first, without URLs. Raises `InvalidRequest` for a cursor not of ours."""
         before = decode_cursor(query.cursor) if query.cursor else None
-        records = await jobs.page(
-            self._database,
+        records = await self._jobs.page(
             workspace=workspace,
             status=[status.value for status in query.status],
             mode=query.mode,
@@ -124,10 +121,8 @@ class Jobs:
 
         Raises `JobNotFound`, `JobNotCancelable` or `CapacityUnavailable`.
         """
-        if not is_job_id(job_id):
-            raise no_such_job()
-        record = await transitions.cancel(
-            self._database, job_id, workspace=workspace, reason=_CANCEL_REASON, at=clock.now()
+        record = await self._jobs.cancel(
+            job_id, workspace=workspace, reason=_CANCEL_REASON, at=clock.now()
         )
         # The answer does not wait: the record decides, the resource only tells the operator.
         self._background.spawn("request_cancel", self._resources.request_cancel(record))
@@ -146,12 +141,10 @@ class Jobs:
             raise JobNotEnded("The job has not ended; cancel it first.")
         await self._resources.delete(record)
         await self._store.delete_prefix(job_prefix(workspace, job_id))
-        await transitions.forget(self._database, job_id, at=clock.now())
+        await self._jobs.forget(job_id, at=clock.now())
 
     async def _record(self, workspace: str, job_id: str) -> JobRecord:
-        record = None
-        if is_job_id(job_id):
-            record = await jobs.get(self._database, job_id, workspace=workspace)
+        record = await self._jobs.get(job_id, workspace=workspace)
         if record is None:
             raise no_such_job()
         return record

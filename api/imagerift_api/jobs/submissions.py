@@ -12,10 +12,8 @@ from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, QuotaExhausted
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo import Stores
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyTaken
 
 from imagerift_api.auth.keys import Caller
@@ -73,7 +71,7 @@ class Submissions:
     def __init__(
         self,
         *,
-        database: Database,
+        stores: Stores,
         drafts: Drafts,
         sources: Sources,
         resources: JobResources,
@@ -81,8 +79,7 @@ class Submissions:
         crash_points: CrashPoints,
         metrics: Metrics,
     ) -> None:
-        self._database = database
-        self._admissions = Admissions(database)
+        self._stores = stores
         self._drafts = drafts
         self._sources = sources
         self._resources = resources
@@ -102,7 +99,7 @@ class Submissions:
         key = submit.key
         if key is None:
             return await self._submit(submit)
-        before = await key.accepted_before(self._database, at=clock.now())
+        before = await key.accepted_before(self._stores.idempotency_keys, at=clock.now())
         if before is not None:
             return Accepted(before)
         try:
@@ -113,7 +110,7 @@ class Submissions:
             raise
         except DomainError:
             # What refused this one may be what another request with the key has just taken.
-            before = await key.accepted_before(self._database, at=clock.now())
+            before = await key.accepted_before(self._stores.idempotency_keys, at=clock.now())
             if before is None:
                 raise
             return Accepted(before)
@@ -137,7 +134,7 @@ class Submissions:
         )
         units = sum(draft.hold.units for draft in drafts)
         # Saves the upload; the transaction is what decides.
-        await self._admissions.check_room(
+        await self._stores.admissions.check_room(
             drafts[0].hold.model_copy(update={"units": units}),
             resets_at=quota.period_end(drafts[0].created_at),
             queue_limit=caller.plan.queue_units,
@@ -197,7 +194,7 @@ class Submissions:
                 created_at=at,
             )
         try:
-            admitted = await self._admissions.admit_all(
+            admitted = await self._stores.admissions.admit_all(
                 records,
                 resets_at=quota.period_end(at),
                 claim=submit.key.claim(result, at=at) if submit.key else None,
@@ -224,7 +221,7 @@ class Submissions:
         Where they cannot be read either, the sources stay for the operator's sweep, which
         deletes what no record names; the jobs may have been accepted.
         """
-        found = await jobs.get_many(self._database, [record.id for record in records])
+        found = await self._stores.jobs.get_many([record.id for record in records])
         if len(found) != len(records):
             raise CapacityUnavailable("The job store does not answer.")
         return [found[record.id] for record in records]
@@ -240,8 +237,7 @@ class Submissions:
         """Cancels jobs that were accepted after their client had been told that they were not."""
         for record in await task:
             _log.warning("late_job_withdrawn", job=record.id)
-            await transitions.cancel(
-                self._database,
+            await self._stores.jobs.cancel(
                 record.id,
                 workspace=record.workspace,
                 reason="not_accepted_in_time",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Self
 
 from imagerift_core.mongo.invitations import Invitation
-from imagerift_core.mongo.people import Member, Person
+from imagerift_core.mongo.members import Member
+from imagerift_core.mongo.people import Person
 from imagerift_core.roles import Role
 from pydantic import BaseModel, Field
 

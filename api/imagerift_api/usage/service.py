@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 from imagerift_core import clock, quota
-from imagerift_core.mongo import usage
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.usage import PeriodUsage
+from imagerift_core.mongo.usage import PeriodUsage, UsageStore
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.http.cursors import decode_cursor, encode_cursor
@@ -24,8 +22,8 @@ from imagerift_api.usage.schemas import (
 
 
 class Usages:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, usage: UsageStore) -> None:
+        self._usage = usage
 
     async def of(self, caller: Caller, query: UsageQuery) -> UsageObject:
         """What the caller's workspace used, as far as the query asks for it.
@@ -34,11 +32,9 @@ class Usages:
         """
         before = decode_cursor(query.cursor) if query.cursor else None
         month, workspace = query.period or quota.period_of(clock.now()), caller.workspace
-        periods = await usage.periods(self._database, workspace)
-        keys = await usage.by_key(self._database, workspace, month)
-        rows = await usage.ledger_page(
-            self._database, workspace, month, before=before, limit=query.limit + 1
-        )
+        periods = await self._usage.periods(workspace)
+        keys = await self._usage.by_key(workspace, month)
+        rows = await self._usage.ledger_page(workspace, month, before=before, limit=query.limit + 1)
         shown, more = rows[: query.limit], len(rows) > query.limit
         own = next((one for one in periods if one.period == month), PeriodUsage(month, 0, 0))
         return UsageObject(
