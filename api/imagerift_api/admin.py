@@ -15,10 +15,11 @@ from imagerift_core.api_keys import ALL_SCOPES, Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
 from imagerift_core.errors import DomainError, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
-from imagerift_core.mongo import accounts, key_changes, people
+from imagerift_core.mongo import Stores, connect
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
-from imagerift_core.mongo.audit import audit as audit_counters
-from imagerift_core.mongo.database import Database, connect
+from imagerift_core.mongo.keys import ApiKey
+from imagerift_core.mongo.people import Person
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
@@ -52,17 +53,15 @@ def create_workspace(
     """Create a workspace on a plan."""
     settings = _settings()
     _check_plan(load_plans(settings.plans_file), plan)
-    workspace = accounts.Workspace(
-        _id=new_workspace_id(), name=name, plan=plan, created_at=clock.now()
-    )
-    _with_database(settings, lambda db: accounts.create_workspace(db, workspace))
+    workspace = Workspace(_id=new_workspace_id(), name=name, plan=plan, created_at=clock.now())
+    _with_stores(settings, lambda stores: stores.workspaces.create(workspace))
     _print(_workspace(workspace))
 
 
 @workspace_app.command("list")
 def list_workspaces() -> None:
     """List every workspace, oldest first."""
-    found = _with_database(_settings(), accounts.list_workspaces)
+    found = _with_stores(_settings(), lambda stores: stores.workspaces.all())
     _print([_workspace(workspace) for workspace in found])
 
 
@@ -72,11 +71,11 @@ def set_plan(workspace: WorkspaceId, plan: PlanName) -> None:
     settings = _settings()
     _check_plan(load_plans(settings.plans_file), plan)
 
-    async def change(database: Database) -> accounts.Workspace | None:
-        await accounts.set_plan(database, workspace, plan)
-        return await accounts.get_workspace(database, workspace)
+    async def change(stores: Stores) -> Workspace | None:
+        await stores.workspaces.set_plan(workspace, plan)
+        return await stores.workspaces.get(workspace)
 
-    changed = _with_database(settings, change)
+    changed = _with_stores(settings, change)
     if changed is None:
         _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
     _print(_workspace(changed))
@@ -94,9 +93,11 @@ def create_key(
     settings = _settings()
     scopes = _scopes(scope or list(ALL_SCOPES))
     plans = load_plans(settings.plans_file)
-    created = _with_database(
+    created = _with_stores(
         settings,
-        lambda db: KeyCreation(db, plans, settings.pepper()).create(workspace, name, scopes=scopes),
+        lambda stores: KeyCreation(stores.keys, stores.workspaces, plans, settings.pepper()).create(
+            workspace, name, scopes=scopes
+        ),
     )
     _print(_key(created.key) | {"token": created.token})
 
@@ -104,7 +105,7 @@ def create_key(
 @key_app.command("list")
 def list_keys(workspace: WorkspaceId) -> None:
     """List a workspace's keys, without their tokens."""
-    found = _with_database(_settings(), lambda db: accounts.list_keys(db, workspace))
+    found = _with_stores(_settings(), lambda stores: stores.keys.all_of(workspace))
     _print([_key(key) for key in found])
 
 
@@ -114,9 +115,9 @@ def revoke_key(
 ) -> None:
     """Revoke a key; it stops working on every replica within 5 seconds."""
 
-    revoked = _with_database(
+    revoked = _with_stores(
         _settings(),
-        lambda db: key_changes.revoke(db, None, key, actor=ADMIN_COMMAND, at=clock.now()),
+        lambda stores: stores.keys.revoke(None, key, actor=ADMIN_COMMAND, at=clock.now()),
     )
     _print(_key(revoked))
 
@@ -133,11 +134,10 @@ def add_member(
         _refuse("role_not_found", f"role must be one of: {', '.join(ALL_ROLES)}.", exit_code=2)
     known: Role = role
 
-    async def add(database: Database) -> people.Person | None:
-        if await accounts.get_workspace(database, workspace) is None:
+    async def add(stores: Stores) -> Person | None:
+        if await stores.workspaces.get(workspace) is None:
             return None
-        return await people.place_person(
-            database,
+        return await stores.people.place(
             workspace,
             issuer=issuer,
             subject=subject,
@@ -146,7 +146,7 @@ def add_member(
             at=clock.now(),
         )
 
-    person = _with_database(_settings(), add)
+    person = _with_stores(_settings(), add)
     if person is None:
         _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
     _print({"workspaceId": workspace, "personId": person.id, "role": known})
@@ -155,7 +155,7 @@ def add_member(
 @app.command("audit")
 def audit() -> None:
     """Recompute every quota counter from jobs and ledger. Exit code 1 where one differs."""
-    differences = _with_database(_settings(), audit_counters)
+    differences = _with_stores(_settings(), lambda stores: stores.audit.differences())
     _print({"differences": [asdict(difference) for difference in differences]})
     if differences:
         raise typer.Exit(1)
@@ -173,13 +173,11 @@ def _settings() -> AdminSettings:
         _refuse("settings_invalid", f"{'; '.join(faults)} ({way})", exit_code=2)
 
 
-def _with_database(
-    settings: AdminSettings, work: Callable[[Database], Awaitable[Result]]
-) -> Result:
+def _with_stores(settings: AdminSettings, work: Callable[[Stores], Awaitable[Result]]) -> Result:
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
         async with connect(url, settings.mongo_database) as database:
-            return await work(database)
+            return await work(Stores(database))
 
     try:
         return asyncio.run(run())
@@ -201,7 +199,7 @@ def _scopes(names: list[str]) -> list[Scope]:
     return ordered_scopes(names)
 
 
-def _workspace(workspace: accounts.Workspace) -> dict[str, Any]:
+def _workspace(workspace: Workspace) -> dict[str, Any]:
     return {
         "workspaceId": workspace.id,
         "name": workspace.name,
@@ -210,7 +208,7 @@ def _workspace(workspace: accounts.Workspace) -> dict[str, Any]:
     }
 
 
-def _key(key: accounts.ApiKey) -> dict[str, Any]:
+def _key(key: ApiKey) -> dict[str, Any]:
     return {
         "keyId": key.id,
         "workspaceId": key.workspace,

@@ -16,8 +16,7 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import Modes, load_modes
-from imagerift_core.mongo.database import Database, connect
-from imagerift_core.mongo.polls import Polls
+from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
@@ -64,13 +63,12 @@ _log = structlog.get_logger()
 class ProcessContext:
     """What handlers work with."""
 
-    database: Database
+    stores: Stores
     modes: Modes
     authenticator: Authenticator
     key_usage: KeyUsage
     body_budget: BodyBudget
     submissions: Submissions
-    polls: Polls
     job_reads: JobReads
     cancellations: Cancellations
     deletions: Deletions
@@ -96,18 +94,19 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         database = await stack.enter_async_context(
             connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
         )
+        stores = Stores(database)
         store = await stack.enter_async_context(open_store(settings))
         kube = await stack.enter_async_context(
             connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
         )
-        sources = Sources(database, store)
+        sources = Sources(stores.jobs, stores.uploads, store)
         stack.callback(sources.close)
-        key_usage = KeyUsage(database)
+        key_usage = KeyUsage(stores.keys)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
         readiness = Readiness(database, store)
-        resource_notes = ResourceNotes(database)
+        resource_notes = ResourceNotes(stores.jobs)
         stack.push_async_callback(resource_notes.flush)
         for work in (
             key_usage.run(),
@@ -118,26 +117,30 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         modes = load_modes(settings.modes_file)
         plans = load_plans(settings.plans_file)
         resources = JobResources(kube, metrics)
-        cancellations = Cancellations(database, resources, background)
-        job_reads = JobReads(database, store, QueueView(database, settings.namespace))
+        cancellations = Cancellations(stores.jobs, resources, background)
+        job_reads = JobReads(stores.jobs, store, QueueView(stores.snapshots, settings.namespace))
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
             refused_networks=settings.refused_webhook_networks(),
         )
         webhook_secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
-        worker = WebhookWorker(database, webhook_secrets, egress)
+        worker = WebhookWorker(
+            stores.deliveries, stores.webhooks, stores.jobs, webhook_secrets, egress
+        )
         stack.push_async_callback(_stop, asyncio.create_task(worker.run()))
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
         application[app_keys.CONTEXT] = ProcessContext(
-            database=database,
+            stores=stores,
             modes=modes,
-            authenticator=Authenticator(database, plans, settings.pepper()),
+            authenticator=Authenticator(
+                stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+            ),
             key_usage=key_usage,
             body_budget=BodyBudget(),
             submissions=Submissions(
-                database=database,
+                stores=stores,
                 modes=modes,
                 job_pods=load_job_pods(settings.job_pods_file),
                 namespace=settings.namespace,
@@ -149,27 +152,37 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
                 metrics=metrics,
                 egress=egress,
             ),
-            polls=Polls(database),
             job_reads=job_reads,
             cancellations=cancellations,
-            deletions=Deletions(database, store, resources),
-            batches=Batches(database, cancellations),
-            stream_places=StreamPlaces(database, background),
-            job_following=JobFollowing(job_reads, JobChanges(database)),
-            upload_places=UploadPlaces(database, store, settings.namespace),
+            deletions=Deletions(stores.jobs, store, resources),
+            batches=Batches(stores.batches, cancellations),
+            stream_places=StreamPlaces(stores.stream_leases, background),
+            job_following=JobFollowing(job_reads, JobChanges(stores.job_changes)),
+            upload_places=UploadPlaces(
+                stores.uploads, stores.idempotency_keys, store, settings.namespace
+            ),
             readiness=readiness,
-            sessions=Sessions(database, plans, settings),
-            sign_ins=_sign_ins(settings, database, oidc_http),
-            key_creation=KeyCreation(database, plans, settings.pepper()),
-            members=Members(database),
-            webhooks=Webhooks(database, webhook_secrets, egress),
-            account_overview=AccountOverview(database, store),
+            sessions=Sessions(
+                sign_ins=stores.sign_ins,
+                people=stores.people,
+                members=stores.members,
+                workspaces=stores.workspaces,
+                plans=plans,
+                settings=settings,
+            ),
+            sign_ins=_sign_ins(settings, stores, oidc_http),
+            key_creation=KeyCreation(stores.keys, stores.workspaces, plans, settings.pepper()),
+            members=Members(stores.members, stores.people, stores.invitations),
+            webhooks=Webhooks(
+                stores.webhooks, stores.deliveries, stores.account_log, webhook_secrets, egress
+            ),
+            account_overview=AccountOverview(stores.jobs, stores.usage, store),
             plans=plans,
         )
         yield
 
 
-def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSession) -> SignIns:
+def _sign_ins(settings: ApiSettings, stores: Stores, http: aiohttp.ClientSession) -> SignIns:
     oidc, built_in, secret = None, None, settings.oidc_client_secret
     if settings.oidc_issuer is not None:
         oidc = OidcIssuer(
@@ -181,11 +194,18 @@ def _sign_ins(settings: ApiSettings, database: Database, http: aiohttp.ClientSes
         )
     if settings.sign_in_users_file is not None:
         built_in = BuiltInIssuer(
-            database,
+            stores.rate_windows,
             settings.sign_in_users_file,
             tries_per_minute=settings.sign_in_tries_per_minute,
         )
-    return SignIns(database, oidc=oidc, built_in=built_in)
+    return SignIns(
+        stores.sign_ins,
+        stores.people,
+        stores.members,
+        stores.account_log,
+        oidc=oidc,
+        built_in=built_in,
+    )
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:

@@ -21,8 +21,7 @@ from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import Database, accounts, jobs, uploads
-from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo import Stores
 from imagerift_core.object_keys import job_prefix, source_key
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.resources import (
@@ -47,20 +46,19 @@ class HandMadeAdmission:
     def __init__(
         self,
         *,
-        database: Database,
+        stores: Stores,
         store: ObjectStore,
         kube: Kube,
         plans: Plans,
         modes: Modes,
         has_job_pods: bool,
     ) -> None:
-        self._database = database
+        self._stores = stores
         self._store = store
         self._kube = kube
         self._plans = plans
         self._modes = modes
         self._has_job_pods = has_job_pods
-        self._admissions = Admissions(database)
         self._binding: TTLCache[str, frozenset[str]] = TTLCache(1, _BINDING_SECONDS)
 
     async def admit(self, body: dict[str, Any]) -> JobRecord | None:
@@ -70,7 +68,7 @@ class HandMadeAdmission:
         Raises `KubeUnavailable` or `CapacityUnavailable` where it has to be tried again.
         """
         metadata = body["metadata"]
-        known = await jobs.get(self._database, metadata["uid"])
+        known = await self._stores.jobs.get(metadata["uid"])
         if known is not None:
             return known
         spec = _checked_spec(body)
@@ -80,7 +78,7 @@ class HandMadeAdmission:
                 param="spec.execution",
             )
         await self._check_binding(spec.workspace)
-        workspace = await accounts.get_workspace(self._database, spec.workspace)
+        workspace = await self._stores.workspaces.get(spec.workspace)
         if workspace is None or workspace.plan not in self._plans:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
         plan = self._plans[workspace.plan]
@@ -88,7 +86,7 @@ class HandMadeAdmission:
         copy = await self._copied_source(spec, plan, metadata["uid"])
         record = _record(body, spec, plan, copy)
         try:
-            return await self._admissions.admit(
+            return await self._stores.admissions.admit(
                 record,
                 resets_at=quota.period_end(record.created_at),
                 queue_limit=plan.queue_units,
@@ -105,7 +103,7 @@ class HandMadeAdmission:
         named = spec.source.key
         if named.startswith(UPLOAD_PREFIX):
             return await self._copied_upload(spec, plan, uid)
-        source = await jobs.source_of(self._database, workspace=spec.workspace, key=named)
+        source = await self._stores.jobs.source_of(workspace=spec.workspace, key=named)
         if source is None:
             raise _not_found()
         copy = _own_copy(source, spec, uid)
@@ -116,14 +114,14 @@ class HandMadeAdmission:
     async def _copied_upload(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
         at = now()
         named = spec.source.key
-        upload = await uploads.get(self._database, named, workspace=spec.workspace, at=at)
+        upload = await self._stores.uploads.get(named, workspace=spec.workspace, at=at)
         if upload is None:
             raise _not_found()
         key = source_key(spec.workspace, uid)
         if not await self._store.copy(upload.key, key):
             raise _gone()
         until = at + timedelta(days=plan.retention_days)
-        await uploads.keep(self._database, upload.id, until=until)
+        await self._stores.uploads.keep(upload.id, until=until)
         size = await self._store.size_of(key)
         if size is None:
             raise _gone()

@@ -9,7 +9,8 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import Database, transitions
+from imagerift_core.mongo.claims import Claim
+from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.entries import Entry
 from imagerift_operator.leadership import Leadership
@@ -28,7 +29,7 @@ class Claims:
 
     def __init__(
         self,
-        database: Database,
+        jobs: JobStore,
         modes: Modes,
         leadership: Leadership,
         metrics: Metrics,
@@ -41,8 +42,8 @@ class Claims:
         self._metrics = metrics
         self._crash = crash
         self._pod_start_seconds = pod_start_seconds
-        self._claims: Grouping[transitions.Claim, JobRecord | None] = Grouping(
-            lambda wishes: transitions.claim_all(database, wishes),
+        self._claims: Grouping[Claim, JobRecord | None] = Grouping(
+            jobs.claim_all,
             most=CLAIMS_AT_ONCE,
             pause=CLAIM_PAUSE_SECONDS,
         )
@@ -54,7 +55,7 @@ class Claims:
         """
         at = now()
         record = await self._claims.add(
-            transitions.Claim(
+            Claim(
                 job_id=entry.job_id,
                 attempt=entry.attempt,
                 owner=self._leadership.identity,

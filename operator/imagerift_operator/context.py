@@ -58,11 +58,12 @@ class OperatorContext:
         """Each part is made from those above it; none knows of one below."""
         given = await self._stack.enter_async_context(opened_dependencies(self._settings))
         memory, leadership, settings = given.memory, given.leadership, given.settings
+        stores = given.stores
         events = EventWriter(given.kube.events, given.metrics, identity=leadership.identity)
         writer = StatusWriter(given.kube, memory.index, given.metrics, given.crash, events)
-        settler = Settler(given.database, given.metrics, group_size=settings.settle_group_size)
+        settler = Settler(stores.settlements, given.metrics, group_size=settings.settle_group_size)
         outcomes = Outcomes(
-            database=given.database,
+            jobs=stores.jobs,
             memory=memory,
             settler=settler,
             writer=writer,
@@ -93,17 +94,17 @@ class OperatorContext:
             pace=pace,
         )
         feed = JobFeed(
-            database=given.database,
+            jobs=stores.jobs,
             memory=memory,
             writer=writer,
             admission=_admission(given),
-            terms=PlanTerms(given.database, given.plans),
+            terms=PlanTerms(stores.workspaces, given.plans),
             leadership=leadership,
         )
         leadership.on_lead(feed.lead)
         reasons = WaitingReasons(memory.scheduler, writer)
         queue = QueuePublisher(
-            database=given.database,
+            snapshots=stores.snapshots,
             memory=memory,
             pools=pools,
             pace=pace,
@@ -183,7 +184,7 @@ def _lane(server: JobPodServer | None, given: Dependencies) -> JobPodLane | None
 
 def _claims(given: Dependencies) -> Claims:
     return Claims(
-        given.database,
+        given.stores.jobs,
         given.modes,
         given.leadership,
         given.metrics,
@@ -206,7 +207,7 @@ def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
 
 def _admission(given: Dependencies) -> HandMadeAdmission:
     return HandMadeAdmission(
-        database=given.database,
+        stores=given.stores,
         store=given.store,
         kube=given.kube,
         plans=given.plans,

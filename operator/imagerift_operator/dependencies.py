@@ -13,7 +13,7 @@ from imagerift_core.ids import random_base62
 from imagerift_core.job_pods import JobPods, load_job_pods
 from imagerift_core.kube import Kube, connect_kube
 from imagerift_core.modes import Modes, load_modes
-from imagerift_core.mongo import Database, connect
+from imagerift_core.mongo import Stores, connect
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import ObjectStore, open_store
 
@@ -36,7 +36,7 @@ class Dependencies:
     plans: Plans
     modes: Modes
     job_pods: JobPods | None
-    database: Database
+    stores: Stores
     store: ObjectStore
     kube: Kube
     metrics: Metrics
@@ -61,7 +61,7 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
             plans=load_plans(settings.plans_file),
             modes=load_modes(settings.modes_file),
             job_pods=load_job_pods(settings.job_pods_file),
-            database=database,
+            stores=Stores(database),
             store=store,
             kube=kube,
             metrics=Metrics(meter),

@@ -11,7 +11,7 @@ from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable, DomainError, JobNotCancelable, JobNotFound
 from imagerift_core.jobs import Status
 from imagerift_core.kube import KubeUnavailable
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.entries import Entry, entry_of
@@ -36,14 +36,14 @@ class JobFeed:
     def __init__(
         self,
         *,
-        database: Database,
+        jobs: JobStore,
         memory: Memory,
         writer: StatusWriter,
         admission: HandMadeAdmission,
         terms: PlanTerms,
         leadership: Leadership,
     ) -> None:
-        self._database = database
+        self._jobs = jobs
         self._memory = memory
         self._writer = writer
         self._admission = admission
@@ -125,16 +125,12 @@ class JobFeed:
     async def _cancel(self, entry: Entry, reason: str) -> None:
         if not self._leadership.leading:
             return
-        record = await jobs.get(self._database, entry.job_id)
+        record = await self._jobs.get(entry.job_id)
         if record is None or not entry.is_of(record):
             return
         try:
-            record = await transitions.cancel(
-                self._database,
-                entry.job_id,
-                workspace=record.workspace,
-                reason=reason,
-                at=now(),
+            record = await self._jobs.cancel(
+                entry.job_id, workspace=record.workspace, reason=reason, at=now()
             )
         except (JobNotCancelable, JobNotFound):
             return

@@ -13,7 +13,7 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobError, JobRecord, Status
 from imagerift_core.model_documents import ModelAnswer
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.settlements import Settlement
 
 from imagerift_operator.attempts import failed_settlement, next_try, settlement_of
@@ -34,14 +34,14 @@ class Outcomes:
     def __init__(
         self,
         *,
-        database: Database,
+        jobs: JobStore,
         memory: Memory,
         settler: Settler,
         writer: StatusWriter,
         metrics: Metrics,
         crash: CrashPoints,
     ) -> None:
-        self._database = database
+        self._jobs = jobs
         self._memory = memory
         self._settler = settler
         self._writer = writer
@@ -60,7 +60,7 @@ class Outcomes:
 
         Raises `CapacityUnavailable` where the store is away.
         """
-        record = await jobs.get(self._database, entry.job_id)
+        record = await self._jobs.get(entry.job_id)
         if record is None or not entry.is_of(record):
             return
         if record.status.terminal:
@@ -116,8 +116,7 @@ class Outcomes:
     ) -> bool:
         async for retry in _store_retries():
             with retry:
-                record = await transitions.requeue(
-                    self._database,
+                record = await self._jobs.requeue(
                     entry.job_id,
                     attempt=attempt,
                     owner=owner,

@@ -8,8 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from imagerift_core.clock import now
-from imagerift_core.mongo import Database, scheduler_snapshot
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot, SnapshotStore
 
 from imagerift_operator.in_flight import RunningAttempt
 from imagerift_operator.memory import Memory
@@ -26,14 +25,14 @@ class QueuePublisher:
     def __init__(
         self,
         *,
-        database: Database,
+        snapshots: SnapshotStore,
         memory: Memory,
         pools: Pools,
         pace: Pace,
         waiting_reasons: WaitingReasons,
         namespace: str,
     ) -> None:
-        self._database = database
+        self._snapshots = snapshots
         self._scheduler = memory.scheduler
         self._in_flight = memory.in_flight
         self._pools = pools
@@ -58,7 +57,7 @@ class QueuePublisher:
         }
         self._waiting_reasons.look(places, at)
         snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
-        await scheduler_snapshot.write(self._database, snapshot)
+        await self._snapshots.write(snapshot)
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:
         by_replica: defaultdict[int, list[float]] = defaultdict(list)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from cachetools import TTLCache
-from imagerift_core.mongo import Database, accounts
+from imagerift_core.mongo.workspaces import WorkspaceStore
 from imagerift_core.plans import Plans
 
 _KEEP_SECONDS = 30
@@ -24,8 +24,8 @@ class QueueTerms:
 class PlanTerms:
     """Looks up the terms of workspaces."""
 
-    def __init__(self, database: Database, plans: Plans) -> None:
-        self._database = database
+    def __init__(self, workspaces: WorkspaceStore, plans: Plans) -> None:
+        self._workspaces = workspaces
         self._plans = plans
         self._known: TTLCache[str, QueueTerms] = TTLCache(_MAX_WORKSPACES, _KEEP_SECONDS)
         self._reading: dict[str, asyncio.Task[QueueTerms]] = {}
@@ -44,7 +44,7 @@ class PlanTerms:
         return await asyncio.shield(task)
 
     async def _read(self, workspace: str) -> QueueTerms:
-        account = await accounts.get_workspace(self._database, workspace)
+        account = await self._workspaces.get(workspace)
         plan = self._plans.get(account.plan) if account else None
         terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
         self._known[workspace] = terms

@@ -10,7 +10,7 @@ from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.grouping import Pace
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import Database, settlement
+from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.settlements import Settlement
 
 from imagerift_operator.metrics import Metrics
@@ -31,8 +31,8 @@ class SetAside(Exception):
 class Settler:
     """Collects settlements while a transaction runs, then writes them in the next one."""
 
-    def __init__(self, database: Database, metrics: Metrics, *, group_size: int) -> None:
-        self._database = database
+    def __init__(self, settlements: Settlements, metrics: Metrics, *, group_size: int) -> None:
+        self._settlements = settlements
         self._metrics = metrics
         self._group_size = group_size
         self._pace = Pace(GROUP_PAUSE_SECONDS)
@@ -64,7 +64,7 @@ class Settler:
             on=CapacityUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0
         ):
             with attempt:
-                result = await settlement.settle(self._database, members, at=now())
+                result = await self._settlements.settle(members, at=now())
         self._metrics.settled(len(members))
         for member, done in group:
             if done.done():

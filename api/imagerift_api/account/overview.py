@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 
 from imagerift_core import clock, quota
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import jobs, usage_by_day
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.usage import UsageStore
 from imagerift_core.plans import Plan
 from imagerift_core.s3 import ObjectStore
 
@@ -39,8 +39,9 @@ class Overview:
 
 
 class AccountOverview:
-    def __init__(self, database: Database, store: ObjectStore) -> None:
-        self._database = database
+    def __init__(self, jobs: JobStore, usage: UsageStore, store: ObjectStore) -> None:
+        self._jobs = jobs
+        self._usage = usage
         self._store = store
 
     async def of(self, workspace: str, plan: Plan) -> Overview:
@@ -48,9 +49,9 @@ class AccountOverview:
         at = clock.now()
         counter = quota.counter_id(workspace, quota.period_of(at))
         first = at.date() - timedelta(days=DAYS - 1)
-        standing = await usage_by_day.standing(self._database, counter)
-        by_day = await usage_by_day.by_day(self._database, workspace, since=first)
-        records = await jobs.page(self._database, workspace=workspace, limit=_GENERATIONS)
+        standing = await self._usage.standing(counter)
+        by_day = await self._usage.by_day(workspace, since=first)
+        records = await self._jobs.page(workspace=workspace, limit=_GENERATIONS)
         return Overview(
             limit=plan.units_per_month,
             charged=standing.charged,

@@ -6,8 +6,8 @@ from aiohttp import web
 from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.errors import WorkspaceNotFound
-from imagerift_core.mongo import account_log, accounts, people
-from imagerift_core.mongo.account_log import LogEntry
+from imagerift_core.mongo.account_log import Action, ActorKind, LogEntry
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role, may, scopes_of
 
 from imagerift_api.account.schemas import LogQuery, WorkspaceChoice
@@ -72,7 +72,7 @@ class AccountObject(AnswerBody):
 class LogActor(AnswerBody):
     """Who acted, and from which network address."""
 
-    kind: account_log.ActorKind
+    kind: ActorKind
     id: str
     name: str
     address: str | None
@@ -84,7 +84,7 @@ class LogEntryObject(AnswerBody):
     id: str
     at: Time
     actor: LogActor
-    action: account_log.Action
+    action: Action
     target: str | None
     details: dict[str, str]
 
@@ -98,8 +98,8 @@ class LogPage(AnswerBody):
 
 async def get_account(call: Call) -> AccountObject:
     context, signed_in = call.context, call.signed_in
-    memberships = await people.memberships_of(context.database, signed_in.person.id)
-    known = await accounts.get_workspaces(context.database, [m.workspace for m in memberships])
+    memberships = await context.stores.members.of_person(signed_in.person.id)
+    known = await context.stores.workspaces.get_many([m.workspace for m in memberships])
     role = signed_in.member.role
     return AccountObject(
         person=PersonObject(
@@ -126,7 +126,7 @@ async def get_account(call: Call) -> AccountObject:
 
 async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
     context, signed_in = call.context, call.signed_in
-    member = await people.get_member(context.database, body.workspace_id, signed_in.person.id)
+    member = await context.stores.members.get(body.workspace_id, signed_in.person.id)
     if member is None:
         raise WorkspaceNotFound("There is no such workspace.", param="workspaceId")
     response = web.Response(status=204)
@@ -136,8 +136,7 @@ async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
 
 
 async def read_log(call: Call, query: LogQuery) -> LogPage:
-    entries = await account_log.page(
-        call.context.database,
+    entries = await call.context.stores.account_log.page(
         call.signed_in.workspace.id,
         before=decode_text_cursor(query.cursor) if query.cursor else None,
         limit=query.limit + 1,
@@ -164,7 +163,7 @@ def _plan(signed_in: SignedIn) -> PlanObject | None:
     )
 
 
-def _workspace(workspace: accounts.Workspace, role: Role) -> WorkspaceObject:
+def _workspace(workspace: Workspace, role: Role) -> WorkspaceObject:
     return WorkspaceObject(
         workspace_id=workspace.id, name=workspace.name, plan=workspace.plan, role=role
     )

@@ -8,7 +8,7 @@ from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope, ordered_scopes
 from imagerift_core.errors import InvalidRequest, KeyNotFound, RoleNotPermitted
-from imagerift_core.mongo import accounts, key_changes, people
+from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.roles import Role, scopes_of
 
 from imagerift_api.account.schemas import KeyBody, KeyPath, RotationBody
@@ -53,9 +53,9 @@ class KeyList(AnswerBody):
 
 
 async def list_keys(call: Call) -> KeyList:
-    database, workspace = call.context.database, call.signed_in.workspace.id
-    keys = await accounts.list_keys(database, workspace)
-    members = await people.members_of(database, workspace)
+    stores, workspace = call.context.stores, call.signed_in.workspace.id
+    keys = await stores.keys.all_of(workspace)
+    members = await stores.members.all_of(workspace)
     roles = {member.person: member.role for member in members}
     return KeyList(data=[_key(key, roles.get(key.created_by or "")) for key in keys])
 
@@ -95,19 +95,19 @@ async def rotate_key(call: Call, path: KeyPath, body: RotationBody) -> NewKeyObj
 
 
 async def revoke_key(call: Call, path: KeyPath) -> KeyObject:
-    database, signed_in = call.context.database, call.signed_in
-    key = await accounts.get_key(database, path.key_id)
+    stores, signed_in = call.context.stores, call.signed_in
+    key = await stores.keys.get(path.key_id)
     if key is None or key.workspace != signed_in.workspace.id:
         raise KeyNotFound("There is no such key.")
     signed_in.require("keys:own" if key.created_by == signed_in.person.id else "keys:any")
-    revoked = await key_changes.revoke(
-        database, signed_in.workspace.id, path.key_id, actor=signed_in.actor, at=clock.now()
+    revoked = await stores.keys.revoke(
+        signed_in.workspace.id, path.key_id, actor=signed_in.actor, at=clock.now()
     )
-    maker = await people.get_member(database, key.workspace, key.created_by or "")
+    maker = await stores.members.get(key.workspace, key.created_by or "")
     return _key(revoked, maker.role if maker else None)
 
 
-def _key(key: accounts.ApiKey, role: Role | None) -> KeyObject:
+def _key(key: ApiKey, role: Role | None) -> KeyObject:
     """`role` is that of the member who made the key, None where there is none."""
     overlap = key.previous_until
     is_orphaned = key.created_by is not None and role is None

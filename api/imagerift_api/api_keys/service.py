@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from imagerift_core import clock
 from imagerift_core.api_keys import ALL_SCOPES, Scope, hash_token, new_api_key, new_token_of
 from imagerift_core.errors import ApiAccessLocked, WorkspaceNotFound
-from imagerift_core.mongo import accounts, key_changes
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.keys import ApiKey, KeyStore, NewSecret
+from imagerift_core.mongo.workspaces import WorkspaceStore
 from imagerift_core.plans import Plans
 
 MAX_OVERLAP_DAYS = 7
@@ -21,15 +21,18 @@ MAX_OVERLAP_DAYS = 7
 class CreatedKey:
     """The stored key, and its token: shown once, kept nowhere."""
 
-    key: accounts.ApiKey
+    key: ApiKey
     token: str
 
 
 class KeyCreation:
     """The one way in which tokens come to be, for the admin command and the account page alike."""
 
-    def __init__(self, database: Database, plans: Plans, pepper: bytes) -> None:
-        self._database = database
+    def __init__(
+        self, keys: KeyStore, workspaces: WorkspaceStore, plans: Plans, pepper: bytes
+    ) -> None:
+        self._keys = keys
+        self._workspaces = workspaces
         self._plans = plans
         self._pepper = pepper
 
@@ -50,7 +53,7 @@ class KeyCreation:
         """
         await self._check_access(workspace_id)
         made = new_api_key()
-        key = accounts.ApiKey(
+        key = ApiKey(
             _id=made.key_id,
             workspace=workspace_id,
             name=name,
@@ -62,7 +65,7 @@ class KeyCreation:
             expires_at=expires_at,
             created_by=created_by,
         )
-        await key_changes.create(self._database, key, actor=actor)
+        await self._keys.create(key, actor=actor)
         return CreatedKey(key, made.token)
 
     async def rotate(
@@ -76,11 +79,10 @@ class KeyCreation:
         await self._check_access(workspace_id)
         made = new_token_of(key_id)
         at = clock.now()
-        key = await key_changes.rotate(
-            self._database,
+        key = await self._keys.rotate(
             workspace_id,
             key_id,
-            key_changes.NewSecret(hash_token(made.token, self._pepper), made.last_four),
+            NewSecret(hash_token(made.token, self._pepper), made.last_four),
             person=person,
             overlap_until=at + overlap,
             actor=actor,
@@ -89,7 +91,7 @@ class KeyCreation:
         return CreatedKey(key, made.token)
 
     async def _check_access(self, workspace_id: str) -> None:
-        workspace = await accounts.get_workspace(self._database, workspace_id)
+        workspace = await self._workspaces.get(workspace_id)
         if workspace is None:
             raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
         plan = self._plans.get(workspace.plan)

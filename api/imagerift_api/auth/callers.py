@@ -9,7 +9,6 @@ from aiohttp import hdrs, web
 from imagerift_core import clock
 from imagerift_core.api_keys import Scope
 from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainError, RateLimited
-from imagerift_core.mongo import rate_limit
 from imagerift_core.mongo.polls import Poll
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.roles import Permission, scopes_of
@@ -29,15 +28,15 @@ _JOB_SCOPES: frozenset[Scope | None] = frozenset(
 
 async def count_request(request: web.Request, subject: str, limit: int) -> RateWindow:
     """Counts the request."""
-    database = request.app[app_keys.CONTEXT].database
-    return await rate_limit.count_request(database, subject, limit=limit, at=clock.now())
+    windows = request.app[app_keys.CONTEXT].stores.rate_windows
+    return await windows.count(subject, limit=limit, at=clock.now())
 
 
 async def count_and_read_job(request: web.Request, subject: str, limit: int) -> RateWindow:
     """Counts the request and, in the same trip, reads the job of its path as `POLLED_JOB`."""
     job_id, workspace = request.match_info["job_id"], request[app_keys.CALLER].workspace
     poll = Poll(subject, limit, clock.now(), job_id, workspace)
-    polls = request.app[app_keys.CONTEXT].polls
+    polls = request.app[app_keys.CONTEXT].stores.polls
     window, request[app_keys.POLLED_JOB] = await polls.count_and_read(poll)
     return window
 

@@ -7,8 +7,7 @@ import asyncio
 import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import accounts
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.keys import KeyStore
 
 _FLUSH_SECONDS = 5.0
 _log = structlog.get_logger()
@@ -17,8 +16,8 @@ _log = structlog.get_logger()
 class KeyUsage:
     """Collects the keys that were used and writes them down together."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
         self._used: set[str] = set()
 
     def note(self, key_id: str) -> None:
@@ -35,7 +34,7 @@ class KeyUsage:
             return
         used, self._used = self._used, set()
         try:
-            await accounts.touch_keys(self._database, sorted(used), at=clock.now())
+            await self._keys.mark_used(sorted(used), at=clock.now())
         except CapacityUnavailable:
             self._used |= used
             _log.warning("key_usage_not_noted", keys=len(used))

@@ -17,8 +17,9 @@ from imagerift_core.errors import (
     InvalidApiKey,
     RevokedApiKey,
 )
-from imagerift_core.mongo import accounts, people
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.keys import ApiKey, KeyStore
+from imagerift_core.mongo.members import Member, MemberStore
+from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
 
@@ -68,9 +69,9 @@ class _Known:
     """A key with its workspace and its person's membership there, as MongoDB had them at
     `read_at` (monotonic seconds)."""
 
-    key: accounts.ApiKey
-    workspace: accounts.Workspace
-    member: people.Member | None
+    key: ApiKey
+    workspace: Workspace
+    member: Member | None
     read_at: float
 
     def require_member(self) -> Role | None:
@@ -90,13 +91,17 @@ class Authenticator:
 
     def __init__(
         self,
-        database: Database,
+        keys: KeyStore,
+        workspaces: WorkspaceStore,
+        members: MemberStore,
         plans: Plans,
         pepper: bytes,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database = database
+        self._keys = keys
+        self._workspaces = workspaces
+        self._members = members
         self._plans = plans
         self._pepper = pepper
         self._monotonic = monotonic
@@ -134,7 +139,7 @@ class Authenticator:
             role=role,
         )
 
-    def _is_token_of(self, token: str, key: accounts.ApiKey) -> bool:
+    def _is_token_of(self, token: str, key: ApiKey) -> bool:
         if token_matches(token, self._pepper, key.token_hash):
             return True
         if key.previous_hash is None or key.previous_until is None:
@@ -160,12 +165,12 @@ class Authenticator:
     async def _read(self, key_id: str) -> _Known | None:
         # The age counts from before the read: what it returns may be that old already.
         read_at = self._monotonic()
-        key = await accounts.get_key(self._database, key_id)
+        key = await self._keys.get(key_id)
         if key is None:
             self._known.pop(key_id, None)
             return None
         workspace, member = await asyncio.gather(
-            accounts.get_workspace(self._database, key.workspace), self._member_behind(key)
+            self._workspaces.get(key.workspace), self._member_behind(key)
         )
         if workspace is None:
             self._known.pop(key_id, None)
@@ -174,10 +179,10 @@ class Authenticator:
         self._known[key_id] = known
         return known
 
-    async def _member_behind(self, key: accounts.ApiKey) -> people.Member | None:
+    async def _member_behind(self, key: ApiKey) -> Member | None:
         if key.created_by is None:
             return None
-        return await people.get_member(self._database, key.workspace, key.created_by)
+        return await self._members.get(key.workspace, key.created_by)
 
 
 def _bearer_token(authorization: str | None) -> str:

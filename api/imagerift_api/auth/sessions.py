@@ -13,10 +13,11 @@ from imagerift_core.errors import (
     InvalidSession,
     RoleNotPermitted,
 )
-from imagerift_core.mongo import accounts, people
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.members import Member, MemberStore
+from imagerift_core.mongo.people import Person, PersonStore
 from imagerift_core.mongo.sign_ins import SignInStore
+from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Permission, may
 
@@ -34,9 +35,9 @@ class SignedIn:
     """A person at work in one of their workspaces, as of this request."""
 
     claims: SessionClaims
-    person: people.Person
-    member: people.Member
-    workspace: accounts.Workspace
+    person: Person
+    member: Member
+    workspace: Workspace
     plan: Plan | None
     address: str | None
 
@@ -53,10 +54,21 @@ class SignedIn:
 class Sessions:
     """Opens, reads and ends account sessions."""
 
-    def __init__(self, database: Database, plans: Plans, settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        *,
+        sign_ins: SignInStore,
+        people: PersonStore,
+        members: MemberStore,
+        workspaces: WorkspaceStore,
+        plans: Plans,
+        settings: ApiSettings,
+    ) -> None:
         self.tokens = SessionTokens(settings.session_secret())
-        self._database = database
-        self._sign_ins = SignInStore(database)
+        self._sign_ins = sign_ins
+        self._people = people
+        self._members = members
+        self._workspaces = workspaces
         self._plans = plans
         self._public_url = settings.public_url
         self._is_https = settings.is_https
@@ -77,9 +89,9 @@ class Sessions:
                 raise CrossSiteRequest(f"The header {CSRF_HEADER} must hold the session's token.")
         ended, person, member, workspace = await asyncio.gather(
             self._sign_ins.is_ended(claims.session),
-            people.get_person(self._database, claims.person),
-            people.get_member(self._database, claims.workspace, claims.person),
-            accounts.get_workspace(self._database, claims.workspace),
+            self._people.get(claims.person),
+            self._members.get(claims.workspace, claims.person),
+            self._workspaces.get(claims.workspace),
         )
         if ended or person is None or member is None or workspace is None:
             raise InvalidSession("The session has ended. Sign in again.")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from imagerift_core.errors import BatchNotFound, JobNotCancelable, JobNotFound
 from imagerift_core.mongo.batches import Batch, BatchStore
-from imagerift_core.mongo.database import Database
 
 from imagerift_api.jobs.cancellations import Cancellations
 
@@ -20,8 +19,8 @@ class BatchView:
 
 
 class Batches:
-    def __init__(self, database: Database, cancellations: Cancellations) -> None:
-        self._batches = BatchStore(database)
+    def __init__(self, batches: BatchStore, cancellations: Cancellations) -> None:
+        self._batches = batches
         self._cancellations = cancellations
 
     async def get(self, workspace: str, batch_id: str) -> BatchView:

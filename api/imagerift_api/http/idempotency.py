@@ -10,9 +10,13 @@ from typing import Annotated
 
 import orjson
 from imagerift_core.errors import IdempotencyKeyReused, InvalidRequest
-from imagerift_core.mongo import idempotency
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.idempotency import LIFETIME, AcceptedKey, KeyClaim
+from imagerift_core.mongo.idempotency import (
+    LIFETIME,
+    AcceptedKey,
+    IdempotencyKeyStore,
+    KeyClaim,
+    row_id,
+)
 from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from imagerift_api.http.requests import RequestHeaders
@@ -70,12 +74,12 @@ class RequestKey:
             )
         return accepted.result
 
-    async def accepted_before(self, database: Database, *, at: datetime) -> str | None:
+    async def accepted_before(self, keys: IdempotencyKeyStore, *, at: datetime) -> str | None:
         """What was accepted under the key, None where nothing was.
 
         Raises `IdempotencyKeyReused` or `CapacityUnavailable`.
         """
-        accepted = await idempotency.find(database, self.row, at=at)
+        accepted = await keys.find(self.row, at=at)
         return self.result_of(accepted) if accepted else None
 
 
@@ -91,7 +95,7 @@ async def request_key(
     if key is None:
         return None
     digest = await asyncio.to_thread(_digest, operation, body)
-    return RequestKey(row=idempotency.row_id(workspace, key), fingerprint=digest)
+    return RequestKey(row=row_id(workspace, key), fingerprint=digest)
 
 
 def _digest(operation: str, body: BaseModel) -> str:

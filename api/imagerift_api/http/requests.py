@@ -18,16 +18,25 @@ from imagerift_contract.values import (
     OutputAspect,
     OutputFormat,
 )
-from imagerift_core.errors import InvalidRequest
+from imagerift_core.errors import InvalidRequest, JobNotFound
 from imagerift_core.generation import (
     GenerationSpec,
     ModeName,
     PresetName,
     random_seed,
 )
+from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import Status
 from multidict import MultiMapping
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -114,12 +123,20 @@ class GenerateBody(StoredSourceBody):
         return source_faults(content, SOURCES)
 
 
+def _job_id(text: str) -> str:
+    if not is_job_id(text):
+        raise JobNotFound("There is no such job.")
+    return text
+
+
 class JobPath(BaseModel):
     """The path of a job. Any other id is simply not found."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    job_id: str = Field(description="The job's id.", json_schema_extra={"format": "uuid"})
+    job_id: Annotated[str, AfterValidator(_job_id)] = Field(
+        description="The job's id.", json_schema_extra={"format": "uuid"}
+    )
 
 
 class RequestQuery(BaseModel):

@@ -9,16 +9,15 @@ from contextlib import contextmanager
 
 import structlog
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.job_changes import open_changes
+from imagerift_core.mongo.job_changes import JobChangeStream
 
 _PAUSE_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
 class JobChanges:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, stream: JobChangeStream) -> None:
+        self._changes = stream
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._stream: asyncio.Task[None] | None = None
 
@@ -50,7 +49,7 @@ class JobChanges:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _read(self) -> None:
-        async with open_changes(self._database) as changes:
+        async with self._changes.open() as changes:
             # Whatever happened before it was open was not told.
             for job_id in list(self._followers):
                 self._wake(job_id)

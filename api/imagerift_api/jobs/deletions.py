@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from imagerift_core import clock
 from imagerift_core.errors import JobNotEnded, JobNotFound
-from imagerift_core.ids import is_job_id
-from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.object_keys import job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -14,8 +12,8 @@ from imagerift_api.jobs.resources import JobResources
 
 
 class Deletions:
-    def __init__(self, database: Database, store: ObjectStore, resources: JobResources) -> None:
-        self._database = database
+    def __init__(self, jobs: JobStore, store: ObjectStore, resources: JobResources) -> None:
+        self._jobs = jobs
         self._store = store
         self._resources = resources
 
@@ -26,13 +24,11 @@ class Deletions:
 
         Raises `JobNotFound`, `JobNotEnded` or `CapacityUnavailable`.
         """
-        if not is_job_id(job_id):
-            raise JobNotFound("There is no such job.")
-        record = await jobs.get(self._database, job_id, workspace=workspace)
+        record = await self._jobs.get(job_id, workspace=workspace)
         if record is None:
             raise JobNotFound("There is no such job.")
         if not record.status.terminal:
             raise JobNotEnded("The job has not ended; cancel it first.")
         await self._resources.delete(record)
         await self._store.delete_prefix(job_prefix(workspace, job_id))
-        await transitions.forget(self._database, job_id, at=clock.now())
+        await self._jobs.forget(job_id, at=clock.now())

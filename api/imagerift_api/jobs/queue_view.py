@@ -9,9 +9,7 @@ import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import scheduler_snapshot
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot, SnapshotStore
 
 _FRESH_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -20,8 +18,8 @@ _log = structlog.get_logger()
 class QueueView:
     """The snapshot, read at most once a second whatever the number of polls."""
 
-    def __init__(self, database: Database, shard: str) -> None:
-        self._database = database
+    def __init__(self, snapshots: SnapshotStore, shard: str) -> None:
+        self._snapshots = snapshots
         self._shard = shard
         self._snapshot: SchedulerSnapshot | None = None
         self._read_at = float("-inf")
@@ -39,9 +37,7 @@ class QueueView:
             if time.monotonic() - self._read_at >= _FRESH_SECONDS:
                 self._read_at = time.monotonic()
                 try:
-                    self._snapshot = await scheduler_snapshot.read(
-                        self._database, self._shard, at=clock.now()
-                    )
+                    self._snapshot = await self._snapshots.read(self._shard, at=clock.now())
                 except CapacityUnavailable as error:
                     self._snapshot = None
                     _log.warning("queue_snapshot_not_read", exc_info=error)

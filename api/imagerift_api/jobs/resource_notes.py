@@ -10,8 +10,7 @@ import asyncio
 
 import structlog
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import transitions
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
 
 _FLUSH_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -20,8 +19,8 @@ _log = structlog.get_logger()
 class ResourceNotes:
     """Collects uids by job id, and writes them down every second."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
         self._uids: dict[str, str] = {}
 
     def note(self, job_id: str, uid: str) -> None:
@@ -38,7 +37,7 @@ class ResourceNotes:
             return
         uids, self._uids = self._uids, {}
         try:
-            await transitions.note_resources(self._database, uids)
+            await self._jobs.note_resources(uids)
         except CapacityUnavailable:
             # Left to the sweep, which asks the API server.
             _log.warning("resources_not_noted", jobs=len(uids))

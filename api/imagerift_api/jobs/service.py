@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 
 from imagerift_core import clock
 from imagerift_core.errors import JobNotFound
-from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import jobs
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace
 from imagerift_core.object_keys import EXTENSIONS
 from imagerift_core.s3 import ObjectStore
@@ -47,16 +45,14 @@ class JobPage:
 class JobReads:
     """A workspace's own jobs; another's are not found."""
 
-    def __init__(self, database: Database, store: ObjectStore, queue: QueueView) -> None:
-        self._database = database
+    def __init__(self, jobs: JobStore, store: ObjectStore, queue: QueueView) -> None:
+        self._jobs = jobs
         self._store = store
         self._queue = queue
 
     async def get(self, workspace: str, job_id: str) -> JobView:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
-        if not is_job_id(job_id):
-            raise no_such_job()
-        record = await jobs.get(self._database, job_id, workspace=workspace)
+        record = await self._jobs.get(job_id, workspace=workspace)
         if record is None:
             raise no_such_job()
         return await self.view(record)
@@ -89,8 +85,7 @@ class JobReads:
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
         """Jobs newest first, without URLs. Raises `InvalidRequest` for a cursor not of ours."""
         before = decode_cursor(query.cursor) if query.cursor else None
-        records = await jobs.page(
-            self._database,
+        records = await self._jobs.page(
             workspace=workspace,
             status=[status.value for status in query.status],
             mode=query.mode,

@@ -19,8 +19,8 @@ from imagerift_core.errors import (
 from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
 from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
 from imagerift_core.jobs import SourceImage
-from imagerift_core.mongo import jobs, uploads
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import Caller
@@ -61,8 +61,9 @@ Source = InlineSource | StoredSource
 class Sources:
     """Finds sources, and stores each job's own copy."""
 
-    def __init__(self, database: Database, store: ObjectStore) -> None:
-        self._database = database
+    def __init__(self, jobs: JobStore, uploads: UploadStore, store: ObjectStore) -> None:
+        self._jobs = jobs
+        self._uploads = uploads
         self._store = store
         # Few threads, so that many pictures at once cost time and not memory.
         self._pool = ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspect")
@@ -121,25 +122,20 @@ class Sources:
         if not await self._store.copy(source.key, key):
             raise _not_found(source.param)
         if source.upload_id is not None and source.keep_until is not None:
-            await uploads.keep(self._database, source.upload_id, until=source.keep_until)
+            await self._uploads.keep(source.upload_id, until=source.keep_until)
         data = await self._store.get(key, max_bytes=MAX_IMAGE_BYTES)
         if data is None:
             raise _not_found(source.param)
         return await self._in_thread(_inspect, data, source.param), len(data)
 
     async def _by_key(self, workspace: str, key: str) -> StoredSource:
-        owner = object_keys.job_of_key(key)
-        if owner is None or owner[0] != workspace:
-            raise _not_found("imageKey")
-        record = await jobs.get(self._database, owner[1], workspace=workspace)
-        recorded = [record.source.key, *(o.key for o in record.outputs)] if record else []
-        if key not in recorded:
+        if await self._jobs.source_of(workspace=workspace, key=key) is None:
             raise _not_found("imageKey")
         return StoredSource(key, "imageKey", key)
 
     async def _by_upload(self, caller: Caller, image_key: str) -> StoredSource:
         at = clock.now()
-        upload = await uploads.get(self._database, image_key, workspace=caller.workspace, at=at)
+        upload = await self._uploads.get(image_key, workspace=caller.workspace, at=at)
         if upload is None:
             raise _not_found("imageKey")
         return StoredSource(
@@ -154,9 +150,9 @@ class Sources:
         param = "sourceGenerationId"
         if not is_job_id(identifier):
             raise _not_found(param)
-        record = await jobs.by_generation_id(
-            self._database, identifier, workspace=workspace
-        ) or await jobs.get(self._database, identifier, workspace=workspace)
+        record = await self._jobs.by_generation_id(
+            identifier, workspace=workspace
+        ) or await self._jobs.get(identifier, workspace=workspace)
         if record is None or not record.outputs:
             raise _not_found(param)
         named = [o for o in record.outputs if o.generation_id == identifier]

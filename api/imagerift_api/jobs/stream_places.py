@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 
 from imagerift_core.errors import CapacityUnavailable, TooManyStreams
 from imagerift_core.ids import random_base62
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.stream_leases import LEASE_SECONDS, StreamLeaseStore
 
 from imagerift_api.background import Background
@@ -18,8 +17,8 @@ _RENEW_SECONDS = LEASE_SECONDS / 3
 
 
 class StreamPlaces:
-    def __init__(self, database: Database, background: Background) -> None:
-        self._leases = StreamLeaseStore(database)
+    def __init__(self, leases: StreamLeaseStore, background: Background) -> None:
+        self._leases = leases
         self._background = background
 
     @asynccontextmanager

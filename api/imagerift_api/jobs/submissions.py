@@ -13,10 +13,8 @@ from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, Q
 from imagerift_core.job_pods import JobPods
 from imagerift_core.jobs import JobRecord
 from imagerift_core.modes import Modes
-from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo import Stores
 from imagerift_core.mongo.batches import Batch
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyTaken
 
 from imagerift_api.auth.keys import Caller
@@ -76,7 +74,7 @@ class Submissions:
     def __init__(
         self,
         *,
-        database: Database,
+        stores: Stores,
         modes: Modes,
         job_pods: JobPods | None,
         namespace: str,
@@ -89,8 +87,7 @@ class Submissions:
         egress: Egress,
     ) -> None:
         self._egress = egress
-        self._database = database
-        self._admissions = Admissions(database)
+        self._stores = stores
         self._modes = modes
         self._job_pods = job_pods
         self._namespace = namespace
@@ -113,7 +110,7 @@ class Submissions:
         key = submit.key
         if key is None:
             return await self._submit(submit)
-        before = await key.accepted_before(self._database, at=clock.now())
+        before = await key.accepted_before(self._stores.idempotency_keys, at=clock.now())
         if before is not None:
             return Accepted(before)
         try:
@@ -124,7 +121,7 @@ class Submissions:
             raise
         except DomainError:
             # What refused this one may be what another request with the key has just taken.
-            before = await key.accepted_before(self._database, at=clock.now())
+            before = await key.accepted_before(self._stores.idempotency_keys, at=clock.now())
             if before is None:
                 raise
             return Accepted(before)
@@ -169,7 +166,7 @@ class Submissions:
         )
         units = sum(draft.hold.units for draft in drafts)
         # Saves the upload; the transaction is what decides.
-        await self._admissions.check_room(
+        await self._stores.admissions.check_room(
             drafts[0].hold.model_copy(update={"units": units}),
             resets_at=quota.period_end(at),
             queue_limit=caller.plan.queue_units,
@@ -229,7 +226,7 @@ class Submissions:
                 created_at=at,
             )
         try:
-            admitted = await self._admissions.admit_all(
+            admitted = await self._stores.admissions.admit_all(
                 records,
                 resets_at=quota.period_end(at),
                 claim=submit.key.claim(result, at=at) if submit.key else None,
@@ -256,7 +253,7 @@ class Submissions:
         Where they cannot be read either, the sources stay for the operator's sweep, which
         deletes what no record names; the jobs may have been accepted.
         """
-        found = await jobs.get_many(self._database, [record.id for record in records])
+        found = await self._stores.jobs.get_many([record.id for record in records])
         if len(found) != len(records):
             raise CapacityUnavailable("The job store does not answer.")
         return [found[record.id] for record in records]
@@ -277,8 +274,7 @@ class Submissions:
         """Cancels jobs that were accepted after their client had been told that they were not."""
         for record in await task:
             _log.warning("late_job_withdrawn", job=record.id)
-            await transitions.cancel(
-                self._database,
+            await self._stores.jobs.cancel(
                 record.id,
                 workspace=record.workspace,
                 reason="not_accepted_in_time",

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from imagerift_core import clock
 from imagerift_core.errors import MemberNotFound, RoleNotPermitted
 from imagerift_core.ids import new_invitation_id
-from imagerift_core.mongo import people
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.invitations import Invitation, InvitationStore, end_of, token_hash
-from imagerift_core.mongo.people import Member, Person
+from imagerift_core.mongo.members import Member, MemberStore
+from imagerift_core.mongo.people import Person, PersonStore
 from imagerift_core.roles import Role, may_give_or_take
 
 from imagerift_api.auth.sessions import SignedIn
@@ -43,14 +42,17 @@ class CreatedInvitation:
 
 
 class Members:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._invitations = InvitationStore(database)
+    def __init__(
+        self, members: MemberStore, people: PersonStore, invitations: InvitationStore
+    ) -> None:
+        self._members = members
+        self._people = people
+        self._invitations = invitations
 
     async def all(self, workspace: str) -> list[MemberView]:
-        members = await people.members_of(self._database, workspace)
+        members = await self._members.all_of(workspace)
         named = {m.person for m in members} | {m.invited_by for m in members if m.invited_by}
-        known = await people.get_people(self._database, sorted(named))
+        known = await self._people.get_many(sorted(named))
         return [
             MemberView(member, known.get(member.person), known.get(member.invited_by or ""))
             for member in members
@@ -58,7 +60,7 @@ class Members:
 
     async def invitations(self, workspace: str) -> list[InvitationView]:
         found = await self._invitations.all_of(workspace, at=clock.now())
-        known = await people.get_people(self._database, sorted({i.invited_by for i in found}))
+        known = await self._people.get_many(sorted({i.invited_by for i in found}))
         return [InvitationView(one, known.get(one.invited_by)) for one in found]
 
     async def invite(self, by: SignedIn, role: Role) -> CreatedInvitation:
@@ -93,8 +95,8 @@ class Members:
         member = await self._member(by, person)
         _check(by, member.role)
         _check(by, role)
-        await people.change_role(
-            self._database, by.workspace.id, person, role, actor=by.actor, at=clock.now()
+        await self._members.change_role(
+            by.workspace.id, person, role, actor=by.actor, at=clock.now()
         )
 
     async def remove(self, by: SignedIn, person: str) -> None:
@@ -105,12 +107,10 @@ class Members:
         if person != by.person.id:
             by.require("members:manage")
             _check(by, (await self._member(by, person)).role)
-        await people.remove_member(
-            self._database, by.workspace.id, person, actor=by.actor, at=clock.now()
-        )
+        await self._members.remove(by.workspace.id, person, actor=by.actor, at=clock.now())
 
     async def _member(self, by: SignedIn, person: str) -> Member:
-        member = await people.get_member(self._database, by.workspace.id, person)
+        member = await self._members.get(by.workspace.id, person)
         if member is None:
             raise MemberNotFound("There is no such member.")
         return member

@@ -9,8 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from imagerift_core import clock
 from imagerift_core.errors import RateLimited, SignInFailed
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.rate_limit import count_request
+from imagerift_core.mongo.rate_limit import RateWindowStore
 from pydantic import TypeAdapter
 
 from imagerift_api.sign_in.oidc import Identity
@@ -23,8 +22,10 @@ _CHECKS_AT_ONCE = 2
 class BuiltInIssuer:
     """Checks passwords; slowly on purpose, and only a few times a minute."""
 
-    def __init__(self, database: Database, users_file: Path, *, tries_per_minute: int) -> None:
-        self._database = database
+    def __init__(
+        self, windows: RateWindowStore, users_file: Path, *, tries_per_minute: int
+    ) -> None:
+        self._windows = windows
         self._tries_per_minute = tries_per_minute
         self._hashes = TypeAdapter(dict[str, str]).validate_json(users_file.read_text())
         self._hasher = PasswordHasher()
@@ -38,8 +39,8 @@ class BuiltInIssuer:
         # Names that do not exist share one window, so that nobody fills the store with them.
         tried = [f"sign-in:name:{name if known else ''}", f"sign-in:from:{address}"]
         for subject in tried:
-            window = await count_request(
-                self._database, subject, limit=self._tries_per_minute, at=clock.now()
+            window = await self._windows.count(
+                subject, limit=self._tries_per_minute, at=clock.now()
             )
             if window.exceeded:
                 raise RateLimited(limit=window.limit, retry_after_seconds=window.resets_in_seconds)

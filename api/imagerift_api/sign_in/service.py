@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from imagerift_core import clock
 from imagerift_core.errors import NoWorkspaceLeft, SignInFailed
-from imagerift_core.mongo import account_log, homes, people
-from imagerift_core.mongo.account_log import Actor, LogEntry
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.account_log import AccountLogStore, Actor, LogEntry
+from imagerift_core.mongo.members import MemberStore
+from imagerift_core.mongo.people import Person, PersonStore
 from imagerift_core.mongo.sign_ins import SignInStore, SignInUnderWay
 
 from imagerift_api.sign_in.built_in import BuiltInIssuer
@@ -35,7 +35,7 @@ class BegunSignIn:
 class Account:
     """A person and the workspace that their session begins in."""
 
-    person: people.Person
+    person: Person
     workspace: str
 
 
@@ -43,10 +43,19 @@ class SignIns:
     """The ways of signing in that this installation offers."""
 
     def __init__(
-        self, database: Database, *, oidc: OidcIssuer | None, built_in: BuiltInIssuer | None
+        self,
+        sign_ins: SignInStore,
+        people: PersonStore,
+        members: MemberStore,
+        account_log: AccountLogStore,
+        *,
+        oidc: OidcIssuer | None,
+        built_in: BuiltInIssuer | None,
     ) -> None:
-        self._database = database
-        self._sign_ins = SignInStore(database)
+        self._sign_ins = sign_ins
+        self._people = people
+        self._members = members
+        self._account_log = account_log
         self._oidc = oidc
         self._built_in = built_in
 
@@ -107,8 +116,7 @@ class SignIns:
 
     async def _account_of(self, identity: Identity, address: str | None) -> Account:
         at = clock.now()
-        person = await people.ensure_person(
-            self._database,
+        person = await self._people.ensure(
             issuer=identity.issuer,
             subject=identity.subject,
             name=identity.name,
@@ -126,28 +134,28 @@ class SignIns:
             target=person.id,
             details={"issuer": identity.issuer},
         )
-        await account_log.append(self._database, entry)
+        await self._account_log.append(entry)
         return Account(person, workspace)
 
-    async def _place_of(self, person: people.Person, address: str | None) -> str:
+    async def _place_of(self, person: Person, address: str | None) -> str:
         """Where the session begins: at home, else in another of the person's workspaces.
 
         Somebody who was removed from all of them gets a new one. Raises `NoWorkspaceLeft`.
         """
-        places = [m.workspace for m in await people.memberships_of(self._database, person.id)]
+        places = [m.workspace for m in await self._members.of_person(person.id)]
         if person.home in places:
             return person.home
         if places:
             return places[0]
         at = clock.now()
-        made = await homes.rehome(self._database, person, plan=FIRST_PLAN, address=address, at=at)
+        made = await self._people.rehome(person, plan=FIRST_PLAN, address=address, at=at)
         if made is not None:
             return made
         # A sign-in at the same moment may have made it.
-        again = await people.memberships_of(self._database, person.id)
+        again = await self._members.of_person(person.id)
         if again:
             return again[0].workspace
-        from_then = homes.may_rehome_from(person) or at
+        from_then = person.may_rehome_from or at
         raise NoWorkspaceLeft(
             "You are a member of no workspace any more, and a new one of your own was made for "
             f"you less than 30 days ago. Sign in again from {from_then:%-d %B %Y} on, or ask the "

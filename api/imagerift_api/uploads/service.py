@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from imagerift_core import clock, object_keys
 from imagerift_core.errors import SourceNotFound
 from imagerift_core.ids import new_upload_id
-from imagerift_core.mongo import uploads
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.idempotency import KeyTaken
-from imagerift_core.mongo.uploads import Upload
+from imagerift_core.mongo.idempotency import IdempotencyKeyStore, KeyTaken
+from imagerift_core.mongo.uploads import Upload, UploadStore
 from imagerift_core.s3 import ObjectStore, UploadForm
 
 from imagerift_api.http.idempotency import RequestKey
@@ -34,8 +32,15 @@ class UploadPlace:
 class UploadPlaces:
     """Makes places for a workspace's pictures."""
 
-    def __init__(self, database: Database, store: ObjectStore, namespace: str) -> None:
-        self._database = database
+    def __init__(
+        self,
+        uploads: UploadStore,
+        idempotency_keys: IdempotencyKeyStore,
+        store: ObjectStore,
+        namespace: str,
+    ) -> None:
+        self._uploads = uploads
+        self._idempotency_keys = idempotency_keys
         self._store = store
         self._namespace = namespace
 
@@ -49,7 +54,7 @@ class UploadPlaces:
         """
         at = clock.now()
         if key is not None:
-            before = await key.accepted_before(self._database, at=at)
+            before = await key.accepted_before(self._idempotency_keys, at=at)
             if before is not None:
                 return await self._again(workspace, before, at)
         identifier = new_upload_id()
@@ -65,14 +70,14 @@ class UploadPlaces:
         )
         claim = key.claim(identifier, at=at) if key else None
         try:
-            await uploads.create(self._database, upload, claim=claim)
+            await self._uploads.create(upload, claim=claim)
         except KeyTaken as taken:
             assert key is not None  # noqa: S101 - only a claim raises it
             return await self._again(workspace, key.result_of(taken.accepted), at)
         return self._place(upload, at, replayed=False)
 
     async def _again(self, workspace: str, identifier: str, at: datetime) -> UploadPlace:
-        upload = await uploads.get(self._database, identifier, workspace=workspace, at=at)
+        upload = await self._uploads.get(identifier, workspace=workspace, at=at)
         if upload is None:
             raise SourceNotFound("The upload that this key stands for has expired.")
         return self._place(upload, at, replayed=True)

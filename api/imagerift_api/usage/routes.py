@@ -7,7 +7,6 @@ from typing import Annotated
 
 from aiohttp import web
 from imagerift_core import clock, quota
-from imagerift_core.mongo import usage
 from imagerift_core.mongo.usage import LedgerRow, PeriodUsage
 from imagerift_core.plans import QuotaScope
 from pydantic import Field
@@ -91,12 +90,10 @@ class UsageObject(AnswerBody):
 async def read_usage(call: Call, query: UsageQuery) -> UsageObject:
     before = _place(query.cursor) if query.cursor else None
     period = query.period or quota.period_of(clock.now())
-    caller, database = call.caller, call.context.database
-    periods = await usage.periods(database, caller.workspace)
-    keys = await usage.by_key(database, caller.workspace, period)
-    rows = await usage.ledger_page(
-        database, caller.workspace, period, before=before, limit=query.limit + 1
-    )
+    caller, usage = call.caller, call.context.stores.usage
+    periods = await usage.periods(caller.workspace)
+    keys = await usage.by_key(caller.workspace, period)
+    rows = await usage.ledger_page(caller.workspace, period, before=before, limit=query.limit + 1)
     shown = rows[: query.limit]
     return UsageObject(
         period=period,

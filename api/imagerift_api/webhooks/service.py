@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from imagerift_core import clock
 from imagerift_core.ids import new_webhook_id
-from imagerift_core.mongo import account_log
-from imagerift_core.mongo.account_log import Actor, LogEntry
-from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.account_log import AccountLogStore, Actor, LogEntry
 from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 
@@ -33,10 +31,17 @@ class DeliveryPage:
 
 
 class Webhooks:
-    def __init__(self, database: Database, secrets: WebhookSecrets, egress: Egress) -> None:
-        self._database = database
-        self._deliveries = DeliveryStore(database)
-        self._webhooks = WebhookStore(database)
+    def __init__(
+        self,
+        webhooks: WebhookStore,
+        deliveries: DeliveryStore,
+        account_log: AccountLogStore,
+        secrets: WebhookSecrets,
+        egress: Egress,
+    ) -> None:
+        self._webhooks = webhooks
+        self._deliveries = deliveries
+        self._account_log = account_log
         self._secrets = secrets
         self._egress = egress
 
@@ -101,5 +106,5 @@ class Webhooks:
         entry = LogEntry(
             workspace=workspace, actor=actor, action="webhook.replayed", at=at, target=delivery_id
         )
-        await account_log.append(self._database, entry)
+        await self._account_log.append(entry)
         return replayed

@@ -12,10 +12,9 @@ import aiohttp
 import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import jobs
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState, DeliveryStore, Try
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
@@ -37,10 +36,17 @@ _log = structlog.get_logger()
 class WebhookWorker:
     """Leases due deliveries, tries them, and writes down how it went."""
 
-    def __init__(self, database: Database, secrets_: WebhookSecrets, egress: Egress) -> None:
-        self._database = database
-        self._deliveries = DeliveryStore(database)
-        self._webhooks = WebhookStore(database)
+    def __init__(
+        self,
+        deliveries: DeliveryStore,
+        webhooks: WebhookStore,
+        jobs: JobStore,
+        secrets_: WebhookSecrets,
+        egress: Egress,
+    ) -> None:
+        self._deliveries = deliveries
+        self._webhooks = webhooks
+        self._jobs = jobs
         self._secrets = secrets_
         self._egress = egress
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -103,7 +109,7 @@ class WebhookWorker:
         if secret is None:
             await self._note(delivery, _failed("no_secret"), final=True)
             return
-        record = await jobs.get(self._database, delivery.job, workspace=delivery.workspace)
+        record = await self._jobs.get(delivery.job, workspace=delivery.workspace)
         result = await self._try(http, delivery, secret, message(delivery, record))
         if result.status == _GONE and delivery.target != JOB_TARGET:
             await self._webhooks.disable(

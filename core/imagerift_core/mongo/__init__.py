@@ -2,5 +2,6 @@
 
 from imagerift_core.mongo.database import Database, connect
 from imagerift_core.mongo.driver_errors import StoreRefused
+from imagerift_core.mongo.stores import Stores
 
-__all__ = ["Database", "StoreRefused", "connect"]
+__all__ = ["Database", "StoreRefused", "Stores", "connect"]

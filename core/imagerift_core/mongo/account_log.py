@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.ids import new_log_id
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 
 Result = TypeVar("Result")
@@ -86,20 +86,20 @@ async def logged(
     return await database.transaction(both)
 
 
-@translated
-async def append(database: Database, entry: LogEntry) -> None:
-    """Adds the entry of an action whose write, if any, is made already."""
-    await database.account_log.insert_one(entry.model_dump(by_alias=True))
+class AccountLogStore(Store):
+    """The account log of every workspace."""
 
+    async def append(self, entry: LogEntry) -> None:
+        """Adds the entry of an action whose write, if any, is made already."""
+        await self._database.account_log.insert_one(entry.model_dump(by_alias=True))
 
-@translated
-async def page(
-    database: Database, workspace: str, *, before: tuple[datetime, str] | None, limit: int
-) -> list[LogEntry]:
-    """Up to `limit` entries of the workspace, newest first, after the place `before`."""
-    query: dict[str, Any] = {"workspace": workspace}
-    if before is not None:
-        moment, entry_id = before
-        query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": entry_id}}]
-    cursor = database.account_log.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
-    return [LogEntry.model_validate(document) async for document in cursor]
+    async def page(
+        self, workspace: str, *, before: tuple[datetime, str] | None, limit: int
+    ) -> list[LogEntry]:
+        """Up to `limit` entries of the workspace, newest first, after the place `before`."""
+        query: dict[str, Any] = {"workspace": workspace}
+        if before is not None:
+            moment, entry_id = before
+            query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": entry_id}}]
+        cursor = self._database.account_log.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+        return [LogEntry.model_validate(document) async for document in cursor]

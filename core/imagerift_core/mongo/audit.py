@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from imagerift_core.jobs import Status
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
@@ -23,39 +22,43 @@ class Difference:
     recomputed: int
 
 
-@translated
-async def audit(database: Database) -> list[Difference]:
-    """Every difference between counters, ledger and records; none is the only right answer.
+class QuotaAudit(Store):
+    """Compares counters with what they are made of."""
 
-    `reserved` must be the units of live records, `charged` the ledger's rows. Read it on a
-    quiet system or twice: the reads are one snapshot, taken in a transaction.
-    """
+    async def differences(self) -> list[Difference]:
+        """Every difference between counters, ledger and records; none is the only right answer.
 
-    async def body(session: Session) -> list[Difference]:
-        reserved: Counter[str] = Counter()
-        async for row in database.jobs.aggregate(
-            [
-                {"$match": {"status": {"$in": _LIVE}}},
-                {"$group": {"_id": "$quota.counter", "units": {"$sum": "$quota.units"}}},
-            ],
-            session=session,
-        ):
-            reserved[row["_id"]] = row["units"]
-        charged: Counter[str] = Counter()
-        async for row in database.ledger.aggregate(
-            [{"$group": {"_id": "$counter", "units": {"$sum": "$units"}}}], session=session
-        ):
-            charged[row["_id"]] = row["units"]
-        stored = {row["_id"]: row async for row in database.counters.find(session=session)}
-        found = []
-        for counter in sorted(set(stored) | set(reserved) | set(charged)):
-            row = stored.get(counter, {"reserved": 0, "charged": 0})
-            for name, recomputed in (
-                ("reserved", reserved[counter]),
-                ("charged", charged[counter]),
+        `reserved` must be the units of live records, `charged` the ledger's rows. Read it on a
+        quiet system or twice: the reads are one snapshot, taken in a transaction.
+        """
+
+        async def body(session: Session) -> list[Difference]:
+            reserved: Counter[str] = Counter()
+            async for row in self._database.jobs.aggregate(
+                [
+                    {"$match": {"status": {"$in": _LIVE}}},
+                    {"$group": {"_id": "$quota.counter", "units": {"$sum": "$quota.units"}}},
+                ],
+                session=session,
             ):
-                if row[name] != recomputed:
-                    found.append(Difference(counter, name, row[name], recomputed))
-        return found
+                reserved[row["_id"]] = row["units"]
+            charged: Counter[str] = Counter()
+            async for row in self._database.ledger.aggregate(
+                [{"$group": {"_id": "$counter", "units": {"$sum": "$units"}}}], session=session
+            ):
+                charged[row["_id"]] = row["units"]
+            stored = {
+                row["_id"]: row async for row in self._database.counters.find(session=session)
+            }
+            found = []
+            for counter in sorted(set(stored) | set(reserved) | set(charged)):
+                row = stored.get(counter, {"reserved": 0, "charged": 0})
+                for name, recomputed in (
+                    ("reserved", reserved[counter]),
+                    ("charged", charged[counter]),
+                ):
+                    if row[name] != recomputed:
+                        found.append(Difference(counter, name, row[name], recomputed))
+            return found
 
-    return await database.transaction(body)
+        return await self._database.transaction(body)

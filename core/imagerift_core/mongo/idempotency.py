@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from imagerift_core.errors import IdempotencyInProgress
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 
 LIFETIME = timedelta(hours=24)
@@ -48,13 +48,15 @@ def row_id(workspace: str, key: str) -> str:
     return f"{workspace}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-@translated
-async def find(database: Database, identifier: str, *, at: datetime) -> AcceptedKey | None:
-    """The accepted request that the key stands for, None where it is free or has expired."""
-    document = await database.idempotency_keys.find_one(
-        {"_id": identifier, "expires_at": {"$gt": at}}
-    )
-    return AcceptedKey.model_validate(document) if document else None
+class IdempotencyKeyStore(Store):
+    """Which accepted requests keys stand for; transactions write them by `KeyClaim`."""
+
+    async def find(self, identifier: str, *, at: datetime) -> AcceptedKey | None:
+        """The accepted request that the key stands for, None where it is free or has expired."""
+        document = await self._database.idempotency_keys.find_one(
+            {"_id": identifier, "expires_at": {"$gt": at}}
+        )
+        return AcceptedKey.model_validate(document) if document else None
 
 
 class KeyClaim:

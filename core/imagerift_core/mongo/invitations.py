@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.errors import AlreadyMember, InvitationNotFound, RoleNotPermitted
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
-from imagerift_core.mongo.people import Member, insert_member, member_id
+from imagerift_core.mongo.members import Member, insert_member, member_id
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, givers_of

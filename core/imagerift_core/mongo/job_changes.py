@@ -13,22 +13,30 @@ _PIPELINE = [{"$project": {"documentKey": 1}}]
 _AWAIT_MILLISECONDS = 1_000
 
 
-@asynccontextmanager
-async def open_changes(database: Database) -> AsyncIterator[AsyncIterator[str]]:
-    """The ids of jobs that change from here on, in order; every change is named at least once.
+class JobChangeStream:
+    """The stream, which each reader opens anew."""
 
-    Raises `CapacityUnavailable`, on entering or while reading, where the store goes away.
-    """
-    with translating():
-        async with database.jobs.watch(_PIPELINE, max_await_time_ms=_AWAIT_MILLISECONDS) as stream:
-            # The first call is what opens it on the server.
-            first = await stream.try_next()
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-            @translated
-            async def ids() -> AsyncIterator[str]:
-                if first is not None:
-                    yield first["documentKey"]["_id"]
-                async for change in stream:
-                    yield change["documentKey"]["_id"]
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[str]]:
+        """The ids of jobs that change from here on, in order; every change is named at least once.
 
-            yield ids()
+        Raises `CapacityUnavailable`, on entering or while reading, where the store goes away.
+        """
+        with translating():
+            async with self._database.jobs.watch(
+                _PIPELINE, max_await_time_ms=_AWAIT_MILLISECONDS
+            ) as stream:
+                # The first call is what opens it on the server.
+                first = await stream.try_next()
+
+                @translated
+                async def ids() -> AsyncIterator[str]:
+                    if first is not None:
+                        yield first["documentKey"]["_id"]
+                    async for change in stream:
+                        yield change["documentKey"]["_id"]
+
+                yield ids()

@@ -1,4 +1,4 @@
-"""Reads of job records, and the sweeps' questions about them."""
+"""Job records: what is asked of them, and each change of one as the one write that decides it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagerift_core.jobs import TERMINAL, JobRecord, Status
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from pymongo import UpdateOne
+
+from imagerift_core.errors import JobNotCancelable, JobNotFound
+from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
+from imagerift_core.mongo import deliveries
+from imagerift_core.mongo.claims import Claim
+from imagerift_core.mongo.store import Store
+from imagerift_core.mongo.transactions import Session
 from imagerift_core.object_keys import job_of_key
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
@@ -28,152 +33,327 @@ class LiveResource:
     uid: str
 
 
-@translated
-async def get(database: Database, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
-    """The record, or None where there is none or it is another workspace's."""
-    query: dict[str, Any] = {"_id": job_id}
-    if workspace is not None:
-        query["workspace"] = workspace
-    document = await database.jobs.find_one(query)
-    return JobRecord.model_validate(document) if document else None
+class JobStore(Store):
+    """Job records, but for how they begin, by `Admissions`, and end, by `Settlements`."""
 
+    async def get(self, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
+        """The record, or None where there is none or it is another workspace's."""
+        query: dict[str, Any] = {"_id": job_id}
+        if workspace is not None:
+            query["workspace"] = workspace
+        document = await self._database.jobs.find_one(query)
+        return JobRecord.model_validate(document) if document else None
 
-@translated
-async def get_many(database: Database, job_ids: Sequence[str]) -> dict[str, JobRecord]:
-    """The records that exist, by id."""
-    cursor = database.jobs.find({"_id": {"$in": list(job_ids)}})
-    return {document["_id"]: JobRecord.model_validate(document) async for document in cursor}
+    async def get_many(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
+        """The records that exist, by id."""
+        cursor = self._database.jobs.find({"_id": {"$in": list(job_ids)}})
+        return {document["_id"]: JobRecord.model_validate(document) async for document in cursor}
 
+    async def page(
+        self,
+        *,
+        workspace: str,
+        status: Sequence[str] = (),
+        mode: str | None = None,
+        batch_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int,
+    ) -> list[JobRecord]:
+        """Up to `limit` records of a workspace, newest first, after the cursor `before`."""
+        query: dict[str, Any] = {"workspace": workspace}
+        if status:
+            query["status"] = {"$in": list(status)}
+        if mode is not None:
+            query["spec.mode"] = mode
+        if batch_id is not None:
+            query["batch_id"] = batch_id
+        if metadata:
+            query["$expr"] = {"$and": [_metadata_is(*pair) for pair in metadata.items()]}
+        created: dict[str, Any] = {}
+        if created_after is not None:
+            created["$gt"] = created_after
+        if created_before is not None:
+            created["$lt"] = created_before
+        if created:
+            query["created_at"] = created
+        if before is not None:
+            moment, job_id = before
+            # Bounds the index scan; the pair below only breaks ties within that instant.
+            query["$and"] = [{"created_at": {"$lte": moment}}]
+            query["$or"] = [
+                {"created_at": {"$lt": moment}},
+                {"created_at": moment, "_id": {"$lt": job_id}},
+            ]
+        cursor = (
+            self._database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
+        )
+        return [JobRecord.model_validate(document) async for document in cursor]
 
-@translated
-async def page(
-    database: Database,
-    *,
-    workspace: str,
-    status: Sequence[str] = (),
-    mode: str | None = None,
-    batch_id: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    before: tuple[datetime, str] | None = None,
-    limit: int,
-) -> list[JobRecord]:
-    """Up to `limit` records of a workspace, newest first, after the cursor `before`."""
-    query: dict[str, Any] = {"workspace": workspace}
-    if status:
-        query["status"] = {"$in": list(status)}
-    if mode is not None:
-        query["spec.mode"] = mode
-    if batch_id is not None:
-        query["batch_id"] = batch_id
-    if metadata:
-        query["$expr"] = {"$and": [_metadata_is(*pair) for pair in metadata.items()]}
-    created: dict[str, Any] = {}
-    if created_after is not None:
-        created["$gt"] = created_after
-    if created_before is not None:
-        created["$lt"] = created_before
-    if created:
-        query["created_at"] = created
-    if before is not None:
-        moment, job_id = before
-        # Bounds the index scan; the pair below only breaks ties within that instant.
-        query["$and"] = [{"created_at": {"$lte": moment}}]
-        query["$or"] = [
-            {"created_at": {"$lt": moment}},
-            {"created_at": moment, "_id": {"$lt": job_id}},
+    async def by_generation_id(self, generation_id: str, *, workspace: str) -> JobRecord | None:
+        """The workspace's record that has this output."""
+        document = await self._database.jobs.find_one(
+            {"outputs.generation_id": generation_id, "workspace": workspace}
+        )
+        return JobRecord.model_validate(document) if document else None
+
+    async def source_of(self, *, workspace: str, key: str) -> JobRecord | None:
+        """The workspace's record that names `key` as its source or as an output."""
+        owner = job_of_key(key)
+        if owner is None or owner[0] != workspace:
+            return None
+        record = await self.get(owner[1], workspace=workspace)
+        if record is None:
+            return None
+        named = {record.source.key} | {output.key for output in record.outputs}
+        return record if key in named else None
+
+    async def without_resource(
+        self, *, namespace: str, created_before: datetime
+    ) -> list[JobRecord]:
+        """Queued API jobs whose resource was never seen."""
+        return await self._all(
+            {
+                "namespace": namespace,
+                "status": Status.QUEUED.value,
+                "origin": "api",
+                "resource_uid": None,
+                "created_at": {"$lt": created_before},
+            },
+        )
+
+    async def live_resources(
+        self, *, namespace: str, created_before: datetime
+    ) -> AsyncIterator[LiveResource]:
+        """The resources of the queued and processing records, where they were seen."""
+        query = {
+            "namespace": namespace,
+            "status": {"$in": _LIVE},
+            "resource_uid": {"$ne": None},
+            "created_at": {"$lt": created_before},
+        }
+        fields = ["workspace", "resource_name", "resource_uid"]
+        async for document in self._database.jobs.find(query, fields).batch_size(_BATCH):
+            yield LiveResource(
+                job_id=document["_id"],
+                workspace=document["workspace"],
+                name=document["resource_name"],
+                uid=document["resource_uid"],
+            )
+
+    async def overdue(self, *, namespace: str, at: datetime) -> list[JobRecord]:
+        """Queued records whose deadline has passed."""
+        query = {"namespace": namespace, "status": Status.QUEUED.value, "deadline_at": {"$lte": at}}
+        return await self._all(query)
+
+    async def processing(self, *, namespace: str) -> list[JobRecord]:
+        return await self._all({"namespace": namespace, "status": Status.PROCESSING.value})
+
+    async def expired(self, *, namespace: str, at: datetime) -> list[JobRecord]:
+        """Ended records whose retention is over."""
+        return await self._all(
+            {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}},
+        )
+
+    async def claim_all(self, wishes: Sequence[Claim]) -> list[JobRecord | None]:
+        """queued → processing, for many jobs in one round; each is decided by its own write.
+
+        None where the job is no longer queued, was claimed since its `attempt` was read, is asked
+        to be canceled, or belongs to another resource.
+        """
+        if len(wishes) == 1:
+            document = await self._database.jobs.find_one_and_update(
+                wishes[0].query(), wishes[0].update(), return_document=True
+            )
+            return [JobRecord.model_validate(document) if document else None]
+        await self._database.jobs.bulk_write(
+            [UpdateOne(wish.query(), wish.update()) for wish in wishes], ordered=False
+        )
+        cursor = self._database.jobs.find({"_id": {"$in": [wish.job_id for wish in wishes]}})
+        records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
+        return [
+            record if (record := records.get(wish.job_id)) and wish.holds(record) else None
+            for wish in wishes
         ]
-    cursor = database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
-    return [JobRecord.model_validate(document) async for document in cursor]
+
+    async def requeue(
+        self,
+        job_id: str,
+        *,
+        attempt: int,
+        owner: str,
+        failed: bool,
+        not_before: datetime | None = None,
+    ) -> JobRecord | None:
+        """processing → queued: the attempt is given up and its owner cleared.
+
+        `failed` counts against the backoff limit; a takeover does not. None where that attempt no
+        longer holds the job, or where a cancel was asked for, which settlement has to answer.
+        """
+        document = await self._database.jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "status": Status.PROCESSING.value,
+                "attempt": attempt,
+                "owner": owner,
+                "cancel_requested": False,
+            },
+            {
+                "$set": {
+                    "status": Status.QUEUED.value,
+                    "owner": None,
+                    "attempt_deadline_at": None,
+                    "not_before": not_before,
+                },
+                "$inc": {"failures": 1 if failed else 0},
+            },
+            return_document=True,
+        )
+        return JobRecord.model_validate(document) if document else None
+
+    async def cancel(self, job_id: str, *, workspace: str, reason: str, at: datetime) -> JobRecord:
+        """Cancels a queued job at once, or marks a processing one so that settlement cancels it.
+
+        A canceled job is returned as it is. Raises `JobNotFound` or `JobNotCancelable`.
+        """
+        while True:
+            record = await self.cancel_queued(job_id, workspace=workspace, reason=reason, at=at)
+            if record is None:
+                record = await self.ask_cancel(job_id, workspace=workspace, reason=reason)
+            if record is not None:
+                return record
+            document = await self._database.jobs.find_one({"_id": job_id, "workspace": workspace})
+            if document is None:
+                raise JobNotFound("There is no such job.")
+            current = JobRecord.model_validate(document)
+            if current.status is Status.CANCELED:
+                return current
+            if current.status.terminal:
+                raise JobNotCancelable(f"The job has already {current.status.value}.")
+
+    async def cancel_queued(
+        self, job_id: str, *, workspace: str, reason: str, at: datetime
+    ) -> JobRecord | None:
+        """queued → canceled, with release and webhooks in the same transaction. None where not
+        queued."""
+
+        return await self._end_queued(
+            {"_id": job_id, "workspace": workspace, "status": Status.QUEUED.value},
+            {
+                "status": Status.CANCELED.value,
+                "cancel_requested": True,
+                "cancel_reason": {"$literal": reason},
+            },
+            at=at,
+        )
+
+    async def fail_overdue(self, job_id: str, *, at: datetime) -> JobRecord | None:
+        """queued → failed, of a job whose deadline passed while it waited; released, not charged.
+
+        None where it is no longer queued, was asked to be canceled, or has time left.
+        """
+        error = JobError(code="timeout", message="The job's deadline passed before it was started.")
+
+        return await self._end_queued(
+            {
+                "_id": job_id,
+                "status": Status.QUEUED.value,
+                "cancel_requested": False,
+                "deadline_at": {"$lte": at},
+            },
+            {"status": Status.FAILED.value, "error": {"$literal": error.model_dump()}},
+            at=at,
+        )
+
+    async def _end_queued(
+        self, query: dict[str, Any], end: dict[str, Any], *, at: datetime
+    ) -> JobRecord | None:
+        """Ends a queued job that `query` finds; its units are released in the same transaction."""
+        written = {
+            "completed_at": at,
+            "expires_at": {
+                "$dateAdd": {"startDate": at, "unit": "day", "amount": "$retention_days"}
+            },
+            "quota.state": "released",
+        }
+
+        async def body(session: Session) -> JobRecord | None:
+            document = await self._database.jobs.find_one_and_update(
+                query, [{"$set": end | written}], return_document=True, session=session
+            )
+            if document is None:
+                return None
+            record = JobRecord.model_validate(document)
+            await self._database.counters.update_one(
+                {"_id": record.quota.counter},
+                {"$inc": {"reserved": -record.quota.units}},
+                session=session,
+            )
+            await deliveries.add(self._database, session, [record], at=at)
+            return record
+
+        return await self._database.transaction(body)
+
+    async def ask_cancel(self, job_id: str, *, workspace: str, reason: str) -> JobRecord | None:
+        """Marks a processing job, which can only end canceled then. None where not processing."""
+        document = await self._database.jobs.find_one_and_update(
+            {"_id": job_id, "workspace": workspace, "status": Status.PROCESSING.value},
+            [
+                {
+                    "$set": {
+                        "cancel_requested": True,
+                        "cancel_reason": {"$ifNull": ["$cancel_reason", {"$literal": reason}]},
+                    }
+                }
+            ],
+            return_document=True,
+        )
+        return JobRecord.model_validate(document) if document else None
+
+    async def note_resources(self, uids: Mapping[str, str]) -> None:
+        """Keeps the uids of resources by job id; the first one of each job stays."""
+        await self._database.jobs.bulk_write(
+            [
+                UpdateOne({"_id": job_id, "resource_uid": None}, {"$set": {"resource_uid": uid}})
+                for job_id, uid in uids.items()
+            ],
+            ordered=False,
+        )
+
+    async def forget(self, job_id: str, *, at: datetime) -> bool:
+        """terminal → deleted: the record goes, a tombstone of its id stays.
+
+        The caller has already deleted the resource and every byte. The ledger keeps what was
+        charged. False where there was no terminal record.
+        """
+
+        async def body(session: Session) -> bool:
+            document = await self._database.jobs.find_one_and_delete(
+                {"_id": job_id, "status": {"$in": _ENDED}}, session=session
+            )
+            if document is None:
+                return False
+            await self._database.tombstones.insert_one({"_id": job_id, "at": at}, session=session)
+            batch_id = document.get("batch_id")
+            if batch_id is not None:
+                # A batch goes with its last job; the count makes two last ones take turns.
+                batch = await self._database.batches.find_one_and_update(
+                    {"_id": batch_id}, {"$inc": {"left": -1}}, return_document=True, session=session
+                )
+                if batch is not None and batch["left"] <= 0:
+                    await self._database.batches.delete_one({"_id": batch_id}, session=session)
+            return True
+
+        return await self._database.transaction(body)
+
+    async def _all(self, query: dict[str, Any]) -> list[JobRecord]:
+        cursor = self._database.jobs.find(query).batch_size(_BATCH)
+        return [JobRecord.model_validate(document) async for document in cursor]
 
 
 def _metadata_is(name: str, value: str) -> dict[str, Any]:
     """Names are the client's own, and may hold dots and dollar signs."""
     field = {"$getField": {"field": {"$literal": name}, "input": "$metadata"}}
     return {"$eq": [field, {"$literal": value}]}
-
-
-@translated
-async def by_generation_id(
-    database: Database, generation_id: str, *, workspace: str
-) -> JobRecord | None:
-    """The workspace's record that has this output."""
-    document = await database.jobs.find_one(
-        {"outputs.generation_id": generation_id, "workspace": workspace}
-    )
-    return JobRecord.model_validate(document) if document else None
-
-
-@translated
-async def source_of(database: Database, *, workspace: str, key: str) -> JobRecord | None:
-    """The workspace's record that names `key` as its source or as an output."""
-    owner = job_of_key(key)
-    if owner is None or owner[0] != workspace:
-        return None
-    record = await get(database, owner[1], workspace=workspace)
-    if record is None:
-        return None
-    named = {record.source.key} | {output.key for output in record.outputs}
-    return record if key in named else None
-
-
-@translated
-async def _stream(database: Database, query: dict[str, Any]) -> AsyncIterator[JobRecord]:
-    async for document in database.jobs.find(query).batch_size(_BATCH):
-        yield JobRecord.model_validate(document)
-
-
-def without_resource(
-    database: Database, *, namespace: str, created_before: datetime
-) -> AsyncIterator[JobRecord]:
-    """Queued API jobs whose resource was never seen."""
-    return _stream(
-        database,
-        {
-            "namespace": namespace,
-            "status": Status.QUEUED.value,
-            "origin": "api",
-            "resource_uid": None,
-            "created_at": {"$lt": created_before},
-        },
-    )
-
-
-@translated
-async def live_resources(
-    database: Database, *, namespace: str, created_before: datetime
-) -> AsyncIterator[LiveResource]:
-    """The resources of the queued and processing records, where they were seen."""
-    query = {
-        "namespace": namespace,
-        "status": {"$in": _LIVE},
-        "resource_uid": {"$ne": None},
-        "created_at": {"$lt": created_before},
-    }
-    fields = ["workspace", "resource_name", "resource_uid"]
-    async for document in database.jobs.find(query, fields).batch_size(_BATCH):
-        yield LiveResource(
-            job_id=document["_id"],
-            workspace=document["workspace"],
-            name=document["resource_name"],
-            uid=document["resource_uid"],
-        )
-
-
-def overdue(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:
-    """Queued records whose deadline has passed."""
-    query = {"namespace": namespace, "status": Status.QUEUED.value, "deadline_at": {"$lte": at}}
-    return _stream(database, query)
-
-
-def processing(database: Database, *, namespace: str) -> AsyncIterator[JobRecord]:
-    return _stream(database, {"namespace": namespace, "status": Status.PROCESSING.value})
-
-
-def expired(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[JobRecord]:
-    """Ended records whose retention is over."""
-    return _stream(
-        database,
-        {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}},
-    )

@@ -10,8 +10,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.store import Store
 
 WINDOW_SECONDS = 60
 
@@ -61,21 +60,21 @@ class Minute:
         return {"$inc": {"count": number}, "$setOnInsert": {"expires_at": expires_at}}
 
 
-@translated
-async def count_request(
-    database: Database, workspace: str, *, limit: int, at: datetime
-) -> RateWindow:
-    """Counts one request; exact across replicas, since the database does the counting."""
-    minute = Minute.of(workspace, at)
-    while True:
-        try:
-            document = await database.rate_windows.find_one_and_update(
-                {"_id": minute.id}, minute.counting(1), upsert=True, return_document=True
-            )
-        except DuplicateKeyError:
-            # Two first requests of a minute met; the document is there now.
-            continue
-        return RateWindow.of(limit, document["count"], at)
+class RateWindowStore(Store):
+    """Rate windows; `Polls` counts in them too."""
+
+    async def count(self, subject: str, *, limit: int, at: datetime) -> RateWindow:
+        """Counts one request; exact across replicas, since the database does the counting."""
+        minute = Minute.of(subject, at)
+        while True:
+            try:
+                document = await self._database.rate_windows.find_one_and_update(
+                    {"_id": minute.id}, minute.counting(1), upsert=True, return_document=True
+                )
+            except DuplicateKeyError:
+                # Two first requests of a minute met; the document is there now.
+                continue
+            return RateWindow.of(limit, document["count"], at)
 
 
 def counted_in(windows: Collection[dict[str, Any]], minute: Minute, number: int) -> int:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
+from imagerift_core.mongo.store import Store
 
 WaitingReason = Literal[
     "waiting_for_turn",
@@ -42,19 +41,19 @@ class SchedulerSnapshot(BaseModel):
     places: dict[str, QueuePlace]
 
 
-@translated
-async def write(database: Database, snapshot: SchedulerSnapshot) -> None:
-    document = snapshot.model_dump(by_alias=True)
-    await database.snapshots.replace_one({"_id": snapshot.shard}, document, upsert=True)
+class SnapshotStore(Store):
+    """The snapshot of each shard."""
 
+    async def write(self, snapshot: SchedulerSnapshot) -> None:
+        document = snapshot.model_dump(by_alias=True)
+        await self._database.snapshots.replace_one({"_id": snapshot.shard}, document, upsert=True)
 
-@translated
-async def read(database: Database, shard: str, *, at: datetime) -> SchedulerSnapshot | None:
-    """The shard's snapshot, or None where there is none, or it is stale or another version's."""
-    document: dict[str, Any] | None = await database.snapshots.find_one(
-        {"_id": shard, "at": {"$gt": at - STALE_AFTER}}
-    )
-    try:
-        return SchedulerSnapshot.model_validate(document) if document else None
-    except ValidationError:
-        return None
+    async def read(self, shard: str, *, at: datetime) -> SchedulerSnapshot | None:
+        """The shard's snapshot; None where there is none, it is stale or another version's."""
+        document: dict[str, Any] | None = await self._database.snapshots.find_one(
+            {"_id": shard, "at": {"$gt": at - STALE_AFTER}}
+        )
+        try:
+            return SchedulerSnapshot.model_validate(document) if document else None
+        except ValidationError:
+            return None

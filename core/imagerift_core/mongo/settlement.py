@@ -15,7 +15,8 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import is_of_the_data, is_passing, translated
+from imagerift_core.mongo.driver_errors import is_of_the_data, is_passing
+from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.settlements import Settlement
 
@@ -29,35 +30,39 @@ class GroupResult:
     set_aside: dict[str, str] = field(default_factory=dict)
 
 
-@translated
-async def settle(database: Database, group: Sequence[Settlement], *, at: datetime) -> GroupResult:
-    """Writes the ends of `group`, charging each delivered output exactly once.
+class Settlements(Store):
+    """Ends of attempts."""
 
-    Members are read back inside the transaction, and only those that their attempt still holds
-    are written. A member with a cancel asked for ends canceled and uncharged whatever its
-    attempt brought. On an error that a retry cannot mend the group is halved, down to the one
-    job at fault, which is set aside with the error's name.
+    async def settle(self, group: Sequence[Settlement], *, at: datetime) -> GroupResult:
+        """Writes the ends of `group`, charging each delivered output exactly once.
 
-    Raises `CapacityUnavailable` where the store is away or busy, or refuses everybody: nothing is
-    known to be written, and the same group may be settled again.
-    """
-    try:
-        return await database.transaction(lambda session: _settle_in(database, session, group, at))
-    except Exception as error:
-        if is_passing(error):
-            raise
-        if not is_of_the_data(error):
-            raise CapacityUnavailable("The job store takes no settlement.") from error
-        if len(group) == 1:
-            return GroupResult(set_aside={group[0].job_id: type(error).__name__})
-    middle = len(group) // 2
-    first = await settle(database, group[:middle], at=at)
-    second = await settle(database, group[middle:], at=at)
-    return GroupResult(
-        settled=first.settled | second.settled,
-        superseded=first.superseded + second.superseded,
-        set_aside=first.set_aside | second.set_aside,
-    )
+        Members are read back inside the transaction, and only those that their attempt still holds
+        are written. A member with a cancel asked for ends canceled and uncharged whatever its
+        attempt brought. On an error that a retry cannot mend the group is halved, down to the one
+        job at fault, which is set aside with the error's name.
+
+        Raises `CapacityUnavailable` where the store is away or busy, or refuses everybody: nothing
+        is known to be written, and the same group may be settled again.
+        """
+        try:
+            return await self._database.transaction(
+                lambda session: _settle_in(self._database, session, group, at)
+            )
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if not is_of_the_data(error):
+                raise CapacityUnavailable("The job store takes no settlement.") from error
+            if len(group) == 1:
+                return GroupResult(set_aside={group[0].job_id: type(error).__name__})
+        middle = len(group) // 2
+        first = await self.settle(group[:middle], at=at)
+        second = await self.settle(group[middle:], at=at)
+        return GroupResult(
+            settled=first.settled | second.settled,
+            superseded=first.superseded + second.superseded,
+            set_aside=first.set_aside | second.set_aside,
+        )
 
 
 async def _settle_in(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.idempotency import KeyClaim
+from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 
 
@@ -28,49 +26,41 @@ class Upload(BaseModel):
     expires_at: datetime
 
 
-@translated
-async def create(database: Database, upload: Upload, *, claim: KeyClaim | None = None) -> None:
-    """Stores the upload, with the row of its idempotency key in the same transaction.
+class UploadStore(Store):
+    """Uploads of every workspace."""
 
-    Raises what `KeyClaim.write` raises; then nothing is stored.
-    """
-    document = upload.model_dump(by_alias=True)
-    if claim is None:
-        await database.uploads.insert_one(document)
-        return
+    async def create(self, upload: Upload, *, claim: KeyClaim | None = None) -> None:
+        """Stores the upload, with the row of its idempotency key in the same transaction.
 
-    async def body(session: Session) -> None:
-        await claim.write(database, session)
-        await database.uploads.insert_one(document, session=session)
+        Raises what `KeyClaim.write` raises; then nothing is stored.
+        """
+        document = upload.model_dump(by_alias=True)
+        if claim is None:
+            await self._database.uploads.insert_one(document)
+            return
 
-    await database.transaction(body)
+        async def body(session: Session) -> None:
+            await claim.write(self._database, session)
+            await self._database.uploads.insert_one(document, session=session)
 
+        await self._database.transaction(body)
 
-@translated
-async def get(database: Database, upload_id: str, *, workspace: str, at: datetime) -> Upload | None:
-    """The upload, None where there is none, it has expired or it is another workspace's."""
-    document = await database.uploads.find_one(
-        {"_id": upload_id, "workspace": workspace, "expires_at": {"$gt": at}}
-    )
-    return Upload.model_validate(document) if document else None
+    async def get(self, upload_id: str, *, workspace: str, at: datetime) -> Upload | None:
+        """The upload, None where there is none, it has expired or it is another workspace's."""
+        document = await self._database.uploads.find_one(
+            {"_id": upload_id, "workspace": workspace, "expires_at": {"$gt": at}}
+        )
+        return Upload.model_validate(document) if document else None
 
+    async def keep(self, upload_id: str, *, until: datetime) -> None:
+        """An upload that was used lasts at least until `until`."""
+        await self._database.uploads.update_one({"_id": upload_id}, {"$max": {"expires_at": until}})
 
-@translated
-async def keep(database: Database, upload_id: str, *, until: datetime) -> None:
-    """An upload that was used lasts at least until `until`."""
-    await database.uploads.update_one({"_id": upload_id}, {"$max": {"expires_at": until}})
+    async def expired(self, *, namespace: str, at: datetime) -> list[Upload]:
+        """Uploads of the shard whose time is over."""
+        query = {"namespace": namespace, "expires_at": {"$lte": at}}
+        return [Upload.model_validate(found) async for found in self._database.uploads.find(query)]
 
-
-@translated
-async def expired(database: Database, *, namespace: str, at: datetime) -> AsyncIterator[Upload]:
-    """Uploads of the shard whose time is over."""
-    async for document in database.uploads.find(
-        {"namespace": namespace, "expires_at": {"$lte": at}}
-    ):
-        yield Upload.model_validate(document)
-
-
-@translated
-async def forget(database: Database, upload_id: str, *, at: datetime) -> None:
-    """Removes an expired upload, whose bytes the caller has deleted."""
-    await database.uploads.delete_one({"_id": upload_id, "expires_at": {"$lte": at}})
+    async def forget(self, upload_id: str, *, at: datetime) -> None:
+        """Removes an expired upload, whose bytes the caller has deleted."""
+        await self._database.uploads.delete_one({"_id": upload_id, "expires_at": {"$lte": at}})

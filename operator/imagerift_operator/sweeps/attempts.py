@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 from imagerift_core.clock import now
-from imagerift_core.mongo import Database, abandoned, jobs, transitions
+from imagerift_core.mongo.abandoned import AbandonedTransactions
+from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.attempts import attempt_id
 from imagerift_operator.leadership import Leadership
@@ -17,15 +18,15 @@ from imagerift_operator.status_writer import StatusWriter
 log = structlog.get_logger(__name__)
 
 
-async def end_abandoned_transactions(database: Database) -> None:
+async def end_abandoned_transactions(abandoned: AbandonedTransactions) -> None:
     """Transactions of processes that died or stand still, which hold up everybody else."""
-    ended = await abandoned.end_abandoned_transactions(database)
+    ended = await abandoned.end()
     if ended:
         log.info("abandoned_transactions_ended", transactions=ended)
 
 
 async def recover_attempts(
-    database: Database,
+    jobs: JobStore,
     memory: Memory,
     outcomes: Outcomes,
     pools: Pools,
@@ -34,8 +35,7 @@ async def recover_attempts(
     namespace: str,
 ) -> None:
     """Processing records that no task of ours is running, and cancels still to be passed on."""
-    processing = [record async for record in jobs.processing(database, namespace=namespace)]
-    for record in processing:
+    for record in await jobs.processing(namespace=namespace):
         if record.id in memory.in_flight:
             if record.cancel_requested:
                 await memory.in_flight.cancel(record.id)
@@ -46,13 +46,12 @@ async def recover_attempts(
 
 
 async def fail_overdue(
-    database: Database, memory: Memory, writer: StatusWriter, metrics: Metrics, *, namespace: str
+    jobs: JobStore, memory: Memory, writer: StatusWriter, metrics: Metrics, *, namespace: str
 ) -> None:
     """Queued jobs whose deadline passed before a slot came free."""
     at = now()
-    overdue = [record async for record in jobs.overdue(database, namespace=namespace, at=at)]
-    for record in overdue:
-        failed = await transitions.fail_overdue(database, record.id, at=at)
+    for record in await jobs.overdue(namespace=namespace, at=at):
+        failed = await jobs.fail_overdue(record.id, at=at)
         if failed is None:
             continue
         memory.scheduler.remove(record.id)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 from imagerift_core.clock import now
 from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import Database, jobs
+from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.entries import Entry
 from imagerift_operator.job_feed import JobFeed
@@ -25,7 +25,7 @@ _RECORDS_AT_ONCE = 500
 
 
 async def reconcile_idle(
-    database: Database,
+    jobs: JobStore,
     memory: Memory,
     feed: JobFeed,
     outcomes: Outcomes,
@@ -38,7 +38,7 @@ async def reconcile_idle(
     A record is committed before its resource is made, so after `record_grace` one that is
     missing stays missing.
     """
-    async for entry, record in _with_records(database, memory.idle()):
+    async for entry, record in _with_records(jobs, memory.idle()):
         if record is not None:
             await outcomes.reconcile(entry)
         elif not entry.by_api:
@@ -49,7 +49,7 @@ async def reconcile_idle(
 
 
 async def verify_ends(
-    database: Database, index: JobIndex, writer: StatusWriter, outcomes: Outcomes
+    jobs: JobStore, index: JobIndex, writer: StatusWriter, outcomes: Outcomes
 ) -> None:
     """Ended resources: their records say whether it is an end, where we did not write it."""
     ended = [entry for entry in index if entry.ended]
@@ -59,7 +59,7 @@ async def verify_ends(
         if entry.verified and entry.delete_at is not None and entry.delete_at < late:
             writer.delete_later(entry)
     unverified = [entry for entry in ended if not entry.verified]
-    async for entry, record in _with_records(database, unverified):
+    async for entry, record in _with_records(jobs, unverified):
         if record is None or record.status.terminal:
             index.set_verified(entry, verified=True)
             writer.delete_later(entry)
@@ -71,12 +71,12 @@ async def verify_ends(
 
 
 async def _with_records(
-    database: Database, entries: list[Entry]
+    jobs: JobStore, entries: list[Entry]
 ) -> AsyncIterator[tuple[Entry, JobRecord | None]]:
     """Each resource with its record, None where there is none or it is another resource's."""
     for start in range(0, len(entries), _RECORDS_AT_ONCE):
         batch = entries[start : start + _RECORDS_AT_ONCE]
-        records = await jobs.get_many(database, [entry.job_id for entry in batch])
+        records = await jobs.get_many([entry.job_id for entry in batch])
         for entry in batch:
             record = records.get(entry.job_id)
             yield entry, record if record is not None and entry.is_of(record) else None

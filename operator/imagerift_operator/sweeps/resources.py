@@ -6,7 +6,7 @@ import structlog
 from imagerift_core.clock import now
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo.jobs import JobStore, LiveResource
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
 
 from imagerift_operator.job_feed import DELETED_REASON, JobFeed
@@ -23,15 +23,12 @@ COMPARING_SHARE = 0.05
 
 
 async def create_missing_resources(
-    database: Database, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
+    jobs: JobStore, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
 ) -> None:
     """Queued records without a resource: only the note of it, or the resource, is missing."""
-    unnoted = [
-        record
-        async for record in jobs.without_resource(
-            database, namespace=namespace, created_before=now() - RESOURCE_GRACE
-        )
-    ]
+    unnoted = await jobs.without_resource(
+        namespace=namespace, created_before=now() - RESOURCE_GRACE
+    )
     notes: dict[str, str] = {}
     missing = []
     for record in unnoted:
@@ -41,11 +38,11 @@ async def create_missing_resources(
         else:
             missing.append(record)
     if notes:
-        await transitions.note_resources(database, notes)
+        await jobs.note_resources(notes)
     for record in missing:
         uid = await _made(kube, record, metrics)
         if uid is not None:
-            await transitions.note_resource(database, record.id, uid)
+            await jobs.note_resources({record.id: uid})
 
 
 async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
@@ -65,7 +62,7 @@ async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
 
 
 async def compare_with_server(
-    database: Database, kube: Kube, memory: Memory, feed: JobFeed, *, namespace: str
+    jobs: JobStore, kube: Kube, memory: Memory, feed: JobFeed, *, namespace: str
 ) -> None:
     """Changes that the watch missed, and records whose seen resource is gone."""
     # What is younger may have come while the pages were read.
@@ -82,14 +79,12 @@ async def compare_with_server(
             feed.gone(entry)
     unlisted = [
         resource
-        async for resource in jobs.live_resources(
-            database, namespace=namespace, created_before=before
-        )
+        async for resource in jobs.live_resources(namespace=namespace, created_before=before)
         if resource.uid not in listed
     ]
     for resource in unlisted:
         if await _really_gone(kube, resource.name, resource.uid):
-            await _cancel_deleted(database, memory, resource)
+            await _cancel_deleted(jobs, memory, resource)
 
 
 async def _really_gone(kube: Kube, name: str, uid: str) -> bool:
@@ -97,15 +92,11 @@ async def _really_gone(kube: Kube, name: str, uid: str) -> bool:
     return body is None or body["metadata"]["uid"] != uid
 
 
-async def _cancel_deleted(database: Database, memory: Memory, resource: jobs.LiveResource) -> None:
+async def _cancel_deleted(jobs: JobStore, memory: Memory, resource: LiveResource) -> None:
     job_id, workspace = resource.job_id, resource.workspace
-    after = await transitions.cancel_queued(
-        database, job_id, workspace=workspace, reason=DELETED_REASON, at=now()
-    )
+    after = await jobs.cancel_queued(job_id, workspace=workspace, reason=DELETED_REASON, at=now())
     if after is None:
-        after = await transitions.ask_cancel(
-            database, job_id, workspace=workspace, reason=DELETED_REASON
-        )
+        after = await jobs.ask_cancel(job_id, workspace=workspace, reason=DELETED_REASON)
     if after is not None and after.status is Status.PROCESSING:
         await memory.in_flight.cancel(job_id)
     memory.scheduler.remove(job_id)

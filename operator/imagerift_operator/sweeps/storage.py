@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import structlog
 from imagerift_core.clock import now
 from imagerift_core.kube import Kube
-from imagerift_core.mongo import Database, jobs, transitions, uploads
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.object_keys import job_of_key, job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -17,29 +18,27 @@ _JOBS_AT_ONCE = 500
 
 
 async def delete_expired_jobs(
-    database: Database, store: ObjectStore, kube: Kube, *, namespace: str
+    jobs: JobStore, store: ObjectStore, kube: Kube, *, namespace: str
 ) -> None:
     """Ended jobs whose retention is over: the resource, then the bytes, then the record."""
-    expired = [record async for record in jobs.expired(database, namespace=namespace, at=now())]
-    for record in expired:
+    for record in await jobs.expired(namespace=namespace, at=now()):
         if record.resource_uid is not None:
             await kube.delete_job(record.resource_name, uid=record.resource_uid)
         await store.delete_prefix(job_prefix(record.workspace, record.id))
-        await transitions.forget(database, record.id, at=now())
+        await jobs.forget(record.id, at=now())
 
 
-async def delete_expired_uploads(database: Database, store: ObjectStore, *, namespace: str) -> None:
+async def delete_expired_uploads(
+    uploads: UploadStore, store: ObjectStore, *, namespace: str
+) -> None:
     """Uploads that no job used in time: the bytes, then what is known of them."""
     at = now()
-    expired = [upload async for upload in uploads.expired(database, namespace=namespace, at=at)]
-    for upload in expired:
+    for upload in await uploads.expired(namespace=namespace, at=at):
         await store.delete([upload.key])
-        await uploads.forget(database, upload.id, at=at)
+        await uploads.forget(upload.id, at=at)
 
 
-async def delete_orphaned_bytes(
-    database: Database, store: ObjectStore, *, grace: timedelta
-) -> None:
+async def delete_orphaned_bytes(jobs: JobStore, store: ObjectStore, *, grace: timedelta) -> None:
     """Objects of jobs that no record names, left by attempts and processes that died.
 
     No upload of a live attempt is older than `grace`.
@@ -52,15 +51,15 @@ async def delete_orphaned_bytes(
             continue
         batch.setdefault(owner[1], []).append(item.key)
         if len(batch) > _JOBS_AT_ONCE:
-            await _delete_unnamed(database, store, batch, before)
+            await _delete_unnamed(jobs, store, batch, before)
             batch = {}
-    await _delete_unnamed(database, store, batch, before)
+    await _delete_unnamed(jobs, store, batch, before)
 
 
 async def _delete_unnamed(
-    database: Database, store: ObjectStore, batch: dict[str, list[str]], before: datetime
+    jobs: JobStore, store: ObjectStore, batch: dict[str, list[str]], before: datetime
 ) -> None:
-    records = await jobs.get_many(database, list(batch))
+    records = await jobs.get_many(list(batch))
     doomed = []
     for job_id, keys in batch.items():
         record = records.get(job_id)

@@ -41,7 +41,8 @@ def sweeps_of(
     reasons: WaitingReasons,
 ) -> list[Sweep]:
     """The sweeps of a shard, which the settings give their periods and their patience."""
-    database, store, kube = given.database, given.store, given.kube
+    stores, store, kube = given.stores, given.store, given.kube
+    jobs = stores.jobs
     memory, metrics, leadership = given.memory, given.metrics, given.leadership
     shard = {"namespace": given.settings.namespace}
     record_grace = timedelta(seconds=given.settings.record_grace_seconds)
@@ -52,18 +53,16 @@ def sweeps_of(
     return [
         every(1, queue.publish),
         every(2, reasons.tell),
-        every(1, end_abandoned_transactions, database),
-        every(2, recover_attempts, database, memory, outcomes, pools, leadership, **shard),
-        every(2, fail_overdue, database, memory, writer, metrics, **shard),
-        every(2, verify_ends, database, index, writer, outcomes),
-        every(5, create_missing_resources, database, kube, index, metrics, **shard),
-        every(
-            10, reconcile_idle, database, memory, feed, outcomes, writer, record_grace=record_grace
-        ),
-        every(60, delete_expired_jobs, database, store, kube, **shard),
-        every(60, delete_expired_uploads, database, store, **shard),
-        every(bytes_period, delete_orphaned_bytes, database, store, grace=bytes_grace),
-        every(compare_period, compare_with_server, database, kube, memory, feed, **shard).taking(
+        every(1, end_abandoned_transactions, stores.abandoned),
+        every(2, recover_attempts, jobs, memory, outcomes, pools, leadership, **shard),
+        every(2, fail_overdue, jobs, memory, writer, metrics, **shard),
+        every(2, verify_ends, jobs, index, writer, outcomes),
+        every(5, create_missing_resources, jobs, kube, index, metrics, **shard),
+        every(10, reconcile_idle, jobs, memory, feed, outcomes, writer, record_grace=record_grace),
+        every(60, delete_expired_jobs, jobs, store, kube, **shard),
+        every(60, delete_expired_uploads, stores.uploads, store, **shard),
+        every(bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
+        every(compare_period, compare_with_server, jobs, kube, memory, feed, **shard).taking(
             COMPARING_SHARE
         ),
     ]

@@ -1,0 +1,53 @@
+"""What a process writes to make the next attempt of a job its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagerift_core.jobs import JobRecord, Status
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A wish to begin attempt `attempt` + 1 of a job, sent to a pool, for this resource's uid."""
+
+    job_id: str
+    attempt: int
+    owner: str
+    pool: str
+    resource_uid: str
+    at: datetime
+    attempt_deadline: datetime
+
+    def query(self) -> dict[str, Any]:
+        """Finds the job while it is as the claim takes it to be."""
+        return {
+            "_id": self.job_id,
+            "status": Status.QUEUED.value,
+            "attempt": self.attempt,
+            "cancel_requested": False,
+            "resource_uid": {"$in": [None, self.resource_uid]},
+        }
+
+    def update(self) -> dict[str, Any]:
+        written = {
+            "status": Status.PROCESSING.value,
+            "owner": self.owner,
+            "pool": self.pool,
+            "resource_uid": self.resource_uid,
+            "started_at": self.at,
+            "attempt_deadline_at": self.attempt_deadline,
+            "not_before": None,
+        }
+        return {"$set": written, "$inc": {"attempt": 1}}
+
+    def holds(self, record: JobRecord) -> bool:
+        """Whether this very claim was written and still stands."""
+        return (
+            record.status is Status.PROCESSING
+            and record.owner == self.owner
+            and record.attempt == self.attempt + 1
+            and record.started_at == self.at
+        )

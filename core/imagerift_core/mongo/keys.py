@@ -1,0 +1,201 @@
+"""API keys of workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagerift_core.errors import (
+    KeyNotFound,
+    KeyNotRotatable,
+    MemberNotFound,
+    RoleNotPermitted,
+)
+from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
+from imagerift_core.mongo.members import member_id
+from imagerift_core.mongo.store import Store
+from imagerift_core.mongo.transactions import Session
+from imagerift_core.roles import Role, scopes_of
+
+
+class ApiKey(BaseModel):
+    """A key as stored: its keyed hash, never the token.
+
+    After a rotation the token before lives on under `previous_hash` until `previous_until`.
+    `created_by` is the person on whose membership and role the key depends, None for the
+    operator's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(alias="_id")
+    workspace: str
+    name: str
+    token_hash: str
+    prefix: str
+    last_four: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    created_by: str | None = None
+    previous_hash: str | None = None
+    previous_until: datetime | None = None
+    rotated_at: datetime | None = None
+
+    def scopes_under(self, role: Role | None) -> frozenset[str]:
+        """What the key may do while its person has `role`; all of its scopes where it has none."""
+        scopes = frozenset(self.scopes)
+        return scopes if role is None else scopes & scopes_of(role)
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """What a rotation puts in the place of the old secret."""
+
+    token_hash: str
+    last_four: str
+
+
+class KeyStore(Store):
+    """API keys. Each change is one transaction with its entry in the account log."""
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        document = await self._database.api_keys.find_one({"_id": key_id})
+        return ApiKey.model_validate(document) if document else None
+
+    async def all_of(self, workspace: str) -> list[ApiKey]:
+        cursor = self._database.api_keys.find({"workspace": workspace}).sort("created_at", 1)
+        return [ApiKey.model_validate(document) async for document in cursor]
+
+    async def mark_used(self, key_ids: Sequence[str], *, at: datetime) -> None:
+        """Called for many requests at once."""
+        await self._database.api_keys.update_many(
+            {"_id": {"$in": list(key_ids)}}, {"$max": {"last_used_at": at}}
+        )
+
+    async def create(self, key: ApiKey, *, actor: Actor) -> None:
+        """Raises `MemberNotFound` where the person behind the key is no member any more."""
+
+        async def body(session: Session) -> Logged[None]:
+            if key.created_by is not None:
+                # A write, so that a removal of the member at the same time conflicts with it.
+                place = await self._database.members.update_one(
+                    {"_id": member_id(key.workspace, key.created_by)},
+                    {"$inc": {"keys_made": 1}},
+                    session=session,
+                )
+                if not place.matched_count:
+                    raise MemberNotFound("There is no such member.")
+            await self._database.api_keys.insert_one(key.model_dump(by_alias=True), session=session)
+            return None, LogEntry(
+                workspace=key.workspace,
+                actor=actor,
+                action="key.created",
+                at=key.created_at,
+                target=key.id,
+                details={"name": key.name, "scopes": " ".join(key.scopes)},
+            )
+
+        await logged(self._database, body)
+
+    async def rotate(
+        self,
+        workspace: str,
+        key_id: str,
+        new: NewSecret,
+        *,
+        person: str,
+        overlap_until: datetime,
+        actor: Actor,
+        at: datetime,
+    ) -> ApiKey:
+        """The key of `person` with its new secret; the old one lives until `overlap_until`.
+
+        A secret that was still in an earlier overlap ends now: one old secret lives at a time.
+        Raises `KeyNotFound`, `KeyNotRotatable` for a revoked or expired key, or `RoleNotPermitted`
+        for a key of somebody else's or the operator's: nobody may learn the token of a key that is
+        not tied to their own membership.
+        """
+
+        async def body(session: Session) -> Logged[ApiKey]:
+            document = await self._database.api_keys.find_one_and_update(
+                {
+                    "_id": key_id,
+                    "workspace": workspace,
+                    "created_by": person,
+                    "revoked_at": None,
+                    "$or": [{"expires_at": None}, {"expires_at": {"$gt": at}}],
+                },
+                [
+                    {
+                        "$set": {
+                            "previous_hash": "$token_hash",
+                            "previous_until": overlap_until,
+                            "token_hash": new.token_hash,
+                            "last_four": new.last_four,
+                            "rotated_at": at,
+                        }
+                    }
+                ],
+                return_document=True,
+                session=session,
+            )
+            if document is None:
+                known = {"_id": key_id, "workspace": workspace}
+                found = await self._database.api_keys.find_one(known, session=session)
+                if found is None:
+                    raise KeyNotFound("There is no such key.")
+                if found.get("created_by") != person:
+                    raise RoleNotPermitted("Only whoever made a key can give it a new token.")
+                raise KeyNotRotatable("A revoked or expired key cannot be rotated.")
+            return ApiKey.model_validate(document), LogEntry(
+                workspace=workspace,
+                actor=actor,
+                action="key.rotated",
+                at=at,
+                target=key_id,
+                details={"oldSecretUntil": overlap_until.isoformat()},
+            )
+
+        return await logged(self._database, body)
+
+    async def revoke(
+        self, workspace: str | None, key_id: str, *, actor: Actor, at: datetime
+    ) -> ApiKey:
+        """Revokes the key, of `workspace` unless None; the first time stays on record.
+
+        Raises `KeyNotFound`.
+        """
+        query: dict[str, Any] = {"_id": key_id}
+        if workspace is not None:
+            query["workspace"] = workspace
+
+        async def body(session: Session) -> Logged[ApiKey]:
+            document = await self._database.api_keys.find_one_and_update(
+                query | {"revoked_at": None},
+                {"$set": {"revoked_at": at}},
+                return_document=True,
+                session=session,
+            )
+            if document is None:
+                document = await self._database.api_keys.find_one(query, session=session)
+                if document is None:
+                    raise KeyNotFound("There is no such key.")
+                return ApiKey.model_validate(document), None
+            key = ApiKey.model_validate(document)
+            return key, LogEntry(
+                workspace=key.workspace,
+                actor=actor,
+                action="key.revoked",
+                at=at,
+                target=key_id,
+                details={"name": key.name},
+            )
+
+        return await logged(self._database, body)
