@@ -24,7 +24,7 @@ class Deletions:
 
         Raises `JobNotFound`, `JobNotEnded` or `CapacityUnavailable`.
         """
-        record = await self._jobs.get(job_id, workspace=workspace)
+        record = await self._jobs.get_certain(job_id, workspace=workspace)
         if record is None:
             raise JobNotFound("There is no such job.")
         if not record.status.terminal:

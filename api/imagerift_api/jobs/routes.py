@@ -13,14 +13,14 @@ from imagerift_api.http.requests import JobPath, ListQuery
 from imagerift_api.jobs.answers import describe, job_answer
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.schemas import JobObject, JobPageObject
-from imagerift_api.jobs.service import no_such_job
 
 
-async def get_job(call: Call, path: JobPath) -> Answer:  # noqa: ARG001 - read as counted
+async def get_job(call: Call, path: JobPath) -> Answer:
     record = call.request[app_keys.POLLED_JOB]
+    reads = call.context.job_reads
     if record is None:
-        raise no_such_job()
-    return job_answer(call, await call.context.job_reads.view(record))
+        return job_answer(call, await reads.get(call.caller.workspace, path.job_id))
+    return job_answer(call, await reads.view(record))
 
 
 async def list_jobs(call: Call, query: ListQuery) -> JobPageObject:

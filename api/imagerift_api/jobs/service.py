@@ -54,6 +54,9 @@ class JobReads:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
         record = await self._jobs.get(job_id, workspace=workspace)
         if record is None:
+            # It may be one whose acceptance is in doubt: "none" has to be certain.
+            record = await self._jobs.get_certain(job_id, workspace=workspace)
+        if record is None:
             raise no_such_job()
         return await self.view(record)
 
