@@ -24,6 +24,7 @@ from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_job_id
 from imagerift_core.jobs import SourceImage
 from imagerift_core.mongo.admission import Admissions
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.resources import build_generation_job
 
 from bench.adapters import Account, Adapters
@@ -126,7 +127,7 @@ class Queue:
         self._account = account
         self._source = source
         self._admissions = Admissions(adapters.database)
-        self._notes = ResourceNotes(adapters.database)
+        self._notes = ResourceNotes(JobStore(adapters.database))
         self.ends = ends
         self.made = len(ends.at)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
+from imagerift_core import clock
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo import Database
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.settlement import settle
+from imagerift_core.mongo.claims import Claim
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.quota import period_end
 
 from tests.records import broken, delivered, make_record
@@ -27,9 +31,8 @@ async def claim(
     database: Database, record: JobRecord, *, owner: str = OWNER, attempt: int | None = None
 ) -> JobRecord | None:
     moment = record.created_at + timedelta(seconds=1)
-    return await transitions.claim(
-        database,
-        record.id,
+    wish = Claim(
+        job_id=record.id,
         attempt=record.attempt if attempt is None else attempt,
         owner=owner,
         pool="default",
@@ -37,6 +40,17 @@ async def claim(
         at=moment,
         attempt_deadline=moment + timedelta(seconds=120),
     )
+    (claimed,) = await JobStore(database).claim_all([wish])
+    return claimed
+
+
+async def begin(jobs: JobStore, job_id: str, *, resource_uid: str | None = None) -> JobRecord:
+    """Claims the first attempt of a job, now."""
+    at = clock.now()
+    uid = resource_uid or str(uuid.uuid4())
+    (claimed,) = await jobs.claim_all([Claim(job_id, 0, OWNER, "default", uid, at, at)])
+    assert claimed is not None
+    return claimed
 
 
 async def processing(database: Database, *, owner: str = OWNER, **fields: Any) -> JobRecord:
@@ -53,16 +67,14 @@ async def in_status(database: Database, status: Status, **fields: Any) -> JobRec
     if status is Status.PROCESSING:
         return record
     if status is Status.CANCELED:
-        await transitions.ask_cancel(
-            database, record.id, workspace=record.workspace, reason="by user"
-        )
+        await JobStore(database).ask_cancel(record.id, workspace=record.workspace, reason="by user")
     end = broken(record) if status is Status.FAILED else delivered(record)
-    await settle(database, [end], at=record.created_at + timedelta(seconds=5))
+    await Settlements(database).settle([end], at=record.created_at + timedelta(seconds=5))
     return await current(database, record)
 
 
 async def current(database: Database, record: JobRecord) -> JobRecord:
-    stored = await jobs.get(database, record.id)
+    stored = await JobStore(database).get(record.id)
     assert stored is not None
     return stored
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import accounts
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import NAME, PASSWORD
@@ -268,7 +267,7 @@ async def fill(site: Api, workspace: str) -> None:
     ]
     for row in rows:
         await site.database.ledger.replace_one({"_id": row["_id"]}, row, upsert=True)
-    assert await accounts.get_workspace(site.database, workspace) is not None
+    assert await site.stores.workspaces.get(workspace) is not None
 
 
 async def assert_accessible(page: Page) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imagerift_core import clock
-from imagerift_core.mongo import accounts, people, settlement, transitions
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 
+from tests import lives
 from tests.integration.api.harness import Api
 from tests.pictures import picture
 from tests.records import delivered
@@ -66,8 +66,7 @@ async def sign_in(page: Page, name: str, password: str) -> None:
 
 async def home_of(site: Api, name: str, *, plan: str) -> str:
     """The workspace of whoever signs in as `name`, on `plan`."""
-    person = await people.ensure_person(
-        site.database,
+    person = await site.stores.people.ensure(
         issuer="imagerift-built-in",
         subject=name,
         name=name,
@@ -76,7 +75,7 @@ async def home_of(site: Api, name: str, *, plan: str) -> str:
         address=None,
         at=clock.now(),
     )
-    await accounts.set_plan(site.database, person.home, plan)
+    await site.stores.workspaces.set_plan(person.home, plan)
     # Tests come faster than people: each begins with a minute of its own.
     await site.database.rate_windows.delete_many({})
     return person.home
@@ -84,23 +83,13 @@ async def home_of(site: Api, name: str, *, plan: str) -> str:
 
 async def finish_job(site: Api, job_id: str) -> None:
     """Does what the operator would: the job succeeds with a picture that is really stored."""
-    claimed = await transitions.claim(
-        site.database,
-        job_id,
-        attempt=0,
-        owner="test",
-        pool="default",
-        resource_uid="uid",
-        at=clock.now(),
-        attempt_deadline=clock.now(),
-    )
-    assert claimed is not None
+    claimed = await lives.begin(site.stores.jobs, job_id)
     settled: Any = delivered(claimed)
     for output in settled.outputs:
         await site.store.put(output.key, picture(), content_type="image/png")
         small = picture("WEBP", (320, 213))
         await site.store.put(output.thumbnail_key, small, content_type="image/webp")
-    await settlement.settle(site.database, [settled], at=clock.now())
+    await site.stores.settlements.settle([settled], at=clock.now())
 
 
 async def screenshot(page: Page, name: str) -> None:

@@ -188,14 +188,14 @@ async def _result(operation: Operation, call: Call, given: dict[str, Any]) -> Re
 
 
 def _parameters(operation: Operation, request: web.Request) -> dict[str, Any]:
-    """What the handler takes beside the body. Raises `InvalidRequest`."""
+    """What the handler takes beside the body. Raises `InvalidRequest`, or what its path raises."""
     given: dict[str, Any] = {}
-    if operation.path_model is not None:
-        given["path"] = operation.path_model.model_validate(request.match_info, by_name=True)
     if operation.query is not None:
         given["query"] = parse_query(operation.query, request.query)
     elif not operation.any_query:
         refuse_query(request.query)
     if operation.headers is not None:
         given["headers"] = parse_headers(operation.headers, request.headers)
+    if operation.path_model is not None:
+        given["path"] = operation.path_model.model_validate(request.match_info, by_name=True)
     return given

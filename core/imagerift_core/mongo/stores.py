@@ -29,7 +29,7 @@ from imagerift_core.mongo.workspaces import WorkspaceStore
 
 
 class Stores:
-    """Whoever needs one of them is handed that one."""
+    """Whoever needs one is handed that one; only what goes through many is handed all."""
 
     def __init__(self, database: Database) -> None:
         self.abandoned = AbandonedTransactions(database)

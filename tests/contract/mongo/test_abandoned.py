@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from imagerift_core.mongo import Database
-from imagerift_core.mongo.abandoned import end_abandoned_transactions
+from imagerift_core.mongo.abandoned import AbandonedTransactions
 from imagerift_core.mongo.database import APP_NAME
 
 IDLE_SECONDS = 0.3
@@ -58,7 +58,7 @@ async def ended(database: Database) -> None:
     """Returns once a transaction was ended."""
     async with asyncio.timeout(55):
         while True:
-            if await end_abandoned_transactions(database, idle_seconds=IDLE_SECONDS):
+            if await AbandonedTransactions(database).end(idle_seconds=IDLE_SECONDS):
                 return
             await asyncio.sleep(0.05)
 
@@ -108,9 +108,9 @@ async def test_transactions_of_other_applications_and_busy_ones_are_left_alone(
     other = begin(mongo_url, held, "somebody else")
     try:
         await asyncio.sleep(2 * IDLE_SECONDS)
-        await end_abandoned_transactions(held, idle_seconds=IDLE_SECONDS)
+        await AbandonedTransactions(held).end(idle_seconds=IDLE_SECONDS)
         (session,) = await sessions_in_a_transaction(held, "somebody else")
-        assert await end_abandoned_transactions(held, idle_seconds=3600) == 0
+        assert await AbandonedTransactions(held).end(idle_seconds=3600) == 0
     finally:
         other.kill()
         other.communicate()

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from imagerift_core.errors import KeyNotFound
-from imagerift_core.mongo import Database, StoreRefused, account_log, accounts, key_changes
-from imagerift_core.mongo.account_log import ADMIN_COMMAND
-from imagerift_core.mongo.accounts import ApiKey, Workspace
+from imagerift_core.mongo import Database, StoreRefused
+from imagerift_core.mongo.account_log import ADMIN_COMMAND, AccountLogStore
+from imagerift_core.mongo.keys import ApiKey, KeyStore
+from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 
 BORN = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -39,58 +40,58 @@ async def test_a_workspace_is_kept_with_its_plan(database: Database) -> None:
                 "created_at": BORN + timedelta(seconds=number),
             }
         )
-        await accounts.create_workspace(database, workspace)
-        assert await accounts.get_workspace(database, f"ws_{number}") == workspace
-    assert [w.id for w in await accounts.list_workspaces(database)] == ["ws_1", "ws_2"]
-    assert await accounts.get_workspace(database, "ws_3") is None
-    assert await accounts.set_plan(database, "ws_1", "free")
-    changed = await accounts.get_workspace(database, "ws_1")
+        await WorkspaceStore(database).create(workspace)
+        assert await WorkspaceStore(database).get(f"ws_{number}") == workspace
+    assert [w.id for w in await WorkspaceStore(database).all()] == ["ws_1", "ws_2"]
+    assert await WorkspaceStore(database).get("ws_3") is None
+    assert await WorkspaceStore(database).set_plan("ws_1", "free")
+    changed = await WorkspaceStore(database).get("ws_1")
     assert changed is not None
     assert changed.plan == "free"
-    assert not await accounts.set_plan(database, "ws_3", "free")
+    assert not await WorkspaceStore(database).set_plan("ws_3", "free")
 
 
 async def test_a_key_is_kept_by_its_hash_alone(database: Database) -> None:
-    await key_changes.create(database, key(), actor=ADMIN_COMMAND)
-    assert await accounts.get_key(database, "key_1") == key()
-    assert await accounts.get_key(database, "key_2") is None
+    await KeyStore(database).create(key(), actor=ADMIN_COMMAND)
+    assert await KeyStore(database).get("key_1") == key()
+    assert await KeyStore(database).get("key_2") is None
     with pytest.raises(StoreRefused):
-        await key_changes.create(database, key(), actor=ADMIN_COMMAND)
+        await KeyStore(database).create(key(), actor=ADMIN_COMMAND)
 
 
 async def test_keys_are_listed_oldest_first_and_by_workspace(database: Database) -> None:
     for number in (3, 1, 2):
-        await key_changes.create(database, key(number), actor=ADMIN_COMMAND)
-    await key_changes.create(database, key(4, workspace="ws_b"), actor=ADMIN_COMMAND)
-    listed = await accounts.list_keys(database, "ws_a")
+        await KeyStore(database).create(key(number), actor=ADMIN_COMMAND)
+    await KeyStore(database).create(key(4, workspace="ws_b"), actor=ADMIN_COMMAND)
+    listed = await KeyStore(database).all_of("ws_a")
     assert [k.id for k in listed] == ["key_1", "key_2", "key_3"]
 
 
 async def test_the_first_revocation_stays_on_record(database: Database) -> None:
-    await key_changes.create(database, key(), actor=ADMIN_COMMAND)
+    await KeyStore(database).create(key(), actor=ADMIN_COMMAND)
     moments = [BORN + timedelta(hours=hour) for hour in (1, 2)]
     for moment in moments:
-        revoked = await key_changes.revoke(database, None, "key_1", actor=ADMIN_COMMAND, at=moment)
+        revoked = await KeyStore(database).revoke(None, "key_1", actor=ADMIN_COMMAND, at=moment)
         assert revoked.revoked_at == moments[0]
-    stored = await accounts.get_key(database, "key_1")
+    stored = await KeyStore(database).get("key_1")
     assert stored is not None
     assert stored.revoked_at == moments[0]
     with pytest.raises(KeyNotFound):
-        await key_changes.revoke(database, None, "key_2", actor=ADMIN_COMMAND, at=BORN)
+        await KeyStore(database).revoke(None, "key_2", actor=ADMIN_COMMAND, at=BORN)
     with pytest.raises(KeyNotFound):
-        await key_changes.revoke(database, "ws_b", "key_1", actor=ADMIN_COMMAND, at=BORN)
-    entries = await account_log.page(database, "ws_a", before=None, limit=10)
+        await KeyStore(database).revoke("ws_b", "key_1", actor=ADMIN_COMMAND, at=BORN)
+    entries = await AccountLogStore(database).page("ws_a", before=None, limit=10)
     assert [entry.action for entry in entries] == ["key.revoked", "key.created"]
 
 
 async def test_last_use_never_moves_back(database: Database) -> None:
     for number in (1, 2):
-        await key_changes.create(database, key(number), actor=ADMIN_COMMAND)
+        await KeyStore(database).create(key(number), actor=ADMIN_COMMAND)
     moments = [BORN + timedelta(minutes=minute) for minute in (5, 9, 7)]
     await asyncio.gather(
-        *(accounts.touch_keys(database, ["key_1", "gone"], at=moment) for moment in moments)
+        *(KeyStore(database).mark_used(["key_1", "gone"], at=moment) for moment in moments)
     )
-    await accounts.touch_keys(database, [], at=BORN)
-    used, unused = await accounts.list_keys(database, "ws_a")
+    await KeyStore(database).mark_used([], at=BORN)
+    used, unused = await KeyStore(database).all_of("ws_a")
     assert used.last_used_at == BORN + timedelta(minutes=9)
     assert unused.last_used_at is None

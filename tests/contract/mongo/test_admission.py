@@ -10,9 +10,10 @@ import pytest
 from imagerift_core import quota
 from imagerift_core.errors import QueueFull, QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo import Database
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.audit import audit
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
 
 from tests.records import make_record
 
@@ -33,7 +34,7 @@ async def test_an_admitted_job_is_stored_queued_with_its_units_held(database: Da
     assert admitted is not None
     assert admitted.quota.remaining == 10
     assert admitted.quota.remaining_after_queue == 10
-    stored = await jobs.get(database, record.id)
+    stored = await JobStore(database).get(record.id)
     assert stored == admitted
     assert stored is not None
     assert stored.status is Status.QUEUED
@@ -66,9 +67,9 @@ async def test_concurrent_submits_are_admitted_exactly_up_to_the_limit(
     row = await counter(database, records[0])
     assert row is not None
     assert (row["reserved"], row["charged"]) == (30, 0)
-    stored = await jobs.get_many(database, [record.id for record in records])
+    stored = await JobStore(database).get_many([record.id for record in records])
     assert set(stored) == {r.id for r, ok in zip(records, accepted, strict=True) if ok}
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_job_that_does_not_fit_whole_is_refused_whole(database: Database) -> None:
@@ -77,7 +78,7 @@ async def test_a_job_that_does_not_fit_whole_is_refused_whole(database: Database
         await admit(database, make_record(units=4, limit=10))
     assert (refusal.value.units, refusal.value.reserved, refusal.value.charged) == (4, 7, 0)
     assert await admit(database, make_record(units=3, limit=10)) is not None
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_the_limit_in_force_is_the_records_own(database: Database) -> None:
@@ -96,19 +97,19 @@ async def test_the_same_id_is_admitted_once(database: Database) -> None:
     assert row is not None
     assert row["reserved"] == 2
     assert await admit(database, record) is None
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_an_id_that_was_deleted_is_not_admitted_again(database: Database) -> None:
     record = make_record()
     await admit(database, record)
-    await transitions.cancel_queued(
-        database, record.id, workspace=record.workspace, reason="test", at=record.created_at
+    await JobStore(database).cancel_queued(
+        record.id, workspace=record.workspace, reason="test", at=record.created_at
     )
-    assert await transitions.forget(database, record.id, at=record.created_at)
+    assert await JobStore(database).forget(record.id, at=record.created_at)
     assert await admit(database, record) is None
-    assert await jobs.get(database, record.id) is None
-    assert await audit(database) == []
+    assert await JobStore(database).get(record.id) is None
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_workspaces_and_periods_have_counters_of_their_own(database: Database) -> None:
@@ -135,7 +136,7 @@ async def test_an_admission_that_breaks_off_leaves_nothing(
         patch.setattr(JobRecord, "document", refuse)
         with pytest.raises(Broken):
             await admit(database, record)
-    assert await jobs.get(database, record.id) is None
+    assert await JobStore(database).get(record.id) is None
     row = await counter(database, record)
     assert row is not None
     assert row["reserved"] == 0
@@ -165,7 +166,7 @@ async def test_jobs_admitted_together_are_granted_and_refused_one_by_one(
     ids = [outcome.id if isinstance(outcome, JobRecord) else None for outcome in outcomes[1:]]
     assert ids[:-2] == [fits[0].id, None, None, *[r.id for r in other], fits[1].id]
     assert set(ids[-2:]) == {twice.id, None}
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_one_job_that_cannot_be_stored_does_not_keep_others_out(
@@ -187,7 +188,7 @@ async def test_one_job_that_cannot_be_stored_does_not_keep_others_out(
     )
     assert [isinstance(outcome, JobRecord) for outcome in outcomes] == [True] * 3 + [False, True]
     assert isinstance(outcomes[3], ValueError)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_counter_that_went_with_a_restored_backup_is_made_again(
@@ -198,7 +199,7 @@ async def test_a_counter_that_went_with_a_restored_backup_is_made_again(
     await database.counters.delete_many({})
     await database.jobs.delete_many({})
     assert await admissions.admit(make_record(), resets_at=RESETS_AT) is not None
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_room_seen_a_moment_ago_does_not_admit_beyond_the_limit(database: Database) -> None:
@@ -238,8 +239,8 @@ async def test_concurrent_submits_fill_the_queue_exactly_and_an_end_makes_room(
     assert await database.jobs.count_documents({}) == 10
 
     first = admitted[0]
-    await transitions.cancel_queued(
-        database, first.id, workspace=first.workspace, reason="by user", at=RESETS_AT
+    await JobStore(database).cancel_queued(
+        first.id, workspace=first.workspace, reason="by user", at=RESETS_AT
     )
     assert await submit(make_record(units=2)) is not None
     assert await submit(make_record(units=2)) is None
@@ -261,8 +262,8 @@ async def test_what_the_period_before_still_holds_is_in_the_queue_too(database: 
     with pytest.raises(QueueFull):
         await admissions.check_room(now.quota, resets_at=RESETS_AT, queue_limit=4)
 
-    await transitions.cancel_queued(
-        database, before.id, workspace=before.workspace, reason="by user", at=RESETS_AT
+    await JobStore(database).cancel_queued(
+        before.id, workspace=before.workspace, reason="by user", at=RESETS_AT
     )
     assert await admissions.admit(now, resets_at=RESETS_AT, queue_limit=4) is not None
 
@@ -272,4 +273,4 @@ async def test_a_quota_that_is_used_up_is_told_before_a_full_queue(database: Dat
     await admissions.admit(make_record(units=4, limit=5), resets_at=RESETS_AT)
     with pytest.raises(QuotaExhausted):
         await admissions.admit(make_record(units=2, limit=5), resets_at=RESETS_AT, queue_limit=4)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from imagerift_core.errors import JobNotCancelable, JobNotFound, QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo import Database
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.audit import audit
-from imagerift_core.mongo.settlement import settle
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.settlements import Settlement
 
 from tests import lives
@@ -68,8 +69,7 @@ class Walk:
     async def requeue(self) -> None:
         if record := self.any_record():
             self.note(
-                await transitions.requeue(
-                    self.database,
+                await JobStore(self.database).requeue(
                     record.id,
                     attempt=record.attempt,
                     owner=record.owner or OWNERS[0],
@@ -80,8 +80,7 @@ class Walk:
     async def cancel(self) -> None:
         if record := self.any_record():
             try:
-                answer = await transitions.cancel(
-                    self.database,
+                answer = await JobStore(self.database).cancel(
                     record.id,
                     workspace=record.workspace,
                     reason="by user",
@@ -96,8 +95,7 @@ class Walk:
         members = [
             record for _ in range(self.chance.randint(1, 6)) if (record := self.any_record())
         ]
-        result = await settle(
-            self.database,
+        result = await Settlements(self.database).settle(
             [self.some_end(record) for record in members],
             at=ACCEPTED_AT + timedelta(minutes=1),
         )
@@ -114,7 +112,7 @@ class Walk:
 
     async def forget(self) -> None:
         record = self.any_record()
-        if record and await transitions.forget(self.database, record.id, at=ACCEPTED_AT):
+        if record and await JobStore(self.database).forget(record.id, at=ACCEPTED_AT):
             assert record.id not in self.forgotten
             self.forgotten.add(record.id)
 
@@ -130,7 +128,7 @@ class Walk:
         return len(ends) == 3 and bool(self.forgotten)
 
     async def check(self) -> None:
-        assert await audit(self.database) == []
+        assert await QuotaAudit(self.database).differences() == []
         records = {
             record.id: record
             async for document in self.database.jobs.find()
@@ -144,7 +142,7 @@ class Walk:
         by_job = Counter(row["job"] for row in rows)
         for record in records.values():
             self.check_record(record, by_job[record.id])
-        assert await jobs.get_many(self.database, list(self.forgotten)) == {}
+        assert await JobStore(self.database).get_many(list(self.forgotten)) == {}
 
     def check_record(self, record: JobRecord, rows: int) -> None:
         if record.id in self.ended:

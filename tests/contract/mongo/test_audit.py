@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from imagerift_core.jobs import Status
 from imagerift_core.mongo import Database
-from imagerift_core.mongo.audit import Difference, audit
+from imagerift_core.mongo.audit import Difference, QuotaAudit
 
 from tests import lives
 
 
 async def test_an_empty_store_is_clean(database: Database) -> None:
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_store_with_jobs_in_every_state_is_clean(database: Database) -> None:
     for status in Status:
         await lives.in_status(database, status, units=3)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_wrong_counter_is_found(database: Database) -> None:
@@ -24,7 +24,7 @@ async def test_a_wrong_counter_is_found(database: Database) -> None:
     await lives.queued(database, units=4)
     name = record.quota.counter
     await database.counters.update_one({"_id": name}, {"$inc": {"reserved": 1, "charged": -1}})
-    assert await audit(database) == [
+    assert await QuotaAudit(database).differences() == [
         Difference(name, "reserved", 5, 4),
         Difference(name, "charged", 1, 2),
     ]
@@ -33,16 +33,22 @@ async def test_a_wrong_counter_is_found(database: Database) -> None:
 async def test_a_lost_ledger_row_is_found(database: Database) -> None:
     record = await lives.in_status(database, Status.SUCCEEDED, units=2)
     await database.ledger.delete_one({"_id": f"{record.id}:1"})
-    assert await audit(database) == [Difference(record.quota.counter, "charged", 2, 1)]
+    assert await QuotaAudit(database).differences() == [
+        Difference(record.quota.counter, "charged", 2, 1)
+    ]
 
 
 async def test_a_lost_live_record_is_found(database: Database) -> None:
     record = await lives.queued(database, units=3)
     await database.jobs.delete_one({"_id": record.id})
-    assert await audit(database) == [Difference(record.quota.counter, "reserved", 3, 0)]
+    assert await QuotaAudit(database).differences() == [
+        Difference(record.quota.counter, "reserved", 3, 0)
+    ]
 
 
 async def test_a_lost_counter_is_found(database: Database) -> None:
     record = await lives.processing(database, units=3)
     await database.counters.delete_one({"_id": record.quota.counter})
-    assert await audit(database) == [Difference(record.quota.counter, "reserved", 0, 3)]
+    assert await QuotaAudit(database).differences() == [
+        Difference(record.quota.counter, "reserved", 0, 3)
+    ]

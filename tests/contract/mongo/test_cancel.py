@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, transitions
-from imagerift_core.mongo.audit import audit
-from imagerift_core.mongo.settlement import settle
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 
 from tests import lives
 from tests.records import WORKSPACE, broken, delivered
@@ -20,8 +21,7 @@ NOT_PROCESSING = [status for status in Status if status is not Status.PROCESSING
 
 
 async def cancel(database: Database, record: JobRecord, reason: str = "by user") -> JobRecord:
-    return await transitions.cancel(
-        database,
+    return await JobStore(database).cancel(
         record.id,
         workspace=record.workspace,
         reason=reason,
@@ -48,15 +48,15 @@ async def test_concurrent_cancels_release_once(database: Database) -> None:
     assert {answer.status for answer in answers} == {Status.CANCELED}
     assert len({answer.cancel_reason for answer in answers}) == 1
     assert await lives.held(database, record) == (5, 0)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("status", NOT_QUEUED)
 async def test_only_a_queued_job_is_canceled_at_once(database: Database, status: Status) -> None:
     record = await lives.in_status(database, status)
     before = await lives.held(database, record)
-    outcome = await transitions.cancel_queued(
-        database, record.id, workspace=WORKSPACE, reason="late", at=record.created_at
+    outcome = await JobStore(database).cancel_queued(
+        record.id, workspace=WORKSPACE, reason="late", at=record.created_at
     )
     assert outcome is None
     assert await lives.current(database, record) == record
@@ -68,7 +68,7 @@ async def test_a_cancel_is_only_asked_of_a_processing_job(
     database: Database, status: Status
 ) -> None:
     record = await lives.in_status(database, status)
-    outcome = await transitions.ask_cancel(database, record.id, workspace=WORKSPACE, reason="late")
+    outcome = await JobStore(database).ask_cancel(record.id, workspace=WORKSPACE, reason="late")
     assert outcome is None
     assert await lives.current(database, record) == record
 
@@ -101,8 +101,8 @@ async def test_a_canceled_job_answers_the_same_again(database: Database) -> None
 async def test_another_workspaces_job_is_not_found_and_not_touched(database: Database) -> None:
     for record in (await lives.queued(database), await lives.processing(database)):
         with pytest.raises(JobNotFound):
-            await transitions.cancel(
-                database, record.id, workspace="ws_other", reason="x", at=record.created_at
+            await JobStore(database).cancel(
+                record.id, workspace="ws_other", reason="x", at=record.created_at
             )
         assert await lives.current(database, record) == record
 
@@ -122,12 +122,12 @@ async def test_a_cancel_that_was_accepted_is_never_charged(database: Database, e
             return True
 
         accepted, _ = await asyncio.gather(
-            ask(), settle(database, [make_end(record)], at=record.created_at)
+            ask(), Settlements(database).settle([make_end(record)], at=record.created_at)
         )
         stored = await lives.current(database, record)
         assert (stored.status is Status.CANCELED) == accepted
         assert (stored.quota.charged_units > 0) == (not accepted and make_end is delivered)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_cancel_meets_requeue_and_claim_and_still_ends_canceled(database: Database) -> None:
@@ -136,8 +136,8 @@ async def test_cancel_meets_requeue_and_claim_and_still_ends_canceled(database: 
         record = await lives.processing(database)
 
         async def bounce(record: JobRecord = record) -> None:
-            again = await transitions.requeue(
-                database, record.id, attempt=1, owner=lives.OWNER, failed=False
+            again = await JobStore(database).requeue(
+                record.id, attempt=1, owner=lives.OWNER, failed=False
             )
             if again is not None:
                 await lives.claim(database, again, owner="other")
@@ -146,8 +146,8 @@ async def test_cancel_meets_requeue_and_claim_and_still_ends_canceled(database: 
         stored = await lives.current(database, record)
         assert stored.cancel_requested
         if stored.status is Status.PROCESSING:
-            result = await settle(database, [delivered(stored)], at=record.created_at)
+            result = await Settlements(database).settle([delivered(stored)], at=record.created_at)
             stored = result.settled[record.id]
         assert stored.status is Status.CANCELED
     assert await lives.held(database, record) == (0, 0)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, transitions
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.claims import Claim
+from imagerift_core.mongo.jobs import JobStore
 
 from tests import lives
 
@@ -41,9 +43,7 @@ async def test_of_many_claims_of_one_attempt_one_wins(database: Database) -> Non
 
 async def test_a_claim_with_a_stale_attempt_loses(database: Database) -> None:
     record = await lives.processing(database)
-    again = await transitions.requeue(
-        database, record.id, attempt=1, owner=lives.OWNER, failed=True
-    )
+    again = await JobStore(database).requeue(record.id, attempt=1, owner=lives.OWNER, failed=True)
     assert again is not None
     assert await lives.claim(database, again, attempt=0) is None
     assert await lives.claim(database, again, attempt=2) is None
@@ -70,8 +70,7 @@ async def test_of_a_claim_and_a_cancel_at_once_exactly_one_decides(database: Dat
         record = await lives.queued(database)
         claimed, canceled = await asyncio.gather(
             lives.claim(database, record),
-            transitions.cancel_queued(
-                database,
+            JobStore(database).cancel_queued(
                 record.id,
                 workspace=record.workspace,
                 reason="by user",
@@ -89,8 +88,8 @@ async def test_only_a_failed_attempt_counts_as_a_failure(
 ) -> None:
     record = await lives.processing(database, units=2)
     later = record.created_at + timedelta(seconds=30)
-    again = await transitions.requeue(
-        database, record.id, attempt=1, owner=lives.OWNER, failed=failed, not_before=later
+    again = await JobStore(database).requeue(
+        record.id, attempt=1, owner=lives.OWNER, failed=failed, not_before=later
     )
     assert again is not None
     assert again.status is Status.QUEUED
@@ -104,7 +103,7 @@ async def test_an_attempt_is_given_up_once(database: Database) -> None:
     record = await lives.processing(database)
     outcomes = await asyncio.gather(
         *(
-            transitions.requeue(database, record.id, attempt=1, owner=lives.OWNER, failed=True)
+            JobStore(database).requeue(record.id, attempt=1, owner=lives.OWNER, failed=True)
             for _ in range(20)
         )
     )
@@ -117,9 +116,7 @@ async def test_only_the_holder_may_give_an_attempt_back(
     database: Database, attempt: int, owner: str
 ) -> None:
     record = await lives.processing(database)
-    outcome = await transitions.requeue(
-        database, record.id, attempt=attempt, owner=owner, failed=True
-    )
+    outcome = await JobStore(database).requeue(record.id, attempt=attempt, owner=owner, failed=True)
     assert outcome is None
     assert await lives.current(database, record) == record
 
@@ -128,8 +125,8 @@ async def test_only_the_holder_may_give_an_attempt_back(
 async def test_only_a_processing_job_is_requeued(database: Database, status: Status) -> None:
     record = await lives.in_status(database, status)
     for owner in (lives.OWNER, ""):
-        outcome = await transitions.requeue(
-            database, record.id, attempt=record.attempt, owner=owner, failed=False
+        outcome = await JobStore(database).requeue(
+            record.id, attempt=record.attempt, owner=owner, failed=False
         )
         assert outcome is None
     assert await lives.current(database, record) == record
@@ -137,10 +134,8 @@ async def test_only_a_processing_job_is_requeued(database: Database, status: Sta
 
 async def test_a_job_with_a_cancel_asked_never_goes_back_to_the_queue(database: Database) -> None:
     record = await lives.processing(database)
-    await transitions.ask_cancel(database, record.id, workspace=record.workspace, reason="by user")
-    outcome = await transitions.requeue(
-        database, record.id, attempt=1, owner=lives.OWNER, failed=True
-    )
+    await JobStore(database).ask_cancel(record.id, workspace=record.workspace, reason="by user")
+    outcome = await JobStore(database).requeue(record.id, attempt=1, owner=lives.OWNER, failed=True)
     assert outcome is None
     assert (await lives.current(database, record)).status is Status.PROCESSING
 
@@ -148,32 +143,30 @@ async def test_a_job_with_a_cancel_asked_never_goes_back_to_the_queue(database: 
 async def test_the_first_resource_seen_stays_on_record(database: Database) -> None:
     record = await lives.queued(database)
     for uid in ("first", "second"):
-        await transitions.note_resource(database, record.id, uid)
+        await JobStore(database).note_resources({record.id: uid})
     assert (await lives.current(database, record)).resource_uid == "first"
 
 
 async def test_a_job_of_another_resource_cannot_be_claimed(database: Database) -> None:
     record = await lives.queued(database)
-    await transitions.note_resource(database, record.id, "another")
+    await JobStore(database).note_resources({record.id: "another"})
     assert await lives.claim(database, record) is None
     assert (await lives.current(database, record)).status is Status.QUEUED
     seen = await lives.queued(database)
-    await transitions.note_resource(database, seen.id, f"uid-{seen.id}")
+    await JobStore(database).note_resources({seen.id: f"uid-{seen.id}"})
     assert await lives.claim(database, seen) is not None
 
 
-def wish(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> transitions.Claim:
+def wish(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> Claim:
     moment = record.created_at + timedelta(seconds=1)
-    return transitions.Claim(
-        record.id, attempt, owner, "default", f"uid-{record.id}", moment, moment
-    )
+    return Claim(record.id, attempt, owner, "default", f"uid-{record.id}", moment, moment)
 
 
 async def test_claims_made_together_are_decided_one_by_one(database: Database) -> None:
     queued, stale = [await lives.queued(database) for _ in range(2)]
     held = await lives.processing(database)
     wishes = [wish(queued), wish(stale, attempt=1), wish(held)]
-    claimed, *lost = await transitions.claim_all(database, wishes)
+    claimed, *lost = await JobStore(database).claim_all(wishes)
     assert lost == [None, None]
     assert claimed is not None
     assert (claimed.attempt, claimed.owner, claimed.status) == (1, "a", Status.PROCESSING)
@@ -186,9 +179,7 @@ async def test_of_groups_that_claim_the_same_jobs_each_job_goes_to_one(database:
     records = [await lives.queued(database) for _ in range(12)]
     groups = await asyncio.gather(
         *(
-            transitions.claim_all(
-                database, [wish(record, owner=f"o{number}") for record in records]
-            )
+            JobStore(database).claim_all([wish(record, owner=f"o{number}") for record in records])
             for number in range(8)
         )
     )
@@ -200,14 +191,14 @@ async def test_of_groups_that_claim_the_same_jobs_each_job_goes_to_one(database:
 async def test_a_claim_made_again_is_not_taken_for_the_first(database: Database) -> None:
     """Whoever did not hear of its own claim must not believe that a later one was granted."""
     first, other = [await lives.queued(database) for _ in range(2)]
-    await transitions.claim_all(database, [wish(first), wish(other)])
+    await JobStore(database).claim_all([wish(first), wish(other)])
     later = replace(wish(first), at=first.created_at + timedelta(seconds=9))
-    assert await transitions.claim_all(database, [later, wish(other, attempt=1)]) == [None, None]
+    assert await JobStore(database).claim_all([later, wish(other, attempt=1)]) == [None, None]
 
 
 async def test_uids_are_noted_together_and_the_first_stays(database: Database) -> None:
     known = await lives.processing(database)
     new = await lives.queued(database)
-    await transitions.note_resources(database, {known.id: "late", new.id: "uid", "gone": "x"})
+    await JobStore(database).note_resources({known.id: "late", new.id: "uid", "gone": "x"})
     assert (await lives.current(database, known)).resource_uid == f"uid-{known.id}"
     assert (await lives.current(database, new)).resource_uid == "uid"

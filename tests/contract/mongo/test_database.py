@@ -12,8 +12,10 @@ from typing import Any
 import bson
 import pytest
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo import Database, StoreRefused, connect, jobs, settlement
-from imagerift_core.mongo.audit import audit
+from imagerift_core.mongo import Database, StoreRefused, connect
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
@@ -72,7 +74,7 @@ async def test_transactions_commit_by_majority_whatever_the_address_says(
     )
     careless = Database(client, database.jobs.database.name)
     record = await lives.processing(careless)
-    await settlement.settle(careless, [delivered(record)], at=ACCEPTED_AT)
+    await Settlements(careless).settle([delivered(record)], at=ACCEPTED_AT)
     await lives.current(careless, record)
     client.close()
 
@@ -108,7 +110,7 @@ async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
     async with connect(url, "nowhere") as away:
         start = time.monotonic()
-        calls = (away.ping(), lives.queued(away), audit(away))
+        calls = (away.ping(), lives.queued(away), QuotaAudit(away).differences())
         troubles = await asyncio.gather(*calls, return_exceptions=True)
         assert time.monotonic() - start < 28
     for trouble in troubles:
@@ -141,7 +143,7 @@ async def test_what_is_wrong_with_a_command_is_not_called_unavailable(
 ) -> None:
     no_id: Any = {"$nonsense": 1}
     with pytest.raises(StoreRefused) as refused:
-        await jobs.get(database, no_id)
+        await JobStore(database).get(no_id)
     assert isinstance(refused.value.__cause__, OperationFailure)
 
 

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 from imagerift_core.jobs import Status
-from imagerift_core.mongo import Database, jobs, transitions
-from imagerift_core.mongo.audit import audit
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
 
 from tests import lives
 from tests.records import ACCEPTED_AT
@@ -18,28 +19,28 @@ async def test_an_ended_job_is_forgotten_once(database: Database, status: Status
     record = await lives.in_status(database, status, units=2)
     before = await lives.held(database, record)
     outcomes = await asyncio.gather(
-        *(transitions.forget(database, record.id, at=ACCEPTED_AT) for _ in range(10))
+        *(JobStore(database).forget(record.id, at=ACCEPTED_AT) for _ in range(10))
     )
     assert sorted(outcomes) == [False] * 9 + [True]
-    assert await jobs.get(database, record.id) is None
+    assert await JobStore(database).get(record.id) is None
     assert await database.tombstones.find_one({"_id": record.id}) == {
         "_id": record.id,
         "at": ACCEPTED_AT,
     }
     assert await lives.held(database, record) == before
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("status", [s for s in Status if not s.terminal])
 async def test_a_live_job_is_not_forgotten(database: Database, status: Status) -> None:
     record = await lives.in_status(database, status)
-    assert not await transitions.forget(database, record.id, at=ACCEPTED_AT)
+    assert not await JobStore(database).forget(record.id, at=ACCEPTED_AT)
     assert await lives.current(database, record) == record
     assert await database.tombstones.count_documents({}) == 0
 
 
 async def test_an_unknown_id_leaves_no_tombstone(database: Database) -> None:
-    assert not await transitions.forget(database, "gone", at=ACCEPTED_AT)
+    assert not await JobStore(database).forget("gone", at=ACCEPTED_AT)
     assert await database.tombstones.count_documents({}) == 0
 
 

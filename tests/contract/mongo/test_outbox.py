@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from imagerift_core.ids import new_webhook_id
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, deliveries, jobs, settlement, transitions
+from imagerift_core.mongo import Database, deliveries
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.deliveries import Delivery, DeliveryStore, Try
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 from imagerift_core.webhooks import ALL_EVENTS, MAX_TRIES, delivery_id, pause_after
 
+from tests import lives
 from tests.records import ACCEPTED_AT, WORKSPACE, broken, delivered, make_record
 
 AT = ACCEPTED_AT + timedelta(minutes=1)
@@ -29,17 +32,7 @@ async def accepted(database: Database, **fields: Any) -> JobRecord:
 
 
 async def running(database: Database, **fields: Any) -> JobRecord:
-    record = await accepted(database, **fields)
-    claimed = await transitions.claim(
-        database,
-        record.id,
-        attempt=0,
-        owner="operator-a",
-        pool="default",
-        resource_uid=f"uid-{record.id}",
-        at=AT,
-        attempt_deadline=AT + timedelta(minutes=5),
-    )
+    claimed = await lives.claim(database, await accepted(database, **fields))
     assert claimed is not None
     return claimed
 
@@ -69,7 +62,7 @@ async def test_a_settled_job_leaves_a_row_for_each_target(database: Database) ->
     await webhook(database, events=["job.failed"])
     job = await running(database, webhook_url=URL)
 
-    await settlement.settle(database, [delivered(job)], at=AT)
+    await Settlements(database).settle([delivered(job)], at=AT)
 
     found = await rows(database, job)
     assert [(row.target, row.url, row.event) for row in found] == [
@@ -82,9 +75,9 @@ async def test_a_settled_job_leaves_a_row_for_each_target(database: Database) ->
 
 async def test_failed_and_canceled_jobs_tell_so(database: Database) -> None:
     failing, canceled = [await running(database, webhook_url=URL) for _ in range(2)]
-    await transitions.ask_cancel(database, canceled.id, workspace=WORKSPACE, reason="r")
+    await JobStore(database).ask_cancel(canceled.id, workspace=WORKSPACE, reason="r")
 
-    await settlement.settle(database, [broken(failing), delivered(canceled)], at=AT)
+    await Settlements(database).settle([broken(failing), delivered(canceled)], at=AT)
 
     assert [row.event for row in await rows(database, failing)] == ["job.failed"]
     assert [row.event for row in await rows(database, canceled)] == ["job.canceled"]
@@ -92,16 +85,16 @@ async def test_failed_and_canceled_jobs_tell_so(database: Database) -> None:
 
 async def test_a_queued_job_that_is_canceled_leaves_its_row(database: Database) -> None:
     job = await accepted(database, webhook_url=URL)
-    await transitions.cancel(database, job.id, workspace=WORKSPACE, reason="r", at=AT)
+    await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
     assert [row.event for row in await rows(database, job)] == ["job.canceled"]
-    await transitions.cancel(database, job.id, workspace=WORKSPACE, reason="r", at=AT)
+    await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
     assert len(await rows(database, job)) == 1
 
 
 async def test_a_superseded_attempt_tells_nothing(database: Database) -> None:
     job = await running(database, webhook_url=URL)
     stale = delivered(job.model_copy(update={"owner": "somebody-else"}))
-    await settlement.settle(database, [stale], at=AT)
+    await Settlements(database).settle([stale], at=AT)
     assert await rows(database, job) == []
 
 
@@ -119,15 +112,15 @@ async def test_the_row_and_the_end_are_one_transaction(
     monkeypatch.setattr(deliveries, "add", add_and_fail)
     if way == "settle":
         job = await running(database, webhook_url=URL)
-        result = await settlement.settle(database, [delivered(job)], at=AT)
+        result = await Settlements(database).settle([delivered(job)], at=AT)
         assert result.set_aside == {job.id: "RuntimeError"}
     else:
         job = await accepted(database, webhook_url=URL)
         with pytest.raises(RuntimeError):
-            await transitions.cancel(database, job.id, workspace=WORKSPACE, reason="r", at=AT)
+            await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
 
     assert await rows(database, job) == []
-    stored = await jobs.get(database, job.id)
+    stored = await JobStore(database).get(job.id)
     assert stored is not None
     assert stored.status in {Status.QUEUED, Status.PROCESSING}
     assert stored.quota.state == "reserved"
@@ -137,13 +130,13 @@ async def test_a_disabled_webhook_hears_nothing(database: Database) -> None:
     hook = await webhook(database)
     await WebhookStore(database).disable(hook.id, reason="gone", actor=ADMIN_COMMAND, at=AT)
     job = await running(database)
-    await settlement.settle(database, [delivered(job)], at=AT)
+    await Settlements(database).settle([delivered(job)], at=AT)
     assert await rows(database, job) == []
 
 
 async def one_row(database: Database) -> Delivery:
     job = await accepted(database, webhook_url=URL)
-    await transitions.cancel(database, job.id, workspace=WORKSPACE, reason="r", at=AT)
+    await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
     (row,) = await rows(database, job)
     return row
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 from imagerift_core.jobs import Status
-from imagerift_core.mongo import Database, jobs, transitions
-from imagerift_core.mongo.audit import audit
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
 
 from tests.lives import claim, current, held, queued
 from tests.records import ACCEPTED_AT
@@ -20,7 +21,7 @@ async def test_an_overdue_job_fails_by_timeout_and_is_released_once(database: Da
     record = await queued(database, units=3, deadline_at=DEADLINE)
 
     first, second = await asyncio.gather(
-        *(transitions.fail_overdue(database, record.id, at=DEADLINE) for _ in range(2))
+        *(JobStore(database).fail_overdue(record.id, at=DEADLINE) for _ in range(2))
     )
 
     assert [first is None, second is None].count(True) == 1
@@ -31,7 +32,7 @@ async def test_an_overdue_job_fails_by_timeout_and_is_released_once(database: Da
     assert failed.completed_at == DEADLINE
     assert failed.expires_at == DEADLINE + timedelta(days=failed.retention_days)
     assert await held(database, record) == (0, 0)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_job_with_time_left_or_already_claimed_goes_on(database: Database) -> None:
@@ -40,8 +41,8 @@ async def test_a_job_with_time_left_or_already_claimed_goes_on(database: Databas
     assert await claim(database, claimed) is not None
 
     before = DEADLINE - timedelta(milliseconds=1)
-    assert await transitions.fail_overdue(database, waiting.id, at=before) is None
-    assert await transitions.fail_overdue(database, claimed.id, at=DEADLINE) is None
+    assert await JobStore(database).fail_overdue(waiting.id, at=before) is None
+    assert await JobStore(database).fail_overdue(claimed.id, at=DEADLINE) is None
 
     assert (await current(database, waiting)).status is Status.QUEUED
     assert (await current(database, claimed)).status is Status.PROCESSING
@@ -53,14 +54,14 @@ async def test_claim_cancel_and_deadline_race_to_one_end(database: Database, _ro
 
     claimed, canceled, failed = await asyncio.gather(
         claim(database, record),
-        transitions.cancel_queued(
-            database, record.id, workspace=record.workspace, reason="test", at=DEADLINE
+        JobStore(database).cancel_queued(
+            record.id, workspace=record.workspace, reason="test", at=DEADLINE
         ),
-        transitions.fail_overdue(database, record.id, at=DEADLINE),
+        JobStore(database).fail_overdue(record.id, at=DEADLINE),
     )
 
     assert [claimed is None, canceled is None, failed is None].count(False) == 1
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_the_sweep_finds_overdue_jobs_of_its_shard_alone(database: Database) -> None:
@@ -68,6 +69,6 @@ async def test_the_sweep_finds_overdue_jobs_of_its_shard_alone(database: Databas
     await queued(database, deadline_at=DEADLINE + timedelta(seconds=1))
     await queued(database, deadline_at=DEADLINE, namespace="other")
 
-    found = [r.id async for r in jobs.overdue(database, namespace="imagerift", at=DEADLINE)]
+    found = [r.id for r in await JobStore(database).overdue(namespace="imagerift", at=DEADLINE)]
 
     assert found == [late.id]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from imagerift_core.mongo import Database
 from imagerift_core.mongo.polls import Poll, Polls
-from imagerift_core.mongo.rate_limit import count_request
+from imagerift_core.mongo.rate_limit import RateWindowStore
 
 from tests.records import make_record
 
@@ -22,7 +22,7 @@ async def job_of(database: Database, workspace: str) -> str:
 
 async def test_polls_that_come_together_are_counted_one_by_one(database: Database) -> None:
     polls, job = Polls(database), await job_of(database, "ws_a")
-    await count_request(database, "ws_a", limit=30, at=NOON)
+    await RateWindowStore(database).count("ws_a", limit=30, at=NOON)
     answers = await asyncio.gather(
         *(polls.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")) for _ in range(60))
     )
@@ -30,7 +30,7 @@ async def test_polls_that_come_together_are_counted_one_by_one(database: Databas
     for window, record in answers:
         assert (record is None) == window.exceeded
         assert record is None or record.id == job
-    assert (await count_request(database, "ws_a", limit=30, at=NOON)).count == 62
+    assert (await RateWindowStore(database).count("ws_a", limit=30, at=NOON)).count == 62
 
 
 async def test_replicas_and_workspaces_together_stay_exact(database: Database) -> None:

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import pytest
 from imagerift_core.errors import CapacityUnavailable, QuotaExhausted
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, connect, jobs, settlement
+from imagerift_core.mongo import Database, connect
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.audit import audit
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 
 from tests import lives
 from tests.records import ACCEPTED_AT, broken, delivered, make_record
@@ -62,18 +64,18 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
         nonlocal delivered_units
         await until_it_answers(lambda: admissions.admit(record, resets_at=ACCEPTED_AT))
         # Also where the first answer was lost: then the second call finds the record.
-        admitted = await until_it_answers(lambda: jobs.get(database, record.id))
+        admitted = await until_it_answers(lambda: JobStore(database).get(record.id))
         assert admitted is not None
         accepted[record.id] = admitted
         if len(accepted) in moments:
             moments[len(accepted)].set_result(None)
         await until_it_answers(lambda: lives.claim(database, admitted))
-        claimed = await until_it_answers(lambda: jobs.get(database, record.id))
+        claimed = await until_it_answers(lambda: JobStore(database).get(record.id))
         assert claimed is not None
         assert (claimed.status, claimed.attempt) == (Status.PROCESSING, 1)
         end = broken(claimed) if fails else delivered(claimed)
         await until_it_answers(
-            lambda: settlement.settle(database, [end], at=ACCEPTED_AT + timedelta(minutes=1))
+            lambda: Settlements(database).settle([end], at=ACCEPTED_AT + timedelta(minutes=1))
         )
         delivered_units += 0 if fails else record.quota.units
 
@@ -93,8 +95,8 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
     work = asyncio.gather(*(worker(number) for number in range(10)))
     await asyncio.gather(work, cut_power())
 
-    assert await audit(database) == []
-    stored = await jobs.get_many(database, list(accepted))
+    assert await QuotaAudit(database).differences() == []
+    stored = await JobStore(database).get_many(list(accepted))
     assert set(stored) == set(accepted)
     assert await database.jobs.count_documents({}) == len(stored)
     assert all(record.status.terminal for record in stored.values())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from imagerift_core.mongo import Database
-from imagerift_core.mongo.rate_limit import RateWindow, count_request
+from imagerift_core.mongo.rate_limit import RateWindow, RateWindowStore
 from pymongo.read_concern import ReadConcern
 
 # Far ahead, so that the store's own clearing of old windows stays out of it.
@@ -15,7 +15,7 @@ NOON = datetime(2126, 11, 22, 12, 0, 30, tzinfo=UTC)
 
 
 async def count(database: Database, at: datetime = NOON, workspace: str = "ws_a") -> RateWindow:
-    return await count_request(database, workspace, limit=30, at=at)
+    return await RateWindowStore(database).count(workspace, limit=30, at=at)
 
 
 async def test_concurrent_requests_get_every_number_once(database: Database) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, jobs, scheduler_snapshot
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.scheduler_snapshot import (
+    STALE_AFTER,
+    QueuePlace,
+    SchedulerSnapshot,
+    SnapshotStore,
+)
 
 from tests import lives
 from tests.records import ACCEPTED_AT, make_record
@@ -20,20 +26,20 @@ async def put(database: Database, record: JobRecord) -> JobRecord:
 async def test_a_record_comes_back_as_it_was_stored(database: Database) -> None:
     for status in Status:
         record = await lives.in_status(database, status, metadata={"a.b": "$c"}, key_id="key_1")
-        assert await jobs.get(database, record.id) == record
+        assert await JobStore(database).get(record.id) == record
         assert JobRecord.model_validate(record.document()) == record
 
 
 async def test_another_workspaces_record_reads_as_none(database: Database) -> None:
     record = await put(database, make_record())
-    assert await jobs.get(database, record.id, workspace=record.workspace) == record
-    assert await jobs.get(database, record.id, workspace="ws_other") is None
-    assert await jobs.get(database, "gone") is None
+    assert await JobStore(database).get(record.id, workspace=record.workspace) == record
+    assert await JobStore(database).get(record.id, workspace="ws_other") is None
+    assert await JobStore(database).get("gone") is None
 
 
 async def test_many_are_read_by_id(database: Database) -> None:
     records = [await put(database, make_record()) for _ in range(3)]
-    found = await jobs.get_many(database, [r.id for r in records[:2]] + ["gone"])
+    found = await JobStore(database).get_many([r.id for r in records[:2]] + ["gone"])
     assert found == {record.id: record for record in records[:2]}
 
 
@@ -44,7 +50,7 @@ async def test_pages_walk_every_record_once_newest_first(database: Database) -> 
     await put(database, make_record(workspace="ws_other"))
     seen: list[JobRecord] = []
     cursor = None
-    while page := await jobs.page(database, workspace="ws_test", before=cursor, limit=2):
+    while page := await JobStore(database).page(workspace="ws_test", before=cursor, limit=2):
         seen += page
         cursor = (page[-1].created_at, page[-1].id)
     keys = [(record.created_at, record.id) for record in seen]
@@ -62,7 +68,7 @@ async def test_a_page_is_filtered(database: Database) -> None:
     ]
 
     async def ids(**filters: object) -> list[str]:
-        found = await jobs.page(database, workspace="ws_test", limit=10, **filters)  # type: ignore[arg-type]
+        found = await JobStore(database).page(workspace="ws_test", limit=10, **filters)  # type: ignore[arg-type]
         return [record.id for record in found]
 
     assert await ids(status=["queued", "failed"]) == [records[1].id, records[0].id]
@@ -75,11 +81,11 @@ async def test_a_page_is_filtered(database: Database) -> None:
 async def test_an_object_is_found_only_by_its_own_workspace(database: Database) -> None:
     record = await lives.in_status(database, Status.SUCCEEDED)
     for key in (record.source.key, record.outputs[0].key):
-        assert await jobs.source_of(database, workspace="ws_test", key=key) == record
-        assert await jobs.source_of(database, workspace="ws_other", key=key) is None
+        assert await JobStore(database).source_of(workspace="ws_test", key=key) == record
+        assert await JobStore(database).source_of(workspace="ws_other", key=key) is None
     unnamed = record.source.key.replace("source", "9/output-0.png")
     for key in ("else", unnamed):
-        assert await jobs.source_of(database, workspace="ws_test", key=key) is None
+        assert await JobStore(database).source_of(workspace="ws_test", key=key) is None
 
 
 async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
@@ -92,8 +98,8 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
 
     found = [
         record.id
-        async for record in jobs.without_resource(
-            database, namespace="imagerift", created_before=ACCEPTED_AT + timedelta(seconds=1)
+        for record in await JobStore(database).without_resource(
+            namespace="imagerift", created_before=ACCEPTED_AT + timedelta(seconds=1)
         )
     ]
     assert found == [queued.id]
@@ -103,21 +109,21 @@ async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
     before = ACCEPTED_AT + timedelta(hours=1)
     resources = [
         resource
-        async for resource in jobs.live_resources(
-            database, namespace="imagerift", created_before=before
+        async for resource in JobStore(database).live_resources(
+            namespace="imagerift", created_before=before
         )
     ]
     assert {(r.job_id, r.name, r.uid) for r in resources} == {
         (record.id, record.resource_name, record.resource_uid) for record in (seen, processing)
     }
-    running = [record async for record in jobs.processing(database, namespace="imagerift")]
+    running = await JobStore(database).processing(namespace="imagerift")
     assert running == [processing]
 
     ended = [by_status[s] for s in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED)]
     for days, expected in ((29, set()), (31, {record.id for record in ended})):
         at = ACCEPTED_AT + timedelta(days=days)
         assert {
-            record.id async for record in jobs.expired(database, namespace="imagerift", at=at)
+            record.id for record in await JobStore(database).expired(namespace="imagerift", at=at)
         } == expected
 
 
@@ -130,8 +136,8 @@ async def test_a_stale_snapshot_reads_as_none(database: Database) -> None:
         }
     )
     for snapshot in (first, second):
-        await scheduler_snapshot.write(database, snapshot)
-        assert await scheduler_snapshot.read(database, "imagerift", at=snapshot.at) == snapshot
-    late = second.at + scheduler_snapshot.STALE_AFTER
-    assert await scheduler_snapshot.read(database, "imagerift", at=late) is None
-    assert await scheduler_snapshot.read(database, "other", at=second.at) is None
+        await SnapshotStore(database).write(snapshot)
+        assert await SnapshotStore(database).read("imagerift", at=snapshot.at) == snapshot
+    late = second.at + STALE_AFTER
+    assert await SnapshotStore(database).read("imagerift", at=late) is None
+    assert await SnapshotStore(database).read("other", at=second.at) is None

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import Analysis, JobRecord, People, Status
-from imagerift_core.mongo import Database, settlement, transitions
-from imagerift_core.mongo.audit import audit
-from imagerift_core.mongo.settlement import GroupResult, settle
+from imagerift_core.mongo import Database, settlement
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import GroupResult, Settlements
 from imagerift_core.settlements import Settlement
 from pymongo.errors import AutoReconnect, OperationFailure
 
@@ -39,8 +40,8 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
         database, 5, units=4, retention_days=90, key_id="key_x"
     )
     queued = await lives.queued(database)
-    await transitions.ask_cancel(database, canceled.id, workspace="ws_test", reason="by user")
-    await transitions.requeue(database, superseded.id, attempt=1, owner=lives.OWNER, failed=False)
+    await JobStore(database).ask_cancel(canceled.id, workspace="ws_test", reason="by user")
+    await JobStore(database).requeue(superseded.id, attempt=1, owner=lives.OWNER, failed=False)
     gone = replace(delivered(whole), job_id="gone")
     told = Analysis(preset_reason="look", people=People(found=2, shown=1, box=(0, 0, 0.5, 1)))
     group = [
@@ -51,7 +52,7 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
         delivered(superseded),
         gone,
     ]
-    result = await settle(database, group, at=AT)
+    result = await Settlements(database).settle(group, at=AT)
 
     assert set(result.settled) == {whole.id, part.id, failing.id, canceled.id}
     assert sorted(result.superseded) == sorted([superseded.id, "gone"])
@@ -87,18 +88,18 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
     reserved = superseded.quota.units + queued.quota.units
     assert await lives.held(database, whole) == (reserved, 6)
     assert ends[whole.id].quota.remaining == 1000 - 6
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("make_end", [delivered, broken])
 async def test_a_settlement_written_twice_counts_once(database: Database, make_end: Any) -> None:
     record = await lives.processing(database, units=3)
     end = make_end(record)
-    first = await settle(database, [end], at=AT)
-    again = await settle(database, [end], at=AT + timedelta(minutes=5))
+    first = await Settlements(database).settle([end], at=AT)
+    again = await Settlements(database).settle([end], at=AT + timedelta(minutes=5))
     assert list(first.settled) == again.superseded == [record.id]
     assert await lives.current(database, record) == first.settled[record.id]
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("make_end", [delivered, broken])
@@ -108,33 +109,34 @@ async def test_a_job_named_twice_in_one_group_counts_once(
     record = await lives.processing(database, units=3)
     other = await lives.processing(database, units=2)
     end = make_end(record)
-    result = await settle(database, [end, broken(other), end], at=AT)
+    result = await Settlements(database).settle([end, broken(other), end], at=AT)
     assert set(result.settled) == {record.id, other.id}
     assert result.superseded == [record.id]
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_many_writers_of_the_same_ends_charge_once(database: Database) -> None:
     records = await many(database, 12, units=2)
     group = [delivered(record) for record in records]
     results = await asyncio.gather(
-        *(settle(database, group[n:] + group[:n], at=AT) for n in range(6))
+        *(Settlements(database).settle(group[n:] + group[:n], at=AT) for n in range(6))
     )
     settled = [job_id for result in results for job_id in result.settled]
     assert sorted(settled) == sorted(record.id for record in records)
     assert await lives.held(database, records[0]) == (0, 24)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_of_two_owners_only_the_present_one_settles(database: Database) -> None:
     for _ in range(8):
         old = await lives.processing(database, owner="old", units=2)
-        again = await transitions.requeue(database, old.id, attempt=1, owner="old", failed=False)
+        again = await JobStore(database).requeue(old.id, attempt=1, owner="old", failed=False)
         assert again is not None
         new = await lives.claim(database, again, owner="new")
         assert new is not None
         stale, fresh = await asyncio.gather(
-            settle(database, [delivered(old)], at=AT), settle(database, [delivered(new)], at=AT)
+            Settlements(database).settle([delivered(old)], at=AT),
+            Settlements(database).settle([delivered(new)], at=AT),
         )
         assert stale.superseded == [old.id]
         end = fresh.settled[old.id]
@@ -147,7 +149,7 @@ async def test_only_the_attempt_that_holds_the_job_settles(
     database: Database, wrong: dict[str, Any]
 ) -> None:
     record = await lives.processing(database)
-    result = await settle(database, [replace(delivered(record), **wrong)], at=AT)
+    result = await Settlements(database).settle([replace(delivered(record), **wrong)], at=AT)
     assert result.superseded == [record.id]
     assert await lives.current(database, record) == record
 
@@ -159,13 +161,15 @@ async def test_only_a_processing_job_is_settled(database: Database, status: Stat
     await database.jobs.update_one({"_id": record.id}, {"$set": {"owner": lives.OWNER}})
     record = await lives.current(database, record)
     before = await lives.held(database, record)
-    assert (await settle(database, [delivered(record)], at=AT)).superseded == [record.id]
+    assert (await Settlements(database).settle([delivered(record)], at=AT)).superseded == [
+        record.id
+    ]
     assert await lives.current(database, record) == record
     assert await lives.held(database, record) == before
 
 
 async def test_an_empty_group_is_settled(database: Database) -> None:
-    assert await settle(database, [], at=AT) == GroupResult()
+    assert await Settlements(database).settle([], at=AT) == GroupResult()
 
 
 async def poison_by_ledger(database: Database, record: JobRecord) -> Settlement:
@@ -218,7 +222,7 @@ async def test_a_member_that_cannot_be_written_is_set_aside_alone(
     group = [delivered(record) for record in records]
     bad = records[place]
     group[place] = await poison(database, bad)
-    result = await settle(database, group, at=AT)
+    result = await Settlements(database).settle(group, at=AT)
     assert list(result.set_aside) == [bad.id]
     assert set(result.settled) == {record.id for record in records} - {bad.id}
     assert result.superseded == []
@@ -239,11 +243,11 @@ async def test_while_the_store_refuses_everybody_no_job_is_blamed(database: Data
     await database.counters.drop()
     await database.counters.database.create_collection(database.counters.name, viewOn="jobs")
     with pytest.raises(CapacityUnavailable):
-        await settle(database, [delivered(record)], at=AT)
+        await Settlements(database).settle([delivered(record)], at=AT)
     assert (await lives.current(database, record)).status is Status.PROCESSING
     await database.counters.drop()
     await database.counters.insert_one(counter)
-    result = await settle(database, [delivered(record)], at=AT)
+    result = await Settlements(database).settle([delivered(record)], at=AT)
     assert list(result.settled) == [record.id]
 
 
@@ -252,7 +256,7 @@ async def test_several_bad_members_are_each_set_aside(database: Database) -> Non
     group = [delivered(record) for record in records]
     for place in (3, 4, 15):
         group[place] = await poison_by_ledger(database, records[place])
-    result = await settle(database, group, at=AT)
+    result = await Settlements(database).settle(group, at=AT)
     assert set(result.set_aside) == {records[place].id for place in (3, 4, 15)}
     assert len(result.settled) == 13
 
@@ -271,7 +275,7 @@ async def test_one_bad_member_costs_few_transactions(
         return await inner(db, session, part, at)
 
     monkeypatch.setattr(settlement, "_settle_in", counted)
-    await settle(database, group, at=AT)
+    await Settlements(database).settle(group, at=AT)
     assert sorted(sizes) == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32]
 
 
@@ -296,8 +300,8 @@ async def test_passing_trouble_sets_no_job_aside(
     with monkeypatch.context() as patch:
         patch.setattr(database, "transaction", fail)
         with pytest.raises(CapacityUnavailable):
-            await settle(database, [delivered(record)], at=AT)
-    result = await settle(database, [delivered(record)], at=AT)
+            await Settlements(database).settle([delivered(record)], at=AT)
+    result = await Settlements(database).settle([delivered(record)], at=AT)
     assert list(result.settled) == [record.id]
 
 
@@ -305,16 +309,19 @@ async def test_groups_that_share_a_counter_settle_side_by_side(database: Databas
     records = await many(database, 40)
     groups = [records[n : n + 5] for n in range(0, 40, 5)]
     results = await asyncio.gather(
-        *(settle(database, [delivered(record) for record in group], at=AT) for group in groups)
+        *(
+            Settlements(database).settle([delivered(record) for record in group], at=AT)
+            for group in groups
+        )
     )
     assert sum(len(result.settled) for result in results) == 40
     assert await lives.held(database, records[0]) == (0, 40)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_charge_goes_to_the_period_of_acceptance(database: Database) -> None:
     record = await lives.processing(database)
-    await settle(database, [delivered(record)], at=ACCEPTED_AT.replace(month=12))
+    await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT.replace(month=12))
     assert [row["counter"] for row in await ledger(database, record)] == [record.quota.counter]
     assert await lives.held(database, record) == (0, 1)
     assert await database.counters.count_documents({}) == 1

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from imagerift_core.jobs import Status
-from imagerift_core.mongo import Database, jobs, transitions
+from imagerift_core.mongo import Database
 from imagerift_core.mongo.admission import Admissions
-from imagerift_core.mongo.audit import audit
-from imagerift_core.mongo.settlement import settle
+from imagerift_core.mongo.audit import QuotaAudit
+from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.settlement import Settlements
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import AutoReconnect, OperationFailure
 
@@ -50,14 +51,14 @@ async def test_an_admission_that_runs_again_holds_once(conflicted: Database) -> 
     record = make_record(units=3)
     assert await Admissions(conflicted).admit(record, resets_at=ACCEPTED_AT) is not None
     assert await lives.held(conflicted, record) == (3, 0)
-    assert await jobs.get(conflicted, record.id) is not None
+    assert await JobStore(conflicted).get(record.id) is not None
 
 
 async def test_a_cancel_that_runs_again_releases_once(conflicted: Database) -> None:
     other = await lives.queued(conflicted, units=5)
     record = await lives.queued(conflicted, units=3)
-    canceled = await transitions.cancel_queued(
-        conflicted, record.id, workspace=record.workspace, reason="by user", at=ACCEPTED_AT
+    canceled = await JobStore(conflicted).cancel_queued(
+        record.id, workspace=record.workspace, reason="by user", at=ACCEPTED_AT
     )
     assert canceled is not None
     assert canceled.status is Status.CANCELED
@@ -66,16 +67,18 @@ async def test_a_cancel_that_runs_again_releases_once(conflicted: Database) -> N
 
 async def test_a_settlement_that_runs_again_charges_once(conflicted: Database) -> None:
     records = [await lives.processing(conflicted, units=2) for _ in range(3)]
-    result = await settle(conflicted, [delivered(record) for record in records], at=ACCEPTED_AT)
+    result = await Settlements(conflicted).settle(
+        [delivered(record) for record in records], at=ACCEPTED_AT
+    )
     assert len(result.settled) == 3
     assert result.superseded == []
     assert await lives.held(conflicted, records[0]) == (0, 6)
-    assert await audit(conflicted) == []
+    assert await QuotaAudit(conflicted).differences() == []
 
 
 async def test_a_deletion_that_runs_again_leaves_one_tombstone(conflicted: Database) -> None:
     record = await lives.in_status(conflicted, Status.FAILED)
-    assert await transitions.forget(conflicted, record.id, at=ACCEPTED_AT)
+    assert await JobStore(conflicted).forget(record.id, at=ACCEPTED_AT)
     assert await conflicted.tombstones.count_documents({}) == 1
 
 
@@ -99,11 +102,11 @@ async def test_a_commit_without_an_answer_is_asked_about_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(AsyncIOMotorClientSession, "commit_transaction", unanswered)
-        result = await settle(database, [delivered(record)], at=ACCEPTED_AT)
+        result = await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT)
     assert commits == 2
     assert result.settled == {record.id: await lives.current(database, record)}
     assert await lives.held(database, record) == (0, 2)
-    assert await audit(database) == []
+    assert await QuotaAudit(database).differences() == []
 
 
 async def test_transactions_that_meet_all_get_through(database: Database) -> None:

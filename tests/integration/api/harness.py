@@ -22,8 +22,8 @@ from imagerift_api.settings import ApiSettings
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.api_keys import ALL_SCOPES, Scope
 from imagerift_core.ids import new_workspace_id
-from imagerift_core.mongo import accounts
-from imagerift_core.mongo.database import Database, connect
+from imagerift_core.mongo import Database, Stores, connect
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan, Plans, load_plans
 from imagerift_core.s3 import ObjectStore, open_store
 from pymongo.monitoring import (
@@ -147,6 +147,7 @@ class Api:
         self._stack = AsyncExitStack()
         self.base_url = ""
         self.database: Database
+        self.stores: Stores
         self.store: ObjectStore
         self.http: aiohttp.ClientSession
 
@@ -161,6 +162,7 @@ class Api:
         self.database = await self._stack.enter_async_context(
             connect(url, self.settings.mongo_database)
         )
+        self.stores = Stores(self.database)
         self.store = await self._stack.enter_async_context(open_store(self.settings))
         runner = api_runner(build_application(self.settings, metrics))
         await runner.setup()
@@ -209,13 +211,14 @@ class Api:
     ) -> Tenant:
         """A new workspace on `plan` with a key, made while the plan still allowed one."""
         workspace = new_workspace_id()
-        await accounts.create_workspace(
-            self.database,
-            accounts.Workspace(_id=workspace, name="test", plan="pro", created_at=clock.now()),
+        await self.stores.workspaces.create(
+            Workspace(_id=workspace, name="test", plan="pro", created_at=clock.now())
         )
-        creation = KeyCreation(self.database, self.plans, bytes.fromhex(PEPPER))
+        creation = KeyCreation(
+            self.stores.keys, self.stores.workspaces, self.plans, bytes.fromhex(PEPPER)
+        )
         created = await creation.create(workspace, "test", scopes=scopes)
-        await accounts.set_plan(self.database, workspace, plan)
+        await self.stores.workspaces.set_plan(workspace, plan)
         return Tenant(workspace, created.token, created.key.id, self.plans[plan])
 
     async def stored(self, tenant: Tenant) -> list[str]:

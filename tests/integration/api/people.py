@@ -10,7 +10,6 @@ import aiohttp
 from imagerift_api.auth.session_tokens import SessionTokens
 from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
-from imagerift_core.mongo import accounts, people
 from imagerift_core.roles import Role
 
 from tests.integration.api.harness import Answer, Api
@@ -54,8 +53,7 @@ class Browser:
 
 async def signed_in(api: Api, *, plan: str = "business", name: str = "Ada") -> Browser:
     """Somebody new, signed in to their own workspace on `plan`."""
-    person = await people.ensure_person(
-        api.database,
+    person = await api.stores.people.ensure(
         issuer=ISSUER,
         subject=secrets.token_hex(8),
         name=name,
@@ -64,7 +62,7 @@ async def signed_in(api: Api, *, plan: str = "business", name: str = "Ada") -> B
         address=None,
         at=clock.now(),
     )
-    await accounts.set_plan(api.database, person.home, plan)
+    await api.stores.workspaces.set_plan(person.home, plan)
     return browser_of(api, person.id, person.home)
 
 

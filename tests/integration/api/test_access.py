@@ -18,7 +18,6 @@ from imagerift_api.api_keys.service import KeyCreation
 from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
 from imagerift_core.api_keys import ALL_SCOPES, Scope
-from imagerift_core.mongo import accounts
 from imagerift_core.roles import ALL_ROLES, Permission, Role, may, scopes_of
 
 from tests.integration.api.harness import PEPPER, Answer, Api, Tenant, settings_of
@@ -156,7 +155,9 @@ async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, Workplac
         await api.until_ready()
         founder = await signed_in(api)
         people = {who: await joined(api, founder, role) for who, role in _BEFORE.items()}
-        creation = KeyCreation(api.database, api.plans, bytes.fromhex(PEPPER))
+        creation = KeyCreation(
+            api.stores.keys, api.stores.workspaces, api.plans, bytes.fromhex(PEPPER)
+        )
 
         async def key(scope: Scope, person: str | None) -> str:
             made = await creation.create(
@@ -330,5 +331,5 @@ async def test_a_key_opens_nothing_without_its_member_even_if_nobody_revoked_it(
     await api.database.members.delete_one({"_id": f"{owner.workspace}:{member.person}"})
     answer = await api.call("GET", "/api/v1/jobs", **with_token(token))
     assert_turned_away(answer, 401, "revoked_api_key")
-    keys = await accounts.list_keys(api.database, owner.workspace)
+    keys = await api.stores.keys.all_of(owner.workspace)
     assert [key.revoked_at for key in keys] == [None]

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from imagerift_core import clock
 from imagerift_core.clock import rfc3339
-from imagerift_core.mongo import accounts
 
 from tests.integration.api.harness import Answer, Api, settings_of
 from tests.integration.api.people import browser_of, joined, signed_in, with_token
@@ -68,14 +67,14 @@ async def test_keys_are_locked_on_plans_without_api_access(api: Api, plan: str) 
     ada = await signed_in(api, plan=plan)
     answer = await ada.call("POST", KEYS, json={"name": "k"})
     assert (answer.status, answer.body["code"]) == (403, "api_access_locked")
-    assert await accounts.list_keys(api.database, ada.workspace) == []
+    assert await api.stores.keys.all_of(ada.workspace) == []
 
 
 async def test_after_a_downgrade_keys_are_locked_and_can_only_be_revoked(api: Api) -> None:
     ada = await signed_in(api)
     created = await ada.create_key()
     key_id = created["key"]["keyId"]
-    await accounts.set_plan(api.database, ada.workspace, "free")
+    await api.stores.workspaces.set_plan(ada.workspace, "free")
 
     await until_refused(api, created["token"], "api_access_locked")
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from imagerift_api.admin import app
 from imagerift_core import clock
-from imagerift_core.mongo import account_log, people
 from typer.testing import CliRunner, Result
 
 from tests.integration.api.harness import Api
@@ -91,8 +90,7 @@ async def test_a_person_is_put_in_place_before_their_first_sign_in(api: Api, run
 
     added = await run("member", "add", "--workspace", workspace, *who, "--role", "owner")
 
-    person = await people.ensure_person(
-        api.database,
+    person = await api.stores.people.ensure(
         issuer="https://issuer.example",
         subject=workspace,
         name="Ada",
@@ -102,7 +100,7 @@ async def test_a_person_is_put_in_place_before_their_first_sign_in(api: Api, run
         at=clock.now(),
     )
     assert json.loads(added.stdout)["personId"] == person.id
-    memberships = await people.memberships_of(api.database, person.id)
+    memberships = await api.stores.members.of_person(person.id)
     assert [(m.workspace, m.role) for m in memberships] == [(workspace, "owner")]
     again = await run("member", "add", "--workspace", workspace, *who)
     assert (again.exit_code, again.stderr.split(":")[0]) == (1, "already_member")
@@ -117,7 +115,7 @@ async def test_admin_actions_are_in_the_log(api: Api, run: Any) -> None:
     await run("key", "revoke", "--key", key["keyId"])
     await run("workspace", "set-plan", "--workspace", workspace, "--plan", "free")
 
-    entries = await account_log.page(api.database, workspace, before=None, limit=10)
+    entries = await api.stores.account_log.page(workspace, before=None, limit=10)
 
     assert [(entry.action, entry.actor.kind) for entry in entries] == [
         ("workspace.plan_changed", "operator"),

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from imagerift_core import clock
 from imagerift_core.api_keys import hash_token, new_api_key
-from imagerift_core.mongo import accounts, key_changes
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 
 from tests.integration.api.harness import PEPPER, Answer, Api, Tenant
@@ -44,20 +43,20 @@ async def test_a_mistyped_key_is_told_from_an_unknown_one(api: Api, tenant: Tena
 
 
 async def revoke(api: Api, tenant: Tenant) -> None:
-    await key_changes.revoke(
-        api.database, tenant.workspace, tenant.key_id, actor=ADMIN_COMMAND, at=clock.now()
+    await api.stores.keys.revoke(
+        tenant.workspace, tenant.key_id, actor=ADMIN_COMMAND, at=clock.now()
     )
 
 
 async def test_a_forged_secret_under_a_known_id_is_refused(api: Api, tenant: Tenant) -> None:
     await list_with(api, f"Bearer {tenant.token}")
     other = new_api_key()
-    stored = await accounts.get_key(api.database, tenant.key_id)
+    stored = await api.stores.keys.get(tenant.key_id)
     assert stored is not None
     forged = stored.model_copy(
         update={"id": other.key_id, "token_hash": hash_token("another", bytes.fromhex(PEPPER))}
     )
-    await key_changes.create(api.database, forged, actor=ADMIN_COMMAND)
+    await api.stores.keys.create(forged, actor=ADMIN_COMMAND)
 
     answer = await list_with(api, f"Bearer {other.token}")
 
@@ -125,7 +124,7 @@ async def test_the_use_of_a_key_is_noted(api: Api, tenant: Tenant) -> None:
 
     end = time.monotonic() + 100
     while True:
-        key = await accounts.get_key(api.database, tenant.key_id)
+        key = await api.stores.keys.get(tenant.key_id)
         assert key is not None
         if key.last_used_at is not None:
             break

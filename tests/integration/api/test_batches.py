@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import transitions
-from imagerift_core.mongo.audit import audit
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 from tests.integration.api.test_uploads import uploaded
@@ -57,7 +55,7 @@ async def test_progress_follows_the_jobs_and_a_cancel_ends_the_rest(
     image_key = await uploaded(api, tenant)
     batch = (await make(api, tenant, [wish(image_key)] * 4)).body
     await get(api, tenant, f"/api/v1/jobs/{batch['jobIds'][0]}/cancel", "POST")
-    await transitions.forget(api.database, batch["jobIds"][0], at=clock.now())
+    await api.stores.jobs.forget(batch["jobIds"][0], at=clock.now())
 
     seen = (await get(api, tenant, batch["statusUrl"])).body
     canceled = await get(api, tenant, batch["urls"]["cancel"], "POST")
@@ -75,9 +73,7 @@ async def test_a_batch_goes_with_its_last_job(api: Api, tenant: Tenant) -> None:
     batch = (await make(api, tenant, [wish(image_key)] * 3)).body
     await get(api, tenant, batch["urls"]["cancel"], "POST")
 
-    await asyncio.gather(
-        *(transitions.forget(api.database, job, at=clock.now()) for job in batch["jobIds"])
-    )
+    await asyncio.gather(*(api.stores.jobs.forget(job, at=clock.now()) for job in batch["jobIds"]))
 
     assert (await get(api, tenant, batch["statusUrl"])).status == 404
     assert await api.database.batches.find_one({"_id": batch["batchId"]}) is None
@@ -104,7 +100,7 @@ async def test_a_batch_that_does_not_fit_the_quota_leaves_nothing(
         assert await api.jobs_of(tenant) == 8
         assert await api.database.batches.count_documents({"workspace": tenant.workspace}) == 2
         assert len(await api.stored(tenant)) == 8 + 1
-        rows = await audit(api.database)
+        rows = await api.stores.audit.differences()
         assert [row for row in rows if row.counter == tenant.counter] == []
 
 

@@ -21,7 +21,8 @@ from imagerift_api.http.problems import KINDS
 from imagerift_api.sign_in.built_in import ISSUER
 from imagerift_core import clock
 from imagerift_core.modes import load_modes
-from imagerift_core.mongo import accounts, idempotency, people
+from imagerift_core.mongo.idempotency import row_id
+from imagerift_core.mongo.keys import KeyStore
 from openapi_schema_validator import OAS31Validator
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
@@ -185,7 +186,7 @@ async def _no_place(scene: Scene) -> Answer:
 
 
 async def _demo(scene: Scene) -> list[str]:
-    found = await people.find_person(scene.api.database, ISSUER, DEMO)
+    found = await scene.api.stores.people.find(ISSUER, DEMO)
     return [found.id] if found else []
 
 
@@ -232,7 +233,7 @@ async def _reused(scene: Scene) -> Answer:
 
 @causes("idempotency_in_progress")
 async def _in_progress(scene: Scene) -> Answer:
-    row = idempotency.row_id(scene.tenant.workspace, "held")
+    row = row_id(scene.tenant.workspace, "held")
     headers = scene.tenant.headers | {"Idempotency-Key": "held"}
     body = {"mode": "style", "prompt": "p", "imageBase64": encode(picture(size=(16, 16)))}
     client = scene.api.database.jobs.database.client
@@ -279,7 +280,7 @@ async def _broken(scene: Scene) -> Answer:
     async def broken(*_: object, **__: object) -> None:
         raise KeyError(f"a secret: {scene.tenant.token}")
 
-    scene.patch.setattr(accounts, "list_keys", broken)
+    scene.patch.setattr(KeyStore, "all_of", broken)
     return await scene.owner.call("GET", f"{ACCOUNT}/keys")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from imagerift_core.mongo.audit import audit
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 
@@ -40,7 +39,7 @@ async def submit_at_once(opened: list[Api], tenant: Tenant) -> list[Answer]:
 
 
 async def differences(api: Api, tenant: Tenant) -> list[object]:
-    return [row for row in await audit(api.database) if row.counter == tenant.counter]
+    return [row for row in await api.stores.audit.differences() if row.counter == tenant.counter]
 
 
 @pytest.mark.parametrize("count", REPLICAS)

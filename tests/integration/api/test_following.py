@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 from imagerift_core import clock
-from imagerift_core.jobs import JobRecord
-from imagerift_core.mongo import stream_leases, transitions
+from imagerift_core.mongo import stream_leases
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.settlement import settle
 from imagerift_core.mongo.stream_leases import StreamLeaseStore
 
+from tests import lives
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.pictures import encode, picture
 from tests.records import broken
@@ -59,21 +57,6 @@ async def stream(api: Api, tenant: Tenant, job_id: str, **headers: str) -> Async
         yield Events(response)
 
 
-async def claim(api: Api, job_id: str) -> JobRecord:
-    claimed = await transitions.claim(
-        api.database,
-        job_id,
-        attempt=0,
-        owner="dispatcher",
-        pool="default",
-        resource_uid=str(uuid.uuid4()),
-        at=clock.now(),
-        attempt_deadline=clock.now(),
-    )
-    assert claimed is not None
-    return claimed
-
-
 async def generate(api: Api, tenant: Tenant, *, prefer: str) -> Answer:
     body = {"mode": "style", "prompt": "p", "imageBase64": encode(picture())}
     headers = tenant.headers | {"Prefer": prefer}
@@ -106,9 +89,9 @@ async def test_a_stream_tells_the_job_then_each_change_and_ends_with_it(
         snapshot = json.loads(first["data"])
         polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
         assert snapshot | {"rateLimit": 0} == polled.body | {"rateLimit": 0}
-        claimed = await claim(api, job_id)
+        claimed = await lives.begin(api.stores.jobs, job_id)
         assert (await events.job())["status"] == "processing"
-        await settle(api.database, [broken(claimed)], at=clock.now())
+        await api.stores.settlements.settle([broken(claimed)], at=clock.now())
         last = await events.next()
         assert last is not None
         assert json.loads(last["data"])["status"] == "failed"
@@ -136,7 +119,7 @@ async def test_many_streams_of_a_job_share_one_change_stream(
         for one in events:
             await one.job()
 
-        await claim(api, job_id)
+        await lives.begin(api.stores.jobs, job_id)
 
         for one in events:
             assert (await one.job())["status"] == "processing"
@@ -185,8 +168,8 @@ async def test_a_wait_is_answered_as_soon_as_the_job_has_ended(api: Api, tenant:
         while (row := await api.database.jobs.find_one(query)) is None:
             assert time.monotonic() < end, "the job is not accepted"
             await asyncio.sleep(0.02)
-        claimed = await claim(api, row["_id"])
-        await settle(api.database, [broken(claimed)], at=clock.now())
+        claimed = await lives.begin(api.stores.jobs, row["_id"])
+        await api.stores.settlements.settle([broken(claimed)], at=clock.now())
 
     started = time.monotonic()
     answer, _ = await asyncio.gather(generate(api, tenant, prefer="wait=30"), end_it())

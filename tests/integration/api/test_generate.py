@@ -8,16 +8,15 @@ import uuid
 import pytest
 from imagerift_core import clock, object_keys
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import jobs, transitions
-from imagerift_core.mongo.settlement import settle
 
+from tests import lives
 from tests.integration.api.harness import Api, Tenant
 from tests.pictures import encode, picture
 from tests.records import delivered
 
 
 async def record_of(api: Api, job_id: str) -> JobRecord:
-    record = await jobs.get(api.database, job_id)
+    record = await api.stores.jobs.get(job_id)
     assert record is not None
     return record
 
@@ -28,25 +27,13 @@ async def finished_job(api: Api, tenant: Tenant) -> JobRecord:
 
 
 async def finish(api: Api, job_id: str, *, resource_uid: str | None = None) -> JobRecord:
-    queued = await record_of(api, job_id)
-    at = clock.now()
-    claimed = await transitions.claim(
-        api.database,
-        queued.id,
-        attempt=0,
-        owner="dispatcher",
-        pool="default",
-        resource_uid=resource_uid or str(uuid.uuid4()),
-        at=at,
-        attempt_deadline=at,
-    )
-    assert claimed is not None
+    claimed = await lives.begin(api.stores.jobs, job_id, resource_uid=resource_uid)
     settlement = delivered(claimed)
     for key in settlement.outputs[0].keys:
         kind = "png" if key.endswith("png") else "webp"
         await api.store.put(key, picture(kind, (80, 60)), content_type=f"image/{kind}")
-    await settle(api.database, [settlement], at=clock.now())
-    return await record_of(api, queued.id)
+    await api.stores.settlements.settle([settlement], at=clock.now())
+    return await record_of(api, job_id)
 
 
 async def test_the_answer_has_every_key_of_the_published_sample(api: Api, tenant: Tenant) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import idempotency, jobs, transitions
+from imagerift_core.mongo.idempotency import row_id
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 from tests.integration.api.test_process import running
@@ -155,7 +155,7 @@ async def test_of_many_at_once_on_two_replicas_one_is_accepted(
 async def test_while_the_first_is_being_admitted_the_second_is_told_so(
     api: Api, tenant: Tenant
 ) -> None:
-    row = idempotency.row_id(tenant.workspace, "k")
+    row = row_id(tenant.workspace, "k")
     body = {"mode": "style", "prompt": "p", "imageBase64": PHOTO}
     async with await api.database._client.start_session() as session:
         session.start_transaction()
@@ -172,10 +172,8 @@ async def test_while_the_first_is_being_admitted_the_second_is_told_so(
 
 async def test_a_job_that_was_deleted_is_not_made_again(api: Api, tenant: Tenant) -> None:
     job_id = (await submit(api, tenant, "k")).body["jobId"]
-    await transitions.cancel(
-        api.database, job_id, workspace=tenant.workspace, reason="test", at=clock.now()
-    )
-    await transitions.forget(api.database, job_id, at=clock.now())
+    await api.stores.jobs.cancel(job_id, workspace=tenant.workspace, reason="test", at=clock.now())
+    await api.stores.jobs.forget(job_id, at=clock.now())
 
     again = await submit(api, tenant, "k")
 
@@ -203,6 +201,6 @@ async def test_after_a_crash_at_any_point_the_key_stands_for_one_job(
     assert [answer.status for answer in again] == [202, 202]
     assert ("Idempotent-Replayed" in again[0].headers) == (point != "api-source-stored")
     assert again[1].body["jobId"] == again[0].body["jobId"]
-    records = await jobs.page(api.database, workspace=tenant.workspace, limit=10)
+    records = await api.stores.jobs.page(workspace=tenant.workspace, limit=10)
     assert [record.id for record in records] == [again[0].body["jobId"]]
     assert await api.counted(tenant) == (0, 1)

@@ -7,15 +7,13 @@ import io
 import time
 import uuid
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import jobs, scheduler_snapshot, transitions
 from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
-from imagerift_core.mongo.settlement import settle
 from PIL import Image
 
+from tests import lives
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.records import broken
 
@@ -30,22 +28,6 @@ async def list_jobs(api: Api, tenant: Tenant, query: str = "") -> Answer:
 
 async def cancel(api: Api, tenant: Tenant, job_id: str) -> Answer:
     return await api.call("POST", f"/api/v1/jobs/{job_id}/cancel", headers=tenant.headers)
-
-
-async def claim(api: Api, job_id: str) -> Any:
-    at = clock.now()
-    claimed = await transitions.claim(
-        api.database,
-        job_id,
-        attempt=0,
-        owner="dispatcher",
-        pool="default",
-        resource_uid=str(uuid.uuid4()),
-        at=at,
-        attempt_deadline=at,
-    )
-    assert claimed is not None
-    return claimed
 
 
 async def test_a_poll_answers_with_the_same_job(api: Api, tenant: Tenant) -> None:
@@ -97,7 +79,7 @@ async def test_a_queued_job_shows_its_place(api: Api, tenant: Tenant) -> None:
         at=clock.now(),
         places={job_id: QueuePlace(position=4, eta_seconds=11.2, reason="waiting_for_turn")},
     )
-    await scheduler_snapshot.write(api.database, snapshot)
+    await api.stores.snapshots.write(snapshot)
 
     answer = await get(api, tenant, job_id)
     end = time.monotonic() + 100
@@ -210,20 +192,20 @@ async def test_a_canceled_job_is_released_and_cancels_again(api: Api, tenant: Te
 
 async def test_a_processing_job_is_marked(api: Api, tenant: Tenant) -> None:
     job_id = (await api.generate(tenant)).body["jobId"]
-    await claim(api, job_id)
+    await lives.begin(api.stores.jobs, job_id)
 
     answer = await cancel(api, tenant, job_id)
 
     assert (answer.status, answer.body["status"]) == (200, "processing")
-    record = await jobs.get(api.database, job_id)
+    record = await api.stores.jobs.get(job_id)
     assert record is not None
     assert record.cancel_requested
 
 
 async def test_an_ended_job_cannot_be_canceled(api: Api, tenant: Tenant) -> None:
     job_id = (await api.generate(tenant)).body["jobId"]
-    claimed = await claim(api, job_id)
-    await settle(api.database, [broken(claimed)], at=clock.now())
+    claimed = await lives.begin(api.stores.jobs, job_id)
+    await api.stores.settlements.settle([broken(claimed)], at=clock.now())
 
     answer = await cancel(api, tenant, job_id)
 

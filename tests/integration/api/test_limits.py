@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from imagerift_core.modes import load_modes
-from imagerift_core.mongo.audit import audit
 
 from tests.integration.api.harness import Api, plans_of_tests, settings_of
 
@@ -53,7 +52,9 @@ async def test_of_many_submits_exactly_the_quota_is_accepted(replicas: list[Api]
     assert refused.body["charged"] == 0
     assert refused.body["resetsAt"].endswith("-01T00:00:00.000Z")
     ours = {tenant.counter}
-    assert [row for row in await audit(replicas[0].database) if row.counter in ours] == []
+    assert [
+        row for row in await replicas[0].stores.audit.differences() if row.counter in ours
+    ] == []
 
 
 async def test_of_many_submits_exactly_a_queue_full_is_accepted(replicas: list[Api]) -> None:

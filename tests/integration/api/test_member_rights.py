@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from imagerift_core import clock
 from imagerift_core.api_keys import ALL_SCOPES
-from imagerift_core.mongo import accounts, people
+from imagerift_core.mongo.members import Member, insert_member
 from imagerift_core.roles import ALL_ROLES, Role, scopes_of
 
 from tests.integration.api.harness import Answer, Api, settings_of
@@ -48,7 +48,7 @@ async def remove(by: Browser, member: Browser) -> None:
 
 async def back_home(api: Api, person: Browser) -> Browser:
     """The same person, signed in to the workspace of their own."""
-    found = await people.get_person(api.database, person.person)
+    found = await api.stores.people.get(person.person)
     assert found is not None
     return browser_of(api, found.id, found.home)
 
@@ -68,7 +68,7 @@ async def test_nobody_makes_a_key_that_can_do_more_than_their_role(api: Api) -> 
     assert (answer.status, answer.body["code"]) == (403, "role_not_permitted")
     assert answer.body["param"] == "scopes"
     assert "'webhooks:manage'" in answer.body["detail"]
-    assert await accounts.list_keys(api.database, owner.workspace) == []
+    assert await api.stores.keys.all_of(owner.workspace) == []
 
 
 @pytest.mark.parametrize("role", ALL_ROLES)
@@ -124,13 +124,13 @@ async def test_only_its_own_person_learns_the_token_of_a_key(api: Api, role: Rol
     other = await joined(api, owner, role)
     made = await owner.create_key()
     key_id = made["key"]["keyId"]
-    before = await accounts.get_key(api.database, key_id)
+    before = await api.stores.keys.get(key_id)
 
     refused = await other.call("POST", f"{KEYS}/{key_id}/rotate", json={"overlapDays": 7})
 
     assert (refused.status, refused.body["code"]) == (403, "role_not_permitted")
     assert "ir_live_" not in str(refused.body)
-    assert await accounts.get_key(api.database, key_id) == before
+    assert await api.stores.keys.get(key_id) == before
     assert (await owner.call("POST", f"{KEYS}/{key_id}/rotate", json={})).status == 200
     assert (await other.call("DELETE", f"{KEYS}/{key_id}")).status == 200
 
@@ -139,12 +139,10 @@ async def test_a_key_of_the_operators_is_rotated_by_nobody_on_the_pages(api: Api
     tenant = await api.tenant()
     person = await signed_in(api)
     owner = browser_of(api, person.person, tenant.workspace)
-    member = people.Member(
+    member = Member(
         workspace=tenant.workspace, person=person.person, role="owner", added_at=clock.now()
     )
-    await api.database.transaction(
-        lambda session: people.insert_member(api.database, session, member)
-    )
+    await api.database.transaction(lambda session: insert_member(api.database, session, member))
 
     refused = await owner.call("POST", f"{KEYS}/{tenant.key_id}/rotate", json={})
 
@@ -218,7 +216,7 @@ async def test_an_invitation_is_worth_what_whoever_made_it_may_give_now(api: Api
     refused = await accept(guest, token)
 
     assert (refused.status, refused.body["code"]) == (404, "invitation_not_found")
-    assert await people.get_member(api.database, owner.workspace, guest.person) is None
+    assert await api.stores.members.get(owner.workspace, guest.person) is None
 
 
 async def test_an_invitation_that_is_made_while_its_maker_is_removed_lets_nobody_in(

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from imagerift_core.api_keys import new_api_key
-from imagerift_core.mongo import jobs
 from pymongo import AsyncMongoClient
 
 from tests.integration.api.harness import Api, Tenant, settings_of
@@ -23,7 +22,7 @@ async def test_without_kubernetes_submits_and_cancels_go_on(api: Api, tenant: Te
 
     assert (submitted.status, canceled.status) == (202, 200)
     assert time.monotonic() - started < ANSWER_SECONDS
-    record = await jobs.get(api.database, submitted.body["jobId"])
+    record = await api.stores.jobs.get(submitted.body["jobId"])
     assert record is not None
     assert record.resource_uid is None
 

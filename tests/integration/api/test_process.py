@@ -14,7 +14,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from imagerift_core.jobs import Status
-from imagerift_core.mongo import jobs
 
 from tests.integration.api.harness import Api, Tenant
 from tests.pictures import encode, picture
@@ -95,7 +94,7 @@ async def test_killed_between_two_steps_a_submit_is_accepted_whole_or_not_at_all
 
     assert len(await api.stored(tenant)) == 1
     assert await api.counted(tenant) == (0, accepted)
-    records = await jobs.page(api.database, workspace=tenant.workspace, limit=10)
+    records = await api.stores.jobs.page(workspace=tenant.workspace, limit=10)
     assert [record.status for record in records] == [Status.QUEUED] * accepted
     assert all(record.resource_uid is None for record in records)
 

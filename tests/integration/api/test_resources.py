@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from imagerift_core.kube import Kube, connect_kube
-from imagerift_core.mongo import jobs
 
 from tests.contract.conftest import kubeconfig
 from tests.contract.kube.conftest import administrator, definitions, namespace
@@ -68,7 +67,7 @@ async def test_a_submit_creates_its_resource_and_notes_the_uid(connected: Api, k
     assert spec["activeDeadlineSeconds"] == 3600
 
     async def noted() -> bool:
-        record = await jobs.get(connected.database, job["jobId"])
+        record = await connected.stores.jobs.get(job["jobId"])
         return record is not None and record.resource_uid == resource["metadata"]["uid"]
 
     await until(noted)
@@ -106,7 +105,7 @@ async def test_of_a_deleted_job_nothing_is_left(connected: Api, kube: Kube) -> N
     assert (answer.status, answer.body) == (204, "")
     assert await connected.stored(tenant) == []
     assert await kube.get_job(job_id) is None
-    assert await jobs.get(connected.database, record.id) is None
+    assert await connected.stores.jobs.get(record.id) is None
     assert await connected.database.tombstones.find_one({"_id": record.id}) is not None
     assert await connected.database.ledger.count_documents({"job": record.id}) == 1
     again = await delete(connected, tenant, record.id)
@@ -150,4 +149,4 @@ async def test_without_kubernetes_a_delete_keeps_everything_and_says_so(api: Api
 
     assert (answer.status, answer.body["code"]) == (503, "capacity_unavailable")
     assert len(await api.stored(tenant)) == 3
-    assert await jobs.get(api.database, record.id) is not None
+    assert await api.stores.jobs.get(record.id) is not None

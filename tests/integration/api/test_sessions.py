@@ -13,7 +13,6 @@ import jwt
 import pytest
 from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
-from imagerift_core.mongo import accounts, people
 
 from tests.integration.api.harness import Answer, Api
 from tests.integration.api.people import Browser, signed_in, with_token
@@ -139,7 +138,7 @@ async def test_a_change_from_another_site_is_refused(api: Api, headers: dict[str
         answer = await api.call("POST", path, json={"name": "k"}, headers=ada.headers | headers)
         assert (answer.status, answer.body["code"]) == (403, "cross_site_request")
 
-    assert await accounts.list_keys(api.database, ada.workspace) == []
+    assert await api.stores.keys.all_of(ada.workspace) == []
 
 
 async def test_a_csrf_token_belongs_to_one_session(api: Api) -> None:
@@ -159,7 +158,7 @@ async def test_somebody_who_was_removed_is_out_at_once(api: Api) -> None:
 async def test_a_plan_change_holds_from_the_next_request_on(api: Api) -> None:
     ada = await signed_in(api, plan="pro")
     assert (await ada.call("GET", "/api/v1/account")).body["plan"]["apiAccess"] is True
-    await accounts.set_plan(api.database, ada.workspace, "free")
+    await api.stores.workspaces.set_plan(ada.workspace, "free")
     assert (await ada.call("GET", "/api/v1/account")).body["plan"]["apiAccess"] is False
 
 
@@ -245,8 +244,7 @@ async def test_going_on_in_another_workspace_needs_a_membership(api: Api) -> Non
 async def test_two_first_sign_ins_at_once_make_one_account(api: Api) -> None:
     found = await asyncio.gather(
         *(
-            people.ensure_person(
-                api.database,
+            api.stores.people.ensure(
                 issuer="https://twice.example",
                 subject="same",
                 name="N",
@@ -259,4 +257,4 @@ async def test_two_first_sign_ins_at_once_make_one_account(api: Api) -> None:
         )
     )
     assert len({person.id for person in found}) == 1
-    assert len(await people.memberships_of(api.database, found[0].id)) == 1
+    assert len(await api.stores.members.of_person(found[0].id)) == 1

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
-from imagerift_core.mongo import homes, people
+from imagerift_core.mongo.people import PAUSE
 
 from tests.integration.api.harness import Answer, Api, settings_of
 from tests.integration.api.people import plain_session
@@ -131,7 +131,7 @@ async def test_who_was_removed_everywhere_gets_a_workspace_of_their_own_but_not_
     person = account.body["person"]["personId"]
     assert await site.database.members.count_documents({"person": person}) == 0
     await site.database.people.update_one(
-        {"_id": person}, {"$set": {"rehomed_at": clock.now() - homes.PAUSE}}
+        {"_id": person}, {"$set": {"rehomed_at": clock.now() - PAUSE}}
     )
     assert session_of(await sign_in(site)) is not None
 
@@ -338,6 +338,6 @@ async def test_signing_in_is_in_the_log_with_the_address(site: Api, issuer: Issu
         "account.created",
     ]
     assert {entry["actor"]["address"] for entry in log.body["data"]} == {"127.0.0.1"}
-    person = await people.find_person(site.database, issuer.url, issuer.subject)
+    person = await site.stores.people.find(issuer.url, issuer.subject)
     assert person is not None
     assert log.body["data"][0]["actor"]["id"] == person.id

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import jobs, uploads
 
 from tests.integration.api.harness import Answer, Api, Tenant
 from tests.pictures import picture
@@ -60,7 +59,7 @@ async def test_a_job_by_upload_has_a_checked_copy_of_its_own(api: Api, tenant: T
     answer = await submit(api, tenant, image_key)
 
     assert answer.status == 202, answer.body
-    record = await jobs.get(api.database, answer.body["jobId"])
+    record = await api.stores.jobs.get(answer.body["jobId"])
     assert record is not None
     assert record.source.image_key == image_key
     assert (record.source.width, record.source.height) == (60, 40)
@@ -73,7 +72,7 @@ async def test_what_is_uploaded_later_changes_no_job(api: Api, tenant: Tenant) -
     job = (await submit(api, tenant, place["imageKey"])).body
     await send(place, b"no picture at all")
 
-    record = await jobs.get(api.database, job["jobId"])
+    record = await api.stores.jobs.get(job["jobId"])
 
     assert record is not None
     assert await api.store.get(record.source.key, max_bytes=10**6) == PHOTO
@@ -151,11 +150,11 @@ async def test_an_upload_that_was_used_outlives_one_that_was_not(api: Api, tenan
     await submit(api, tenant, used)
     later = clock.now() + (await _lifetime(api, tenant, unused))
 
-    assert await uploads.get(api.database, unused, workspace=tenant.workspace, at=later) is None
-    assert await uploads.get(api.database, used, workspace=tenant.workspace, at=later) is not None
+    assert await api.stores.uploads.get(unused, workspace=tenant.workspace, at=later) is None
+    assert await api.stores.uploads.get(used, workspace=tenant.workspace, at=later) is not None
 
 
 async def _lifetime(api: Api, tenant: Tenant, image_key: str) -> Any:
-    upload = await uploads.get(api.database, image_key, workspace=tenant.workspace, at=clock.now())
+    upload = await api.stores.uploads.get(image_key, workspace=tenant.workspace, at=clock.now())
     assert upload is not None
     return upload.expires_at - upload.created_at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from imagerift_core import clock, quota
-from imagerift_core.mongo import accounts
 
 from tests.integration.api.harness import Answer, Api, Tenant
 from tests.integration.api.test_generate import finished_job
@@ -57,7 +56,7 @@ async def test_the_ledger_shows_each_charged_output_once(api: Api, tenant: Tenan
 
 async def test_another_plan_finds_what_was_charged_before(api: Api, tenant: Tenant) -> None:
     await finished_job(api, tenant)
-    await accounts.set_plan(api.database, tenant.workspace, "pro")
+    await api.stores.workspaces.set_plan(tenant.workspace, "pro")
     other = Tenant(tenant.workspace, tenant.token, tenant.key_id, api.plans["pro"])
 
     async def seen() -> Answer:

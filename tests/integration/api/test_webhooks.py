@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo import transitions
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.integration.api.harness import Answer, Api, Tenant, settings_of
@@ -59,9 +58,7 @@ async def ended_job(site: Api, tenant: Tenant, **fields: Any) -> str:
     accepted = await site.generate(tenant, **fields)
     assert accepted.status == 202, accepted.body
     job_id: str = accepted.body["jobId"]
-    await transitions.cancel(
-        site.database, job_id, workspace=tenant.workspace, reason="r", at=clock.now()
-    )
+    await site.stores.jobs.cancel(job_id, workspace=tenant.workspace, reason="r", at=clock.now())
     return job_id
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagerift_core import clock
-from imagerift_core.mongo import transitions
 
 from tests.integration.api.harness import Api, Tenant
 from tests.integration.api.people import Browser, joined, signed_in
@@ -65,8 +64,8 @@ async def make_world(api: Api, mark: str, hook_url: str) -> World:
         told = await call(
             "POST", "/api/v1/generate", generate | {"webhookUrl": f"{hook_url}/{mark}"}
         )
-        await transitions.cancel(
-            api.database, told["jobId"], workspace=browser.workspace, reason=mark, at=clock.now()
+        await api.stores.jobs.cancel(
+            told["jobId"], workspace=browser.workspace, reason=mark, at=clock.now()
         )
     secret = (await call("GET", "/api/v1/webhooks/secret"))["secret"]
     invited = await call("POST", "/api/v1/account/invitations", {"role": "member"})

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, jobs
+from imagerift_core.mongo import Database
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.object_keys import attempt_prefix, job_prefix
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
@@ -37,10 +38,10 @@ async def test_of_an_expired_job_nothing_is_left(database: Database, store: Obje
         {"_id": record.id}, {"$set": {"expires_at": record.created_at, "resource_uid": None}}
     )
 
-    await delete_expired_jobs(database, store, NOTHING, namespace="imagerift")
+    await delete_expired_jobs(JobStore(database), store, NOTHING, namespace="imagerift")
 
     assert await stored(store, record) == set()
-    assert await jobs.get(database, record.id) is None
+    assert await JobStore(database).get(record.id) is None
 
 
 async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
@@ -51,6 +52,6 @@ async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
     await store.put(lost, b"pixels", content_type="image/webp")
 
     # As if all of it had been written long ago.
-    await delete_orphaned_bytes(database, store, grace=timedelta(seconds=-60))
+    await delete_orphaned_bytes(JobStore(database), store, grace=timedelta(seconds=-60))
 
     assert await stored(store, record) == keys

@@ -11,8 +11,9 @@ from imagerift_core.errors import PayloadTooLarge, SourceNotFound
 from imagerift_core.ids import new_job_id, new_upload_id
 from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.modes import load_modes
-from imagerift_core.mongo import Database, accounts, uploads
-from imagerift_core.mongo.uploads import Upload
+from imagerift_core.mongo import Database, Stores
+from imagerift_core.mongo.uploads import Upload, UploadStore
+from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.admission import HandMadeAdmission
@@ -50,7 +51,7 @@ async def make_upload(
         created_at=clock.now(),
         expires_at=expires_at or clock.now() + timedelta(hours=1),
     )
-    await uploads.create(database, upload)
+    await UploadStore(database).create(upload)
     if data is not None:
         await store.put(upload.key, data, content_type="image/png")
     return upload
@@ -58,12 +59,10 @@ async def make_upload(
 
 @pytest.fixture
 async def admission(database: Database, store: ObjectStore) -> HandMadeAdmission:
-    workspace = accounts.Workspace(
-        _id=WORKSPACE, name="test", plan="business", created_at=clock.now()
-    )
-    await accounts.create_workspace(database, workspace)
+    workspace = Workspace(_id=WORKSPACE, name="test", plan="business", created_at=clock.now())
+    await WorkspaceStore(database).create(workspace)
     return HandMadeAdmission(
-        database=database,
+        stores=Stores(database),
         store=store,
         kube=cast(Any, Namespace()),
         plans=load_plans(),
@@ -92,8 +91,8 @@ async def test_a_hand_made_job_may_name_an_upload_and_gets_its_own_copy(
     assert record.source.size_bytes == len(PHOTO)
     assert record.source.key == object_keys.source_key(WORKSPACE, record.id)
     assert await store.get(record.source.key, max_bytes=10**6) == PHOTO
-    kept = await uploads.get(
-        database, upload.id, workspace=WORKSPACE, at=clock.now() + timedelta(days=300)
+    kept = await UploadStore(database).get(
+        upload.id, workspace=WORKSPACE, at=clock.now() + timedelta(days=300)
     )
     assert kept is not None
 
@@ -138,8 +137,8 @@ async def test_only_expired_uploads_of_the_shard_are_swept(
     expired = await make_upload(database, store, expires_at=clock.now())
     lasting = await make_upload(database, store)
 
-    await delete_expired_uploads(database, store, namespace="imagerift")
-    await delete_expired_uploads(database, store, namespace="imagerift")
+    await delete_expired_uploads(UploadStore(database), store, namespace="imagerift")
+    await delete_expired_uploads(UploadStore(database), store, namespace="imagerift")
 
     assert await store.get(expired.key, max_bytes=10**6) is None
     assert await store.get(lasting.key, max_bytes=10**6) == PHOTO

@@ -58,5 +58,17 @@ def test_the_services_reach_no_collection_and_no_transaction_by_themselves() -> 
     assert {name for _, name in used} == DATABASE_OF_CALLERS, sorted(used)
 
 
+def test_services_hold_stores_and_no_database() -> None:
+    holders = {
+        path.name
+        for folder in (API_FOLDER, OPERATOR_FOLDER)
+        for path in folder.rglob("*.py")
+        if set(imported_names(path))
+        & {"imagerift_core.mongo.Database", "imagerift_core.mongo.database.Database"}
+    }
+    # What prepares it, and what tells whether it answers.
+    assert holders == {"context.py", "readiness.py"}
+
+
 def test_the_operators_folder_does_not_shadow_pythons_own() -> None:
     assert not (OPERATOR_FOLDER / "__init__.py").exists()

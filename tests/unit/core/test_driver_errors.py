@@ -18,18 +18,19 @@ from imagerift_core.ids import new_job_id
 from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo import Database, StoreRefused
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry
-from imagerift_core.mongo.accounts import ApiKey, Workspace
+from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
 from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.invitations import Invitation
-from imagerift_core.mongo.key_changes import NewSecret
-from imagerift_core.mongo.people import Member, Person
+from imagerift_core.mongo.keys import ApiKey, NewSecret
+from imagerift_core.mongo.members import Member
+from imagerift_core.mongo.people import Person
 from imagerift_core.mongo.polls import Poll
 from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
 from imagerift_core.mongo.sign_ins import SignInUnderWay
-from imagerift_core.mongo.transitions import Claim
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role
 from imagerift_core.settlements import Settlement
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError
@@ -179,7 +180,7 @@ VALUES: dict[Any, Any] = {
 # Where only a certain one gets as far as the store.
 SPECIAL_VALUES = {
     "database.connect": {"url": "mongodb://"},
-    "jobs.source_of": {"key": object_keys.source_key("x", new_job_id())},
+    "jobs.JobStore.source_of": {"key": object_keys.source_key("x", new_job_id())},
 }
 
 
@@ -296,10 +297,10 @@ def test_nothing_that_callers_use_is_overlooked() -> None:
         "database.Database.ping",
         "admission.Admissions.admit_all",
         "polls.Polls.count_and_read",
-        "job_changes.open_changes",
-        "jobs.get",
-        "jobs.overdue",
-        "settlement.settle",
+        "job_changes.JobChangeStream.open",
+        "jobs.JobStore.get",
+        "jobs.JobStore.overdue",
+        "settlement.Settlements.settle",
     } <= CALLABLES.keys()
     # A transaction's own steps: they let the driver's errors pass, so that it can run again.
     assert CALLABLES.keys().isdisjoint(

@@ -46,7 +46,7 @@ def feed(memory: Memory, deletions: Deletions) -> JobFeed:
     writer: Any = deletions
     follower: Any = Follower()
     return JobFeed(
-        database=NOTHING,
+        jobs=NOTHING,
         memory=memory,
         writer=writer,
         admission=NOTHING,

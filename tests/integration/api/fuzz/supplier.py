@@ -12,7 +12,7 @@ from typing import Any, Self
 from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import jobs, transitions
+from imagerift_core.mongo.jobs import JobStore
 
 from tests.integration.api.fuzz.callers import FuzzCaller
 from tests.integration.api.harness import Api
@@ -133,8 +133,7 @@ class Supplier:
                 {"workspace": self._caller.workspace, "status": Status.QUEUED}, {"_id": 1}
             )
             async for row in waiting:
-                await transitions.cancel(
-                    self._api.database,
+                await JobStore(self._api.database).cancel(
                     row["_id"],
                     workspace=self._caller.workspace,
                     reason="r",
@@ -155,7 +154,7 @@ class Supplier:
         """The job once its resource is known, so that both are of one mind; then it succeeds."""
         async with asyncio.timeout(150):
             while True:
-                record = await jobs.get(self._api.database, job_id)
+                record = await JobStore(self._api.database).get(job_id)
                 assert record is not None
                 if record.resource_uid is not None:
                     return await finish(self._api, job_id, resource_uid=record.resource_uid)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from imagerift_api.http.egress import Egress
-from imagerift_api.webhooks.secrets import WebhookSecrets
 from imagerift_api.webhooks.worker import WebhookWorker
-from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import Delivery
 
 from tests.unit.api.http.test_egress import CLUSTER, answering, failing
@@ -45,7 +43,8 @@ async def test_a_name_inside_and_one_that_does_not_exist_are_told_the_same(
 ) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", name_server)
     egress = Egress(refused_networks=CLUSTER)
-    worker = WebhookWorker(cast(Database, None), cast(WebhookSecrets, None), egress)
+    nothing: Any = None
+    worker = WebhookWorker(nothing, nothing, nothing, nothing, egress)
     async with worker._client() as http:
         tried = await worker._try(http, DELIVERY, "whsec_" + "A" * 32, b"{}")
     assert (tried.status, tried.error) == (None, "name_not_resolved")
