@@ -110,7 +110,6 @@ def marked(
 
 
 def _marking(call: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(call)
     async def write(*args: Any, session: Any = None, **kwargs: Any) -> Any:
         try:
             return await call(*args, session=session, **kwargs)
