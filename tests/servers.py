@@ -18,8 +18,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,9 +137,11 @@ class _Process:
 class Mongod:
     """A private one-node replica set; `kill` is a power cut, after which `start` recovers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, can_fail: bool = False) -> None:
         self._process = _Process("mongod", folder)
         self._data = folder / "data"
+        # The server's own failpoints: which command fails, how, and how often.
+        self._more = ["--setParameter=enableTestCommands=1"] if can_fail else []
         self._port = free_port()
         self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
 
@@ -158,10 +160,23 @@ class Mongod:
                 "--nounixsocket",
                 NO_COMPRESSION,
                 "--quiet",
+                *self._more,
             ],
             **library_environment(program),
         )
         self._process.await_ready(self._is_primary, "a primary mongod")
+
+    @contextmanager
+    def failing(self, *commands: str, **how: Any) -> Iterator[None]:
+        """Lets these commands fail, as `failCommand` of the server's own tests says how."""
+        with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+            set_to = {"configureFailPoint": "failCommand"}
+            data = {"failCommands": list(commands), **how}
+            client.admin.command({**set_to, "mode": "alwaysOn", "data": data})
+            try:
+                yield
+            finally:
+                client.admin.command({**set_to, "mode": "off"})
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -25,7 +25,7 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+    def spawn(self, name: str, work: Awaitable[object]) -> None:
         """Runs `work` on its own; a failure is logged and changes nothing else."""
         self.start(self._logged(name, work))
 
@@ -37,7 +37,7 @@ class Background:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _logged(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+    async def _logged(self, name: str, work: Awaitable[object]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - repaired elsewhere; it must not go unseen

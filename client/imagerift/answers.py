@@ -14,7 +14,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 10.0
 _NOBODY_THERE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 # What a proxy says while nobody is behind it.
-_GATEWAY_STATUSES = frozenset({502, 503, 504})
+_TIMED_OUT = 504
+_GATEWAY_STATUSES = frozenset({502, 503, _TIMED_OUT})
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -40,12 +41,14 @@ def pause_after(response: httpx.Response, *, attempt: int, last: bool) -> float:
     and `Unreachable` where it is not the API that answered.
     """
     status, pause = response.status_code, retry_after(response)
-    # A 409 that asks to wait: the same submit, sent before, is being accepted at this moment.
-    if status in {409, 429, 503} and pause is not None and not last:
+    problem = _json(response)
+    # A 409 that asks to wait: the same submit, sent before, is being accepted at this moment. A
+    # 504 of the API's own: nobody knows what became of it, and its key tells when it is sent again.
+    in_doubt = status == _TIMED_OUT and isinstance(problem, dict) and problem.get("retryable")
+    if (status in {409, 429, 503} or in_doubt) and pause is not None and not last:
         return min(pause, LONGEST_PAUSE_SECONDS)
     if status in _GATEWAY_STATUSES and response.request.method == "GET" and not last:
         return _backoff(attempt)
-    problem = _json(response)
     if isinstance(problem, dict) and "code" in problem:
         raise error_of(status, problem, pause)
     if status >= 500:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 
@@ -220,6 +221,30 @@ class CapacityUnavailable(DomainError):
 
     code = "capacity_unavailable"
     retryable = True
+
+
+class OutcomeUnknown(CapacityUnavailable):
+    """A store was sent a write and did not say whether it took it: it may be there, or come to be.
+
+    After `settled_by` it is there or never will be. `ids` are the members of the answer that name
+    what would have come of it, such as `jobId`.
+    """
+
+    code = "outcome_unknown"
+
+    def __init__(
+        self,
+        message: str = "The job store did not say whether it took the change; look before you "
+        "send it again.",
+        *,
+        ids: Mapping[str, str] | None = None,
+        settled_by: datetime | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.ids = dict(ids or {})
+        self.settled_by = settled_by
+        self.retryable = retryable
 
 
 class IdempotencyInProgress(DomainError):

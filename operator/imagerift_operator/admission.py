@@ -9,6 +9,7 @@ from cachetools import TTLCache
 from imagerift_core import quota, telemetry
 from imagerift_core.clock import now
 from imagerift_core.errors import (
+    CapacityUnavailable,
     DomainError,
     InvalidRequest,
     PayloadTooLarge,
@@ -22,7 +23,7 @@ from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Stores
-from imagerift_core.object_keys import job_prefix, source_key
+from imagerift_core.object_keys import source_key
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.resources import (
     TRACEPARENT_ANNOTATION,
@@ -91,8 +92,11 @@ class HandMadeAdmission:
                 resets_at=quota.period_end(record.created_at),
                 queue_limit=plan.queue_units,
             )
+        except CapacityUnavailable:
+            # Nobody knows whether it was admitted: what it names has to stay.
+            raise
         except DomainError:
-            await self._store.delete_prefix(job_prefix(spec.workspace, record.id))
+            await self._store.delete([copy.key])
             raise
 
     async def _copied_source(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:

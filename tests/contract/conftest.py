@@ -29,6 +29,17 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def failing_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """A replica set whose commands can be made to fail."""
+    server = Mongod(tmp_path_factory.mktemp("failing-mongod"), can_fail=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
 def s3_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Address]:
     """An S3 endpoint; tests take a bucket of their own in it."""
     given = platform_environment()

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from imagerift_core import telemetry
-from imagerift_core.errors import CapacityUnavailable, DomainError
+from imagerift_core.errors import CapacityUnavailable, DomainError, OutcomeUnknown
 from imagerift_core.ids import new_request_id
 from opentelemetry.trace import INVALID_SPAN, Span
 
@@ -37,6 +37,7 @@ ErrorPage = Callable[[web.Request, Problem], web.Response | None]
 _log = structlog.get_logger()
 _PROBES = frozenset({"/healthz", "/readyz"})
 _CLIENT_GONE = 499
+_READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 
 @web.middleware
@@ -88,7 +89,10 @@ def answer_problems(error_page: ErrorPage) -> Middleware:
             return await handler(request)
         except DomainError as error:
             if isinstance(error, CapacityUnavailable):
-                _log.warning("capacity_unavailable", exc_info=error.__cause__ or error)
+                _log.warning(error.code, exc_info=error.__cause__ or error)
+            if isinstance(error, OutcomeUnknown) and request.method in _READS:
+                # What a read writes besides is nothing that its author has to know of.
+                error = CapacityUnavailable("The job store does not answer.")
             problem = problem_of(error)
         except web.HTTPException as error:
             problem = problem_of_http(error)

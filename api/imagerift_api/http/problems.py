@@ -15,6 +15,7 @@ from imagerift_core.errors import (
     InsufficientScope,
     InvalidApiKey,
     InvalidRequest,
+    OutcomeUnknown,
     QueueFull,
     QuotaExhausted,
     RateLimited,
@@ -75,6 +76,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "too_many_streams": (429, "Too many streams are open"),
     "internal_error": (500, "Something went wrong here"),
     "capacity_unavailable": (503, "A part that is needed does not answer"),
+    "outcome_unknown": (504, "It is not known whether the change was made"),
 }
 _CODES_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
@@ -193,6 +195,8 @@ def _members(error: DomainError) -> dict[str, Any]:
         return {"units": error.units, "limit": error.limit, "reserved": error.reserved}
     if isinstance(error, RateLimited):
         return {"limit": error.limit}
+    if isinstance(error, OutcomeUnknown) and error.settled_by is not None:
+        return {**error.ids, "settledBy": rfc3339(error.settled_by)}
     return {}
 
 

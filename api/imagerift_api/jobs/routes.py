@@ -8,14 +8,14 @@ from imagerift_api.http.operations import Operation
 from imagerift_api.jobs.answers import describe, job_answer
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.schemas import JobObject, JobPageObject, JobPath, ListQuery
-from imagerift_api.jobs.service import JOBS, POLLED_JOB, count_and_read_job, no_such_job
+from imagerift_api.jobs.service import JOBS, POLLED_JOB, count_and_read_job
 
 
-async def get_job(call: Call, path: JobPath) -> Answer:  # noqa: ARG001 - read as counted
-    record = call.request[POLLED_JOB]
+async def get_job(call: Call, path: JobPath) -> Answer:
+    record, jobs = call.request[POLLED_JOB], call.app[JOBS]
     if record is None:
-        raise no_such_job()
-    return job_answer(call, await call.app[JOBS].view(record))
+        return job_answer(call, await jobs.get(call.caller.workspace, path.job_id))
+    return job_answer(call, await jobs.view(record))
 
 
 async def list_jobs(call: Call, query: ListQuery) -> JobPageObject:

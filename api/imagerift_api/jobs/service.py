@@ -146,7 +146,10 @@ class Jobs:
     async def _record(self, workspace: str, job_id: str) -> JobRecord:
         record = await self._jobs.get(job_id, workspace=workspace)
         if record is None:
-            raise no_such_job()
+            # It may be one whose acceptance is in doubt: "none" has to be certain.
+            record = await self._jobs.get_certain(job_id, workspace=workspace)
+        if record is None:
+            raise JobNotFound("There is no such job.")
         return record
 
 

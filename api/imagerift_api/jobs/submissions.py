@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-import structlog
 from aiohttp import web
 from imagerift_core import clock, quota, telemetry
 from imagerift_core.crashpoints import CrashPoints
-from imagerift_core.errors import CapacityUnavailable, DomainError, QueueFull, QuotaExhausted
+from imagerift_core.errors import (
+    CapacityUnavailable,
+    DomainError,
+    OutcomeUnknown,
+    QueueFull,
+    QuotaExhausted,
+)
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo import Stores
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.idempotency import KeyTaken
+from imagerift_core.mongo.transactions import DOUBT_SECONDS
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.background import Background
@@ -27,7 +35,6 @@ from imagerift_api.metrics import Metrics
 
 _ANSWER_SECONDS = 25.0
 _SOURCES_AT_ONCE = 4
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,32 @@ class Accepted:
         return not self.records
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Accepting:
-    """A submit that passed every check which stores nothing."""
+    """A submit that passed every check which stores nothing. Once it is `begun`, only the job
+    store knows what becomes of it; it is not begun after `begin_by` of the monotonic clock."""
 
     submit: Submit
     drafts: list[Draft]
     sources: list[Source]
+    begin_by: float
+    begun: bool = False
+
+    def in_doubt(self) -> OutcomeUnknown:
+        """What the client is told where nobody knows whether the job was accepted."""
+        submit = self.submit
+        if submit.batch_id is not None:
+            ids = {"batchId": submit.batch_id}
+        else:
+            ids = {"jobId": self.drafts[0].job_id}
+        asked = "Send the request again with its key" if submit.key else "Ask for it by its id"
+        return OutcomeUnknown(
+            f"The job store did not say in time whether it was accepted. {asked}: "
+            "after `settledBy` the answer is final.",
+            ids=ids,
+            settled_by=clock.now() + timedelta(seconds=DOUBT_SECONDS),
+            retryable=submit.key is not None,
+        )
 
 
 class Submissions:
@@ -90,11 +116,12 @@ class Submissions:
     async def submit(self, submit: Submit) -> Accepted:
         """What was accepted, now or earlier under the same key.
 
-        Whatever this raises, nothing is stored or reserved. From the first write on, the work
-        goes to its end even if the client hangs up or this process is asked to stop.
+        From the first write on, the work goes to its end even if the client hangs up or this
+        process is asked to stop.
 
         Raises the domain errors of every check, `QuotaExhausted`, `QueueFull`, those of
-        idempotency keys and `CapacityUnavailable`.
+        idempotency keys and `CapacityUnavailable`: then nothing is stored or reserved. Raises
+        `OutcomeUnknown`, with the id, where the job store does not say what became of it.
         """
         key = submit.key
         if key is None:
@@ -121,9 +148,9 @@ class Submissions:
         try:
             records = await asyncio.wait_for(asyncio.shield(task), _ANSWER_SECONDS)
         except TimeoutError:
-            if submit.key is None:
-                self._background.spawn("withdraw", self._withdraw(task))
-            # Else the jobs stay: whoever sends the key again is told of them.
+            self._background.spawn("late_submit", task)
+            if accepting.begun:
+                raise accepting.in_doubt() from None
             raise CapacityUnavailable("The job could not be accepted in time.") from None
         return Accepted(submit.batch_id or records[0].id, records)
 
@@ -145,14 +172,14 @@ class Submissions:
                 sources.append(await self._sources.find(caller, body))
             except DomainError as error:
                 raise in_batch(error, index if submit.batch_id else None) from error.__cause__
-        return _Accepting(submit, drafts, sources)
+        return _Accepting(submit, drafts, sources, time.monotonic() + _ANSWER_SECONDS)
 
     async def _accept(self, accepting: _Accepting) -> list[JobRecord]:
         with telemetry.span("sources.keep"):
             records = await self._keep_sources(accepting)
         self._crash_points.reach("api-source-stored")
         with telemetry.span("jobs.admit"):
-            admitted = await self._admit(accepting.submit, records)
+            admitted = await self._admit(accepting, records)
         self._crash_points.reach("api-admitted")
         if accepting.submit.batch_id is None:
             await self._resources.create(admitted[0])
@@ -181,7 +208,8 @@ class Submissions:
                 raise item
         return records
 
-    async def _admit(self, submit: Submit, records: list[JobRecord]) -> list[JobRecord]:
+    async def _admit(self, accepting: _Accepting, records: list[JobRecord]) -> list[JobRecord]:
+        submit = accepting.submit
         at = records[0].created_at
         result = submit.batch_id or records[0].id
         batch = None
@@ -193,6 +221,7 @@ class Submissions:
                 jobs=[record.id for record in records],
                 created_at=at,
             )
+        accepting.begun = True
         try:
             admitted = await self._stores.admissions.admit_all(
                 records,
@@ -200,11 +229,14 @@ class Submissions:
                 claim=submit.key.claim(result, at=at) if submit.key else None,
                 batch=batch,
                 queue_limit=submit.caller.plan.queue_units,
+                begin_by=accepting.begin_by,
             )
-        except CapacityUnavailable:
-            self._metrics.admission("failed")
-            return await self._after_doubt(records)
+        except OutcomeUnknown as error:
+            self._metrics.admission("unknown")
+            return await self._after_doubt(accepting, records, error)
         except (DomainError, KeyTaken) as error:
+            if isinstance(error, CapacityUnavailable):
+                self._metrics.admission("failed")
             if isinstance(error, QuotaExhausted | QueueFull):
                 self._metrics.admission(error.code)
             await self._drop_sources(records)
@@ -215,15 +247,20 @@ class Submissions:
         self._metrics.admission("accepted")
         return admitted
 
-    async def _after_doubt(self, records: list[JobRecord]) -> list[JobRecord]:
-        """What became of a commit that was not answered: the records themselves say it.
+    async def _after_doubt(
+        self, accepting: _Accepting, records: list[JobRecord], doubt: OutcomeUnknown
+    ) -> list[JobRecord]:
+        """The records, where a majority has them by now.
 
-        Where they cannot be read either, the sources stay for the operator's sweep, which
-        deletes what no record names; the jobs may have been accepted.
+        Raises `OutcomeUnknown` where not: they may be there, or come. The sources stay for the
+        operator's sweep, which deletes what no record names.
         """
-        found = await self._stores.jobs.get_many([record.id for record in records])
+        try:
+            found = await self._stores.jobs.get_many([record.id for record in records])
+        except CapacityUnavailable:
+            found = {}
         if len(found) != len(records):
-            raise CapacityUnavailable("The job store does not answer.")
+            raise accepting.in_doubt() from doubt
         return [found[record.id] for record in records]
 
     async def _drop_sources(self, records: Sequence[JobRecord]) -> None:
@@ -232,17 +269,6 @@ class Submissions:
     async def _create_resources(self, records: Sequence[JobRecord]) -> None:
         for record in records:
             await self._resources.create(record)
-
-    async def _withdraw(self, task: asyncio.Task[list[JobRecord]]) -> None:
-        """Cancels jobs that were accepted after their client had been told that they were not."""
-        for record in await task:
-            _log.warning("late_job_withdrawn", job=record.id)
-            await self._stores.jobs.cancel(
-                record.id,
-                workspace=record.workspace,
-                reason="not_accepted_in_time",
-                at=clock.now(),
-            )
 
 
 SUBMISSIONS = web.AppKey("submissions", Submissions)

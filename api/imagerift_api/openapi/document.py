@@ -205,6 +205,8 @@ def _codes_by_status(operation: Operation) -> dict[int, list[str]]:
         codes.append("insufficient_scope")
     if operation.body is not None:
         codes += _BODY_ERRORS
+    if operation.access != "open" and operation.method != "GET":
+        codes.append("outcome_unknown")
     if operation.any_query:
         codes.remove("invalid_request")
     by_status: dict[int, list[str]] = defaultdict(list)

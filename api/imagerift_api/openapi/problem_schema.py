@@ -9,6 +9,7 @@ from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
     InvalidRequest,
+    OutcomeUnknown,
     QueueFull,
     QuotaExhausted,
     RateLimited,
@@ -20,6 +21,7 @@ from imagerift_api.http.problems import KINDS, problem_of
 from imagerift_api.http.shapes import closed
 
 EXAMPLE_REQUEST_ID = "req_0h2M4pXv7TqWc9LrJ8Ks"
+_EXAMPLE_JOB_ID = "0d14c65d-aea2-4a7a-8149-2f9a8cec732e"
 
 
 @closed
@@ -49,6 +51,13 @@ class ProblemObject(TypedDict):
     charged: NotRequired[int]
     reserved: NotRequired[int]
     resetsAt: NotRequired[datetime]
+    jobId: NotRequired[Annotated[str, Field(description="The job that may have been accepted.")]]
+    batchId: NotRequired[
+        Annotated[str, Field(description="The batch that may have been accepted.")]
+    ]
+    settledBy: NotRequired[
+        Annotated[datetime, Field(description="From when on reading it tells for good.")]
+    ]
 
 
 def problem_example(code: str, instance: str) -> dict[str, Any]:
@@ -67,6 +76,10 @@ def _example_error(code: str) -> DomainError:
         return RateLimited(limit=120, retry_after_seconds=21)
     if code == CapacityUnavailable.code:
         return CapacityUnavailable("The job store does not answer.")
+    if code == OutcomeUnknown.code:
+        return OutcomeUnknown(
+            ids={"jobId": _EXAMPLE_JOB_ID}, settled_by=datetime(2026, 11, 27, 9, 1, 30, tzinfo=UTC)
+        )
     if code == InvalidRequest.code:
         fault = {"param": "variations", "message": "Input should be less than or equal to 8."}
         return InvalidRequest(

@@ -55,4 +55,7 @@ ADVICE: dict[str, str] = {
     "`Idempotency-Key` nothing is made twice.",
     "capacity_unavailable": "The database or the object store does not answer. Nothing was "
     "accepted. Send it again after `Retry-After`.",
+    "outcome_unknown": "The database was sent the change and did not say whether it took it. With "
+    "an `Idempotency-Key` send the same request again: nothing is made twice. Without one ask for "
+    "`jobId` or `batchId` first; from `settledBy` on, a 404 says that it was not accepted.",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -12,6 +11,7 @@ from cachetools import LRUCache, TTLCache
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from imagerift_core import quota
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo.admission_step import (
@@ -69,8 +69,10 @@ class Admissions(Store):
         Returns the record with the counter's `remaining`, or None where a record or a
         tombstone of that id exists already, in which case nothing is held.
 
-        Raises `QuotaExhausted`, `QueueFull`, or `KeyTaken` or `IdempotencyInProgress` of
-        `claim`; then nothing is stored.
+        Raises `QuotaExhausted`, `QueueFull`, `CapacityUnavailable`, or `KeyTaken` or
+        `IdempotencyInProgress` of `claim`; then nothing is stored. Raises `OutcomeUnknown`
+        where the store did not answer to the commit: `DOUBT_SECONDS` later the record is
+        there or never will be.
         """
         admitted = await self.admit_all(
             [record], resets_at=resets_at, claim=claim, queue_limit=queue_limit
@@ -85,15 +87,18 @@ class Admissions(Store):
         claim: KeyClaim | None = None,
         batch: Batch | None = None,
         queue_limit: int | None = None,
+        begin_by: float | None = None,
     ) -> list[JobRecord] | None:
         """Admits every record or none; all of them hold units of the same counter.
+
+        Nothing is begun after `begin_by` of the monotonic clock.
 
         Returns and raises what `admit` does.
         """
         hold = _joint_hold(records)
         counter = hold.counter
         queue = await self._queue_room(counter, queue_limit)
-        candidate = Candidate(records, hold, resets_at, claim, batch, queue)
+        candidate = Candidate(records, hold, resets_at, claim, batch, queue, begin_by)
         if counter not in self._ensured:
             await self._ensure_counter(counter, records[0].workspace)
         if claim is None and batch is None:
@@ -141,7 +146,7 @@ class Admissions(Store):
         except Exception as error:
             # Passing trouble, or a commit whose outcome nobody knows, is everyone's; any other
             # is the fault of one, whom the others must not suffer for.
-            if len(group) == 1 or is_passing(error) or _is_in_doubt(error):
+            if len(group) == 1 or is_passing(error):
                 raise
         return [await self._outcome_of(candidate) for candidate in group]
 
@@ -158,6 +163,17 @@ class Admissions(Store):
         return outcome
 
     async def _transact(self, group: list[Candidate]) -> list[Outcome | Exception]:
+        late = [candidate.is_late for candidate in group]
+        timely = [candidate for candidate, is_late in zip(group, late, strict=True) if not is_late]
+        outcomes = iter(await self._transact_timely(timely) if timely else ())
+        return [
+            CapacityUnavailable("The job could not be accepted in time.")
+            if is_late
+            else next(outcomes)
+            for is_late in late
+        ]
+
+    async def _transact_timely(self, group: list[Candidate]) -> list[Outcome | Exception]:
         try:
             outcomes, used = await self._database.transaction(
                 lambda session: admit_in(self._database, session, group)
@@ -173,12 +189,19 @@ class Admissions(Store):
         return outcomes
 
     async def _ensure_counter(self, counter: str, workspace: str) -> None:
-        with suppress(DuplicateKeyError):
+        try:
             await self._database.counters.update_one(
                 {"_id": counter},
                 {"$setOnInsert": {"charged": 0, "reserved": 0, "workspace": workspace}},
                 upsert=True,
             )
+        except DuplicateKeyError:
+            pass
+        except PyMongoError as error:
+            # An empty counter may be there or not: nobody has to know.
+            if not is_passing(error):
+                raise
+            raise CapacityUnavailable("The job store does not answer.") from error
         self._ensured[counter] = True
 
 
@@ -188,9 +211,3 @@ def _joint_hold(records: Sequence[JobRecord]) -> QuotaHold:
         raise ValueError("records that are admitted together must share one counter")
     units = sum(record.quota.units for record in records)
     return records[0].quota.model_copy(update={"units": units})
-
-
-def _is_in_doubt(error: Exception) -> bool:
-    return isinstance(error, PyMongoError) and error.has_error_label(
-        "UnknownTransactionCommitResult"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,8 @@ class QueueRoom:
 class Candidate:
     """Records that are admitted together or not at all; `hold` is what they hold together.
 
-    One with a claim or a batch is alone in its transaction.
+    One with a claim or a batch is alone in its transaction. None begins after `begin_by`, by the
+    monotonic clock.
     """
 
     records: Sequence[JobRecord]
@@ -47,6 +49,11 @@ class Candidate:
     claim: KeyClaim | None = None
     batch: Batch | None = None
     queue: QueueRoom | None = None
+    begin_by: float | None = None
+
+    @property
+    def is_late(self) -> bool:
+        return self.begin_by is not None and time.monotonic() > self.begin_by
 
     def refusal(self, used: Used) -> QuotaExhausted | QueueFull | None:
         """Why it does not fit beside what is used already; a quota that is used up comes first."""

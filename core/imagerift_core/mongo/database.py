@@ -18,7 +18,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.mongo.driver_errors import translated, translating
+from imagerift_core.mongo.driver_errors import marked, translated, translating
 from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
@@ -53,26 +53,26 @@ class Database:
             write_concern=MAJORITY,
             read_concern=ReadConcern("majority"),
         )
-        self.jobs: AsyncIOMotorCollection[dict[str, Any]] = database.jobs
-        self.counters: AsyncIOMotorCollection[dict[str, Any]] = database.quota_counters
-        self.ledger: AsyncIOMotorCollection[dict[str, Any]] = database.ledger
-        self.tombstones: AsyncIOMotorCollection[dict[str, Any]] = database.tombstones
-        self.workspaces: AsyncIOMotorCollection[dict[str, Any]] = database.workspaces
-        self.api_keys: AsyncIOMotorCollection[dict[str, Any]] = database.api_keys
-        self.people: AsyncIOMotorCollection[dict[str, Any]] = database.people
-        self.members: AsyncIOMotorCollection[dict[str, Any]] = database.members
-        self.invitations: AsyncIOMotorCollection[dict[str, Any]] = database.invitations
-        self.sign_ins: AsyncIOMotorCollection[dict[str, Any]] = database.sign_ins
-        self.ended_sessions: AsyncIOMotorCollection[dict[str, Any]] = database.ended_sessions
-        self.account_log: AsyncIOMotorCollection[dict[str, Any]] = database.account_log
-        self.webhooks: AsyncIOMotorCollection[dict[str, Any]] = database.webhooks
-        self.webhook_secrets: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_secrets
-        self.deliveries: AsyncIOMotorCollection[dict[str, Any]] = database.webhook_deliveries
-        self.idempotency_keys: AsyncIOMotorCollection[dict[str, Any]] = database.idempotency_keys
-        self.uploads: AsyncIOMotorCollection[dict[str, Any]] = database.uploads
-        self.batches: AsyncIOMotorCollection[dict[str, Any]] = database.batches
-        self.streams: AsyncIOMotorCollection[dict[str, Any]] = database.streams
-        self.snapshots: AsyncIOMotorCollection[dict[str, Any]] = database.scheduler_snapshots
+        self.jobs = marked(database.jobs)
+        self.counters = marked(database.quota_counters)
+        self.ledger = marked(database.ledger)
+        self.tombstones = marked(database.tombstones)
+        self.workspaces = marked(database.workspaces)
+        self.api_keys = marked(database.api_keys)
+        self.people = marked(database.people)
+        self.members = marked(database.members)
+        self.invitations = marked(database.invitations)
+        self.sign_ins = marked(database.sign_ins)
+        self.ended_sessions = marked(database.ended_sessions)
+        self.account_log = marked(database.account_log)
+        self.webhooks = marked(database.webhooks)
+        self.webhook_secrets = marked(database.webhook_secrets)
+        self.deliveries = marked(database.webhook_deliveries)
+        self.idempotency_keys = marked(database.idempotency_keys)
+        self.uploads = marked(database.uploads)
+        self.batches = marked(database.batches)
+        self.streams = marked(database.streams)
+        self.snapshots = marked(database.scheduler_snapshots)
         self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
             "rate_windows", write_concern=WriteConcern(w=1)
         )

@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 from imagerift_core.errors import IdempotencyInProgress
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
-from imagerift_core.mongo.transactions import Session
+from imagerift_core.mongo.transactions import ReadAlready, Session
 
 LIFETIME = timedelta(hours=24)
 # How long a request waits for the outcome of another one that is being admitted.
@@ -35,7 +35,7 @@ class AcceptedKey(BaseModel):
     expires_at: datetime
 
 
-class KeyTaken(Exception):
+class KeyTaken(ReadAlready):
     """The key stands for an accepted request already; nothing of this one is stored."""
 
     def __init__(self, accepted: AcceptedKey) -> None:

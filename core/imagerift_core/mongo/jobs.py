@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.read_concern import ReadConcern
 
 from imagerift_core.errors import JobNotCancelable, JobNotFound
 from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
 from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.claims import Claim
+from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.object_keys import job_of_key
@@ -21,6 +23,8 @@ _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
 # Records of one batch are read without a pause for anybody else.
 _BATCH = 200
+# How long a majority is waited for, where only a majority can tell.
+_CERTAIN_MILLISECONDS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class LiveResource:
 class JobStore(Store):
     """Job records, but for how they begin, by `Admissions`, and end, by `Settlements`."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._linearizable = database.jobs.with_options(read_concern=ReadConcern("linearizable"))
+
     async def get(self, job_id: str, *, workspace: str | None = None) -> JobRecord | None:
         """The record, or None where there is none or it is another workspace's."""
         query: dict[str, Any] = {"_id": job_id}
@@ -43,6 +51,24 @@ class JobStore(Store):
             query["workspace"] = workspace
         document = await self._database.jobs.find_one(query)
         return JobRecord.model_validate(document) if document else None
+
+    async def get_certain(self, job_id: str, *, workspace: str) -> JobRecord | None:
+        """The record; None where no majority has it at this moment, which is asked before.
+
+        A majority read says nothing of a write that the primary took and a majority has not
+        seen yet; this one waits for it. Raises `CapacityUnavailable` where none comes in time.
+        """
+        document = await self._linearizable.find_one(
+            {"_id": job_id, "workspace": workspace}, max_time_ms=_CERTAIN_MILLISECONDS
+        )
+        return JobRecord.model_validate(document) if document else None
+
+    async def settle_doubt(self) -> None:
+        """Returns when a majority has every write that the primary took before.
+
+        Raises `CapacityUnavailable` where none answers in time.
+        """
+        await self._linearizable.find_one({"_id": ""}, max_time_ms=_CERTAIN_MILLISECONDS)
 
     async def get_many(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
         """The records that exist, by id."""
@@ -224,10 +250,9 @@ class JobStore(Store):
                 record = await self.ask_cancel(job_id, workspace=workspace, reason=reason)
             if record is not None:
                 return record
-            document = await self._database.jobs.find_one({"_id": job_id, "workspace": workspace})
-            if document is None:
+            current = await self.get_certain(job_id, workspace=workspace)
+            if current is None:
                 raise JobNotFound("There is no such job.")
-            current = JobRecord.model_validate(document)
             if current.status is Status.CANCELED:
                 return current
             if current.status.terminal:

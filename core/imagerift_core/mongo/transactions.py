@@ -19,6 +19,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from imagerift_core.mongo.driver_errors import COMMIT_UNKNOWN
+
 Result = TypeVar("Result")
 # What the driver knows a transaction by.
 Session = AsyncIOMotorClientSession
@@ -28,18 +30,30 @@ MAJORITY = WriteConcern(w="majority", j=True)
 RETRY_SECONDS = 10.0
 # How long a commit without an answer is asked about, since nobody knows its outcome.
 COMMIT_SECONDS = 30.0
+# How long the server keeps a transaction whose client is gone (transactionLifetimeLimitSeconds).
+_LIFETIME_SECONDS = 60.0
+# So long after `run_transaction` began, what it writes is there or never will be.
+DOUBT_SECONDS = RETRY_SECONDS + _LIFETIME_SECONDS + 20.0
 # What a step meets in whose midst its session was ended, as if it were abandoned.
 _INTERRUPTED = 11601
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.3
 
 
+class ReadAlready(Exception):
+    """What a body raises that has only read, for a reason that it read.
+
+    The transaction is committed first, so that a majority has what was read: a snapshot may hold
+    what a failover still takes back.
+    """
+
+
 async def run_transaction(session: Session, body: Callable[[Session], Awaitable[Result]]) -> Result:
     """The result of `body(session)`, committed by majority; conflicts and failovers are retried.
 
     `body` may run several times. Raises what `body` raises, after the transaction is undone,
-    and `PyMongoError` where the store takes none in time. Only one with the label
-    `UnknownTransactionCommitResult` leaves open whether the body's writes are there.
+    and `PyMongoError` where the store takes none in time. Only one that `is_in_doubt` leaves open
+    whether the body's writes are there; `DOUBT_SECONDS` after the call they are or never will be.
     """
     give_up = time.monotonic() + RETRY_SECONDS
     pause = _FIRST_PAUSE_SECONDS
@@ -62,6 +76,9 @@ async def _once(session: Session, body: Callable[[Session], Awaitable[Result]]) 
     )
     try:
         result = await body(session)
+    except ReadAlready:
+        await _commit(session)
+        raise
     except BaseException:
         # Also when canceled: left open, the session's end would abort it and block the loop.
         if session.delegate.in_transaction:
@@ -77,9 +94,10 @@ async def _commit(session: Session) -> None:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if _is_open(error) and time.monotonic() < give_up:
-                continue
-            raise
+            if not _is_open(error) or time.monotonic() > give_up:
+                raise
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+            continue
         return
 
 
@@ -89,7 +107,7 @@ def _is_transient(error: PyMongoError) -> bool:
 
 def _is_open(error: PyMongoError) -> bool:
     """Whether the commit may have been made; asking for it again tells."""
-    return error.has_error_label("UnknownTransactionCommitResult") or _was_interrupted(error)
+    return error.has_error_label(COMMIT_UNKNOWN) or _was_interrupted(error)
 
 
 def _was_interrupted(error: PyMongoError) -> bool:

@@ -41,9 +41,11 @@ async def delete_expired_uploads(
 async def delete_orphaned_bytes(jobs: JobStore, store: ObjectStore, *, grace: timedelta) -> None:
     """Objects of jobs that no record names, left by attempts and processes that died.
 
-    No upload of a live attempt is older than `grace`.
+    No upload of a live attempt is older than `grace`, and neither is a source whose job's
+    admission may still be under way. One that is in doubt since before is settled first.
     """
     before = now() - grace
+    await jobs.settle_doubt()
     batch: dict[str, list[str]] = {}
     async for item in store.list_objects("workspaces/"):
         owner = job_of_key(item.key)

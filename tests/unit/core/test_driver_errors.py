@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from imagerift_core import mongo, object_keys
-from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.errors import CapacityUnavailable, OutcomeUnknown
 from imagerift_core.ids import new_job_id
 from imagerift_core.jobs import JobRecord, QuotaHold
 from imagerift_core.mongo import Database, StoreRefused
@@ -63,6 +63,11 @@ class RaisingDriver:
 
     def __await__(self) -> Iterator[object]:
         raise self._error
+
+    @property
+    def delegate(self) -> RaisingDriver:
+        """The blocking collection, whose writes nobody has marked."""
+        return RaisingDriver(self._error)
 
     def __aiter__(self) -> RaisingDriver:
         return self
@@ -317,7 +322,13 @@ def test_nothing_that_callers_use_is_overlooked() -> None:
             OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]}),
             CapacityUnavailable,
         ),
-        (OperationFailure("not authorized", 13), StoreRefused),
+        (OperationFailure("not authorized", 13), CapacityUnavailable),
+        (OperationFailure("a step-down", 11602), CapacityUnavailable),
+        (
+            OperationFailure("late", 50, {"errorLabels": ["UnknownTransactionCommitResult"]}),
+            OutcomeUnknown,
+        ),
+        (OperationFailure("no such operator", 2), StoreRefused),
         (LookupError("no counter"), LookupError),
     ],
 )
