@@ -27,11 +27,6 @@ DOWNLOAD_SECONDS = 600
 _CANCEL_REASON = "requested_by_client"
 
 
-def no_such_job() -> JobNotFound:
-    """There is none of that id, or it is another workspace's: nobody can tell which."""
-    return JobNotFound("There is no such job.")
-
-
 @dataclass(frozen=True)
 class JobView:
     """A record with what is known only at the moment of reading."""
