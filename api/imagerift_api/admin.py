@@ -13,6 +13,7 @@ import typer
 from imagerift_core import clock
 from imagerift_core.api_keys import ALL_SCOPES, Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
+from imagerift_core.clock_watch import follow
 from imagerift_core.errors import DomainError, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
 from imagerift_core.mongo import accounts, key_changes, people
@@ -52,11 +53,15 @@ def create_workspace(
     """Create a workspace on a plan."""
     settings = _settings()
     _check_plan(load_plans(settings.plans_file), plan)
-    workspace = accounts.Workspace(
-        _id=new_workspace_id(), name=name, plan=plan, created_at=clock.now()
-    )
-    _with_database(settings, lambda db: accounts.create_workspace(db, workspace))
-    _print(_workspace(workspace))
+
+    async def create(database: Database) -> accounts.Workspace:
+        workspace = accounts.Workspace(
+            _id=new_workspace_id(), name=name, plan=plan, created_at=clock.now()
+        )
+        await accounts.create_workspace(database, workspace)
+        return workspace
+
+    _print(_workspace(_with_database(settings, create)))
 
 
 @workspace_app.command("list")
@@ -179,6 +184,7 @@ def _with_database(
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
         async with connect(url, settings.mongo_database) as database:
+            await follow(database.time)
             return await work(database)
 
     try:

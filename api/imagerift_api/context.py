@@ -11,6 +11,7 @@ import aiohttp
 import stamina
 import structlog
 from aiohttp import web
+from imagerift_core.clock_watch import watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
@@ -100,13 +101,17 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         kube = await stack.enter_async_context(
             connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
         )
+        clocks = await stack.enter_async_context(
+            watched_clocks({"mongodb": database.time, "kubernetes": kube.time, "s3": store.time})
+        )
+        metrics.show_clocks(clocks)
         sources = Sources(database, store)
         stack.callback(sources.close)
         key_usage = KeyUsage(database)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
-        readiness = Readiness(database, store)
+        readiness = Readiness(database, store, clocks)
         resource_notes = ResourceNotes(database)
         stack.push_async_callback(resource_notes.flush)
         for work in (
