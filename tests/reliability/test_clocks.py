@@ -78,3 +78,18 @@ def test_jobs_of_an_api_whose_clock_is_wrong_run(
     with client_of(alone) as http:
         assert_jobs_run(alone, alone.tenant(http), small_photo)
     assert_told(shown_skews(api, "IMAGERIFT_API_METRICS_PORT"), seconds)
+
+
+def test_no_operator_leads_before_it_has_read_the_stores_clock(alone: Shard) -> None:
+    """Else it would take for overdue or expired what is not."""
+    alone.mongo.refuse()
+    operator = alone.operator()
+
+    def asked_in_vain() -> bool:
+        lines = operator.log.read_text().splitlines()
+        return sum("clock_not_read" in line and "mongodb" in line for line in lines) >= 3
+
+    wait_until(asked_in_vain, seconds=60, what="the operator has asked for the time in vain")
+    assert alone.leader() is None
+    alone.mongo.restore()
+    assert alone.wait_for_leader() is operator

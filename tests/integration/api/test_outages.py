@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from imagerift_core.api_keys import new_api_key
 from imagerift_core.mongo import jobs
 from imagerift_core.s3 import ObjectStore
