@@ -32,7 +32,7 @@ _MISSING = {"NoSuchKey", "404"}
 _PUT_TIMEOUT_SECONDS = 60
 _MAX_WORDS = 4096
 # How stores name a signature from another time: from long ago, or from a time that is not yet.
-_OF_THE_CLOCK = ("RequestTimeTooSkewed", "expired", "not yet valid", "not valid yet")
+_OF_THE_CLOCK = ("RequestTimeTooSkewed", "Request has expired", "not yet valid", "not valid yet")
 # What else a form could say of its object and of the answer to it. S3 refuses a field that the
 # policy does not name, others take it; so the policy fixes each, to a value that all of them know
 # and that asks for no further right (an ACL or tags would, and S3 refuses both unasked).
