@@ -106,7 +106,7 @@ def request_of(
     sign = adapters.store.presign_put
     return {
         "attemptId": f"{folder}/1",
-        "deadline": time.time() + CALL_SECONDS,
+        "secondsLeft": CALL_SECONDS,
         "source": {"url": source},
         "mode": mode,
         "preset": None,

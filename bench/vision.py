@@ -78,7 +78,7 @@ def measure(triton: Triton, origin: Any, case: tuple[str, str | None, Path], siz
     origin.forget()
     request = {
         "attemptId": f"bench-{time.monotonic_ns()}/1",
-        "deadline": time.time() + 600,
+        "secondsLeft": 600,
         "source": {"url": origin.give("photo", _fresh(photo))},
         "mode": mode,
         "preset": preset,

@@ -13,6 +13,7 @@ import typer
 from imagerift_core import clock
 from imagerift_core.api_keys import ALL_SCOPES, Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
+from imagerift_core.clock_watch import follow
 from imagerift_core.errors import DomainError, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
 from imagerift_core.mongo import Stores, connect
@@ -53,9 +54,13 @@ def create_workspace(
     """Create a workspace on a plan."""
     settings = _settings()
     _check_plan(load_plans(settings.plans_file), plan)
-    workspace = Workspace(_id=new_workspace_id(), name=name, plan=plan, created_at=clock.now())
-    _with_stores(settings, lambda stores: stores.workspaces.create(workspace))
-    _print(_workspace(workspace))
+
+    async def create(stores: Stores) -> Workspace:
+        workspace = Workspace(_id=new_workspace_id(), name=name, plan=plan, created_at=clock.now())
+        await stores.workspaces.create(workspace)
+        return workspace
+
+    _print(_workspace(_with_stores(settings, create)))
 
 
 @workspace_app.command("list")
@@ -177,6 +182,7 @@ def _with_stores(settings: AdminSettings, work: Callable[[Stores], Awaitable[Res
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
         async with connect(url, settings.mongo_database) as database:
+            await follow(database.time)
             return await work(Stores(database))
 
     try:

@@ -10,6 +10,7 @@ import aiohttp
 import stamina
 import structlog
 from aiohttp import web
+from imagerift_core.clock_watch import watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.job_pods import load_job_pods
@@ -71,13 +72,17 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         kube = await stack.enter_async_context(
             connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
         )
+        clocks = await stack.enter_async_context(
+            watched_clocks({"mongodb": database.time, "kubernetes": kube.time, "s3": store.time})
+        )
+        metrics.show_clocks(clocks)
         sources = Sources(stores.jobs, stores.uploads, store)
         stack.callback(sources.close)
         key_usage = KeyUsage(stores.keys)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
-        readiness = Readiness(database, store)
+        readiness = Readiness(database, store, clocks)
         resource_notes = ResourceNotes(stores.jobs)
         stack.push_async_callback(resource_notes.flush)
         egress = Egress(

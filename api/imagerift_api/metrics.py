@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from aiohttp import hdrs, web
+from imagerift_core.clock_watch import ClockWatch
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -35,7 +36,7 @@ class Metrics:
             resource=Resource.create({"service.name": "imagerift-api"}),
             shutdown_on_exit=False,
         )
-        meter = self._provider.get_meter("imagerift_api")
+        self._meter = meter = self._provider.get_meter("imagerift_api")
         # Counted here and read at a scrape, which is cheaper than an instrument's call a request.
         self._answered: Counter[tuple[str, str, int]] = Counter()
         meter.create_observable_counter(
@@ -80,6 +81,9 @@ class Metrics:
 
     def kubernetes_write(self, verb: str) -> None:
         self._writes.add(1, {"verb": verb})
+
+    def show_clocks(self, clocks: ClockWatch) -> None:
+        clocks.show(self._meter)
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
+from imagerift_core.clock_watch import date_of
 from imagerift_core.kube_calls import KubeUnavailable, bounded_call
 from imagerift_core.kube_events import EventCalls
 from imagerift_core.kube_job_pods import RunCalls
@@ -36,6 +38,7 @@ class Kube:
         self._objects = CustomObjects(api, namespace)
         self._core = client.CoreV1Api(api)
         self._coordination = client.CoordinationV1Api(api)
+        self._version = client.VersionApi(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
         self.events = EventCalls(api, namespace, timeout_seconds=timeout_seconds)
         self._api = api
@@ -126,6 +129,11 @@ class Kube:
         except ApiException as error:
             if error.status not in {404, 409}:
                 raise
+
+    async def time(self) -> datetime:
+        """What the API server's own clock says, to the second."""
+        answer = await self._call(self._version.get_code_with_http_info)
+        return date_of(answer.headers)
 
     async def namespace_annotations(self) -> dict[str, str]:
         namespace = await self._call(self._core.read_namespace, name=self.namespace)

@@ -39,7 +39,11 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Code = Annotated[str, WithJsonSchema({"type": "string", "enum": list(get_args(ErrorCode))})]
 AttemptId = Annotated[str, Field(description="Name of the attempt, by which it is canceled.")]
 Deadline = Annotated[
-    float, Field(allow_inf_nan=False, description="When it must have ended, in Unix seconds.")
+    float,
+    Field(
+        allow_inf_nan=False,
+        description="When it must have ended, in Unix seconds of the model server's own clock.",
+    ),
 ]
 Prompt = Annotated[
     str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What to make; never to be logged.")
@@ -69,7 +73,11 @@ class GenerateRequest(_Document):
     """REQUEST: one attempt at one job, sent to the entry model `generate`."""
 
     attempt_id: AttemptId
-    deadline: Deadline
+    seconds_left: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it may take, from when it is read: clocks need not agree.",
+    )
     source: RequestedSource
     mode: str
     preset: str | None = Field(None, description="Null: chosen by the prompt.")

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imagerift_core.clock_watch import date_of
 from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
 from imagerift_core.proxies import proxy_to
 from imagerift_core.s3_signing import UrlSigner
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _DELETE_BATCH = 1000
 _MISSING = {"NoSuchKey", "404"}
 _PUT_TIMEOUT_SECONDS = 60
+_MAX_WORDS = 4096
+# How stores name a signature from another time: from long ago, or from a time that is not yet.
+_OF_THE_CLOCK = ("RequestTimeTooSkewed", "Request has expired", "not yet valid", "not valid yet")
 # What else a form could say of its object and of the answer to it. S3 refuses a field that the
 # policy does not name, others take it; so the policy fixes each, to a value that all of them know
 # and that asks for no further right (an ACL or tags would, and S3 refuses both unasked).
@@ -75,6 +79,7 @@ class ObjectStore:
         self._public = public
         self._bucket = settings.s3_bucket
         self._http = http
+        self._endpoint = settings.s3_internal_url
         self._internal_urls = _url_signer(settings, settings.s3_internal_url)
         self._public_urls = _url_signer(settings, settings.s3_public_url)
 
@@ -126,7 +131,7 @@ class ObjectStore:
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
-                    raise CapacityUnavailable("The object store refused a write.")
+                    raise _refused(await _words(response), "a write")
         except (aiohttp.ClientError, TimeoutError):
             # Without the cause: its text would hold the signed URL.
             raise CapacityUnavailable("The object store does not answer.") from None
@@ -143,7 +148,7 @@ class ObjectStore:
                 if response.status == 404:
                     return None
                 if response.status != 200:
-                    raise CapacityUnavailable("The object store refused a read.")
+                    raise _refused(await _words(response), "a read")
                 if (response.content_length or 0) > max_bytes:
                     raise PayloadTooLarge(
                         f"The object has {response.content_length} bytes; at most {max_bytes}."
@@ -210,6 +215,17 @@ class ObjectStore:
             raise ValueError("a prefix to delete must name a folder and end with a slash")
         await self.delete([item.key async for item in self.list_objects(prefix)])
 
+    async def time(self) -> datetime:
+        """What the store's own clock says, to the second, whether or not it takes our signatures.
+
+        Raises `CapacityUnavailable` where it does not answer.
+        """
+        try:
+            async with self._http.head(self._endpoint, allow_redirects=False) as response:
+                return date_of(response.headers)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise CapacityUnavailable("The object store does not answer.") from error
+
     async def ping(self) -> None:
         """Raises `CapacityUnavailable` where the bucket does not answer."""
         try:
@@ -224,9 +240,22 @@ class ObjectStore:
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 raise
-            raise CapacityUnavailable("The object store refused a call.") from error
+            raise _refused(str(error), "a call") from error
         except BotoCoreError as error:
             raise CapacityUnavailable("The object store does not answer.") from error
+
+
+async def _words(response: aiohttp.ClientResponse) -> str:
+    return (await response.content.read(_MAX_WORDS)).decode(errors="replace")
+
+
+def _refused(words: str, what: str) -> CapacityUnavailable:
+    """What a refusal means of something that was signed just now."""
+    if any(sign in words for sign in _OF_THE_CLOCK):
+        return CapacityUnavailable(
+            f"The object store's clock is wrong, or ours: it refused {what}."
+        )
+    return CapacityUnavailable(f"The object store refused {what}.")
 
 
 @asynccontextmanager

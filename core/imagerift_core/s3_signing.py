@@ -7,15 +7,29 @@ request each time, which costs several times the signature itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from urllib.parse import quote, urlencode
 
+import botocore.auth
+import botocore.signers
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from imagerift_core.clock import now
+
 _SERVICE = "s3"
 # Unreserved characters (RFC 3986, section 2.3) and the slashes between a key's parts.
 _SAFE_IN_KEYS = "/~"
+
+
+def _time_of_signing(remove_tzinfo: bool = True) -> datetime:
+    return now().replace(tzinfo=None) if remove_tzinfo else now()
+
+
+# It dates every signature, of URLs, of forms and of the client's own calls, and cannot be set.
+for _module in (botocore.auth, botocore.signers):
+    vars(_module)["get_current_datetime"] = _time_of_signing
 
 
 class UrlSigner:

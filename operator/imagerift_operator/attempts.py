@@ -41,13 +41,13 @@ def attempt_id(job_id: str, attempt: int) -> str:
     return f"{job_id}/{attempt}"
 
 
-def build_request(record: JobRecord, deadline: datetime, signer: Signer) -> dict[str, Any]:
+def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dict[str, Any]:
     """The REQUEST of a claimed attempt. URLs exist here and nowhere else."""
     spec = record.spec
     content_type = CONTENT_TYPES[spec.output_format]
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
-        deadline=deadline.timestamp(),
+        seconds_left=seconds_left,
         source=RequestedSource(url=signer.get(record.source.key)),
         mode=spec.mode,
         preset=spec.preset,

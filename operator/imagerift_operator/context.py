@@ -135,7 +135,12 @@ class OperatorContext:
 
     def follow(self) -> None:
         """Stands for election; called once the first listing was seen."""
-        self._start(self.leadership.run(), "leadership")
+        self._start(self._lead(), "leadership")
+
+    async def _lead(self) -> None:
+        # Nothing is overdue or expired by a clock that was never compared with the store's.
+        await self._given.clocks.follows.wait()
+        await self.leadership.run()
 
     async def hand_over(self) -> None:
         """Starts nothing more, gives back what runs too long, and lets a standby lead."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from imagerift_core.clock_watch import ClockWatch, watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.ids import random_base62
 from imagerift_core.job_pods import JobPods, load_job_pods
@@ -40,6 +41,7 @@ class Dependencies:
     store: ObjectStore
     kube: Kube
     metrics: Metrics
+    clocks: ClockWatch
     crash: CrashPoints
     memory: Memory
     leadership: Leadership
@@ -55,6 +57,10 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
         store = await enter(open_store(settings))
         kube = await enter(connect_kube(settings.kubeconfig, settings.namespace))
         meter = await enter(serve_metrics(settings.operator_host, settings.operator_metrics_port))
+        clocks = await enter(
+            watched_clocks({"mongodb": database.time, "kubernetes": kube.time, "s3": store.time})
+        )
+        clocks.show(meter)
         index = JobIndex(ttl_override=settings.job_ttl_seconds)
         yield Dependencies(
             settings=settings,
@@ -65,6 +71,7 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
             store=store,
             kube=kube,
             metrics=Metrics(meter),
+            clocks=clocks,
             crash=CrashPoints(settings.crash_dir),
             memory=Memory(index, Scheduler(), InFlight()),
             leadership=Leadership(

@@ -16,10 +16,17 @@ from imagerift_core.modes import Modes
 from imagerift_core.s3 import ObjectStore
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
-from imagerift_operator.attempts import NOT_SENT, Signer, build_request, read_answer, without_urls
+from imagerift_operator.attempts import (
+    NOT_SENT,
+    Signer,
+    attempt_id,
+    build_request,
+    read_answer,
+    without_urls,
+)
 from imagerift_operator.entries import Entry
 from imagerift_operator.metrics import Metrics
-from imagerift_operator.pools import Replica
+from imagerift_operator.pools import Replica, flag_canceled
 from imagerift_operator.status_writer import StatusWriter
 
 log = structlog.get_logger(__name__)
@@ -62,9 +69,8 @@ class ModelCalls:
 
     async def _run(self, entry: Entry, record: JobRecord, replica: Replica) -> ModelAnswer:
         at = now()
-        deadline = _deadline(record, at)
-        seconds = max(1.0, (deadline - at).total_seconds())
-        request = build_request(record, deadline, self._signer(int(seconds) + URL_GRACE_SECONDS))
+        seconds = _seconds_left(record, at)
+        request = build_request(record, seconds, self._signer(int(seconds) + URL_GRACE_SECONDS))
         model = self._modes[record.spec.mode].model
         call = asyncio.create_task(
             replica.server.call(model, request, timeout_seconds=seconds + self._answer_grace)
@@ -77,6 +83,9 @@ class ModelCalls:
             answer = await call
         except TritonUnavailable as error:
             replica.lost()
+            if error.sent:
+                # It may still wait there for a free instance, and count its time from then on.
+                await flag_canceled(replica, attempt_id(record.id, record.attempt))
             code = "model_error" if error.sent else NOT_SENT
             return _failed(code, "The model server went away.")
         except TritonRefused as error:
@@ -94,10 +103,12 @@ class ModelCalls:
         )
 
 
-def _deadline(record: JobRecord, at: datetime) -> datetime:
-    """The attempt's own, or the job's where that comes first."""
+def _seconds_left(record: JobRecord, at: datetime) -> float:
+    """Until the attempt's deadline, or the job's where that comes first; a second at least."""
     deadline = record.attempt_deadline_at or at
-    return deadline if record.deadline_at is None else min(deadline, record.deadline_at)
+    if record.deadline_at is not None:
+        deadline = min(deadline, record.deadline_at)
+    return max(1.0, (deadline - at).total_seconds())
 
 
 def _failed(code: str, message: str) -> ModelAnswer:

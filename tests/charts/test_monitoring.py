@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import httpx
 import promql_parser
 import pytest
 from imagerift_api.metrics import Metrics as ApiMetrics
+from imagerift_core.clock_watch import watched_clocks
 from imagerift_operator.metrics import Metrics as OperatorMetrics
 from imagerift_operator.metrics import serve_metrics
 from prometheus_client import generate_latest
@@ -31,6 +33,10 @@ def labels_by_name(text: str) -> dict[str, set[str]]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+async def right_time() -> datetime:
+    return datetime.now(UTC)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +62,11 @@ async def shown() -> dict[str, set[str]]:
         operator.ran(1, "default")
         for name in GAUGES:
             operator.watch(name, "A figure.", lambda: 1)
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with (
+            watched_clocks({"mongodb": right_time}) as clocks,
+            httpx.AsyncClient(trust_env=False) as http,
+        ):
+            clocks.show(meter)
             answer = await http.get(f"http://127.0.0.1:{port}/metrics")
         return found | labels_by_name(answer.text)
 

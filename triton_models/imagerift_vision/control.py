@@ -101,12 +101,17 @@ def _is_locked(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class AttemptGuard:
-    """The guard of one attempt: its cancel flag and its absolute deadline (unix seconds)."""
+    """The guard of one attempt: its cancel flag, and its deadline by a clock that nobody sets."""
 
     flags: CancelFlags
     attempt_id: str
     deadline: float
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def begun(cls, flags: CancelFlags, attempt_id: str, seconds_left: float) -> "AttemptGuard":
+        """The guard of an attempt that has so many seconds from now on."""
+        return cls(flags, attempt_id, time.monotonic() + seconds_left)
 
     def check(self) -> None:
         """Raise VisionError `canceled` or `timeout` when the attempt must stop."""

@@ -23,7 +23,7 @@ def answer(raw: bytes | str, flags: CancelFlags, work: Work) -> Result:
     result = Result()
     try:
         request = parse_request(raw)
-        guard = AttemptGuard(flags, request.attempt_id, request.deadline)
+        guard = AttemptGuard.begun(flags, request.attempt_id, request.seconds_left)
         guard.check()
         with RunningAttempts(flags.folder).running(request.attempt_id):
             work(request, guard, result)

@@ -40,7 +40,7 @@ class ModeCall:
     model: str
     image: NDArray[np.uint8]
     attempt_id: str
-    deadline: float
+    seconds_left: float
     prompt: str
     preset: str | None
     seeds: tuple[int, ...]
@@ -91,7 +91,7 @@ class Pipeline:
         for targets in _batches(request.targets, width * height):
             guard.check()
             with timed(result.metrics, "modelMs"):
-                answer = self._render(model, request, source, targets, (width, height))
+                answer = self._render(model, request, source, targets, (width, height), guard=guard)
             if answer.error is not None:
                 raise answer.error
             _check(answer, len(targets), width, height)
@@ -122,7 +122,7 @@ class Pipeline:
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result
     ) -> None:
         """Show the gate what came in, before any model of a mode sees it."""
-        look = Look("input", source.rgba[None], request, request.preset)
+        look = Look("input", source.rgba[None], request, request.preset, guard.seconds_left())
         if self._judged(look, guard, result):
             raise VisionError("content_filtered", "the prompt or the source image was blocked")
 
@@ -132,7 +132,7 @@ class Pipeline:
         """Which of the pictures that were made must not go out."""
         if self.gate is None or not len(answer.images):
             return frozenset()
-        look = Look("output", opaque(answer.images), request, answer.preset)
+        look = Look("output", opaque(answer.images), request, answer.preset, guard.seconds_left())
         return self._judged(look, guard, result)
 
     def _judged(self, look: Look, guard: Guard, result: Result) -> frozenset[int]:
@@ -159,13 +159,15 @@ class Pipeline:
         source: Source,
         targets: Sequence[Target],
         size: tuple[int, int],
+        *,
+        guard: Guard,
     ) -> ModeAnswer:
         return self.modes.call(
             ModeCall(
                 model=model,
                 image=source.rgba,
                 attempt_id=request.attempt_id,
-                deadline=request.deadline,
+                seconds_left=guard.seconds_left(),
                 prompt=request.prompt,
                 preset=request.preset,
                 seeds=tuple(request.seed_of(target.index) for target in targets),

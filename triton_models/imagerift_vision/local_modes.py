@@ -42,5 +42,5 @@ class LocalModes:
             module, name = _MODES[call.model]
             make: Callable[[int], Mode] = getattr(import_module(module), name)
             self._loaded[call.model] = make(self._settings.threads)
-        guard = AttemptGuard(self._flags, call.attempt_id, call.deadline)
+        guard = AttemptGuard.begun(self._flags, call.attempt_id, call.seconds_left)
         return self._loaded[call.model].run(call, guard)

@@ -1,9 +1,11 @@
 """PARAMETERS and INFO: what `generate` asks of a mode's model, and what that answers.
 
-Anyone may write a mode's model; their schemas are in `contract/`.
+Anyone may write a mode's model; their schemas are in `contract/`. Both run on one machine, so the
+deadline is a time of its clock: what a call waits for a free instance counts.
 """
 
 import json
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ def parameters_of(call: ModeCall) -> str:
     return json.dumps(
         {
             "attemptId": call.attempt_id,
-            "deadline": call.deadline,
+            "deadline": time.time() + call.seconds_left,
             "prompt": call.prompt,
             "preset": call.preset,
             "seeds": list(call.seeds),
@@ -39,7 +41,7 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
         model=model,
         image=image,
         attempt_id=parameters["attemptId"],
-        deadline=parameters["deadline"],
+        seconds_left=parameters["deadline"] - time.time(),
         prompt=parameters["prompt"],
         preset=parameters["preset"],
         seeds=tuple(parameters["seeds"]),

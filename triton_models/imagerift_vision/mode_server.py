@@ -36,7 +36,7 @@ class ModeServer:
     def _one(self, request: Any) -> Any:
         try:
             call = self._read(request)
-            guard = AttemptGuard(self._flags, call.attempt_id, call.deadline)
+            guard = AttemptGuard.begun(self._flags, call.attempt_id, call.seconds_left)
             answer = self._mode.run(call, guard)
         except Exception as failure:  # noqa: BLE001 - a model process answers, it never dies
             log_failure(failure)

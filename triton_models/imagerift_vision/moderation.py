@@ -5,6 +5,7 @@ gate could not look at is not delivered.
 """
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -29,13 +30,14 @@ class Look:
     request: GenerateRequest
     preset: str | None
     """As asked for at the input, as used at the output."""
+    seconds_left: float
 
     def parameters(self) -> str:
         """The PARAMETERS document."""
         return json.dumps(
             {
                 "attemptId": self.request.attempt_id,
-                "deadline": self.request.deadline,
+                "deadline": time.time() + self.seconds_left,
                 "stage": self.stage,
                 "mode": self.request.mode,
                 "preset": self.preset,

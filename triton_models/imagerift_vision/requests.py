@@ -42,7 +42,8 @@ class GenerateRequest:
     """One attempt at one job."""
 
     attempt_id: str
-    deadline: float
+    seconds_left: float
+    """From when it is read."""
     source_url: str
     mode: str
     preset: str | None
@@ -155,7 +156,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         raise VisionError("invalid_request", "targets must name each variation once")
     return GenerateRequest(
         attempt_id=_take(document, "attemptId", str),
-        deadline=_deadline(document),
+        seconds_left=_seconds_left(document),
         source_url=_take(source, "url", str),
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
@@ -191,10 +192,12 @@ def _optional_text(document: dict[str, Any], name: str) -> str | None:
     return None if document.get(name) is None else str(_take(document, name, str))
 
 
-def _deadline(document: dict[str, Any]) -> float:
-    value = document.get("deadline")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise VisionError("invalid_request", "deadline is missing or of a wrong type")
+def _seconds_left(document: dict[str, Any]) -> float:
+    value = document.get("secondsLeft")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise VisionError("invalid_request", "secondsLeft is missing or of a wrong type")
+    if not 0 <= value < math.inf:
+        raise VisionError("invalid_request", "secondsLeft must be 0 or more, and finite")
     return float(value)
 
 

@@ -7,7 +7,6 @@ Everything is made from the two sample photos in docs/images.
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -72,9 +71,8 @@ def made(
     """Pictures of a photo, one a seed."""
     source = decode(photo.read_bytes(), 4096)
     width, height = output_size(size, aspect, source.width, source.height)
-    deadline = time.time() + 3600
-    guard = AttemptGuard(CancelFlags(Path("/nonexistent")), "gallery", deadline)
-    call = ModeCall(mode, source.rgba, "gallery", deadline, "", preset, tuple(seeds), width, height)
+    guard = AttemptGuard.begun(CancelFlags(Path("/nonexistent")), "gallery", 3600)
+    call = ModeCall(mode, source.rgba, "gallery", 3600, "", preset, tuple(seeds), width, height)
     return list(mode_of(mode).run(call, guard).images)
 
 

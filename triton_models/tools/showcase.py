@@ -5,7 +5,6 @@ Run it in the models' environment: MODELS_PYTHON triton_models/tools/showcase.py
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -30,12 +29,12 @@ GAP = 10
 
 def render(mode: StyleMode, source: Source, preset: str, seed: int) -> Pixels:
     """One square base picture of the source."""
-    guard = AttemptGuard(CancelFlags(Path("/nonexistent")), "showcase", time.time() + 600)
+    guard = AttemptGuard.begun(CancelFlags(Path("/nonexistent")), "showcase", 600)
     call = ModeCall(
         model="style",
         image=source.rgba,
         attempt_id="showcase",
-        deadline=guard.deadline,
+        seconds_left=guard.seconds_left(),
         prompt="",
         preset=preset,
         seeds=(seed,),

@@ -12,6 +12,8 @@ import jwt
 from imagerift_core import clock
 from imagerift_core.errors import InvalidSession
 
+from imagerift_api.auth.token_times import NOT_BY_THE_WALL_CLOCK, check_times
+
 SESSION_HOURS = 12
 _ALGORITHM = "HS256"
 _ISSUER = "imagerift"
@@ -60,8 +62,9 @@ class SessionTokens:
                 algorithms=[_ALGORITHM],
                 issuer=_ISSUER,
                 audience=_AUDIENCE,
-                options={"require": _REQUIRED},
+                options={"require": _REQUIRED, **NOT_BY_THE_WALL_CLOCK},
             )
+            check_times(claims)
         except (jwt.PyJWTError, UnicodeError):
             # The library encodes the token before it looks at it, and a header may hold any byte.
             raise InvalidSession("Sign in again.") from None

@@ -22,6 +22,8 @@ import structlog
 from imagerift_core.errors import CapacityUnavailable, SignInFailed
 from imagerift_core.proxies import proxy_to
 
+from imagerift_api.auth.token_times import NOT_BY_THE_WALL_CLOCK, check_times
+
 _log = structlog.get_logger()
 # Fixed here: what a token's header says never widens it, and no symmetric one is among them.
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
@@ -142,9 +144,9 @@ class OidcIssuer:
                 algorithms=[algorithm],
                 issuer=self._issuer,
                 audience=self._client_id,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+                options={"require": ["iss", "sub", "aud", "exp", "iat"], **NOT_BY_THE_WALL_CLOCK},
             )
+            check_times(claims, leeway_seconds=_LEEWAY_SECONDS)
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             _log.warning("id_token_refused", reason=type(error).__name__)
             raise SignInFailed(_FAILED) from None

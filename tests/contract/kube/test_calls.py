@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -258,3 +259,7 @@ async def test_of_many_who_take_over_one_lease_one_wins(kube: Kube) -> None:
     assert stored.spec.holder_identity == winner.spec.holder_identity
     winner.spec.holder_identity = "again"
     assert await kube.replace_lease(winner) is not None
+
+
+async def test_the_api_server_tells_the_time(kube: Kube) -> None:
+    assert abs(await kube.time() - datetime.now(UTC)) < timedelta(seconds=30)

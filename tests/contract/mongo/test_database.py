@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 import zlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bson
@@ -166,3 +167,7 @@ async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> N
     async with asyncio.timeout(50):
         await lives.queued(database)
     assert await lives.held(database, record) == (2, 0)
+
+
+async def test_the_primary_tells_the_time(database: Database) -> None:
+    assert abs(await database.time() - datetime.now(UTC)) < timedelta(seconds=30)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from imagerift_core import s3_signing
 from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
 from imagerift_core.s3 import ObjectStore, open_store
 from pydantic import SecretStr
@@ -240,3 +241,22 @@ async def test_a_bucket_that_is_missing_is_told_at_the_ping(s3_address: S3Addres
     async with open_store(settings_for(s3_address, "never-made")) as store:
         with pytest.raises(CapacityUnavailable):
             await store.ping()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_signature_of_another_time_is_refused_as_the_clocks_fault(
+    store: ObjectStore, prefix: str, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    await store.put(prefix + "source", b"there", content_type="image/png")
+    assert abs(await store.time() - datetime.now(UTC)) < timedelta(seconds=30)
+    moment = datetime.now(UTC) + timedelta(hours=hours)
+    monkeypatch.setattr(s3_signing, "now", lambda: moment)
+    for call in (
+        store.put(prefix + "source", b"then", content_type="image/png"),
+        store.get(prefix + "source", max_bytes=10),
+        keys(store, prefix),
+    ):
+        with pytest.raises(CapacityUnavailable, match="clock"):
+            await call
+    # Whose clock it is can be told all the same.
+    assert abs(await store.time() - datetime.now(UTC)) < timedelta(seconds=30)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from imagerift_core.api_keys import new_api_key
+from imagerift_core.s3 import ObjectStore
 from pymongo import AsyncMongoClient
 
 from tests.integration.api.harness import Api, Tenant, settings_of
@@ -91,3 +95,18 @@ async def test_without_s3_a_submit_is_refused_and_reserves_nothing(
         assert listed.status == 200
         ready = await alone.call("GET", "/readyz")
         assert (ready.status, ready.body["parts"]["s3"]) == (503, False)
+
+
+async def test_a_replica_is_not_ready_while_the_stores_clocks_differ(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hour_ahead(_: ObjectStore) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=1)
+
+    monkeypatch.setattr(ObjectStore, "time", hour_ahead)
+    async with Api(settings_of(environment)) as alone, asyncio.timeout(ANSWER_SECONDS):
+        answer = await alone.call("GET", "/readyz")
+        while not answer.body["parts"]["indexes"]:
+            answer = await alone.call("GET", "/readyz")
+    well = {"mongodb": True, "s3": True, "indexes": True}
+    assert (answer.status, answer.body["parts"]) == (503, well | {"clock": False})

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
-from botocore import auth
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import Credentials
+from imagerift_core import s3_signing
 from imagerift_core.s3_signing import UrlSigner
+from urllib3 import HTTPResponse
 
 ENDPOINTS = ["http://127.0.0.1:8333", "https://store.example:9000/", "https://store.example/s3"]
 KEYS = ["workspaces/ws_1/jobs/j/1/output-0.png", "a b/ä+~*'(x)", "//odd//key"]
@@ -20,13 +27,11 @@ MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "get_current_datetime", lambda *_: MOMENT)
+    monkeypatch.setattr(s3_signing, "now", lambda: MOMENT)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-@pytest.mark.parametrize("key", KEYS)
-def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None:
-    client: Any = boto3.client(
+def client_at(endpoint: str) -> Any:
+    return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="eu-central-1",
@@ -34,6 +39,12 @@ def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None
         aws_secret_access_key="secret/+",
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
     )
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None:
+    client = client_at(endpoint)
     ours = UrlSigner(Credentials("who", "secret/+"), "eu-central-1", endpoint, BUCKET)
     named = {"Bucket": BUCKET, "Key": key}
     disposition = 'inline; filename="a ä+0.png"'
@@ -49,3 +60,25 @@ def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None
     assert ours.sign(
         "GET", key, seconds=61, query={"response-content-disposition": disposition}
     ) == theirs("get_object", ResponseContentDisposition=disposition)
+
+
+def test_every_signature_is_dated_by_the_clock_that_all_else_goes_by() -> None:
+    url = UrlSigner(Credentials("who", "secret"), "eu-central-1", ENDPOINTS[0], BUCKET).sign(
+        "GET", "key", seconds=61
+    )
+    assert parse_qs(urlsplit(url).query)["X-Amz-Date"] == ["20261122T120000Z"]
+
+    client = client_at(ENDPOINTS[0])
+    form = client.generate_presigned_post(BUCKET, "key", ExpiresIn=60)["fields"]
+    assert form["x-amz-date"] == "20261122T120000Z"
+    assert json.loads(base64.b64decode(form["policy"]))["expiration"] == "2026-11-22T12:01:00Z"
+
+    sent = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request.headers["X-Amz-Date"])
+        return AWSResponse(request.url, 200, HTTPHeaders(), HTTPResponse(io.BytesIO()))
+
+    client.meta.events.register("before-send.s3.HeadBucket", answer)
+    client.head_bucket(Bucket=BUCKET)
+    assert sent == [b"20261122T120000Z"]

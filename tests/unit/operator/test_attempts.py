@@ -34,9 +34,9 @@ OUTPUT = {
 
 
 def test_a_request_names_the_attempt_and_signs_its_own_prefix_only() -> None:
-    request = build_request(make_record(attempt=3), START, SIGNER)
+    request = build_request(make_record(attempt=3), 119.5, SIGNER)
     assert request["attemptId"] == "job-1/3"
-    assert request["deadline"] == START.timestamp()
+    assert request["secondsLeft"] == 119.5
     assert request["source"] == {"url": "get:workspaces/ws_a/jobs/job-1/source"}
     assert [target["url"] for target in request["targets"]] == [
         "put:image/png:workspaces/ws_a/jobs/job-1/3/output-0.png",

@@ -4,6 +4,7 @@ tests/unit/operator/test_contract.py holds the operator's side to the same files
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_every_member_of_a_request_is_read() -> None:
     attempt = f"{SIGNED}/workspaces/ws_a/jobs/job_example"
     assert parse_request((EXAMPLES / "request.json").read_bytes()) == GenerateRequest(
         attempt_id="job_example/2",
-        deadline=example("request.json")["deadline"],
+        seconds_left=119.5,
         source_url=f"{attempt}/source?{SIGNATURE}",
         mode="style",
         preset="neon",
@@ -100,14 +101,17 @@ def test_a_result_tells_of_a_failure() -> None:
     assert json.loads(result.to_json()) == example("result-failed.json")
 
 
-def test_a_modes_model_is_asked_with_the_parameters_that_it_reads() -> None:
+def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795521700.0)
     asked = example("parameters.json")
     call = read_parameters(json.dumps(asked), "style", NOTHING)
     assert call == ModeCall(
         model="style",
         image=NOTHING,
         attempt_id="job_example/2",
-        deadline=asked["deadline"],
+        seconds_left=20.5,
         prompt="neon light, no oil painting",
         preset=None,
         seeds=(2**32 - 1, 0, 1),

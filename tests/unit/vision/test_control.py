@@ -1,6 +1,7 @@
 """Cancel flags and deadlines."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_a_flag_stops_its_attempt_and_no_other(tmp_path: Path) -> None:
 def test_a_passed_deadline_is_a_timeout(tmp_path: Path) -> None:
     with pytest.raises(VisionError, match="timeout"):
         AttemptGuard(CancelFlags(tmp_path), "a", deadline=1.0, clock=lambda: 1.0).check()
+
+
+def test_a_deadline_is_kept_whatever_the_wall_clock_is_set_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = AttemptGuard.begun(CancelFlags(tmp_path), "a", 60)
+    for wall in (0.0, 1e12):
+        monkeypatch.setattr(time, "time", lambda wall=wall: wall)
+        guard.check()
+        assert 50 < guard.seconds_left() <= 60
 
 
 def test_only_old_flags_are_swept(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Modes:
     def call(self, call: ModeCall) -> ModeAnswer:
         if self.raises is not None:
             raise self.raises
-        guard = AttemptGuard(self.flags, call.attempt_id, call.deadline)
+        guard = AttemptGuard.begun(self.flags, call.attempt_id, call.seconds_left)
         return self.loaded[call.model].run(call, guard)
 
 
