@@ -125,7 +125,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             refused_networks=settings.refused_webhook_networks(),
         )
         webhook_secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
-        worker = WebhookWorker(database, webhook_secrets, egress)
+        worker = WebhookWorker(database, webhook_secrets, egress, metrics)
         stack.push_async_callback(_stop, asyncio.create_task(worker.run()))
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))

@@ -146,7 +146,9 @@ class Submissions:
         await asyncio.gather(
             *(
                 self._egress.check(
-                    url, param=f"jobs.{index}.webhookUrl" if submit.batch_id else "webhookUrl"
+                    url,
+                    param=f"jobs.{index}.webhookUrl" if submit.batch_id else "webhookUrl",
+                    workspace=submit.caller.workspace,
                 )
                 for url, index in first.items()
                 if url is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import AsyncExitStack
-from datetime import timedelta
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
 
 import aiohttp
 import structlog
@@ -15,19 +15,24 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo import jobs
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.database import Database
-from imagerift_core.mongo.deliveries import Delivery, DeliveryState, DeliveryStore, Try
+from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
+from imagerift_core.mongo.delivery_queue import DeliveryQueue
 from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
+from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.egress import Egress, GuardedResolver, HostRefused, UrlRefused
 from imagerift_api.webhooks.messages import message
 from imagerift_api.webhooks.secrets import WebhookSecrets
 
 TRY_SECONDS = 15
 _POLL_SECONDS = 0.5
-_AT_ONCE = 8
+# Of this replica. Far more than one workspace may have under way, so that one of which nothing is
+# finds a place soon.
+_AT_ONCE = 64
+_LEASED_AT_ONCE = 16
 _GONE = 410
 _SUCCESS = range(200, 300)
 _DELIVERY = Actor(kind="operator", id="imagerift-webhooks", name="webhook delivery")
@@ -37,13 +42,16 @@ _log = structlog.get_logger()
 class WebhookWorker:
     """Leases due deliveries, tries them, and writes down how it went."""
 
-    def __init__(self, database: Database, secrets_: WebhookSecrets, egress: Egress) -> None:
+    def __init__(
+        self, database: Database, secrets_: WebhookSecrets, egress: Egress, metrics: Metrics
+    ) -> None:
         self._database = database
-        self._deliveries = DeliveryStore(database)
+        self._queue = DeliveryQueue(database)
         self._webhooks = WebhookStore(database)
         self._secrets = secrets_
         self._egress = egress
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._metrics = metrics
+        self._freed = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -52,15 +60,20 @@ class WebhookWorker:
             http = await stack.enter_async_context(self._client())
             stack.push_async_callback(self._give_up)
             while True:
-                await self._room.acquire()
-                delivery = await self._lease()
-                if delivery is None:
-                    self._room.release()
-                    await asyncio.sleep(_POLL_SECONDS)
-                    continue
-                task = asyncio.create_task(self._deliver(http, delivery))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+                self._freed.clear()
+                leased = await self._lease(_AT_ONCE - len(self._running))
+                for delivery in leased:
+                    task = asyncio.create_task(self._deliver(http, delivery))
+                    self._running.add(task)
+                    task.add_done_callback(self._ended)
+                if not leased:
+                    await self._until_freed()
+
+    async def _until_freed(self) -> None:
+        """Returns when a try has ended, which may make room for what waits, or after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._freed.wait()
 
     def _client(self) -> aiohttp.ClientSession:
         # One connection a try: none is kept that was vetted for an earlier one.
@@ -77,7 +90,7 @@ class WebhookWorker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._room.release()
+        self._freed.set()
         if not task.cancelled() and task.exception() is not None:
             _log.warning("webhook_delivery_not_noted", exc_info=task.exception())
 
@@ -86,14 +99,22 @@ class WebhookWorker:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _lease(self) -> Delivery | None:
+    async def _lease(self, places: int) -> list[Delivery]:
+        if not places:
+            return []
         try:
-            return await self._deliveries.lease(holder=secrets.token_hex(8), at=clock.now())
+            leased = await self._queue.lease(
+                holder=secrets.token_hex(8), at=clock.now(), limit=min(places, _LEASED_AT_ONCE)
+            )
         except CapacityUnavailable:
-            return None
+            return []
         except Exception as error:  # noqa: BLE001 - the worker must outlive whatever this is
             _log.error("webhook_lease_failed", exc_info=error)
-            return None
+            return []
+        if leased.put_off:
+            self._metrics.webhooks_put_off(leased.put_off)
+            _log.info("webhooks_put_off", count=leased.put_off)
+        return leased.deliveries
 
     async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
         try:
@@ -160,14 +181,14 @@ class WebhookWorker:
 
     async def _note(self, delivery: Delivery, result: Try, *, final: bool = False) -> None:
         state: DeliveryState = "pending"
-        pause: timedelta | None = None
+        next_at: datetime | None = None
         if result.status in _SUCCESS:
             state = "delivered"
         else:
-            pause = None if final else pause_after(delivery.tries + 1)
-            state = "failed" if pause is None else "pending"
-        next_at = None if pause is None else clock.now() + pause
-        await self._deliveries.note_try(delivery, result, state=state, next_at=next_at)
+            next_at = None if final else _next_try(delivery)
+            state = "failed" if next_at is None else "pending"
+        await self._queue.note_try(delivery, result, state=state, next_at=next_at)
+        self._metrics.webhook_tried(_outcome(result))
         _log.info(
             "webhook_tried",
             delivery=delivery.id,
@@ -181,3 +202,19 @@ class WebhookWorker:
 
 def _failed(error: str) -> Try:
     return Try(at=clock.now(), status=None, latency_ms=0, error=error)
+
+
+def _next_try(delivery: Delivery) -> datetime | None:
+    """None after the last one of the schedule, or where being put off has taken its time."""
+    pause = pause_after(delivery.tries + 1)
+    if pause is None:
+        return None
+    next_at = clock.now() + pause
+    is_late = delivery.give_up_at is not None and next_at > delivery.give_up_at
+    return None if is_late else next_at
+
+
+def _outcome(result: Try) -> str:
+    if result.status is None:
+        return result.error or "connection_failed"
+    return "delivered" if result.status in _SUCCESS else "rejected"
