@@ -51,13 +51,9 @@ class HostNames:
         )
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def addresses(self, host: str, *, seconds: float = _DELIVERY_SECONDS) -> list[str]:
+    async def addresses(self, host: str) -> list[str]:
         """All of them, IPv4 first. `host` is ASCII. Raises `NameUnknown` or `NameInDoubt`."""
-        try:
-            return await _ask(_absolute(host), seconds)
-        except (NameUnknown, NameInDoubt) as error:
-            self._failed[host] = type(error)
-            raise
+        return await self._look_up(host, _DELIVERY_SECONDS)
 
     async def addresses_for(self, workspace: str, host: str) -> list[str]:
         """As `addresses`, for a request of the workspace: few at once, for two seconds with the
@@ -67,9 +63,16 @@ class HostNames:
                 failed = self._failed.get(host)
                 if failed is not None:
                     raise failed(host)
-                return await self.addresses(host, seconds=_REQUEST_ANSWER_SECONDS)
+                return await self._look_up(host, _REQUEST_ANSWER_SECONDS)
         except TimeoutError:
             raise NameInDoubt(host) from None
+
+    async def _look_up(self, host: str, seconds: float) -> list[str]:
+        try:
+            return await _ask(_absolute(host), seconds)
+        except (NameUnknown, NameInDoubt) as error:
+            self._failed[host] = type(error)
+            raise
 
     def _place(self, workspace: str) -> asyncio.Semaphore:
         # Forgotten when the last request that holds it or waits for it has ended.

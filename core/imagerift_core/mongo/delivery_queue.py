@@ -7,12 +7,12 @@ workspace and one of its lane, whose index is unique: no two replicas can take t
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cachetools import LRUCache
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.mongo.database import Database
@@ -32,6 +32,7 @@ UNANSWERED = frozenset({"timeout", "connection_failed", "name_not_resolved", "tl
 _TRIES_SHOWN = 30
 _ADOPTED_AT_ONCE = 200
 _LOOKS = 256
+_LANES_REMEMBERED = 4096
 _BREAKER_KEPT = timedelta(days=1)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER = [("workspace", 1), ("lane", 1), ("next_at", 1)]
@@ -74,12 +75,23 @@ class _Held:
         return free
 
 
+@dataclass(frozen=True)
+class _Rest:
+    """What a lane's breaker says: nothing, to wait, or to make the one try after the pause."""
+
+    until: datetime | None = None
+    ours: bool = False
+
+
 class DeliveryQueue(Store):
     """The outbox, for whoever sends what it holds."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        # Whose turn it was last, and which lane's of a workspace: by this replica, and no more than
+        # a hint.
         self._turn = ""
+        self._lanes: LRUCache[str, str] = LRUCache(_LANES_REMEMBERED)
 
     async def lease(self, *, holder: str, at: datetime, limit: int) -> Leased:
         """Up to `limit` deliveries that are due, for `holder` alone until the lease ends.
@@ -98,11 +110,14 @@ class DeliveryQueue(Store):
             if row is None:
                 break
             self._turn = row["workspace"]
-            until = await self._rests_until(row["lane"], at)
-            if until is not None:
-                put_off += await self._put_off(row, at, until)
+            self._lanes[row["workspace"]] = row["lane"]
+            rest = await self._rest(row["lane"], at)
+            if rest.until is not None:
+                put_off += await self._put_off(row, at, rest.until)
                 continue
-            taken = await self._take(row, held, holder, at)
+            # The one try of a resting lane is ours, though others may put its row off meanwhile.
+            still = {"state": "pending", "leased_until": None} if rest.ours else self._due(at)
+            taken = await self._take(row, still, _lease(held.free_slots(row), holder, at))
             if taken is None:
                 # Another replica was quicker.
                 held = await self._held()
@@ -194,9 +209,9 @@ class DeliveryQueue(Store):
                 row = await self._first(due | {"workspace": turn | {"$nin": passed_over}})
                 if row is None:
                     continue
-                # Its hosts take turns by chance, which needs no memory.
-                start = {"$gte": secrets.token_hex(12), "$nin": lanes}
-                own = due | {"workspace": row["workspace"], "lane": start}
+                workspace = row["workspace"]
+                following = {"$gt": self._lanes.get(workspace, ""), "$nin": lanes}
+                own = due | {"workspace": workspace, "lane": following}
                 return await self._first(own) or row
         return None
 
@@ -212,17 +227,11 @@ class DeliveryQueue(Store):
         return {"ready": True, "state": "pending", "next_at": {"$lte": at}, "leased_until": None}
 
     async def _take(
-        self, row: dict[str, Any], held: _Held, holder: str, at: datetime
+        self, row: dict[str, Any], still: dict[str, Any], lease: dict[str, Any]
     ) -> dict[str, Any] | None:
-        slots = held.free_slots(row)
-        lease = {
-            "lease": holder,
-            "leased_until": at + timedelta(seconds=LEASE_SECONDS),
-            "slots": slots,
-        }
         try:
             taken: dict[str, Any] | None = await self._database.deliveries.find_one_and_update(
-                {"_id": row["_id"]} | self._due(at),
+                {"_id": row["_id"]} | still,
                 {"$set": lease, "$unset": {"ready": ""}},
                 return_document=True,
             )
@@ -230,20 +239,18 @@ class DeliveryQueue(Store):
             return None
         return taken
 
-    async def _rests_until(self, lane: str, at: datetime) -> datetime | None:
-        """None where a try may be made now: nobody failed to answer, or this is the one try."""
+    async def _rest(self, lane: str, at: datetime) -> _Rest:
         breaker = await self._database.webhook_breakers.find_one({"_id": lane})
         pause = put_off_for(breaker["failures"]) if breaker else None
         if breaker is None or pause is None:
-            return None
-        until: datetime = breaker["at"] + pause
-        if until > at:
-            return until
-        ours = await self._database.webhook_breakers.update_one(
+            return _Rest()
+        if breaker["at"] + pause > at:
+            return _Rest(until=breaker["at"] + pause)
+        asks = await self._database.webhook_breakers.update_one(
             {"_id": lane, "at": breaker["at"]},
             {"$set": {"at": at, "expires_at": at + _BREAKER_KEPT}},
         )
-        return None if ours.matched_count else at + pause
+        return _Rest(ours=True) if asks.matched_count else _Rest(until=at + pause)
 
     async def _put_off(self, row: dict[str, Any], at: datetime, until: datetime) -> int:
         """Lets all that is due in the row's lane wait. Returns how many that were."""
@@ -265,3 +272,8 @@ class DeliveryQueue(Store):
             due, {"$set": {"ready": False, "next_at": until}}
         )
         return waiting.modified_count
+
+
+def _lease(slots: list[str], holder: str, at: datetime) -> dict[str, Any]:
+    until = at + timedelta(seconds=LEASE_SECONDS)
+    return {"lease": holder, "leased_until": until, "slots": slots}
