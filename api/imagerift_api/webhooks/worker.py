@@ -52,10 +52,10 @@ class WebhookWorker:
         self._egress = egress
         self._metrics = metrics
         self._freed = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Delivery] = {}
 
     async def run(self) -> None:
-        """Works until canceled; tries under way are then given up, and their leases end."""
+        """Works until canceled; tries under way are then given up, for others to make."""
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(self._client())
             stack.push_async_callback(self._give_up)
@@ -64,7 +64,7 @@ class WebhookWorker:
                 leased = await self._lease(_AT_ONCE - len(self._running))
                 for delivery in leased:
                     task = asyncio.create_task(self._deliver(http, delivery))
-                    self._running.add(task)
+                    self._running[task] = delivery
                     task.add_done_callback(self._ended)
                 if not leased:
                     await self._until_freed()
@@ -89,15 +89,20 @@ class WebhookWorker:
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         self._freed.set()
         if not task.cancelled() and task.exception() is not None:
             _log.warning("webhook_delivery_not_noted", exc_info=task.exception())
 
     async def _give_up(self) -> None:
-        for task in self._running:
+        given_up = dict(self._running)
+        for task in given_up:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*given_up, return_exceptions=True)
+        if given_up:
+            # Else their leases would keep places of their workspaces until they end.
+            with suppress(CapacityUnavailable):
+                await self._queue.release(list(given_up.values()))
 
     async def _lease(self, places: int) -> list[Delivery]:
         if not places:

@@ -8,6 +8,7 @@ workspace and one of its lane, whose index is unique: no two replicas can take t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ _LOOKS = 256
 _LANES_REMEMBERED = 4096
 _BREAKER_KEPT = timedelta(days=1)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_FREED = {"lease": "", "leased_until": "", "slots": ""}
 _ORDER = [("workspace", 1), ("lane", 1), ("next_at", 1)]
 
 
@@ -141,12 +143,11 @@ class DeliveryQueue(Store):
             "next_at": next_at,
             "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
         }
-        freed = {"lease": "", "leased_until": "", "slots": ""}
         written = await self._database.deliveries.update_one(
             {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},
             {
                 "$set": changes if over else changes | {"ready": False},
-                "$unset": freed | {"ready": ""} if over else freed,
+                "$unset": _FREED | {"ready": ""} if over else _FREED,
                 "$inc": {"tries": 1},
                 "$push": {"log": {"$each": [result.model_dump()], "$slice": -_TRIES_SHOWN}},
             },
@@ -154,6 +155,16 @@ class DeliveryQueue(Store):
         if written.matched_count and delivery.lane is not None:
             await self._note_lane(delivery.lane, result)
         return bool(written.matched_count)
+
+    async def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Gives back what was leased and not tried to an end: due at once, for anybody."""
+        await self._database.deliveries.update_many(
+            {
+                "_id": {"$in": [delivery.id for delivery in deliveries]},
+                "lease": {"$in": [delivery.lease for delivery in deliveries]},
+            },
+            {"$set": {"ready": True}, "$unset": _FREED},
+        )
 
     async def _note_lane(self, lane: str, result: Try) -> None:
         if result.status is not None:
@@ -185,7 +196,7 @@ class DeliveryQueue(Store):
         """Readies what is due, and what was leased by somebody who did not come back."""
         await self._database.deliveries.update_many(
             {"leased_until": {"$gt": _EVER, "$lte": at}},
-            {"$set": {"ready": True}, "$unset": {"lease": "", "leased_until": "", "slots": ""}},
+            {"$set": {"ready": True}, "$unset": _FREED},
         )
         await self._database.deliveries.update_many(
             {"ready": False, "next_at": {"$lte": at}}, {"$set": {"ready": True}}

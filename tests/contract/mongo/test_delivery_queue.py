@@ -123,6 +123,22 @@ async def test_an_end_of_a_try_or_of_its_lease_makes_room(database: Database) ->
     assert [row.id for row in again] == rows[1 : HOST_TRIES_AT_ONCE + 1]
 
 
+async def test_what_is_given_back_is_due_at_once_unless_its_try_was_noted(
+    database: Database,
+) -> None:
+    rows = await due(database, ADA, SLOW, HOST_TRIES_AT_ONCE)
+    queue = DeliveryQueue(database)
+    held = (await queue.lease(holder="w", at=LATER, limit=50)).deliveries
+    await tried(queue, held[0], LATER, status=200)
+
+    await queue.release(held)
+
+    again = (await queue.lease(holder="heir", at=LATER, limit=50)).deliveries
+    assert [row.id for row in again] == rows[1:]
+    await queue.release(held)
+    assert not (await queue.lease(holder="w", at=LATER, limit=50)).deliveries
+
+
 async def test_workspaces_and_the_hosts_of_one_take_turns(database: Database) -> None:
     urls = [f"https://{n}.example/" for n in range(3)]
     for url in urls:

@@ -27,8 +27,10 @@ async def until_asked(names: NameServer, count: int) -> None:
 
 
 async def test_a_dead_name_server_holds_no_thread_and_no_other_workspace(
-    names: NameServer,
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("_REQUEST_SECONDS", "_REQUEST_ANSWER_SECONDS"):
+        monkeypatch.setattr(host_names, name, 600)
     names.silent = True
     egress = Egress(refused_networks=())
     batch = [
@@ -45,8 +47,25 @@ async def test_a_dead_name_server_holds_no_thread_and_no_other_workspace(
     assert not any(task.done() for task in batch)
     assert len(set(names.asked)) == LOOK_UPS_AT_ONCE + 1
 
-    # In doubt, each is taken: what is sent there looks again.
-    await asyncio.gather(*batch, others)
+    for task in (*batch, others):
+        task.cancel()
+    await asyncio.gather(*batch, others, return_exceptions=True)
+
+
+async def test_a_request_waits_a_while_for_its_names_and_takes_them_in_doubt(
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for others of its workspace, too; whatever is sent there looks again."""
+    monkeypatch.setattr(host_names, "_REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(host_names, "_REQUEST_ANSWER_SECONDS", 0.2)
+    names.silent = True
+    egress = Egress(refused_networks=())
+    urls = [f"https://host-{n}.example/" for n in range(100)]
+    taken = await asyncio.gather(
+        *(egress.check(url, param="webhookUrl", workspace="ws_1") for url in urls)
+    )
+    assert [str(url) for url in taken] == urls
+    assert len(set(names.asked)) <= 3 * LOOK_UPS_AT_ONCE
 
 
 async def test_a_dead_name_server_ends_a_deliverys_look_up(
