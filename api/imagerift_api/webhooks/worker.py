@@ -29,6 +29,7 @@ from imagerift_api.webhooks.secrets import WebhookSecrets
 
 TRY_SECONDS = 15
 _POLL_SECONDS = 0.5
+_GATHER_SECONDS = 0.05
 # Of this replica. Far more than one workspace may have under way, so that one of which nothing is
 # finds a place soon.
 _AT_ONCE = 64
@@ -70,10 +71,13 @@ class WebhookWorker:
                     await self._until_freed()
 
     async def _until_freed(self) -> None:
-        """Returns when a try has ended, which may make room for what waits, or after a while."""
+        """Returns soon after a try has ended, which may make room for what waits, or after a
+        while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_POLL_SECONDS):
                 await self._freed.wait()
+                # So that many short tries do not ask for the next one each.
+                await asyncio.sleep(_GATHER_SECONDS)
 
     def _client(self) -> aiohttp.ClientSession:
         # One connection a try: none is kept that was vetted for an earlier one.

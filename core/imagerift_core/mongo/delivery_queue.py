@@ -58,8 +58,8 @@ class _Held:
 
     def add(self, row: dict[str, Any]) -> None:
         self.workspaces[row["workspace"]] += 1
-        self.lanes[row.get("lane") or ""] += 1
-        self.slots.update(row.get("slots") or ())
+        self.lanes[row["lane"]] += 1
+        self.slots.update(row["slots"])
 
     def full_workspaces(self) -> list[str]:
         return [name for name, n in self.workspaces.items() if n >= WORKSPACE_TRIES_AT_ONCE]
@@ -203,9 +203,10 @@ class DeliveryQueue(Store):
         )
 
     async def _held(self) -> _Held:
+        """Reads what the unique index holds, so that a slot which is free here is free there."""
         held = _Held()
         cursor = self._database.deliveries.find(
-            {"leased_until": {"$gt": _EVER}}, {"workspace": 1, "lane": 1, "slots": 1}
+            {"slots": {"$exists": True}}, {"workspace": 1, "lane": 1, "slots": 1}
         )
         async for row in cursor:
             held.add(row)
