@@ -94,7 +94,14 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             key_usage.run(),
             resource_notes.run(),
             _prepare_database(database, readiness),
-            WebhookWorker(stores.deliveries, stores.webhooks, stores.jobs, secrets, egress).run(),
+            WebhookWorker(
+                queue=stores.delivery_queue,
+                webhooks=stores.webhooks,
+                jobs=stores.jobs,
+                webhook_secrets=secrets,
+                egress=egress,
+                metrics=metrics,
+            ).run(),
         ):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         oidc_http = await stack.enter_async_context(

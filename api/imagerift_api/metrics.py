@@ -61,6 +61,14 @@ class Metrics:
             "imagerift_api_kubernetes_writes", description="Writes to GenerationJob resources."
         )
 
+        self._webhook_tries = meter.create_counter(
+            "imagerift_api_webhook_tries", description="Tries to deliver a webhook, by outcome."
+        )
+        self._webhooks_put_off = meter.create_counter(
+            "imagerift_api_webhook_deliveries_put_off",
+            description="Deliveries that wait since their host does not answer.",
+        )
+
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         known = method if method in _METHODS else "other"
         self._answered[route, known, status] += 1
@@ -84,6 +92,13 @@ class Metrics:
 
     def show_clocks(self, clocks: ClockWatch) -> None:
         clocks.show(self._meter)
+
+    def webhook_tried(self, outcome: str) -> None:
+        """`outcome` is delivered, rejected (another status) or the try's error."""
+        self._webhook_tries.add(1, {"outcome": outcome})
+
+    def webhooks_put_off(self, count: int) -> None:
+        self._webhooks_put_off.add(count)
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -18,16 +19,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from imagerift_core.errors import InvalidRequest
 from yarl import URL
 
+from imagerift_api.http.host_names import HostNames, NameUnknown
 from imagerift_api.http.networks import Address, Network, is_public_address, is_public_name
 
 MAX_URL_CHARACTERS = 2048
-_RESOLVE_SECONDS = 2.0
 _log = structlog.get_logger()
 
+_FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 _PORTS = frozenset({443, 8443})
 # One wording for whatever is inside and for what does not exist, so that nobody can ask which.
 _NOT_PUBLIC = "its host is not on the public internet"
-_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 # A host name does not end in a number: `127.1`, `0x7f000001` and `2130706433` are spellings of
 # addresses that resolvers take (WHATWG URL, "ends in a number").
 _NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9a-fA-F]*)")
@@ -58,6 +59,7 @@ class Egress:
     ) -> None:
         self._allowed_hosts = allowed_hosts
         self._refused_networks = tuple(refused_networks)
+        self._names = HostNames()
 
     def parse(self, text: str) -> URL:
         """The URL, if its form is one that may be sent to. Raises `UrlRefused`."""
@@ -97,52 +99,50 @@ class Egress:
         if not is_public_address(address):
             raise HostRefused("not_public")
 
-    async def addresses(self, host: str, port: int) -> list[tuple[int, str]]:
+    async def addresses(
+        self, host: str, port: int, *, workspace: str | None = None
+    ) -> list[tuple[int, str]]:
         """(family, address) pairs of the host, resolved once; one bad answer refuses them all.
+        With `workspace` it is a request of that one's, which may ask for few names at once.
 
         Raises `HostRefused`, or `OSError` where the name cannot be looked up just now.
         """
-        is_allowed = self.is_allowed(host, port)
-        # With the dot at the end, no search domain of the cluster's is tried.
-        absolute = host if is_allowed or _literal(host) else f"{host.rstrip('.')}."
+        if self.is_allowed(host, port):
+            return await _as_the_system_says(host, port)
+        literal = _literal(host)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                absolute, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-            )
-        except UnicodeError:
-            raise HostRefused("no_name") from None
-        except socket.gaierror as error:
-            if error.errno in _NO_SUCH_NAME:
-                raise HostRefused("no_such_name") from None
-            raise
-        pairs = [(int(family), str(place[0])) for family, _, _, _, place in found]
-        if not is_allowed:
-            for _, text in pairs:
-                self.vet(ipaddress.ip_address(text))
-        return pairs
+            if literal is not None:
+                found = [str(literal)]
+            elif workspace is None:
+                found = await self._names.addresses(host)
+            else:
+                found = await self._names.addresses_for(workspace, host)
+        except NameUnknown:
+            raise HostRefused("no_such_name") from None
+        addresses = [ipaddress.ip_address(text) for text in found]
+        for address in addresses:
+            self.vet(address)
+        return [(_FAMILIES[address.version], str(address)) for address in addresses]
 
-    async def check(self, text: str, *, param: str) -> URL:
+    async def check(self, text: str, *, param: str, workspace: str) -> URL:
         """The URL, if it may be sent to as far as can be told now. Raises `InvalidRequest`.
 
         A name that cannot be looked up just now is taken: every delivery looks again.
         """
         try:
             url = self.parse(text)
-            await self._look(url)
+            await self._look(url, workspace)
         except UrlRefused as error:
             cause = error.cause if isinstance(error, HostRefused) else error.reason
             _log.warning("webhook_url_refused", param=param, reason=cause)
             raise InvalidRequest(f"{param} is refused: {error.reason}.", param=param) from None
         return url
 
-    async def _look(self, url: URL) -> None:
-        assert url.host is not None  # noqa: S101 - `parse` saw to it
+    async def _look(self, url: URL, workspace: str) -> None:
+        assert url.raw_host is not None  # noqa: S101 - `parse` saw to it
         assert url.port is not None  # noqa: S101
-        try:
-            async with asyncio.timeout(_RESOLVE_SECONDS):
-                await self.addresses(url.host, url.port)
-        except (OSError, TimeoutError):
-            return
+        with suppress(OSError):
+            await self.addresses(url.raw_host, url.port, workspace=workspace)
 
 
 class GuardedResolver(AbstractResolver):
@@ -170,6 +170,14 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+async def _as_the_system_says(host: str, port: int) -> list[tuple[int, str]]:
+    """A developer's own host may have its name from anywhere."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    )
+    return [(int(family), str(place[0])) for family, _, _, _, place in found]
 
 
 def _literal(host: str) -> Address | None:

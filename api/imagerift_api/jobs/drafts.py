@@ -67,7 +67,7 @@ class Drafts:
         Raises `InvalidRequest` for a `webhookUrl` that nothing may be sent to, and what
         `check_permitted` raises; in a batch `param` says for which job.
         """
-        await self._check_webhook_urls(bodies, in_batch=batch_id is not None)
+        await self._check_webhook_urls(caller, bodies, in_batch=batch_id is not None)
         at, drafts = clock.now(), []
         for index, body in enumerate(bodies):
             spec = body.spec()
@@ -100,13 +100,15 @@ class Drafts:
         return drafts
 
     async def _check_webhook_urls(
-        self, bodies: Sequence[StoredSourceBody], *, in_batch: bool
+        self, caller: Caller, bodies: Sequence[StoredSourceBody], *, in_batch: bool
     ) -> None:
         first = {body.webhook_url: index for index, body in reversed([*enumerate(bodies)])}
         await asyncio.gather(
             *(
                 self._egress.check(
-                    url, param=f"jobs.{index}.webhookUrl" if in_batch else "webhookUrl"
+                    url,
+                    param=f"jobs.{index}.webhookUrl" if in_batch else "webhookUrl",
+                    workspace=caller.workspace,
                 )
                 for url, index in first.items()
                 if url is not None

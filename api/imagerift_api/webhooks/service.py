@@ -48,7 +48,7 @@ class Webhooks:
 
     async def create(self, workspace: str, body: WebhookBody, *, actor: Actor) -> CreatedWebhook:
         """Raises `InvalidRequest` for an address that nothing may be sent to."""
-        url = await self._egress.check(body.url, param="url")
+        url = await self._egress.check(body.url, param="url", workspace=workspace)
         secret, webhook_id = self._secrets.make(), new_webhook_id()
         webhook = Webhook(
             _id=webhook_id,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import AsyncExitStack
-from datetime import timedelta
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
 
 import aiohttp
 import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.mongo.deliveries import Delivery, DeliveryState, DeliveryStore, Try
+from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
+from imagerift_core.mongo.delivery_queue import DeliveryQueue
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
@@ -21,12 +22,17 @@ from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
 from imagerift_api.http.egress import Egress, GuardedResolver, HostRefused, UrlRefused
+from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.messages import message
 from imagerift_api.webhooks.secrets import WebhookSecrets
 
 TRY_SECONDS = 15
 _POLL_SECONDS = 0.5
-_AT_ONCE = 8
+_GATHER_SECONDS = 0.05
+# Of this replica. Far more than one workspace may have under way, so that one of which nothing is
+# finds a place soon.
+_AT_ONCE = 64
+_LEASED_AT_ONCE = 16
 _GONE = 410
 _SUCCESS = range(200, 300)
 _DELIVERY = Actor(kind="operator", id="imagerift-webhooks", name="webhook delivery")
@@ -38,35 +44,46 @@ class WebhookWorker:
 
     def __init__(
         self,
-        deliveries: DeliveryStore,
+        *,
+        queue: DeliveryQueue,
         webhooks: WebhookStore,
         jobs: JobStore,
-        secrets_: WebhookSecrets,
+        webhook_secrets: WebhookSecrets,
         egress: Egress,
+        metrics: Metrics,
     ) -> None:
-        self._deliveries = deliveries
+        self._queue = queue
         self._webhooks = webhooks
         self._jobs = jobs
-        self._secrets = secrets_
+        self._secrets = webhook_secrets
         self._egress = egress
-        self._room = asyncio.Semaphore(_AT_ONCE)
-        self._running: set[asyncio.Task[None]] = set()
+        self._metrics = metrics
+        self._freed = asyncio.Event()
+        self._running: dict[asyncio.Task[None], Delivery] = {}
 
     async def run(self) -> None:
-        """Works until canceled; tries under way are then given up, and their leases end."""
+        """Works until canceled; tries under way are then given up, for others to make."""
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(self._client())
             stack.push_async_callback(self._give_up)
             while True:
-                await self._room.acquire()
-                delivery = await self._lease()
-                if delivery is None:
-                    self._room.release()
-                    await asyncio.sleep(_POLL_SECONDS)
-                    continue
-                task = asyncio.create_task(self._deliver(http, delivery))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+                self._freed.clear()
+                leased = await self._lease(_AT_ONCE - len(self._running))
+                for delivery in leased:
+                    task = asyncio.create_task(self._deliver(http, delivery))
+                    self._running[task] = delivery
+                    task.add_done_callback(self._ended)
+                if not leased:
+                    await self._until_freed()
+
+    async def _until_freed(self) -> None:
+        """Returns soon after a try has ended, which may make room for what waits, or after a
+        while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._freed.wait()
+                # So that many short tries do not ask for the next one each.
+                await asyncio.sleep(_GATHER_SECONDS)
 
     def _client(self) -> aiohttp.ClientSession:
         # One connection a try: none is kept that was vetted for an earlier one.
@@ -82,24 +99,37 @@ class WebhookWorker:
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._room.release()
+        self._running.pop(task, None)
+        self._freed.set()
         if not task.cancelled() and task.exception() is not None:
             _log.warning("webhook_delivery_not_noted", exc_info=task.exception())
 
     async def _give_up(self) -> None:
-        for task in self._running:
+        given_up = dict(self._running)
+        for task in given_up:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*given_up, return_exceptions=True)
+        if given_up:
+            # Else their leases would keep places of their workspaces until they end.
+            with suppress(CapacityUnavailable):
+                await self._queue.release(list(given_up.values()))
 
-    async def _lease(self) -> Delivery | None:
+    async def _lease(self, places: int) -> list[Delivery]:
+        if not places:
+            return []
         try:
-            return await self._deliveries.lease(holder=secrets.token_hex(8), at=clock.now())
+            leased = await self._queue.lease(
+                holder=secrets.token_hex(8), at=clock.now(), limit=min(places, _LEASED_AT_ONCE)
+            )
         except CapacityUnavailable:
-            return None
+            return []
         except Exception as error:  # noqa: BLE001 - the worker must outlive whatever this is
             _log.error("webhook_lease_failed", exc_info=error)
-            return None
+            return []
+        if leased.put_off:
+            self._metrics.webhooks_put_off(leased.put_off)
+            _log.info("webhooks_put_off", count=leased.put_off)
+        return leased.deliveries
 
     async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
         try:
@@ -166,14 +196,14 @@ class WebhookWorker:
 
     async def _note(self, delivery: Delivery, result: Try, *, final: bool = False) -> None:
         state: DeliveryState = "pending"
-        pause: timedelta | None = None
+        next_at: datetime | None = None
         if result.status in _SUCCESS:
             state = "delivered"
         else:
-            pause = None if final else pause_after(delivery.tries + 1)
-            state = "failed" if pause is None else "pending"
-        next_at = None if pause is None else clock.now() + pause
-        await self._deliveries.note_try(delivery, result, state=state, next_at=next_at)
+            next_at = None if final else _next_try(delivery)
+            state = "failed" if next_at is None else "pending"
+        await self._queue.note_try(delivery, result, state=state, next_at=next_at)
+        self._metrics.webhook_tried(_outcome(result))
         _log.info(
             "webhook_tried",
             delivery=delivery.id,
@@ -187,3 +217,19 @@ class WebhookWorker:
 
 def _failed(error: str) -> Try:
     return Try(at=clock.now(), status=None, latency_ms=0, error=error)
+
+
+def _next_try(delivery: Delivery) -> datetime | None:
+    """None after the last one of the schedule, or where being put off has taken its time."""
+    pause = pause_after(delivery.tries + 1)
+    if pause is None:
+        return None
+    next_at = clock.now() + pause
+    is_late = delivery.give_up_at is not None and next_at > delivery.give_up_at
+    return None if is_late else next_at
+
+
+def _outcome(result: Try) -> str:
+    if result.status is None:
+        return result.error or "connection_failed"
+    return "delivered" if result.status in _SUCCESS else "rejected"

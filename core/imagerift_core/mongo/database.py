@@ -69,6 +69,7 @@ class Database:
         self.webhooks = marked(database.webhooks)
         self.webhook_secrets = marked(database.webhook_secrets)
         self.deliveries = marked(database.webhook_deliveries)
+        self.webhook_breakers = marked(database.webhook_breakers)
         self.idempotency_keys = marked(database.idempotency_keys)
         self.uploads = marked(database.uploads)
         self.batches = marked(database.batches)
@@ -143,11 +144,27 @@ class Database:
             [("workspace", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]
         )
         await self.webhooks.create_index("workspace")
-        await self.deliveries.create_index([("state", ASCENDING), ("next_at", ASCENDING)])
+        await self._ensure_delivery_indexes()
+
+    async def _ensure_delivery_indexes(self) -> None:
+        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        await self.deliveries.create_index([("workspace", ASCENDING), *newest_first])
         await self.deliveries.create_index(
-            [("workspace", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]
+            [("workspace", ASCENDING), ("state", ASCENDING), *newest_first]
         )
-        await self.deliveries.create_index("expires_at", expireAfterSeconds=0)
+        # What the queue asks for holds what waits, is due or is under way: not what is over.
+        await self.deliveries.create_index(
+            [("workspace", ASCENDING), ("lane", ASCENDING), ("next_at", ASCENDING)],
+            partialFilterExpression={"ready": True, "state": "pending"},
+        )
+        await self.deliveries.create_index("next_at", partialFilterExpression={"ready": False})
+        await self.deliveries.create_index("leased_until", sparse=True)
+        await self.deliveries.create_index("slots", sparse=True, unique=True)
+        await self.deliveries.create_index(
+            "created_at", partialFilterExpression={"lane": None, "state": "pending"}
+        )
+        for passing in (self.deliveries, self.webhook_breakers):
+            await passing.create_index("expires_at", expireAfterSeconds=0)
 
     async def transaction(self, body: Callable[[Session], Awaitable[Result]]) -> Result:
         """Runs `body(session)` in one transaction; see `run_transaction`."""

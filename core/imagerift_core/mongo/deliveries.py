@@ -1,4 +1,4 @@
-"""The outbox of webhooks: rows written in the transaction that ends a job, leased and tried.
+"""The outbox of webhooks: rows written in the transaction that ends a job.
 
 A row is a delivery to one target. It names the job and holds no part of it; what is sent is made
 from the record when it is sent. Its log keeps status and latency of each try, never a body.
@@ -17,12 +17,18 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
-from imagerift_core.webhooks import JOB_TARGET, WebhookEvent, delivery_id, event_of
+from imagerift_core.webhooks import (
+    GIVEN_UP_AFTER,
+    JOB_TARGET,
+    MAX_WAITING,
+    WebhookEvent,
+    delivery_id,
+    event_of,
+    lane_of,
+)
 
 DeliveryState = Literal["pending", "delivered", "failed"]
-LEASE_SECONDS = 60
 KEPT_DAYS = 30
-_TRIES_SHOWN = 30
 
 
 class Try(BaseModel):
@@ -37,7 +43,12 @@ class Try(BaseModel):
 
 
 class Delivery(BaseModel):
-    """A message to one target. `tries` counts since it was made or last replayed."""
+    """A message to one target. `tries` counts since it was made or last replayed.
+
+    `lane` is the workspace's way to one host, `give_up_at` when no further try is planned. A row
+    has `ready` too while it waits: true where it is due, false until `next_at`; and `slots` while
+    it is leased. See `delivery_queue`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -55,12 +66,18 @@ class Delivery(BaseModel):
     leased_until: datetime | None = None
     lease: str | None = None
     expires_at: datetime | None = None
+    lane: str | None = None
+    give_up_at: datetime | None = None
 
 
 async def add(
     database: Database, session: Session, ended: Sequence[JobRecord], *, at: datetime
 ) -> None:
-    """Writes what is to be told of these ends; part of the transaction that writes them."""
+    """Writes what is to be told of these ends; part of the transaction that writes them.
+
+    What a workspace has waiting beyond `MAX_WAITING` is written as failed: seen in the log, and
+    sent where it is replayed.
+    """
     if not ended:
         return
     cursor = database.webhooks.find(
@@ -69,14 +86,41 @@ async def add(
         session=session,
     )
     webhooks = [document async for document in cursor]
-    rows = [row for record in ended for row in _rows(record, webhooks, at)]
+    deliveries = [row for record in ended for row in _deliveries(record, webhooks, at)]
+    room = {
+        workspace: MAX_WAITING
+        - await database.deliveries.count_documents(
+            {"workspace": workspace, "state": "pending"}, limit=MAX_WAITING, session=session
+        )
+        for workspace in {delivery.workspace for delivery in deliveries}
+    }
+    rows = []
+    for delivery in deliveries:
+        room[delivery.workspace] -= 1
+        has_room = room[delivery.workspace] >= 0
+        rows.append(_waiting(delivery) if has_room else _refused(delivery, at))
     if rows:
         await database.deliveries.insert_many(rows, session=session)
 
 
-def _rows(
+def _waiting(delivery: Delivery) -> dict[str, Any]:
+    return delivery.model_dump(by_alias=True, exclude_none=True) | {"ready": True}
+
+
+def _refused(delivery: Delivery, at: datetime) -> dict[str, Any]:
+    refusal = Try(at=at, status=None, latency_ms=0, error="too_many_waiting")
+    changes = {
+        "state": "failed",
+        "next_at": None,
+        "log": [refusal],
+        "expires_at": at + timedelta(days=KEPT_DAYS),
+    }
+    return delivery.model_copy(update=changes).model_dump(by_alias=True)
+
+
+def _deliveries(
     record: JobRecord, webhooks: Sequence[dict[str, Any]], at: datetime
-) -> list[dict[str, Any]]:
+) -> list[Delivery]:
     event = event_of(record)
     targets = [
         (webhook["_id"], webhook["url"])
@@ -95,53 +139,15 @@ def _rows(
             url=url,
             created_at=at,
             next_at=at,
-        ).model_dump(by_alias=True)
+            lane=lane_of(record.workspace, url),
+            give_up_at=at + GIVEN_UP_AFTER,
+        )
         for target, url in targets
     ]
 
 
 class DeliveryStore(Store):
-    """The outbox, for whoever sends what it holds and whoever looks at it."""
-
-    async def lease(self, *, holder: str, at: datetime) -> Delivery | None:
-        """The delivery that is due the longest, for `holder` alone until the lease ends."""
-        document = await self._database.deliveries.find_one_and_update(
-            {
-                "state": "pending",
-                "next_at": {"$lte": at},
-                "$or": [{"leased_until": None}, {"leased_until": {"$lt": at}}],
-            },
-            {"$set": {"leased_until": at + timedelta(seconds=LEASE_SECONDS), "lease": holder}},
-            sort=[("next_at", 1)],
-            return_document=True,
-        )
-        return Delivery.model_validate(document) if document else None
-
-    async def note_try(
-        self,
-        delivery: Delivery,
-        result: Try,
-        *,
-        state: DeliveryState,
-        next_at: datetime | None,
-    ) -> bool:
-        """Writes down how the try went. False where the lease was lost meanwhile."""
-        over = state != "pending"
-        written = await self._database.deliveries.update_one(
-            {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},
-            {
-                "$set": {
-                    "state": state,
-                    "next_at": next_at,
-                    "lease": None,
-                    "leased_until": None,
-                    "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
-                },
-                "$inc": {"tries": 1},
-                "$push": {"log": {"$each": [result.model_dump()], "$slice": -_TRIES_SHOWN}},
-            },
-        )
-        return bool(written.matched_count)
+    """The outbox, for whoever looks at what it holds."""
 
     async def page(
         self,
@@ -176,7 +182,16 @@ class DeliveryStore(Store):
         stays with whoever tries it. Raises `DeliveryNotFound`."""
         document = await self._database.deliveries.find_one_and_update(
             {"_id": identifier, "workspace": workspace},
-            {"$set": {"state": "pending", "tries": 0, "next_at": at, "expires_at": None}},
+            {
+                "$set": {
+                    "state": "pending",
+                    "ready": True,
+                    "tries": 0,
+                    "next_at": at,
+                    "give_up_at": at + GIVEN_UP_AFTER,
+                    "expires_at": None,
+                }
+            },
             return_document=True,
         )
         if document is None:

@@ -9,6 +9,7 @@ from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.batches import BatchStore
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import DeliveryStore
+from imagerift_core.mongo.delivery_queue import DeliveryQueue
 from imagerift_core.mongo.idempotency import IdempotencyKeyStore
 from imagerift_core.mongo.invitations import InvitationStore
 from imagerift_core.mongo.job_changes import JobChangeStream
@@ -38,6 +39,7 @@ class Stores:
         self.audit = QuotaAudit(database)
         self.batches = BatchStore(database)
         self.deliveries = DeliveryStore(database)
+        self.delivery_queue = DeliveryQueue(database)
         self.idempotency_keys = IdempotencyKeyStore(database)
         self.invitations = InvitationStore(database)
         self.job_changes = JobChangeStream(database)

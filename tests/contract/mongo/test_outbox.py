@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from imagerift_core.ids import new_webhook_id
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo import Database, deliveries
+from imagerift_core.mongo import Database, deliveries, delivery_queue
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.deliveries import Delivery, DeliveryStore, Try
+from imagerift_core.mongo.delivery_queue import DeliveryQueue
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
@@ -134,6 +135,33 @@ async def test_a_disabled_webhook_hears_nothing(database: Database) -> None:
     assert await rows(database, job) == []
 
 
+async def test_beyond_what_may_wait_a_row_is_noted_and_sent_when_it_is_replayed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MAX_WAITING", 3)
+    for _ in range(5):
+        job = await accepted(database, webhook_url=URL)
+        await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
+    other = await accepted(database, workspace="ws_other", webhook_url=URL)
+    await JobStore(database).cancel(other.id, workspace="ws_other", reason="r", at=AT)
+
+    found = [Delivery.model_validate(row) async for row in database.deliveries.find()]
+    refused = [row for row in found if row.state == "failed"]
+    assert [row.workspace for row in found if row.state == "pending"].count(WORKSPACE) == 3
+    assert {row.workspace for row in refused} == {WORKSPACE}
+    assert [[item.error for item in row.log] for row in refused] == [["too_many_waiting"]] * 2
+
+    queue = DeliveryQueue(database)
+    leased = (await queue.lease(holder="w", at=AT, limit=9)).deliveries
+    assert {row.id for row in leased} == {row.id for row in found} - {row.id for row in refused}
+    for row in leased:
+        result = Try(at=AT, status=200, latency_ms=1)
+        assert await queue.note_try(row, result, state="delivered", next_at=None)
+    await DeliveryStore(database).replay(WORKSPACE, refused[0].id, at=AT)
+    again = (await queue.lease(holder="w", at=AT, limit=9)).deliveries
+    assert [row.id for row in again] == [refused[0].id]
+
+
 async def one_row(database: Database) -> Delivery:
     job = await accepted(database, webhook_url=URL)
     await JobStore(database).cancel(job.id, workspace=WORKSPACE, reason="r", at=AT)
@@ -143,33 +171,31 @@ async def one_row(database: Database) -> Delivery:
 
 async def test_a_row_is_leased_to_one_worker_until_the_lease_ends(database: Database) -> None:
     row = await one_row(database)
-    outbox = DeliveryStore(database)
+    outbox = DeliveryQueue(database)
 
-    leased = await asyncio.gather(*(outbox.lease(holder=f"w{n}", at=AT) for n in range(8)))
+    leased = await asyncio.gather(*(outbox.lease(holder=f"w{n}", at=AT, limit=8) for n in range(8)))
 
-    held = [item for item in leased if item is not None]
+    held = [delivery for each in leased for delivery in each.deliveries]
     assert [item.id for item in held] == [row.id]
-    later = AT + timedelta(seconds=deliveries.LEASE_SECONDS + 1)
-    second = await outbox.lease(holder="late", at=later)
-    assert second is not None
+    later = AT + timedelta(seconds=delivery_queue.LEASE_SECONDS + 1)
+    (second,) = (await outbox.lease(holder="late", at=later, limit=8)).deliveries
     # The first worker comes back from a long stop: what it has to say is void.
     result = Try(at=later, status=200, latency_ms=1)
     assert not await outbox.note_try(held[0], result, state="delivered", next_at=None)
     assert await outbox.note_try(second, result, state="delivered", next_at=None)
-    assert await outbox.lease(holder="w", at=later + timedelta(days=9)) is None
+    assert not (await outbox.lease(holder="w", at=later + timedelta(days=9), limit=8)).deliveries
 
 
 async def test_a_row_waits_for_its_next_try(database: Database) -> None:
     await one_row(database)
-    outbox = DeliveryStore(database)
-    leased = await outbox.lease(holder="w", at=AT)
-    assert leased is not None
+    outbox = DeliveryQueue(database)
+    (leased,) = (await outbox.lease(holder="w", at=AT, limit=8)).deliveries
     next_at = AT + timedelta(hours=2)
     result = Try(at=AT, status=500, latency_ms=7)
     await outbox.note_try(leased, result, state="pending", next_at=next_at)
-    assert await outbox.lease(holder="w", at=next_at - timedelta(seconds=1)) is None
-    again = await outbox.lease(holder="w", at=next_at)
-    assert again is not None
+    early = await outbox.lease(holder="w", at=next_at - timedelta(seconds=1), limit=8)
+    assert not early.deliveries
+    (again,) = (await outbox.lease(holder="w", at=next_at, limit=8)).deliveries
     assert (again.id, again.tries, again.log) == (leased.id, 1, [result])
 
 

@@ -151,13 +151,14 @@ class Api:
         self.stores: Stores
         self.store: ObjectStore
         self.http: aiohttp.ClientSession
+        self.metrics: Metrics
 
     @property
     def plans(self) -> Plans:
         return load_plans(self.settings.plans_file)
 
     async def __aenter__(self) -> Self:
-        metrics = Metrics()
+        self.metrics = metrics = Metrics()
         self._stack.callback(metrics.close)
         url = self.settings.mongo_url.get_secret_value()
         self.database = await self._stack.enter_async_context(

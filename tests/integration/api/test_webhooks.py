@@ -220,7 +220,7 @@ async def test_a_delivery_outlives_the_process_that_tried_it(
     environment: dict[str, str], site: Api, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The replica stops in the middle of a try; another one takes over when the lease ends."""
-    monkeypatch.setattr("imagerift_core.mongo.deliveries.LEASE_SECONDS", 1)
+    monkeypatch.setattr("imagerift_core.mongo.delivery_queue.LEASE_SECONDS", 1)
     receiver.hold = asyncio.Event()
     tenant = await site.tenant()
     made = await webhook(site, tenant, receiver.url())

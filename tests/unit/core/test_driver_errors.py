@@ -161,6 +161,7 @@ VALUES: dict[Any, Any] = {
         _id="wh_1", workspace=WORKSPACE, url="https://there/", events=[], secret=b"s", created_at=AT
     ),
     Delivery: DELIVERY,
+    Sequence[Delivery]: [DELIVERY],
     DeliveryState: "pending",
     DeliveryState | None: "pending",
     Try: Try(at=AT, status=200, latency_ms=1),

@@ -12,12 +12,27 @@ import aiohttp
 import pytest
 from aiohttp import web
 from imagerift_api.http.egress import Egress, GuardedResolver, UrlRefused
+from imagerift_api.http.host_names import HostNames
 from imagerift_core.errors import InvalidRequest
+from yarl import URL
 
 from tests.servers import free_port
+from tests.support.name_server import FAILING, NameServer
 
 CLUSTER = (ipaddress.ip_network("8.8.4.0/24"), ipaddress.ip_network("2a00:1450::/32"))
 EGRESS = Egress(refused_networks=CLUSTER)
+
+
+async def check(text: str, *, param: str = "url") -> URL:
+    return await EGRESS.check(text, param=param, workspace="ws_1")
+
+
+@pytest.fixture
+def names(names: NameServer, monkeypatch: pytest.MonkeyPatch) -> NameServer:
+    """The name server, and an egress that has asked it for nothing yet."""
+    monkeypatch.setattr(EGRESS, "_names", HostNames())
+    return names
+
 
 REFUSED_ADDRESSES = [
     "0.0.0.0",  # noqa: S104
@@ -187,107 +202,75 @@ def test_ordinary_urls_are_let_through(text: str) -> None:
 
 @pytest.mark.parametrize("text", LOCAL_NAMES)
 async def test_local_names_are_refused_by_any_spelling_and_never_asked_for(
-    text: str, monkeypatch: pytest.MonkeyPatch
+    text: str, names: NameServer
 ) -> None:
-    names = answering("1.1.1.1")
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names)
     with pytest.raises(InvalidRequest) as refusal:
-        await EGRESS.check(text, param="webhookUrl")
+        await check(text, param="webhookUrl")
     assert refusal.value.param == "webhookUrl"
     assert names.asked == []
 
 
-async def test_every_refused_host_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_refused_host_is_told_the_same(names: NameServer) -> None:
     """So that nobody learns which names there are inside, and which there are not."""
     said = set()
 
-    async def refused(text: str, found: Any) -> None:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+    async def refused(text: str) -> None:
         with pytest.raises(InvalidRequest) as refusal:
-            await EGRESS.check(text, param="url")
+            await check(text)
         said.add(refusal.value.message)
 
     for text in (*LOCAL_NAMES, "https://10.0.0.1/", "https://127.1/", "https://[fd00::1]/"):
-        await refused(text, answering("1.1.1.1"))
-    await refused("https://8.8.4.4/", answering("1.1.1.1"))
-    await refused(f"https://{'x' * 64}.example/", failing(UnicodeError("label too long")))
+        await refused(text)
+    await refused("https://8.8.4.4/")
+    await refused(f"https://{'x' * 64}.example/")
     for answer in ("10.0.0.1", "127.0.0.1", "169.254.169.254", "8.8.4.4", "fd00::1", "::1"):
-        await refused("https://hook.example/", answering(answer))
-    for code in (socket.EAI_NONAME, socket.EAI_NODATA):
-        await refused("https://hook.example/", failing(socket.gaierror(code, "no")))
+        names.says("hook.example.", answer)
+        await refused("https://hook.example/")
+    await refused("https://nothing.example/")
+    names.says("no-address.example.")
+    await refused("https://no-address.example/")
 
     assert said == {"url is refused: its host is not on the public internet."}
 
 
-def failing(error: Exception) -> Any:
-    """A name server that answers nothing."""
-
-    async def getaddrinfo(*_: Any, **__: Any) -> None:
-        raise error
-
-    return getaddrinfo
-
-
 @pytest.mark.parametrize("host", ["hook.example", "hook.example.", "HOOK.example"])
 async def test_names_are_asked_for_as_they_are_in_no_search_domain(
-    host: str, monkeypatch: pytest.MonkeyPatch
+    host: str, names: NameServer
 ) -> None:
-    names = answering("1.1.1.1")
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names)
-    await EGRESS.check(f"https://{host}/", param="url")
+    names.says("hook.example.", "1.1.1.1")
+    await check(f"https://{host}/")
     await GuardedResolver(EGRESS).resolve(host, 443)
-    assert {asked.lower() for asked in names.asked} == {"hook.example."}
-    assert len(names.asked) == 2
-
-
-def answering(*answers: str) -> Any:
-    """A name server: each look-up takes the next answer, the last for good."""
-    left = list(answers)
-    asked: list[str] = []
-
-    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        asked.append(host)
-        text = left.pop(0) if len(left) > 1 else left[0]
-        found = []
-        for part in text.split():
-            family = socket.AF_INET6 if ":" in part else socket.AF_INET
-            found.append((family, socket.SOCK_STREAM, 6, "", (part, port)))
-        return found
-
-    getaddrinfo.asked = asked  # type: ignore[attr-defined]
-    return getaddrinfo
+    assert names.asked == ["hook.example."] * 2
+    with pytest.raises(InvalidRequest):
+        await check("https://nothing.example/")
+    assert names.asked[2:] == ["nothing.example."]
 
 
 @pytest.mark.parametrize(
     "answer", ["127.0.0.1", "169.254.169.254", "::1", "1.1.1.1 10.0.0.1", "8.8.4.4", "fd00::1"]
 )
 async def test_a_name_that_resolves_to_such_an_address_is_refused(
-    answer: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    answer: str, names: NameServer
 ) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answering(answer))
+    names.says("hook.example.", answer)
     with pytest.raises(InvalidRequest):
-        await EGRESS.check("https://hook.example/", param="url")
+        await check("https://hook.example/")
     resolver = GuardedResolver(EGRESS)
     with pytest.raises(UrlRefused):
         await resolver.resolve("hook.example", 443, socket.AF_UNSPEC)
 
 
 async def test_a_name_that_does_not_exist_is_refused_and_one_in_doubt_is_not(
-    monkeypatch: pytest.MonkeyPatch,
+    names: NameServer,
 ) -> None:
-    monkeypatch.setattr(
-        asyncio.get_running_loop(), "getaddrinfo", failing(socket.gaierror(socket.EAI_NONAME, "no"))
-    )
     with pytest.raises(InvalidRequest):
-        await EGRESS.check("https://hook.example/", param="url")
-    monkeypatch.setattr(
-        asyncio.get_running_loop(), "getaddrinfo", failing(socket.gaierror(socket.EAI_AGAIN, "no"))
-    )
-    await EGRESS.check("https://hook.example/", param="url")
+        await check("https://nothing.example/")
+    names.says("broken.example.", FAILING)
+    await check("https://broken.example/")
 
 
 async def test_the_address_that_was_vetted_is_the_one_connected_to(
-    monkeypatch: pytest.MonkeyPatch,
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that says something public first and loopback later gains nothing: it is asked
     once, and a connection goes to that answer."""
@@ -303,7 +286,7 @@ async def test_the_address_that_was_vetted_is_the_one_connected_to(
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    names = answering("192.88.100.1", "127.0.0.1")
+    names.says("rebind.example.", "192.88.100.1", "127.0.0.1")
     loop = asyncio.get_running_loop()
     connected: list[Any] = []
 
@@ -311,7 +294,6 @@ async def test_the_address_that_was_vetted_is_the_one_connected_to(
         connected.append(address)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(loop, "getaddrinfo", names)
     monkeypatch.setattr(loop, "sock_connect", connect)
     connector = aiohttp.TCPConnector(resolver=GuardedResolver(EGRESS), use_dns_cache=False)
     async with aiohttp.ClientSession(connector=connector) as http:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from imagerift_api.http.egress import Egress
+from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.worker import WebhookWorker
 from imagerift_core.mongo.deliveries import Delivery
 
-from tests.unit.api.http.test_egress import CLUSTER, answering, failing
+from tests.support.name_server import FAILING, NameServer
+from tests.unit.api.http.test_egress import CLUSTER
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DELIVERY = Delivery(
@@ -28,23 +28,27 @@ DELIVERY = Delivery(
 
 
 @pytest.mark.parametrize(
-    "name_server",
-    [
-        answering("10.0.0.1"),
-        answering("8.8.4.4"),
-        answering("169.254.169.254"),
-        failing(socket.gaierror(socket.EAI_NONAME, "no")),
-        failing(socket.gaierror(socket.EAI_AGAIN, "no")),
-    ],
+    "answers",
+    [["10.0.0.1"], ["8.8.4.4"], ["169.254.169.254"], None, [FAILING]],
     ids=["private", "cluster", "metadata", "unknown", "in-doubt"],
 )
 async def test_a_name_inside_and_one_that_does_not_exist_are_told_the_same(
-    name_server: Any, monkeypatch: pytest.MonkeyPatch
+    answers: list[str] | None, names: NameServer
 ) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", name_server)
-    egress = Egress(refused_networks=CLUSTER)
+    if answers is not None:
+        names.says("hook.example.", *answers)
+    metrics = Metrics()
     nothing: Any = None
-    worker = WebhookWorker(nothing, nothing, nothing, nothing, egress)
+    egress = Egress(refused_networks=CLUSTER)
+    worker = WebhookWorker(
+        queue=nothing,
+        webhooks=nothing,
+        jobs=nothing,
+        webhook_secrets=nothing,
+        egress=egress,
+        metrics=metrics,
+    )
     async with worker._client() as http:
         tried = await worker._try(http, DELIVERY, "whsec_" + "A" * 32, b"{}")
+    metrics.close()
     assert (tried.status, tried.error) == (None, "name_not_resolved")
