@@ -34,7 +34,7 @@ PARTS = ("mattes", "framing", "prompts")
 
 def measure_mattes(plan: Plan, sources: Sources, sheets: Path | None) -> list[dict[str, Any]]:
     """Print the tables of the mattes."""
-    matting = Matting(THREADS)
+    matting = mattes.ObservedMatting(THREADS)
     results, cells = [], []
     for picture in plan.pictures:
         composite = sources.composite(picture)

@@ -24,17 +24,17 @@ SHORTEST, LONGEST = 320, 640
 # Small cut-outs are enlarged so much at most, where the shortest picture allows it.
 MOST_ENLARGED = 1.5
 # How much of the canvas one thing takes, and several together.
-FILL, CUT_FILL, SEVERAL_FILL = (0.52, 0.74), (0.75, 0.95), 0.9
+FILL, CUT_FILL, SEVERAL_FILL = (0.4, 0.75), (0.75, 0.95), 0.9
 # How much of a thing the frame cuts off.
 CUT_OFF = (0.2, 0.35)
 # How far a thing takes on the light (strength, colour) of its surroundings, as exponents.
-MATCHED = (0.25, 0.15)
+MATCHED = (0.35, 0.25)
 # The same where little contrast is wanted; there the ground comes as far towards the thing.
 LITTLE_CONTRAST = (0.6, 0.5)
 MOST_GAIN = 1.7
 SHADOW = 0.45
-# In shares of the longer side.
-SHADOW_BLUR = 0.03
+# In shares of the longer side; the ground is as sharp as the thing, or a little less.
+SHADOW_BLUR, FOCUS = 0.03, (0.0005, 0.004)
 JPEG_QUALITY = 92
 # Alpha above this is glass, below it the light that falls through; a glass is nowhere opaque.
 GLASS_FROM, OPAQUE_FROM = 0.12, 0.9
@@ -206,7 +206,7 @@ def _ground(photo: Pixels, crop: Box, size: tuple[int, int], rng: np.random.Gene
     part = part[y : y + cut_high, x : x + cut_wide]
     way = cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC
     ground = linear(cv2.resize(part, size, interpolation=way).astype(np.float32) / 255)
-    focus = float(rng.uniform(0.002, 0.008)) * max(size)
+    focus = float(rng.uniform(*FOCUS)) * max(size)
     return np.asarray(cv2.GaussianBlur(ground, (0, 0), focus), np.float32)
 
 
