@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from bench.vision.compose import Composite
 from bench.vision.metrics import (
-    DESTROYED_BELOW,
+    LEAST_EXTENT,
+    LEAST_IOU,
     doubt,
+    extent_overlap,
     gradient_error,
     soft_iou,
     sum_of_differences,
@@ -51,7 +53,8 @@ class Result:
     subject: bool | None
     """Whether there is one; None where nobody knows."""
     iou: float | None
-    """Soft IoU, SAD and gradient error where there is a subject."""
+    """Soft IoU, overlap of the extents, SAD and gradient error where there is a subject."""
+    extent: float | None
     sad: float | None
     gradient: float | None
     warned: bool
@@ -66,7 +69,9 @@ class Result:
     @property
     def destroyed(self) -> bool:
         """Whether the cut-out is of no use, be it used or not."""
-        return self.iou is not None and self.iou < DESTROYED_BELOW
+        if self.iou is None or self.extent is None:
+            return False
+        return self.iou < LEAST_IOU or self.extent < LEAST_EXTENT
 
     @property
     def bad(self) -> bool:
@@ -92,6 +97,7 @@ def measure(
         apart=picture.apart,
         subject=subject,
         iou=soft_iou(matte.alpha, reference) if subject else None,
+        extent=extent_overlap(matte.alpha, reference) if subject else None,
         sad=sum_of_differences(matte.alpha, reference) if subject else None,
         gradient=gradient_error(matte.alpha, reference) if subject else None,
         warned=not matte.separable,
@@ -106,7 +112,7 @@ def by_kind(results: Sequence[Result], title: str) -> Table:
     """A row for each kind and one for all; means over the pictures that are cut out."""
     table = Table(
         title,
-        ("kind", "pictures", "cut out", "IoU", "IoU of all", "SAD", "gradient", "destroyed",
+        ("kind", "pictures", "cut out", "IoU", "IoU of all", "extent", "SAD", "gradient", "destroyed",
          "warnings", "right", "bad ones warned of", "s", "MB"),
     )  # fmt: skip
     kinds = list(dict.fromkeys(result.kind for result in results))
@@ -128,6 +134,7 @@ def _row(results: Sequence[Result]) -> list[str]:
         str(len(cut)),
         mean([result.iou for result in cut], 3),
         mean([result.iou for result in results], 3),
+        mean([result.extent for result in cut], 2),
         mean([result.sad for result in cut], 1),
         mean([result.gradient for result in cut], 2),
         percent(len(destroyed), len(there)),

@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-# Below this soft IoU a cut-out is of no use: a leaf, a leg or a half of the thing is missing, or
-# as much of the old scene came along.
-DESTROYED_BELOW = 0.8
+# A cut-out is of no use below this soft IoU, where a fifth of the thing is missing or as much of the
+# old scene came along; or below this overlap of the extents, where a leg, a stalk or a handle is.
+LEAST_IOU, LEAST_EXTENT = 0.8, 0.7
+# What counts for the extent.
+SOLID_FROM = 0.5
 # The scale at which Rhemann et al. (2009) compare gradients, in pixels.
 GRADIENT_SCALE = 1.4
 # What the network gives less than this is no part of the subject.
@@ -21,6 +23,21 @@ def soft_iou(matte: Float, reference: Float) -> float:
     if union == 0:
         return 1.0
     return float(np.minimum(matte, reference).sum(dtype=np.float64)) / union
+
+
+def extent_overlap(matte: Float, reference: Float) -> float:
+    """Intersection over union of the upright boxes around both, 0 to 1.
+
+    Thin parts weigh little in an area, and as much as a person sees in this.
+    """
+    first, second = _box(matte), _box(reference)
+    if first is None or second is None:
+        return float(first is second)
+    tall = min(first[1], second[1]) - max(first[0], second[0])
+    wide = min(first[3], second[3]) - max(first[2], second[2])
+    both = max(0, tall) * max(0, wide)
+    areas = [(box[1] - box[0]) * (box[3] - box[2]) for box in (first, second)]
+    return both / (sum(areas) - both)
 
 
 def sum_of_differences(matte: Float, reference: Float) -> float:
@@ -41,6 +58,15 @@ def doubt(raw: Float) -> float:
     """
     seen = raw[raw > DOUBT_ABOVE].astype(np.float64)
     return float((4 * seen * (1 - seen)).mean()) if seen.size else 1.0
+
+
+def _box(matte: Float) -> tuple[int, int, int, int] | None:
+    """First and last row and column of what is solid; None where nothing is."""
+    solid = matte > SOLID_FROM
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    if not rows.size:
+        return None
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _gradient(matte: Float) -> Float:

@@ -116,7 +116,9 @@ def _colour(result: Result) -> tuple[int, int, int]:
 
 
 def _figures(result: Result) -> str:
-    said = [f"IoU {result.iou:.2f}"] if result.iou is not None else []
+    said = []
+    if result.iou is not None and result.extent is not None:
+        said.append(f"IoU {result.iou:.2f}, extent {result.extent:.2f}")
     said.append(f"doubt {result.doubt:.2f}")
     if result.warned:
         said.append("not cut out")

@@ -36,6 +36,17 @@ def test_soft_iou_of_halves_and_of_nothing():
     assert metrics.soft_iou(empty, empty) == 1
 
 
+def test_a_lost_stalk_shows_in_the_extent():
+    with_stalk = square(20)
+    with_stalk[2:22, 31:33] = 1
+    assert metrics.soft_iou(square(20), with_stalk) > 0.9
+    assert metrics.extent_overlap(square(20), with_stalk) == pytest.approx(20 / 40)
+    assert metrics.extent_overlap(with_stalk, with_stalk) == 1
+    empty = np.zeros_like(with_stalk)
+    assert metrics.extent_overlap(empty, with_stalk) == 0
+    assert metrics.extent_overlap(empty, empty) == 1
+
+
 def test_sad_is_the_differing_pixels_in_thousands():
     assert metrics.sum_of_differences(square(), np.zeros((SIDE, SIDE), np.float32)) == (
         pytest.approx(32 * 32 / 1000)
@@ -121,15 +132,27 @@ def test_a_glass_belongs_to_the_subject_where_one_sees_through_it():
     assert filled[0, 0] == 0
 
 
-def result(iou=None, doubt=0.0, *, subject=True, warned=False, apart=False):
+def result(iou=None, doubt=0.0, *, extent=1.0, subject=True, warned=False):
     return mattes.Result(
-        "x", "compact", apart, subject, iou, iou, iou, warned, doubt, seconds=1, megabytes=1
+        name="x",
+        kind="compact",
+        apart=False,
+        subject=subject,
+        iou=iou,
+        extent=None if iou is None else extent,
+        sad=iou,
+        gradient=iou,
+        warned=warned,
+        doubt=doubt,
+        seconds=1,
+        megabytes=1,
     )
 
 
 def test_destroyed_and_bad():
     assert not result(0.81).bad
     assert result(0.79).destroyed
+    assert result(0.95, extent=0.6).destroyed
     assert result(subject=False).bad
     assert not result(subject=False).destroyed
     assert not result(subject=None).bad
@@ -146,7 +169,7 @@ def test_the_tables_count_what_is_cut_out_and_what_is_warned_of():
     row = mattes.by_kind(results, "").rows[0]
     assert row[:5] == ("compact", "4", "2", "0.700", "0.662")
     # One of four is delivered destroyed; one of two warnings is right, one of two bad ones found.
-    assert row[7:11] == ("25%", "2", "50%", "50%")
+    assert row[8:12] == ("25%", "2", "50%", "50%")
 
 
 def test_a_face_is_shown_as_far_as_the_window_reaches():
