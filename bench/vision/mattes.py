@@ -112,8 +112,8 @@ def by_kind(results: Sequence[Result], title: str) -> Table:
     """A row for each kind and one for all; means over the pictures that are cut out."""
     table = Table(
         title,
-        ("kind", "pictures", "cut out", "IoU", "IoU of all", "extent", "SAD", "gradient", "destroyed",
-         "warnings", "right", "bad ones warned of", "s", "MB"),
+        ("kind", "pictures", "cut out", "IoU", "IoU of all", "extent", "SAD", "gradient",
+         "destroyed", "warnings", "right", "bad ones warned of", "s", "MB"),
     )  # fmt: skip
     kinds = list(dict.fromkeys(result.kind for result in results))
     for kind in kinds:

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-# A cut-out is of no use below this soft IoU, where a fifth of the thing is missing or as much of the
-# old scene came along; or below this overlap of the extents, where a leg, a stalk or a handle is.
+# A cut-out is of no use below this soft IoU, where a fifth of the thing is missing or as much of
+# the old scene came along; or below this overlap of the extents, where legs or a stalk are gone.
 LEAST_IOU, LEAST_EXTENT = 0.8, 0.7
 # What counts for the extent.
 SOLID_FROM = 0.5
