@@ -50,7 +50,7 @@ def read(threads: int, path: Path = PROMPTS) -> list[Read]:
                 prompt["text"],
                 prompt["language"],
                 prompt["kind"],
-                prompt["apart"],
+                prompt.get("apart", False),
                 expected,
                 preset,
             )
