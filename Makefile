@@ -82,6 +82,11 @@ chaos: venv ## Run jobs while parts are killed, stopped and cut off; SEED and JO
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-vision
+bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; ARGS="--sheets FOLDER --json FILE".
+	@pictures=$$($(BIN)/python -m bench.vision.provision) && python=$$($(BIN)/imagerift-platform models-python) && \
+		"$$python" -m bench.vision --pictures "$$pictures" $(ARGS)
+
 .PHONY: e2e-node
 e2e-node: venv ## Install the charts on a real node and test them there; takes some 15 minutes.
 	@$(BIN)/imagerift-node provision

@@ -1,7 +1,7 @@
 """What a picture costs: seconds per mode and size, where they go, and the memory of each Triton
 process.
 
-    .venv/bin/python bench/vision.py --models-python MODELS/bin/python [--sizes base 4k]
+    .venv/bin/python bench/vision/cost.py --models-python MODELS/bin/python [--sizes base 4k]
 
 Starts the product's own model repository in a real Triton beside a store on the loopback, sends
 REQUEST documents one after another, and reads Triton's statistics and the kernel's accounts.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # The tests' server and store: the same ones that prove the models right.
 sys.path[:0] = [str(ROOT / "tests" / "integration" / "triton"), str(ROOT / "tests/unit/vision")]
 
