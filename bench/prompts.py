@@ -12,16 +12,19 @@ import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "triton_models"), str(ROOT / "contract")]
 
+from imagerift_vision.colours import Colour, colour_of, css_colours, difference  # noqa: E402
 from imagerift_vision.presets import PRESETS  # noqa: E402
+from imagerift_vision.prompt_read import PromptRead  # noqa: E402
 from imagerift_vision.prompts import PromptReader  # noqa: E402
 
 LIST = ROOT / "bench" / "vision" / "prompts.toml"
 SET_MEMBERS = ("wall", "floor", "surface", "light", "time", "space", "angle")
+# Delta E (CIE76): names of one colour differ from chart to chart.
+LARGEST_DIFFERENCE = 12
 LINE = "{:<12} {:>7} {:>11} {:>11} {:>11}\n"
 
 
@@ -34,7 +37,7 @@ def main() -> int:
     counts: dict[tuple[str, bool], Counter[str]] = {}
     for case in tomllib.loads(LIST.read_text("utf-8"))["prompt"]:
         apart = case.get("apart", False)
-        choice = reader.choose(case["text"])
+        choice = reader.read(case["text"])
         look = choice.preset in case["expect"]
         wanted = {name: case[name] for name in SET_MEMBERS if name in case}
         wrong = _wrong(choice, wanted)
@@ -56,9 +59,42 @@ def main() -> int:
     return 0 if shares[0] >= 0.9 and shares[1] >= 0.8 else 1
 
 
-def _wrong(choice: Any, wanted: dict[str, str]) -> list[str]:
+def _wrong(read: PromptRead, wanted: dict[str, str]) -> list[str]:
     """The members of the set that were not read as wanted."""
-    return [name for name, value in wanted.items() if value != "none"]
+    scene = read.scene
+    light = scene.light
+    surfaces = {scene.floor.surface, scene.wall.surface} - {None}
+    words: dict[str, set[str | None]] = {
+        "surface": surfaces or {"none"},
+        "light": {light.warmth, light.hardness, _named(light.colour)},
+        "time": {scene.time},
+        "space": {scene.space},
+        "angle": {scene.angle},
+    }
+    planes = {"wall": scene.wall.colour, "floor": scene.floor.colour}
+    return [
+        name
+        for name, value in wanted.items()
+        if (name in planes and not _is_near(planes[name], value))
+        or (name in words and value not in words[name])
+    ]
+
+
+def _is_near(colour: Colour | None, wanted: str) -> bool:
+    if colour is None or wanted == "none":
+        return colour is None and wanted == "none"
+    return difference(colour, _colour(wanted)) <= LARGEST_DIFFERENCE
+
+
+def _named(colour: Colour | None) -> str | None:
+    names = [name for name in css_colours() if colour == _colour(name)]
+    return names[0] if names else None
+
+
+def _colour(name: str) -> Colour:
+    """The colour of a CSS name as one writes it, or of a hex."""
+    by_name = {listed.replace("-", ""): listed for listed in css_colours()}
+    return colour_of(by_name.get(name, name))
 
 
 def _line(kind: str, count: Counter[str]) -> str:

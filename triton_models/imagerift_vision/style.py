@@ -110,9 +110,9 @@ class StyleMode:
 
     def _preset(self, call: ModeCall) -> tuple[Preset, ModelVersion | None, Analysis]:
         if call.preset is None:
-            choice = self._reader.choose(call.prompt)
+            choice = self._reader.read(call.prompt)
             read_by = self._reader.version if choice.embedded else None
-            told = Analysis(choice.reason, choice.words or None, choice.refused)
+            told = Analysis(choice.why, choice.words or None, choice.refused)
             return PRESETS[choice.preset], read_by, told
         if call.preset not in PRESETS:
             raise VisionError("invalid_request", "the style mode does not have this preset")
