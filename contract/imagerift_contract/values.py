@@ -47,6 +47,15 @@ ErrorCode = Literal[JobErrorCode, "canceled"]
 
 PresetReason = Literal["request", "background", "look", "meaning", "default"]
 Framing = Literal["whole", "cropped", "extended", "bordered"]
+# What of the set a prompt's words ask for, and why some had no effect: no list knows them, another
+# wish went before, or this look or picture cannot show it.
+ReadPart = Literal[
+    "look", "background", "wall", "floor", "light", "accent", "time", "copySpace", "angle",
+    "shadow", "reflection",
+]  # fmt: skip
+IgnoredReason = Literal["unknown", "conflict", "impossible"]
+MAX_READ_ITEMS = 16
+MAX_READ_VALUE = 32
 MAX_PRESET_WORDS = 60
 MAX_REFUSED_PRESETS = 16
 MAX_PRESET_NAME = 64

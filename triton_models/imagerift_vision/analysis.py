@@ -1,23 +1,29 @@
 """What an answer says of its picture beside the pixels: why this preset, and which people."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from imagerift_contract.values import (
     MAX_FACES,
     MAX_PRESET_NAME,
     MAX_PRESET_WORDS,
+    MAX_READ_ITEMS,
+    MAX_READ_VALUE,
     MAX_REFUSED_PRESETS,
     Framing,
+    IgnoredReason,
     PresetReason,
+    ReadPart,
 )
 
 Box = tuple[float, float, float, float]
 
 REASONS: tuple[str, ...] = get_args(PresetReason)
 FRAMINGS: tuple[str, ...] = get_args(Framing)
+PARTS: tuple[str, ...] = get_args(ReadPart)
+IGNORED: tuple[str, ...] = get_args(IgnoredReason)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,34 @@ class People:
 
 
 @dataclass(frozen=True)
+class Applied:
+    """Words of a prompt that had an effect."""
+
+    part: ReadPart
+    value: str
+    """A colour as `#rrggbb`, a preset's name or a word."""
+    words: str
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Words of a prompt that had none."""
+
+    words: str
+    reason: IgnoredReason
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What was understood of a prompt."""
+
+    preset: str
+    why: PresetReason
+    applied: tuple[Applied, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+
+
+@dataclass(frozen=True)
 class Analysis:
     """One answer's. What a mode has nothing to say of is None or empty."""
 
@@ -42,10 +76,11 @@ class Analysis:
     """Presets that the prompt refuses."""
     framing: Framing | None = None
     people: People | None = None
+    prompt_read: Understood | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in INFO and RESULT."""
-        people = self.people
+        people, read = self.people, self.prompt_read
         return {
             "presetReason": self.preset_reason,
             "presetWords": self.preset_words,
@@ -54,6 +89,7 @@ class Analysis:
             "people": None
             if people is None
             else {"found": people.found, "shown": people.shown, "box": people.box},
+            "promptRead": None if read is None else asdict(read),
         }
 
 
@@ -70,6 +106,7 @@ def read_analysis(document: Any) -> Analysis | None:
     refused = document.get("refusedPresets") or []
     try:
         people = _people(document.get("people"))
+        read = _understood(document.get("promptRead"))
     except (TypeError, ValueError, KeyError):
         return None
     sound = (
@@ -80,7 +117,34 @@ def read_analysis(document: Any) -> Analysis | None:
         and len(refused) <= MAX_REFUSED_PRESETS
         and all(isinstance(name, str) and len(name) <= MAX_PRESET_NAME for name in refused)
     )
-    return Analysis(reason, words, tuple(refused), framing, people) if sound else None
+    return Analysis(reason, words, tuple(refused), framing, people, read) if sound else None
+
+
+def _understood(document: Any) -> Understood | None:
+    if document is None:
+        return None
+    applied = tuple(
+        Applied(item["part"], item["value"], item["words"]) for item in document["applied"]
+    )
+    ignored = tuple(Ignored(item["words"], item["reason"]) for item in document["ignored"])
+    words = [item.words for item in (*applied, *ignored)]
+    values = [item.value for item in applied]
+    sound = (
+        document["why"] in REASONS
+        and _is_text([document["preset"]], MAX_PRESET_NAME)
+        and _is_text(words, MAX_PRESET_WORDS)
+        and _is_text(values, MAX_READ_VALUE)
+        and all(item.part in PARTS for item in applied)
+        and all(item.reason in IGNORED for item in ignored)
+        and max(len(applied), len(ignored)) <= MAX_READ_ITEMS
+    )
+    if not sound:
+        raise ValueError("what was read of the prompt breaks the contract")
+    return Understood(document["preset"], document["why"], applied, ignored)
+
+
+def _is_text(texts: Sequence[Any], longest: int) -> bool:
+    return all(isinstance(text, str) and len(text) <= longest for text in texts)
 
 
 def _people(document: Any) -> People | None:

@@ -1,4 +1,4 @@
-"""The word lists of `words/`: one file a language, all of them read as one.
+"""The word lists of `words/languages/`: one file a language, all of them read as one.
 
 A list holds phrases. Words of a phrase are parted by spaces, which stand for spaces and hyphens in
 the prompt; a hyphen stands for a joint that may be left out ("water-color" is "watercolor" too);
@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent / "words" / "languages"
+WORDS = Path(__file__).resolve().parent / "words"
+FOLDER = WORDS / "languages"
 # Small words that belong to no phrase; one by one they say what a word beside a look is.
 ROLES = ("either", "both", "prepositions", "scenes", "fillers", "heads")
 
@@ -77,13 +78,13 @@ def plain(text: str) -> str:
 class Lexicon:
     """All lists, ready to be looked for in a text."""
 
-    def __init__(self, lists: Lists) -> None:
-        """`lists` are the phrases of each list, by key."""
+    def __init__(self, lists: Lists, roles: tuple[str, ...] = ROLES) -> None:
+        """`lists` are the phrases of each list, by key; those of `roles` are single words."""
         self._roles = {
             role: re.compile(
                 "|".join(_word(plain(word)) for word in lists.pop(role, {}).get("", []))
             )
-            for role in ROLES
+            for role in roles
         }
         self._by_letter: dict[str, list[tuple[re.Pattern[str], str, str]]] = {}
         for kind, table in lists.items():
@@ -121,13 +122,18 @@ class Lexicon:
 @cache
 def lexicon() -> Lexicon:
     """The shipped lists of all languages."""
+    return Lexicon(read_lists(FOLDER))
+
+
+def read_lists(folder: Path) -> Lists:
+    """All lists of a folder's files as one."""
     lists: Lists = {}
-    for path in sorted(FOLDER.glob("*.toml")):
+    for path in sorted(folder.glob("*.toml")):
         for kind, content in tomllib.loads(path.read_text("utf-8")).items():
             table = content if isinstance(content, dict) else {"": content}
             for key, phrases in table.items():
                 lists.setdefault(kind, {}).setdefault(key, []).extend(phrases)
-    return Lexicon(lists)
+    return lists
 
 
 def _first_letters(phrase: str) -> set[str]:

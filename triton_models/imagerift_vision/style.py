@@ -17,10 +17,12 @@ from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matte, Matting, estimate_foreground, own_matte
 from imagerift_vision.painting import PAINT_EDGE, Painter
 from imagerift_vision.presets import PRESETS, Preset
+from imagerift_vision.prompt_read import PromptRead
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, densified, describe, place, trimmed, warp
-from imagerift_vision.scene.render import render
+from imagerift_vision.scene.render import posed, render
 from imagerift_vision.superres import SCALE, SuperResolver
 from imagerift_vision.whole import Picture, restyle
 
@@ -74,9 +76,14 @@ class StyleMode:
         of the first failure when no picture could be made.
         """
         guard.check()
-        preset, read_by, told = self._preset(call)
+        base, read = self._read(call)
         guard.check()
         analysis = self._analyse(call.image)
+        read = read.showing(lambda item: can_show(item, base, analysis.subject))
+        preset = direct(base, read.scene, analysis.subject)
+        told = Analysis(
+            read.why, read.words or None, read.refused, prompt_read=read.understood
+        )
         if analysis.subject is None:
             analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
@@ -93,7 +100,7 @@ class StyleMode:
                 omitted.append((position, reason.code))
         if not images:
             raise first or VisionError("invalid_request", "no seed was given")
-        models = [STUDIO, analysis.matted_by, read_by]
+        models = [STUDIO, analysis.matted_by, self._reader.version if read.embedded else None]
         if told.people is not None:
             models.append(self._faces.version)
         if preset.brush in ("oil", "watercolor"):
@@ -108,15 +115,11 @@ class StyleMode:
             analysis=told,
         )
 
-    def _preset(self, call: ModeCall) -> tuple[Preset, ModelVersion | None, Analysis]:
-        if call.preset is None:
-            choice = self._reader.choose(call.prompt)
-            read_by = self._reader.version if choice.embedded else None
-            told = Analysis(choice.reason, choice.words or None, choice.refused)
-            return PRESETS[choice.preset], read_by, told
-        if call.preset not in PRESETS:
+    def _read(self, call: ModeCall) -> tuple[Preset, PromptRead]:
+        if call.preset not in (None, *PRESETS):
             raise VisionError("invalid_request", "the style mode does not have this preset")
-        return PRESETS[call.preset], None, Analysis("request")
+        read = self._reader.read(call.prompt, call.preset)
+        return PRESETS[read.preset], read
 
     def _at_ratio(
         self, analysis: Studied, call: ModeCall, told: Analysis, guard: Guard
@@ -192,7 +195,8 @@ class StyleMode:
             weight = np.full((height, width), 0.6, np.float32)
         else:
             photo = render(subject, preset, seed, (width, height), guard)
-            spot = place(subject, width, height, preset.fill)
+            subject = posed(subject, preset)
+            spot = place(subject, width, height, preset.fill, preset.space)
             _, weight = warp(subject, spot, width, height)
         painted = self._painter.paint(photo, weight, preset.brush, seed, guard)
         if scale == 1:
@@ -209,7 +213,9 @@ class StyleMode:
             return max(call.width, call.height) > PAINT_EDGE
         if analysis.subject is None:
             return _whole_wants_detail(analysis.rgb, call)
-        scale = place(analysis.subject, call.width, call.height, preset.fill).scale
+        scale = place(
+            analysis.subject, call.width, call.height, preset.fill, preset.space
+        ).scale
         return _pays(analysis.subject.alpha.size, scale)
 
     def _subject(self, analysis: Studied, preset: Preset, call: ModeCall, guard: Guard) -> Subject:

@@ -1,7 +1,7 @@
 """What a prompt's words say of the picture wanted, and what they refuse."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from imagerift_contract.values import MAX_PRESET_WORDS
@@ -32,20 +32,8 @@ class Said:
     preset: str
     words: str
     """The prompt's own, shortened."""
-
-
-@dataclass(frozen=True)
-class Wording:
-    """What the words of a prompt say."""
-
-    named: tuple[Said, ...]
-    """Looks by name, in the prompt's order."""
-    grounds: tuple[Said, ...]
-    """What is to be behind the subject."""
-    refused: tuple[str, ...]
-    """Presets that the words refuse."""
-    rest: str
-    """What else it says: without what is refused, things, and words that describe the thing."""
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -81,17 +69,62 @@ class Piece:
         return self.text[:1].isalnum()
 
 
+@dataclass(frozen=True)
+class Wording:
+    """What the words of a prompt say."""
+
+    named: tuple[Said, ...]
+    """Looks by name, in the prompt's order."""
+    grounds: tuple[Said, ...]
+    """What is to be behind the subject."""
+    refused: tuple[str, ...]
+    """Presets that the words refuse."""
+    text: str
+    """The whole prompt, `plain`; places are in this."""
+    refused_places: tuple[tuple[int, int], ...]
+    """From where to where a phrase or word stands that is refused, or refuses."""
+    evident_places: tuple[tuple[int, int], ...]
+    """From where to where a refused look or background stands."""
+    kept: tuple[Piece, ...]
+    """What is left without what is refused, things, and words that describe the thing."""
+    _lexicon: Lexicon
+
+    def rest(self, apart: Sequence[tuple[int, int]] = ()) -> str:
+        """What else it says, without what stands at the places `apart`; empty where too little."""
+        kept = [
+            piece
+            for piece in self.kept
+            if not any(start < piece.end and piece.start < end for start, end in apart)
+        ]
+        telling = sum(piece.is_word and not is_dependent(piece, self._lexicon) for piece in kept)
+        return " ".join(piece.text for piece in kept) if telling >= LEAST_TELLING else ""
+
+
 def worded(prompt: str, lexicon: Lexicon) -> Wording:
     """Read a prompt by the word lists."""
     text = plain(re.sub(r"[\r\n]+", " . ", prompt))
     return _Reader(text, lexicon).wording()
 
 
+def is_small(piece: Piece, lexicon: Lexicon) -> bool:
+    """Whether it is an article, a preposition or the like."""
+    return lexicon.has_role(piece.text, "fillers", "prepositions", "both", "either")
+
+
+def is_dependent(piece: Piece, lexicon: Lexicon) -> bool:
+    """Whether it says nothing by itself: a small word, or what a look belongs to."""
+    return is_small(piece, lexicon) or _is_head(piece, lexicon)
+
+
+def _is_head(piece: Piece, lexicon: Lexicon) -> bool:
+    return piece.of("grounds") or lexicon.has_role(piece.text, "heads")
+
+
 class _Reader:
     def __init__(self, text: str, lexicon: Lexicon) -> None:
         self._text = text
         self._lexicon = lexicon
-        self._pieces = tuple(_pieces(text, lexicon))
+        self._pieces = tuple(pieces_of(text, lexicon.marks(text)))
         self._refused = self._all_refused()
 
     def wording(self) -> Wording:
@@ -121,9 +154,19 @@ class _Reader:
             and not piece.of("things", "idioms", "turns", "words", *REFUSALS)
             and not set(piece.under("names")) & set(once)
         )
-        telling = sum(piece.is_word and not self._is_dependent(piece) for piece in kept)
-        rest = " ".join(piece.text for piece in kept) if telling >= LEAST_TELLING else ""
-        return Wording(tuple(named), tuple(grounds), once, rest)
+        places = tuple(
+            (piece.start, piece.end)
+            for index, piece in enumerate(self._pieces)
+            if index in self._refused or piece.of("refusals_after", *REFUSALS)
+        )
+        evident = tuple(
+            (piece.start, piece.end)
+            for index, piece in enumerate(self._pieces)
+            if index in self._refused and piece.of(*EVIDENCE)
+        )
+        return Wording(
+            tuple(named), tuple(grounds), once, self._text, places, evident, kept, self._lexicon
+        )
 
     def _sort(
         self, found: tuple[list[str], int, int], wanted: list[Said], refused: list[str]
@@ -132,8 +175,9 @@ class _Reader:
         if any(index in self._refused for index in range(first, last + 1)):
             refused += presets
             return
-        words = self._text[self._pieces[first].start : self._pieces[last].end][:MAX_PRESET_WORDS]
-        wanted += [Said(preset, words) for preset in presets]
+        start, end = self._pieces[first].start, self._pieces[last].end
+        words = self._text[start:end][:MAX_PRESET_WORDS]
+        wanted += [Said(preset, words, start, end) for preset in presets]
 
     def _ground(self, noun: int) -> tuple[list[str], int, int]:
         """The presets for a background with its words, and from where to where these stand."""
@@ -181,14 +225,10 @@ class _Reader:
         return self._is_head(before[0]) or (linked and self._is_head(before[1]))
 
     def _is_head(self, piece: Piece) -> bool:
-        return piece.of("grounds") or self._lexicon.has_role(piece.text, "heads")
-
-    def _is_dependent(self, piece: Piece) -> bool:
-        """Whether it says nothing by itself: a small word, or what a look belongs to."""
-        return self._is_small(piece) or self._is_head(piece)
+        return _is_head(piece, self._lexicon)
 
     def _is_small(self, piece: Piece) -> bool:
-        return self._lexicon.has_role(piece.text, "fillers", "prepositions", "both", "either")
+        return is_small(piece, self._lexicon)
 
     def _is_alone(self, index: int) -> bool:
         """Whether nothing else but looks stands between two commas."""
@@ -303,9 +343,10 @@ def _ground_order(preset: str) -> tuple[bool, bool]:
     return preset != "luxury_dark", preset == "studio"
 
 
-def _pieces(text: str, lexicon: Lexicon) -> Iterator[Piece]:
+def pieces_of(text: str, marks: Iterable[Mark]) -> Iterator[Piece]:
+    """The marks, and the words and signs between them."""
     place = 0
-    for mark in lexicon.marks(text):
+    for mark in marks:
         yield from _between(text, place, mark.start)
         yield Piece(text[mark.start : mark.end], mark.start, mark.end, mark)
         place = mark.end

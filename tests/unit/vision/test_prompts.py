@@ -25,9 +25,9 @@ def reader() -> PromptReader:
 
 @pytest.mark.parametrize(("prompt", "preset"), cases())
 def test_prompts_get_the_look_they_ask_for(reader: PromptReader, prompt: str, preset: str) -> None:
-    choice = reader.choose(prompt)
+    choice = reader.read(prompt)
     assert choice.preset == preset, choice
-    assert choice.preset not in choice.refused or choice.reason in ("background", "default")
+    assert choice.preset not in choice.refused or choice.why in ("background", "default")
 
 
 def test_the_table_is_large_and_has_every_preset() -> None:
@@ -47,12 +47,12 @@ def test_the_table_is_large_and_has_every_preset() -> None:
     ],
 )  # fmt: skip
 def test_the_choice_says_why(reader: PromptReader, prompt: str, reason: str, words: str) -> None:
-    choice = reader.choose(prompt)
-    assert (choice.reason, choice.words) == (reason, words)
+    choice = reader.read(prompt)
+    assert (choice.why, choice.words) == (reason, words)
 
 
 def test_what_is_refused_is_told(reader: PromptReader) -> None:
-    assert reader.choose("no neon, blinds or noir style").refused == ("neon", "noir")
+    assert reader.read("no neon, blinds or noir style").refused == ("neon", "noir")
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_what_is_refused_is_told(reader: PromptReader) -> None:
      "sin {}", "senza {}", "sem {}", "bez {}", "без {}", "negative prompt: blurry, {}, text"],
 )  # fmt: skip
 def test_no_look_wins_that_a_prompt_refuses(reader: PromptReader, look: str, refusal: str) -> None:
-    assert reader.choose(refusal.format(look)).preset == "studio"
-    assert reader.choose(f"{refusal.format(look)}. White background.").preset == "studio"
+    assert reader.read(refusal.format(look)).preset == "studio"
+    assert reader.read(f"{refusal.format(look)}. White background.").preset == "studio"
 
 
 def test_a_long_prompt_and_strange_letters_are_read(reader: PromptReader) -> None:
-    assert reader.choose("темный люкс " * 400).preset in PRESETS
-    assert reader.choose("\x00\ud7ff🦆" * 50).preset in PRESETS
-    assert reader.choose("no neon, " * 250).preset == "studio"
+    assert reader.read("темный люкс " * 400).preset in PRESETS
+    assert reader.read("\x00\ud7ff🦆" * 50).preset in PRESETS
+    assert reader.read("no neon, " * 250).preset == "studio"
 
 
 def test_every_phrase_of_the_lists_is_found_where_it_stands_alone() -> None:

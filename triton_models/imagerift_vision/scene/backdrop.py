@@ -5,8 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.presets import Palette, Preset
+from imagerift_vision.scene.finish import LUMA
 from imagerift_vision.scene.light import Lamp, cast, grid, pool_of_light
-from imagerift_vision.scene.placement import Grounding
+from imagerift_vision.scene.placement import Grounding, shift_of
+from imagerift_vision.scene.planes import surfaces
 
 Float = NDArray[np.float32]
 
@@ -23,42 +25,33 @@ def build(
 ) -> Float:
     """The lit, empty set, [h, w, 3] around 0 to 1."""
     width, height = size
-    base = _surface(palette, grounding, rng, width, height)
+    base = surfaces(preset, palette, grounding, rng, size)
     if preset.prop == "disc":
-        base = _disc(base, palette, lamp, rng)
+        base = _disc(base, palette, lamp, rng, shift_of(preset.space))
     base = base * (1 + _plaster(rng, width, height, preset.texture))[..., None]
     gobo = preset.gobos[seed % len(preset.gobos)]
     pool = pool_of_light(lamp, width, height, float(rng.uniform(0.9, 1.2)))
     pattern = cast(gobo, lamp, rng, width, height)
     light = preset.ambient + preset.pool * pool * (0.35 + 0.65 * pattern)
     light = light * (1 - preset.pattern * 0.62 * (1 - pattern))
-    lit = base * light[..., None]
+    asked = [plane.colour for plane in (preset.wall, preset.floor) if plane.colour is not None]
+    if asked:
+        light = _evened(light, max(float(LUMA @ colour) for colour in asked))
+    lit = base * light[..., None] * np.array(preset.light, np.float32)
     if preset.prop == "bokeh":
         lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
     elif preset.prop == "tubes":
-        lit = _tubes(lit, palette, lamp, seed % 3)
+        lit = _tubes(lit, palette, lamp, seed % 3, shift_of(preset.space))
     return lit.astype(np.float32)
 
 
-def _surface(
-    palette: Palette, grounding: Grounding, rng: np.random.Generator, width: int, height: int
-) -> Float:
-    """Wall and floor as one seamless sweep; a table fills the frame."""
-    ys = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-    xs = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None]
-    if grounding == "floor":
-        horizon, bend = float(rng.uniform(0.60, 0.72)), float(rng.uniform(0.018, 0.05))
-    elif grounding == "table":
-        horizon, bend = float(rng.uniform(0.10, 0.34)), float(rng.uniform(0.07, 0.16))
-    else:
-        horizon, bend = 1.05, 0.22
-    tilt = float(rng.uniform(-0.05, 0.05)) if grounding == "table" else 0.0
-    mix = 1 / (1 + np.exp(-(ys + tilt * (xs - 0.5) - horizon) / bend))
-    wall, floor = np.array(palette.wall, np.float32), np.array(palette.floor, np.float32)
-    mixed: Float = wall * (1 - mix[..., None]) + floor * mix[..., None]
-    # A wall darkens upwards, a floor lightens towards the viewer.
-    shade = 1 + 0.05 * (ys - 0.4)
-    return (np.broadcast_to(mixed, (height, width, 3)) * shade[..., None]).astype(np.float32)
+def _evened(light: Float, brightness: float) -> Float:
+    """Light that shows a colour as it was asked for: in the middle of the light, a bright one
+    in its brightest part, since nothing is brighter than white; its contrast is halved."""
+    share = min(1.0, max(0.0, (brightness - 0.55) / 0.35))
+    top = float(np.percentile(light, 90))
+    level = float(light.mean()) * (1 - share) + top * share
+    return np.asarray((light / level) ** 0.5, np.float32)
 
 
 def _plaster(rng: np.random.Generator, width: int, height: int, amount: float) -> Float:
@@ -72,11 +65,13 @@ def _plaster(rng: np.random.Generator, width: int, height: int, amount: float) -
     return total * amount
 
 
-def _disc(base: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator) -> Float:
+def _disc(
+    base: Float, palette: Palette, lamp: Lamp, rng: np.random.Generator, aside: float
+) -> Float:
     """A large paper disc or arch on the wall, with its own faint shadow."""
     height, width = base.shape[:2]
     x, y = grid(width, height)
-    centre_x = float(rng.uniform(-0.10, 0.10))
+    centre_x = float(rng.uniform(-0.10, 0.10)) + aside * width / max(width, height)
     centre_y = float(rng.uniform(-0.12, -0.02))
     radius = float(rng.uniform(0.30, 0.38))
     arch = rng.uniform() < 0.4
@@ -126,14 +121,14 @@ def _bokeh(
     return screened
 
 
-def _tubes(lit: Float, palette: Palette, lamp: Lamp, shape: int) -> Float:
+def _tubes(lit: Float, palette: Palette, lamp: Lamp, shape: int, aside: float) -> Float:
     """Neon: a ring or bars on the wall, each with its glow, and light of both colours around."""
     height, width = lit.shape[:2]
     longest = max(width, height)
     first = np.zeros((height, width), np.uint8)
     second = np.zeros((height, width), np.uint8)
     thick = max(2, round(0.009 * longest))
-    centre = (round(width * (0.5 + 0.03 * lamp.side)), round(height * 0.44))
+    centre = (round(width * (0.5 + aside + 0.03 * lamp.side)), round(height * 0.44))
     if shape == 0:
         cv2.circle(first, centre, round(0.36 * min(width, height)), 255, thick, cv2.LINE_AA)
         radius = round(0.405 * min(width, height))

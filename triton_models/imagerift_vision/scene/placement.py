@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.scene.spec import Space
+
 Float = NDArray[np.float32]
 
 Grounding = Literal["floor", "table", "anchored"]
@@ -17,6 +19,9 @@ BORDER_SHARE = 0.04
 # How deep the bottom contour sags, as a share of the subject's width, before it is seen from above.
 TABLE_SAG = 0.10
 MAX_ENLARGEMENT = 6.0
+# Where room is left for text: how far aside the subject stands, and how wide or high it may be.
+SHIFT = 0.19
+BESIDE, BELOW = 0.50, 0.56
 
 
 @dataclass(frozen=True)
@@ -126,25 +131,43 @@ def densified(subject: Subject, colours: Float, density: int) -> Subject:
     )
 
 
-def place(subject: Subject, width: int, height: int, fill: float) -> Placement:
+def shift_of(space: Space | None) -> float:
+    """How far the subject stands from the middle, in widths, where room is left beside it."""
+    return {"left": SHIFT, "right": -SHIFT}.get(space or "", 0.0)
+
+
+def place(
+    subject: Subject, width: int, height: int, fill: float, space: Space | None = None
+) -> Placement:
     """Place the subject on a canvas of `width` x `height` pixels.
 
-    `fill` is the share of the canvas that a free-standing subject may take.
+    `fill` is the share of the canvas that a free-standing subject may take, `space` where it
+    leaves room for text.
     """
     left, top, right, bottom = subject.box
     wide, high = max(1, right - left), max(1, bottom - top)
     if subject.grounding == "anchored":
-        return _place_anchored(subject, width, height)
-    scale = min(width * fill / wide, height * fill * 1.02 / high, MAX_ENLARGEMENT / subject.density)
-    middle = width / 2 - (left + right) / 2 * scale
+        return _place_anchored(subject, width, height, shift_of(space))
+    wide_fill, high_fill = fill, fill
+    if space in ("left", "right"):
+        wide_fill = min(fill, BESIDE)
+    elif space == "top":
+        high_fill = min(fill, BELOW)
+    scale = min(
+        width * wide_fill / wide, height * high_fill * 1.02 / high, MAX_ENLARGEMENT / subject.density
+    )
+    middle = width * (0.5 + shift_of(space)) - (left + right) / 2 * scale
     if subject.grounding == "table":
-        return Placement(scale, middle, height * 0.515 - (top + bottom) / 2 * scale)
+        centre = 0.66 if space == "top" else 0.515
+        return Placement(scale, middle, height * centre - (top + bottom) / 2 * scale)
     # Low enough to leave air above, high enough for a floor in front.
     base = height * min(0.85, 0.5 + fill * 0.51 * min(1.0, high * scale / (height * fill)) + 0.03)
+    if space == "top":
+        base = height * 0.90
     return Placement(scale, middle, base - bottom * scale)
 
 
-def _place_anchored(subject: Subject, width: int, height: int) -> Placement:
+def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> Placement:
     source_height, source_width = subject.alpha.shape
     left, top, right, bottom = subject.box
     cut = subject.touches
@@ -155,6 +178,8 @@ def _place_anchored(subject: Subject, width: int, height: int) -> Placement:
         scale = max(scale, height / source_height)
     scale = min(scale, 2 * MAX_ENLARGEMENT / subject.density)
     x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
+    if not cut & {"left", "right"}:
+        x += aside * width
     y = _anchor("top" in cut, "bottom" in cut, top * scale, bottom * scale, height)
     if "top" not in cut:
         # Never cut the head off: rather let the frame cut more of what it cuts already.

@@ -1,6 +1,6 @@
 """One picture of the studio: subject, preset, seed and size in, pixels out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,13 +10,15 @@ from imagerift_vision.control import Guard
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene import backdrop, finish, grounding
 from imagerift_vision.scene.light import Lamp, hang_lamp
-from imagerift_vision.scene.placement import Subject, Warp, place, warp
+from imagerift_vision.scene.placement import Grounding, Subject, Warp, place, warp
 
 Float = NDArray[np.float32]
 
 # The set is smooth: above this long edge it is built smaller and scaled up.
 SET_EDGE = 1024
 STRIP_ROWS = 256
+# How much of a coloured light the subject shows: its own colours are what is sold.
+ON_SUBJECT = 0.65
 # Grain on the subject is the same for every seed: the seed changes the scene, not the subject.
 SUBJECT_GRAIN_SEED = 20_011
 
@@ -31,6 +33,7 @@ def render(
     `size` is width and height. Raises VisionError `canceled` or `timeout` between steps.
     """
     width, height = size
+    subject = posed(subject, preset)
     rng = np.random.default_rng([seed, *preset.name.encode()])
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
@@ -40,7 +43,7 @@ def render(
         preset, palette, subject.grounding, lamp=lamp, seed=seed, rng=rng, size=small
     )
     guard.check()
-    colours, alpha = warp(subject, place(subject, *small, preset.fill), *small)
+    colours, alpha = warp(subject, place(subject, *small, preset.fill, preset.space), *small)
     shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)[..., None]
     stage = stage * (1 - shadow * (1 - np.array(preset.shadow_colour, np.float32)))
     if subject.grounding == "floor":
@@ -51,7 +54,7 @@ def render(
     small_picture = _composite(stage, colours, alpha, gain, add)
     glow = finish.bloom_of(small_picture, preset.grade.bloom)
     guard.check()
-    view = Warp(subject, place(subject, width, height, preset.fill), width)
+    view = Warp(subject, place(subject, width, height, preset.fill, preset.space), width)
     corners = finish.vignette(width, height, preset.grade.vignette)
     fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
     out = np.empty((height, width, 3), np.uint8)
@@ -74,6 +77,14 @@ def render(
         picture = picture * corners[top : top + count, :, None] + grain[..., None]
         out[top : top + count] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     return out
+
+
+def posed(subject: Subject, preset: Preset) -> Subject:
+    """The subject on the floor or table that the preset's angle shows, where it names one."""
+    if preset.angle is None or subject.grounding == "anchored":
+        return subject
+    lying: Grounding = "table" if preset.angle == "above" else "floor"
+    return replace(subject, grounding=lying)
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,7 @@ def _subject_lights(
     mean = stage.reshape(-1, 3).mean(axis=0)
     tint = mean / max(0.08, float(mean.mean()))
     gain = preset.subject_light * (1 + preset.spill * (tint - 1) * 0.6)
+    gain = gain * (1 + ON_SUBJECT * (np.array(preset.light, np.float32) - 1))
     gain = gain * (1 + 0.10 * lamp.side * xs) * np.ones((height, width, 1), np.float32)
     inner = cv2.GaussianBlur(alpha, (0, 0), 0.005 * longest)
     edge = np.clip(alpha - inner, 0, 1) * 2
