@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagerift_local.provision.container_runtime import provision_container_runtime
 from imagerift_local.provision.context import Workshop
+from imagerift_node.container_runtime import provision_container_runtime
 
 # What the README asks for on top of the smallest system that Debian knows.
 PACKAGES = ("ca-certificates", "curl", "make", "python3")

@@ -13,7 +13,6 @@ from typing import IO, Annotated, NoReturn, cast
 import psutil
 import typer
 from imagerift_local.errors import PlatformError
-from imagerift_local.images.build import build_images
 from imagerift_local.machine import check_machine
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
@@ -24,6 +23,7 @@ from platformdirs import user_data_path
 
 from imagerift_node import outside
 from imagerift_node.cgroups import remove_groups
+from imagerift_node.images.build import build_images
 from imagerift_node.layout import CONTAINERD_SOCKET, NodeFolder
 
 app = typer.Typer(

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagerift_local.images.layers import overlay_layer
 from imagerift_local.provision.commands import run_logged
-from imagerift_local.provision.container_runtime import provision_container_runtime
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import SUITE, Archive
+
+from imagerift_node.container_runtime import provision_container_runtime
+from imagerift_node.images.layers import overlay_layer
 
 ROOT = "root"
 # What nobody reads in a container.
