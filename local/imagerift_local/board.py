@@ -6,9 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich import box
@@ -40,76 +38,42 @@ class _Step:
     shown: float
 
 
-class Board(ABC):
-    """Takes the news of a start and shows them."""
+class Board:
+    """Takes the news of a start and shows them, one line for each change: for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
+        self._statuses: dict[str, Status] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Leaves what was shown as it is."""
 
     def progress(self, name: str, line: str) -> None:
         """One step of the provisioning of a part; may come from another thread."""
         now = time.monotonic()
         with self._lock:
             self._steps[name] = _Step(line, now, now)
+        self._change(f"{name}: {line}")
 
     def provisioned(self) -> None:
         """All parts are there."""
         with self._lock:
             self._steps.clear()
 
-    @abstractmethod
     def part(self, status: Status) -> None:
-        """A part changed its state."""
-
-    @abstractmethod
-    def say(self, text: str) -> None:
-        """Text for the user, which stays as it is so that it can be copied."""
-
-    def tick(self) -> None:  # noqa: B027 (a board that redraws itself needs nothing)
-        """Called about every second."""
-
-
-class PlainBoard(Board):
-    """One line for each change, for logs and pipes."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        super().__init__()
-        self._stream = stream or sys.stdout
-        self._shown: dict[str, tuple[State, str]] = {}
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._stream.flush()
-
-    def progress(self, name: str, line: str) -> None:
-        """Prints the step."""
-        super().progress(name, line)
-        self._print(f"{name}: {line}")
-
-    def part(self, status: Status) -> None:
-        """Prints the state when it is another than before."""
-        seen = (status.state, status.note)
-        if self._shown.get(status.name) == seen or status.state is State.WAITING:
+        """A part changed its state; what is the same as before is not told again."""
+        with self._lock:
+            before = self._statuses.get(status.name)
+            self._statuses[status.name] = status
+        told = (before.state, before.note) if before else (State.WAITING, status.note)
+        if told == (status.state, status.note):
             return
-        self._shown[status.name] = seen
         line = f"{status.name}: {status.state}"
         if status.state in {State.READY, State.EXTERNAL}:
             line += f" at {status.address}"
@@ -117,65 +81,51 @@ class PlainBoard(Board):
             line += f" (log {status.log})"
         if status.note:
             line += f" ({status.note})"
-        self._print(line)
+        self._change(line)
 
     def say(self, text: str) -> None:
-        """Prints the text."""
-        self._write(text)
-
-    def tick(self) -> None:
-        """Repeats the steps that have taken long, with their time."""
-        now = time.monotonic()
-        with self._lock:
-            steps = list(self._steps.items())
-        for name, step in steps:
-            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
-                step.shown = now
-                self._print(f"{name}: {step.line} ... {now - step.since:.0f} s")
-
-    def _print(self, line: str) -> None:
-        elapsed = time.monotonic() - self._began
-        self._write(f"[{elapsed:6.1f} s] {line}")
-
-    def _write(self, text: str) -> None:
+        """Text for the user, which stays as it is so that it can be copied."""
         # A reader that went away must not stop the platform.
         with contextlib.suppress(BrokenPipeError):
             # One write: steps of several parts come from several threads.
             self._stream.write(f"{text}\n")
             self._stream.flush()
 
+    def tick(self) -> None:
+        """Called about every second: repeats the steps that have taken long, with their time."""
+        now = time.monotonic()
+        with self._lock:
+            steps = list(self._steps.items())
+        for name, step in steps:
+            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
+                step.shown = now
+                self._change(f"{name}: {step.line} ... {now - step.since:.0f} s")
+
+    def _change(self, line: str) -> None:
+        self.say(f"[{time.monotonic() - self._began:6.1f} s] {line}")
+
 
 class LiveBoard(Board):
-    """A table that is redrawn in place."""
+    """A table that is redrawn in place, on a terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._statuses: dict[str, Status] = {}
-        self._live = Live(
-            console=console, refresh_per_second=4, get_renderable=self._render, transient=False
-        )
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
-
-    def part(self, status: Status) -> None:
-        """Shows the state in the part's row."""
-        with self._lock:
-            self._statuses[status.name] = status
 
     def say(self, text: str) -> None:
         """Prints the text above the table, unwrapped."""
         self._console.print(Text(text), soft_wrap=True)
+
+    def _change(self, line: str) -> None:
+        """Nothing: the table shows it."""
 
     def _render(self) -> Table:
         with self._lock:
@@ -186,7 +136,7 @@ class LiveBoard(Board):
 def open_board() -> Board:
     """The board that fits where the output goes."""
     console = Console()
-    return LiveBoard(console) if console.is_terminal else PlainBoard()
+    return LiveBoard(console) if console.is_terminal else Board()
 
 
 def _steps_table(steps: dict[str, _Step]) -> Table:
