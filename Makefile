@@ -111,7 +111,7 @@ charts: venv ## Write the charts' values, schemas and version anew.
 
 .PHONY: images
 images: venv ## Write the Dockerfiles anew.
-	@$(BIN)/python -m imagerift_local.images.dockerfiles
+	@$(BIN)/python -m imagerift_node.images.dockerfiles
 
 .PHONY: lint
 lint: venv ## Check style, types, the layers' import rules and declared imports, and the workflows.

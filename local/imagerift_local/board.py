@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import asdict, dataclass
 from typing import Self, TextIO
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from imagerift_local.state import format_parts
 from imagerift_local.supervisor import State, Status
 
 HEARTBEAT = 20.0
 
 STYLES = {
-    State.WAITING: "dim",
-    State.STARTING: "yellow",
-    State.READY: "bold green",
-    State.EXTERNAL: "bold cyan",
-    State.RESTARTING: "bold red",
-    State.STOPPING: "yellow",
-    State.STOPPED: "dim",
-    State.FAILED: "bold red",
+    "bold green": [State.READY],
+    "bold cyan": [State.EXTERNAL],
+    "yellow": [State.STARTING, State.STOPPING],
+    "bold red": [State.RESTARTING, State.FAILED],
 }
 
 
@@ -40,76 +32,38 @@ class _Step:
     shown: float
 
 
-class Board(ABC):
-    """Takes the news of a start and shows them."""
+class Board:
+    """Takes the news of a start and shows them, one line for each change: for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
         self._began = time.monotonic()
-        self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
+        self._statuses: dict[str, Status] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Leaves what was shown as it is."""
 
     def progress(self, name: str, line: str) -> None:
         """One step of the provisioning of a part; may come from another thread."""
         now = time.monotonic()
-        with self._lock:
-            self._steps[name] = _Step(line, now, now)
+        self._steps[name] = _Step(line, now, now)
+        self._change(f"{name}: {line}")
 
     def provisioned(self) -> None:
         """All parts are there."""
-        with self._lock:
-            self._steps.clear()
-
-    @abstractmethod
-    def part(self, status: Status) -> None:
-        """A part changed its state."""
-
-    @abstractmethod
-    def say(self, text: str) -> None:
-        """Text for the user, which stays as it is so that it can be copied."""
-
-    def tick(self) -> None:  # noqa: B027 (a board that redraws itself needs nothing)
-        """Called about every second."""
-
-
-class PlainBoard(Board):
-    """One line for each change, for logs and pipes."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        super().__init__()
-        self._stream = stream or sys.stdout
-        self._shown: dict[str, tuple[State, str]] = {}
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._stream.flush()
-
-    def progress(self, name: str, line: str) -> None:
-        """Prints the step."""
-        super().progress(name, line)
-        self._print(f"{name}: {line}")
+        self._steps.clear()
 
     def part(self, status: Status) -> None:
-        """Prints the state when it is another than before."""
-        seen = (status.state, status.note)
-        if self._shown.get(status.name) == seen or status.state is State.WAITING:
+        """A part changed its state; what is the same as before is not told again."""
+        before = self._statuses.get(status.name)
+        self._statuses[status.name] = status
+        told = (before.state, before.note) if before else (State.WAITING, status.note)
+        if told == (status.state, status.note):
             return
-        self._shown[status.name] = seen
         line = f"{status.name}: {status.state}"
         if status.state in {State.READY, State.EXTERNAL}:
             line += f" at {status.address}"
@@ -117,121 +71,63 @@ class PlainBoard(Board):
             line += f" (log {status.log})"
         if status.note:
             line += f" ({status.note})"
-        self._print(line)
+        self._change(line)
 
     def say(self, text: str) -> None:
-        """Prints the text."""
-        self._write(text)
-
-    def tick(self) -> None:
-        """Repeats the steps that have taken long, with their time."""
-        now = time.monotonic()
-        with self._lock:
-            steps = list(self._steps.items())
-        for name, step in steps:
-            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
-                step.shown = now
-                self._print(f"{name}: {step.line} ... {now - step.since:.0f} s")
-
-    def _print(self, line: str) -> None:
-        elapsed = time.monotonic() - self._began
-        self._write(f"[{elapsed:6.1f} s] {line}")
-
-    def _write(self, text: str) -> None:
+        """Text for the user, which stays as it is so that it can be copied."""
         # A reader that went away must not stop the platform.
         with contextlib.suppress(BrokenPipeError):
             # One write: steps of several parts come from several threads.
             self._stream.write(f"{text}\n")
             self._stream.flush()
 
+    def tick(self) -> None:
+        """Called about every second: repeats the steps that have taken long, with their time."""
+        now = time.monotonic()
+        for name, step in list(self._steps.items()):
+            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
+                step.shown = now
+                self._change(f"{name}: {step.line} ... {now - step.since:.0f} s")
+
+    def _change(self, line: str) -> None:
+        self.say(f"[{time.monotonic() - self._began:6.1f} s] {line}")
+
 
 class LiveBoard(Board):
-    """A table that is redrawn in place."""
+    """On a terminal: a table of the parts below the lines, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._statuses: dict[str, Status] = {}
-        self._live = Live(
-            console=console, refresh_per_second=4, get_renderable=self._render, transient=False
-        )
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._table)
 
     def __enter__(self) -> Self:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def part(self, status: Status) -> None:
-        """Shows the state in the part's row."""
-        with self._lock:
-            self._statuses[status.name] = status
+        """A part changed its state: its row does."""
+        self._statuses[status.name] = status
 
     def say(self, text: str) -> None:
         """Prints the text above the table, unwrapped."""
         self._console.print(Text(text), soft_wrap=True)
 
-    def _render(self) -> Table:
-        with self._lock:
-            steps, statuses = dict(self._steps), list(self._statuses.values())
-        return _steps_table(steps) if steps else _parts_table(statuses)
+    def _table(self) -> Text:
+        parts = {name: asdict(status) for name, status in self._statuses.items()}
+        text = Text(format_parts(parts) if parts else "")
+        for style, states in STYLES.items():
+            text.highlight_regex(rf"\b({'|'.join(states)})\b", style)
+        return text
 
 
 def open_board() -> Board:
     """The board that fits where the output goes."""
     console = Console()
-    return LiveBoard(console) if console.is_terminal else PlainBoard()
-
-
-def _steps_table(steps: dict[str, _Step]) -> Table:
-    now = time.monotonic()
-    table = _table("ImageRift: preparing")
-    table.add_column("Part")
-    table.add_column("Step", overflow="fold")
-    table.add_column("Time", justify="right")
-    for name, step in steps.items():
-        done = _is_result(step.line)
-        spent = "" if done else f"{now - step.since:.0f} s"
-        table.add_row(name, Text(step.line, style="green" if done else "yellow"), spent)
-    return table
-
-
-def _parts_table(statuses: list[Status]) -> Table:
-    """Narrow enough for 80 columns: what is the same for every part is said once, below."""
-    table = _table("ImageRift")
-    table.add_column("Part", no_wrap=True)
-    table.add_column("State")
-    table.add_column("Address", no_wrap=True)
-    restarted = any(status.restarts for status in statuses)
-    if restarted:
-        table.add_column("Restarts", justify="right")
-    folders = sorted({str(status.log.parent) for status in statuses if status.log})
-    if folders:
-        table.caption = f"Each part's log: {', '.join(folders)}/PART.log"
-    for status in statuses:
-        state = Text(str(status.state), style=STYLES[status.state])
-        if status.note:
-            state.append(f"\n{status.note}", style="dim")
-        count = [str(status.restarts or "")] if restarted else []
-        table.add_row(status.name, state, status.address, *count)
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        expand=False,
-    )
+    return LiveBoard(console) if console.is_terminal else Board()
 
 
 def _is_result(line: str) -> bool:

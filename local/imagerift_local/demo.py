@@ -1,10 +1,11 @@
-"""The demo workspaces: made once through `imagerift admin`, kept in a private file."""
+"""The demo workspaces and the demo person, who signs in: made once, kept in private files."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,13 +13,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imagerift_local.demo_person import ISSUER, NAME
+from argon2 import PasswordHasher
+
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.settings import DEFAULT_DATA_DIR
 
+NAME = "demo"
+ISSUER = "imagerift-built-in"
+PASSWORD_BYTES = 12
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
+GENERATE_CALL = """\
+curl -X POST {api_url}/api/v1/generate \\
+  -H "Authorization: Bearer {token}" \\
+  -H "Content-Type: application/json" \\
+  -d @- <<EOF
+{{
+  "mode": "style",
+  "imageBase64": "$(base64 -w0 {sample})",
+  "prompt": "cinematic product photo on a clean studio background",
+  "exportSize": "base",
+  "outputAspect": "source"
+}}
+EOF"""
+POLL_CALL = """\
+curl -X GET {api_url}/api/v1/jobs/JOB_ID \\
+  -H "Authorization: Bearer {token}\""""
 
 
 @dataclass(frozen=True)
@@ -68,22 +89,17 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
 
 def describe_demo(accounts: Mapping[str, DemoAccount], api_url: str, sample: Path) -> str:
     """The keys, and the two calls ready to paste into bash."""
-    lines = [""]
-    for plan, account in accounts.items():
-        lines.append(f"API key of a {plan.capitalize()} workspace ({account.workspace_id}):")
-        lines += [f"  {account.token}", ""]
+    keys = "".join(
+        f"\nAPI key of a {plan.capitalize()} workspace ({account.workspace_id}):\n"
+        f"  {account.token}\n"
+        for plan, account in accounts.items()
+    )
     token = accounts[DEMO_PLANS[0]].token
-    lines += [
-        "1. Create a generation job:",
-        "",
-        build_generate_call(api_url, token, sample),
-        "",
-        "2. Poll it (put the jobId of the answer for JOB_ID):",
-        "",
-        build_poll_call(api_url, token),
-        "",
-    ]
-    return "\n".join(lines)
+    return (
+        f"{keys}\n1. Create a generation job:\n\n{build_generate_call(api_url, token, sample)}\n"
+        "\n2. Poll it (put the jobId of the answer for JOB_ID):\n"
+        f"\n{build_poll_call(api_url, token)}\n"
+    )
 
 
 def describe_commands(data_dir: Path) -> str:
@@ -102,37 +118,52 @@ def build_generate_call(api_url: str, token: str, sample: Path) -> str:
 
     The body comes through standard input: as an argument an image would be too long.
     """
-    return "\n".join(
-        [
-            f"curl -X POST {api_url}/api/v1/generate \\",
-            f'  -H "Authorization: Bearer {token}" \\',
-            '  -H "Content-Type: application/json" \\',
-            "  -d @- <<EOF",
-            "{",
-            '  "mode": "style",',
-            f'  "imageBase64": "$(base64 -w0 {_shell_path(sample)})",',
-            '  "prompt": "cinematic product photo on a clean studio background",',
-            '  "exportSize": "base",',
-            '  "outputAspect": "source"',
-            "}",
-            "EOF",
-        ]
-    )
+    return GENERATE_CALL.format(api_url=api_url, token=token, sample=shlex.quote(str(sample)))
 
 
 def build_poll_call(api_url: str, token: str) -> str:
     """A curl call that reads a job."""
-    return "\n".join(
-        [
-            f"curl -X GET {api_url}/api/v1/jobs/JOB_ID \\",
-            f'  -H "Authorization: Bearer {token}"',
-        ]
+    return POLL_CALL.format(api_url=api_url, token=token)
+
+
+@dataclass(frozen=True, repr=False)
+class DemoPerson:
+    """A name and password; `repr` hides them so that no log can hold one."""
+
+    name: str
+    password: str
+
+
+def load_demo_person(path: Path) -> DemoPerson | None:
+    """The person who was made on the first start, or None."""
+    try:
+        return DemoPerson(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
+    """The person in `path`, made on the first start; `users_file` is what the API reads.
+
+    The API gets the password's hash alone.
+    """
+    person = load_demo_person(path)
+    if person is None:
+        person = DemoPerson(NAME, secrets.token_urlsafe(PASSWORD_BYTES))
+        write_private(path, json.dumps(asdict(person)))
+        users_file.unlink(missing_ok=True)
+    if not users_file.exists():
+        write_private(users_file, json.dumps({person.name: PasswordHasher().hash(person.password)}))
+    return person
+
+
+def describe_demo_person(person: DemoPerson, api_url: str) -> str:
+    """Where to sign in, and as whom."""
+    return (
+        f"\nAccount page: {api_url}/account\n"
+        f"  name {person.name}, password {person.password}\n"
+        f"For developers: {api_url}/developers\n"
     )
-
-
-def _shell_path(path: Path) -> str:
-    text = str(path)
-    return text if all(c.isalnum() or c in "/._-" for c in text) else f"'{text}'"
 
 
 async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
@@ -150,7 +181,4 @@ async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, A
     if process.returncode != 0:
         text = errors.decode(errors="replace").strip()
         raise PlatformError(f"imagerift admin {' '.join(arguments)} failed:\n{text}")
-    answer = json.loads(output)
-    if not isinstance(answer, dict):
-        raise PlatformError(f"imagerift admin {' '.join(arguments)} gave no object")
-    return answer
+    return dict(json.loads(output))

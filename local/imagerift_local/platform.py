@@ -7,8 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
 
 from imagerift_local.board import Board
 from imagerift_local.data_versions import DataVersions
@@ -18,50 +17,41 @@ from imagerift_local.demo import (
     DemoAccount,
     describe_commands,
     describe_demo,
+    describe_demo_person,
     ensure_demo,
+    ensure_demo_person,
 )
-from imagerift_local.demo_person import describe_demo_person, ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_control_flags
-from imagerift_local.pool import read_pool
 from imagerift_local.ports import check_ports, choose_ports, chosen_ports
-from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.commands import RUNNING
-from imagerift_local.provision.everything import Provisions, provision_parts
+from imagerift_local.provision.commands import cancel_commands
+from imagerift_local.provision.everything import provision_everything
+from imagerift_local.provision.routes import Provision
 from imagerift_local.secrets import load_secrets
-from imagerift_local.selection import started_parts, wanted_parts
-from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.settings import CHECKOUT, PlatformSettings, started_parts, wanted_parts
 from imagerift_local.stack import Stack
 from imagerift_local.state import format_environment, owned, write_state
-from imagerift_local.supervisor import Status, Supervisor, become_subreaper
-
-T = TypeVar("T")
-
-
-class StoppedError(Exception):
-    """The user asked to stop."""
+from imagerift_local.supervisor import Status, Supervisor, become_subreaper, first_of
 
 
 async def provision(
     settings: PlatformSettings, board: Board, data: DataVersions | None = None
-) -> Provisions:
+) -> dict[str, Provision]:
     """Finds or makes what this start needs; with `data` only what can open them.
 
     Raises:
         PlatformError: a part cannot be had.
     """
-    cache = Cache(settings.cache_dir.absolute())
     ticker = asyncio.create_task(_tick(board))
     try:
-        parts = started_parts(settings)
-        more = read_pool(settings.pool).provisions if "triton" in parts else frozenset()
-        return await provision_parts(parts, cache, board.progress, more=more, data=data)
-    except* PlatformError as group:
-        raise PlatformError("\n".join(str(error) for error in _leaves(group))) from None
+        return await provision_everything(settings, board.progress, data)
+    except asyncio.CancelledError:
+        # The threads end with the programs that they wait for.
+        cancel_commands()
+        raise
     finally:
-        # Threads that still wait for a program must not keep the process from ending.
         ticker.cancel()
         board.provisioned()
 
@@ -80,25 +70,23 @@ async def run(settings: PlatformSettings, board: Board) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
-        with board, contextlib.suppress(StoppedError):
-            await _run_owned(settings, data, board, stop)
+        with board:
+            await first_of(_run_owned(settings, data, board), _set(stop))
 
 
-async def _run_owned(
-    settings: PlatformSettings, data: DataFolder, board: Board, stop: asyncio.Event
-) -> None:
+async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board) -> None:
     ports = choose_ports(settings.port_base, chosen_ports(), data.ports)
     check_ports(ports, started_parts(settings))
     versions = DataVersions(data)
-    provisions = await _unless_stopped(provision(settings, board, versions), stop)
+    provisions = await provision(settings, board, versions)
     # The preparation may have taken minutes.
     check_ports(ports, started_parts(settings))
     sweep_control_flags(data)
     stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
-    versions.record({name: found.version for name, found in provisions.found.items()})
+    versions.record({name: found.version for name, found in provisions.items()})
     write_private(data.environment, format_environment(stack.environment()))
     async with _supervised(stack, board) as supervisor:
-        accounts = await _unless_stopped(_start(stack, supervisor), stop)
+        accounts = await _start(stack, supervisor)
         supervisor.settled = True
         write_state(data, supervisor.statuses, ready=True)
         if accounts:
@@ -109,7 +97,7 @@ async def _run_owned(
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")
         board.say(f"ImageRift is ready; its data and logs are in {data.root}")
-        await _unless_stopped(supervisor.wait_failed(), stop)
+        await supervisor.wait_failed()
 
 
 @contextlib.asynccontextmanager
@@ -130,19 +118,16 @@ async def _supervised(stack: Stack, board: Board) -> AsyncIterator[Supervisor]:
 
 async def _start(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
     wanted = wanted_parts(stack.settings)
-    has_demo = {"mongod", "api"} <= wanted
-    demo: asyncio.Task[dict[str, DemoAccount]] | None = None
-    if has_demo:
-        demo = asyncio.create_task(_make_demo(stack, supervisor))
-    try:
+    if not {"mongod", "api"} <= wanted:
         await supervisor.start()
-        if demo is None:
-            return {}
-        accounts = await demo
-    finally:
-        if demo is not None:
-            demo.cancel()
-            await asyncio.gather(demo, return_exceptions=True)
+        return {}
+    try:
+        async with asyncio.TaskGroup() as group:
+            demo = group.create_task(_make_demo(stack, supervisor))
+            await supervisor.start()
+    except* PlatformError as failed:
+        raise failed.exceptions[0] from None
+    accounts = demo.result()
     if "kube-apiserver" in wanted:
         async with stack.cluster() as cluster:
             await cluster.bind_workspaces([accounts[plan].workspace_id for plan in DEMO_PLANS])
@@ -154,30 +139,11 @@ async def _make_demo(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAcco
     return await ensure_demo(stack.data.demo, stack.environment())
 
 
-async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
-    """The result of `work`, unless the user asks to stop first."""
-    task = asyncio.ensure_future(work)
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        RUNNING.cancel()
-        raise StoppedError
-    finally:
-        for entry in (task, stopped):
-            entry.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _tick(board: Board) -> None:
     while True:
         board.tick()
         await asyncio.sleep(1.0)
-
-
-def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
-    leaves: list[BaseException] = []
-    for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves

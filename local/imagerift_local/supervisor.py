@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, TypeVar
 
 from imagerift_local.errors import PartFailedError, SetUpError
 from imagerift_local.parts import guarded
@@ -20,11 +21,13 @@ from imagerift_local.probes import Probe
 from imagerift_local.provision.commands import tail_of
 
 Step = Callable[[], Awaitable[None]]
+T = TypeVar("T")
 
 PROBE_INTERVAL = 0.1
 SET_UP_INTERVAL = 0.5
 PR_SET_CHILD_SUBREAPER = 36
 LOG_LIMIT = 20 * 1024 * 1024
+SIGNALS = {number.value: number.name for number in signal.Signals}
 
 
 class State(StrEnum):
@@ -104,6 +107,24 @@ class Ending:
 Listener = Callable[[Status], None]
 
 
+async def first_of(*work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work that ends first, in this order; the others are cancelled.
+
+    What any of it raises, also while it is cancelled, is raised.
+    """
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return next(result for result in results if not isinstance(result, BaseException))
+
+
 class Supervisor:
     """Runs the parts as child processes, each in a process group of its own."""
 
@@ -123,7 +144,7 @@ class Supervisor:
         self._backoff = backoff or Backoff()
         self._ready = {part.name: asyncio.Event() for part in parts}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
         # Set by the owner when the whole start is over; a part that is restarted later is told by
         # its own status.
@@ -138,41 +159,29 @@ class Supervisor:
         Raises:
             PartFailedError: a part did not become ready; the others still run.
         """
-        for part in self._parts.values():
-            self._keepers[part.name] = asyncio.create_task(self._keep(part), name=part.name)
-        everything = asyncio.create_task(self._wait_all_ready())
-        try:
-            await asyncio.wait(
-                {everything, *self._keepers.values()}, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            everything.cancel()
-            await asyncio.gather(everything, return_exceptions=True)
-        self.check()
+        self._keepers = [asyncio.create_task(self._keep(part)) for part in self._parts.values()]
+        await first_of(self.wait_failed(), self.wait_ready(*self._parts))
 
-    async def wait_ready(self, name: str) -> None:
-        """Returns when the part is ready, at once when there is no such part."""
-        if name in self._ready:
-            await self._ready[name].wait()
-
-    def check(self) -> None:
-        """Raises what ended a keeper; parts that are kept running raise nothing."""
-        for keeper in self._keepers.values():
-            if keeper.done() and not keeper.cancelled() and (error := keeper.exception()):
-                raise error
+    async def wait_ready(self, *names: str) -> None:
+        """Returns when those of these parts that there are are all ready at once."""
+        needs = [self._ready[name] for name in names if name in self._ready]
+        while not all(event.is_set() for event in needs):
+            for event in needs:
+                await event.wait()
 
     async def wait_failed(self) -> None:
         """Returns only when a part is given up, by raising why."""
-        await asyncio.wait(set(self._keepers.values()), return_when=asyncio.FIRST_EXCEPTION)
-        self.check()
+        done, _ = await asyncio.wait(self._keepers, return_when=asyncio.FIRST_EXCEPTION)
+        for keeper in done:
+            keeper.result()
 
     async def stop(self) -> None:
         """Stops every part after the parts that use it; nothing of them is left."""
         self._stopping = True
         self.settled = False
-        for keeper in self._keepers.values():
+        for keeper in self._keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         stopped = {name: asyncio.Event() for name in self._parts}
 
         async def stop_after_users(part: Part) -> None:
@@ -186,17 +195,13 @@ class Supervisor:
 
         await asyncio.gather(*(stop_after_users(part) for part in self._parts.values()))
 
-    async def _wait_all_ready(self) -> None:
-        for event in self._ready.values():
-            await event.wait()
-
     async def _keep(self, part: Part) -> None:
         failures = 0
         was_ready = False
         while not self._stopping:
             if not was_ready:
                 # Later on a part must come back by itself, whatever else is down.
-                await self._needs_ready(part)
+                await self.wait_ready(*part.after)
             began = time.monotonic()
             ending = await self._run_once(part)
             was_ready = was_ready or self._ready[part.name].is_set()
@@ -220,35 +225,29 @@ class Supervisor:
         """Runs the part until it dies or never became ready; returns why."""
         if part.before_start is not None:
             await part.before_start()
-        if part.command is None:
-            self._set(part, state=State.STARTING)
-            problem = await self._become_ready(part, None)
-            if problem:
-                return problem
-            self._set(part, state=State.EXTERNAL, note="")
-            self._ready[part.name].set()
-            await _never()
-        process = await self._spawn(part)
+        process = await self._spawn(part, part.command) if part.command else None
+        self._set(part, state=State.STARTING, pid=process and process.pid, note="")
         try:
-            problem = await self._become_ready(part, process)
+            try:
+                async with asyncio.timeout(self._start_timeout):
+                    problem = await first_of(self._probe_and_set_up(part), _ended(process))
+            except TimeoutError:
+                note = self.statuses[part.name].note
+                problem = Ending(f"not ready after {self._start_timeout:.0f} s {note}".rstrip())
             if problem:
                 return problem
-            self._set(part, state=State.READY, note="")
+            self._set(part, state=State.READY if process else State.EXTERNAL, note="")
             self._ready[part.name].set()
-            return _ending(await process.wait())
+            return await _ended(process)
         finally:
-            if not self._stopping:
-                await self._kill_group(process)
+            if process is not None and not self._stopping:
+                await self._clear(part, process)
                 self._processes.pop(part.name, None)
-                if part.after_stop is not None:
-                    await part.after_stop()
 
-    async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
-        command = guarded(part.command or ())
-        log = part.log or Path(os.devnull)
-        with _log_file(log) as output:
+    async def _spawn(self, part: Part, command: Sequence[str]) -> asyncio.subprocess.Process:
+        with _log_file(part.log or Path(os.devnull)) as output:
             process = await asyncio.create_subprocess_exec(
-                *command,
+                *guarded(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -259,31 +258,7 @@ class Supervisor:
                 start_new_session=True,
             )
         self._processes[part.name] = process
-        self._set(part, state=State.STARTING, pid=process.pid, note="")
         return process
-
-    async def _become_ready(
-        self, part: Part, process: asyncio.subprocess.Process | None
-    ) -> Ending | None:
-        """Waits until the part answers and is set up; returns what went wrong, or None."""
-        ready = asyncio.create_task(self._probe_and_set_up(part))
-        died = asyncio.create_task(process.wait() if process else _never())
-        try:
-            await asyncio.wait(
-                {ready, died},
-                timeout=self._start_timeout,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if ready.done():
-                return ready.result()
-            if died.done() and process is not None:
-                return _ending(process.returncode or 0)
-            note = self.statuses[part.name].note
-            return Ending(f"not ready after {self._start_timeout:.0f} s {note}".rstrip())
-        finally:
-            for task in (ready, died):
-                task.cancel()
-            await asyncio.gather(ready, died, return_exceptions=True)
 
     async def _probe_and_set_up(self, part: Part) -> Ending | None:
         while not await part.ready():  # noqa: ASYNC110 (another process cannot set an event)
@@ -300,12 +275,6 @@ class Supervisor:
                 return None
         return None
 
-    async def _needs_ready(self, part: Part) -> None:
-        needs = [self._ready[name] for name in part.after if name in self._ready]
-        while not all(event.is_set() for event in needs):
-            for event in needs:
-                await event.wait()
-
     async def _stop_part(self, part: Part) -> None:
         process = self._processes.pop(part.name, None)
         if process is not None:
@@ -314,17 +283,17 @@ class Supervisor:
                 process.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), part.stop_grace)
-            await self._kill_group(process)
-            if part.after_stop is not None:
-                await part.after_stop()
+            await self._clear(part, process)
         self._set(part, state=State.STOPPED, pid=None, note="")
 
-    async def _kill_group(self, process: asyncio.subprocess.Process) -> None:
+    async def _clear(self, part: Part, process: asyncio.subprocess.Process) -> None:
         # The group outlives its leader while a child of the part lives.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         await asyncio.to_thread(_reap_group, process.pid)
+        if part.after_stop is not None:
+            await part.after_stop()
 
     def _set(self, part: Part, **changes: object) -> None:
         status = replace(self.statuses[part.name], **changes)  # type: ignore[arg-type]
@@ -332,8 +301,12 @@ class Supervisor:
         self._listener(status)
 
 
-async def _never() -> None:
-    await asyncio.Event().wait()
+async def _ended(process: asyncio.subprocess.Process | None) -> Ending:
+    """How the process ended; what exists without one never does."""
+    if process is None:
+        await asyncio.Event().wait()
+    code = await process.wait() if process else 0
+    return Ending(f"killed by {SIGNALS.get(-code, -code)}" if code < 0 else f"exited with {code}")
 
 
 def become_subreaper() -> None:
@@ -354,13 +327,6 @@ def _failure(part: Part, ending: Ending) -> str:
     if part.log is None or ending.final:
         return text
     return f"{text} (log: {part.log}):\n{tail_of(part.log, 20)}"
-
-
-def _ending(code: int) -> Ending:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return Ending(f"killed by {signal.Signals(-code).name}")
-    return Ending(f"exited with {code}")
 
 
 @contextlib.contextmanager

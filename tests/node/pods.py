@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagerift_local.images.build import image_name
-from imagerift_local.images.project import project_version
+from imagerift_node.images.build import image_name
+from imagerift_node.images.project import project_version
 
 USER = 65532
 SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000, bind='0.0.0.0')"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
-from imagerift_local.images.build import image_name
-from imagerift_local.images.project import project_version
+from imagerift_node.images.build import image_name
+from imagerift_node.images.project import project_version
 from imagerift_node.layout import NODE_NAME, NodeAddresses
 from imagerift_node.mounts import KERNEL_SETTINGS
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from imagerift_local.images.build import image_name
-from imagerift_local.images.project import project_version
+from imagerift_node.images.build import image_name
+from imagerift_node.images.project import project_version
 
 from tests.node.release import NAMESPACE, Release, picture
 from tests.platform_under_test import wait_until

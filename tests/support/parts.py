@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from imagerift_local.images.project import build_wheels
 from imagerift_local.provision.wheels import REQUIREMENTS, find_uv, uv_environment
 from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_node.images.project import build_wheels
 
 PARTS = sorted(path.parent.name for path in CHECKOUT.glob("*/pyproject.toml"))
 REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")

@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.commands import run_logged
+from imagerift_local.provision.commands import ask, run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import SUITE
 from imagerift_local.provision.libraries import complete_libraries
-from imagerift_local.provision.routes import Provision, Route, first_found
-from imagerift_local.provision.wheels import uv_environment
+from imagerift_local.provision.routes import Provision, Route
+from imagerift_local.provision.wheels import lock_digest, uv_environment
 
 PYTHON = "3.11"
 LIBRARY = f"libpython{PYTHON}.so.1.0"
@@ -49,32 +48,53 @@ def provision_python(workshop: Workshop) -> Provision:
     That folder goes onto the LD_LIBRARY_PATH of whatever runs it or embeds it.
     """
     ways = [
-        (
-            key,
-            workshop.built_route(
-                name,
-                part="python",
-                key=key,
-                version=version,
-                names=NAMES,
-                build=partial(build, workshop),
-                complete=partial(_complete, workshop),
-            ),
-        )
-        for name, key, version, build in (
-            ("official build", OFFICIAL_KEY, OFFICIAL, _official),
-            ("Debian package", DEBIAN_KEY, PYTHON, _from_debian),
-        )
+        ("official build", OFFICIAL_KEY, OFFICIAL, _official),
+        ("Debian package", DEBIAN_KEY, PYTHON, _from_debian),
     ]
     # What is there already is taken before anything is fetched.
-    ways.sort(key=lambda way: not workshop.cache.has("python", way[0]))
-    found = first_found(
-        f"Python {PYTHON}",
-        [Route("PATH", _found_on_path), *(route for _, route in ways)],
-        workshop.report,
-    )
+    ways.sort(key=lambda way: not workshop.cache.has("python", way[1]))
+    routes = [
+        workshop.built_route(
+            name,
+            part="python",
+            key=key,
+            version=version,
+            names=NAMES,
+            build=partial(build, workshop),
+            complete=partial(_complete, workshop),
+        )
+        for name, key, version, build in ways
+    ]
+    found = workshop.first_found(f"Python {PYTHON}", [Route("PATH", _found_on_path), *routes])
     # A Python finds its modules from where it lies, also through the link of an environment.
     return replace(found, files={**found.files, "python": found.files["python"].resolve()})
+
+
+def provision_environment(
+    workshop: Workshop,
+    part: str,
+    *,
+    version: str,
+    locks: Sequence[Path],
+    names: tuple[str, ...],
+    build: Callable[[Workshop, Provision, Path], None],
+    complete: Callable[[Provision], None] | None = None,
+) -> Provision:
+    """Finds or makes what is installed for that Python, anew when it or a lock file changes.
+
+    `build` gets the interpreter and the folder to put files of those names into.
+    """
+    python = provision_python(workshop)
+    route = workshop.built_route(
+        "Python packages",
+        part=part,
+        key=f"{version}-{lock_digest(locks, python)}",
+        version=version,
+        names=names,
+        build=partial(build, workshop, python),
+        complete=complete,
+    )
+    return workshop.first_found(part, [route])
 
 
 def _found_on_path() -> Provision:
@@ -104,17 +124,11 @@ def inspect(python: Path) -> Provision:
     Raises:
         RouteUnavailableError: it does not run, lacks a module, or has no shared library.
     """
+    answer = ask([str(python), "-I", "-c", QUESTION])
     try:
-        answer = subprocess.run(
-            [str(python), "-I", "-c", QUESTION],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
         version, executable, places = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise RouteUnavailableError(f"{python} does not do: {error}") from error
+    except ValueError as error:
+        raise RouteUnavailableError(f"{python} does not do: {answer.stderr.strip()}") from error
     for place in map(Path, places):
         if (place / LIBRARY).exists():
             return Provision({"python": Path(executable), "libraries": place}, version, "PATH")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from imagerift_local.images.dockerfiles import dockerfiles
-from imagerift_local.images.lists import FOLDER, EnvironmentLayer, read_lists
+from imagerift_node.images.dockerfiles import dockerfiles
+from imagerift_node.images.lists import FOLDER, EnvironmentLayer, read_lists
 
 from charts.schema.values import Values
 from tests.support.parts import parts_with

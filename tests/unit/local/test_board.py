@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from imagerift_local.board import LiveBoard, PlainBoard
+from imagerift_local.board import Board, LiveBoard
 from imagerift_local.supervisor import State, Status
 from rich.console import Console
 
@@ -16,7 +16,7 @@ def status(state: State, note: str = "") -> Status:
 
 def test_plain_lines_tell_each_change_once() -> None:
     stream = io.StringIO()
-    with PlainBoard(stream) as board:
+    with Board(stream) as board:
         board.progress("kubernetes", "compiling kube-apiserver")
         for state in (State.WAITING, State.STARTING, State.READY, State.READY):
             board.part(status(state))
@@ -33,7 +33,7 @@ def test_plain_lines_tell_each_change_once() -> None:
 def test_text_for_the_user_is_printed_as_it_is() -> None:
     stream = io.StringIO()
     long = "curl " + "x" * 500
-    with PlainBoard(stream) as board:
+    with Board(stream) as board:
         board.say(long)
     assert stream.getvalue() == long + "\n"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from imagerift_local.images.project import build_wheels, project_version
 from imagerift_local.provision.wheels import REQUIREMENTS
 from imagerift_local.settings import CHECKOUT
+from imagerift_node.images.project import build_wheels, project_version
 
 from tests.support.parts import (
     PARTS,

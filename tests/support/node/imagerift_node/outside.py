@@ -19,7 +19,6 @@ from imagerift_local.files import write_private
 from imagerift_local.parts import guarded
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import tail_of
-from imagerift_local.provision.container_runtime import provision_container_runtime
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.programs import ETCD, KUBECTL
@@ -28,6 +27,7 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.state import owned, read_state
 
 from imagerift_node.cgroups import create_groups, remove_groups
+from imagerift_node.container_runtime import provision_container_runtime
 from imagerift_node.inside import Request, read_request
 from imagerift_node.kubernetes import provision_node_kubernetes
 from imagerift_node.layout import NodeAddresses, NodeFolder

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import executable
@@ -16,16 +16,16 @@ from imagerift_local import parts
 from imagerift_local.cluster import connect_cluster
 from imagerift_local.errors import SetUpError
 from imagerift_local.files import write_private
-from imagerift_local.images.archive import Image, write_archive
-from imagerift_local.images.layers import single_file_layer
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe
-from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.routes import Provision
 from imagerift_local.supervisor import Part, Step
 
 from imagerift_node import programs
 from imagerift_node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
 from imagerift_node.cgroups import has_version_1
+from imagerift_node.images.archive import Image, write_archive
+from imagerift_node.images.layers import single_file_layer
 from imagerift_node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
@@ -46,7 +46,7 @@ class NodeStack:
 
     data: NodeFolder
     addresses: NodeAddresses
-    provisions: Provisions
+    provisions: Mapping[str, Provision]
     ports: Ports = field(default_factory=Ports)
 
     @property

@@ -1,4 +1,4 @@
-"""Dockerfiles of the images, from the same lists: `python -m imagerift_local.images.dockerfiles`.
+"""Dockerfiles of the images, from the same lists: `python -m imagerift_node.images.dockerfiles`.
 
 Two stages each: hash-pinned locks alone, no installer and no compiler in the result, a numeric
 user, and nothing that has to write to the root file system.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from imagerift_local.images.lists import (
+from imagerift_node.images.lists import (
     FOLDER,
     DebianLayer,
     EnvironmentLayer,

@@ -10,10 +10,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from imagerift_local.images.archive import Image, write_archive
-from imagerift_local.images.layers import files_layer, overlay_layer
-from imagerift_local.images.lists import DebianLayer, FilesLayer, read_lists
 from imagerift_local.settings import CHECKOUT
+from imagerift_node.images.archive import Image, write_archive
+from imagerift_node.images.layers import files_layer, overlay_layer
+from imagerift_node.images.lists import DebianLayer, FilesLayer, read_lists
 from pydantic import ValidationError
 
 

@@ -11,19 +11,6 @@ from pathlib import Path
 from typing import IO
 
 from imagerift_local.errors import PlatformError, RouteUnavailableError
-from imagerift_local.images.archive import Image, Layer, write_archive
-from imagerift_local.images.debian_root import add_packages, bootstrap
-from imagerift_local.images.layers import files_layer, read_layer
-from imagerift_local.images.lists import (
-    DebianLayer,
-    EnvironmentLayer,
-    FilesLayer,
-    ImageLists,
-    ModelsLayer,
-    ProgramLayer,
-    read_lists,
-)
-from imagerift_local.images.project import LEFT_BY_BUILDS, build_wheels, project_version
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.programs import MONGOD, SEAWEEDFS, provision
@@ -32,6 +19,20 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.provision.wheels import REQUIREMENTS, create_environment, uv_environment
 from imagerift_local.settings import CHECKOUT
+
+from imagerift_node.images.archive import Image, Layer, write_archive
+from imagerift_node.images.debian_root import add_packages, bootstrap
+from imagerift_node.images.layers import files_layer, read_layer
+from imagerift_node.images.lists import (
+    DebianLayer,
+    EnvironmentLayer,
+    FilesLayer,
+    ImageLists,
+    ModelsLayer,
+    ProgramLayer,
+    read_lists,
+)
+from imagerift_node.images.project import LEFT_BY_BUILDS, build_wheels, project_version
 
 REGISTRY = "docker.io/imagerift"
 PART = "image-layers"

@@ -6,9 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from imagerift_local.settings import CHECKOUT
+from pydantic import BaseModel, ConfigDict, Field
 
 FOLDER = CHECKOUT / "images"
 

@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from imagerift_local.images.archive import Layer
+from imagerift_node.images.archive import Layer
 
 CHUNK = 1 << 20
 TAR_NAME = "layer.tar"
