@@ -12,7 +12,7 @@ FOLDER = Path(imagerift_core.__file__).parent
 OPERATOR_FOLDER = FOLDER.parents[1] / "operator"
 API_FOLDER = FOLDER.parents[1] / "api"
 # What is the driver's own in a database is for `imagerift_core.mongo` alone.
-DATABASE_OF_CALLERS = {"ping", "ensure_indexes"}
+DATABASE_OF_CALLERS = {"ping", "ensure_indexes", "time"}
 
 
 def imported_names(path: Path) -> Iterator[str]:
@@ -60,14 +60,18 @@ def test_the_services_reach_no_collection_and_no_transaction_by_themselves() -> 
 
 def test_services_hold_stores_and_no_database() -> None:
     holders = {
-        path.name
+        f"{path.parent.name}/{path.name}"
         for folder in (API_FOLDER, OPERATOR_FOLDER)
         for path in folder.rglob("*.py")
         if set(imported_names(path))
         & {"imagerift_core.mongo.Database", "imagerift_core.mongo.database.Database"}
     }
     # What prepares it, and what tells whether it answers.
-    assert holders == {"context.py", "readiness.py"}
+    assert holders == {
+        "imagerift_api/context.py",
+        "imagerift_operator/context.py",
+        "health/service.py",
+    }
 
 
 def test_the_operators_folder_does_not_shadow_pythons_own() -> None:
