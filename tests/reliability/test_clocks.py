@@ -33,7 +33,7 @@ def assert_jobs_run(shard: Shard, tenant: Tenant, photo: bytes) -> None:
     """More jobs than there are slots: some wait, and are told where; all end as with right clocks,
     and bear times of the store's."""
     began = datetime.now(UTC)
-    jobs = submit_all(tenant, photo, 12, hold=1.5)
+    jobs = submit_all(tenant, photo, 10, hold=4)
 
     def told_of_the_queue() -> bool:
         return any((tenant.job(job)["queue"] or {}).get("position") for job in jobs)
