@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psutil
-from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.resource_uids import ResourceUidWriter
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_job_id
@@ -127,7 +127,7 @@ class Queue:
         self._account = account
         self._source = source
         self._admissions = Admissions(adapters.database)
-        self._notes = ResourceNotes(JobStore(adapters.database))
+        self._resource_uids = ResourceUidWriter(JobStore(adapters.database))
         self.ends = ends
         self.made = len(ends.at)
 
@@ -172,10 +172,10 @@ class Queue:
             for _ in left:
                 await self._queue_one()
 
-        noting = asyncio.create_task(self._notes.run())
+        noting = asyncio.create_task(self._resource_uids.run())
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         noting.cancel()
-        await self._notes.flush()
+        await self._resource_uids.flush()
         self.made += jobs
         waiting = self.made - len(self.ends.at)
 
@@ -218,7 +218,7 @@ class Queue:
         made = await kube.create_job(build_generation_job(admitted))
         if made is None:
             raise RuntimeError("a resource of that name was there")
-        self._notes.note(admitted.id, made["metadata"]["uid"])
+        self._resource_uids.record(admitted.id, made["metadata"]["uid"])
 
 
 async def stored_source(adapters: Adapters, account: Account, photo: bytes) -> SourceImage:

@@ -17,7 +17,7 @@ from imagerift_core import clock
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube, connect_kube
 from imagerift_core.resources import build_generation_job
-from imagerift_operator.projection import project
+from imagerift_operator.job_status import job_status
 
 from tests.platform_under_test import PlatformUnderTest
 from tests.records import make_output, make_record
@@ -92,7 +92,7 @@ async def write_one(kube: Kube) -> None:
     if created is None:
         raise RuntimeError("the name was taken")
     uid = created["metadata"]["uid"]
-    await kube.patch_job_status(record.resource_name, project(record), uid=uid)
+    await kube.patch_job_status(record.resource_name, job_status(record), uid=uid)
     await kube.delete_job(record.resource_name, uid=uid)
 
 

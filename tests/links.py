@@ -61,7 +61,7 @@ class Link:
 
         self._soon(away)
 
-    def hold(self) -> None:
+    def stall(self) -> None:
         """Nothing flows any more, in no direction; connections stay, and new ones hang."""
         self._soon(self._open.clear)
 

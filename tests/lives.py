@@ -79,7 +79,7 @@ async def current(database: Database, record: JobRecord) -> JobRecord:
     return stored
 
 
-async def held(database: Database, record: JobRecord) -> tuple[int, int]:
+async def reserved_and_charged(database: Database, record: JobRecord) -> tuple[int, int]:
     """The (reserved, charged) units of the record's counter."""
     row = await database.counters.find_one({"_id": record.quota.counter})
     assert row is not None

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from imagerift_core import object_keys, quota
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_generation_id, new_job_id
-from imagerift_core.jobs import JobError, JobRecord, Output, QuotaHold, SourceImage
-from imagerift_core.settlements import Settlement
+from imagerift_core.jobs import JobError, JobRecord, Output, QuotaReservation, SourceImage
+from imagerift_core.settlement_rules import Settlement
 
 WORKSPACE = "ws_test"
 ACCEPTED_AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -42,7 +42,7 @@ def make_record(
             height=480,
             sha256="0" * 64,
         ),
-        "quota": QuotaHold(
+        "quota": QuotaReservation(
             counter=quota.counter_id(workspace, quota.period_of(at)),
             scope=scope,
             limit=limit,

@@ -142,7 +142,7 @@ def add_member(
     async def add(stores: Stores) -> Person | None:
         if await stores.workspaces.get(workspace) is None:
             return None
-        return await stores.people.place(
+        return await stores.people.add_to_workspace(
             workspace,
             issuer=issuer,
             subject=subject,

@@ -13,8 +13,8 @@ from imagerift_api.health import routes as health_routes
 from imagerift_api.http import middlewares
 from imagerift_api.http.compression import compress_answers
 from imagerift_api.http.operations import add_operations
+from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT, RequestsInFlight
 from imagerift_api.http.security_headers import security_headers
-from imagerift_api.http.traffic import TRAFFIC, Traffic
 from imagerift_api.jobs import event_routes, submit_routes
 from imagerift_api.jobs import routes as job_routes
 from imagerift_api.members import routes as member_routes
@@ -65,7 +65,7 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     application[SETTINGS] = settings
     application[METRICS] = metrics
     application[PREVIEWS] = Previews()
-    application[TRAFFIC] = Traffic()
+    application[REQUESTS_IN_FLIGHT] = RequestsInFlight()
     application.on_response_prepare.append(middlewares.add_headers)
     application.on_response_prepare.append(security_headers(https=settings.is_https))
     application.cleanup_ctx.append(open_context)

@@ -24,7 +24,7 @@ from imagerift_core.sealing import Sealer
 from imagerift_api.account.service import ACCOUNTS, Accounts
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
 from imagerift_api.auth.callers import RATE_WINDOWS
-from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsage
+from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsageWriter
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
 from imagerift_api.background import Background
@@ -35,11 +35,11 @@ from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.drafts import Drafts
 from imagerift_api.jobs.following import FOLLOWING, JobFollowing
 from imagerift_api.jobs.queue_view import QueueView
-from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.resource_uids import ResourceUidWriter
 from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
-from imagerift_api.jobs.service import JOBS, POLLS, Jobs
+from imagerift_api.jobs.service import JOBS, RATE_LIMITED_READS, Jobs
 from imagerift_api.jobs.sources import Sources
-from imagerift_api.jobs.stream_places import STREAM_PLACES, StreamPlaces
+from imagerift_api.jobs.stream_limit import STREAM_LIMIT, StreamLimit
 from imagerift_api.jobs.submissions import SUBMISSIONS, Submissions
 from imagerift_api.members.service import MEMBERS, Members
 from imagerift_api.metrics import METRICS
@@ -78,13 +78,13 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         metrics.show_clocks(clocks)
         sources = Sources(stores.jobs, stores.uploads, store)
         stack.callback(sources.close)
-        key_usage = KeyUsage(stores.keys)
+        key_usage = KeyUsageWriter(stores.keys)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
         readiness = Readiness(database, store, clocks)
-        resource_notes = ResourceNotes(stores.jobs)
-        stack.push_async_callback(resource_notes.flush)
+        resource_uids = ResourceUidWriter(stores.jobs)
+        stack.push_async_callback(resource_uids.flush)
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
             refused_networks=settings.refused_webhook_networks(),
@@ -92,7 +92,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
         for work in (
             key_usage.run(),
-            resource_notes.run(),
+            resource_uids.run(),
             _prepare_database(database, readiness),
             WebhookWorker(
                 queue=stores.delivery_queue,
@@ -109,7 +109,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         application[MODES] = modes = load_modes(settings.modes_file)
         application[PLANS] = plans = load_plans(settings.plans_file)
-        resources = JobResources(kube, resource_notes, metrics)
+        resources = JobResources(kube, resource_uids, metrics)
         queue = QueueView(stores.snapshots, settings.namespace)
         application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
         application[RATE_WINDOWS] = stores.rate_windows
@@ -126,9 +126,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             settings=settings,
         )
         application[BODY_BUDGET] = BodyBudget()
-        application[POLLS] = stores.polls
+        application[RATE_LIMITED_READS] = stores.rate_limited_reads
         application[FOLLOWING] = JobFollowing(jobs, stores.job_changes)
-        application[STREAM_PLACES] = StreamPlaces(stores.stream_leases, background)
+        application[STREAM_LIMIT] = StreamLimit(stores.stream_leases, background)
         application[SUBMISSIONS] = Submissions(
             stores=stores,
             drafts=Drafts(modes, load_job_pods(settings.job_pods_file), settings.namespace, egress),

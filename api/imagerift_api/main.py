@@ -10,13 +10,13 @@ import structlog
 import uvloop
 from aiohttp import web
 from imagerift_core import telemetry
-from imagerift_core.collector import relax_collector
+from imagerift_core.garbage_collection import tune_garbage_collector
 from pydantic import ValidationError
 
 from imagerift_api.app import build_application, build_metrics_application
+from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT
 from imagerift_api.http.security_headers import name_server
 from imagerift_api.http.server import ProblemRunner
-from imagerift_api.http.traffic import TRAFFIC
 from imagerift_api.logs import configure_logs
 from imagerift_api.metrics import Metrics
 from imagerift_api.settings import ApiSettings
@@ -62,12 +62,12 @@ async def serve(settings: ApiSettings) -> None:
             await runner.setup()
             sites.append(web.TCPSite(runner, settings.api_host, port))
             await sites[-1].start()
-        relax_collector()
+        tune_garbage_collector()
         _log.info("serving", host=settings.api_host, port=settings.api_port)
         await stop.wait()
         _log.info("stopping")
         await sites[0].stop()
-        if not await application[TRAFFIC].drain(seconds=_DRAIN_SECONDS):
+        if not await application[REQUESTS_IN_FLIGHT].drain(seconds=_DRAIN_SECONDS):
             _log.warning("requests_cut_off")
     finally:
         for runner in runners:

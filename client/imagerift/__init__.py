@@ -27,7 +27,7 @@ from imagerift.errors import (
     Unreachable,
     WaitTimeout,
 )
-from imagerift.jobs import Job, JobPage, Output, QueuePlace
+from imagerift.jobs import Job, JobPage, Output, QueuePosition
 
 __all__ = [
     "ApiError",
@@ -45,7 +45,7 @@ __all__ = [
     "NotFoundError",
     "Output",
     "PermissionDeniedError",
-    "QueuePlace",
+    "QueuePosition",
     "QuotaExhaustedError",
     "RateLimitError",
     "ServerError",

@@ -27,7 +27,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class QueuePlace:
+class QueuePosition:
     """Estimates; None where the server does not know."""
 
     position: int | None
@@ -42,7 +42,7 @@ class Job:
     job_id: str
     status: str
     outputs: list[Output]
-    queue: QueuePlace
+    queue: QueuePosition
     download_url: str | None
     error_code: str | None
     error_message: str | None
@@ -74,7 +74,7 @@ def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
         job_id=job_id,
         status=content["status"],
         outputs=[_output(job_id, item) for item in content.get("outputs") or []],
-        queue=QueuePlace(queue.get("position"), queue.get("etaSeconds"), queue.get("reason")),
+        queue=QueuePosition(queue.get("position"), queue.get("etaSeconds"), queue.get("reason")),
         download_url=content.get("downloadUrl"),
         error_code=error.get("code"),
         error_message=error.get("message"),

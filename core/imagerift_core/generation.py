@@ -23,7 +23,7 @@ from pydantic.alias_generators import to_camel
 from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRequest
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import Plan
-from imagerift_core.wording import holds_refused_words, is_blank
+from imagerift_core.refused_words import contains_refused_words, is_blank
 
 ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
 PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=64)]
@@ -85,7 +85,7 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
         raise InvalidRequest(f"mode must be one of: {offered}.", param="mode")
     if mode.prompt_required and is_blank(spec.prompt):
         raise InvalidRequest(f"prompt is required for mode '{spec.mode}'.", param="prompt")
-    if holds_refused_words(spec.prompt, mode.refused_words):
+    if contains_refused_words(spec.prompt, mode.refused_words):
         raise ContentRejected("This installation refuses what the prompt asks for.", param="prompt")
     if spec.preset is None and mode.preset_required:
         offered = ", ".join(mode.presets)

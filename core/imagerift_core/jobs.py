@@ -59,7 +59,7 @@ class SourceImage(_Record):
     image_key: str | None = None
 
 
-class QuotaHold(_Record):
+class QuotaReservation(_Record):
     """The job's part of one quota counter.
 
     `remaining` is what the counter said at the last write of this record: at the hold, and
@@ -175,7 +175,7 @@ class JobRecord(_Record):
     spec: GenerationSpec
     preset_used: str | None = None
     source: SourceImage
-    quota: QuotaHold
+    quota: QuotaReservation
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
     execution: Literal["Pool", "Pod"] = "Pool"

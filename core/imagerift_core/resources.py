@@ -66,7 +66,7 @@ class GenerationJobSpec(GenerationSpec):
         DEFAULT_TTL_SECONDS, ge=0, le=604800, description="Seconds until the ended job is deleted."
     )
 
-    def wish(self) -> GenerationSpec:
+    def generation_spec(self) -> GenerationSpec:
         """The part of the spec that says what to make."""
         return GenerationSpec.model_validate(
             self.model_dump(include=set(GenerationSpec.model_fields))

@@ -25,7 +25,7 @@ def derived_key(secret: bytes, purpose: str) -> bytes:
 
 
 class Sealer:
-    """Seals texts. `place` says whose secret it is: a text opens only at the place it was sealed.
+    """Seals texts. `context` says whose secret it is: a text opens in that one alone.
 
     `key` has 32 bytes.
     """
@@ -33,14 +33,14 @@ class Sealer:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def seal(self, text: str, *, place: str) -> bytes:
+    def seal(self, text: str, *, context: str) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())
+        return nonce + self._cipher.encrypt(nonce, text.encode(), context.encode())
 
-    def open(self, sealed: bytes, *, place: str) -> str:
+    def open(self, sealed: bytes, *, context: str) -> str:
         """Raises `SealBroken`."""
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, rest, place.encode()).decode()
+            return self._cipher.decrypt(nonce, rest, context.encode()).decode()
         except (InvalidTag, ValueError):
             raise SealBroken("a stored secret cannot be opened") from None

@@ -19,7 +19,7 @@ from imagerift_core.errors import (
 from imagerift_core.generation import check_permitted
 from imagerift_core.ids import UPLOAD_PREFIX, new_request_id
 from imagerift_core.images import MAX_IMAGE_BYTES
-from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
+from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Stores
@@ -83,7 +83,7 @@ class HandMadeAdmission:
         if workspace is None or workspace.plan not in self._plans:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
         plan = self._plans[workspace.plan]
-        check_permitted(spec.wish(), self._modes, plan)
+        check_permitted(spec.generation_spec(), self._modes, plan)
         copy = await self._copied_source(spec, plan, metadata["uid"])
         record = _record(body, spec, plan, copy)
         try:
@@ -215,7 +215,7 @@ def _record(
 ) -> JobRecord:
     metadata = body["metadata"]
     at = now()
-    hold = QuotaHold(
+    reservation = QuotaReservation(
         counter=quota.counter_id(spec.workspace, quota.period_of(at)),
         scope=plan.quota_scope,
         limit=plan.units_per_month,
@@ -236,9 +236,9 @@ def _record(
         execution=spec.execution,
         band=plan.band,
         retention_days=plan.retention_days,
-        spec=spec.wish(),
+        spec=spec.generation_spec(),
         source=source,
-        quota=hold,
+        quota=reservation,
         traceparent=telemetry.checked_traceparent(annotations.get(TRACEPARENT_ANNOTATION)),
         created_at=at,
         deadline_at=at + timedelta(seconds=spec.active_deadline_seconds),

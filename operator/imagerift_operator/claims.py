@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
-from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord
+from imagerift_core.micro_batching import MicroBatcher
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.jobs import JobStore
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.metrics import Metrics
 
@@ -42,13 +42,13 @@ class Claims:
         self._metrics = metrics
         self._crash = crash
         self._pod_start_seconds = pod_start_seconds
-        self._claims: Grouping[Claim, JobRecord | None] = Grouping(
+        self._claims: MicroBatcher[Claim, JobRecord | None] = MicroBatcher(
             jobs.claim_all,
-            most=CLAIMS_AT_ONCE,
+            max_items=CLAIMS_AT_ONCE,
             pause=CLAIM_PAUSE_SECONDS,
         )
 
-    async def claim(self, entry: Entry, pool: str) -> JobRecord | None:
+    async def claim(self, entry: JobEntry, pool: str) -> JobRecord | None:
         """The record of a new attempt, None where the job is not as it was last seen.
 
         Raises `CapacityUnavailable` where it is not known whether the claim was written.
@@ -72,7 +72,7 @@ class Claims:
         self._crash.reach("operator-claimed")
         return record
 
-    def _time_for(self, entry: Entry) -> timedelta:
+    def _time_for(self, entry: JobEntry) -> timedelta:
         mode = self._modes.get(entry.mode)
         seconds = mode.attempt_seconds if mode is not None else UNKNOWN_MODE_SECONDS
         if entry.execution == "Pod":

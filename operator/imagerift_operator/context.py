@@ -14,16 +14,16 @@ from imagerift_operator.claims import Claims
 from imagerift_operator.dependencies import Dependencies, opened_dependencies
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.events import EventWriter
-from imagerift_operator.job_feed import JobFeed
 from imagerift_operator.job_pod_server import JobPodServer
+from imagerift_operator.job_watch import JobWatch
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
+from imagerift_operator.plan_limits import PlanLimitsCache
 from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_status import PoolReporter
-from imagerift_operator.pools import JobPodLane, Pools
+from imagerift_operator.pools import JobPodReplica, Pools
 from imagerift_operator.queue_publisher import QueuePublisher
-from imagerift_operator.queue_terms import PlanTerms
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
@@ -46,7 +46,7 @@ class OperatorContext:
         self.failed = asyncio.Event()
         self._handed_over = False
         self._given: Dependencies
-        self.feed: JobFeed
+        self.job_watch: JobWatch
         self.pools: Pools
         self.dispatcher: Dispatcher
 
@@ -73,7 +73,10 @@ class OperatorContext:
         job_pods = _job_pod_server(given)
         reporter = PoolReporter(given.kube, events, leadership)
         pools = Pools(
-            reporter, given.modes, changed=memory.changed, job_pods=_lane(job_pods, given)
+            reporter,
+            given.modes,
+            changed=memory.changed,
+            job_pods=_job_pod_replica(job_pods, given),
         )
         self._stack.push_async_callback(pools.close)
         pool_controller = PoolController(
@@ -93,15 +96,15 @@ class OperatorContext:
             outcomes=outcomes,
             pace=pace,
         )
-        feed = JobFeed(
+        job_watch = JobWatch(
             jobs=stores.jobs,
             memory=memory,
             writer=writer,
             admission=_admission(given),
-            terms=PlanTerms(stores.workspaces, given.plans),
+            plan_limits=PlanLimitsCache(stores.workspaces, given.plans),
             leadership=leadership,
         )
-        leadership.on_lead(feed.lead)
+        leadership.on_lead(job_watch.start_leading)
         reasons = WaitingReasons(memory.scheduler, writer)
         queue = QueuePublisher(
             snapshots=stores.snapshots,
@@ -113,15 +116,20 @@ class OperatorContext:
         )
         sweeps = sweeps_of(
             given,
-            feed=feed,
+            watch=job_watch,
             outcomes=outcomes,
             pools=pools,
             writer=writer,
             queue=queue,
             reasons=reasons,
         )
-        self._given, self.feed, self.pools, self.dispatcher = given, feed, pools, dispatcher
-        _show(given, outcomes)
+        self._given, self.job_watch, self.pools, self.dispatcher = (
+            given,
+            job_watch,
+            pools,
+            dispatcher,
+        )
+        _register_gauges(given, outcomes)
         self._start(settler.run(), "settler")
         self._start(pools.run(), "pools")
         self._start(pool_controller.run(), "pool servers")
@@ -153,7 +161,7 @@ class OperatorContext:
 
     async def __aexit__(self, *_: object) -> None:
         await self.hand_over()
-        await self.feed.close()
+        await self.job_watch.close()
         for loop in reversed(self._loops):
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -181,10 +189,10 @@ def _job_pod_server(given: Dependencies) -> JobPodServer | None:
     )
 
 
-def _lane(server: JobPodServer | None, given: Dependencies) -> JobPodLane | None:
+def _job_pod_replica(server: JobPodServer | None, given: Dependencies) -> JobPodReplica | None:
     if server is None or given.job_pods is None:
         return None
-    return JobPodLane(server, AsyncExitStack(), Slots(given.job_pods.max_pods))
+    return JobPodReplica(server, AsyncExitStack(), Slots(given.job_pods.max_pods))
 
 
 def _claims(given: Dependencies) -> Claims:
@@ -221,7 +229,7 @@ def _admission(given: Dependencies) -> HandMadeAdmission:
     )
 
 
-def _show(given: Dependencies, outcomes: Outcomes) -> None:
+def _register_gauges(given: Dependencies, outcomes: Outcomes) -> None:
     """Registers the figures that are read when they are scraped."""
     metrics, memory, leadership = given.metrics, given.memory, given.leadership
     metrics.watch_bands(

@@ -19,7 +19,7 @@ from imagerift_operator.memory import Memory
 from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pools import Choice, Pools
-from imagerift_operator.traces import attempt_span, note_answer
+from imagerift_operator.traces import attempt_span, record_answer
 from imagerift_operator.wait_estimates import Pace
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class Dispatcher:
             if attempt.number is not None:
                 await attempt.flag_canceled()
                 owner = self._leadership.identity
-                await self._outcomes.give_back(attempt.entry, attempt.number, owner)
+                await self._outcomes.return_to_queue(attempt.entry, attempt.number, owner)
             if attempt.task:
                 attempt.task.cancel()
 
@@ -147,5 +147,5 @@ class Dispatcher:
         attempt.answered = True
         if len(answer.outputs) == attempt.entry.units:
             self._pace.ran(attempt.entry, (now() - attempt.since).total_seconds())
-        note_answer(answer)
+        record_answer(answer)
         return answer

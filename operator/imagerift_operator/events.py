@@ -15,7 +15,7 @@ from imagerift_core.clock import now
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable, words_of
 from imagerift_core.kube_events import EventCalls, Regarding
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class _Event:
 
 
 @dataclass
-class _Told:
+class _WrittenEvent:
     """An Event that is there, how often it has happened, and when that was last written."""
 
     name: str
@@ -62,10 +62,12 @@ class EventWriter:
         self._metrics = metrics
         self._identity = identity
         self._waiting: asyncio.Queue[_Event] = asyncio.Queue(MAX_WAITING)
-        self._told: TTLCache[tuple[str, str], _Told] = TTLCache(_MAX_KNOWN, _KNOWN_SECONDS)
+        self._written: TTLCache[tuple[str, str], _WrittenEvent] = TTLCache(
+            _MAX_KNOWN, _KNOWN_SECONDS
+        )
         self._dropped = 0
 
-    def job_failed(self, entry: Entry, status: dict[str, Any]) -> None:
+    def job_failed(self, entry: JobEntry, status: dict[str, Any]) -> None:
         """Tells of a failed job, once in its life however often its status is written."""
         digest = hashlib.sha256(f"{entry.uid}/Failed".encode()).hexdigest()[:16]
         name = f"{_prefix(entry.name)}.{digest}"
@@ -106,18 +108,18 @@ class EventWriter:
             await self._create(event, event.name, at)
             return
         key = (event.regarding.uid, event.reason)
-        told = self._told.get(key)
-        if told is not None:
-            told.count += 1
-            if at - told.at < REPEAT_AFTER:
+        written = self._written.get(key)
+        if written is not None:
+            written.count += 1
+            if at - written.at < REPEAT_AFTER:
                 return
-            if await self._calls.repeat(told.name, count=told.count, note=event.note, at=at):
+            if await self._calls.repeat(written.name, count=written.count, note=event.note, at=at):
                 self._metrics.kubernetes_write("event")
-                told.at = at
+                written.at = at
                 return
         name = f"{_prefix(event.regarding.name)}.{secrets.token_hex(8)}"
         await self._create(event, name, at)
-        self._told[key] = _Told(name, 1, at)
+        self._written[key] = _WrittenEvent(name, 1, at)
 
     async def _create(self, event: _Event, name: str, at: datetime) -> None:
         created = await self._calls.create(

@@ -25,7 +25,7 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
 
     @kopf.on.event(GROUP, VERSION, JOBS, registry=registry)
     async def job_event(type: str | None, body: kopf.Body, **_: Any) -> None:
-        context.feed.observe(type, dict(body))
+        context.job_watch.observe(type, dict(body))
 
     @kopf.on.event(GROUP, VERSION, POOLS, registry=registry)
     async def pool_event(type: str | None, body: kopf.Body, **_: Any) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagerift_operator.attempts import attempt_id
-from imagerift_operator.entries import Entry
+from imagerift_operator.attempt_codec import attempt_id
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.pools import Replica, flag_canceled
 
 
@@ -21,7 +21,7 @@ class RunningAttempt:
     `number` is None until it is claimed.
     """
 
-    entry: Entry
+    entry: JobEntry
     replica: Replica
     slot: ExitStack
     since: datetime

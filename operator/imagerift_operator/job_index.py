@@ -9,45 +9,45 @@ from typing import Any
 from imagerift_core.jobs import JobRecord
 from imagerift_core.resources import build_generation_job
 
-from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_entry import JobEntry, entry_of
 
 
 @dataclass(frozen=True)
 class Sighting:
     """What one look at a resource has told: whether it is new, and whether a cancel is."""
 
-    entry: Entry
+    entry: JobEntry
     is_new: bool
     asks_cancel: bool
 
 
 class JobIndex:
-    """The live resources, by uid and by job id. No other part writes to an `Entry`.
+    """The live resources, by uid and by job id. No other part writes to an `JobEntry`.
 
     `ttl_override` stands in place of every resource's own `ttlSecondsAfterFinished`.
     """
 
     def __init__(self, *, ttl_override: int | None = None) -> None:
         self._ttl_override = ttl_override
-        self._by_uid: dict[str, Entry] = {}
+        self._by_uid: dict[str, JobEntry] = {}
         # Jobs of the API's, whose resource bears their id as its name; the others' is the uid.
-        self._of_api: dict[str, Entry] = {}
+        self._of_api: dict[str, JobEntry] = {}
 
     def __len__(self) -> int:
         return len(self._by_uid)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[JobEntry]:
         """Over what there is now, whatever comes and goes meanwhile."""
         return iter(list(self._by_uid.values()))
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._by_uid
 
-    def by_uid(self, uid: str | None) -> Entry | None:
+    def by_uid(self, uid: str | None) -> JobEntry | None:
         """The resource with this uid, None where it was not seen or is gone."""
         return self._by_uid.get(uid) if uid is not None else None
 
-    def by_job_id(self, job_id: str) -> Entry | None:
+    def by_job_id(self, job_id: str) -> JobEntry | None:
         """The resource that runs this job, None where it was not seen or is gone."""
         entry = self._of_api.get(job_id)
         if entry is not None:
@@ -72,7 +72,7 @@ class JobIndex:
             phase=seen.phase,
             finished_at=seen.finished_at,
             version=seen.version,
-            says_why_it_waits=seen.says_why_it_waits,
+            explained=seen.explained,
             cancel=known.cancel or seen.cancel,
         )
         return Sighting(known, is_new=False, asks_cancel=asks_cancel)
@@ -84,7 +84,7 @@ class JobIndex:
         # A listing may be older than the watch, but nobody takes a cancel or an end back.
         return known is None or seen.cancel > known.cancel or seen.ended > known.ended
 
-    def remove(self, uid: str) -> Entry | None:
+    def remove(self, uid: str) -> JobEntry | None:
         """Forgets a resource that is gone, and returns what was known of it."""
         entry = self._by_uid.pop(uid, None)
         # One of the same name may have come before this one's end was told.
@@ -92,7 +92,7 @@ class JobIndex:
             del self._of_api[entry.job_id]
         return entry
 
-    def entry_for(self, record: JobRecord) -> Entry:
+    def entry_for(self, record: JobRecord) -> JobEntry:
         """A record's resource, or what it must look like where it was not seen yet."""
         known = self.by_uid(record.resource_uid)
         if known is not None:
@@ -102,28 +102,28 @@ class JobIndex:
         body["metadata"]["creationTimestamp"] = record.created_at.isoformat()
         return replace(entry_of(body), job_id=record.id, band=record.band)
 
-    def set_attempt(self, entry: Entry, attempt: int) -> None:
+    def set_attempt(self, entry: JobEntry, attempt: int) -> None:
         """Takes the number of the attempt last read from the record."""
         _amend(entry, attempt=attempt)
 
-    def set_band(self, entry: Entry, band: int) -> None:
+    def set_band(self, entry: JobEntry, band: int) -> None:
         """Takes the band of the workspace's plan."""
         _amend(entry, band=band)
 
-    def set_verified(self, entry: Entry, *, verified: bool) -> None:
+    def set_verified(self, entry: JobEntry, *, verified: bool) -> None:
         """Says whether the job's end is known from its record."""
         _amend(entry, verified=verified)
 
-    def set_explained(self, entry: Entry) -> None:
+    def set_explained(self, entry: JobEntry) -> None:
         """The status now says why the job waits."""
-        _amend(entry, says_why_it_waits=True)
+        _amend(entry, explained=True)
 
-    def reopen(self, entry: Entry) -> None:
+    def reopen(self, entry: JobEntry) -> None:
         """The end that the status told of was none."""
         _amend(entry, phase="Queued")
 
 
-def _amend(entry: Entry, **changes: Any) -> None:
+def _amend(entry: JobEntry, **changes: Any) -> None:
     # Frozen for everybody else: so types and the interpreter see to it that nobody else writes.
     for name, value in changes.items():
         object.__setattr__(entry, name, value)

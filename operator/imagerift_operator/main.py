@@ -10,7 +10,7 @@ import kopf
 import structlog
 import uvloop
 from imagerift_core import telemetry
-from imagerift_core.collector import relax_collector
+from imagerift_core.garbage_collection import tune_garbage_collector
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.handlers import register
@@ -34,7 +34,7 @@ async def run(settings: OperatorSettings) -> None:
     async with OperatorContext(settings) as context:
         registry = kopf.OperatorRegistry()
         register(registry, context)
-        relax_collector()
+        tune_garbage_collector()
         context.follow()
         ours = asyncio.all_tasks()
         tasks = await kopf.spawn_tasks(
@@ -46,7 +46,7 @@ async def run(settings: OperatorSettings) -> None:
             ),
             stop_flag=stop,
         )
-        hear_signals(asked)
+        handle_signals(asked)
         watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
         ends = [asyncio.create_task(context.failed.wait()), asyncio.create_task(asked.wait())]
         await asyncio.wait([watch, *ends], return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +60,7 @@ async def run(settings: OperatorSettings) -> None:
         raise SystemExit("A part of the operator died; see the log above.")
 
 
-def hear_signals(asked: asyncio.Event) -> None:
+def handle_signals(asked: asyncio.Event) -> None:
     """Has SIGTERM and SIGINT set `asked`, in place of the handlers that Kopf has installed."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

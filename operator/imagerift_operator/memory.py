@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from imagerift_operator.entries import Entry
 from imagerift_operator.in_flight import InFlight
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
 from imagerift_operator.scheduler import Scheduler
 
@@ -24,23 +24,23 @@ class Memory:
         self.in_flight = in_flight
         self.changed = asyncio.Event()
 
-    def enqueue(self, entry: Entry, *, not_before: datetime | None = None) -> None:
+    def enqueue(self, entry: JobEntry, *, not_before: datetime | None = None) -> None:
         """Queues a job, at once or from `not_before` on, unless it is queued."""
         self.scheduler.add(entry, not_before=not_before)
         self.changed.set()
 
-    def requeue(self, entry: Entry, attempt: int, *, not_before: datetime | None = None) -> None:
+    def requeue(self, entry: JobEntry, attempt: int, *, not_before: datetime | None = None) -> None:
         """Queues a job whose record was taken back from its attempt of this number."""
         self.index.set_attempt(entry, attempt)
         self.in_flight.drop(entry.job_id)
         self.enqueue(entry, not_before=not_before)
 
-    def slot_freed(self, entry: Entry) -> None:
+    def slot_freed(self, entry: JobEntry) -> None:
         """A job that the scheduler gave out holds no slot any longer."""
         self.scheduler.ended(entry)
         self.changed.set()
 
-    def idle(self) -> list[Entry]:
+    def idle(self) -> list[JobEntry]:
         """Live resources whose jobs neither wait nor run: their records say what is next."""
         return [
             entry

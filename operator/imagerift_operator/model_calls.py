@@ -16,7 +16,7 @@ from imagerift_core.modes import Modes
 from imagerift_core.s3 import ObjectStore
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
-from imagerift_operator.attempts import (
+from imagerift_operator.attempt_codec import (
     NOT_SENT,
     Signer,
     attempt_id,
@@ -24,7 +24,7 @@ from imagerift_operator.attempts import (
     read_answer,
     without_urls,
 )
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.pools import Replica, flag_canceled
 from imagerift_operator.status_writer import StatusWriter
@@ -61,13 +61,13 @@ class ModelCalls:
         self._running_status_after = running_status_after
         self._answer_grace = answer_grace
 
-    async def run(self, entry: Entry, record: JobRecord, replica: Replica) -> ModelAnswer:
+    async def run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
         """What the model answered; a server that refuses or goes away is an answer, too."""
         answer = await self._run(entry, record, replica)
         self._crash.reach("operator-answered")
         return answer
 
-    async def _run(self, entry: Entry, record: JobRecord, replica: Replica) -> ModelAnswer:
+    async def _run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
         at = now()
         seconds = _seconds_left(record, at)
         request = build_request(record, seconds, self._signer(int(seconds) + URL_GRACE_SECONDS))
@@ -82,7 +82,7 @@ class ModelCalls:
                     await self._writer.show_running(entry, record)
             answer = await call
         except TritonUnavailable as error:
-            replica.lost()
+            replica.mark_lost()
             if error.sent:
                 # It may still wait there for a free instance, and count its time from then on.
                 await flag_canceled(replica, attempt_id(record.id, record.attempt))

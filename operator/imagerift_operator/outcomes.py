@@ -14,10 +14,10 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobError, JobRecord, Status
 from imagerift_core.model_documents import ModelAnswer
 from imagerift_core.mongo.jobs import JobStore
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 
-from imagerift_operator.attempts import failed_settlement, next_try, settlement_of
-from imagerift_operator.entries import Entry
+from imagerift_operator.attempt_codec import failed_settlement, next_attempt, settlement_of
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.settler import SetAside, Settler, Superseded
@@ -55,13 +55,13 @@ class Outcomes:
         """How many jobs there are whose end the store refuses."""
         return len(self._set_aside)
 
-    async def reconcile(self, entry: Entry) -> None:
+    async def reconcile(self, entry: JobEntry) -> None:
         """Brings one resource in step with its record, whatever was missed.
 
         Raises `CapacityUnavailable` where the store is away.
         """
         record = await self._jobs.get(entry.job_id)
-        if record is None or not entry.is_of(record):
+        if record is None or not entry.matches(record):
             return
         if record.status.terminal:
             await self._writer.write(entry, record)
@@ -69,22 +69,22 @@ class Outcomes:
             self._memory.index.set_attempt(entry, record.attempt)
             self._memory.enqueue(entry, not_before=record.not_before)
 
-    async def end(self, entry: Entry, record: JobRecord, answer: ModelAnswer) -> None:
+    async def end(self, entry: JobEntry, record: JobRecord, answer: ModelAnswer) -> None:
         """Ends an attempt that was answered: the job is tried again, or is over."""
         owner = _owner(record)
         if answer.error is not None and not answer.outputs:
-            again = next_try(record, answer.error, at=now())
+            again = next_attempt(record, answer.error, at=now())
             if again is not None and await self._requeue(
                 entry, record.attempt, owner, failed=again.failed, not_before=again.not_before
             ):
                 return
         await self._settle(entry, settlement_of(record, owner, answer))
 
-    async def fail(self, entry: Entry, record: JobRecord, error: JobError) -> None:
+    async def fail(self, entry: JobEntry, record: JobRecord, error: JobError) -> None:
         """Ends a claimed job with an error, uncharged."""
         await self._settle(entry, failed_settlement(record, _owner(record), error))
 
-    async def give_back(self, entry: Entry, attempt: int, owner: str) -> bool:
+    async def return_to_queue(self, entry: JobEntry, attempt: int, owner: str) -> bool:
         """Queues a job again whose attempt is to count for nothing.
 
         False where the record does not have it: only settlement can end that attempt.
@@ -96,10 +96,10 @@ class Outcomes:
         until = self._set_aside.get(record.id)
         return record.owner is not None and (until is None or until <= now())
 
-    async def take_over(self, entry: Entry, record: JobRecord) -> None:
+    async def take_over(self, entry: JobEntry, record: JobRecord) -> None:
         """Ends an attempt that no process of ours is running: requeued, or settled canceled."""
         self._set_aside.pop(record.id, None)
-        if await self.give_back(entry, record.attempt, _owner(record)):
+        if await self.return_to_queue(entry, record.attempt, _owner(record)):
             log.info("attempt_taken_over", job=record.id, attempt=record.attempt)
         elif record.cancel_requested:
             error = JobError(code="model_error", message="The attempt was given up.")
@@ -107,7 +107,7 @@ class Outcomes:
 
     async def _requeue(
         self,
-        entry: Entry,
+        entry: JobEntry,
         attempt: int,
         owner: str,
         *,
@@ -129,7 +129,7 @@ class Outcomes:
         self._memory.requeue(entry, record.attempt, not_before=not_before)
         return True
 
-    async def _settle(self, entry: Entry, ended: Settlement) -> None:
+    async def _settle(self, entry: JobEntry, ended: Settlement) -> None:
         try:
             with telemetry.span("settle"):
                 record = await self._settler.settle(ended)
@@ -146,7 +146,7 @@ class Outcomes:
         self._memory.in_flight.drop(entry.job_id)
         await self._writer.write(entry, record)
 
-    async def _settle_without_result(self, entry: Entry, ended: Settlement) -> None:
+    async def _settle_without_result(self, entry: JobEntry, ended: Settlement) -> None:
         """Ends a job whose result the store refuses: failed and uncharged, so that it ends."""
         if ended.error is not None and not ended.outputs:
             # Not even that can be written: people have to mend the store. Until they have, the

@@ -45,7 +45,7 @@ class _Written:
     `failures` counts refusals in a row of the same wish.
     """
 
-    wish: object
+    desired: object
     replicas: int
     due: datetime
     trouble: Trouble | None = None
@@ -153,9 +153,9 @@ class PoolController:
             )
             if scale.replicas != before:
                 log.info("pool_scaled", pool=pool.name, before=before, after=scale.replicas)
-        wish = (template, scale.replicas)
+        desired = (template, scale.replicas)
         written = self._written.get(pool.uid)
-        if written is None or written.wish != wish or at >= written.due:
+        if written is None or written.desired != desired or at >= written.due:
             if written is not None and scale.replicas < written.replicas:
                 await self._mark_busy(pool, pods)
             written = await self._apply(pool, template, scale.replicas, written, at)
@@ -170,8 +170,8 @@ class PoolController:
         before: _Written | None,
         at: datetime,
     ) -> _Written:
-        wish = (template, replicas)
-        failures = before.failures if before is not None and before.wish == wish else 0
+        desired = (template, replicas)
+        failures = before.failures if before is not None and before.desired == desired else 0
         body = deployment(
             pool.name, pool.uid, template, replicas=replicas, s3_origin=self._s3_origin
         )
@@ -186,13 +186,13 @@ class PoolController:
             # Once may be a moment's trouble of the server's own.
             words, for_good = error.words or str(error), error.words is not None and failures > 0
         else:
-            return _Written(wish, replicas, at + REPAIR, made.trouble)
+            return _Written(desired, replicas, at + REPAIR, made.trouble)
         log.warning("pool_refused", pool=pool.name, words=words, failures=failures + 1)
         trouble = before.trouble if before is not None else None
         if for_good:
             trouble = Trouble("ApplyRefused", f"The API server refuses the servers: {words}")
         pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(failures, 10)))
-        return _Written(wish, replicas, at + pause, trouble, failures + 1)
+        return _Written(desired, replicas, at + pause, trouble, failures + 1)
 
     async def _mark_busy(self, pool: Pool, pods: list[PodSeen]) -> None:
         """Has Kubernetes take idle servers first: it removes the pods of the lowest cost."""
@@ -208,18 +208,18 @@ class PoolController:
 
     def _jobs(self, pool: Pool) -> int:
         """Jobs that run here or wait for this pool; those that others may take too are shared."""
-        sharing = Counter(target for other in self._pools for target in other.meant_targets)
+        sharing = Counter(target for other in self._pools for target in other.intended_targets)
         waiting = sum(
             count / sharing[target]
             for target, count in self._scheduler.waiting_by_target().items()
-            if target in pool.meant_targets
+            if target in pool.intended_targets
         )
         return math.ceil(waiting) + sum(replica.slots.busy for replica in pool.replicas.values())
 
     async def _remove_servers(self, pool: Pool) -> None:
         """A pool that was changed from a template to an endpoint keeps no servers of ours."""
         written = self._written.get(pool.uid)
-        if written is not None and written.wish == pool.spec.endpoint:
+        if written is not None and written.desired == pool.spec.endpoint:
             return
         if await self._workloads.deployment(object_name(pool.name)) is not None:
             await self._workloads.delete_server_objects(object_name(pool.name))

@@ -22,7 +22,7 @@ from imagerift_core.triton import (
 )
 from pydantic import ValidationError
 
-from imagerift_operator.entries import POD_TARGET, target_of
+from imagerift_operator.job_entry import POD_TARGET, target_of
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pool_objects import selector
 from imagerift_operator.pool_status import (
@@ -68,7 +68,7 @@ class Replica:
         known_models, known_spec = self._targets_of
         if known_models is not self.models or known_spec is not spec:
             loaded = [m for m in spec.modes if m in modes and modes[m].model in self.models]
-            self._targets = meant_targets(pool, spec, loaded)
+            self._targets = intended_targets(pool, spec, loaded)
             self._targets_of = (self.models, spec)
         return self._targets
 
@@ -76,13 +76,13 @@ class Replica:
     def free(self) -> int:
         return self.slots.free if self.ready and not self.draining else 0
 
-    def lost(self) -> None:
+    def mark_lost(self) -> None:
         """It went away: nothing more is sent to it before it was asked again."""
         self.models = []
 
 
 @dataclass
-class JobPodLane(Replica):
+class JobPodReplica(Replica):
     """All job pods, as one replica with a slot for each: Kubernetes finds the places."""
 
     @property
@@ -116,9 +116,9 @@ class Pool:
         return ReportedStatus(self.name, self.uid)
 
     @property
-    def meant_targets(self) -> frozenset[str]:
+    def intended_targets(self) -> frozenset[str]:
         """What this pool runs once its models are loaded."""
-        return meant_targets(self.name, self.spec, self.spec.modes)
+        return intended_targets(self.name, self.spec, self.spec.modes)
 
     def serving(self, target: str, modes: Modes) -> list[Replica]:
         """The replicas that can run `target` once they have a slot free."""
@@ -132,7 +132,7 @@ class Pool:
         """Whether a server is there or on its way that will run `target`, but cannot yet."""
         ready = sum(replica.ready for replica in self.replicas.values())
         coming = self.servers is not None and self.servers.is_coming(ready)
-        return target in self.meant_targets and (coming or ready > 0)
+        return target in self.intended_targets and (coming or ready > 0)
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Pools:
         modes: Modes,
         *,
         changed: asyncio.Event,
-        job_pods: JobPodLane | None = None,
+        job_pods: JobPodReplica | None = None,
     ) -> None:
         self._job_pods = job_pods
         self._reporter = reporter
@@ -301,7 +301,7 @@ class Pools:
             replica.draining = key not in endpoints
             if replica.draining and replica.slots.busy == 0:
                 del pool.replicas[key]
-                replica.lost()
+                replica.mark_lost()
                 await replica.connections.aclose()
         for key, endpoint in endpoints.items():
             if key not in pool.replicas:
@@ -313,7 +313,7 @@ class Pools:
     async def _drop(self, name: str) -> None:
         pool = self._pools.pop(name, None)
         for replica in pool.replicas.values() if pool else ():
-            replica.lost()
+            replica.mark_lost()
             await replica.connections.aclose()
 
     async def _report(self, pool: Pool) -> None:
@@ -341,7 +341,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"{path}: {first['msg']}"
 
 
-def meant_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:
+def intended_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:
     """What jobs may ask for so that this pool runs them, once it has models for `modes`."""
     sizes = spec.export_sizes or EXPORT_LONG_EDGE
     return frozenset(

@@ -8,15 +8,15 @@ from datetime import datetime
 from itertools import islice
 
 from imagerift_core.clock import now
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot, SnapshotStore
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot, SnapshotStore
 
 from imagerift_operator.in_flight import RunningAttempt
 from imagerift_operator.memory import Memory
 from imagerift_operator.pools import Pools
-from imagerift_operator.wait_estimates import Forecast, Lane, Pace, forecast
+from imagerift_operator.wait_estimates import Forecast, Pace, SlotGroup, forecast
 from imagerift_operator.waiting_reasons import WaitingReasons
 
-SNAPSHOT_PLACES = 1_000
+SNAPSHOT_POSITIONS = 1_000
 
 
 class QueuePublisher:
@@ -44,8 +44,8 @@ class QueuePublisher:
         """Ages the queue and writes its snapshot. Raises `CapacityUnavailable`."""
         at = now()
         self._scheduler.promote(at)
-        places = {
-            coming.entry.job_id: QueuePlace(
+        positions = {
+            coming.entry.job_id: QueuePosition(
                 position=coming.units_before + 1,
                 eta_seconds=coming.wait_seconds,
                 reason=self._pools.waiting_reason(
@@ -53,10 +53,10 @@ class QueuePublisher:
                     at_limit=self._scheduler.is_at_limit(coming.entry.workspace),
                 ),
             )
-            for coming in islice(self._forecast(at), SNAPSHOT_PLACES)
+            for coming in islice(self._forecast(at), SNAPSHOT_POSITIONS)
         }
-        self._waiting_reasons.look(places, at)
-        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=places)
+        self._waiting_reasons.look(positions, at)
+        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=positions)
         await self._snapshots.write(snapshot)
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:
@@ -66,13 +66,13 @@ class QueuePublisher:
             left = self._seconds_left(attempt, at)
             by_replica[id(attempt.replica)].append(left)
             by_workspace[attempt.entry.workspace].append(left)
-        lanes = [
-            Lane(choice.targets, by_replica[id(choice.replica)] + [0.0] * choice.replica.free)
+        slot_groups = [
+            SlotGroup(choice.targets, by_replica[id(choice.replica)] + [0.0] * choice.replica.free)
             for choice in self._pools.serving()
         ]
         return forecast(
             self._scheduler.order(),
-            lanes,
+            slot_groups,
             self._pace,
             limits=self._scheduler.limits,
             running=by_workspace,

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, count
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 
 TOP_BAND = 9
 
 
 # A place in a queue: since when the job waits, the place's own number, the job's id.
-_Place = tuple[datetime, int, str]
+_Position = tuple[datetime, int, str]
 
 
 @dataclass(slots=True)
 class _Waiting:
     """A job in a queue; `number` is that of its place, so that it is known from older ones."""
 
-    entry: Entry
+    entry: JobEntry
     band: int
     since: datetime
     number: int = 0
@@ -35,7 +35,7 @@ class _Band:
     Jobs of a target are a heap, the oldest first: after a restart they come in any order.
     """
 
-    workspaces: OrderedDict[str, dict[str, list[_Place]]] = field(default_factory=OrderedDict)
+    workspaces: OrderedDict[str, dict[str, list[_Position]]] = field(default_factory=OrderedDict)
 
 
 class Scheduler:
@@ -53,8 +53,8 @@ class Scheduler:
         self._waiting: dict[str, _Waiting] = {}
         self._bands = [_Band() for _ in range(TOP_BAND + 1)]
         self._numbers = count()
-        self._delayed: list[_Place] = []
-        self._delayed_jobs: dict[str, tuple[int, Entry]] = {}
+        self._delayed: list[_Position] = []
+        self._delayed_jobs: dict[str, tuple[int, JobEntry]] = {}
         self._limits: dict[str, int] = {}
         self._running: Counter[str] = Counter()
 
@@ -64,7 +64,7 @@ class Scheduler:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._waiting or job_id in self._delayed_jobs
 
-    def add(self, entry: Entry, *, not_before: datetime | None = None) -> None:
+    def add(self, entry: JobEntry, *, not_before: datetime | None = None) -> None:
         """Queues a job, at once or from `not_before` on. One that is queued stays where it is."""
         if entry.job_id in self:
             return
@@ -80,7 +80,7 @@ class Scheduler:
         self._waiting.pop(job_id, None)
         self._delayed_jobs.pop(job_id, None)
 
-    def waiting(self, job_id: str) -> Entry | None:
+    def waiting(self, job_id: str) -> JobEntry | None:
         """The entry of a job whose turn may come at any time, None for every other job."""
         waiting = self._waiting.get(job_id)
         return waiting.entry if waiting is not None else None
@@ -126,7 +126,7 @@ class Scheduler:
                 waiting.band = self._grown(waiting, at)
                 self._enqueue(waiting)
 
-    def next(self, targets: Collection[str]) -> Entry | None:
+    def next(self, targets: Collection[str]) -> JobEntry | None:
         """Takes the job whose turn it is among those that ask for one of `targets`.
 
         It counts as running until `ended` is told of it.
@@ -141,7 +141,7 @@ class Scheduler:
                     return entry
         return None
 
-    def ended(self, entry: Entry) -> None:
+    def ended(self, entry: JobEntry) -> None:
         """A job that `next` gave out runs no longer."""
         self._running[entry.workspace] -= 1
         if not self._running[entry.workspace]:
@@ -153,21 +153,21 @@ class Scheduler:
         now_due = (waiting.entry for waiting in self._waiting.values())
         return Counter(entry.target for entry in chain(now_due, delayed))
 
-    def order(self) -> Iterator[Entry]:
+    def order(self) -> Iterator[JobEntry]:
         """The waiting jobs in about the order of their turns, for estimates."""
         for level in range(TOP_BAND, -1, -1):
-            lanes = [
-                self._in_order(place for queue in queues.values() for place in queue)
+            by_workspace = [
+                self._in_order(position for queue in queues.values() for position in queue)
                 for queues in self._bands[level].workspaces.values()
             ]
-            while lanes:
+            while by_workspace:
                 still = []
-                for lane in lanes:
-                    entry = next(lane, None)
+                for jobs in by_workspace:
+                    entry = next(jobs, None)
                     if entry is not None:
                         yield entry
-                        still.append(lane)
-                lanes = still
+                        still.append(jobs)
+                by_workspace = still
 
     def _enqueue(self, waiting: _Waiting) -> None:
         waiting.number = next(self._numbers)
@@ -176,22 +176,22 @@ class Scheduler:
         queue = queues.setdefault(waiting.entry.target, [])
         heapq.heappush(queue, (waiting.since, waiting.number, waiting.entry.job_id))
 
-    def _in_order(self, places: Iterable[_Place]) -> Iterator[Entry]:
+    def _in_order(self, positions: Iterable[_Position]) -> Iterator[JobEntry]:
         """The jobs of these places, the oldest first; only those asked for are sorted."""
-        heap = list(places)
+        heap = list(positions)
         heapq.heapify(heap)
         while heap:
             waiting = self._at(heapq.heappop(heap))
             if waiting is not None:
                 yield waiting.entry
 
-    def _at(self, place: _Place) -> _Waiting | None:
+    def _at(self, position: _Position) -> _Waiting | None:
         """Who has this place, None where it was given up."""
-        _, number, job_id = place
+        _, number, job_id = position
         waiting = self._waiting.get(job_id)
         return waiting if waiting is not None and waiting.number == number else None
 
-    def _head(self, queue: list[_Place]) -> _Waiting | None:
+    def _head(self, queue: list[_Position]) -> _Waiting | None:
         while queue:
             waiting = self._at(queue[0])
             if waiting is not None:
@@ -199,10 +199,10 @@ class Scheduler:
             heapq.heappop(queue)
         return None
 
-    def _take(self, level: int, workspace: str, targets: Collection[str]) -> Entry | None:
+    def _take(self, level: int, workspace: str, targets: Collection[str]) -> JobEntry | None:
         band = self._bands[level]
         queues = band.workspaces[workspace]
-        best: list[_Place] | None = None
+        best: list[_Position] | None = None
         for target, queue in list(queues.items()):
             if self._head(queue) is None:
                 del queues[target]

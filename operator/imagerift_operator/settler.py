@@ -8,10 +8,10 @@ import stamina
 import structlog
 from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.grouping import Pace
 from imagerift_core.jobs import JobRecord
+from imagerift_core.micro_batching import Throttle
 from imagerift_core.mongo.settlement import Settlements
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 
 from imagerift_operator.metrics import Metrics
 
@@ -35,7 +35,7 @@ class Settler:
         self._settlements = settlements
         self._metrics = metrics
         self._group_size = group_size
-        self._pace = Pace(GROUP_PAUSE_SECONDS)
+        self._throttle = Throttle(GROUP_PAUSE_SECONDS)
         self._waiting: asyncio.Queue[tuple[Settlement, asyncio.Future[JobRecord]]] = asyncio.Queue()
 
     async def settle(self, ended: Settlement) -> JobRecord:
@@ -52,8 +52,8 @@ class Settler:
         while True:
             group = [await self._waiting.get()]
             if self._waiting.qsize() < self._group_size - 1:
-                await self._pace.wait()
-            self._pace.begin()
+                await self._throttle.wait()
+            self._throttle.begin()
             while len(group) < self._group_size and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
             await self._settle(group)

@@ -16,11 +16,11 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 
-from imagerift_operator.entries import ENDED_PHASES, Entry
 from imagerift_operator.events import EventWriter
+from imagerift_operator.job_entry import ENDED_PHASES, JobEntry
 from imagerift_operator.job_index import JobIndex
+from imagerift_operator.job_status import job_status
 from imagerift_operator.metrics import Metrics
-from imagerift_operator.projection import project
 
 log = structlog.get_logger(__name__)
 
@@ -49,17 +49,17 @@ class StatusWriter:
         self._due_uids: set[str] = set()
         self._changed = asyncio.Event()
 
-    async def write(self, entry: Entry, record: JobRecord) -> None:
+    async def write(self, entry: JobEntry, record: JobRecord) -> None:
         """Projects a record; waits while the API server is away."""
-        await self.write_status(entry, project(record))
+        await self.write_status(entry, job_status(record))
 
-    async def show_running(self, entry: Entry, record: JobRecord) -> None:
+    async def show_running(self, entry: JobEntry, record: JobRecord) -> None:
         """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
-        status = project(record)
+        status = job_status(record)
         await self._write(entry, status)
         self._metrics.kubernetes_write("status")
 
-    async def write_status(self, entry: Entry, status: dict[str, Any]) -> None:
+    async def write_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
         self._index.set_verified(entry, verified=status["phase"] in ENDED_PHASES)
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
@@ -71,7 +71,7 @@ class StatusWriter:
         self._metrics.kubernetes_write("status")
         self._crash.reach("operator-status-written")
 
-    async def show_waiting(self, entry: Entry, status: dict[str, Any]) -> bool:
+    async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
         """Says why a job waits, unless anybody has written to its resource since it was seen.
 
         Raises `KubeUnavailable`; nobody depends on it.
@@ -87,14 +87,14 @@ class StatusWriter:
         self._metrics.kubernetes_write("status")
         return True
 
-    async def _write(self, entry: Entry, status: dict[str, Any]) -> bool:
+    async def _write(self, entry: JobEntry, status: dict[str, Any]) -> bool:
         """Writes the status; False where the resource is gone."""
         written = await self._kube.patch_job_status(
             entry.name, status, uid=entry.uid, version=entry.version
         )
         return written is not None
 
-    def delete_later(self, entry: Entry) -> None:
+    def delete_later(self, entry: JobEntry) -> None:
         """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""
         due = entry.delete_at
         if due is None or entry.uid in self._due_uids:

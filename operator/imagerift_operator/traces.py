@@ -12,7 +12,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.model_documents import ModelAnswer
 from opentelemetry import trace
 
-from imagerift_operator.attempts import job_error
+from imagerift_operator.attempt_codec import job_error
 
 # Names of stages are the model's own words.
 _STAGE = re.compile(r"[a-zA-Z]{1,32}Ms")
@@ -40,7 +40,7 @@ def attempt_span(record: JobRecord, began: datetime) -> Iterator[telemetry.Span]
         yield span
 
 
-def note_answer(answer: ModelAnswer) -> None:
+def record_answer(answer: ModelAnswer) -> None:
     """Keeps on the current span what came back from the model."""
     span = trace.get_current_span()
     if not span.is_recording():

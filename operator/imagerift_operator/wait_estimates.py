@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 
 # How much the newest attempt weighs in the moving mean.
 NEWEST_WEIGHT = 0.25
@@ -26,19 +26,19 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: dict[tuple[str, str, str], float] = {}
 
-    def ran(self, entry: Entry, seconds: float) -> None:
+    def ran(self, entry: JobEntry, seconds: float) -> None:
         """An attempt delivered all its units in `seconds`."""
         kind, newest = _kind(entry), seconds / entry.units
         before = self._seconds.get(kind, newest)
         self._seconds[kind] = before + NEWEST_WEIGHT * (newest - before)
 
-    def expected_seconds(self, entry: Entry) -> float:
+    def expected_seconds(self, entry: JobEntry) -> float:
         """How long an attempt of this job takes; infinite until one of its kind was seen."""
         return self._seconds.get(_kind(entry), inf) * entry.units
 
 
 @dataclass(frozen=True)
-class Lane:
+class SlotGroup:
     """Slots that serve the same targets, each by the seconds until it is free.
 
     They are infinite where they are not known.
@@ -56,7 +56,7 @@ class Forecast:
     kind that was never seen to run.
     """
 
-    entry: Entry
+    entry: JobEntry
     units_before: int
     wait_seconds: float | None
 
@@ -70,8 +70,8 @@ class _Workspace:
 
 
 def forecast(
-    waiting: Iterable[Entry],
-    lanes: Iterable[Lane],
+    waiting: Iterable[JobEntry],
+    slot_groups: Iterable[SlotGroup],
     pace: Pace,
     *,
     limits: Mapping[str, int],
@@ -82,19 +82,21 @@ def forecast(
     `limits` says how many jobs of a workspace may run at once, `running` in how many seconds
     each of its jobs that run now will have ended.
     """
-    slots = _by_targets(lanes)
+    slots = _by_targets(slot_groups)
     workspaces = {
         name: _Workspace(limit, sorted(running.get(name, ()))) for name, limit in limits.items()
     }
     units = 0
     for entry in waiting:
-        wait = _place(entry, slots, workspaces.get(entry.workspace), pace.expected_seconds(entry))
+        wait = _assign_slot(
+            entry, slots, workspaces.get(entry.workspace), pace.expected_seconds(entry)
+        )
         yield Forecast(entry, units, wait if wait is not None and isfinite(wait) else None)
         units += entry.units
 
 
-def _place(
-    entry: Entry,
+def _assign_slot(
+    entry: JobEntry,
     slots: Mapping[frozenset[str], list[float]],
     workspace: _Workspace | None,
     seconds: float,
@@ -114,14 +116,14 @@ def _place(
     return wait
 
 
-def _by_targets(lanes: Iterable[Lane]) -> dict[frozenset[str], list[float]]:
+def _by_targets(slot_groups: Iterable[SlotGroup]) -> dict[frozenset[str], list[float]]:
     together: defaultdict[frozenset[str], list[float]] = defaultdict(list)
-    for lane in lanes:
-        together[frozenset(lane.targets)] += lane.free_in
+    for group in slot_groups:
+        together[frozenset(group.targets)] += group.free_in
     for free_in in together.values():
         heapq.heapify(free_in)
     return {targets: free_in for targets, free_in in together.items() if free_in}
 
 
-def _kind(entry: Entry) -> tuple[str, str, str]:
+def _kind(entry: JobEntry) -> tuple[str, str, str]:
     return entry.execution, entry.mode, entry.export_size

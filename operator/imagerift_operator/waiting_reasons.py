@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from imagerift_core.clock import now
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
-from imagerift_operator.entries import Entry
-from imagerift_operator.projection import waiting
+from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.job_status import waiting_status
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.status_writer import StatusWriter
 
@@ -28,23 +28,23 @@ class WaitingReasons:
         self._scheduler = scheduler
         self._writer = writer
         self._since: dict[str, datetime] = {}
-        self._places: Mapping[str, QueuePlace] = {}
+        self._positions: Mapping[str, QueuePosition] = {}
 
-    def look(self, places: Mapping[str, QueuePlace], at: datetime) -> None:
+    def look(self, positions: Mapping[str, QueuePosition], at: datetime) -> None:
         """Takes the places of the queue, by job id in their order, as they are at `at`."""
-        self._places = places
+        self._positions = positions
         self._since = {
-            job_id: self._since.get(job_id) or self._begin(job_id, at) for job_id in places
+            job_id: self._since.get(job_id) or self._begin(job_id, at) for job_id in positions
         }
 
-    def due(self, at: datetime) -> list[tuple[Entry, QueuePlace]]:
+    def due(self, at: datetime) -> list[tuple[JobEntry, QueuePosition]]:
         """Whose reason is to be told now: of jobs that are stuck first, then in their order."""
         silent = [
-            (entry, place)
-            for job_id, place in self._places.items()
+            (entry, queue_position)
+            for job_id, queue_position in self._positions.items()
             if at - self._since[job_id] >= PATIENCE
             and (entry := self._scheduler.waiting(job_id)) is not None
-            and not entry.says_why_it_waits
+            and not entry.explained
         ]
         silent.sort(key=lambda item: item[1].reason.startswith(_MOVING))
         return silent[:MOST_AT_ONCE]
@@ -52,8 +52,8 @@ class WaitingReasons:
     async def tell(self) -> None:
         """Writes what is due. Raises `KubeUnavailable`; the next look finds what is left."""
         at = now()
-        for entry, place in self.due(at):
-            await self._writer.show_waiting(entry, waiting(entry, place, at=at))
+        for entry, queue_position in self.due(at):
+            await self._writer.show_waiting(entry, waiting_status(entry, queue_position, at=at))
 
     def _begin(self, job_id: str, at: datetime) -> datetime:
         """Since when a job waits that was not seen waiting before; one that has run, from now."""

@@ -61,7 +61,7 @@ class Disturber:
         if cut:
             link.cut()
             return
-        link.hold()
+        link.stall()
         self._over.wait(seconds)
         link.restore()
 

@@ -88,9 +88,9 @@ class Helm:
             command = ("template", RELEASE, chart, "-n", NAMESPACE, "--kube-version", kubernetes)
             return self.run(*command, *options, "-f", more.name)
 
-    def render(self, chart: Path = MAIN, **wish: Any) -> Objects:
+    def render(self, chart: Path = MAIN, **options: Any) -> Objects:
         """The objects of `helm template` (see there), which must succeed."""
-        done = self.template(chart, **wish)
+        done = self.template(chart, **options)
         assert done.returncode == 0, done.stderr
         return Objects([body for body in yaml.safe_load_all(done.stdout) if body])
 

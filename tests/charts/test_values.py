@@ -68,14 +68,14 @@ def test_lint_has_nothing_to_say_of_the_definitions(helm: Helm) -> None:
 
 def test_good_values_are_taken(helm: Helm) -> None:
     own = {"modes": ["style", "mine"], "template": {"gpus": 2}, "threads": 4}
-    wish = OUTSIDE | {
+    chosen = OUTSIDE | {
         "pools": {"default": None, "own": own},
         "plans": {"team": PLAN, "more": PLAN | {"concurrentJobs": 3}},
         "jobTtlSeconds": 0,
         "global": {"anything": 1},
         "images": {"api": {"digest": f"sha256:{'0' * 64}"}},
     }
-    objects = helm.render(values=wish)
+    objects = helm.render(values=chosen)
     assert [pool["metadata"]["name"] for pool in objects.of("TritonPool")] == ["own"]
 
 

@@ -57,8 +57,8 @@ class Canary:
         }
 
     def submit(self, **fields: Any) -> httpx.Response:
-        wish = {"mode": "noop", "prompt": self.prompt, "webhookUrl": self.hook} | fields
-        return self.tenant.submit(self.photo, **wish)
+        body = {"mode": "noop", "prompt": self.prompt, "webhookUrl": self.hook} | fields
+        return self.tenant.submit(self.photo, **body)
 
     def ends(self, answer: httpx.Response, status: str, code: str | None = None) -> None:
         assert answer.status_code == 202, answer.text

@@ -195,8 +195,8 @@ def test_a_business_workspace_shares_one_quota(
 
 def test_a_failed_job_is_not_charged(tenant: Tenant, photo: bytes) -> None:
     """ "Failed jobs do not consume generation quota."."""
-    wish = {"mode": "avatar", "preset": "oilpaint", "prompt": ""}
-    failed = tenant.wait_for(tenant.submitted(photo, **wish))
+    body = {"mode": "avatar", "preset": "oilpaint", "prompt": ""}
+    failed = tenant.wait_for(tenant.submitted(photo, **body))
     assert (failed["status"], failed["error"]["code"]) == ("failed", "no_face_found")
     assert (failed["quota"]["charged"], failed["quota"]["reserved"]) == (False, 0)
     assert tenant.counters() == {"charged": 0, "reserved": 0, "ledger": 0}
@@ -212,8 +212,8 @@ def works(make_tenant: Callable[[str], Tenant], photo: bytes) -> dict[str, tuple
     files = {"file": ("selfie.jpg", selfie, "image/jpeg")}
     assert shop.http.post(form["url"], data=form["fields"], files=files).status_code < 300
     source = {"mode": "avatar", "imageKey": form["imageKey"]}
-    wishes = [source | {"preset": preset} for preset in AVATARS]
-    batch = shop.request("POST", "/api/v1/batches", json={"jobs": wishes})
+    bodies = [source | {"preset": preset} for preset in AVATARS]
+    batch = shop.request("POST", "/api/v1/batches", json={"jobs": bodies})
     assert batch.status_code == 202, batch.text
     square = {"mode": "enhance", "prompt": "", "outputAspect": "1:1"}
     return {

@@ -200,7 +200,7 @@ def test_a_model_that_is_too_slow_or_silent_loses_its_attempt_and_the_job_goes_o
 
     silent = submit(tenant, small_photo, mode="brief", hold=0.5)
     wait_until_sent(operated, silent)
-    operated.triton.hold()
+    operated.triton.stall()
     wait_until(
         lambda: record_of(operated, silent)["status"] == "queued",
         seconds=30,

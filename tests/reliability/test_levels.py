@@ -79,7 +79,7 @@ def test_a_status_edited_by_hand_neither_ends_a_job_nor_stays(
     tenant = alone.tenant(shard_http)
     running = submit(tenant, small_photo, hold=4)
     wait_until_sent(alone, running)
-    alone.triton.hold()
+    alone.triton.stall()
     waiting = submit(tenant, small_photo)
     for job in (running, waiting):
         edit_status(alone, job, phase="Failed", message="Broken, says somebody.")
@@ -122,7 +122,7 @@ def test_the_lost_note_of_a_resource_is_written_again_without_a_question_to_kube
 ) -> None:
     """As an API leaves it that died in the second after it made the resource."""
     # No pool is ready, so the job waits.
-    alone.triton.hold()
+    alone.triton.stall()
     tenant = alone.tenant(shard_http)
     job_id = submit(tenant, small_photo)
     noted = wait_until(

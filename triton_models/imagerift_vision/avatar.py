@@ -12,7 +12,7 @@ from imagerift_vision.avatar_backdrop import Setting, hang
 from imagerift_vision.avatar_looks import anime, cartoon, resized
 from imagerift_vision.brushwork import kuwahara
 from imagerift_vision.control import Guard
-from imagerift_vision.entry import log_failure
+from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.features import calmed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
-from imagerift_vision.entry import log_failure
+from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, on_paper

@@ -14,7 +14,7 @@ from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source, decode
 from imagerift_vision.encoding import encode
-from imagerift_vision.entry import timed
+from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.moderation import Gate, Look, opaque
 from imagerift_vision.provenance import Provenance
@@ -83,7 +83,7 @@ class Pipeline:
         """
         model = model_of(self.mode_models, request.mode, request.preset)
         source = self._source(request, guard, result)
-        self._admit(request, source, guard, result)
+        self._screen(request, source, guard, result)
         width, height = output_size(
             request.export_size, request.output_aspect, source.width, source.height
         )
@@ -118,7 +118,7 @@ class Pipeline:
         if not result.outputs:
             raise first_failure or _nothing_left(result.omitted)
 
-    def _admit(
+    def _screen(
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result
     ) -> None:
         """Show the gate what came in, before any model of a mode sees it."""

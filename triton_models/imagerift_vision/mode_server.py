@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from imagerift_vision.control import AttemptGuard, CancelFlags
-from imagerift_vision.entry import log_failure
+from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.local_modes import Mode

@@ -13,6 +13,7 @@ from imagerift_contract.values import (
 from imagerift_vision.analysis import Applied, Ignored, Understood
 from imagerift_vision.colours import colour_of
 from imagerift_vision.lexicon import lexicon
+from imagerift_vision.prompt_wording import Said, Wording, is_dependent, pieces_of
 from imagerift_vision.scene.spec import (
     PLAIN,
     Hardness,
@@ -23,7 +24,6 @@ from imagerift_vision.scene.spec import (
     Warmth,
 )
 from imagerift_vision.scene_words import Wish, scene_lexicon
-from imagerift_vision.wording import Said, Wording, is_dependent, pieces_of
 
 # Slots of `SceneSpec` that one wish fills.
 Slot = tuple[str, str]
@@ -151,10 +151,8 @@ def _scene(slots: dict[Slot, Wish]) -> SceneSpec:
     )
 
 
-def _unread(
-    wording: Wording, places: Sequence[tuple[int, int]]
-) -> Iterator[tuple[int, str]]:
-    """What the prompt says beside, in its own words: from comma to comma, or to a word that is read."""
+def _unread(wording: Wording, places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """What the prompt says beside, in its own words: from comma to comma, or to a read word."""
     small, words = lexicon(), scene_lexicon()
     run: list[tuple[int, int]] = []
     for piece in (*pieces_of(wording.text, ()), None):

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from imagerift_vision.lexicon import lexicon
 from imagerift_vision.presets import Preset
 from imagerift_vision.prompt_read import PromptRead, directed
+from imagerift_vision.prompt_wording import Said, Wording, worded
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import open_session, package_version, packaged_file
 from imagerift_vision.scene_words import wishes_of
-from imagerift_vision.wording import Said, Wording, worded
 
 Float = NDArray[np.float32]
 
@@ -91,9 +91,7 @@ class PromptReader:
                 if near is not None:
                     preset, why = near, "meaning"
         scene, applied, ignored = directed(wording, wishes, preset, said[1] if said else None)
-        return PromptRead(
-            preset, why, words, wording.refused, scene, applied, ignored, embedded
-        )
+        return PromptRead(preset, why, words, wording.refused, scene, applied, ignored, embedded)
 
     def _is_readable(self, text: str) -> bool:
         """Whether the network's English knows most of the words."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from imagerift_vision.control import CancelFlags
-from imagerift_vision.entry import answer
+from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import Pipeline
 from imagerift_vision.local_modes import LocalModes

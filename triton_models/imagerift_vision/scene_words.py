@@ -24,7 +24,7 @@ from imagerift_contract.values import ReadPart
 
 from imagerift_vision.colours import SHADES, colour_of, css_colours, hex_of, shaded
 from imagerift_vision.lexicon import WORDS, Lexicon, Mark, lexicon, read_lists
-from imagerift_vision.wording import Piece, Wording, is_small, pieces_of
+from imagerift_vision.prompt_wording import Wording, is_small, pieces_of
 
 FOLDER = WORDS / "scene"
 ROLES = ("onto", "into", "between", "links")
@@ -156,12 +156,13 @@ class _Reader:
             return
         material = self._pieces[index].under("surfaces")[0]
         before = self._before(index)
-        if before is not None and self._has_role(before, "onto"):
+        if before is None:
+            if self._is_bare(index):
+                self._place(index, "floor", material, index)
+            return
+        into = material in LOOSE and self._has_role(before, "into")
+        if into or self._has_role(before, "onto"):
             self._place(index, "floor", material, before)
-        elif before is not None and self._has_role(before, "into") and material in LOOSE:
-            self._place(index, "floor", material, before)
-        elif before is None and self._is_bare(index):
-            self._place(index, "floor", material, index)
 
     def _colour(self, index: int, step: int) -> None:
         if not self._is_open(index, "colours"):
@@ -183,7 +184,7 @@ class _Reader:
         )
 
     def _colour_of_material(self, index: int) -> None:
-        """"White marble", where the marble has its place."""
+        """ "White marble", where the marble has its place."""
         for step in (1, -1):
             for place in self._walk(index, step):
                 if place in self._placed and self._pieces[place].of("surfaces", "laid"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
-from imagerift_vision.entry import log_failure
+from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, is_ratio
@@ -24,7 +24,7 @@ from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, densified, describe, place, trimmed, warp
 from imagerift_vision.scene.render import posed, render
 from imagerift_vision.superres import SCALE, SuperResolver
-from imagerift_vision.whole import Picture, restyle
+from imagerift_vision.whole_picture import Picture, restyle
 
 Float = NDArray[np.float32]
 
@@ -81,9 +81,7 @@ class StyleMode:
         analysis = self._analyse(call.image)
         read = read.showing(lambda item: can_show(item, base, analysis.subject))
         preset = direct(base, read.scene, analysis.subject)
-        told = Analysis(
-            read.why, read.words or None, read.refused, prompt_read=read.understood
-        )
+        told = Analysis(read.why, read.words or None, read.refused, prompt_read=read.understood)
         if analysis.subject is None:
             analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
@@ -213,9 +211,7 @@ class StyleMode:
             return max(call.width, call.height) > PAINT_EDGE
         if analysis.subject is None:
             return _whole_wants_detail(analysis.rgb, call)
-        scale = place(
-            analysis.subject, call.width, call.height, preset.fill, preset.space
-        ).scale
+        scale = place(analysis.subject, call.width, call.height, preset.fill, preset.space).scale
         return _pays(analysis.subject.alpha.size, scale)
 
     def _subject(self, analysis: Studied, preset: Preset, call: ModeCall, guard: Guard) -> Subject:

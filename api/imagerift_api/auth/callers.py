@@ -33,7 +33,7 @@ async def count_request(request: web.Request, subject: str, limit: int) -> RateW
     return await request.app[RATE_WINDOWS].count(subject, limit=limit, at=clock.now())
 
 
-async def admit(
+async def authorize(
     request: web.Request,
     *,
     access: Access,
@@ -49,15 +49,15 @@ async def admit(
     if access == "open":
         return
     if access == "session":
-        await _admit_signed_in(request, permission, count)
+        await _authorize_session(request, permission, count)
     else:
-        await _admit_caller(request, access, scope, count)
+        await _authorize_caller(request, access, scope, count)
 
 
-async def may_still_call(request: web.Request, access: Access, scope: Scope | None) -> bool:
-    """Whether a request that a key or either may make would be admitted now; nothing is counted.
+async def is_still_authorized(request: web.Request, access: Access, scope: Scope | None) -> bool:
+    """Whether a request that a key or either may make would be authorized now; nothing is counted.
 
-    Where that cannot be found out for the moment, it stays admitted.
+    Where that cannot be found out for the moment, it stays authorized.
     """
     try:
         caller = await _authenticated(request, access)
@@ -69,7 +69,7 @@ async def may_still_call(request: web.Request, access: Access, scope: Scope | No
     return caller.workspace == request[CALLER].workspace
 
 
-async def _admit_signed_in(
+async def _authorize_session(
     request: web.Request, permission: Permission | None, count: Count | None
 ) -> None:
     signed_in = await request.app[SESSIONS].signed_in(request)
@@ -81,13 +81,13 @@ async def _admit_signed_in(
         signed_in.require(permission)
 
 
-async def _admit_caller(
+async def _authorize_caller(
     request: web.Request, access: Access, scope: Scope | None, count: Count | None
 ) -> None:
     caller = await _authenticated(request, access)
     request[CALLER] = caller
     if caller.key_id is not None:
-        request.app[KEY_USAGE].note(caller.key_id)
+        request.app[KEY_USAGE].record(caller.key_id)
     if count is not None:
         window = await count(request, *_counted_against(request, caller, scope))
         request[RATE_WINDOW] = window

@@ -1,4 +1,4 @@
-"""When keys were last used, noted in batches and off the way of the requests."""
+"""When keys were last used: a debounced writer, aside from the requests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FLUSH_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
-class KeyUsage:
-    """Collects the keys that were used and writes them down together."""
+class KeyUsageWriter:
+    """Collects the keys that were used and writes them every few seconds, together."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
         self._used: set[str] = set()
 
-    def note(self, key_id: str) -> None:
+    def record(self, key_id: str) -> None:
         self._used.add(key_id)
 
     async def run(self) -> None:
@@ -41,4 +41,4 @@ class KeyUsage:
             _log.warning("key_usage_not_noted", keys=len(used))
 
 
-KEY_USAGE = web.AppKey("key_usage", KeyUsage)
+KEY_USAGE = web.AppKey("key_usage", KeyUsageWriter)

@@ -34,7 +34,7 @@ class BodyBudget:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def hold(self, request: web.BaseRequest) -> AsyncIterator[None]:
+    async def acquire(self, request: web.BaseRequest) -> AsyncIterator[None]:
         """Raises `PayloadTooLarge` for a declared length over the limit, `CapacityUnavailable`
         where no room came free in time."""
         size = request.content_length

@@ -12,19 +12,19 @@ from imagerift_core.api_keys import Scope
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.rate_limit import RateWindow
 
-from imagerift_api.auth.callers import RATE_WINDOW, Access, may_still_call
+from imagerift_api.auth.callers import RATE_WINDOW, Access, is_still_authorized
 from imagerift_api.auth.keys import CALLER, Caller
 from imagerift_api.auth.sessions import SESSIONS, SIGNED_IN, SignedIn
 from imagerift_api.http.body_reading import BODY_BUDGET, read_json
 from imagerift_api.http.requests import Body, parse_body
-from imagerift_api.http.traffic import TRAFFIC
+from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT
 
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One admitted call of an operation."""
+    """One authorized call of an operation."""
 
     request: web.Request
     access: Access
@@ -62,15 +62,15 @@ class Call:
         """Where the caller stands, with this call counted; where an API key may call."""
         return self.request[RATE_WINDOW]
 
-    async def may_go_on(self) -> bool:
+    async def may_continue(self) -> bool:
         """Whether the client is still there, this process is not being stopped, and the call
-        would be admitted now."""
+        would be authorized now."""
         transport = self.request.transport
         if transport is None or transport.is_closing():
             return False
-        if self.app[TRAFFIC].draining:
+        if self.app[REQUESTS_IN_FLIGHT].draining:
             return False
-        return await may_still_call(self.request, self.access, self.scope)
+        return await is_still_authorized(self.request, self.access, self.scope)
 
 
 class PendingBody(Generic[Body]):
@@ -86,5 +86,5 @@ class PendingBody(Generic[Body]):
 
         Raises `PayloadTooLarge`, `RequestTimedOut`, `CapacityUnavailable` or `InvalidRequest`.
         """
-        async with self._request.app[BODY_BUDGET].hold(self._request):
+        async with self._request.app[BODY_BUDGET].acquire(self._request):
             yield parse_body(self._model, await read_json(self._request))

@@ -28,7 +28,7 @@ from imagerift_api.http.problems import (
     problem_of_http,
 )
 from imagerift_api.http.rate_headers import rate_headers
-from imagerift_api.http.traffic import TRAFFIC
+from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT
 from imagerift_api.metrics import METRICS, UNKNOWN_ROUTE
 from imagerift_api.settings import SETTINGS
 
@@ -46,17 +46,17 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = request[REQUEST_ID] = new_request_id()
     started = time.perf_counter()
     status = 500
-    traffic = request.app[TRAFFIC]
+    in_flight = request.app[REQUESTS_IN_FLIGHT]
     try:
         with (
-            traffic.request(),
+            in_flight.track(),
             structlog.contextvars.bound_contextvars(request_id=request_id),
             _traced(request) as span,
         ):
             response = await handler(request)
             span.set_attribute("http.response.status_code", response.status)
         status = response.status
-        if traffic.draining:
+        if in_flight.draining:
             response.force_close()
     except ConnectionError:
         # Nobody is left to answer.

@@ -42,7 +42,7 @@ from imagerift_core.api_keys import Scope
 from imagerift_core.roles import Permission
 from pydantic import BaseModel
 
-from imagerift_api.auth.callers import Access, Count, admit, count_request
+from imagerift_api.auth.callers import Access, Count, authorize, count_request
 from imagerift_api.http.answers import Reply, Result, respond
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.body_reading import leave_continue_for_later
@@ -159,7 +159,7 @@ def _enforced(operation: Operation) -> Handler:
     """The operation's handler behind everything that the operation declares."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        await admit(
+        await authorize(
             request,
             access=operation.access,
             scope=operation.scope,

@@ -24,7 +24,7 @@ def job_answer(
     """The job; until it has ended, `Retry-After` says how long to wait for the next poll."""
     shown = dict(headers or {})
     if not view.record.status.terminal:
-        eta = view.place.eta_seconds if view.place else None
+        eta = view.queue_position.eta_seconds if view.queue_position else None
         pause = poll_after_seconds(call.caller.plan.requests_per_minute, eta)
         shown[hdrs.RETRY_AFTER] = str(pause)
     return Answer(describe(call, view), status, shown)
@@ -34,7 +34,7 @@ def describe(call: Call, view: JobView) -> JobObject:
     return job_object(
         view.record,
         remaining_this_minute=call.rate_window.remaining,
-        place=view.place,
+        queue_position=view.queue_position,
         download_urls=view.download_urls,
         thumbnail_urls=view.thumbnail_urls,
         urls_expire_at=view.urls_expire_at,

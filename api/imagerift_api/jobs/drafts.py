@@ -13,7 +13,7 @@ from imagerift_core.errors import DomainError
 from imagerift_core.generation import GenerationSpec, check_permitted
 from imagerift_core.ids import new_job_id
 from imagerift_core.job_pods import Execution, JobPods
-from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
+from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_core.modes import Modes
 
 from imagerift_api.auth.keys import Caller
@@ -36,7 +36,7 @@ class Draft:
     job_id: str
     workspace: str
     created_at: datetime
-    hold: QuotaHold
+    reservation: QuotaReservation
     fields: dict[str, Any]
 
     def record(self, source: SourceImage) -> JobRecord:
@@ -76,7 +76,7 @@ class Drafts:
             except DomainError as error:
                 raise in_batch(error, index if batch_id else None) from None
             job_id = new_job_id()
-            hold = _hold(caller, spec, quota.period_of(at))
+            reservation = _reservation(caller, spec, quota.period_of(at))
             fields = {
                 "_id": job_id,
                 "workspace": caller.workspace,
@@ -89,14 +89,14 @@ class Drafts:
                 "execution": self._execution(caller, spec),
                 "retention_days": caller.plan.retention_days,
                 "spec": spec,
-                "quota": hold,
+                "quota": reservation,
                 "metadata": body.metadata,
                 "webhook_url": body.webhook_url,
                 "traceparent": origin.traceparent,
                 "created_at": at,
                 "deadline_at": at + timedelta(seconds=body.deadline_seconds),
             }
-            drafts.append(Draft(job_id, caller.workspace, at, hold, fields))
+            drafts.append(Draft(job_id, caller.workspace, at, reservation, fields))
         return drafts
 
     async def _check_webhook_urls(
@@ -130,9 +130,9 @@ def in_batch(error: DomainError, index: int | None) -> DomainError:
     return error
 
 
-def _hold(caller: Caller, spec: GenerationSpec, period: str) -> QuotaHold:
+def _reservation(caller: Caller, spec: GenerationSpec, period: str) -> QuotaReservation:
     limit = caller.plan.units_per_month
-    return QuotaHold(
+    return QuotaReservation(
         counter=quota.counter_id(caller.workspace, period),
         scope=caller.plan.quota_scope,
         limit=limit,

@@ -19,7 +19,7 @@ from imagerift_api.jobs.following import FOLLOWING, state_of
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.schemas import JobPath
 from imagerift_api.jobs.service import JOBS
-from imagerift_api.jobs.stream_places import STREAM_PLACES
+from imagerift_api.jobs.stream_limit import STREAM_LIMIT
 
 HEARTBEAT_SECONDS = 15
 EVENT = "job"
@@ -56,8 +56,8 @@ async def job_events(
     view = await call.app[JOBS].get(workspace, path.job_id)
     if view.record.status.terminal and headers.last_event_id == state_of(view.record):
         return Answer(status=204)
-    async with call.app[STREAM_PLACES].hold(workspace):
-        states = call.app[FOLLOWING].states(workspace, path.job_id, go_on=call.may_go_on)
+    async with call.app[STREAM_LIMIT].acquire(workspace):
+        states = call.app[FOLLOWING].states(workspace, path.job_id, may_continue=call.may_continue)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         # URLs in it are signed for whoever asked.
         response.headers["Cache-Control"] = "no-store"

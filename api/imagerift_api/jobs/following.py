@@ -29,12 +29,12 @@ class JobFollowing:
         self._changes = _Changes(stream)
 
     async def states(
-        self, workspace: str, job_id: str, *, go_on: Callable[[], Awaitable[bool]]
+        self, workspace: str, job_id: str, *, may_continue: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[JobView, None]:
         """The job now, then whenever it has changed, until it has ended or been deleted.
 
-        Changes that come while one is being read are told as one. `go_on` is asked about every
-        second; where it says no, this ends.
+        Changes that come while one is being read are reported as one. Ends where `may_continue`,
+        which is asked about every second, says no.
 
         Raises `JobNotFound` or `CapacityUnavailable` for the first state alone.
         """
@@ -49,14 +49,14 @@ class JobFollowing:
                         raise
                     return
                 if view is None:
-                    if not await self._pause(changed, go_on):
+                    if not await self._pause(changed, may_continue):
                         return
                     continue
                 state = state_of(view.record)
                 if state != told:
                     told = state
                     yield view
-                if view.record.status.terminal or not await self._pause(changed, go_on):
+                if view.record.status.terminal or not await self._pause(changed, may_continue):
                     return
 
     async def _read(self, workspace: str, job_id: str, *, first: bool) -> JobView | None:
@@ -69,13 +69,15 @@ class JobFollowing:
             await asyncio.sleep(CHECK_SECONDS)
             return None
 
-    async def _pause(self, changed: asyncio.Event, go_on: Callable[[], Awaitable[bool]]) -> bool:
+    async def _pause(
+        self, changed: asyncio.Event, may_continue: Callable[[], Awaitable[bool]]
+    ) -> bool:
         """Waits for a change. False where nobody wants to know any more."""
         while True:
             try:
                 await asyncio.wait_for(changed.wait(), CHECK_SECONDS)
             except TimeoutError:
-                if not await go_on():
+                if not await may_continue():
                     return False
             else:
                 return True

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from imagerift_core.jobs import JobRecord, Output
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
 from imagerift_api.jobs.schemas import (
     AnalysisObject,
@@ -36,14 +36,14 @@ def job_object(
     record: JobRecord,
     *,
     remaining_this_minute: int,
-    place: QueuePlace | None = None,
+    queue_position: QueuePosition | None = None,
     download_urls: Mapping[int, str] | None = None,
     thumbnail_urls: Mapping[int, str] | None = None,
     urls_expire_at: datetime | None = None,
 ) -> JobObject:
     """The job object of `record`.
 
-    `place` is where it waits, None where that is not known. `download_urls` and
+    `queue_position` is where it waits, None where that is not known. `download_urls` and
     `thumbnail_urls` are signed URLs by output index; without them (lists) every URL is null.
     """
     urls, thumbnails = download_urls or {}, thumbnail_urls or {}
@@ -77,7 +77,7 @@ def job_object(
         completed_at=record.completed_at,
         deadline_at=record.deadline_at,
         expires_at=record.expires_at,
-        queue=_queue(place),
+        queue=_queue(queue_position),
         outputs=outputs,
         omitted=[OmittedObject(index=item.index, code=item.code) for item in record.omitted],
         download_url=outputs[0].download_url if outputs else None,
@@ -95,10 +95,14 @@ def job_object(
     )
 
 
-def _queue(place: QueuePlace | None) -> QueueObject:
-    if place is None:
+def _queue(queue_position: QueuePosition | None) -> QueueObject:
+    if queue_position is None:
         return QueueObject(position=None, eta_seconds=None, reason=None)
-    return QueueObject(position=place.position, eta_seconds=place.eta_seconds, reason=place.reason)
+    return QueueObject(
+        position=queue_position.position,
+        eta_seconds=queue_position.eta_seconds,
+        reason=queue_position.reason,
+    )
 
 
 def _analysis(record: JobRecord) -> AnalysisObject | None:
@@ -144,17 +148,17 @@ def _error(record: JobRecord) -> JobErrorObject | None:
 
 
 def _quota(record: JobRecord) -> QuotaObject:
-    hold = record.quota
-    charged = hold.state == "charged"
+    quota = record.quota
+    charged = quota.state == "charged"
     return QuotaObject(
         source="plan",
-        scope=hold.scope,
-        remaining=hold.remaining,
+        scope=quota.scope,
+        remaining=quota.remaining,
         charged=charged,
-        remaining_after_queue=hold.remaining_after_queue,
+        remaining_after_queue=quota.remaining_after_queue,
         charged_on_success=True,
-        reserved=hold.units if hold.state == "reserved" else 0,
-        units=hold.charged_units if charged else hold.units,
+        reserved=quota.units if quota.state == "reserved" else 0,
+        units=quota.charged_units if charged else quota.units,
     )
 
 

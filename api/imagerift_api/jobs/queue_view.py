@@ -9,7 +9,7 @@ import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot, SnapshotStore
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot, SnapshotStore
 
 _FRESH_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -23,17 +23,17 @@ class QueueView:
         self._shard = shard
         self._snapshot: SchedulerSnapshot | None = None
         self._read_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def place_of(self, record: JobRecord) -> QueuePlace | None:
-        """The place of a queued job; None where it is not known, which is no error."""
+    async def position_of(self, record: JobRecord) -> QueuePosition | None:
+        """The position of a queued job; None where it is not known, which is no error."""
         if record.status is not Status.QUEUED:
             return None
         snapshot = await self._current()
         return snapshot.places.get(record.id) if snapshot else None
 
     async def _current(self) -> SchedulerSnapshot | None:
-        async with self._turn:
+        async with self._lock:
             if time.monotonic() - self._read_at >= _FRESH_SECONDS:
                 self._read_at = time.monotonic()
                 try:

@@ -16,7 +16,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.resources import build_generation_job
 
-from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.resource_uids import ResourceUidWriter
 from imagerift_api.metrics import Metrics
 
 CALL_SECONDS = 2.0
@@ -30,13 +30,13 @@ class JobResources:
     def __init__(
         self,
         kube: Kube,
-        notes: ResourceNotes,
+        resource_uids: ResourceUidWriter,
         metrics: Metrics,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
-        self._notes = notes
+        self._resource_uids = resource_uids
         self._metrics = metrics
         self._monotonic = monotonic
         self._paused_until = 0.0
@@ -59,7 +59,7 @@ class JobResources:
             return
         if created is not None:
             self._metrics.kubernetes_write("create")
-            self._notes.note(record.id, created["metadata"]["uid"])
+            self._resource_uids.record(record.id, created["metadata"]["uid"])
 
     async def request_cancel(self, record: JobRecord) -> None:
         """Shows the cancel on the resource, so that the operator hears of it at once."""

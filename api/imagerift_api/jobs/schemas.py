@@ -102,9 +102,9 @@ class StoredSourceBody(RequestBody):
     deadline_seconds: Whole = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
 
     def spec(self) -> GenerationSpec:
-        """The wish, with a random seed where none was asked for."""
-        wish = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
-        return GenerationSpec(**wish, seed=random_seed() if self.seed is None else self.seed)
+        """What to make, with a random seed where none was asked for."""
+        spec = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
+        return GenerationSpec(**spec, seed=random_seed() if self.seed is None else self.seed)
 
 
 class GenerateBody(StoredSourceBody):

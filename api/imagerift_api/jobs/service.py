@@ -10,9 +10,9 @@ from imagerift_core import clock
 from imagerift_core.errors import JobNotEnded, JobNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.jobs import JobStore
-from imagerift_core.mongo.polls import Poll, Polls
 from imagerift_core.mongo.rate_limit import RateWindow
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_core.object_keys import EXTENSIONS, job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -32,7 +32,7 @@ class JobView:
     """A record with what is known only at the moment of reading."""
 
     record: JobRecord
-    place: QueuePlace | None = None
+    queue_position: QueuePosition | None = None
     download_urls: dict[int, str] = field(default_factory=dict)
     thumbnail_urls: dict[int, str] = field(default_factory=dict)
     urls_expire_at: datetime | None = None
@@ -66,9 +66,9 @@ class Jobs:
         return await self.view(await self._record(workspace, job_id))
 
     async def view(self, record: JobRecord) -> JobView:
-        """The record with its place in the queue and signed URLs for each output."""
+        """The record with its position in the queue and signed URLs for each output."""
         if not record.outputs:
-            return JobView(record, await self._queue.place_of(record))
+            return JobView(record, await self._queue.position_of(record))
         extension = EXTENSIONS[record.spec.output_format]
         urls = {
             output.index: self._store.presign_download(
@@ -107,7 +107,7 @@ class Jobs:
         shown = records[: query.limit]
         more = len(records) > query.limit
         return JobPage(
-            [JobView(record, await self._queue.place_of(record)) for record in shown],
+            [JobView(record, await self._queue.position_of(record)) for record in shown],
             encode_cursor(shown[-1].created_at, shown[-1].id) if more else None,
         )
 
@@ -149,13 +149,13 @@ class Jobs:
 
 
 JOBS = web.AppKey("jobs", Jobs)
-POLLS = web.AppKey("polls", Polls)
+RATE_LIMITED_READS = web.AppKey("rate_limited_reads", RateLimitedReads)
 POLLED_JOB: web.RequestKey[JobRecord | None] = web.RequestKey("polled_job")
 
 
 async def count_and_read_job(request: web.Request, subject: str, limit: int) -> RateWindow:
-    """Counts the request and, in the same trip, reads the job of its path as `POLLED_JOB`."""
+    """Counts the request and, in the same round trip, reads the job of its path as `POLLED_JOB`."""
     job_id, workspace = request.match_info["job_id"], request[CALLER].workspace
     poll = Poll(subject, limit, clock.now(), job_id, workspace)
-    window, request[POLLED_JOB] = await request.app[POLLS].count_and_read(poll)
+    window, request[POLLED_JOB] = await request.app[RATE_LIMITED_READS].count_and_read(poll)
     return window

@@ -159,10 +159,10 @@ class Submissions:
         drafts = await self._drafts.make(
             caller, submit.bodies, origin=submit.origin, batch_id=submit.batch_id
         )
-        units = sum(draft.hold.units for draft in drafts)
+        units = sum(draft.reservation.units for draft in drafts)
         # Saves the upload; the transaction is what decides.
-        await self._stores.admissions.check_room(
-            drafts[0].hold.model_copy(update={"units": units}),
+        await self._stores.admissions.check_limits(
+            drafts[0].reservation.model_copy(update={"units": units}),
             resets_at=quota.period_end(drafts[0].created_at),
             queue_limit=caller.plan.queue_units,
         )
@@ -190,10 +190,10 @@ class Submissions:
 
     async def _keep_sources(self, accepting: _Accepting) -> list[JobRecord]:
         """Stores a source for each draft; where one fails, none stays."""
-        turns = asyncio.Semaphore(_SOURCES_AT_ONCE)
+        at_once = asyncio.Semaphore(_SOURCES_AT_ONCE)
 
         async def keep(draft: Draft, source: Source) -> JobRecord:
-            async with turns:
+            async with at_once:
                 image = await self._sources.keep(source, draft.workspace, draft.job_id)
             return draft.record(image)
 

@@ -19,7 +19,7 @@ from imagerift_api.jobs.following import FOLLOWING
 from imagerift_api.jobs.job_object import job_path
 from imagerift_api.jobs.schemas import GenerateBody, JobObject
 from imagerift_api.jobs.service import JOBS, JobView
-from imagerift_api.jobs.stream_places import STREAM_PLACES
+from imagerift_api.jobs.stream_limit import STREAM_LIMIT
 from imagerift_api.jobs.submissions import SUBMISSIONS, Accepted, Submit
 
 # 16 x 16 pixels: the smallest picture that is taken.
@@ -48,9 +48,9 @@ class SubmitHeaders(IdempotencyHeaders, PreferHeaders):
 
 async def generate(call: Call, headers: SubmitHeaders, body: PendingBody[GenerateBody]) -> Answer:
     workspace, wait = call.caller.workspace, headers.wait
-    async with AsyncExitStack() as place:
+    async with AsyncExitStack() as stack:
         if wait is not None:
-            await place.enter_async_context(call.app[STREAM_PLACES].hold(workspace))
+            await stack.enter_async_context(call.app[STREAM_LIMIT].acquire(workspace))
         accepted = await _submit(call, headers, body)
         if accepted.replayed:
             view = await call.app[JOBS].get(workspace, accepted.id)
@@ -81,7 +81,9 @@ async def _submit(
 
 async def _awaited(call: Call, view: JobView, *, seconds: int) -> JobView:
     """The job once it has ended, or as it is when the time is over."""
-    states = call.app[FOLLOWING].states(call.caller.workspace, view.record.id, go_on=call.may_go_on)
+    states = call.app[FOLLOWING].states(
+        call.caller.workspace, view.record.id, may_continue=call.may_continue
+    )
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), aclosing(states):
             async for state in states:

@@ -114,7 +114,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     return described
 
 
-def _parameters(model: type[BaseModel] | None, place: str) -> list[dict[str, Any]]:
+def _parameters(model: type[BaseModel] | None, location: str) -> list[dict[str, Any]]:
     if model is None:
         return []
     schema = model.model_json_schema(by_alias=True)
@@ -128,8 +128,8 @@ def _parameters(model: type[BaseModel] | None, place: str) -> list[dict[str, Any
             shown, value = f"{name}.KEY", value["additionalProperties"]
         parameter = {
             "name": shown,
-            "in": place,
-            "required": place == "path" or name in required,
+            "in": location,
+            "required": location == "path" or name in required,
             "schema": {k: v for k, v in value.items() if k not in {"title", "description"}},
         }
         if "description" in entry:

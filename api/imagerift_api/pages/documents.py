@@ -1,4 +1,4 @@
-"""Fills the pages' places in: this installation's address and the live plans."""
+"""Fills the pages' placeholders: this installation's address and the live plans."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def load_folder(name: str) -> dict[str, Asset]:
     return found
 
 
-def page(name: str, places: Mapping[str, str]) -> str:
-    """The page `name` with its places filled in; values are HTML already."""
+def page(name: str, placeholders: Mapping[str, str]) -> str:
+    """The page `name` with its placeholders filled; values are HTML already."""
     text = (_FOLDER / name).read_text()
-    for place, value in places.items():
-        text = text.replace("{{" + place + "}}", value)
+    for placeholder, value in placeholders.items():
+        text = text.replace("{{" + placeholder + "}}", value)
     return text
 
 

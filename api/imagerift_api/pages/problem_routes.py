@@ -57,9 +57,9 @@ def _data(content: object) -> web.Response:
 
 
 def _page(title: str, status: str, body: str) -> web.Response:
-    places = {"TITLE": escape(title), "STATUS": status, "BODY": body}
+    placeholders = {"TITLE": escape(title), "STATUS": status, "BODY": body}
     return web.Response(
-        text=documents.page("problem.html", places),
+        text=documents.page("problem.html", placeholders),
         content_type="text/html",
         headers=PLAIN_PAGE_HEADERS,
     )

@@ -83,10 +83,10 @@ def _file(
     return web.Response(body=found.body, headers=headers | {hdrs.CONTENT_TYPE: found.content_type})
 
 
-def _page(request: web.Request, name: str, places: dict[str, str]) -> web.Response:
+def _page(request: web.Request, name: str, placeholders: dict[str, str]) -> web.Response:
     policy = documents.content_security_policy(request.app[SETTINGS].s3_public_url)
     return web.Response(
-        text=documents.page(name, places),
+        text=documents.page(name, placeholders),
         content_type="text/html",
         headers=_HEADERS | {"Content-Security-Policy": policy, "Cache-Control": "no-cache"},
     )

@@ -74,7 +74,7 @@ class OidcIssuer:
         self._known: _Metadata | None = None
         self._keys: dict[str, jwt.PyJWK] = {}
         self._keys_read_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def issuer(self) -> str:
@@ -154,7 +154,7 @@ class OidcIssuer:
 
     async def _key(self, key_id: Any) -> jwt.PyJWK:
         """The issuer's key of that id, read anew where it is not known: issuers rotate."""
-        async with self._turn:
+        async with self._lock:
             age = self._monotonic() - self._keys_read_at
             if age > _KEYS_SECONDS or (key_id not in self._keys and age > _REFETCH_SECONDS):
                 document = await self._ask("GET", (await self._metadata()).keys)

@@ -127,7 +127,7 @@ class SignIns:
             address=address,
             at=at,
         )
-        workspace = await self._place_of(person, address)
+        workspace = await self._workspace_of(person, address)
         entry = LogEntry(
             workspace=workspace,
             actor=Actor(kind="person", id=person.id, name=person.name, address=address),
@@ -139,16 +139,16 @@ class SignIns:
         await self._account_log.append(entry)
         return Account(person, workspace)
 
-    async def _place_of(self, person: Person, address: str | None) -> str:
+    async def _workspace_of(self, person: Person, address: str | None) -> str:
         """Where the session begins: at home, else in another of the person's workspaces.
 
         Somebody who was removed from all of them gets a new one. Raises `NoWorkspaceLeft`.
         """
-        places = [m.workspace for m in await self._members.of_person(person.id)]
-        if person.home in places:
+        workspaces = [m.workspace for m in await self._members.of_person(person.id)]
+        if person.home in workspaces:
             return person.home
-        if places:
-            return places[0]
+        if workspaces:
+            return workspaces[0]
         at = clock.now()
         made = await self._people.rehome(person, plan=FIRST_PLAN, address=address, at=at)
         if made is not None:

@@ -13,18 +13,18 @@ from imagerift_api.uploads.service import UPLOADS
 async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> Answer:
     workspace = call.caller.workspace
     key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
-    place = await call.app[UPLOADS].make(
+    presigned = await call.app[UPLOADS].make(
         workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
     return Answer(
         UploadObject(
-            image_key=place.upload.id,
-            url=place.form.url,
-            fields=place.form.fields,
-            expires_at=place.expires_at,
-            max_bytes=place.upload.size_bytes,
+            image_key=presigned.upload.id,
+            url=presigned.form.url,
+            fields=presigned.form.fields,
+            expires_at=presigned.expires_at,
+            max_bytes=presigned.upload.size_bytes,
         ),
-        headers={REPLAYED: "true"} if place.replayed else {},
+        headers={REPLAYED: "true"} if presigned.replayed else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Uploads: places in the bucket that clients fill by themselves, with a form that is signed."""
+"""Uploads that clients make by themselves, straight to the bucket, by a presigned form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNUSED_LIFETIME = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
-class UploadPlace:
+class PresignedUpload:
     """An upload with its form; `expires_at` is when the form does."""
 
     upload: Upload
@@ -31,7 +31,7 @@ class UploadPlace:
 
 
 class Uploads:
-    """Makes places for a workspace's pictures."""
+    """Makes uploads for a workspace's pictures."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class Uploads:
 
     async def make(
         self, workspace: str, *, content_type: str, size_bytes: int, key: RequestKey | None
-    ) -> UploadPlace:
-        """A place for one picture of at most so many bytes; the same one for the same key.
+    ) -> PresignedUpload:
+        """An upload of one picture of at most so many bytes; the same one for the same key.
 
-        Raises the errors of idempotency keys, `SourceNotFound` where the key's place has gone
+        Raises the errors of idempotency keys, `SourceNotFound` where the key's upload has gone
         since, or `CapacityUnavailable`.
         """
         at = clock.now()
@@ -75,16 +75,16 @@ class Uploads:
         except KeyTaken as taken:
             assert key is not None  # noqa: S101 - only a claim raises it
             return await self._again(workspace, key.result_of(taken.accepted), at)
-        return self._place(upload, at, replayed=False)
+        return self._presigned(upload, at, replayed=False)
 
-    async def _again(self, workspace: str, identifier: str, at: datetime) -> UploadPlace:
+    async def _again(self, workspace: str, identifier: str, at: datetime) -> PresignedUpload:
         upload = await self._uploads.get(identifier, workspace=workspace, at=at)
         if upload is None:
             raise SourceNotFound("The upload that this key stands for has expired.")
-        return self._place(upload, at, replayed=True)
+        return self._presigned(upload, at, replayed=True)
 
-    def _place(self, upload: Upload, at: datetime, *, replayed: bool) -> UploadPlace:
-        # A form must not outlive what is known of its place.
+    def _presigned(self, upload: Upload, at: datetime, *, replayed: bool) -> PresignedUpload:
+        # A form must not outlive its upload.
         latest = upload.created_at + UNUSED_LIFETIME
         seconds = max(1, min(FORM_SECONDS, int((latest - at).total_seconds())))
         form = self._store.presign_post(
@@ -93,7 +93,7 @@ class Uploads:
             max_bytes=upload.size_bytes,
             seconds=seconds,
         )
-        return UploadPlace(upload, form, at + timedelta(seconds=seconds), replayed)
+        return PresignedUpload(upload, form, at + timedelta(seconds=seconds), replayed)
 
 
 UPLOADS = web.AppKey("uploads", Uploads)

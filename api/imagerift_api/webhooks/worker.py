@@ -137,7 +137,7 @@ class WebhookWorker:
         except SealBroken:
             secret = None
         if secret is None:
-            await self._note(delivery, _failed("no_secret"), final=True)
+            await self._record(delivery, _failed("no_secret"), final=True)
             return
         record = await self._jobs.get(delivery.job, workspace=delivery.workspace)
         result = await self._try(http, delivery, secret, message(delivery, record))
@@ -146,7 +146,7 @@ class WebhookWorker:
                 delivery.target, reason="gone", actor=_DELIVERY, at=result.at
             )
         final = result.status == _GONE or result.error == "refused"
-        await self._note(delivery, result, final=final)
+        await self._record(delivery, result, final=final)
 
     async def _secret_of(self, delivery: Delivery) -> str | None:
         """None where the webhook was deleted or turned off."""
@@ -194,7 +194,7 @@ class WebhookWorker:
         latency = round((time.perf_counter() - started) * 1000)
         return Try(at=at, status=status, latency_ms=latency, error=error)
 
-    async def _note(self, delivery: Delivery, result: Try, *, final: bool = False) -> None:
+    async def _record(self, delivery: Delivery, result: Try, *, final: bool = False) -> None:
         state: DeliveryState = "pending"
         next_at: datetime | None = None
         if result.status in _SUCCESS:
@@ -202,7 +202,7 @@ class WebhookWorker:
         else:
             next_at = None if final else _next_try(delivery)
             state = "failed" if next_at is None else "pending"
-        await self._queue.note_try(delivery, result, state=state, next_at=next_at)
+        await self._queue.record_try(delivery, result, state=state, next_at=next_at)
         self._metrics.webhook_tried(_outcome(result))
         _log.info(
             "webhook_tried",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import open_source
-from imagerift_vision.entry import timed
+from imagerift_vision.entry_model import timed
 from imagerift_vision.requests import GenerateRequest, Output, Result
 from imagerift_vision.storage import OriginClient
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from imagerift_vision.control import CancelFlags
-from imagerift_vision.entry import answer
+from imagerift_vision.entry_model import answer
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient
 from imagerift_vision.tensors import read_text, respond, text_tensor

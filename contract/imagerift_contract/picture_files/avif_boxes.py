@@ -21,7 +21,7 @@ _MAX_UNITS = 16
 @dataclass
 class _Meta:
     kinds: dict[int, bytes] = field(default_factory=dict)
-    places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    locations: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """Where each item lies: start and length in the file."""
     code_points: tuple[int, int] | None = None
 
@@ -32,7 +32,7 @@ def check_avif(data: bytes) -> None:
     if b"av01" not in meta.kinds.values():
         raise ValueError("no AV1 picture")
     for item, kind in meta.kinds.items():
-        parts = meta.places.get(item, [])
+        parts = meta.locations.get(item, [])
         if kind == b"Exif":
             # Four bytes say how far it is to the TIFF header.
             body = b"".join(data[at : at + length] for at, length in parts)
@@ -76,7 +76,7 @@ def _read(data: bytes) -> _Meta:
                 if inner == b"iinf":
                     _read_kinds(data, at, stop, meta)
                 elif inner == b"iloc":
-                    _read_places(data[at:stop], meta)
+                    _read_locations(data[at:stop], meta)
                 elif inner == b"iprp":
                     _read_colours(data, at, stop, meta)
             return meta
@@ -94,18 +94,18 @@ def _read_kinds(data: bytes, at: int, stop: int, meta: _Meta) -> None:
         raise ValueError("too many items")
 
 
-def _read_places(body: bytes, meta: _Meta) -> None:
+def _read_locations(body: bytes, meta: _Meta) -> None:
     version = body[0]
     offset_bytes, length_bytes = body[4] >> 4, body[4] & 15
     base_bytes, index_bytes = body[5] >> 4, body[5] & 15 if version else 0
-    place = 6
+    cursor = 6
 
     def take(size: int) -> int:
-        nonlocal place
-        place += size
-        if place > len(body):
-            raise ValueError("places are cut off")
-        return int.from_bytes(body[place - size : place])
+        nonlocal cursor
+        cursor += size
+        if cursor > len(body):
+            raise ValueError("locations are cut off")
+        return int.from_bytes(body[cursor - size : cursor])
 
     wide = 4 if version == 2 else 2
     for _ in range(min(take(wide), _MAX_ITEMS)):
@@ -119,55 +119,55 @@ def _read_places(body: bytes, meta: _Meta) -> None:
             offset = base + take(offset_bytes)
             parts.append((offset, take(length_bytes)))
         # Pictures lie in the file itself; what lies in the box is small.
-        meta.places[item] = [] if inside else parts
+        meta.locations[item] = [] if inside else parts
 
 
 def _read_colours(data: bytes, at: int, stop: int, meta: _Meta) -> None:
     for name, start, end in _boxes(data, at, stop):
         if name == b"ipco":
-            for inner, place, until in _boxes(data, start, end):
+            for inner, offset, until in _boxes(data, start, end):
                 if inner != b"colr":
                     continue
-                if data[place : place + 4] in {b"prof", b"rICC"}:
-                    check_profile(until - place - 4)
-                elif data[place : place + 4] == b"nclx" and until - place >= 11:
+                if data[offset : offset + 4] in {b"prof", b"rICC"}:
+                    check_profile(until - offset - 4)
+                elif data[offset : offset + 4] == b"nclx" and until - offset >= 11:
                     meta.code_points = (
-                        int.from_bytes(data[place + 4 : place + 6]),
-                        int.from_bytes(data[place + 6 : place + 8]),
+                        int.from_bytes(data[offset + 4 : offset + 6]),
+                        int.from_bytes(data[offset + 6 : offset + 8]),
                     )
 
 
 def _coded_size(data: bytes) -> tuple[int, int]:
     """Width and height from the sequence header (AV1 specification, 5.3 and 5.5)."""
-    place = 0
+    offset = 0
     for _ in range(_MAX_UNITS):
-        if place >= len(data):
+        if offset >= len(data):
             break
-        head = data[place]
-        place += 2 if head & 4 else 1
-        size = len(data) - place
+        head = data[offset]
+        offset += 2 if head & 4 else 1
+        size = len(data) - offset
         if head & 2:
             size, shift = 0, 0
             while True:
-                size |= (data[place] & 127) << shift
+                size |= (data[offset] & 127) << shift
                 shift += 7
-                place += 1
-                if not data[place - 1] & 128 or shift > 28:
+                offset += 1
+                if not data[offset - 1] & 128 or shift > 28:
                     break
         if head >> 3 & 15 == _SEQUENCE_HEADER:
-            return _sequence_size(data[place : place + size])
-        place += size
+            return _sequence_size(data[offset : offset + size])
+        offset += size
     raise ValueError("no sequence header")
 
 
 def _sequence_size(body: bytes) -> tuple[int, int]:
     bits = int.from_bytes(body[:64].ljust(64, b"\0"))
-    place = 0
+    offset = 0
 
     def take(count: int) -> int:
-        nonlocal place
-        place += count
-        return bits >> 512 - place & (1 << count) - 1
+        nonlocal offset
+        offset += count
+        return bits >> 512 - offset & (1 << count) - 1
 
     take(4)
     if take(1):

@@ -14,28 +14,28 @@ def check_gif(data: bytes) -> None:
     Raises `Refused`, or `ValueError` for a damaged file.
     """
     width, height = _pair(data, 6)
-    place = _SCREEN_END + _table_bytes(data[10])
+    offset = _SCREEN_END + _table_bytes(data[10])
     frames = 0
     left = MAX_METADATA_BYTES
-    while place < len(data) and data[place] != _TRAILER:
-        if data[place] == _EXTENSION:
-            start = place + 2
-            place = _behind_parts(data, start)
-            left -= place - start
+    while offset < len(data) and data[offset] != _TRAILER:
+        if data[offset] == _EXTENSION:
+            start = offset + 2
+            offset = _behind_parts(data, start)
+            left -= offset - start
             if left < 0:
                 raise ValueError("too much text")
-        elif data[place] == _IMAGE:
+        elif data[offset] == _IMAGE:
             frames += 1
             if frames > 1:
                 raise animated()
-            right, below, wide, high = *_pair(data, place + 1), *_pair(data, place + 5)
+            right, below, wide, high = *_pair(data, offset + 1), *_pair(data, offset + 5)
             # Decoders make the canvas as large as the frame needs.
             check_size(max(width, right + wide), max(height, below + high))
             # The table, and the byte that starts the pixels.
-            place = _behind_parts(data, place + 11 + _table_bytes(data[place + 9]))
+            offset = _behind_parts(data, offset + 11 + _table_bytes(data[offset + 9]))
         else:
             # Encoders leave odd bytes between blocks; decoders skip them.
-            place += 1
+            offset += 1
     if not frames:
         raise ValueError("no picture")
 
@@ -52,8 +52,8 @@ def _table_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _behind_parts(data: bytes, place: int) -> int:
+def _behind_parts(data: bytes, offset: int) -> int:
     """Where a chain of parts ends, each with its length before it and an empty one last."""
-    while place < len(data) and data[place]:
-        place += 1 + data[place]
-    return place + 1
+    while offset < len(data) and data[offset]:
+        offset += 1 + data[offset]
+    return offset + 1

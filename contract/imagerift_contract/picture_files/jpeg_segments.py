@@ -16,16 +16,16 @@ def check_segments(data: bytes) -> None:
     Each costs a reader time and memory. Whether they are right is for the reader to say.
     """
     exif = b""
-    place = 2
+    offset = 2
     for _ in range(_MAX_SEGMENTS):
-        marker = data[place : place + 2]
+        marker = data[offset : offset + 2]
         if marker[:1] != b"\xff" or marker == _START_OF_SCAN:
             break
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
-        if marker == _EXIF and data.startswith(_EXIF_NAME, place + 4):
+        end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4])
+        if marker == _EXIF and data.startswith(_EXIF_NAME, offset + 4):
             # Readers join what is split.
-            exif += data[place + 10 : end]
-        place = end
+            exif += data[offset + 10 : end]
+        offset = end
     else:
         raise ValueError("too many segments")
     check_exif(exif)

@@ -21,25 +21,25 @@ def check_chunks(data: bytes, *, max_metadata_bytes: int) -> None:
     profile and text together hold more than `max_metadata_bytes`.
     """
     view = memoryview(data)
-    place = _SIGNATURE_BYTES
+    offset = _SIGNATURE_BYTES
     name = b""
     left = max_metadata_bytes
     chunks = 0
     while name != b"IEND":
-        if len(data) < place + _FRAME_BYTES:
+        if len(data) < offset + _FRAME_BYTES:
             raise ValueError("no end chunk")
-        length = int.from_bytes(view[place : place + 4])
-        checksum_at = place + 8 + length
+        length = int.from_bytes(view[offset : offset + 4])
+        checksum_at = offset + 8 + length
         if len(data) < checksum_at + 4:
             raise ValueError("a chunk is cut off")
         checksum = int.from_bytes(view[checksum_at : checksum_at + 4])
-        if zlib.crc32(view[place + 4 : checksum_at]) != checksum:
+        if zlib.crc32(view[offset + 4 : checksum_at]) != checksum:
             raise ValueError("a chunk is damaged")
-        name = bytes(view[place + 4 : place + 8])
-        left -= _metadata_bytes(name, view[place + 8 : checksum_at], left)
+        name = bytes(view[offset + 4 : offset + 8])
+        left -= _metadata_bytes(name, view[offset + 8 : checksum_at], left)
         if left < 0:
             raise ValueError("too much colour profile or text")
-        place = checksum_at + 4
+        offset = checksum_at + 4
         chunks += 1
         if chunks > _MAX_CHUNKS:
             raise ValueError("too many chunks")
@@ -65,11 +65,11 @@ def has_grey_alpha(data: bytes) -> bool:
 def chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
     """The last of each chunk that stands before the pixels of a PNG whose chunks were checked."""
     found = {}
-    place = _SIGNATURE_BYTES
-    while (name := data[place + 4 : place + 8]) != b"IDAT" and len(name) == 4:
-        length = int.from_bytes(data[place : place + 4])
-        found[name] = data[place + 8 : place + 8 + length]
-        place += _FRAME_BYTES + length
+    offset = _SIGNATURE_BYTES
+    while (name := data[offset + 4 : offset + 8]) != b"IDAT" and len(name) == 4:
+        length = int.from_bytes(data[offset : offset + 4])
+        found[name] = data[offset + 8 : offset + 8 + length]
+        offset += _FRAME_BYTES + length
     return found
 
 

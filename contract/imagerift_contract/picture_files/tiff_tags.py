@@ -138,8 +138,8 @@ def _directory(data: bytes, at: int, order: Literal["big", "little"]) -> _Direct
     if not 0 < count <= _MAX_TAGS or end > len(data):
         raise ValueError("too many tags, or none")
     tags = {}
-    for place in range(at + 2, end, _ENTRY_BYTES):
-        name, kind = (int.from_bytes(data[p : p + 2], order) for p in (place, place + 2))
-        length = int.from_bytes(data[place + 4 : place + 8], order)
-        tags[name] = _Tag(kind, length, data[place + 8 : place + 12])
+    for offset in range(at + 2, end, _ENTRY_BYTES):
+        name, kind = (int.from_bytes(data[p : p + 2], order) for p in (offset, offset + 2))
+        length = int.from_bytes(data[offset + 4 : offset + 8], order)
+        tags[name] = _Tag(kind, length, data[offset + 8 : offset + 12])
     return _Directory(data, order, tags, int.from_bytes(data[end : end + 4], order))

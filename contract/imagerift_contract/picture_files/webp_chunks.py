@@ -25,15 +25,15 @@ def read_header(data: bytes) -> WebpHeader:
         raise ValueError("cut off")
     size: tuple[int, int] | None = None
     still = frames = profile_bytes = 0
-    place = _FIRST_CHUNK
+    offset = _FIRST_CHUNK
     for _ in range(_MAX_CHUNKS):
-        if place + 8 > end:
+        if offset + 8 > end:
             break
-        name = data[place : place + 4]
-        length = int.from_bytes(data[place + 4 : place + 8], "little")
-        if place + 8 + length > end:
+        name = data[offset : offset + 4]
+        length = int.from_bytes(data[offset + 4 : offset + 8], "little")
+        if offset + 8 + length > end:
             raise ValueError("a chunk is cut off")
-        body = data[place + 8 : place + 8 + min(length, 16)]
+        body = data[offset + 8 : offset + 8 + min(length, 16)]
         if name == b"VP8X" and size is None:
             size = _canvas_size(body)
         elif name in {b"VP8 ", b"VP8L"}:
@@ -45,7 +45,7 @@ def read_header(data: bytes) -> WebpHeader:
         elif name == b"ICCP":
             profile_bytes += length
         # Chunks lie at even places.
-        place += 8 + length + length % 2
+        offset += 8 + length + length % 2
     else:
         raise ValueError("too many chunks")
     if size is None or not still + frames:

@@ -1,4 +1,4 @@
-"""nothing → queued: one transaction holds the quota and inserts the records: acceptance."""
+"""nothing → queued: one transaction reserves the quota and inserts the records: acceptance."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from imagerift_core import quota
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.grouping import Grouping
-from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.jobs import JobRecord, QuotaReservation
+from imagerift_core.micro_batching import MicroBatcher
 from imagerift_core.mongo.admission_step import (
     Candidate,
     CounterMissing,
     Outcome,
-    QueueRoom,
+    QueueLimit,
     Used,
     admit_in,
 )
@@ -31,7 +31,7 @@ from imagerift_core.mongo.store import Store
 _GROUP_SIZE = 64
 _GROUP_PAUSE_SECONDS = 0.04
 _REMEMBERED_COUNTERS = 100_000
-_ROOM_SECONDS = 1.0
+_USED_SECONDS = 1.0
 
 
 class Admissions(Store):
@@ -43,16 +43,16 @@ class Admissions(Store):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._group: Grouping[Candidate, Outcome] = Grouping(
-            self._admit_group, most=_GROUP_SIZE, pause=_GROUP_PAUSE_SECONDS
+        self._group: MicroBatcher[Candidate, Outcome] = MicroBatcher(
+            self._admit_group, max_items=_GROUP_SIZE, pause=_GROUP_PAUSE_SECONDS
         )
         # Holds a lock only while somebody uses it.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Counters are never deleted, so one that was there stays.
         self._ensured: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
-        # Counters of past periods that hold nothing any more, and so never will again.
+        # Counters of past periods with nothing reserved any more, and so never again.
         self._drained: LRUCache[str, bool] = LRUCache(_REMEMBERED_COUNTERS)
-        self._used: TTLCache[str, Used] = TTLCache(_REMEMBERED_COUNTERS, _ROOM_SECONDS)
+        self._used: TTLCache[str, Used] = TTLCache(_REMEMBERED_COUNTERS, _USED_SECONDS)
 
     async def admit(
         self,
@@ -62,12 +62,12 @@ class Admissions(Store):
         claim: KeyClaim | None = None,
         queue_limit: int | None = None,
     ) -> JobRecord | None:
-        """Holds `record.quota.units` within `record.quota.limit` and inserts the record.
+        """Reserves `record.quota.units` within `record.quota.limit` and inserts the record.
 
-        With `queue_limit` the workspace holds at most so many units at any time.
+        With `queue_limit` the workspace has at most so many units reserved at any time.
 
         Returns the record with the counter's `remaining`, or None where a record or a
-        tombstone of that id exists already, in which case nothing is held.
+        tombstone of that id exists already, in which case nothing is reserved.
 
         Raises `QuotaExhausted`, `QueueFull`, `CapacityUnavailable`, or `KeyTaken` or
         `IdempotencyInProgress` of `claim`; then nothing is stored. Raises `OutcomeUnknown`
@@ -89,52 +89,52 @@ class Admissions(Store):
         queue_limit: int | None = None,
         begin_by: float | None = None,
     ) -> list[JobRecord] | None:
-        """Admits every record or none; all of them hold units of the same counter.
+        """Admits every record or none; all of them reserve units of the same counter.
 
         Nothing is begun after `begin_by` of the monotonic clock.
 
         Returns and raises what `admit` does.
         """
-        hold = _joint_hold(records)
-        counter = hold.counter
-        queue = await self._queue_room(counter, queue_limit)
-        candidate = Candidate(records, hold, resets_at, claim, batch, queue, begin_by)
+        reservation = _joint_reservation(records)
+        counter = reservation.counter
+        queue = await self._queue_limit_of(counter, queue_limit)
+        candidate = Candidate(records, reservation, resets_at, claim, batch, queue, begin_by)
         if counter not in self._ensured:
             await self._ensure_counter(counter, records[0].workspace)
         if claim is None and batch is None:
             return await self._group.add(candidate)
-        async with self._turns.setdefault(counter, asyncio.Lock()):
+        async with self._locks.setdefault(counter, asyncio.Lock()):
             return await self._admit_alone(candidate)
 
-    async def check_room(
-        self, hold: QuotaHold, *, resets_at: datetime, queue_limit: int | None = None
+    async def check_limits(
+        self, reservation: QuotaReservation, *, resets_at: datetime, queue_limit: int | None = None
     ) -> None:
         """Raises `QuotaExhausted` or `QueueFull` where the counter is seen to be full already.
 
-        Holds nothing and promises nothing: it spares work that admission would refuse. Room
-        that was seen within the last second is not looked for again.
+        Reserves nothing and promises nothing: it spares work that admission would refuse. What
+        a counter said within the last second is not read again where that was enough.
         """
-        queue = await self._queue_room(hold.counter, queue_limit)
-        candidate = Candidate([], hold, resets_at, queue=queue)
-        used = self._used.get(hold.counter)
+        queue = await self._queue_limit_of(reservation.counter, queue_limit)
+        candidate = Candidate([], reservation, resets_at, queue=queue)
+        used = self._used.get(reservation.counter)
         if used is not None and candidate.refusal(used) is None:
             return
-        used = self._used[hold.counter] = await self._read(hold.counter)
+        used = self._used[reservation.counter] = await self._read(reservation.counter)
         refusal = candidate.refusal(used)
         if refusal is not None:
             raise refusal
 
-    async def _queue_room(self, counter: str, limit: int | None) -> QueueRoom | None:
-        """The room of a queue, in which jobs of the period before may still be."""
+    async def _queue_limit_of(self, counter: str, limit: int | None) -> QueueLimit | None:
+        """The limit of a queue, in which jobs of the period before may still be."""
         if limit is None:
             return None
         before = quota.counter_before(counter)
         if before in self._drained:
-            return QueueRoom(limit)
+            return QueueLimit(limit)
         carried = (await self._read(before)).reserved
         if not carried:
             self._drained[before] = True
-        return QueueRoom(limit, carried)
+        return QueueLimit(limit, carried)
 
     async def _read(self, counter: str) -> Used:
         document = await self._database.counters.find_one({"_id": counter})
@@ -181,7 +181,9 @@ class Admissions(Store):
         except CounterMissing:
             # Seen before and gone: the database was put back from a backup.
             for candidate in group:
-                await self._ensure_counter(candidate.hold.counter, candidate.records[0].workspace)
+                await self._ensure_counter(
+                    candidate.reservation.counter, candidate.records[0].workspace
+                )
             outcomes, used = await self._database.transaction(
                 lambda session: admit_in(self._database, session, group)
             )
@@ -205,8 +207,8 @@ class Admissions(Store):
         self._ensured[counter] = True
 
 
-def _joint_hold(records: Sequence[JobRecord]) -> QuotaHold:
-    """What the records hold together, in the terms of the first one."""
+def _joint_reservation(records: Sequence[JobRecord]) -> QuotaReservation:
+    """What the records reserve together; all but the units is the first one's."""
     if len({record.quota.counter for record in records}) != 1:
         raise ValueError("records that are admitted together must share one counter")
     units = sum(record.quota.units for record in records)

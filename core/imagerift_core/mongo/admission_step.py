@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from imagerift_core import quota
 from imagerift_core.errors import QueueFull, QuotaExhausted
-from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.jobs import JobRecord, QuotaReservation
 from imagerift_core.mongo.batches import Batch
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.idempotency import KeyClaim
@@ -18,15 +18,15 @@ from imagerift_core.mongo.transactions import Session
 
 
 class Used(NamedTuple):
-    """What a counter says: units charged, and units held by jobs that have not ended."""
+    """What a counter says: units charged, and units reserved by jobs that have not ended."""
 
     charged: int
     reserved: int
 
 
 @dataclass(frozen=True)
-class QueueRoom:
-    """How many units may be held at once; `carried` are those that the period before holds."""
+class QueueLimit:
+    """How many units may be reserved; `carried` are the period before's."""
 
     limit: int
     carried: int = 0
@@ -37,18 +37,18 @@ class QueueRoom:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Records that are admitted together or not at all; `hold` is what they hold together.
+    """Records that are admitted together or not at all; `reservation` is for all of them.
 
     One with a claim or a batch is alone in its transaction. None begins after `begin_by`, by the
     monotonic clock.
     """
 
     records: Sequence[JobRecord]
-    hold: QuotaHold
+    reservation: QuotaReservation
     resets_at: datetime
     claim: KeyClaim | None = None
     batch: Batch | None = None
-    queue: QueueRoom | None = None
+    queue: QueueLimit | None = None
     begin_by: float | None = None
 
     @property
@@ -57,18 +57,18 @@ class Candidate:
 
     def refusal(self, used: Used) -> QuotaExhausted | QueueFull | None:
         """Why it does not fit beside what is used already; a quota that is used up comes first."""
-        hold = self.hold
-        if used.charged + used.reserved + hold.units > hold.limit:
+        reservation = self.reservation
+        if used.charged + used.reserved + reservation.units > reservation.limit:
             return QuotaExhausted(
-                units=hold.units,
-                limit=hold.limit,
+                units=reservation.units,
+                limit=reservation.limit,
                 charged=used.charged,
                 reserved=used.reserved,
                 resets_at=self.resets_at,
             )
-        if self.queue is not None and hold.units > self.queue.left(used.reserved):
+        if self.queue is not None and reservation.units > self.queue.left(used.reserved):
             return QueueFull(
-                units=hold.units,
+                units=reservation.units,
                 limit=self.queue.limit,
                 reserved=used.reserved + self.queue.carried,
             )
@@ -94,22 +94,22 @@ async def admit_in(
     """
     outcomes: list[Outcome | Exception] = [None] * len(group)
     known = await _known_ids(database, session, group)
-    lanes: dict[str, list[int]] = {}
+    by_counter: dict[str, list[int]] = {}
     for index, candidate in enumerate(group):
         ids = [record.id for record in candidate.records]
         if not known.isdisjoint(ids):
             continue
         # A second one of the same id in this group is known by the time it is looked at.
         known.update(ids)
-        lanes.setdefault(candidate.hold.counter, []).append(index)
+        by_counter.setdefault(candidate.reservation.counter, []).append(index)
         if candidate.claim is not None:
             await candidate.claim.write(database, session)
     used = {}
     # Always in the same order, so that two groups meet at the first counter they share.
-    for counter, lane in sorted(lanes.items()):
-        after = await _hold_for(database, session, counter, [group[index] for index in lane])
+    for counter, indexes in sorted(by_counter.items()):
+        after = await _reserve(database, session, counter, [group[index] for index in indexes])
         used[counter] = after.used
-        for index, refusal in zip(lane, after.refusals, strict=True):
+        for index, refusal in zip(indexes, after.refusals, strict=True):
             if refusal is None:
                 outcomes[index] = _admitted(group[index], after.used.charged)
             elif len(group) == 1:
@@ -121,8 +121,8 @@ async def admit_in(
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A counter after the holds, and for each candidate None or why it was refused."""
+class _Reservations:
+    """A counter after the reservations, and for each candidate None or why it was refused."""
 
     used: Used
     refusals: list[QuotaExhausted | QueueFull | None]
@@ -137,18 +137,18 @@ async def _known_ids(database: Database, session: Session, group: Sequence[Candi
     return known
 
 
-async def _hold_for(
+async def _reserve(
     database: Database, session: Session, counter: str, candidates: Sequence[Candidate]
-) -> _Held:
-    units = sum(candidate.hold.units for candidate in candidates)
-    limit = min(candidate.hold.limit for candidate in candidates)
+) -> _Reservations:
+    units = sum(candidate.reservation.units for candidate in candidates)
+    limit = min(candidate.reservation.limit for candidate in candidates)
     query: dict[str, Any] = {
         "_id": counter,
         "$expr": {"$lte": [{"$add": ["$charged", "$reserved", units]}, limit]},
     }
-    rooms = [candidate.queue.left(units) for candidate in candidates if candidate.queue]
-    if rooms:
-        query["reserved"] = {"$lte": min(rooms)}
+    left = [candidate.queue.left(units) for candidate in candidates if candidate.queue]
+    if left:
+        query["reserved"] = {"$lte": min(left)}
     document = await database.counters.find_one_and_update(
         query,
         {"$inc": {"reserved": units}},
@@ -157,23 +157,23 @@ async def _hold_for(
     )
     if document is not None:
         used = Used(document["charged"], document["reserved"])
-        return _Held(used, [None] * len(candidates))
+        return _Reservations(used, [None] * len(candidates))
     document = await database.counters.find_one({"_id": counter}, session=session)
     if document is None:
         raise CounterMissing(counter)
-    held = _held_in_turn(document, candidates)
-    if held.used.reserved > document["reserved"]:
+    reservations = _reserve_in_order(document, candidates)
+    if reservations.used.reserved > document["reserved"]:
         # The counter is still as it was read: had anybody changed it, this write would end the
         # transaction.
         await database.counters.update_one(
             {"_id": counter},
-            {"$inc": {"reserved": held.used.reserved - document["reserved"]}},
+            {"$inc": {"reserved": reservations.used.reserved - document["reserved"]}},
             session=session,
         )
-    return held
+    return reservations
 
 
-def _held_in_turn(document: dict[str, Any], candidates: Sequence[Candidate]) -> _Held:
+def _reserve_in_order(document: dict[str, Any], candidates: Sequence[Candidate]) -> _Reservations:
     """Grants those that fit, in the order in which they came."""
     used = Used(document["charged"], document["reserved"])
     refusals: list[QuotaExhausted | QueueFull | None] = []
@@ -181,12 +181,12 @@ def _held_in_turn(document: dict[str, Any], candidates: Sequence[Candidate]) -> 
         refusal = candidate.refusal(used)
         refusals.append(refusal)
         if refusal is None:
-            used = used._replace(reserved=used.reserved + candidate.hold.units)
-    return _Held(used, refusals)
+            used = used._replace(reserved=used.reserved + candidate.reservation.units)
+    return _Reservations(used, refusals)
 
 
 def _admitted(candidate: Candidate, charged: int) -> list[JobRecord]:
-    left = quota.remaining(candidate.hold.limit, charged)
+    left = quota.remaining(candidate.reservation.limit, charged)
     seen = {"remaining": left, "remaining_after_queue": left}
     return [
         record.model_copy(update={"quota": record.quota.model_copy(update=seen)})

@@ -11,7 +11,7 @@ from imagerift_core.jobs import JobRecord, Status
 
 @dataclass(frozen=True)
 class Claim:
-    """A wish to begin attempt `attempt` + 1 of a job, sent to a pool, for this resource's uid."""
+    """A claim of attempt `attempt` + 1 of a job, sent to a pool, for this resource's uid."""
 
     job_id: str
     attempt: int
@@ -43,8 +43,8 @@ class Claim:
         }
         return {"$set": written, "$inc": {"attempt": 1}}
 
-    def holds(self, record: JobRecord) -> bool:
-        """Whether this very claim was written and still stands."""
+    def is_written_in(self, record: JobRecord) -> bool:
+        """Whether the record is as this very claim has left it."""
         return (
             record.status is Status.PROCESSING
             and record.owner == self.owner

@@ -24,14 +24,14 @@ from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
-_TRIPS_AT_ONCE = 32
+_MAX_THREADS = 32
 # As the server's own lists show our connections.
 APP_NAME = "imagerift"
 
 
 @dataclass(frozen=True)
 class BlockingCollections:
-    """The driver's own collections, whose calls block: for `Database.in_one_trip` alone."""
+    """The driver's own collections, whose calls block: for `Database.run_blocking` alone."""
 
     jobs: Collection[dict[str, Any]]
     rate_windows: Collection[dict[str, Any]]
@@ -47,7 +47,7 @@ class Database:
     def __init__(self, client: AsyncIOMotorClient[dict[str, Any]], name: str) -> None:
         self._client = client
         self.admin = client.admin
-        self._trips = ThreadPoolExecutor(_TRIPS_AT_ONCE, thread_name_prefix="mongo")
+        self._threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="mongo")
         database = client.get_database(
             name,
             read_preference=ReadPreference.PRIMARY,
@@ -83,13 +83,13 @@ class Database:
         )
 
     def close(self) -> None:
-        """Waits for trips that are under way."""
-        self._trips.shutdown()
+        """Waits for blocking calls that are under way."""
+        self._threads.shutdown()
 
-    async def in_one_trip(self, work: Callable[[BlockingCollections], Result]) -> Result:
+    async def run_blocking(self, work: Callable[[BlockingCollections], Result]) -> Result:
         """Runs `work` with the driver's own blocking calls, in one of its threads."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._trips, work, self._blocking)
+        return await loop.run_in_executor(self._threads, work, self._blocking)
 
     async def ping(self) -> None:
         """Raises `CapacityUnavailable` where the primary does not answer, or refuses us."""

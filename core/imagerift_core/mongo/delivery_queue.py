@@ -49,7 +49,7 @@ class Leased:
 
 
 @dataclass
-class _Held:
+class _Reservations:
     """What is under way, of every replica."""
 
     workspaces: Counter[str] = field(default_factory=Counter)
@@ -128,7 +128,7 @@ class DeliveryQueue(Store):
             leased.append(Delivery.model_validate(taken))
         return Leased(leased, put_off)
 
-    async def note_try(
+    async def record_try(
         self,
         delivery: Delivery,
         result: Try,
@@ -202,9 +202,9 @@ class DeliveryQueue(Store):
             {"ready": False, "next_at": {"$lte": at}}, {"$set": {"ready": True}}
         )
 
-    async def _held(self) -> _Held:
+    async def _held(self) -> _Reservations:
         """Reads what the unique index holds, so that a slot which is free here is free there."""
-        held = _Held()
+        held = _Reservations()
         cursor = self._database.deliveries.find(
             {"slots": {"$exists": True}}, {"workspace": 1, "lane": 1, "slots": 1}
         )
@@ -212,7 +212,7 @@ class DeliveryQueue(Store):
             held.add(row)
         return held
 
-    async def _next(self, at: datetime, held: _Held) -> dict[str, Any] | None:
+    async def _next(self, at: datetime, held: _Reservations) -> dict[str, Any] | None:
         """The row whose turn it is."""
         full, lanes = held.full_workspaces(), held.full_lanes()
         due = self._due(at) | {"lane": {"$gt": "", "$nin": lanes}}

@@ -84,10 +84,10 @@ class KeyClaim:
             )
         except OperationFailure as error:
             if error.code == _WRITE_CONFLICT:
-                self._check_patience()
+                self._check_wait()
             raise
 
-    def _check_patience(self) -> None:
+    def _check_wait(self) -> None:
         at = time.monotonic()
         if self._first_conflict is None:
             self._first_conflict = at

@@ -183,25 +183,27 @@ class JobStore(Store):
             {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}},
         )
 
-    async def claim_all(self, wishes: Sequence[Claim]) -> list[JobRecord | None]:
+    async def claim_all(self, claims: Sequence[Claim]) -> list[JobRecord | None]:
         """queued → processing, for many jobs in one round; each is decided by its own write.
 
         None where the job is no longer queued, was claimed since its `attempt` was read, is asked
         to be canceled, or belongs to another resource.
         """
-        if len(wishes) == 1:
+        if len(claims) == 1:
             document = await self._database.jobs.find_one_and_update(
-                wishes[0].query(), wishes[0].update(), return_document=True
+                claims[0].query(), claims[0].update(), return_document=True
             )
             return [JobRecord.model_validate(document) if document else None]
         await self._database.jobs.bulk_write(
-            [UpdateOne(wish.query(), wish.update()) for wish in wishes], ordered=False
+            [UpdateOne(wanted.query(), wanted.update()) for wanted in claims], ordered=False
         )
-        cursor = self._database.jobs.find({"_id": {"$in": [wish.job_id for wish in wishes]}})
+        cursor = self._database.jobs.find({"_id": {"$in": [wanted.job_id for wanted in claims]}})
         records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
         return [
-            record if (record := records.get(wish.job_id)) and wish.holds(record) else None
-            for wish in wishes
+            record
+            if (record := records.get(wanted.job_id)) and wanted.is_written_in(record)
+            else None
+            for wanted in claims
         ]
 
     async def requeue(
@@ -337,7 +339,7 @@ class JobStore(Store):
         )
         return JobRecord.model_validate(document) if document else None
 
-    async def note_resources(self, uids: Mapping[str, str]) -> None:
+    async def set_resource_uids(self, uids: Mapping[str, str]) -> None:
         """Keeps the uids of resources by job id; the first one of each job stays."""
         await self._database.jobs.bulk_write(
             [

@@ -85,12 +85,12 @@ class KeyStore(Store):
         async def body(session: Session) -> Logged[None]:
             if key.created_by is not None:
                 # A write, so that a removal of the member at the same time conflicts with it.
-                place = await self._database.members.update_one(
+                membership = await self._database.members.update_one(
                     {"_id": member_id(key.workspace, key.created_by)},
                     {"$inc": {"keys_made": 1}},
                     session=session,
                 )
-                if not place.matched_count:
+                if not membership.matched_count:
                     raise MemberNotFound("There is no such member.")
             await self._database.api_keys.insert_one(key.model_dump(by_alias=True), session=session)
             return None, LogEntry(

@@ -1,4 +1,4 @@
-"""Members: people's places in workspaces."""
+"""Members: who belongs to a workspace, and with which role."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagerift_core.roles import Role, is_lower
 
 
 class Member(BaseModel):
-    """A person's place in a workspace; `invited_by` let them in, unless nobody had to."""
+    """A person's membership of a workspace; `invited_by` let them in, unless nobody had to."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -116,7 +116,7 @@ class PersonStore(Store):
             return again
         return person
 
-    async def place(
+    async def add_to_workspace(
         self,
         workspace: str,
         *,
@@ -126,7 +126,7 @@ class PersonStore(Store):
         actor: Actor,
         at: datetime,
     ) -> Person:
-        """Makes a person a member, whom the first sign-in then finds in place.
+        """Makes a person a member, before the first sign-in if need be.
 
         Somebody new gets no workspace of their own. Raises `AlreadyMember`.
         """

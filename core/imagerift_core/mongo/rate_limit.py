@@ -61,7 +61,7 @@ class Minute:
 
 
 class RateWindowStore(Store):
-    """Rate windows; `Polls` counts in them too."""
+    """Rate windows; `RateLimitedReads` counts in them too."""
 
     async def count(self, subject: str, *, limit: int, at: datetime) -> RateWindow:
         """Counts one request; exact across replicas, since the database does the counting."""

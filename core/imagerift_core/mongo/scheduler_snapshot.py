@@ -19,7 +19,7 @@ WaitingReason = Literal[
 STALE_AFTER = timedelta(seconds=10)
 
 
-class QueuePlace(BaseModel):
+class QueuePosition(BaseModel):
     """Where a waiting job stands.
 
     `position` is 1 for the next unit to start; the units of the jobs before it count. Seconds
@@ -38,7 +38,7 @@ class SchedulerSnapshot(BaseModel):
 
     shard: str = Field(alias="_id")
     at: datetime
-    places: dict[str, QueuePlace]
+    places: dict[str, QueuePosition]
 
 
 class SnapshotStore(Store):

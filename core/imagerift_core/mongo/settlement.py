@@ -18,7 +18,7 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.driver_errors import is_of_the_data, is_passing
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 
 
 @dataclass
@@ -78,7 +78,7 @@ async def _settle_in(
     for settlement in group:
         # Taken out, so that a job named twice in the group is counted once.
         record = records.pop(settlement.job_id, None)
-        if record is not None and _holds(record, settlement):
+        if record is not None and _is_current(record, settlement):
             matching.append((record, settlement))
         else:
             result.superseded.append(settlement.job_id)
@@ -96,7 +96,7 @@ async def _settle_in(
     return result
 
 
-def _holds(record: JobRecord, settlement: Settlement) -> bool:
+def _is_current(record: JobRecord, settlement: Settlement) -> bool:
     return (
         record.status is Status.PROCESSING
         and record.attempt == settlement.attempt
@@ -123,7 +123,7 @@ def _ended(record: JobRecord, settlement: Settlement, at: datetime) -> JobRecord
         }
     else:
         if len(settlement.outputs) > record.quota.units:
-            raise ValueError("more outputs than units held")
+            raise ValueError("more outputs than units reserved")
         changes |= {
             "status": Status.SUCCEEDED,
             "outputs": settlement.outputs,

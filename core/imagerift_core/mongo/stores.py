@@ -17,8 +17,8 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.keys import KeyStore
 from imagerift_core.mongo.members import MemberStore
 from imagerift_core.mongo.people import PersonStore
-from imagerift_core.mongo.polls import Polls
 from imagerift_core.mongo.rate_limit import RateWindowStore
+from imagerift_core.mongo.rate_limited_reads import RateLimitedReads
 from imagerift_core.mongo.scheduler_snapshot import SnapshotStore
 from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.mongo.sign_ins import SignInStore
@@ -47,7 +47,7 @@ class Stores:
         self.keys = KeyStore(database)
         self.members = MemberStore(database)
         self.people = PersonStore(database)
-        self.polls = Polls(database)
+        self.rate_limited_reads = RateLimitedReads(database)
         self.rate_windows = RateWindowStore(database)
         self.settlements = Settlements(database)
         self.sign_ins = SignInStore(database)

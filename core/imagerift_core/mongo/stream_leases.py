@@ -1,7 +1,7 @@
 """How many waits and event streams a workspace has open, exact across replicas.
 
 One document a workspace holds a lease for each. Leases expire by the database's own clock, so
-those of a process that died free their places by themselves.
+those of a process that died end by themselves.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StreamLeaseStore(Store):
                 continue
             return any(held["id"] == lease for held in document["leases"])
 
-    async def give_back(self, workspace: str, lease: str) -> None:
+    async def release(self, workspace: str, lease: str) -> None:
         await self._database.streams.update_one(
             {"_id": workspace}, {"$pull": {"leases": {"id": lease}}}
         )

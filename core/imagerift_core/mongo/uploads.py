@@ -1,4 +1,4 @@
-"""Uploads: places in the bucket that clients fill by themselves, and for how long they last."""
+"""Uploads that clients make by themselves, straight to the bucket, and for how long they last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagerift_core.mongo.transactions import Session
 
 
 class Upload(BaseModel):
-    """A place that a workspace may fill. `id` is the imageKey, `key` is in the bucket."""
+    """One file that a workspace may upload. `id` is the imageKey, `key` is in the bucket."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

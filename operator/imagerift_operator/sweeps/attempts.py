@@ -7,7 +7,7 @@ from imagerift_core.clock import now
 from imagerift_core.mongo.abandoned import AbandonedTransactions
 from imagerift_core.mongo.jobs import JobStore
 
-from imagerift_operator.attempts import attempt_id
+from imagerift_operator.attempt_codec import attempt_id
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics

@@ -10,12 +10,12 @@ from imagerift_core.clock import now
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.jobs import JobStore
 
-from imagerift_operator.entries import Entry
-from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
+from imagerift_operator.job_status import refused_status
+from imagerift_operator.job_watch import JobWatch
 from imagerift_operator.memory import Memory
 from imagerift_operator.outcomes import Outcomes
-from imagerift_operator.projection import refusal
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
 
@@ -27,7 +27,7 @@ _RECORDS_AT_ONCE = 500
 async def reconcile_idle(
     jobs: JobStore,
     memory: Memory,
-    feed: JobFeed,
+    watch: JobWatch,
     outcomes: Outcomes,
     writer: StatusWriter,
     *,
@@ -42,10 +42,10 @@ async def reconcile_idle(
         if record is not None:
             await outcomes.reconcile(entry)
         elif not entry.by_api:
-            await feed.bring_in(entry)
+            await watch.admit_and_queue(entry)
         elif now() - entry.created_at > record_grace:
             message = "No admitted job belongs to this resource."
-            await writer.write_status(entry, refusal("not_admitted", message, at=now()))
+            await writer.write_status(entry, refused_status("not_admitted", message, at=now()))
 
 
 async def verify_ends(
@@ -71,12 +71,12 @@ async def verify_ends(
 
 
 async def _with_records(
-    jobs: JobStore, entries: list[Entry]
-) -> AsyncIterator[tuple[Entry, JobRecord | None]]:
+    jobs: JobStore, entries: list[JobEntry]
+) -> AsyncIterator[tuple[JobEntry, JobRecord | None]]:
     """Each resource with its record, None where there is none or it is another resource's."""
     for start in range(0, len(entries), _RECORDS_AT_ONCE):
         batch = entries[start : start + _RECORDS_AT_ONCE]
         records = await jobs.get_many([entry.job_id for entry in batch])
         for entry in batch:
             record = records.get(entry.job_id)
-            yield entry, record if record is not None and entry.is_of(record) else None
+            yield entry, record if record is not None and entry.matches(record) else None

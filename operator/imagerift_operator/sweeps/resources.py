@@ -9,8 +9,8 @@ from imagerift_core.kube import Kube
 from imagerift_core.mongo.jobs import JobStore, LiveResource
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
 
-from imagerift_operator.job_feed import DELETED_REASON, JobFeed
 from imagerift_operator.job_index import JobIndex
+from imagerift_operator.job_watch import DELETED_REASON, JobWatch
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
@@ -26,23 +26,23 @@ async def create_missing_resources(
     jobs: JobStore, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
 ) -> None:
     """Queued records without a resource: only the note of it, or the resource, is missing."""
-    unnoted = await jobs.without_resource(
+    without_uid = await jobs.without_resource(
         namespace=namespace, created_before=now() - RESOURCE_GRACE
     )
-    notes: dict[str, str] = {}
+    uids: dict[str, str] = {}
     missing = []
-    for record in unnoted:
+    for record in without_uid:
         entry = index.by_job_id(record.id)
-        if entry is not None and entry.by_api and entry.is_of(record):
-            notes[record.id] = entry.uid
+        if entry is not None and entry.by_api and entry.matches(record):
+            uids[record.id] = entry.uid
         else:
             missing.append(record)
-    if notes:
-        await jobs.note_resources(notes)
+    if uids:
+        await jobs.set_resource_uids(uids)
     for record in missing:
         uid = await _made(kube, record, metrics)
         if uid is not None:
-            await jobs.note_resources({record.id: uid})
+            await jobs.set_resource_uids({record.id: uid})
 
 
 async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
@@ -62,7 +62,7 @@ async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
 
 
 async def compare_with_server(
-    jobs: JobStore, kube: Kube, memory: Memory, feed: JobFeed, *, namespace: str
+    jobs: JobStore, kube: Kube, memory: Memory, watch: JobWatch, *, namespace: str
 ) -> None:
     """Changes that the watch missed, and records whose seen resource is gone."""
     # What is younger may have come while the pages were read.
@@ -72,11 +72,11 @@ async def compare_with_server(
     async for body in kube.list_jobs():
         listed.add(body["metadata"]["uid"])
         if memory.index.has_missed(body):
-            feed.observe(None, body)
+            watch.observe(None, body)
     for entry in memory.index:
         missed = entry.uid not in listed and entry.created_at < before
         if missed and await _really_gone(kube, entry.name, entry.uid):
-            feed.gone(entry)
+            watch.resource_deleted(entry)
     unlisted = [
         resource
         async for resource in jobs.live_resources(namespace=namespace, created_before=before)

@@ -36,7 +36,7 @@ class Sweep:
     run: Callable[[], Awaitable[None]]
     share: float = 1.0
 
-    def taking(self, share: float) -> Sweep:
+    def with_share(self, share: float) -> Sweep:
         """The same sweep with this share of the time."""
         return replace(self, share=share)
 

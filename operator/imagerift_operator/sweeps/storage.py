@@ -62,14 +62,14 @@ async def _delete_unnamed(
     jobs: JobStore, store: ObjectStore, batch: dict[str, list[str]], before: datetime
 ) -> None:
     records = await jobs.get_many(list(batch))
-    doomed = []
+    unreferenced = []
     for job_id, keys in batch.items():
         record = records.get(job_id)
         if record is None:
-            doomed += keys
+            unreferenced += keys
         elif record.status.terminal and (record.completed_at or before) <= before:
             named = {record.source.key} | {key for output in record.outputs for key in output.keys}
-            doomed += [key for key in keys if key not in named]
-    if doomed:
-        log.info("orphaned_bytes_deleted", objects=len(doomed))
-        await store.delete(doomed)
+            unreferenced += [key for key in keys if key not in named]
+    if unreferenced:
+        log.info("orphaned_bytes_deleted", objects=len(unreferenced))
+        await store.delete(unreferenced)

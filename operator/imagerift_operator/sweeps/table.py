@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from imagerift_operator.dependencies import Dependencies
-from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_watch import JobWatch
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pools import Pools
 from imagerift_operator.queue_publisher import QueuePublisher
@@ -33,7 +33,7 @@ from imagerift_operator.waiting_reasons import WaitingReasons
 def sweeps_of(
     given: Dependencies,
     *,
-    feed: JobFeed,
+    watch: JobWatch,
     outcomes: Outcomes,
     pools: Pools,
     writer: StatusWriter,
@@ -58,11 +58,11 @@ def sweeps_of(
         every(2, fail_overdue, jobs, memory, writer, metrics, **shard),
         every(2, verify_ends, jobs, index, writer, outcomes),
         every(5, create_missing_resources, jobs, kube, index, metrics, **shard),
-        every(10, reconcile_idle, jobs, memory, feed, outcomes, writer, record_grace=record_grace),
+        every(10, reconcile_idle, jobs, memory, watch, outcomes, writer, record_grace=record_grace),
         every(60, delete_expired_jobs, jobs, store, kube, **shard),
         every(60, delete_expired_uploads, stores.uploads, store, **shard),
         every(bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
-        every(compare_period, compare_with_server, jobs, kube, memory, feed, **shard).taking(
+        every(compare_period, compare_with_server, jobs, kube, memory, watch, **shard).with_share(
             COMPARING_SHARE
         ),
     ]

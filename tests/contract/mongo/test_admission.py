@@ -28,7 +28,7 @@ async def counter(database: Database, record: JobRecord) -> dict[str, Any] | Non
     return await database.counters.find_one({"_id": record.quota.counter})
 
 
-async def test_an_admitted_job_is_stored_queued_with_its_units_held(database: Database) -> None:
+async def test_an_admitted_job_is_stored_queued_with_its_units_reserved(database: Database) -> None:
     record = make_record(units=3, limit=10)
     admitted = await admit(database, record)
     assert admitted is not None
@@ -208,11 +208,11 @@ async def test_room_seen_a_moment_ago_does_not_admit_beyond_the_limit(database: 
     await admissions.admit(first, resets_at=RESETS_AT)
     # What another process holds meanwhile is not known here.
     await admit(database, second)
-    await admissions.check_room(late.quota, resets_at=RESETS_AT)
+    await admissions.check_limits(late.quota, resets_at=RESETS_AT)
     with pytest.raises(QuotaExhausted):
         await admissions.admit(late, resets_at=RESETS_AT)
     with pytest.raises(QuotaExhausted):
-        await Admissions(database).check_room(late.quota, resets_at=RESETS_AT)
+        await Admissions(database).check_limits(late.quota, resets_at=RESETS_AT)
 
 
 @pytest.mark.parametrize("one_process", [True, False])
@@ -246,7 +246,9 @@ async def test_concurrent_submits_fill_the_queue_exactly_and_an_end_makes_room(
     assert await submit(make_record(units=2)) is None
 
 
-async def test_what_the_period_before_still_holds_is_in_the_queue_too(database: Database) -> None:
+async def test_what_the_period_before_still_has_reserved_is_in_the_queue_too(
+    database: Database,
+) -> None:
     admissions = Admissions(database)
     now = make_record(units=2)
     before = make_record(units=3)
@@ -260,7 +262,7 @@ async def test_what_the_period_before_still_holds_is_in_the_queue_too(database: 
         await admissions.admit(now, resets_at=RESETS_AT, queue_limit=4)
     assert refused.value.reserved == 3
     with pytest.raises(QueueFull):
-        await admissions.check_room(now.quota, resets_at=RESETS_AT, queue_limit=4)
+        await admissions.check_limits(now.quota, resets_at=RESETS_AT, queue_limit=4)
 
     await JobStore(database).cancel_queued(
         before.id, workspace=before.workspace, reason="by user", at=RESETS_AT

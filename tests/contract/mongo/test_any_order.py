@@ -17,7 +17,7 @@ from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 
 from tests import lives
 from tests.records import ACCEPTED_AT, broken, delivered, make_record

@@ -38,7 +38,7 @@ async def test_a_queued_job_is_canceled_at_once_and_uncharged(database: Database
     assert canceled.expires_at == record.created_at + timedelta(days=7, seconds=9)
     assert (canceled.quota.state, canceled.quota.charged_units) == ("released", 0)
     assert await lives.current(database, record) == canceled
-    assert await lives.held(database, record) == (0, 0)
+    assert await lives.reserved_and_charged(database, record) == (0, 0)
 
 
 async def test_concurrent_cancels_release_once(database: Database) -> None:
@@ -47,20 +47,20 @@ async def test_concurrent_cancels_release_once(database: Database) -> None:
     answers = await asyncio.gather(*(cancel(database, record, f"no {n}") for n in range(30)))
     assert {answer.status for answer in answers} == {Status.CANCELED}
     assert len({answer.cancel_reason for answer in answers}) == 1
-    assert await lives.held(database, record) == (5, 0)
+    assert await lives.reserved_and_charged(database, record) == (5, 0)
     assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("status", NOT_QUEUED)
 async def test_only_a_queued_job_is_canceled_at_once(database: Database, status: Status) -> None:
     record = await lives.in_status(database, status)
-    before = await lives.held(database, record)
+    before = await lives.reserved_and_charged(database, record)
     outcome = await JobStore(database).cancel_queued(
         record.id, workspace=WORKSPACE, reason="late", at=record.created_at
     )
     assert outcome is None
     assert await lives.current(database, record) == record
-    assert await lives.held(database, record) == before
+    assert await lives.reserved_and_charged(database, record) == before
 
 
 @pytest.mark.parametrize("status", NOT_PROCESSING)
@@ -80,7 +80,7 @@ async def test_the_first_reason_of_a_cancel_stays(database: Database) -> None:
         assert asked.status is Status.PROCESSING
         assert asked.cancel_requested
         assert asked.cancel_reason == "first"
-    assert await lives.held(database, record) == (1, 0)
+    assert await lives.reserved_and_charged(database, record) == (1, 0)
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
@@ -149,5 +149,5 @@ async def test_cancel_meets_requeue_and_claim_and_still_ends_canceled(database: 
             result = await Settlements(database).settle([delivered(stored)], at=record.created_at)
             stored = result.settled[record.id]
         assert stored.status is Status.CANCELED
-    assert await lives.held(database, record) == (0, 0)
+    assert await lives.reserved_and_charged(database, record) == (0, 0)
     assert await QuotaAudit(database).differences() == []

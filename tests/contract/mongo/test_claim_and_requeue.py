@@ -96,7 +96,7 @@ async def test_only_a_failed_attempt_counts_as_a_failure(
     assert (again.owner, again.attempt, again.failures) == (None, 1, failures)
     assert again.not_before == later
     assert again.attempt_deadline_at is None
-    assert await lives.held(database, record) == (2, 0)
+    assert await lives.reserved_and_charged(database, record) == (2, 0)
 
 
 async def test_an_attempt_is_given_up_once(database: Database) -> None:
@@ -143,21 +143,21 @@ async def test_a_job_with_a_cancel_asked_never_goes_back_to_the_queue(database: 
 async def test_the_first_resource_seen_stays_on_record(database: Database) -> None:
     record = await lives.queued(database)
     for uid in ("first", "second"):
-        await JobStore(database).note_resources({record.id: uid})
+        await JobStore(database).set_resource_uids({record.id: uid})
     assert (await lives.current(database, record)).resource_uid == "first"
 
 
 async def test_a_job_of_another_resource_cannot_be_claimed(database: Database) -> None:
     record = await lives.queued(database)
-    await JobStore(database).note_resources({record.id: "another"})
+    await JobStore(database).set_resource_uids({record.id: "another"})
     assert await lives.claim(database, record) is None
     assert (await lives.current(database, record)).status is Status.QUEUED
     seen = await lives.queued(database)
-    await JobStore(database).note_resources({seen.id: f"uid-{seen.id}"})
+    await JobStore(database).set_resource_uids({seen.id: f"uid-{seen.id}"})
     assert await lives.claim(database, seen) is not None
 
 
-def wish(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> Claim:
+def claim_of(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> Claim:
     moment = record.created_at + timedelta(seconds=1)
     return Claim(record.id, attempt, owner, "default", f"uid-{record.id}", moment, moment)
 
@@ -165,8 +165,8 @@ def wish(record: JobRecord, *, owner: str = "a", attempt: int = 0) -> Claim:
 async def test_claims_made_together_are_decided_one_by_one(database: Database) -> None:
     queued, stale = [await lives.queued(database) for _ in range(2)]
     held = await lives.processing(database)
-    wishes = [wish(queued), wish(stale, attempt=1), wish(held)]
-    claimed, *lost = await JobStore(database).claim_all(wishes)
+    claims = [claim_of(queued), claim_of(stale, attempt=1), claim_of(held)]
+    claimed, *lost = await JobStore(database).claim_all(claims)
     assert lost == [None, None]
     assert claimed is not None
     assert (claimed.attempt, claimed.owner, claimed.status) == (1, "a", Status.PROCESSING)
@@ -179,7 +179,9 @@ async def test_of_groups_that_claim_the_same_jobs_each_job_goes_to_one(database:
     records = [await lives.queued(database) for _ in range(12)]
     groups = await asyncio.gather(
         *(
-            JobStore(database).claim_all([wish(record, owner=f"o{number}") for record in records])
+            JobStore(database).claim_all(
+                [claim_of(record, owner=f"o{number}") for record in records]
+            )
             for number in range(8)
         )
     )
@@ -191,14 +193,14 @@ async def test_of_groups_that_claim_the_same_jobs_each_job_goes_to_one(database:
 async def test_a_claim_made_again_is_not_taken_for_the_first(database: Database) -> None:
     """Whoever did not hear of its own claim must not believe that a later one was granted."""
     first, other = [await lives.queued(database) for _ in range(2)]
-    await JobStore(database).claim_all([wish(first), wish(other)])
-    later = replace(wish(first), at=first.created_at + timedelta(seconds=9))
-    assert await JobStore(database).claim_all([later, wish(other, attempt=1)]) == [None, None]
+    await JobStore(database).claim_all([claim_of(first), claim_of(other)])
+    later = replace(claim_of(first), at=first.created_at + timedelta(seconds=9))
+    assert await JobStore(database).claim_all([later, claim_of(other, attempt=1)]) == [None, None]
 
 
 async def test_uids_are_noted_together_and_the_first_stays(database: Database) -> None:
     known = await lives.processing(database)
     new = await lives.queued(database)
-    await JobStore(database).note_resources({known.id: "late", new.id: "uid", "gone": "x"})
+    await JobStore(database).set_resource_uids({known.id: "late", new.id: "uid", "gone": "x"})
     assert (await lives.current(database, known)).resource_uid == f"uid-{known.id}"
     assert (await lives.current(database, new)).resource_uid == "uid"

@@ -166,7 +166,7 @@ async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> N
         await task
     async with asyncio.timeout(50):
         await lives.queued(database)
-    assert await lives.held(database, record) == (2, 0)
+    assert await lives.reserved_and_charged(database, record) == (2, 0)
 
 
 async def test_the_primary_tells_the_time(database: Database) -> None:

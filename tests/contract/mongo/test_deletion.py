@@ -17,7 +17,7 @@ from tests.records import ACCEPTED_AT
 @pytest.mark.parametrize("status", [s for s in Status if s.terminal])
 async def test_an_ended_job_is_forgotten_once(database: Database, status: Status) -> None:
     record = await lives.in_status(database, status, units=2)
-    before = await lives.held(database, record)
+    before = await lives.reserved_and_charged(database, record)
     outcomes = await asyncio.gather(
         *(JobStore(database).forget(record.id, at=ACCEPTED_AT) for _ in range(10))
     )
@@ -27,7 +27,7 @@ async def test_an_ended_job_is_forgotten_once(database: Database, status: Status
         "_id": record.id,
         "at": ACCEPTED_AT,
     }
-    assert await lives.held(database, record) == before
+    assert await lives.reserved_and_charged(database, record) == before
     assert await QuotaAudit(database).differences() == []
 
 

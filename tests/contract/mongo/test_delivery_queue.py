@@ -59,7 +59,7 @@ async def tried(queue: DeliveryQueue, delivery: Delivery, at: Any, **result: Any
     made = Try(at=at, latency_ms=0, **({"status": None} | result))
     next_at = None if done else at + timedelta(minutes=1)
     state: Any = "delivered" if done else "pending"
-    assert await queue.note_try(delivery, made, state=state, next_at=next_at)
+    assert await queue.record_try(delivery, made, state=state, next_at=next_at)
 
 
 async def break_lane(database: Database, workspace: str, url: str, error: str = "timeout") -> None:

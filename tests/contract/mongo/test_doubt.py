@@ -49,7 +49,7 @@ async def test_an_admission_that_was_not_answered_is_in_doubt_and_may_be_there(
     assert not doubt.value.retryable
     found = await JobStore(failing).get_certain(record.id, workspace=record.workspace)
     assert found is not None
-    assert await lives.held(failing, record) == (2, 0)
+    assert await lives.reserved_and_charged(failing, record) == (2, 0)
 
 
 async def test_a_write_that_was_not_answered_is_in_doubt_and_a_read_is_not(
@@ -82,7 +82,7 @@ async def test_what_a_store_in_trouble_says_is_passing(
         for call in (
             jobs.get(record.id),
             jobs.ask_cancel(record.id, workspace=record.workspace, reason="by user"),
-            jobs.note_resources({record.id: "uid"}),
+            jobs.set_resource_uids({record.id: "uid"}),
             Admissions(failing).admit(make_record(), resets_at=ACCEPTED_AT),
         ):
             with pytest.raises(CapacityUnavailable):
@@ -97,7 +97,7 @@ async def test_a_bulk_write_that_no_majority_has_is_passing_trouble(
     error = {"code": code, "errmsg": "a step-down", "errorLabels": ["RetryableWriteError"]}
 
     with failing_mongod.failing("update", writeConcernError=error), pytest.raises(OutcomeUnknown):
-        await JobStore(failing).note_resources({record.id: "uid"})
+        await JobStore(failing).set_resource_uids({record.id: "uid"})
 
 
 async def test_nothing_is_admitted_after_its_time(failing: Database) -> None:

@@ -156,7 +156,7 @@ async def test_beyond_what_may_wait_a_row_is_noted_and_sent_when_it_is_replayed(
     assert {row.id for row in leased} == {row.id for row in found} - {row.id for row in refused}
     for row in leased:
         result = Try(at=AT, status=200, latency_ms=1)
-        assert await queue.note_try(row, result, state="delivered", next_at=None)
+        assert await queue.record_try(row, result, state="delivered", next_at=None)
     await DeliveryStore(database).replay(WORKSPACE, refused[0].id, at=AT)
     again = (await queue.lease(holder="w", at=AT, limit=9)).deliveries
     assert [row.id for row in again] == [refused[0].id]
@@ -181,8 +181,8 @@ async def test_a_row_is_leased_to_one_worker_until_the_lease_ends(database: Data
     (second,) = (await outbox.lease(holder="late", at=later, limit=8)).deliveries
     # The first worker comes back from a long stop: what it has to say is void.
     result = Try(at=later, status=200, latency_ms=1)
-    assert not await outbox.note_try(held[0], result, state="delivered", next_at=None)
-    assert await outbox.note_try(second, result, state="delivered", next_at=None)
+    assert not await outbox.record_try(held[0], result, state="delivered", next_at=None)
+    assert await outbox.record_try(second, result, state="delivered", next_at=None)
     assert not (await outbox.lease(holder="w", at=later + timedelta(days=9), limit=8)).deliveries
 
 
@@ -192,7 +192,7 @@ async def test_a_row_waits_for_its_next_try(database: Database) -> None:
     (leased,) = (await outbox.lease(holder="w", at=AT, limit=8)).deliveries
     next_at = AT + timedelta(hours=2)
     result = Try(at=AT, status=500, latency_ms=7)
-    await outbox.note_try(leased, result, state="pending", next_at=next_at)
+    await outbox.record_try(leased, result, state="pending", next_at=next_at)
     early = await outbox.lease(holder="w", at=next_at - timedelta(seconds=1), limit=8)
     assert not early.deliveries
     (again,) = (await outbox.lease(holder="w", at=next_at, limit=8)).deliveries

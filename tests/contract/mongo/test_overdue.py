@@ -11,7 +11,7 @@ from imagerift_core.mongo import Database
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 
-from tests.lives import claim, current, held, queued
+from tests.lives import claim, current, queued, reserved_and_charged
 from tests.records import ACCEPTED_AT
 
 DEADLINE = ACCEPTED_AT + timedelta(seconds=10)
@@ -31,7 +31,7 @@ async def test_an_overdue_job_fails_by_timeout_and_is_released_once(database: Da
     assert (failed.error.code, failed.quota.state) == ("timeout", "released")
     assert failed.completed_at == DEADLINE
     assert failed.expires_at == DEADLINE + timedelta(days=failed.retention_days)
-    assert await held(database, record) == (0, 0)
+    assert await reserved_and_charged(database, record) == (0, 0)
     assert await QuotaAudit(database).differences() == []
 
 

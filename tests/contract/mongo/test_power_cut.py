@@ -101,7 +101,10 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
     assert await database.jobs.count_documents({}) == len(stored)
     assert all(record.status.terminal for record in stored.values())
     assert await database.ledger.count_documents({}) == delivered_units
-    assert await lives.held(database, next(iter(stored.values()))) == (0, delivered_units)
+    assert await lives.reserved_and_charged(database, next(iter(stored.values()))) == (
+        0,
+        delivered_units,
+    )
     assert delivered_units <= LIMIT
 
 
@@ -128,5 +131,5 @@ async def test_a_transaction_cut_before_its_commit_leaves_nothing(
         await database.transaction(half_done)
     assert cut
     assert await database.ledger.count_documents({}) == 0
-    assert await lives.held(database, record) == (3, 0)
+    assert await lives.reserved_and_charged(database, record) == (3, 0)
     assert await lives.current(database, record) == record

@@ -9,7 +9,7 @@ from imagerift_core.mongo import Database
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.scheduler_snapshot import (
     STALE_AFTER,
-    QueuePlace,
+    QueuePosition,
     SchedulerSnapshot,
     SnapshotStore,
 )
@@ -132,7 +132,9 @@ async def test_a_stale_snapshot_reads_as_none(database: Database) -> None:
     second = first.model_copy(
         update={
             "at": ACCEPTED_AT + timedelta(seconds=1),
-            "places": {"job": QueuePlace(position=1, eta_seconds=0.4, reason="waiting_for_turn")},
+            "places": {
+                "job": QueuePosition(position=1, eta_seconds=0.4, reason="waiting_for_turn")
+            },
         }
     )
     for snapshot in (first, second):

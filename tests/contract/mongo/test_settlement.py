@@ -15,7 +15,7 @@ from imagerift_core.mongo import Database, settlement
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import GroupResult, Settlements
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from tests import lives
@@ -86,7 +86,7 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
         assert end.expires_at == AT + timedelta(days=90)
         assert end.quota.state != "reserved"
     reserved = superseded.quota.units + queued.quota.units
-    assert await lives.held(database, whole) == (reserved, 6)
+    assert await lives.reserved_and_charged(database, whole) == (reserved, 6)
     assert ends[whole.id].quota.remaining == 1000 - 6
     assert await QuotaAudit(database).differences() == []
 
@@ -123,7 +123,7 @@ async def test_many_writers_of_the_same_ends_charge_once(database: Database) -> 
     )
     settled = [job_id for result in results for job_id in result.settled]
     assert sorted(settled) == sorted(record.id for record in records)
-    assert await lives.held(database, records[0]) == (0, 24)
+    assert await lives.reserved_and_charged(database, records[0]) == (0, 24)
     assert await QuotaAudit(database).differences() == []
 
 
@@ -141,7 +141,7 @@ async def test_of_two_owners_only_the_present_one_settles(database: Database) ->
         assert stale.superseded == [old.id]
         end = fresh.settled[old.id]
         assert {output.key.split("/")[4] for output in end.outputs} == {"2"}
-    assert await lives.held(database, old) == (0, 16)
+    assert await lives.reserved_and_charged(database, old) == (0, 16)
 
 
 @pytest.mark.parametrize("wrong", [{"owner": "other"}, {"attempt": 2}, {"attempt": 0}])
@@ -160,12 +160,12 @@ async def test_only_a_processing_job_is_settled(database: Database, status: Stat
     # Even where something left the owner behind.
     await database.jobs.update_one({"_id": record.id}, {"$set": {"owner": lives.OWNER}})
     record = await lives.current(database, record)
-    before = await lives.held(database, record)
+    before = await lives.reserved_and_charged(database, record)
     assert (await Settlements(database).settle([delivered(record)], at=AT)).superseded == [
         record.id
     ]
     assert await lives.current(database, record) == record
-    assert await lives.held(database, record) == before
+    assert await lives.reserved_and_charged(database, record) == before
 
 
 async def test_an_empty_group_is_settled(database: Database) -> None:
@@ -315,7 +315,7 @@ async def test_groups_that_share_a_counter_settle_side_by_side(database: Databas
         )
     )
     assert sum(len(result.settled) for result in results) == 40
-    assert await lives.held(database, records[0]) == (0, 40)
+    assert await lives.reserved_and_charged(database, records[0]) == (0, 40)
     assert await QuotaAudit(database).differences() == []
 
 
@@ -323,5 +323,5 @@ async def test_a_charge_goes_to_the_period_of_acceptance(database: Database) -> 
     record = await lives.processing(database)
     await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT.replace(month=12))
     assert [row["counter"] for row in await ledger(database, record)] == [record.quota.counter]
-    assert await lives.held(database, record) == (0, 1)
+    assert await lives.reserved_and_charged(database, record) == (0, 1)
     assert await database.counters.count_documents({}) == 1

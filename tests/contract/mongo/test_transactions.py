@@ -47,10 +47,10 @@ def conflicted(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     return database
 
 
-async def test_an_admission_that_runs_again_holds_once(conflicted: Database) -> None:
+async def test_an_admission_that_runs_again_reserves_once(conflicted: Database) -> None:
     record = make_record(units=3)
     assert await Admissions(conflicted).admit(record, resets_at=ACCEPTED_AT) is not None
-    assert await lives.held(conflicted, record) == (3, 0)
+    assert await lives.reserved_and_charged(conflicted, record) == (3, 0)
     assert await JobStore(conflicted).get(record.id) is not None
 
 
@@ -62,7 +62,7 @@ async def test_a_cancel_that_runs_again_releases_once(conflicted: Database) -> N
     )
     assert canceled is not None
     assert canceled.status is Status.CANCELED
-    assert await lives.held(conflicted, other) == (5, 0)
+    assert await lives.reserved_and_charged(conflicted, other) == (5, 0)
 
 
 async def test_a_settlement_that_runs_again_charges_once(conflicted: Database) -> None:
@@ -72,7 +72,7 @@ async def test_a_settlement_that_runs_again_charges_once(conflicted: Database) -
     )
     assert len(result.settled) == 3
     assert result.superseded == []
-    assert await lives.held(conflicted, records[0]) == (0, 6)
+    assert await lives.reserved_and_charged(conflicted, records[0]) == (0, 6)
     assert await QuotaAudit(conflicted).differences() == []
 
 
@@ -105,7 +105,7 @@ async def test_a_commit_without_an_answer_is_asked_about_again(
         result = await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT)
     assert commits == 2
     assert result.settled == {record.id: await lives.current(database, record)}
-    assert await lives.held(database, record) == (0, 2)
+    assert await lives.reserved_and_charged(database, record) == (0, 2)
     assert await QuotaAudit(database).differences() == []
 
 
@@ -121,4 +121,4 @@ async def test_transactions_that_meet_all_get_through(database: Database) -> Non
 
     async with asyncio.timeout(timedelta(seconds=120).total_seconds()):
         await asyncio.gather(*(database.transaction(raise_by_one) for _ in range(30)))
-    assert await lives.held(database, record) == (1, 30)
+    assert await lives.reserved_and_charged(database, record) == (1, 30)

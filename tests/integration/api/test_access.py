@@ -20,8 +20,8 @@ from imagerift_api.openapi.document import document_path
 from imagerift_core.api_keys import ALL_SCOPES, Scope
 from imagerift_core.roles import ALL_ROLES, Permission, Role, may, scopes_of
 
+from tests.integration.api.browsers import Browser, browser_of, joined, signed_in, with_token
 from tests.integration.api.harness import PEPPER, Answer, Api, Tenant, settings_of
-from tests.integration.api.people import Browser, browser_of, joined, signed_in, with_token
 
 
 def all_operations() -> list[Operation]:
@@ -99,7 +99,7 @@ def assert_turned_away(answer: Answer, status: int, code: str, *what: Any) -> No
     assert (answer.status, code_of(answer)) == (status, code), (*what, answer.body)
 
 
-def assert_scope_held(answer: Answer, operation: Operation, allowed: bool, *what: Any) -> None:
+def assert_scope_required(answer: Answer, operation: Operation, allowed: bool, *what: Any) -> None:
     if allowed:
         assert_let_through(answer, *what)
         return
@@ -233,7 +233,7 @@ async def test_a_key_of_the_operators_needs_the_declared_scope_and_no_other(
     for scope, token in work.operator_keys.items():
         answer = await ask(api, operation, **with_token(token))
         allowed = operation.scope in {None, scope}
-        assert_scope_held(answer, operation, allowed, scope)
+        assert_scope_required(answer, operation, allowed, scope)
 
 
 @pytest.mark.parametrize("who", PRESENT)
@@ -245,7 +245,7 @@ async def test_a_members_key_has_its_scopes_within_the_members_role(
     for scope in ALL_SCOPES:
         answer = await ask(api, operation, **with_token(work.keys[who, scope]))
         held = scope == operation.scope and scope in scopes_of(work.role(who))
-        assert_scope_held(answer, operation, operation.scope is None or held, scope)
+        assert_scope_required(answer, operation, operation.scope is None or held, scope)
 
 
 @every(KEYED)
@@ -271,7 +271,7 @@ async def test_a_session_may_do_what_its_role_may(
         assert_turned_away(answer, 403, "role_not_permitted")
         return
     allowed = operation.scope is None or operation.scope in scopes_of(role)
-    assert_scope_held(answer, operation, allowed)
+    assert_scope_required(answer, operation, allowed)
 
 
 @every(SIGNED_IN)

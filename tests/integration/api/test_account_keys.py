@@ -10,8 +10,8 @@ import pytest
 from imagerift_core import clock
 from imagerift_core.clock import rfc3339
 
+from tests.integration.api.browsers import browser_of, joined, signed_in, with_token
 from tests.integration.api.harness import Answer, Api, settings_of
-from tests.integration.api.people import browser_of, joined, signed_in, with_token
 
 KEYS = "/api/v1/account/keys"
 MEMBERS = "/api/v1/account/members"

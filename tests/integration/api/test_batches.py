@@ -15,7 +15,7 @@ from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, s
 from tests.integration.api.test_uploads import uploaded
 
 
-def wish(image_key: str, **fields: Any) -> dict[str, Any]:
+def job_body(image_key: str, **fields: Any) -> dict[str, Any]:
     return {"mode": "style", "prompt": "p", "imageKey": image_key} | fields
 
 
@@ -33,7 +33,7 @@ async def get(api: Api, tenant: Tenant, path: str, method: str = "GET") -> Answe
 async def test_a_hundred_jobs_are_accepted_in_order(api: Api, tenant: Tenant) -> None:
     image_key = await uploaded(api, tenant)
 
-    answer = await make(api, tenant, [wish(image_key, seed=n) for n in range(100)])
+    answer = await make(api, tenant, [job_body(image_key, seed=n) for n in range(100)])
 
     assert answer.status == 202, answer.body
     batch = answer.body
@@ -53,7 +53,7 @@ async def test_progress_follows_the_jobs_and_a_cancel_ends_the_rest(
     api: Api, tenant: Tenant
 ) -> None:
     image_key = await uploaded(api, tenant)
-    batch = (await make(api, tenant, [wish(image_key)] * 4)).body
+    batch = (await make(api, tenant, [job_body(image_key)] * 4)).body
     await get(api, tenant, f"/api/v1/jobs/{batch['jobIds'][0]}/cancel", "POST")
     await api.stores.jobs.forget(batch["jobIds"][0], at=clock.now())
 
@@ -70,7 +70,7 @@ async def test_progress_follows_the_jobs_and_a_cancel_ends_the_rest(
 
 async def test_a_batch_goes_with_its_last_job(api: Api, tenant: Tenant) -> None:
     image_key = await uploaded(api, tenant)
-    batch = (await make(api, tenant, [wish(image_key)] * 3)).body
+    batch = (await make(api, tenant, [job_body(image_key)] * 3)).body
     await get(api, tenant, batch["urls"]["cancel"], "POST")
 
     await asyncio.gather(*(api.stores.jobs.forget(job, at=clock.now()) for job in batch["jobIds"]))
@@ -89,9 +89,9 @@ async def test_a_batch_that_does_not_fit_the_quota_leaves_nothing(
         tenant = await api.tenant()
         image_key = await uploaded(api, tenant)
 
-        over = await make(api, tenant, [wish(image_key, variations=4)] * 3)
+        over = await make(api, tenant, [job_body(image_key, variations=4)] * 3)
         several = await asyncio.gather(
-            *(make(api, tenant, [wish(image_key)] * 4) for _ in range(6))
+            *(make(api, tenant, [job_body(image_key)] * 4) for _ in range(6))
         )
 
         assert (over.status, over.body["code"], over.body["units"]) == (402, "quota_exhausted", 12)
@@ -132,13 +132,13 @@ async def test_one_wrong_job_refuses_the_batch_and_is_named(
     jobs, status, param = BAD_BATCHES[name]
     image_key = await uploaded(api, tenant)
     bad = {
-        "wrong seed": wish(image_key, seed=-1),
-        "no prompt": wish(image_key, prompt=" "),
-        "foreign": wish(await uploaded(api, await api.tenant())),
-        "unreadable": wish(await uploaded(api, tenant, b"no picture")),
+        "wrong seed": job_body(image_key, seed=-1),
+        "no prompt": job_body(image_key, prompt=" "),
+        "foreign": job_body(await uploaded(api, await api.tenant())),
+        "unreadable": job_body(await uploaded(api, tenant, b"no picture")),
     }
     if isinstance(jobs, str) and jobs in bad:
-        jobs = [wish(image_key), bad[jobs], wish(image_key)]
+        jobs = [job_body(image_key), bad[jobs], job_body(image_key)]
 
     answer = await make(api, tenant, jobs)
 
@@ -152,7 +152,7 @@ async def test_a_batch_is_accepted_once_under_its_key(api: Api, tenant: Tenant) 
     image_key = await uploaded(api, tenant)
 
     answers = await asyncio.gather(
-        *(make(api, tenant, [wish(image_key)] * 5, "k") for _ in range(6))
+        *(make(api, tenant, [job_body(image_key)] * 5, "k") for _ in range(6))
     )
 
     assert {answer.status for answer in answers} == {202}
@@ -161,7 +161,7 @@ async def test_a_batch_is_accepted_once_under_its_key(api: Api, tenant: Tenant) 
     elsewhere = await api.call(
         "POST",
         "/api/v1/generate",
-        json=wish(image_key),
+        json=job_body(image_key),
         headers=tenant.headers | {"Idempotency-Key": "k"},
     )
     assert (elsewhere.status, elsewhere.body["code"]) == (422, "idempotency_key_reused")
@@ -170,7 +170,7 @@ async def test_a_batch_is_accepted_once_under_its_key(api: Api, tenant: Tenant) 
 @pytest.mark.parametrize("name", ["foreign", "unknown", "no-uuid"])
 async def test_no_batch_but_ones_own_is_found(api: Api, tenant: Tenant, name: str) -> None:
     other = await api.tenant()
-    foreign = (await make(api, other, [wish(await uploaded(api, other))])).body["batchId"]
+    foreign = (await make(api, other, [job_body(await uploaded(api, other))])).body["batchId"]
     batch_id = {"foreign": foreign, "unknown": str(uuid.uuid4())}.get(name, name)
 
     for method, path in (("GET", batch_id), ("POST", f"{batch_id}/cancel")):

@@ -14,11 +14,11 @@ from imagerift_core.plans import load_plans
 
 from tests.contract.conftest import kubeconfig
 from tests.contract.kube.conftest import administrator, definitions, namespace
+from tests.integration.api.browsers import signed_in
 from tests.integration.api.fuzz.callers import FuzzCaller, by_key, by_session
 from tests.integration.api.fuzz.run import Outcome, operations_of, run_schemathesis
 from tests.integration.api.fuzz.supplier import Supplier
 from tests.integration.api.harness import Api, plans_of_tests, settings_of
-from tests.integration.api.people import signed_in
 from tests.integration.api.receiver import Receiver
 
 __all__ = ["administrator", "definitions", "kubeconfig", "namespace"]

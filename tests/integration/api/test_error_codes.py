@@ -25,8 +25,8 @@ from imagerift_core.mongo.idempotency import row_id
 from imagerift_core.mongo.keys import KeyStore
 from openapi_schema_validator import OAS31Validator
 
+from tests.integration.api.browsers import Browser, joined, signed_in, with_token
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
-from tests.integration.api.people import Browser, joined, signed_in, with_token
 from tests.integration.api.test_generate import finished_job
 from tests.pictures import encode, huge_png, picture
 

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from tests.integration.api.browsers import signed_in
 from tests.integration.api.harness import Api, Tenant
-from tests.integration.api.people import signed_in
 from tests.pictures import encode, picture
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from imagerift_api.http.problems import KINDS
 
+from tests.integration.api.browsers import signed_in
 from tests.integration.api.harness import Api, Tenant, settings_of
-from tests.integration.api.people import signed_in
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 UNREADABLE = {

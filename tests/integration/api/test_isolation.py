@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from imagerift_core.api_keys import new_token_of
 
+from tests.integration.api.browsers import Browser, browser_of, with_token
 from tests.integration.api.harness import Answer, Api, settings_of
-from tests.integration.api.people import Browser, browser_of, with_token
+from tests.integration.api.marked_workspace import MarkedWorkspace, make_marked_workspace, stored_of
 from tests.integration.api.receiver import Receiver
-from tests.integration.api.world import World, make_world, stored_of
 
 THEIRS, MINE = "Xtheirs7", "Xmine7"
 JOB = "/api/v1/jobs/{jobId}"
@@ -46,21 +46,23 @@ def plain(status: int = 200, body: Any = None) -> list[Attempt]:
     return [Attempt((status, None), body=body)]
 
 
-def sources(world: World) -> list[dict[str, str]]:
+def sources(world: MarkedWorkspace) -> list[dict[str, str]]:
     ids = world.ids
     keys = [ids["imageKey"], ids["sourceKey"], ids["outputKey"]]
     made = [ids["generationId"], ids["doneJobId"]]
     return [{"imageKey": key} for key in keys] + [{"sourceGenerationId": name} for name in made]
 
 
-def submits(world: World, wrap: Callable[[Any], Any]) -> list[Attempt]:
+def submits(world: MarkedWorkspace, wrap: Callable[[Any], Any]) -> list[Attempt]:
     wish = {"mode": "style", "prompt": "p"}
     return [
         Attempt((404, "source_not_found"), body=wrap(wish | source)) for source in sources(world)
     ]
 
 
-def attempts(theirs: World, mine: World, origin: str) -> dict[str, list[Attempt]]:
+def attempts(
+    theirs: MarkedWorkspace, mine: MarkedWorkspace, origin: str
+) -> dict[str, list[Attempt]]:
     """Of each operation. Cursors and idempotency keys of theirs only ever find what is mine."""
     ids, mark = theirs.ids, theirs.mark
     job, batch = {"jobId": ids["jobId"]}, {"batchId": ids["batchId"]}
@@ -167,7 +169,9 @@ async def ask(api: Api, operation: Described, attempt: Attempt, who: dict[str, s
 
 
 @pytest.fixture(scope="module")
-async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, World, World]]:
+async def site(
+    environment: dict[str, str],
+) -> AsyncIterator[tuple[Api, MarkedWorkspace, MarkedWorkspace]]:
     """A replica with two workspaces that have one of everything each."""
     name = f"{environment['IMAGERIFT_MONGO_DATABASE']}_isolation"
     async with Receiver() as receiver:
@@ -176,12 +180,16 @@ async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, World, W
         )
         async with Api(settings) as api:
             await api.until_ready()
-            worlds = [await make_world(api, mark, receiver.url("")) for mark in (THEIRS, MINE)]
+            worlds = [
+                await make_marked_workspace(api, mark, receiver.url("")) for mark in (THEIRS, MINE)
+            ]
             yield api, worlds[0], worlds[1]
             await api.database.jobs.database.client.drop_database(name)
 
 
-def assert_nothing_of(theirs: World, operation: Described, attempt: Attempt, got: Answer) -> None:
+def assert_nothing_of(
+    theirs: MarkedWorkspace, operation: Described, attempt: Attempt, got: Answer
+) -> None:
     sent = {*attempt.ids.values(), *attempt.query.values(), json.dumps(attempt.body)}
     text = json.dumps(got.body) + str(got.headers)
     leaks = [*theirs.names, *theirs.ids.values()]
@@ -194,7 +202,7 @@ def assert_nothing_of(theirs: World, operation: Described, attempt: Attempt, got
 
 @pytest.mark.parametrize("credential", ["key", "session"])
 async def test_no_operation_reads_or_changes_another_workspace(
-    site: tuple[Api, World, World], credential: str
+    site: tuple[Api, MarkedWorkspace, MarkedWorkspace], credential: str
 ) -> None:
     api, theirs, mine = site
     who = mine.tenant.headers if credential == "key" else mine.browser.headers
@@ -220,7 +228,7 @@ async def test_no_operation_reads_or_changes_another_workspace(
 
 
 async def test_no_forged_and_no_lost_credential_opens_another_workspace(
-    site: tuple[Api, World, World],
+    site: tuple[Api, MarkedWorkspace, MarkedWorkspace],
 ) -> None:
     api, theirs, mine = site
     forged = with_token(new_token_of(theirs.ids["keyId"]).token)["headers"]
@@ -243,7 +251,7 @@ async def test_no_forged_and_no_lost_credential_opens_another_workspace(
     assert_unchanged(before, await stored_of(api, theirs))
 
 
-async def forget_keys(api: Api, mine: World) -> None:
+async def forget_keys(api: Api, mine: MarkedWorkspace) -> None:
     """What was sent under theirs before was mine, and would rightly be replayed to me."""
     mine_alone = {"_id": {"$regex": f"^{mine.browser.workspace}:"}}
     await api.database.idempotency_keys.delete_many(mine_alone)

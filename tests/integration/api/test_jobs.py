@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from imagerift_core import clock
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, SchedulerSnapshot
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot
 from PIL import Image
 
 from tests import lives
@@ -77,7 +77,7 @@ async def test_a_queued_job_shows_its_place(api: Api, tenant: Tenant) -> None:
     snapshot = SchedulerSnapshot(
         _id=api.settings.namespace,
         at=clock.now(),
-        places={job_id: QueuePlace(position=4, eta_seconds=11.2, reason="waiting_for_turn")},
+        places={job_id: QueuePosition(position=4, eta_seconds=11.2, reason="waiting_for_turn")},
     )
     await api.stores.snapshots.write(snapshot)
 

@@ -10,8 +10,8 @@ from imagerift_core.api_keys import ALL_SCOPES
 from imagerift_core.mongo.members import Member, insert_member
 from imagerift_core.roles import ALL_ROLES, Role, scopes_of
 
+from tests.integration.api.browsers import Browser, browser_of, joined, signed_in, with_token
 from tests.integration.api.harness import Answer, Api, settings_of
-from tests.integration.api.people import Browser, browser_of, joined, signed_in, with_token
 
 KEYS = "/api/v1/account/keys"
 MEMBERS = "/api/v1/account/members"

@@ -12,8 +12,8 @@ import pytest
 from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
 
+from tests.integration.api.browsers import Browser, browser_of, signed_in
 from tests.integration.api.harness import Api, settings_of
-from tests.integration.api.people import Browser, browser_of, signed_in
 from tests.integration.api.test_access import OPERATIONS, named
 from tests.pictures import encode, picture
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from tests.integration.api.browsers import signed_in
 from tests.integration.api.harness import Api, settings_of
-from tests.integration.api.people import signed_in
 
 
 @pytest.mark.parametrize("path", ["/developers", "/account"])

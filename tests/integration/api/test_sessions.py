@@ -14,8 +14,8 @@ import pytest
 from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
 
+from tests.integration.api.browsers import Browser, signed_in, with_token
 from tests.integration.api.harness import Answer, Api
-from tests.integration.api.people import Browser, signed_in, with_token
 from tests.pictures import encode, picture
 
 

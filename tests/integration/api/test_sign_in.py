@@ -20,8 +20,8 @@ from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
 from imagerift_core.mongo.people import PAUSE
 
+from tests.integration.api.browsers import plain_session
 from tests.integration.api.harness import Answer, Api, settings_of
-from tests.integration.api.people import plain_session
 from tests.oidc_issuer import Issuer
 from tests.servers import free_port
 

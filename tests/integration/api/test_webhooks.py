@@ -12,8 +12,8 @@ import pytest
 from imagerift_core import clock
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from tests.integration.api.browsers import joined, signed_in
 from tests.integration.api.harness import Answer, Api, Tenant, settings_of
-from tests.integration.api.people import joined, signed_in
 from tests.integration.api.receiver import Receiver
 
 WEBHOOKS = "/api/v1/webhooks"

@@ -222,7 +222,7 @@ def test_a_wrong_pool_is_refused(bad: dict[str, Any]) -> None:
 def test_a_wish_survives_the_way_through_a_resource() -> None:
     record = make_record(units=3)
     spec = GenerationJobSpec.model_validate(build_generation_job(record)["spec"])
-    assert spec.wish() == record.spec
+    assert spec.generation_spec() == record.spec
     assert spec.source.key == record.source.key
     assert spec.cancel is False
 

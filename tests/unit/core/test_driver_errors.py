@@ -15,7 +15,7 @@ import pytest
 from imagerift_core import mongo, object_keys
 from imagerift_core.errors import CapacityUnavailable, OutcomeUnknown
 from imagerift_core.ids import new_job_id
-from imagerift_core.jobs import JobRecord, QuotaHold
+from imagerift_core.jobs import JobRecord, QuotaReservation
 from imagerift_core.mongo import Database, StoreRefused
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry
 from imagerift_core.mongo.claims import Claim
@@ -25,14 +25,14 @@ from imagerift_core.mongo.invitations import Invitation
 from imagerift_core.mongo.keys import ApiKey, NewSecret
 from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.people import Person
-from imagerift_core.mongo.polls import Poll
+from imagerift_core.mongo.rate_limited_reads import Poll
 from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
 from imagerift_core.mongo.sign_ins import SignInUnderWay
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role
-from imagerift_core.settlements import Settlement
+from imagerift_core.settlement_rules import Settlement
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError
 
 from tests.records import ACCEPTED_AT as AT
@@ -178,7 +178,7 @@ VALUES: dict[Any, Any] = {
         expires_at=AT,
     ),
     SchedulerSnapshot: SchedulerSnapshot(_id="n", at=AT, places={}),
-    QuotaHold: RECORD.quota,
+    QuotaReservation: RECORD.quota,
     JobRecord: RECORD,
     Sequence[JobRecord]: [RECORD],
     Sequence[Settlement]: [broken(RECORD)],
@@ -304,7 +304,7 @@ def test_nothing_that_callers_use_is_overlooked() -> None:
         "database.connect",
         "database.Database.ping",
         "admission.Admissions.admit_all",
-        "polls.Polls.count_and_read",
+        "rate_limited_reads.RateLimitedReads.count_and_read",
         "job_changes.JobChangeStream.open",
         "jobs.JobStore.get",
         "jobs.JobStore.overdue",

@@ -35,7 +35,7 @@ MODES = {
 }
 
 
-def wish(**fields: Any) -> GenerationSpec:
+def make_spec(**fields: Any) -> GenerationSpec:
     return GenerationSpec.model_validate({"mode": "style", "prompt": "rain"} | fields)
 
 
@@ -49,7 +49,7 @@ def wish(**fields: Any) -> GenerationSpec:
     ],
 )
 def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
-    spec = wish(**fields)
+    spec = make_spec(**fields)
     assert check_permitted(spec, MODES, PLANS["business"]) is MODES[spec.mode]
 
 
@@ -72,14 +72,14 @@ def test_what_is_not_permitted_is_refused_by_name(
     fields: dict[str, Any], plan: str, error: type[DomainError], param: str
 ) -> None:
     with pytest.raises(error) as refusal:
-        check_permitted(wish(**fields), MODES, PLANS[plan])
+        check_permitted(make_spec(**fields), MODES, PLANS[plan])
     assert refusal.value.param == param
     assert not refusal.value.retryable
 
 
 def test_a_refusal_never_repeats_the_prompt() -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        check_permitted(wish(prompt="my secret", variations=8), MODES, PLANS["pro"])
+        check_permitted(make_spec(prompt="my secret", variations=8), MODES, PLANS["pro"])
     assert "secret" not in str(refusal.value)
 
 
@@ -101,11 +101,11 @@ def test_a_refusal_never_repeats_the_prompt() -> None:
 )
 def test_what_is_out_of_bounds_is_no_wish(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        wish(**fields)
+        make_spec(**fields)
 
 
 def test_bounds_themselves_are_within() -> None:
-    spec = wish(prompt="😀" * 2000, variations=8, seed=MAX_SEED)
+    spec = make_spec(prompt="😀" * 2000, variations=8, seed=MAX_SEED)
     assert spec.seed_of(0) == MAX_SEED
     assert spec.seed_of(1) == 0
 
@@ -113,4 +113,4 @@ def test_bounds_themselves_are_within() -> None:
 def test_a_random_seed_is_a_seed() -> None:
     seeds = {random_seed() for _ in range(100)}
     assert len(seeds) > 90
-    assert all(wish(seed=seed) for seed in seeds)
+    assert all(make_spec(seed=seed) for seed in seeds)

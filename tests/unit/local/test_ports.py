@@ -33,7 +33,7 @@ def taken() -> Iterator[int]:
 
 
 def free_plan() -> Ports:
-    return Ports(**dict(zip(NAMES, free_ports(len(NAMES)), strict=True)))
+    return Ports.model_validate(dict(zip(NAMES, free_ports(len(NAMES)), strict=True)))
 
 
 def test_defaults_are_used_without_a_base(tmp_path: Path) -> None:

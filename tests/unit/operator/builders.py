@@ -6,14 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagerift_core.generation import GenerationSpec
-from imagerift_core.jobs import JobRecord, QuotaHold, SourceImage
-from imagerift_operator.entries import Entry
+from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.slots import Slots
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **more: Any) -> Entry:
+def make_entry(
+    job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **more: Any
+) -> JobEntry:
     values: dict[str, Any] = {
         "job_id": job_id,
         "name": job_id,
@@ -31,7 +33,7 @@ def make_entry(job_id: str, *, workspace: str = "ws_a", after: float = 0.0, **mo
         "phase": "Queued",
         "finished_at": None,
     }
-    return Entry(**(values | more))
+    return JobEntry(**(values | more))
 
 
 def taken_slots(busy: int, *, of: int) -> Slots:
@@ -59,7 +61,7 @@ def make_record(job_id: str = "job-1", **more: Any) -> JobRecord:
             height=3,
             sha256="0" * 64,
         ),
-        "quota": QuotaHold(
+        "quota": QuotaReservation(
             counter="team:ws_a:2026-11",
             scope="team",
             limit=10,

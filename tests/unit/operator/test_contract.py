@@ -14,7 +14,7 @@ from imagerift_core import model_schemas
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import Analysis, ModelVersion, OmittedOutput, People, Status
 from imagerift_core.model_documents import GenerateRequest
-from imagerift_operator.attempts import Signer, build_request, read_answer, settlement_of
+from imagerift_operator.attempt_codec import Signer, build_request, read_answer, settlement_of
 from jsonschema import Draft202012Validator
 
 from tests.unit.operator.builders import make_record

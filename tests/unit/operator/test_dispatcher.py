@@ -13,8 +13,8 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobError, JobRecord
 from imagerift_core.model_documents import ModelAnswer
 from imagerift_operator.dispatcher import Dispatcher
-from imagerift_operator.entries import Entry
 from imagerift_operator.in_flight import InFlight
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
 from imagerift_operator.memory import Memory
 from imagerift_operator.pools import CONTROL_MODEL, Choice, Replica
@@ -55,7 +55,7 @@ class Shard:
             pace=Pace(),
         )
 
-    def queue(self, name: str = "job-1") -> Entry:
+    def queue(self, name: str = "job-1") -> JobEntry:
         entry = self.memory.index.observe(resource(name, f"uid-{name}")).entry
         self.memory.enqueue(entry)
         return entry
@@ -80,7 +80,7 @@ class Shard:
         free = self.replica.free
         return [Choice("default", self.replica, frozenset({TARGET}))] if free else []
 
-    async def claim(self, entry: Entry, _: str) -> JobRecord | None:
+    async def claim(self, entry: JobEntry, _: str) -> JobRecord | None:
         self._note(f"claim {entry.job_id}")
         if isinstance(self.claimed, Exception):
             raise self.claimed
@@ -95,13 +95,13 @@ class Shard:
         self._note("end")
         await self.end_written.wait()
 
-    async def fail(self, _: Entry, __: JobRecord, error: JobError) -> None:
+    async def fail(self, _: JobEntry, __: JobRecord, error: JobError) -> None:
         self._note(f"fail {error.code}")
 
-    async def reconcile(self, _: Entry) -> None:
+    async def reconcile(self, _: JobEntry) -> None:
         self._note("reconcile")
 
-    async def give_back(self, entry: Entry, attempt: int, owner: str) -> bool:
+    async def return_to_queue(self, entry: JobEntry, attempt: int, owner: str) -> bool:
         self._note(f"give back {attempt} of {owner}")
         self.memory.in_flight.drop(entry.job_id)
         return True

@@ -9,8 +9,8 @@ import pytest
 from imagerift_operator.job_index import JobIndex
 
 from tests.unit.operator.builders import make_record
-from tests.unit.operator.test_entries import body
-from tests.unit.operator.test_job_feed import ended
+from tests.unit.operator.test_job_entry import body
+from tests.unit.operator.test_job_watch import ended
 
 
 def resource(name: str, uid: str, *, by_api: bool = True, **spec: Any) -> dict[str, Any]:

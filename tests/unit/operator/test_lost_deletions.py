@@ -10,8 +10,8 @@ from imagerift_operator.job_index import JobIndex
 from imagerift_operator.sweeps.records import verify_ends
 from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
 
-from tests.unit.operator.test_job_feed import Deletions
 from tests.unit.operator.test_job_index import resource
+from tests.unit.operator.test_job_watch import Deletions
 
 NOTHING: Any = None
 

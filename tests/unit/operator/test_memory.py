@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from imagerift_operator.entries import Entry
 from imagerift_operator.in_flight import InFlight, RunningAttempt
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
 from imagerift_operator.memory import Memory
 from imagerift_operator.pools import Replica
@@ -30,7 +30,7 @@ class Server:
         self.flagged.append(attempt_id)
 
 
-def running(entry: Entry, server: Server | None = None) -> RunningAttempt:
+def running(entry: JobEntry, server: Server | None = None) -> RunningAttempt:
     replica = Replica(server or NOTHING, NOTHING, Slots(1))  # type: ignore[arg-type]
     return RunningAttempt(entry, replica, replica.slots.acquire(), START)
 

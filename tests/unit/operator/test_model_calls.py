@@ -11,8 +11,8 @@ from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.jobs import JobRecord
 from imagerift_core.modes import load_modes
 from imagerift_core.triton import TritonUnavailable
-from imagerift_operator.attempts import NOT_SENT
-from imagerift_operator.entries import Entry
+from imagerift_operator.attempt_codec import NOT_SENT
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.model_calls import URL_GRACE_SECONDS, ModelCalls
 from imagerift_operator.pools import CONTROL_MODEL, Replica
 from imagerift_operator.slots import Slots
@@ -66,7 +66,7 @@ async def run(server: Server, record: JobRecord) -> str:
         answer_grace=15,
     )
     replica = Replica(stand_in, cast(Any, None), Slots(1), [CONTROL_MODEL])
-    answer = await calls.run(cast(Entry, None), record, replica)
+    answer = await calls.run(cast(JobEntry, None), record, replica)
     assert replica.ready is (server.failure is None)
     return answer.error.code if answer.error else ""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.scheduler import TOP_BAND, Scheduler
 
 from tests.unit.operator.builders import START, make_entry
@@ -29,8 +29,8 @@ class Slots:
 
     scheduler: Scheduler
     count: int
-    busy: list[tuple[float, str, Entry]] = field(default_factory=list)
-    started: list[tuple[float, Entry]] = field(default_factory=list)
+    busy: list[tuple[float, str, JobEntry]] = field(default_factory=list)
+    started: list[tuple[float, JobEntry]] = field(default_factory=list)
 
     def fill(self, second: float, rng: random.Random) -> None:
         while self.busy and self.busy[0][0] <= second:
@@ -168,7 +168,7 @@ def test_with_retries_cancels_and_changing_pools_every_job_has_exactly_one_end(s
     """Jobs come back after a pause, are canceled while they wait, and pools come and go."""
     rng = random.Random(seed)
     scheduler = Scheduler(promote_seconds=PROMOTE_SECONDS)
-    running: list[tuple[int, str, Entry]] = []
+    running: list[tuple[int, str, JobEntry]] = []
     ends: Counter[str] = Counter()
     added: list[str] = []
     second = 0

@@ -61,7 +61,7 @@ async def test_one_that_takes_long_keeps_to_its_share(monkeypatch: pytest.Monkey
     async def sweep() -> None:
         clock.at += next(takes)
 
-    await swept(every(30, sweep).taking(0.05))
+    await swept(every(30, sweep).with_share(0.05))
     assert clock.pauses == [190, 30]
 
 

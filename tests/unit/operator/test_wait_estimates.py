@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_entry import JobEntry, entry_of
 from imagerift_operator.scheduler import Scheduler
-from imagerift_operator.wait_estimates import Forecast, Lane, Pace, forecast
+from imagerift_operator.wait_estimates import Forecast, Pace, SlotGroup, forecast
 
 from tests.unit.operator.builders import START, make_entry
 
@@ -32,7 +32,7 @@ class Simulation:
     jitter: float = 0.0
     scheduler: Scheduler = field(default_factory=Scheduler)
     pace: Pace = field(default_factory=Pace)
-    busy: list[tuple[float, str, float, Entry]] = field(default_factory=list)
+    busy: list[tuple[float, str, float, JobEntry]] = field(default_factory=list)
     started: dict[str, float] = field(default_factory=dict)
     estimates: dict[str, list[tuple[float, float]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -65,7 +65,7 @@ class Simulation:
         return list(
             forecast(
                 self.scheduler.order(),
-                [Lane(frozenset(STYLE), free_in)],
+                [SlotGroup(frozenset(STYLE), free_in)],
                 self.pace,
                 limits=self.scheduler.limits,
                 running=left,
@@ -120,8 +120,8 @@ def test_nothing_ends_for_a_long_time_and_the_estimate_does_not_grow() -> None:
     pace.ran(make_entry("before"), 60.0)
     waits = []
     for ran in range(0, 120, 10):
-        lane = Lane(frozenset(STYLE), [max(0.0, 60.0 - ran)])
-        [coming] = forecast([make_entry("next")], [lane], pace, limits={}, running={})
+        group = SlotGroup(frozenset(STYLE), [max(0.0, 60.0 - ran)])
+        [coming] = forecast([make_entry("next")], [group], pace, limits={}, running={})
         waits.append(coming.wait_seconds)
     assert waits == [60.0, 50.0, 40.0, 30.0, 20.0, 10.0, *[0.0] * 6]
 
@@ -135,13 +135,13 @@ def test_positions_count_the_units_that_come_before() -> None:
 def test_nothing_is_said_of_what_no_slot_serves_or_was_never_seen_to_run() -> None:
     pace = Pace()
     pace.ran(make_entry("seen", mode="style"), 3.0)
-    lane = Lane(frozenset({*STYLE, "*/avatar/base"}), [0.0])
+    group = SlotGroup(frozenset({*STYLE, "*/avatar/base"}), [0.0])
     entries = [
         make_entry("away", mode="enhance"),
         make_entry("first", mode="avatar"),
         make_entry("behind", mode="style"),
     ]
-    coming = forecast(entries, [lane], pace, limits={}, running={})
+    coming = forecast(entries, [group], pace, limits={}, running={})
     assert {c.entry.job_id: c.wait_seconds for c in coming} == {
         "away": None,
         "first": 0.0,
@@ -153,9 +153,9 @@ def test_pools_of_one_kind_share_their_slots_and_others_do_not() -> None:
     pace = Pace()
     pace.ran(make_entry("seen"), 10.0)
     entries = [make_entry(str(number)) for number in range(4)]
-    other = Lane(frozenset({"*/style/4k"}), [0.0] * 4)
-    lanes = [Lane(frozenset(STYLE), [0.0]), Lane(frozenset(STYLE), [4.0]), other]
-    coming = forecast(entries, lanes, pace, limits={}, running={})
+    other = SlotGroup(frozenset({"*/style/4k"}), [0.0] * 4)
+    slot_groups = [SlotGroup(frozenset(STYLE), [0.0]), SlotGroup(frozenset(STYLE), [4.0]), other]
+    coming = forecast(entries, slot_groups, pace, limits={}, running={})
     assert [c.wait_seconds for c in coming] == [0.0, 4.0, 10.0, 14.0]
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_operator import waiting_reasons
-from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_entry import JobEntry, entry_of
 from imagerift_operator.job_index import JobIndex
-from imagerift_operator.projection import waiting
+from imagerift_operator.job_status import waiting_status
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.waiting_reasons import MOST_AT_ONCE, WaitingReasons
 
@@ -27,7 +27,7 @@ class Queue:
         self.at = START
         monkeypatch.setattr(waiting_reasons, "now", lambda: self.at)
 
-    async def show_waiting(self, entry: Entry, status: dict[str, Any]) -> bool:
+    async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
         self.told.append((entry.job_id, status))
         JobIndex().set_explained(entry)
         return True
@@ -36,13 +36,13 @@ class Queue:
         """Whose reason is written at a look so long after the start, by job: the reason it has."""
         self.at = START + timedelta(seconds=seconds)
         values = reasons or {entry.job_id: "waiting_for_turn" for entry in self.scheduler.order()}
-        places = {
-            job_id.replace("_", "-"): QueuePlace.model_validate(
+        positions = {
+            job_id.replace("_", "-"): QueuePosition.model_validate(
                 {"position": position, "eta_seconds": None, "reason": reason}
             )
             for position, (job_id, reason) in enumerate(values.items(), start=1)
         }
-        self.reasons.look(places, self.at)
+        self.reasons.look(positions, self.at)
         before = len(self.told)
         await self.reasons.tell()
         return [job_id for job_id, _ in self.told[before:]]
@@ -96,12 +96,12 @@ def body(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_status_says_itself_whether_it_tells() -> None:
-    place = QueuePlace(position=3, eta_seconds=None, reason="pool_unavailable")
-    status = waiting(make_entry("a"), place, at=START)
+    queue_position = QueuePosition(position=3, eta_seconds=None, reason="pool_unavailable")
+    status = waiting_status(make_entry("a"), queue_position, at=START)
     assert status["reason"] == "PoolUnavailable"
     assert status["message"].startswith("At 12:00:00 UTC, number 3 in the queue: no pool")
     assert (status["phase"], status["position"]) == ("Queued", 3)
-    assert entry_of(body(status)).says_why_it_waits
+    assert entry_of(body(status)).explained
     # As the server fills it in, before anybody has written.
-    assert not entry_of(body({"phase": "Queued"})).says_why_it_waits
-    assert not entry_of(body({"phase": "Running", "reason": "Sent"})).says_why_it_waits
+    assert not entry_of(body({"phase": "Queued"})).explained
+    assert not entry_of(body({"phase": "Running", "reason": "Sent"})).explained

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytest
 from generate_cases import GenerateCases, request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
-from imagerift_vision.entry import answer
+from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.settings import MODE_MODELS
 from imagerift_vision.storage import OriginClient

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from generate_cases import request_for
 from imagerift_vision.control import CancelFlags
-from imagerift_vision.entry import answer
+from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.moderation import Look, Verdict, read_verdict

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from imagerift_vision.lexicon import FOLDER, ROLES, lexicon, plain
 from imagerift_vision.presets import PRESETS
+from imagerift_vision.prompt_wording import worded
 from imagerift_vision.prompts import PromptReader
-from imagerift_vision.wording import worded
 
 CASES = Path(__file__).with_name("prompt_cases.txt")
 

@@ -87,14 +87,14 @@ def _on_wall(plane: Plane, rng: np.random.Generator, width: int, height: int) ->
     x, y = np.meshgrid(
         np.arange(width, dtype=np.float32) / longest, np.arange(height, dtype=np.float32) / longest
     )
-    colours = _read(plane, WALL_TILES * x + float(rng.uniform()), WALL_TILES * y + float(rng.uniform()), 0.0)
+    colours = _read(
+        plane, WALL_TILES * x + float(rng.uniform()), WALL_TILES * y + float(rng.uniform()), 0.0
+    )
     soft: Float = cv2.GaussianBlur(colours, (0, 0), WALL_BLUR * longest)
     return soft
 
 
-def _on_floor(
-    plane: Plane, view: View, rng: np.random.Generator, width: int, height: int
-) -> Float:
+def _on_floor(plane: Plane, view: View, rng: np.random.Generator, width: int, height: int) -> Float:
     """A material that lies on the floor, in perspective, its far parts out of focus."""
     x = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None]
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.integration.api.browsers import Browser
 from tests.integration.api.harness import Tenant
-from tests.integration.api.people import Browser
 
 
 @dataclass(frozen=True)

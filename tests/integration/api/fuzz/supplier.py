@@ -14,9 +14,9 @@ from imagerift_core import clock
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo.jobs import JobStore
 
+from tests.integration.api.browsers import browser_of, joined, signed_in
 from tests.integration.api.fuzz.callers import FuzzCaller
 from tests.integration.api.harness import Api
-from tests.integration.api.people import browser_of, joined, signed_in
 from tests.integration.api.test_generate import finish
 from tests.pictures import encode, picture
 from tests.servers import free_port

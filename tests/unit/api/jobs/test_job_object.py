@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from imagerift_api.jobs import job_object as job_objects
 from imagerift_core.jobs import Analysis, JobError, JobRecord, People, Status
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
 from tests.records import ACCEPTED_AT, make_output, make_record
 
@@ -151,9 +151,13 @@ def test_times_are_told_in_milliseconds() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_place_is_told_or_null(known: bool) -> None:
-    place = QueuePlace(position=2, eta_seconds=None, reason="waiting_for_slot") if known else None
+    queue_position = (
+        QueuePosition(position=2, eta_seconds=None, reason="waiting_for_slot") if known else None
+    )
 
-    queue = job_object(make_record(), remaining_this_minute=1, place=place)["queue"]
+    queue = job_object(make_record(), remaining_this_minute=1, queue_position=queue_position)[
+        "queue"
+    ]
 
     assert queue == {
         "position": 2 if known else None,

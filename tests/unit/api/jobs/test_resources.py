@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from imagerift_api.jobs.resource_notes import ResourceNotes
+from imagerift_api.jobs.resource_uids import ResourceUidWriter
 from imagerift_api.jobs.resources import PAUSE_SECONDS, JobResources
 from imagerift_api.metrics import Metrics
 from imagerift_core.kube import Kube, KubeUnavailable
@@ -38,7 +38,7 @@ class FakeNotes:
     def __init__(self) -> None:
         self.uids: list[tuple[str, str]] = []
 
-    def note(self, job_id: str, uid: str) -> None:
+    def record(self, job_id: str, uid: str) -> None:
         self.uids.append((job_id, uid))
 
 
@@ -74,7 +74,7 @@ def notes() -> FakeNotes:
 
 @pytest.fixture
 def resources(kube: FakeKube, notes: FakeNotes, metrics: Metrics, clock: Clock) -> JobResources:
-    return JobResources(cast(Kube, kube), cast(ResourceNotes, notes), metrics, monotonic=clock)
+    return JobResources(cast(Kube, kube), cast(ResourceUidWriter, notes), metrics, monotonic=clock)
 
 
 async def test_the_uid_of_a_new_resource_is_noted(

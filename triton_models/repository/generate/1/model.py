@@ -7,7 +7,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from imagerift_vision.control import CancelFlags
-from imagerift_vision.entry import answer
+from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import Pipeline
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient

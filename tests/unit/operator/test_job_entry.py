@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from imagerift_core.resources import build_generation_job
-from imagerift_operator.entries import entry_of
+from imagerift_operator.job_entry import entry_of
 
 from tests.unit.operator.builders import START, make_record
 
@@ -41,7 +41,7 @@ def test_an_ended_resource_is_due_after_its_ttl() -> None:
 
 def test_a_record_of_another_workspace_or_resource_is_not_its_own() -> None:
     entry = entry_of(body())
-    assert entry.is_of(make_record())
-    assert entry.is_of(make_record(resource_uid="uid-1"))
-    assert not entry.is_of(make_record(resource_uid="uid-2"))
-    assert not entry.is_of(make_record(workspace="ws_other"))
+    assert entry.matches(make_record())
+    assert entry.matches(make_record(resource_uid="uid-1"))
+    assert not entry.matches(make_record(resource_uid="uid-2"))
+    assert not entry.matches(make_record(workspace="ws_other"))

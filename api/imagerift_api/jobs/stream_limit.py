@@ -1,4 +1,4 @@
-"""Places for waits and event streams: at most so many of a workspace are taken at once."""
+"""Limits how many waits and event streams a workspace may have open at once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STREAMS_PER_WORKSPACE = 10
 _RENEW_SECONDS = LEASE_SECONDS / 3
 
 
-class StreamPlaces:
+class StreamLimit:
     def __init__(self, leases: StreamLeaseStore, background: Background) -> None:
         self._leases = leases
         self._background = background
 
     @asynccontextmanager
-    async def hold(self, workspace: str) -> AsyncIterator[None]:
-        """A place, for as long as this is open.
+    async def acquire(self, workspace: str) -> AsyncIterator[None]:
+        """Counts a wait or stream as open for as long as the context is.
 
         Raises `TooManyStreams`, or `CapacityUnavailable` where the store is away.
         """
@@ -43,7 +43,7 @@ class StreamPlaces:
             with suppress(asyncio.CancelledError):
                 await renewing
             # Also when the client is gone and this very task is being ended.
-            self._background.spawn("give_back_stream", self._leases.give_back(workspace, lease))
+            self._background.spawn("give_back_stream", self._leases.release(workspace, lease))
 
     async def _take(self, workspace: str, lease: str) -> bool:
         return await self._leases.take(workspace, lease, limit=STREAMS_PER_WORKSPACE)
@@ -55,4 +55,4 @@ class StreamPlaces:
                 await self._take(workspace, lease)
 
 
-STREAM_PLACES = web.AppKey("stream_places", StreamPlaces)
+STREAM_LIMIT = web.AppKey("stream_limit", StreamLimit)

@@ -1,7 +1,7 @@
 """Polls: one increment and one read each, and those that come together share both.
 
-The driver works in threads, and a trip there and back costs more than what it does there.
-What comes while one trip is under way makes the next one together: one increment a
+The driver works in threads, and a round trip costs more than what it does there.
+What comes while one is under way makes the next one together: one increment a
 workspace, by the number of its polls, and one read of all their jobs. Each poll still has a
 count of its own, and a poll that comes alone waits for nobody.
 """
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagerift_core.grouping import Grouping
 from imagerift_core.jobs import JobRecord
+from imagerift_core.micro_batching import MicroBatcher
 from imagerift_core.mongo.database import BlockingCollections, Database
 from imagerift_core.mongo.rate_limit import Minute, RateWindow, counted_in
 from imagerift_core.mongo.store import Store
 
-MOST_TOGETHER = 256
+MAX_ITEMS = 256
 Answer = tuple[RateWindow, JobRecord | None]
 
 
@@ -35,12 +35,14 @@ class Poll:
     workspace: str
 
 
-class Polls(Store):
+class RateLimitedReads(Store):
     """Counts and reads for one process."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._group: Grouping[Poll, Answer] = Grouping(self._answer_all, most=MOST_TOGETHER)
+        self._group: MicroBatcher[Poll, Answer] = MicroBatcher(
+            self._answer_all, max_items=MAX_ITEMS
+        )
 
     async def count_and_read(self, poll: Poll) -> Answer:
         """Counts the request, then reads the job.
@@ -67,7 +69,7 @@ class Polls(Store):
             found = blocking.jobs.find({"_id": {"$in": list(wanted)}}) if wanted else ()
             return counts, {document["_id"]: document for document in found}
 
-        counts, documents = await self._database.in_one_trip(work)
+        counts, documents = await self._database.run_blocking(work)
         return [_answer(poll, count, documents) for poll, count in zip(polls, counts, strict=True)]
 
 

@@ -1,6 +1,6 @@
-"""The uids of resources that were made, written to their records together.
+"""The uids of resources that were made: a debounced writer to their records.
 
-A job that was claimed meanwhile has its uid from the operator; of one whose note is lost with
+A job that was claimed meanwhile has its uid from the operator; of one whose uid is lost with
 this process the operator's sweep finds the resource.
 """
 
@@ -16,14 +16,14 @@ _FLUSH_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
-class ResourceNotes:
-    """Collects uids by job id, and writes them down every second."""
+class ResourceUidWriter:
+    """Collects uids by job id, and writes them every second."""
 
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
         self._uids: dict[str, str] = {}
 
-    def note(self, job_id: str, uid: str) -> None:
+    def record(self, job_id: str, uid: str) -> None:
         self._uids[job_id] = uid
 
     async def run(self) -> None:
@@ -37,7 +37,7 @@ class ResourceNotes:
             return
         uids, self._uids = self._uids, {}
         try:
-            await self._jobs.note_resources(uids)
+            await self._jobs.set_resource_uids(uids)
         except CapacityUnavailable:
             # Left to the sweep, which asks the API server.
             _log.warning("resources_not_noted", jobs=len(uids))

@@ -21,7 +21,7 @@ def is_blank(text: str) -> bool:
     return not _visible(text).strip()
 
 
-def holds_refused_words(prompt: str, refused: Sequence[str]) -> bool:
+def contains_refused_words(prompt: str, refused: Sequence[str]) -> bool:
     """Whether one of the words or phrases stands in the prompt, as whole words.
 
     Case, width and other compatibility forms of letters (Unicode NFKC), accents set apart,

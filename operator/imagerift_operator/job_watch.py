@@ -14,11 +14,11 @@ from imagerift_core.kube import KubeUnavailable
 from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.admission import HandMadeAdmission
-from imagerift_operator.entries import Entry, entry_of
+from imagerift_operator.job_entry import JobEntry, entry_of
+from imagerift_operator.job_status import refused_status
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.memory import Memory
-from imagerift_operator.projection import refusal
-from imagerift_operator.queue_terms import PlanTerms
+from imagerift_operator.plan_limits import PlanLimitsCache
 from imagerift_operator.status_writer import StatusWriter
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ DELETED_REASON = "The GenerationJob resource was deleted."
 CANCEL_REASON = "Canceled by spec.cancel."
 
 
-class JobFeed:
+class JobWatch:
     """Keeps the index on every replica, so that a standby's is warm; only the leader reacts.
 
     `observe` must be cheap: it runs once for every event of the watch.
@@ -40,14 +40,14 @@ class JobFeed:
         memory: Memory,
         writer: StatusWriter,
         admission: HandMadeAdmission,
-        terms: PlanTerms,
+        plan_limits: PlanLimitsCache,
         leadership: Leadership,
     ) -> None:
         self._jobs = jobs
         self._memory = memory
         self._writer = writer
         self._admission = admission
-        self._terms = terms
+        self._plan_limits = plan_limits
         self._leadership = leadership
         self._tasks: set[asyncio.Task[None]] = set()
         self._hand_made: dict[str, dict[str, Any]] = {}
@@ -55,7 +55,7 @@ class JobFeed:
     def observe(self, event_type: str | None, body: dict[str, Any]) -> None:
         """Takes one event: ADDED, MODIFIED, DELETED, or None for the first listing."""
         if event_type == "DELETED":
-            self.gone(entry_of(body))
+            self.resource_deleted(entry_of(body))
             return
         sighting = self._memory.index.observe(body)
         entry = sighting.entry
@@ -71,9 +71,9 @@ class JobFeed:
         if sighting.is_new:
             if not entry.by_api:
                 self._hand_made[entry.uid] = body
-            self._react(self.bring_in, entry)
+            self._react(self.admit_and_queue, entry)
 
-    def gone(self, entry: Entry) -> None:
+    def resource_deleted(self, entry: JobEntry) -> None:
         """The resource no longer exists: a live job of it is canceled."""
         known = self._memory.index.remove(entry.uid)
         self._hand_made.pop(entry.uid, None)
@@ -81,27 +81,27 @@ class JobFeed:
         if not entry.ended and not (known is not None and known.ended):
             self._react(self._cancel, entry, DELETED_REASON)
 
-    def lead(self) -> None:
+    def start_leading(self) -> None:
         """This process has become the leader: reacts to everything that is there."""
         for entry in self._memory.index:
             if not entry.ended:
                 if entry.cancel:
                     self._react(self._cancel, entry, CANCEL_REASON)
-                self._react(self.bring_in, entry)
+                self._react(self.admit_and_queue, entry)
         self._memory.changed.set()
 
-    async def bring_in(self, entry: Entry) -> None:
+    async def admit_and_queue(self, entry: JobEntry) -> None:
         """Queues a live resource; a hand-made one is admitted first."""
         if entry.uid in self._hand_made and not await self._admit(entry):
             return
-        terms = await self._terms.of(entry.workspace)
-        self._memory.index.set_band(entry, terms.band)
-        self._memory.scheduler.limit(entry.workspace, terms.concurrent_jobs)
+        limits = await self._plan_limits.of(entry.workspace)
+        self._memory.index.set_band(entry, limits.band)
+        self._memory.scheduler.limit(entry.workspace, limits.concurrent_jobs)
         live = entry.uid in self._memory.index and not entry.ended
         if live and entry.job_id not in self._memory.in_flight:
             self._memory.enqueue(entry)
 
-    async def _admit(self, entry: Entry) -> bool:
+    async def _admit(self, entry: JobEntry) -> bool:
         body = self._hand_made.get(entry.uid)
         if body is None or not self._leadership.leading:
             return False
@@ -111,7 +111,9 @@ class JobFeed:
             raise
         except DomainError as error:
             log.info("resource_refused", name=entry.name, code=error.code)
-            await self._writer.write_status(entry, refusal(error.code, error.message, at=now()))
+            await self._writer.write_status(
+                entry, refused_status(error.code, error.message, at=now())
+            )
             return False
         self._hand_made.pop(entry.uid, None)
         if record is None:
@@ -122,11 +124,11 @@ class JobFeed:
         self._memory.index.set_attempt(entry, record.attempt)
         return True
 
-    async def _cancel(self, entry: Entry, reason: str) -> None:
+    async def _cancel(self, entry: JobEntry, reason: str) -> None:
         if not self._leadership.leading:
             return
         record = await self._jobs.get(entry.job_id)
-        if record is None or not entry.is_of(record):
+        if record is None or not entry.matches(record):
             return
         try:
             record = await self._jobs.cancel(

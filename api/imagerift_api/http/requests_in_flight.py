@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 
-class Traffic:
+class RequestsInFlight:
     def __init__(self) -> None:
         self.draining = False
         self._in_flight = 0
@@ -21,7 +21,7 @@ class Traffic:
         self._quiet.set()
 
     @contextmanager
-    def request(self) -> Iterator[None]:
+    def track(self) -> Iterator[None]:
         self._in_flight += 1
         self._quiet.clear()
         try:
@@ -44,4 +44,4 @@ class Traffic:
         return True
 
 
-TRAFFIC = web.AppKey("traffic", Traffic)
+REQUESTS_IN_FLIGHT = web.AppKey("requests_in_flight", RequestsInFlight)

@@ -7,9 +7,9 @@ from typing import Any
 
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.scheduler_snapshot import QueuePlace, WaitingReason
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition, WaitingReason
 
-from imagerift_operator.entries import Entry
+from imagerift_operator.job_entry import JobEntry
 
 _PHASES = {
     Status.QUEUED: "Queued",
@@ -38,7 +38,7 @@ def camel_case(code: str) -> str:
     return "".join(word.capitalize() for word in code.split("_"))
 
 
-def project(record: JobRecord) -> dict[str, Any]:
+def job_status(record: JobRecord) -> dict[str, Any]:
     """The whole status of a record. No prompt, no URL."""
     status: dict[str, Any] = {
         "phase": _PHASES[record.status],
@@ -80,7 +80,7 @@ def project(record: JobRecord) -> dict[str, Any]:
     return status
 
 
-def refusal(code: str, message: str, *, at: datetime) -> dict[str, Any]:
+def refused_status(code: str, message: str, *, at: datetime) -> dict[str, Any]:
     """The status of a resource that was never admitted; nothing is held or charged for it."""
     reason = camel_case(code)
     return {
@@ -100,17 +100,19 @@ def refusal(code: str, message: str, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def waiting(entry: Entry, place: QueuePlace, *, at: datetime) -> dict[str, Any]:
+def waiting_status(
+    entry: JobEntry, queue_position: QueuePosition, *, at: datetime
+) -> dict[str, Any]:
     """The status of a job that has waited for some time: why, as it was at `at`."""
-    where = f"At {at:%H:%M:%S} UTC, number {place.position} in the queue"
+    where = f"At {at:%H:%M:%S} UTC, number {queue_position.position} in the queue"
     return {
         "phase": "Queued",
         "jobId": entry.job_id,
         "attempts": entry.attempt,
         "queuedAt": rfc3339(entry.created_at),
-        "reason": camel_case(place.reason),
-        "message": f"{where}: {WAITING[place.reason]}",
-        "position": place.position,
+        "reason": camel_case(queue_position.reason),
+        "message": f"{where}: {WAITING[queue_position.reason]}",
+        "position": queue_position.position,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, Status
-from imagerift_core.settlements import backoff_seconds, may_retry
+from imagerift_core.settlement_rules import backoff_seconds, may_retry
 
 from tests.records import broken, delivered, make_record
 

@@ -14,27 +14,27 @@ _MAX_WORKSPACES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTerms:
+class PlanLimits:
     """The band of a workspace's jobs, and how many may run at once (None: any number)."""
 
     band: int = 0
     concurrent_jobs: int | None = None
 
 
-class PlanTerms:
+class PlanLimitsCache:
     """Looks up the terms of workspaces."""
 
     def __init__(self, workspaces: WorkspaceStore, plans: Plans) -> None:
         self._workspaces = workspaces
         self._plans = plans
-        self._known: TTLCache[str, QueueTerms] = TTLCache(_MAX_WORKSPACES, _KEEP_SECONDS)
-        self._reading: dict[str, asyncio.Task[QueueTerms]] = {}
+        self._known: TTLCache[str, PlanLimits] = TTLCache(_MAX_WORKSPACES, _KEEP_SECONDS)
+        self._reading: dict[str, asyncio.Task[PlanLimits]] = {}
 
-    async def of(self, workspace: str) -> QueueTerms:
+    async def of(self, workspace: str) -> PlanLimits:
         """The lowest band for an unknown workspace or plan. Raises `CapacityUnavailable`."""
-        terms = self._known.get(workspace)
-        if terms is not None:
-            return terms
+        limits = self._known.get(workspace)
+        if limits is not None:
+            return limits
         # A start brings in every live job at once; those of a workspace share one look-up.
         task = self._reading.get(workspace)
         if task is None:
@@ -43,9 +43,9 @@ class PlanTerms:
             task.add_done_callback(lambda _done: self._reading.pop(workspace, None))
         return await asyncio.shield(task)
 
-    async def _read(self, workspace: str) -> QueueTerms:
+    async def _read(self, workspace: str) -> PlanLimits:
         account = await self._workspaces.get(workspace)
         plan = self._plans.get(account.plan) if account else None
-        terms = QueueTerms(plan.band, plan.concurrent_jobs) if plan else QueueTerms()
-        self._known[workspace] = terms
-        return terms
+        limits = PlanLimits(plan.band, plan.concurrent_jobs) if plan else PlanLimits()
+        self._known[workspace] = limits
+        return limits

@@ -19,7 +19,7 @@ from imagerift_core.model_documents import (
     Target,
 )
 from imagerift_core.object_keys import output_key, thumbnail_key
-from imagerift_core.settlements import Settlement, backoff_seconds, may_retry
+from imagerift_core.settlement_rules import Settlement, backoff_seconds, may_retry
 from pydantic import ValidationError
 
 # What a model says when the bucket is away; where it is retryable, the job is not at fault.
@@ -139,14 +139,14 @@ def attempt_error(record: JobRecord, problem: ModelProblem, *, at: datetime) -> 
 
 
 @dataclass(frozen=True)
-class NextTry:
+class NextAttempt:
     """Another attempt of the same job: whether the last one counts as its failure, and when."""
 
     failed: bool
     not_before: datetime | None
 
 
-def next_try(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextTry | None:
+def next_attempt(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextAttempt | None:
     """Whether an attempt that delivered nothing is followed by another one.
 
     An attempt that never began or was given up goes back at once. While the bucket is away the
@@ -154,14 +154,14 @@ def next_try(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextT
     counts against the backoff limit.
     """
     if problem.code in {NOT_SENT, CANCELED}:
-        return NextTry(failed=False, not_before=None)
+        return NextAttempt(failed=False, not_before=None)
     if problem.retryable and problem.code in STORAGE_CODES and record.attempt < MAX_ATTEMPTS:
         pause = timedelta(seconds=backoff_seconds(record.attempt))
-        return NextTry(failed=False, not_before=at + pause)
+        return NextAttempt(failed=False, not_before=at + pause)
     failed = record.model_copy(update={"failures": record.failures + 1})
     if may_retry(failed, attempt_error(record, problem, at=at)):
         pause = timedelta(seconds=backoff_seconds(failed.failures))
-        return NextTry(failed=True, not_before=at + pause)
+        return NextAttempt(failed=True, not_before=at + pause)
     return None
 
 

@@ -17,13 +17,13 @@ ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Entry:
+class JobEntry:
     """One resource as last seen. `attempt` is the one last read from the record.
 
     Whoever holds it may only read it: `JobIndex` amends it in place, so that all see the news.
 
     `verified` says that the job's end is known from its record, not from the resource alone,
-    whose status anybody with the right may have edited. `says_why_it_waits` is so of a queued
+    whose status anybody with the right may have edited. `explained` is so of a queued
     one whose status gives a reason.
     """
 
@@ -46,7 +46,7 @@ class Entry:
     band: int = 0
     version: str | None = None
     verified: bool = False
-    says_why_it_waits: bool = False
+    explained: bool = False
 
     @property
     def ended(self) -> bool:
@@ -66,7 +66,7 @@ class Entry:
             return None
         return (self.finished_at or self.created_at) + timedelta(seconds=self.ttl_seconds)
 
-    def is_of(self, record: JobRecord) -> bool:
+    def matches(self, record: JobRecord) -> bool:
         """Whether a record is really this resource's, not one that its author only named."""
         return record.workspace == self.workspace and record.resource_uid in {None, self.uid}
 
@@ -76,7 +76,7 @@ def target_of(pool: str | None, mode: str, export_size: str) -> str:
     return f"{pool or ANY_POOL}/{mode}/{export_size}"
 
 
-def entry_of(body: dict[str, Any]) -> Entry:
+def entry_of(body: dict[str, Any]) -> JobEntry:
     """The entry of a resource as the watch delivers it.
 
     Values that the schema bounds are taken as they are; a hand-made resource is checked in
@@ -87,7 +87,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
     status = body.get("status") or {}
     by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
     finished = status.get("finishedAt")
-    return Entry(
+    return JobEntry(
         job_id=metadata["name"] if by_api else metadata["uid"],
         name=metadata["name"],
         uid=metadata["uid"],
@@ -104,7 +104,7 @@ def entry_of(body: dict[str, Any]) -> Entry:
         phase=status.get("phase") or "Queued",
         finished_at=_time(finished) if finished else None,
         version=metadata.get("resourceVersion"),
-        says_why_it_waits=status.get("phase") == "Queued" and "reason" in status,
+        explained=status.get("phase") == "Queued" and "reason" in status,
     )
 
 

@@ -9,7 +9,7 @@ _YOUNG = 20_000
 _MIDDLE, _OLD = 20, 20
 
 
-def relax_collector() -> None:
+def tune_garbage_collector() -> None:
     """Leaves what was made at the start alone, and looks for cycles of the rest less often.
 
     Nearly everything is freed by its last reference; cycles are waited for a little longer.

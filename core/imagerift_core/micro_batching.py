@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class Pace:
+class Throttle:
     """Keeps beginnings at least `pause` seconds apart."""
 
     def __init__(self, pause: float) -> None:
@@ -33,8 +33,8 @@ class Pace:
         self._began = time.monotonic()
 
 
-class Grouping(Generic[Item, Outcome]):
-    """Hands items to `work` in groups of at most `most`, one group at a time, in their order.
+class MicroBatcher(Generic[Item, Outcome]):
+    """Hands items to `work` in groups of at most `max_items`, one group at a time, in their order.
 
     Two groups begin at least `pause` seconds apart, but for full ones.
 
@@ -47,12 +47,12 @@ class Grouping(Generic[Item, Outcome]):
         self,
         work: Callable[[list[Item]], Awaitable[Sequence[Outcome | Exception]]],
         *,
-        most: int,
+        max_items: int,
         pause: float = 0.0,
     ) -> None:
         self._work = work
-        self._most = most
-        self._pace = Pace(pause)
+        self._max_items = max_items
+        self._throttle = Throttle(pause)
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -68,9 +68,9 @@ class Grouping(Generic[Item, Outcome]):
         group: list[tuple[Item, asyncio.Future[Outcome]]] = []
         try:
             while self._waiting:
-                if len(self._waiting) < self._most:
-                    await self._pace.wait()
-                self._pace.begin()
+                if len(self._waiting) < self._max_items:
+                    await self._throttle.wait()
+                self._throttle.begin()
                 group = self._next_group()
                 if group:
                     await self._run_group(group)
@@ -85,7 +85,7 @@ class Grouping(Generic[Item, Outcome]):
 
     def _next_group(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
         group: list[tuple[Item, asyncio.Future[Outcome]]] = []
-        while self._waiting and len(group) < self._most:
+        while self._waiting and len(group) < self._max_items:
             item, done = self._waiting.popleft()
             if not done.done():
                 group.append((item, done))

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from imagerift_core.mongo import Database
-from imagerift_core.mongo.polls import Poll, Polls
 from imagerift_core.mongo.rate_limit import RateWindowStore
+from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
 
 from tests.records import make_record
 
@@ -21,10 +21,10 @@ async def job_of(database: Database, workspace: str) -> str:
 
 
 async def test_polls_that_come_together_are_counted_one_by_one(database: Database) -> None:
-    polls, job = Polls(database), await job_of(database, "ws_a")
+    reads, job = RateLimitedReads(database), await job_of(database, "ws_a")
     await RateWindowStore(database).count("ws_a", limit=30, at=NOON)
     answers = await asyncio.gather(
-        *(polls.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")) for _ in range(60))
+        *(reads.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")) for _ in range(60))
     )
     assert sorted(window.count for window, _ in answers) == list(range(2, 62))
     for window, record in answers:
@@ -34,7 +34,7 @@ async def test_polls_that_come_together_are_counted_one_by_one(database: Databas
 
 
 async def test_replicas_and_workspaces_together_stay_exact(database: Database) -> None:
-    replicas = [Polls(database) for _ in range(4)]
+    replicas = [RateLimitedReads(database) for _ in range(4)]
     jobs = {name: await job_of(database, name) for name in ("ws_a", "ws_b", "ws_c")}
     answers = await asyncio.gather(
         *(
@@ -52,11 +52,11 @@ async def test_replicas_and_workspaces_together_stay_exact(database: Database) -
 
 
 async def test_a_job_is_its_own_workspaces_alone(database: Database) -> None:
-    polls, job = Polls(database), await job_of(database, "ws_a")
+    reads, job = RateLimitedReads(database), await job_of(database, "ws_a")
     mine, foreign, unknown = await asyncio.gather(
-        polls.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")),
-        polls.count_and_read(Poll("ws_b", 30, NOON, job, "ws_b")),
-        polls.count_and_read(Poll("ws_a", 30, NOON, "nothing", "ws_a")),
+        reads.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")),
+        reads.count_and_read(Poll("ws_b", 30, NOON, job, "ws_b")),
+        reads.count_and_read(Poll("ws_a", 30, NOON, "nothing", "ws_a")),
     )
     assert mine[1] is not None
     assert foreign[1] is None and foreign[0].count == 1
@@ -66,10 +66,10 @@ async def test_a_job_is_its_own_workspaces_alone(database: Database) -> None:
 async def test_a_minute_that_turns_between_two_polls_counts_each_in_its_own(
     database: Database,
 ) -> None:
-    polls, job = Polls(database), await job_of(database, "ws_a")
+    reads, job = RateLimitedReads(database), await job_of(database, "ws_a")
     later = NOON.replace(minute=1)
     first, second = await asyncio.gather(
-        polls.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")),
-        polls.count_and_read(Poll("ws_a", 30, later, job, "ws_a")),
+        reads.count_and_read(Poll("ws_a", 30, NOON, job, "ws_a")),
+        reads.count_and_read(Poll("ws_a", 30, later, job, "ws_a")),
     )
     assert (first[0].count, second[0].count) == (1, 1)

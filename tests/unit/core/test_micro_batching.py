@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from imagerift_core.grouping import Grouping
+from imagerift_core.micro_batching import MicroBatcher
 
 
 class Gate:
@@ -29,10 +29,10 @@ async def settle() -> None:
 
 async def test_what_comes_meanwhile_goes_together_and_in_order() -> None:
     gate = Gate()
-    grouping = Grouping(gate.work, most=3)
+    batcher = MicroBatcher(gate.work, max_items=3)
     calls = []
     for item in range(6):
-        calls.append(asyncio.create_task(grouping.add(item)))
+        calls.append(asyncio.create_task(batcher.add(item)))
         await settle()
     gate.open.set()
     assert await asyncio.gather(*calls) == [0, 10, 20, 30, 40, 50]
@@ -42,8 +42,8 @@ async def test_what_comes_meanwhile_goes_together_and_in_order() -> None:
 async def test_a_refusal_is_raised_to_its_own_caller() -> None:
     gate = Gate()
     gate.open.set()
-    grouping = Grouping(gate.work, most=3)
-    outcomes = await asyncio.gather(*(grouping.add(i) for i in (1, -2, 3)), return_exceptions=True)
+    batcher = MicroBatcher(gate.work, max_items=3)
+    outcomes = await asyncio.gather(*(batcher.add(i) for i in (1, -2, 3)), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["10", "-2", "30"]
 
 
@@ -53,20 +53,20 @@ async def test_trouble_of_the_work_is_raised_to_all_of_its_group_and_no_other() 
             raise RuntimeError("away")
         return list(items)
 
-    grouping = Grouping(work, most=2)
-    outcomes = await asyncio.gather(*(grouping.add(i) for i in range(3)), return_exceptions=True)
+    batcher = MicroBatcher(work, max_items=2)
+    outcomes = await asyncio.gather(*(batcher.add(i) for i in range(3)), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["away", "away", "2"]
 
 
 async def test_a_canceled_caller_takes_its_item_back() -> None:
     gate = Gate()
-    grouping = Grouping(gate.work, most=3)
-    first, second, third = (asyncio.create_task(grouping.add(item)) for item in range(3))
+    batcher = MicroBatcher(gate.work, max_items=3)
+    first, second, third = (asyncio.create_task(batcher.add(item)) for item in range(3))
     await settle()
-    waiting = asyncio.create_task(grouping.add(7))
+    waiting = asyncio.create_task(batcher.add(7))
     await settle()
     waiting.cancel()
-    last = asyncio.create_task(grouping.add(8))
+    last = asyncio.create_task(batcher.add(8))
     await settle()
     gate.open.set()
     assert [*await asyncio.gather(first, second, third, last)] == [0, 10, 20, 80]
@@ -82,11 +82,11 @@ async def test_groups_begin_apart_but_nobody_waits_after_quiet_or_for_a_full_one
         began.append((time.monotonic(), items))
         return items
 
-    grouping = Grouping(work, most=3, pause=0.5)
+    batcher = MicroBatcher(work, max_items=3, pause=0.5)
     start = time.monotonic()
-    await grouping.add(0)
-    await asyncio.gather(*(grouping.add(item) for item in (1, 2)))
-    await asyncio.gather(*(grouping.add(item) for item in (3, 4, 5)))
+    await batcher.add(0)
+    await asyncio.gather(*(batcher.add(item) for item in (1, 2)))
+    await asyncio.gather(*(batcher.add(item) for item in (3, 4, 5)))
     assert [items for _, items in began] == [[0], [1, 2], [3, 4, 5]]
     at = [moment - start for moment, _ in began]
     assert at[0] < 0.5 <= at[1]

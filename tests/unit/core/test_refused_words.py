@@ -7,7 +7,7 @@ from imagerift_core.errors import ContentRejected, InvalidRequest
 from imagerift_core.generation import GenerationSpec, check_permitted
 from imagerift_core.modes import load_modes
 from imagerift_core.plans import load_plans
-from imagerift_core.wording import holds_refused_words, is_blank
+from imagerift_core.refused_words import contains_refused_words, is_blank
 
 REFUSED = ["grape", "Blue  Cheese"]
 
@@ -26,16 +26,16 @@ REFUSED = ["grape", "Blue  Cheese"]
     ],
 )
 def test_a_refused_word_is_found_in_any_form(prompt: str) -> None:
-    assert holds_refused_words(prompt, REFUSED)
+    assert contains_refused_words(prompt, REFUSED)
 
 
 @pytest.mark.parametrize("prompt", ["", "grapefruit", "a blue sky, cheese", "ungrape"])
 def test_a_part_of_a_word_is_no_refused_word(prompt: str) -> None:
-    assert not holds_refused_words(prompt, REFUSED)
+    assert not contains_refused_words(prompt, REFUSED)
 
 
 def test_nothing_is_refused_where_no_words_are_named() -> None:
-    assert not holds_refused_words("grape", [])
+    assert not contains_refused_words("grape", [])
 
 
 def test_a_mode_refuses_its_words_and_does_not_repeat_them() -> None:

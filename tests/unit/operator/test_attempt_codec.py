@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from imagerift_core.jobs import MAX_ATTEMPTS, Analysis, People, Status
 from imagerift_core.model_documents import ModelProblem
-from imagerift_operator.attempts import (
-    NextTry,
+from imagerift_operator.attempt_codec import (
+    NextAttempt,
     Signer,
     attempt_error,
     build_request,
     job_error,
-    next_try,
+    next_attempt,
     read_answer,
     settlement_of,
     without_urls,
@@ -153,31 +153,31 @@ def test_an_attempts_own_time_limit_is_worth_another_try_the_jobs_is_not() -> No
 
 @pytest.mark.parametrize("code", ["not_sent", "canceled"])
 def test_an_attempt_that_never_began_goes_back_at_once_and_counts_for_nothing(code: str) -> None:
-    again = next_try(make_record(failures=3), ModelProblem(code=code, message="-"), at=START)
-    assert again == NextTry(failed=False, not_before=None)
+    again = next_attempt(make_record(failures=3), ModelProblem(code=code, message="-"), at=START)
+    assert again == NextAttempt(failed=False, not_before=None)
 
 
 def test_while_the_bucket_is_away_a_job_waits_longer_each_time_until_the_cap() -> None:
     problem = ModelProblem(code="input_unavailable", message="-", retryable=True)
     pauses = []
     for attempt in range(1, MAX_ATTEMPTS):
-        again = next_try(make_record(attempt=attempt, failures=3), problem, at=START)
+        again = next_attempt(make_record(attempt=attempt, failures=3), problem, at=START)
         assert again is not None and not again.failed and again.not_before is not None
         pauses.append((again.not_before - START).total_seconds())
     assert pauses == sorted(pauses) and sum(pauses) > 180
-    assert next_try(make_record(attempt=MAX_ATTEMPTS), problem, at=START) is None
+    assert next_attempt(make_record(attempt=MAX_ATTEMPTS), problem, at=START) is None
 
 
 def test_a_source_that_is_gone_is_not_waited_for() -> None:
     problem = ModelProblem(code="input_unavailable", message="-", retryable=False)
-    assert next_try(make_record(), problem, at=START) is None
+    assert next_attempt(make_record(), problem, at=START) is None
 
 
 def test_a_failure_of_its_own_counts_against_the_backoff_limit() -> None:
     problem = ModelProblem(code="model_error", message="-", retryable=True)
-    again = next_try(make_record(failures=0), problem, at=START)
-    assert again == NextTry(failed=True, not_before=START + timedelta(seconds=1))
-    assert next_try(make_record(failures=2, backoff_limit=3), problem, at=START) is None
+    again = next_attempt(make_record(failures=0), problem, at=START)
+    assert again == NextAttempt(failed=True, not_before=START + timedelta(seconds=1))
+    assert next_attempt(make_record(failures=2, backoff_limit=3), problem, at=START) is None
 
 
 def test_urls_never_reach_a_log() -> None:

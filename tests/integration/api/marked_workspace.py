@@ -9,8 +9,8 @@ from typing import Any
 
 from imagerift_core import clock
 
+from tests.integration.api.browsers import Browser, joined, signed_in
 from tests.integration.api.harness import Api, Tenant
-from tests.integration.api.people import Browser, joined, signed_in
 from tests.integration.api.test_generate import finish
 from tests.integration.api.test_uploads import PHOTO, send
 from tests.pictures import encode, picture
@@ -19,7 +19,7 @@ _SETTLED_SECONDS = 150
 
 
 @dataclass(frozen=True)
-class World:
+class MarkedWorkspace:
     """`mark` is in every text of it; `ids` name its things; `keys` stand for its requests."""
 
     mark: str
@@ -36,28 +36,28 @@ class World:
         return [self.mark, self.browser.workspace, self.browser.person, self.member.person]
 
 
-async def make_world(api: Api, mark: str, hook_url: str) -> World:
+async def make_marked_workspace(api: Api, mark: str, hook_url: str) -> MarkedWorkspace:
     """Made by the API itself, by somebody of the plan `business`."""
     browser = await signed_in(api, name=f"Owner {mark}")
     member = await joined(api, browser, "member")
     made = await browser.create_key(name=f"key {mark}")
     key_id = made["key"]["keyId"]
     tenant = Tenant(browser.workspace, made["token"], key_id, api.plans["business"])
-    wish = {"prompt": f"prompt {mark}", "metadata": {"order": mark}}
+    fields = {"prompt": f"prompt {mark}", "metadata": {"order": mark}}
 
     async def call(method: str, path: str, body: Any = None, **headers: str) -> Any:
         answer = await api.call(method, path, json=body, headers=browser.headers | headers)
         assert answer.status < 300, (path, answer.body)
         return answer.body
 
-    generate = {"mode": "style", "imageBase64": encode(picture(size=(16, 16)))} | wish
+    generate = {"mode": "style", "imageBase64": encode(picture(size=(16, 16)))} | fields
     place = {"sizeBytes": len(PHOTO), "contentType": "image/png"}
     upload = await call("POST", "/api/v1/uploads", place, **{"Idempotency-Key": f"u-{mark}"})
     assert await send(upload, PHOTO) in {200, 204}
     first = await call("POST", "/api/v1/generate", generate, **{"Idempotency-Key": f"g-{mark}"})
     done = await finish(api, first["jobId"])
     await finish(api, (await call("POST", "/api/v1/generate", generate))["jobId"])
-    batch = {"jobs": [{"mode": "style", "imageKey": upload["imageKey"]} | wish] * 2}
+    batch = {"jobs": [{"mode": "style", "imageKey": upload["imageKey"]} | fields] * 2}
     together = await call("POST", "/api/v1/batches", batch, **{"Idempotency-Key": f"b-{mark}"})
     webhook = await call("POST", "/api/v1/webhooks", {"url": f"{hook_url}/{mark}"})
     for _ in range(2):
@@ -99,7 +99,7 @@ async def make_world(api: Api, mark: str, hook_url: str) -> World:
         "makeBatch": batch,
         "makeUpload": place,
     }
-    return World(mark, browser, member, tenant, ids, cursors, requests)
+    return MarkedWorkspace(mark, browser, member, tenant, ids, cursors, requests)
 
 
 async def _until_settled(api: Api, tenant: Tenant) -> None:
@@ -112,7 +112,7 @@ async def _until_settled(api: Api, tenant: Tenant) -> None:
             await asyncio.sleep(0.05)
 
 
-async def stored_of(api: Api, world: World) -> dict[str, Any]:
+async def stored_of(api: Api, world: MarkedWorkspace) -> dict[str, Any]:
     """Every document that names the workspace or its people, and every object with its mark."""
     named = (world.browser.workspace, world.browser.person, world.member.person)
     database = api.database.jobs.database

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from imagerift_operator.entries import Entry
 from imagerift_operator.in_flight import InFlight
-from imagerift_operator.job_feed import JobFeed
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
+from imagerift_operator.job_watch import JobWatch
 from imagerift_operator.memory import Memory
 from imagerift_operator.scheduler import Scheduler
 
-from tests.unit.operator.test_entries import body
+from tests.unit.operator.test_job_entry import body
 
 NOTHING: Any = None
 
@@ -23,7 +23,7 @@ class Deletions:
     def __init__(self) -> None:
         self.due: list[str] = []
 
-    def delete_later(self, entry: Entry) -> None:
+    def delete_later(self, entry: JobEntry) -> None:
         self.due.append(entry.uid)
 
 
@@ -42,15 +42,15 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def feed(memory: Memory, deletions: Deletions) -> JobFeed:
+def job_watch(memory: Memory, deletions: Deletions) -> JobWatch:
     writer: Any = deletions
     follower: Any = Follower()
-    return JobFeed(
+    return JobWatch(
         jobs=NOTHING,
         memory=memory,
         writer=writer,
         admission=NOTHING,
-        terms=NOTHING,
+        plan_limits=NOTHING,
         leadership=follower,
     )
 
@@ -61,28 +61,28 @@ def ended(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_end_that_only_the_resource_tells_of_does_not_have_it_deleted(
-    feed: JobFeed, memory: Memory, deletions: Deletions
+    job_watch: JobWatch, memory: Memory, deletions: Deletions
 ) -> None:
-    feed.observe("MODIFIED", ended())
+    job_watch.observe("MODIFIED", ended())
     assert deletions.due == []
     (entry,) = memory.index
     assert entry.ended and not entry.verified
 
 
 def test_an_end_that_the_operator_wrote_does(
-    feed: JobFeed, memory: Memory, deletions: Deletions
+    job_watch: JobWatch, memory: Memory, deletions: Deletions
 ) -> None:
-    feed.observe("MODIFIED", ended())
+    job_watch.observe("MODIFIED", ended())
     (entry,) = memory.index
     memory.index.set_verified(entry, verified=True)
-    feed.observe("MODIFIED", ended())
+    job_watch.observe("MODIFIED", ended())
     assert deletions.due == [entry.uid]
 
 
-async def test_what_is_gone_neither_waits_nor_is_known(feed: JobFeed, memory: Memory) -> None:
+async def test_what_is_gone_neither_waits_nor_is_known(job_watch: JobWatch, memory: Memory) -> None:
     entry = memory.index.observe(body()).entry
     memory.enqueue(entry)
-    feed.observe("DELETED", body())
+    job_watch.observe("DELETED", body())
     assert entry.uid not in memory.index
     assert entry.job_id not in memory.scheduler
-    await feed.close()
+    await job_watch.close()

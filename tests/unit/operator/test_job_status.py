@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from imagerift_core.jobs import JobError, Output, Status
-from imagerift_operator.projection import camel_case, duration, project, refusal
+from imagerift_operator.job_status import camel_case, duration, job_status, refused_status
 
 from tests.unit.operator.builders import START, make_record
 
@@ -29,7 +29,7 @@ def test_a_succeeded_job_is_complete_and_lists_its_outputs() -> None:
     record = make_record(
         status=Status.SUCCEEDED, started_at=START, completed_at=END, outputs=[output]
     )
-    status = project(record)
+    status = job_status(record)
     assert status["phase"] == "Succeeded"
     assert status["duration"] == "4.0s"
     assert status["conditions"][0]["type"] == "Complete"
@@ -48,7 +48,7 @@ def test_a_succeeded_job_is_complete_and_lists_its_outputs() -> None:
 
 def test_a_failed_job_says_why_in_a_reason_that_machines_can_match() -> None:
     error = JobError(code="image_unreadable", message="The image is damaged.")
-    status = project(make_record(status=Status.FAILED, completed_at=END, error=error))
+    status = job_status(make_record(status=Status.FAILED, completed_at=END, error=error))
     assert (status["phase"], status["reason"]) == ("Failed", "ImageUnreadable")
     assert status["message"] == "The image is damaged."
     assert status["conditions"][0]["type"] == "Failed"
@@ -57,14 +57,14 @@ def test_a_failed_job_says_why_in_a_reason_that_machines_can_match() -> None:
 @pytest.mark.parametrize("status", list(Status))
 def test_no_status_holds_the_prompt_a_url_or_an_empty_text(status: Status) -> None:
     ended = END if status.terminal else None
-    text = json.dumps(project(make_record(status=status, completed_at=ended)))
+    text = json.dumps(job_status(make_record(status=status, completed_at=ended)))
     assert "a secret wish" not in text
     assert "://" not in text
     assert '""' not in text
 
 
 def test_a_refusal_is_a_failed_status() -> None:
-    status = refusal("quota_exhausted", "Nothing left.", at=END)
+    status = refused_status("quota_exhausted", "Nothing left.", at=END)
     assert (status["phase"], status["reason"]) == ("Failed", "QuotaExhausted")
     assert status["finishedAt"] == "2026-11-22T12:00:04.000Z"
 
