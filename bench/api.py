@@ -20,7 +20,7 @@ from bench.deep_queue import serve
 from bench.figures import Spread, spread_of
 from bench.jobs import SUBMIT, followed_ends, submit
 from tests.platform_under_test import PlatformUnderTest
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 START_SECONDS = 30
 Call = Callable[[aiohttp.ClientSession], Awaitable[None]]

@@ -30,7 +30,7 @@ from imagerift_core.resources import build_generation_job
 from bench.adapters import Account, Adapters
 from bench.jobs import Ends, followed_ends
 from tests.platform_under_test import PlatformUnderTest
-from tests.records import make_record
+from tests.support.job_records import make_record
 
 POOL = "test"
 AT_ONCE = 64

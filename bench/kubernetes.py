@@ -20,7 +20,7 @@ from imagerift_core.resources import build_generation_job
 from imagerift_operator.job_status import job_status
 
 from tests.platform_under_test import PlatformUnderTest
-from tests.records import make_output, make_record
+from tests.support.job_records import make_output, make_record
 
 NAMESPACE = "bench-bare"
 WRITES = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE"})

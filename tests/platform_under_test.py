@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.otlp_receiver import ReceivedSpan, read_spans, receiving
-from tests.servers import free_port
+from tests.support.otlp_receiver import ReceivedSpan, read_spans, receiving
+from tests.support.server_processes import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent

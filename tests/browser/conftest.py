@@ -19,8 +19,8 @@ from playwright.async_api import Browser, async_playwright, expect
 from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.conftest import bucket, database_name
 from tests.integration.api.harness import Api, environment_of, settings_of
-from tests.servers import S3Address, free_port
 from tests.support.chromium import provision_chromium
+from tests.support.server_processes import S3Address, free_port
 
 __all__ = ["bucket", "database_name", "mongo_url", "s3_address"]
 

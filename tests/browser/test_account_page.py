@@ -14,7 +14,7 @@ from tests.browser.conftest import NAME, PASSWORD
 from tests.browser.test_pages import assert_accessible, create_key
 from tests.browser.visitor import DESKTOP, PHONE, finish_job, home_of, screenshot, sign_in, tab
 from tests.integration.api.harness import Api
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 
 async def focused(page: Page) -> str:

@@ -24,7 +24,7 @@ from tests.browser.visitor import (
     tab,
 )
 from tests.integration.api.harness import Api
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 
 async def curl(*arguments: str) -> tuple[int, str]:

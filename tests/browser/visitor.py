@@ -12,10 +12,10 @@ from typing import Any, Literal
 from imagerift_core import clock
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 
-from tests import lives
 from tests.integration.api.harness import Api
-from tests.pictures import picture
-from tests.records import delivered
+from tests.support import job_states
+from tests.support.job_records import delivered
+from tests.support.pictures import picture
 
 Scheme = Literal["light", "dark"]
 _REFUSED = re.compile(r"the server responded with a status of 4\d\d")
@@ -83,7 +83,7 @@ async def home_of(site: Api, name: str, *, plan: str) -> str:
 
 async def finish_job(site: Api, job_id: str) -> None:
     """Does what the operator would: the job succeeds with a picture that is really stored."""
-    claimed = await lives.begin(site.stores.jobs, job_id)
+    claimed = await job_states.begin(site.stores.jobs, job_id)
     settled: Any = delivered(claimed)
     for output in settled.outputs:
         await site.store.put(output.key, picture(), content_type="image/png")

@@ -23,7 +23,7 @@ from tests.chaos.customers import Customer, all_terminal
 from tests.chaos.disturbance import Disturber, Keeper
 from tests.chaos.invariants import Findings, look
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, attach, started, wait_until
-from tests.shard import Shard, opened_shard
+from tests.support.own_shard import Shard, opened_shard
 
 # One tenant may run one job at a time, and one has next to no quota.
 PLANS = ("load", "load", "load", "narrow", "small")

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.platform_under_test import PlatformUnderTest
-from tests.shard import Program, Shard
+from tests.support.own_shard import Program, Shard
 
 SERVERS = ("mongod", "seaweedfs", "triton", "kube-apiserver", "etcd", "kube-controller-manager")
 LINKS = ("mongo", "kubernetes", "triton", "s3")

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from tests.chaos.customers import Customer
-from tests.shard import Shard
+from tests.support.own_shard import Shard
 
 TERMINAL = {"succeeded", "failed", "canceled"}
 

@@ -21,7 +21,7 @@ from imagerift_local.provision.libraries import library_environment
 from pymongo.errors import OperationFailure
 
 from tests.charts.rendering import MAIN, Manifest, Objects
-from tests.servers import find_program, free_port, offered_compressors, wait_until
+from tests.support.server_processes import find_program, free_port, offered_compressors, wait_until
 
 SCRIPTS = MAIN / "files"
 

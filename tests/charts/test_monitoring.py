@@ -20,7 +20,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.charts.rendering import CHARTS, NAMESPACE, Helm, Objects
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 # What the Prometheus operator's scrapes add.
 ADDED = {"namespace", "pod", "job", "le"}

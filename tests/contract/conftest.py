@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ControlPlane, Mongod, S3Address, SeaweedFs, platform_environment
+from tests.support.server_processes import (
+    ControlPlane,
+    Mongod,
+    S3Address,
+    SeaweedFs,
+    platform_environment,
+)
 
 
 @pytest.fixture(scope="session")

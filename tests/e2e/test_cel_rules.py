@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.cel_cases import CASES, ONE_KIND, POOL_CASES
 from tests.platform_under_test import PlatformUnderTest
+from tests.support.cel_cases import CASES, ONE_KIND, POOL_CASES
 
 FIRST_WITH_RULES = (1, 25)
 NAMES = {re.sub("[^a-z]+", "-", case.name.lower()): case for case in CASES}

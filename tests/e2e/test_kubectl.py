@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.resources import BINDING, manifest, phase_reached, resource
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import submit
+from tests.support.puppet_jobs import submit
 
 
 def test_a_job_of_the_api_can_be_followed_and_waited_for(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, wait_until
-from tests.puppets import submit
+from tests.support.puppet_jobs import submit
 
 PAGE = CHECKOUT / "docs/kubectl.md"
 UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")

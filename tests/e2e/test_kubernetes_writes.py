@@ -11,7 +11,7 @@ from bench.kubernetes import kubernetes_writes
 from tests.e2e.resources import resource
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import submit
+from tests.support.puppet_jobs import submit
 
 QUIET_SECONDS = 2.0
 

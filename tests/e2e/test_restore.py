@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import record_of, submit, wait_until_sent
-from tests.shard import Shard, client_of, opened_shard
+from tests.support.own_shard import Shard, client_of, opened_shard
+from tests.support.puppet_jobs import record_of, submit, wait_until_sent
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,8 +7,8 @@ import secrets
 import urllib.request
 
 from tests.e2e.tenant import Tenant
-from tests.otlp_receiver import ReceivedSpan
 from tests.platform_under_test import PlatformUnderTest, wait_until
+from tests.support.otlp_receiver import ReceivedSpan
 
 ANNOTATION = "imagerift.dev/traceparent"
 PROMPT = "a very private wish about a lighthouse"

@@ -12,7 +12,7 @@ from pathlib import Path
 from imagerift_core.errors import DomainError
 from imagerift_core.images import inspect_image
 
-from tests.odd_pictures import odd_pictures
+from tests.support.pillow_odd_pictures import odd_pictures
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

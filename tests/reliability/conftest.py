@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import make_tenant, platform, small_photo, tenant
 from tests.platform_under_test import PlatformUnderTest
-from tests.shard import Shard, client_of, opened_shard
+from tests.support.own_shard import Shard, client_of, opened_shard
 
 __all__ = ["make_tenant", "platform", "small_photo", "tenant"]
 

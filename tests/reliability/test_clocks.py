@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import wait_until
-from tests.puppets import assert_all_ended_well, record_of, submit_all
-from tests.shard import Program, Shard, client_of
 from tests.support.faketime import wall_clock_off_by
+from tests.support.own_shard import Program, Shard, client_of
+from tests.support.puppet_jobs import assert_all_ended_well, record_of, submit_all
 
 either_way = pytest.mark.parametrize("seconds", [-120, 3600])
 

@@ -18,7 +18,9 @@ from botocore.config import Config
 
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import (
+from tests.support.kubernetes_proxy import impatient
+from tests.support.own_shard import Shard
+from tests.support.puppet_jobs import (
     assert_all_ended_well,
     record_of,
     statuses,
@@ -26,8 +28,6 @@ from tests.puppets import (
     submit_all,
     wait_until_sent,
 )
-from tests.shard import Shard
-from tests.slow_kubernetes import impatient
 
 NOTHING = {"charged": 0, "reserved": 0, "ledger": 0}
 ONE = {"charged": 1, "reserved": 0, "ledger": 1}

@@ -16,9 +16,9 @@ from pymongo import MongoClient
 from bench.kubernetes import kubernetes_writes
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import wait_until
-from tests.puppets import assert_all_ended_well, record_of, submit, wait_until_sent
-from tests.shard import Shard
-from tests.slow_kubernetes import impatient
+from tests.support.kubernetes_proxy import impatient
+from tests.support.own_shard import Shard
+from tests.support.puppet_jobs import assert_all_ended_well, record_of, submit, wait_until_sent
 
 SOON = {"IMAGERIFT_LEASE_SECONDS": "4", "IMAGERIFT_COMPARE_SECONDS": "2"}
 

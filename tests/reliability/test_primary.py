@@ -18,9 +18,9 @@ from imagerift_local.parts import NO_COMPRESSION
 from pymongo.errors import PyMongoError
 
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import assert_all_ended_well, submit_all, wait_until_sent
-from tests.servers import find_program, free_port
-from tests.shard import Shard, client_of, opened_shard
+from tests.support.own_shard import Shard, client_of, opened_shard
+from tests.support.puppet_jobs import assert_all_ended_well, submit_all, wait_until_sent
+from tests.support.server_processes import find_program, free_port
 
 MEMBERS = 3
 

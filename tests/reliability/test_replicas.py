@@ -11,8 +11,8 @@ import httpx
 
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
-from tests.puppets import assert_all_ended_well, statuses, submit_all
-from tests.shard import Shard
+from tests.support.own_shard import Shard
+from tests.support.puppet_jobs import assert_all_ended_well, statuses, submit_all
 
 TAKEOVER_SECONDS = 20
 

@@ -13,7 +13,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from tests.contract.kube.bodies import job, new_name
-from tests.records import make_record
+from tests.support.job_records import make_record
 
 
 async def created(kube: Kube, **fields: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from imagerift_core.kube import Kube, KubeUnavailable, connect_kube
 from kubernetes.aio.client.exceptions import ApiException
 
 from tests.contract.kube.bodies import job
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 CALLS: dict[str, Callable[[Kube], Awaitable[object]]] = {
     "create": lambda kube: kube.create_job(job("x")),

@@ -15,7 +15,7 @@ from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 
-from tests.records import make_record
+from tests.support.job_records import make_record
 
 RESETS_AT = datetime(2026, 12, 1, tzinfo=UTC)
 

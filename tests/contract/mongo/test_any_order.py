@@ -19,8 +19,8 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.settlement_rules import Settlement
 
-from tests import lives
-from tests.records import ACCEPTED_AT, broken, delivered, make_record
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, broken, delivered, make_record
 
 LIMIT = 60
 STEPS = 60
@@ -64,7 +64,9 @@ class Walk:
 
     async def claim(self) -> None:
         if record := self.any_record():
-            self.note(await lives.claim(self.database, record, owner=self.chance.choice(OWNERS)))
+            self.note(
+                await job_states.claim(self.database, record, owner=self.chance.choice(OWNERS))
+            )
 
     async def requeue(self) -> None:
         if record := self.any_record():

@@ -22,9 +22,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 
-from tests import lives
-from tests.records import ACCEPTED_AT, delivered
-from tests.servers import free_port, offered_compressors
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, delivered
+from tests.support.server_processes import free_port, offered_compressors
 
 
 class Commands(CommandListener):
@@ -74,9 +74,9 @@ async def test_transactions_commit_by_majority_whatever_the_address_says(
         tz_aware=True,
     )
     careless = Database(client, database.jobs.database.name)
-    record = await lives.processing(careless)
+    record = await job_states.processing(careless)
     await Settlements(careless).settle([delivered(record)], at=ACCEPTED_AT)
-    await lives.current(careless, record)
+    await job_states.current(careless, record)
     client.close()
 
     commits = commands.named("commitTransaction")
@@ -111,7 +111,7 @@ async def test_a_store_that_is_away_is_capacity_unavailable_in_bounded_time(
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
     async with connect(url, "nowhere") as away:
         start = time.monotonic()
-        calls = (away.ping(), lives.queued(away), QuotaAudit(away).differences())
+        calls = (away.ping(), job_states.queued(away), QuotaAudit(away).differences())
         troubles = await asyncio.gather(*calls, return_exceptions=True)
         assert time.monotonic() - start < 28
     for trouble in troubles:
@@ -149,7 +149,7 @@ async def test_what_is_wrong_with_a_command_is_not_called_unavailable(
 
 
 async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> None:
-    record = await lives.queued(database)
+    record = await job_states.queued(database)
     written = asyncio.Event()
 
     async def stuck(session: Any) -> None:
@@ -165,8 +165,8 @@ async def test_a_canceled_transaction_is_undone_at_once(database: Database) -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     async with asyncio.timeout(50):
-        await lives.queued(database)
-    assert await lives.reserved_and_charged(database, record) == (2, 0)
+        await job_states.queued(database)
+    assert await job_states.reserved_and_charged(database, record) == (2, 0)
 
 
 async def test_the_primary_tells_the_time(database: Database) -> None:

@@ -10,14 +10,14 @@ from imagerift_core.mongo import Database
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 
-from tests import lives
-from tests.records import ACCEPTED_AT
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s.terminal])
 async def test_an_ended_job_is_forgotten_once(database: Database, status: Status) -> None:
-    record = await lives.in_status(database, status, units=2)
-    before = await lives.reserved_and_charged(database, record)
+    record = await job_states.in_status(database, status, units=2)
+    before = await job_states.reserved_and_charged(database, record)
     outcomes = await asyncio.gather(
         *(JobStore(database).forget(record.id, at=ACCEPTED_AT) for _ in range(10))
     )
@@ -27,15 +27,15 @@ async def test_an_ended_job_is_forgotten_once(database: Database, status: Status
         "_id": record.id,
         "at": ACCEPTED_AT,
     }
-    assert await lives.reserved_and_charged(database, record) == before
+    assert await job_states.reserved_and_charged(database, record) == before
     assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("status", [s for s in Status if not s.terminal])
 async def test_a_live_job_is_not_forgotten(database: Database, status: Status) -> None:
-    record = await lives.in_status(database, status)
+    record = await job_states.in_status(database, status)
     assert not await JobStore(database).forget(record.id, at=ACCEPTED_AT)
-    assert await lives.current(database, record) == record
+    assert await job_states.current(database, record) == record
     assert await database.tombstones.count_documents({}) == 0
 
 

@@ -22,7 +22,7 @@ from imagerift_core.webhooks import (
     put_off_for,
 )
 
-from tests.records import ACCEPTED_AT as AT
+from tests.support.job_records import ACCEPTED_AT as AT
 
 ADA, EVE = "ws_ada", "ws_eve"
 SLOW, QUICK = "https://slow.example/hook", "https://quick.example/hook"

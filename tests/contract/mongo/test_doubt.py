@@ -16,10 +16,10 @@ from imagerift_core.mongo.idempotency import AcceptedKey, IdempotencyKeyStore, K
 from imagerift_core.mongo.jobs import JobStore
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from tests import lives
 from tests.contract.mongo.test_database import Commands
-from tests.records import ACCEPTED_AT, make_record
-from tests.servers import Mongod
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, make_record
+from tests.support.server_processes import Mongod
 
 # A majority that does not come in time, as a server says it of a write that it has made.
 NOT_REPLICATED = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
@@ -49,14 +49,14 @@ async def test_an_admission_that_was_not_answered_is_in_doubt_and_may_be_there(
     assert not doubt.value.retryable
     found = await JobStore(failing).get_certain(record.id, workspace=record.workspace)
     assert found is not None
-    assert await lives.reserved_and_charged(failing, record) == (2, 0)
+    assert await job_states.reserved_and_charged(failing, record) == (2, 0)
 
 
 async def test_a_write_that_was_not_answered_is_in_doubt_and_a_read_is_not(
     failing: Database, failing_mongod: Mongod
 ) -> None:
     jobs = JobStore(failing)
-    record = await lives.processing(failing)
+    record = await job_states.processing(failing)
     with (
         failing_mongod.failing("findAndModify", closeConnection=True),
         pytest.raises(OutcomeUnknown),
@@ -76,7 +76,7 @@ async def test_what_a_store_in_trouble_says_is_passing(
 ) -> None:
     monkeypatch.setattr("imagerift_core.mongo.transactions.RETRY_SECONDS", 0.2)
     jobs = JobStore(failing)
-    record = await lives.processing(failing)
+    record = await job_states.processing(failing)
 
     with failing_mongod.failing("find", "findAndModify", "update", errorCode=code):
         for call in (
@@ -93,7 +93,7 @@ async def test_what_a_store_in_trouble_says_is_passing(
 async def test_a_bulk_write_that_no_majority_has_is_passing_trouble(
     failing: Database, failing_mongod: Mongod, code: int
 ) -> None:
-    record = await lives.queued(failing)
+    record = await job_states.queued(failing)
     error = {"code": code, "errmsg": "a step-down", "errorLabels": ["RetryableWriteError"]}
 
     with failing_mongod.failing("update", writeConcernError=error), pytest.raises(OutcomeUnknown):

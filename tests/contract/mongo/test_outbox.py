@@ -19,8 +19,8 @@ from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 from imagerift_core.webhooks import ALL_EVENTS, MAX_TRIES, delivery_id, pause_after
 
-from tests import lives
-from tests.records import ACCEPTED_AT, WORKSPACE, broken, delivered, make_record
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, WORKSPACE, broken, delivered, make_record
 
 AT = ACCEPTED_AT + timedelta(minutes=1)
 URL = "https://hook.example/job"
@@ -33,7 +33,7 @@ async def accepted(database: Database, **fields: Any) -> JobRecord:
 
 
 async def running(database: Database, **fields: Any) -> JobRecord:
-    claimed = await lives.claim(database, await accepted(database, **fields))
+    claimed = await job_states.claim(database, await accepted(database, **fields))
     assert claimed is not None
     return claimed
 

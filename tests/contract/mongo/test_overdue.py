@@ -11,8 +11,8 @@ from imagerift_core.mongo import Database
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 
-from tests.lives import claim, current, queued, reserved_and_charged
-from tests.records import ACCEPTED_AT
+from tests.support.job_records import ACCEPTED_AT
+from tests.support.job_states import claim, current, queued, reserved_and_charged
 
 DEADLINE = ACCEPTED_AT + timedelta(seconds=10)
 

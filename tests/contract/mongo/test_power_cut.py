@@ -18,9 +18,9 @@ from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
 
-from tests import lives
-from tests.records import ACCEPTED_AT, broken, delivered, make_record
-from tests.servers import Mongod
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, broken, delivered, make_record
+from tests.support.server_processes import Mongod
 
 LIMIT = 150
 
@@ -69,7 +69,7 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
         accepted[record.id] = admitted
         if len(accepted) in moments:
             moments[len(accepted)].set_result(None)
-        await until_it_answers(lambda: lives.claim(database, admitted))
+        await until_it_answers(lambda: job_states.claim(database, admitted))
         claimed = await until_it_answers(lambda: JobStore(database).get(record.id))
         assert claimed is not None
         assert (claimed.status, claimed.attempt) == (Status.PROCESSING, 1)
@@ -101,7 +101,7 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
     assert await database.jobs.count_documents({}) == len(stored)
     assert all(record.status.terminal for record in stored.values())
     assert await database.ledger.count_documents({}) == delivered_units
-    assert await lives.reserved_and_charged(database, next(iter(stored.values()))) == (
+    assert await job_states.reserved_and_charged(database, next(iter(stored.values()))) == (
         0,
         delivered_units,
     )
@@ -111,7 +111,7 @@ async def test_every_job_accepted_across_power_cuts_ends_once(
 async def test_a_transaction_cut_before_its_commit_leaves_nothing(
     server: Mongod, database: Database
 ) -> None:
-    record = await lives.processing(database, units=3)
+    record = await job_states.processing(database, units=3)
     cut = False
 
     async def half_done(session: Any) -> str:
@@ -131,5 +131,5 @@ async def test_a_transaction_cut_before_its_commit_leaves_nothing(
         await database.transaction(half_done)
     assert cut
     assert await database.ledger.count_documents({}) == 0
-    assert await lives.reserved_and_charged(database, record) == (3, 0)
-    assert await lives.current(database, record) == record
+    assert await job_states.reserved_and_charged(database, record) == (3, 0)
+    assert await job_states.current(database, record) == record

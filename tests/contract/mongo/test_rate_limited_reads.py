@@ -9,7 +9,7 @@ from imagerift_core.mongo import Database
 from imagerift_core.mongo.rate_limit import RateWindowStore
 from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
 
-from tests.records import make_record
+from tests.support.job_records import make_record
 
 NOON = datetime(2126, 11, 22, 12, 0, 30, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from imagerift_core.mongo.scheduler_snapshot import (
     SnapshotStore,
 )
 
-from tests import lives
-from tests.records import ACCEPTED_AT, make_record
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, make_record
 
 
 async def put(database: Database, record: JobRecord) -> JobRecord:
@@ -25,7 +25,9 @@ async def put(database: Database, record: JobRecord) -> JobRecord:
 
 async def test_a_record_comes_back_as_it_was_stored(database: Database) -> None:
     for status in Status:
-        record = await lives.in_status(database, status, metadata={"a.b": "$c"}, key_id="key_1")
+        record = await job_states.in_status(
+            database, status, metadata={"a.b": "$c"}, key_id="key_1"
+        )
         assert await JobStore(database).get(record.id) == record
         assert JobRecord.model_validate(record.document()) == record
 
@@ -79,7 +81,7 @@ async def test_a_page_is_filtered(database: Database) -> None:
 
 
 async def test_an_object_is_found_only_by_its_own_workspace(database: Database) -> None:
-    record = await lives.in_status(database, Status.SUCCEEDED)
+    record = await job_states.in_status(database, Status.SUCCEEDED)
     for key in (record.source.key, record.outputs[0].key):
         assert await JobStore(database).source_of(workspace="ws_test", key=key) == record
         assert await JobStore(database).source_of(workspace="ws_other", key=key) is None
@@ -89,7 +91,7 @@ async def test_an_object_is_found_only_by_its_own_workspace(database: Database) 
 
 
 async def test_the_sweeps_see_what_is_theirs(database: Database) -> None:
-    by_status = {status: await lives.in_status(database, status) for status in Status}
+    by_status = {status: await job_states.in_status(database, status) for status in Status}
     queued = by_status[Status.QUEUED]
     await put(database, make_record(namespace="elsewhere"))
     await put(database, make_record(origin="kubectl"))

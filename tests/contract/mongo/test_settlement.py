@@ -18,8 +18,8 @@ from imagerift_core.mongo.settlement import GroupResult, Settlements
 from imagerift_core.settlement_rules import Settlement
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from tests import lives
-from tests.records import ACCEPTED_AT, broken, delivered
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, broken, delivered
 
 AT = ACCEPTED_AT + timedelta(minutes=1)
 NOT_PROCESSING = [status for status in Status if status is not Status.PROCESSING]
@@ -32,16 +32,16 @@ async def ledger(database: Database, record: JobRecord) -> list[dict[str, Any]]:
 
 
 async def many(database: Database, count: int, **fields: Any) -> list[JobRecord]:
-    return [await lives.processing(database, **fields) for _ in range(count)]
+    return [await job_states.processing(database, **fields) for _ in range(count)]
 
 
 async def test_every_kind_of_end_in_one_group(database: Database) -> None:
     whole, part, failing, canceled, superseded = await many(
         database, 5, units=4, retention_days=90, key_id="key_x"
     )
-    queued = await lives.queued(database)
+    queued = await job_states.queued(database)
     await JobStore(database).ask_cancel(canceled.id, workspace="ws_test", reason="by user")
-    await JobStore(database).requeue(superseded.id, attempt=1, owner=lives.OWNER, failed=False)
+    await JobStore(database).requeue(superseded.id, attempt=1, owner=job_states.OWNER, failed=False)
     gone = replace(delivered(whole), job_id="gone")
     told = Analysis(preset_reason="look", people=People(found=2, shown=1, box=(0, 0, 0.5, 1)))
     group = [
@@ -58,7 +58,7 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
     assert sorted(result.superseded) == sorted([superseded.id, "gone"])
     assert result.set_aside == {}
     ends = {
-        record.id: await lives.current(database, record)
+        record.id: await job_states.current(database, record)
         for record in (whole, part, failing, canceled)
     }
     assert ends == result.settled
@@ -86,19 +86,19 @@ async def test_every_kind_of_end_in_one_group(database: Database) -> None:
         assert end.expires_at == AT + timedelta(days=90)
         assert end.quota.state != "reserved"
     reserved = superseded.quota.units + queued.quota.units
-    assert await lives.reserved_and_charged(database, whole) == (reserved, 6)
+    assert await job_states.reserved_and_charged(database, whole) == (reserved, 6)
     assert ends[whole.id].quota.remaining == 1000 - 6
     assert await QuotaAudit(database).differences() == []
 
 
 @pytest.mark.parametrize("make_end", [delivered, broken])
 async def test_a_settlement_written_twice_counts_once(database: Database, make_end: Any) -> None:
-    record = await lives.processing(database, units=3)
+    record = await job_states.processing(database, units=3)
     end = make_end(record)
     first = await Settlements(database).settle([end], at=AT)
     again = await Settlements(database).settle([end], at=AT + timedelta(minutes=5))
     assert list(first.settled) == again.superseded == [record.id]
-    assert await lives.current(database, record) == first.settled[record.id]
+    assert await job_states.current(database, record) == first.settled[record.id]
     assert await QuotaAudit(database).differences() == []
 
 
@@ -106,8 +106,8 @@ async def test_a_settlement_written_twice_counts_once(database: Database, make_e
 async def test_a_job_named_twice_in_one_group_counts_once(
     database: Database, make_end: Any
 ) -> None:
-    record = await lives.processing(database, units=3)
-    other = await lives.processing(database, units=2)
+    record = await job_states.processing(database, units=3)
+    other = await job_states.processing(database, units=2)
     end = make_end(record)
     result = await Settlements(database).settle([end, broken(other), end], at=AT)
     assert set(result.settled) == {record.id, other.id}
@@ -123,16 +123,16 @@ async def test_many_writers_of_the_same_ends_charge_once(database: Database) -> 
     )
     settled = [job_id for result in results for job_id in result.settled]
     assert sorted(settled) == sorted(record.id for record in records)
-    assert await lives.reserved_and_charged(database, records[0]) == (0, 24)
+    assert await job_states.reserved_and_charged(database, records[0]) == (0, 24)
     assert await QuotaAudit(database).differences() == []
 
 
 async def test_of_two_owners_only_the_present_one_settles(database: Database) -> None:
     for _ in range(8):
-        old = await lives.processing(database, owner="old", units=2)
+        old = await job_states.processing(database, owner="old", units=2)
         again = await JobStore(database).requeue(old.id, attempt=1, owner="old", failed=False)
         assert again is not None
-        new = await lives.claim(database, again, owner="new")
+        new = await job_states.claim(database, again, owner="new")
         assert new is not None
         stale, fresh = await asyncio.gather(
             Settlements(database).settle([delivered(old)], at=AT),
@@ -141,31 +141,31 @@ async def test_of_two_owners_only_the_present_one_settles(database: Database) ->
         assert stale.superseded == [old.id]
         end = fresh.settled[old.id]
         assert {output.key.split("/")[4] for output in end.outputs} == {"2"}
-    assert await lives.reserved_and_charged(database, old) == (0, 16)
+    assert await job_states.reserved_and_charged(database, old) == (0, 16)
 
 
 @pytest.mark.parametrize("wrong", [{"owner": "other"}, {"attempt": 2}, {"attempt": 0}])
 async def test_only_the_attempt_that_holds_the_job_settles(
     database: Database, wrong: dict[str, Any]
 ) -> None:
-    record = await lives.processing(database)
+    record = await job_states.processing(database)
     result = await Settlements(database).settle([replace(delivered(record), **wrong)], at=AT)
     assert result.superseded == [record.id]
-    assert await lives.current(database, record) == record
+    assert await job_states.current(database, record) == record
 
 
 @pytest.mark.parametrize("status", NOT_PROCESSING)
 async def test_only_a_processing_job_is_settled(database: Database, status: Status) -> None:
-    record = await lives.in_status(database, status)
+    record = await job_states.in_status(database, status)
     # Even where something left the owner behind.
-    await database.jobs.update_one({"_id": record.id}, {"$set": {"owner": lives.OWNER}})
-    record = await lives.current(database, record)
-    before = await lives.reserved_and_charged(database, record)
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"owner": job_states.OWNER}})
+    record = await job_states.current(database, record)
+    before = await job_states.reserved_and_charged(database, record)
     assert (await Settlements(database).settle([delivered(record)], at=AT)).superseded == [
         record.id
     ]
-    assert await lives.current(database, record) == record
-    assert await lives.reserved_and_charged(database, record) == before
+    assert await job_states.current(database, record) == record
+    assert await job_states.reserved_and_charged(database, record) == before
 
 
 async def test_an_empty_group_is_settled(database: Database) -> None:
@@ -237,14 +237,14 @@ async def test_a_member_that_cannot_be_written_is_set_aside_alone(
 
 async def test_while_the_store_refuses_everybody_no_job_is_blamed(database: Database) -> None:
     """Nothing can be written to a view, as to a full disk: no fault of what is settled."""
-    record = await lives.processing(database)
+    record = await job_states.processing(database)
     counter = await database.counters.find_one({"_id": record.quota.counter})
     assert counter is not None
     await database.counters.drop()
     await database.counters.database.create_collection(database.counters.name, viewOn="jobs")
     with pytest.raises(CapacityUnavailable):
         await Settlements(database).settle([delivered(record)], at=AT)
-    assert (await lives.current(database, record)).status is Status.PROCESSING
+    assert (await job_states.current(database, record)).status is Status.PROCESSING
     await database.counters.drop()
     await database.counters.insert_one(counter)
     result = await Settlements(database).settle([delivered(record)], at=AT)
@@ -292,7 +292,7 @@ async def test_one_bad_member_costs_few_transactions(
 async def test_passing_trouble_sets_no_job_aside(
     database: Database, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    record = await lives.processing(database)
+    record = await job_states.processing(database)
 
     async def fail(_: Any) -> None:
         raise trouble
@@ -315,13 +315,13 @@ async def test_groups_that_share_a_counter_settle_side_by_side(database: Databas
         )
     )
     assert sum(len(result.settled) for result in results) == 40
-    assert await lives.reserved_and_charged(database, records[0]) == (0, 40)
+    assert await job_states.reserved_and_charged(database, records[0]) == (0, 40)
     assert await QuotaAudit(database).differences() == []
 
 
 async def test_a_charge_goes_to_the_period_of_acceptance(database: Database) -> None:
-    record = await lives.processing(database)
+    record = await job_states.processing(database)
     await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT.replace(month=12))
     assert [row["counter"] for row in await ledger(database, record)] == [record.quota.counter]
-    assert await lives.reserved_and_charged(database, record) == (0, 1)
+    assert await job_states.reserved_and_charged(database, record) == (0, 1)
     assert await database.counters.count_documents({}) == 1

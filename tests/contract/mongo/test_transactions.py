@@ -17,8 +17,8 @@ from imagerift_core.mongo.settlement import Settlements
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from tests import lives
-from tests.records import ACCEPTED_AT, delivered, make_record
+from tests.support import job_states
+from tests.support.job_records import ACCEPTED_AT, delivered, make_record
 
 CONFLICT = {"errorLabels": ["TransientTransactionError"], "code": 112}
 
@@ -50,34 +50,34 @@ def conflicted(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 async def test_an_admission_that_runs_again_reserves_once(conflicted: Database) -> None:
     record = make_record(units=3)
     assert await Admissions(conflicted).admit(record, resets_at=ACCEPTED_AT) is not None
-    assert await lives.reserved_and_charged(conflicted, record) == (3, 0)
+    assert await job_states.reserved_and_charged(conflicted, record) == (3, 0)
     assert await JobStore(conflicted).get(record.id) is not None
 
 
 async def test_a_cancel_that_runs_again_releases_once(conflicted: Database) -> None:
-    other = await lives.queued(conflicted, units=5)
-    record = await lives.queued(conflicted, units=3)
+    other = await job_states.queued(conflicted, units=5)
+    record = await job_states.queued(conflicted, units=3)
     canceled = await JobStore(conflicted).cancel_queued(
         record.id, workspace=record.workspace, reason="by user", at=ACCEPTED_AT
     )
     assert canceled is not None
     assert canceled.status is Status.CANCELED
-    assert await lives.reserved_and_charged(conflicted, other) == (5, 0)
+    assert await job_states.reserved_and_charged(conflicted, other) == (5, 0)
 
 
 async def test_a_settlement_that_runs_again_charges_once(conflicted: Database) -> None:
-    records = [await lives.processing(conflicted, units=2) for _ in range(3)]
+    records = [await job_states.processing(conflicted, units=2) for _ in range(3)]
     result = await Settlements(conflicted).settle(
         [delivered(record) for record in records], at=ACCEPTED_AT
     )
     assert len(result.settled) == 3
     assert result.superseded == []
-    assert await lives.reserved_and_charged(conflicted, records[0]) == (0, 6)
+    assert await job_states.reserved_and_charged(conflicted, records[0]) == (0, 6)
     assert await QuotaAudit(conflicted).differences() == []
 
 
 async def test_a_deletion_that_runs_again_leaves_one_tombstone(conflicted: Database) -> None:
-    record = await lives.in_status(conflicted, Status.FAILED)
+    record = await job_states.in_status(conflicted, Status.FAILED)
     assert await JobStore(conflicted).forget(record.id, at=ACCEPTED_AT)
     assert await conflicted.tombstones.count_documents({}) == 1
 
@@ -86,7 +86,7 @@ async def test_a_deletion_that_runs_again_leaves_one_tombstone(conflicted: Datab
 async def test_a_commit_without_an_answer_is_asked_about_again(
     database: Database, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    record = await lives.processing(database, units=2)
+    record = await job_states.processing(database, units=2)
     commit = AsyncIOMotorClientSession.commit_transaction
     commits = 0
 
@@ -104,13 +104,13 @@ async def test_a_commit_without_an_answer_is_asked_about_again(
         patch.setattr(AsyncIOMotorClientSession, "commit_transaction", unanswered)
         result = await Settlements(database).settle([delivered(record)], at=ACCEPTED_AT)
     assert commits == 2
-    assert result.settled == {record.id: await lives.current(database, record)}
-    assert await lives.reserved_and_charged(database, record) == (0, 2)
+    assert result.settled == {record.id: await job_states.current(database, record)}
+    assert await job_states.reserved_and_charged(database, record) == (0, 2)
     assert await QuotaAudit(database).differences() == []
 
 
 async def test_transactions_that_meet_all_get_through(database: Database) -> None:
-    record = await lives.queued(database)
+    record = await job_states.queued(database)
 
     async def raise_by_one(session: Any) -> None:
         await database.counters.update_one(
@@ -121,4 +121,4 @@ async def test_transactions_that_meet_all_get_through(database: Database) -> Non
 
     async with asyncio.timeout(timedelta(seconds=120).total_seconds()):
         await asyncio.gather(*(database.transaction(raise_by_one) for _ in range(30)))
-    assert await lives.reserved_and_charged(database, record) == (1, 30)
+    assert await job_states.reserved_and_charged(database, record) == (1, 30)

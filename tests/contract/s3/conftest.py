@@ -11,7 +11,7 @@ from imagerift_core.s3 import ObjectStore, open_store
 from imagerift_core.settings import SharedSettings
 from pydantic import SecretStr
 
-from tests.servers import S3Address
+from tests.support.server_processes import S3Address
 
 
 def settings_for(address: S3Address, bucket: str) -> SharedSettings:

@@ -17,7 +17,7 @@ from imagerift_core.s3 import ObjectStore, open_store
 from pydantic import SecretStr
 
 from tests.contract.s3.conftest import settings_for
-from tests.servers import S3Address, free_port
+from tests.support.server_processes import S3Address, free_port
 
 BYTES = bytes(range(256)) * 100
 

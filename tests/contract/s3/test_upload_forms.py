@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from imagerift_core.s3 import ObjectStore, UploadForm
 
-from tests.servers import S3Address
+from tests.support.server_processes import S3Address
 
 BYTES = b"not looked at by the store"
 TYPE = "image/png"

@@ -21,7 +21,7 @@ from tests.integration.api.harness import (
     plans_of_tests,
     settings_of,
 )
-from tests.servers import S3Address
+from tests.support.server_processes import S3Address
 
 __all__ = ["mongo_url", "s3_address"]
 

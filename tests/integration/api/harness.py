@@ -33,8 +33,8 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from tests.pictures import encode, picture
-from tests.servers import S3Address, free_port
+from tests.support.pictures import encode, picture
+from tests.support.server_processes import S3Address, free_port
 
 PEPPER = "5e" * 32
 _READY_SECONDS = 150

@@ -13,7 +13,7 @@ from tests.integration.api.browsers import Browser, joined, signed_in
 from tests.integration.api.harness import Api, Tenant
 from tests.integration.api.test_generate import finish
 from tests.integration.api.test_uploads import PHOTO, send
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 _SETTLED_SECONDS = 150
 

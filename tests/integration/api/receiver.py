@@ -12,7 +12,7 @@ from typing import Any, Self
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from imagerift_api.app import build_metrics_application
 from imagerift_api.metrics import Metrics
 
 from tests.integration.api.harness import Api, Tenant, settings_of
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 HSTS = "Strict-Transport-Security"
 PATHS = [

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.integration.api.harness import Answer, Api, Tenant
-from tests.pictures import animation, encode, huge_png, picture
+from tests.support.pictures import animation, encode, huge_png, picture
 
 PROBLEM_MEMBERS = {
     "type",

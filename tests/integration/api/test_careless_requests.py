@@ -11,7 +11,7 @@ import pytest
 from imagerift_core import clock
 
 from tests.integration.api.harness import Answer, Api, Tenant
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 GENERATE = "/api/v1/generate"
 PICTURE = picture()

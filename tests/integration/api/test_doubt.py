@@ -14,8 +14,8 @@ from imagerift_core.mongo.transactions import DOUBT_SECONDS
 
 from tests.contract.conftest import failing_mongod
 from tests.integration.api.harness import Answer, Api, Tenant, settings_of
-from tests.pictures import encode, picture
-from tests.servers import Mongod
+from tests.support.pictures import encode, picture
+from tests.support.server_processes import Mongod
 
 __all__ = ["failing_mongod"]
 

@@ -28,7 +28,7 @@ from openapi_schema_validator import OAS31Validator
 from tests.integration.api.browsers import Browser, joined, signed_in, with_token
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 from tests.integration.api.test_generate import finished_job
-from tests.pictures import encode, huge_png, picture
+from tests.support.pictures import encode, huge_png, picture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ACCOUNT = "/api/v1/account"

@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 from tests.integration.api.browsers import signed_in
 from tests.integration.api.harness import Api, Tenant
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "api/imagerift_api/pages/files/developers.html"

@@ -17,8 +17,8 @@ from prometheus_client import generate_latest
 from tests.integration.api.harness import Api, settings_of
 from tests.integration.api.receiver import Receiver
 from tests.integration.api.test_webhooks import ended_job, log_of
-from tests.servers import free_port
 from tests.support.name_server import NameServer
+from tests.support.server_processes import free_port
 
 SLOW_DELIVERIES = 64
 

@@ -16,10 +16,10 @@ from imagerift_core.mongo import stream_leases
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.stream_leases import StreamLeaseStore
 
-from tests import lives
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
-from tests.pictures import encode, picture
-from tests.records import broken
+from tests.support import job_states
+from tests.support.job_records import broken
+from tests.support.pictures import encode, picture
 
 SECONDS = 100
 
@@ -89,7 +89,7 @@ async def test_a_stream_tells_the_job_then_each_change_and_ends_with_it(
         snapshot = json.loads(first["data"])
         polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
         assert snapshot | {"rateLimit": 0} == polled.body | {"rateLimit": 0}
-        claimed = await lives.begin(api.stores.jobs, job_id)
+        claimed = await job_states.begin(api.stores.jobs, job_id)
         assert (await events.job())["status"] == "processing"
         await api.stores.settlements.settle([broken(claimed)], at=clock.now())
         last = await events.next()
@@ -119,7 +119,7 @@ async def test_many_streams_of_a_job_share_one_change_stream(
         for one in events:
             await one.job()
 
-        await lives.begin(api.stores.jobs, job_id)
+        await job_states.begin(api.stores.jobs, job_id)
 
         for one in events:
             assert (await one.job())["status"] == "processing"
@@ -168,7 +168,7 @@ async def test_a_wait_is_answered_as_soon_as_the_job_has_ended(api: Api, tenant:
         while (row := await api.database.jobs.find_one(query)) is None:
             assert time.monotonic() < end, "the job is not accepted"
             await asyncio.sleep(0.02)
-        claimed = await lives.begin(api.stores.jobs, row["_id"])
+        claimed = await job_states.begin(api.stores.jobs, row["_id"])
         await api.stores.settlements.settle([broken(claimed)], at=clock.now())
 
     started = time.monotonic()

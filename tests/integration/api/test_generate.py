@@ -9,10 +9,10 @@ import pytest
 from imagerift_core import clock, object_keys
 from imagerift_core.jobs import JobRecord, Status
 
-from tests import lives
 from tests.integration.api.harness import Api, Tenant
-from tests.pictures import encode, picture
-from tests.records import delivered
+from tests.support import job_states
+from tests.support.job_records import delivered
+from tests.support.pictures import encode, picture
 
 
 async def record_of(api: Api, job_id: str) -> JobRecord:
@@ -27,7 +27,7 @@ async def finished_job(api: Api, tenant: Tenant) -> JobRecord:
 
 
 async def finish(api: Api, job_id: str, *, resource_uid: str | None = None) -> JobRecord:
-    claimed = await lives.begin(api.stores.jobs, job_id, resource_uid=resource_uid)
+    claimed = await job_states.begin(api.stores.jobs, job_id, resource_uid=resource_uid)
     settlement = delivered(claimed)
     for key in settlement.outputs[0].keys:
         kind = "png" if key.endswith("png") else "webp"

@@ -17,7 +17,7 @@ from imagerift_core.mongo.idempotency import row_id
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 from tests.integration.api.test_process import running
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 PHOTO = encode(picture())
 

@@ -13,9 +13,9 @@ from imagerift_core import clock
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot
 from PIL import Image
 
-from tests import lives
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
-from tests.records import broken
+from tests.support import job_states
+from tests.support.job_records import broken
 
 
 async def get(api: Api, tenant: Tenant, job_id: str) -> Answer:
@@ -192,7 +192,7 @@ async def test_a_canceled_job_is_released_and_cancels_again(api: Api, tenant: Te
 
 async def test_a_processing_job_is_marked(api: Api, tenant: Tenant) -> None:
     job_id = (await api.generate(tenant)).body["jobId"]
-    await lives.begin(api.stores.jobs, job_id)
+    await job_states.begin(api.stores.jobs, job_id)
 
     answer = await cancel(api, tenant, job_id)
 
@@ -204,7 +204,7 @@ async def test_a_processing_job_is_marked(api: Api, tenant: Tenant) -> None:
 
 async def test_an_ended_job_cannot_be_canceled(api: Api, tenant: Tenant) -> None:
     job_id = (await api.generate(tenant)).body["jobId"]
-    claimed = await lives.begin(api.stores.jobs, job_id)
+    claimed = await job_states.begin(api.stores.jobs, job_id)
     await api.stores.settlements.settle([broken(claimed)], at=clock.now())
 
     answer = await cancel(api, tenant, job_id)

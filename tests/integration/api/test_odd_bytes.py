@@ -15,7 +15,7 @@ from imagerift_api.openapi.document import document_path
 from tests.integration.api.browsers import Browser, browser_of, signed_in
 from tests.integration.api.harness import Api, settings_of
 from tests.integration.api.test_access import OPERATIONS, named
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 LATIN_1, NO_TEXT, SURROGATE, UTF_8 = b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80", "é€".encode()
 ODD = {"latin-1": LATIN_1, "no-text": NO_TEXT, "surrogate": SURROGATE, "utf-8": UTF_8}

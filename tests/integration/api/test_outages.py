@@ -13,7 +13,7 @@ from imagerift_core.s3 import ObjectStore
 from pymongo import AsyncMongoClient
 
 from tests.integration.api.harness import Api, Tenant, settings_of
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 ANSWER_SECONDS = 60
 

@@ -16,8 +16,8 @@ import pytest
 from imagerift_core.jobs import Status
 
 from tests.integration.api.harness import Api, Tenant
-from tests.pictures import encode, picture
-from tests.servers import free_port
+from tests.support.pictures import encode, picture
+from tests.support.server_processes import free_port
 
 BODY = json.dumps({"mode": "style", "prompt": "p", "imageBase64": encode(picture())})
 

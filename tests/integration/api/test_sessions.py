@@ -16,7 +16,7 @@ from imagerift_core import clock
 
 from tests.integration.api.browsers import Browser, signed_in, with_token
 from tests.integration.api.harness import Answer, Api
-from tests.pictures import encode, picture
+from tests.support.pictures import encode, picture
 
 
 async def account(api: Api, cookie: str) -> Answer:

@@ -22,8 +22,8 @@ from imagerift_core.mongo.people import PAUSE
 
 from tests.integration.api.browsers import plain_session
 from tests.integration.api.harness import Answer, Api, settings_of
-from tests.oidc_issuer import Issuer
-from tests.servers import free_port
+from tests.support.oidc_issuer import Issuer
+from tests.support.server_processes import free_port
 
 PASSWORD = "correct horse battery"
 

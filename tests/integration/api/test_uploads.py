@@ -10,7 +10,7 @@ import pytest
 from imagerift_core import clock
 
 from tests.integration.api.harness import Answer, Api, Tenant
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 PHOTO = picture("PNG", (60, 40))
 

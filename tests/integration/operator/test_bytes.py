@@ -12,7 +12,7 @@ from imagerift_core.object_keys import attempt_prefix, job_prefix
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
 
-from tests import lives
+from tests.support import job_states
 
 NOTHING: Any = None
 
@@ -24,7 +24,7 @@ async def stored(store: ObjectStore, record: JobRecord) -> set[str]:
 
 async def succeeded(database: Database, store: ObjectStore) -> tuple[JobRecord, set[str]]:
     """A job with its bytes, and the keys of everything that belongs to it."""
-    record = await lives.in_status(database, Status.SUCCEEDED, units=2)
+    record = await job_states.in_status(database, Status.SUCCEEDED, units=2)
     keys = {record.source.key} | {key for output in record.outputs for key in output.keys}
     assert len(keys) == 5  # a source, two outputs, their thumbnails
     for key in keys:

@@ -19,7 +19,7 @@ from imagerift_core.s3 import ObjectStore
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.sweeps.storage import delete_expired_uploads
 
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 PHOTO = picture("PNG", (60, 40))
 WORKSPACE = "ws_uploads"

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 _NEVER: tuple[int, Any, dict[str, str]] = (0, None, {})
 JOB_ID = "9c2d1e1a-4b6e-4a7d-8d0a-2d5a0e7f0c11"

@@ -29,7 +29,7 @@ from imagerift import (
     WaitTimeout,
 )
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
 
 Using = Callable[..., Awaitable[Any]]

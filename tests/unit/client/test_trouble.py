@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
 from tests.unit.client.test_cli import PIXELS, photo, run, succeeded
 

@@ -10,7 +10,7 @@ import pytest
 from celpy.adapter import json_to_cel
 from imagerift_core import crds
 
-from tests.cel_cases import CASES, CHANGES, POOL_CASES, SPEC, Case, PoolCase
+from tests.support.cel_cases import CASES, CHANGES, POOL_CASES, SPEC, Case, PoolCase
 from tests.unit.core.structural import nodes
 
 JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()

@@ -20,7 +20,7 @@ from imagerift_core.resources import (
 )
 from pydantic import ValidationError
 
-from tests.records import make_record
+from tests.support.job_records import make_record
 from tests.unit.core.structural import faults, nodes
 
 FOLDER = Path(__file__).parents[3] / "crds"

@@ -35,8 +35,8 @@ from imagerift_core.roles import Role
 from imagerift_core.settlement_rules import Settlement
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure, PyMongoError
 
-from tests.records import ACCEPTED_AT as AT
-from tests.records import WORKSPACE, broken, make_record
+from tests.support.job_records import ACCEPTED_AT as AT
+from tests.support.job_records import WORKSPACE, broken, make_record
 
 # What takes one of these is called from within the package alone.
 DRIVERS_OWN = re.compile(r"\b(Session|Collection|BlockingCollections)\b")

@@ -20,7 +20,7 @@ from imagerift_core.s3 import open_store
 from imagerift_core.settings import SharedSettings
 from imagerift_operator.handlers import login
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 PROXY = "http://proxy.example:3128"
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")

@@ -6,7 +6,7 @@ import pytest
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, Status
 from imagerift_core.settlement_rules import backoff_seconds, may_retry
 
-from tests.records import broken, delivered, make_record
+from tests.support.job_records import broken, delivered, make_record
 
 
 def test_one_delivered_output_is_a_success() -> None:

@@ -7,7 +7,7 @@ from aiohttp import web
 from imagerift_operator.metrics import serve_metrics
 from imagerift_operator.server_name import NAME, name_servers
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 
 async def test_metrics_and_probes_name_the_product_alone() -> None:

@@ -18,8 +18,8 @@ from tests.integration.api.browsers import browser_of, joined, signed_in
 from tests.integration.api.fuzz.callers import FuzzCaller
 from tests.integration.api.harness import Api
 from tests.integration.api.test_generate import finish
-from tests.pictures import encode, picture
-from tests.servers import free_port
+from tests.support.pictures import encode, picture
+from tests.support.server_processes import free_port
 
 # Somebody who follows a job or waits for it hears of its end after this.
 _JOB_LIVES_SECONDS = 0.5

@@ -16,8 +16,8 @@ from imagerift_api.http.host_names import HostNames
 from imagerift_core.errors import InvalidRequest
 from yarl import URL
 
-from tests.servers import free_port
 from tests.support.name_server import FAILING, NameServer
+from tests.support.server_processes import free_port
 
 CLUSTER = (ipaddress.ip_network("8.8.4.0/24"), ipaddress.ip_network("2a00:1450::/32"))
 EGRESS = Egress(refused_networks=CLUSTER)

@@ -12,7 +12,7 @@ from imagerift_api.jobs import job_object as job_objects
 from imagerift_core.jobs import Analysis, JobError, JobRecord, People, Status
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
-from tests.records import ACCEPTED_AT, make_output, make_record
+from tests.support.job_records import ACCEPTED_AT, make_output, make_record
 
 # Key and type of the published sample.
 SAMPLE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from imagerift_api.metrics import Metrics
 from imagerift_core.kube import Kube, KubeUnavailable
 from prometheus_client import generate_latest
 
-from tests.records import make_record
+from tests.support.job_records import make_record
 
 
 class FakeKube:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.e2e.tenant import TERMINAL, Tenant
 from tests.platform_under_test import wait_until
-from tests.shard import Shard
+from tests.support.own_shard import Shard
 
 
 def submit(

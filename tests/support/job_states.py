@@ -15,7 +15,7 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.quota import period_end
 
-from tests.records import broken, delivered, make_record
+from tests.support.job_records import broken, delivered, make_record
 
 OWNER = "dispatcher-1"
 

@@ -17,7 +17,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from tests.links import opened_links
+from tests.support.tcp_links import opened_links
 
 _HOP_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
 _GONE = (

@@ -17,7 +17,7 @@ import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.servers import free_port
+from tests.support.server_processes import free_port
 
 
 @dataclass

@@ -27,9 +27,9 @@ import yaml
 from pymongo import MongoClient
 
 from tests.e2e.tenant import Tenant
-from tests.links import Link, Links, opened_links
 from tests.platform_under_test import TEST_MODES, PlatformUnderTest, wait_until
-from tests.servers import free_port
+from tests.support.server_processes import free_port
+from tests.support.tcp_links import Link, Links, opened_links
 
 ATTEMPT = re.compile(rb'"attemptId":"([^"]+)"')
 LEASE = "imagerift-operator"
