@@ -63,9 +63,9 @@ class HandMadeAdmission:
         self._binding: TTLCache[str, frozenset[str]] = TTLCache(1, _BINDING_SECONDS)
 
     async def admit(self, body: dict[str, Any]) -> JobRecord | None:
-        """The record, new or from before; None where the job was deleted meanwhile.
+        """Returns the record, new or known before; None where the job was deleted meanwhile.
 
-        Raises a `DomainError` where the resource is refused; nothing is held for it then.
+        Raises a `DomainError` where the resource is refused; nothing is reserved for it then.
         Raises `KubeUnavailable` or `CapacityUnavailable` where it has to be tried again.
         """
         metadata = body["metadata"]

@@ -42,7 +42,7 @@ def attempt_id(job_id: str, attempt: int) -> str:
 
 
 def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dict[str, Any]:
-    """The REQUEST of a claimed attempt. URLs exist here and nowhere else."""
+    """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else."""
     spec = record.spec
     content_type = CONTENT_TYPES[spec.output_format]
     request = GenerateRequest(
@@ -131,7 +131,7 @@ def job_error(problem: ModelProblem | None) -> JobError:
 
 
 def attempt_error(record: JobRecord, problem: ModelProblem, *, at: datetime) -> JobError:
-    """The error of one attempt. Its own time limit is worth another try, the job's is not."""
+    """The error of an attempt that ended `at`; a timeout is retryable before the job's deadline."""
     error = job_error(problem)
     if error.code == "timeout" and record.deadline_at is not None and at < record.deadline_at:
         return error.model_copy(update={"retryable": True})
@@ -140,14 +140,14 @@ def attempt_error(record: JobRecord, problem: ModelProblem, *, at: datetime) -> 
 
 @dataclass(frozen=True)
 class NextAttempt:
-    """Another attempt of the same job: whether the last one counts as its failure, and when."""
+    """How a job is queued again: whether its last attempt counts as failed, and from when on."""
 
     failed: bool
     not_before: datetime | None
 
 
 def next_attempt(record: JobRecord, problem: ModelProblem, *, at: datetime) -> NextAttempt | None:
-    """Whether an attempt that delivered nothing is followed by another one.
+    """How a job is queued again whose attempt delivered nothing; None where it fails.
 
     An attempt that never began or was given up goes back at once. While the bucket is away the
     job waits, longer each time, and only the cap on attempts ends that. A failure of its own
@@ -166,7 +166,7 @@ def next_attempt(record: JobRecord, problem: ModelProblem, *, at: datetime) -> N
 
 
 def without_urls(text: str) -> str:
-    """A server's own words, fit for a log: no address, hence no signature, and not too long."""
+    """`text` for a log: without URLs, in which signatures stand, and cut to 500 characters."""
     return re.sub(r"\w+://\S+", "[url]", text)[:500]
 
 

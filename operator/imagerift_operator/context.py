@@ -1,4 +1,4 @@
-"""Everything one operator process holds, made in one place and closed there."""
+"""The parts of one operator process: made, wired, started and stopped here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class OperatorContext:
-    """The parts, wired. `failed` is set when a loop died that must never die."""
+    """Makes and starts the parts when it is entered. `failed` is set when a loop has died."""
 
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
@@ -151,7 +151,7 @@ class OperatorContext:
         await self.leadership.run()
 
     async def hand_over(self) -> None:
-        """Starts nothing more, gives back what runs too long, and lets a standby lead."""
+        """Starts no attempt more, queues again what runs too long, and releases the lease."""
         if self._handed_over:
             return
         self._handed_over = True

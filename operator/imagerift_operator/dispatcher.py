@@ -66,9 +66,9 @@ class Dispatcher:
                     await changed.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Starts nothing more, waits for attempts in flight, then hands the rest back.
+        """Starts nothing more, waits `seconds` for attempts in flight, then queues the rest again.
 
-        An attempt whose model is done is not handed back: its end is still written.
+        An attempt whose model is done is not queued again: its end is still written.
         """
         self._stopping = True
         in_flight = self._memory.in_flight

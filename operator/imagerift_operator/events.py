@@ -1,4 +1,4 @@
-"""Tells people of trouble as Kubernetes Events, aside from the work and bounded in number."""
+"""Writes Kubernetes Events of trouble, in the background and ten a second at most."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Kind = Literal["Normal", "Warning"]
 
 @dataclass(frozen=True)
 class _Event:
-    """One thing to tell. `name` is set where it happens once in the object's life."""
+    """An Event to write. `name` is set where it happens once in the object's life."""
 
     regarding: Regarding
     kind: Kind
@@ -55,7 +55,7 @@ class _WrittenEvent:
 
 
 class EventWriter:
-    """Takes what happened at once, and writes it as it comes to it."""
+    """Queues Events without waiting; `run` writes them. What the queue cannot take is dropped."""
 
     def __init__(self, calls: EventCalls, metrics: Metrics, *, identity: str) -> None:
         self._calls = calls
@@ -68,18 +68,18 @@ class EventWriter:
         self._dropped = 0
 
     def job_failed(self, entry: JobEntry, status: dict[str, Any]) -> None:
-        """Tells of a failed job, once in its life however often its status is written."""
+        """Queues the one Event of a failed job, however often its status is written."""
         digest = hashlib.sha256(f"{entry.uid}/Failed".encode()).hexdigest()[:16]
         name = f"{_prefix(entry.name)}.{digest}"
         job = Regarding("GenerationJob", entry.name, entry.uid)
         self._take(_Event(job, "Warning", status["reason"], status["message"], name))
 
     def tell(self, regarding: Regarding, kind: Kind, reason: str, note: str) -> None:
-        """Tells of something that may happen to the object again."""
+        """Queues an Event that may happen to the object again: it is counted then."""
         self._take(_Event(regarding, kind, reason, note))
 
     async def run(self) -> None:
-        """Writes what there is to tell until canceled."""
+        """Writes queued Events until canceled."""
         while True:
             event = await self._waiting.get()
             try:

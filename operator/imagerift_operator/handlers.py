@@ -48,7 +48,7 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
 
 
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """How Kopf's watches reach the Kubernetes API: on the same way as our own calls."""
+    """Credentials for Kopf's watches, None where there are none; the proxy is our own calls'."""
     found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
     if found is None:
         return None

@@ -20,11 +20,11 @@ ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 class JobEntry:
     """One resource as last seen. `attempt` is the one last read from the record.
 
-    Whoever holds it may only read it: `JobIndex` amends it in place, so that all see the news.
+    Only `JobIndex` writes to it, in place, so that every part sees the change.
 
     `verified` says that the job's end is known from its record, not from the resource alone,
-    whose status anybody with the right may have edited. `explained` is so of a queued
-    one whose status gives a reason.
+    whose status anybody with the right may have edited; `explained` that it is queued and its
+    status gives a reason.
     """
 
     job_id: str
@@ -67,7 +67,7 @@ class JobEntry:
         return (self.finished_at or self.created_at) + timedelta(seconds=self.ttl_seconds)
 
     def matches(self, record: JobRecord) -> bool:
-        """Whether a record is really this resource's, not one that its author only named."""
+        """Whether `record` is this resource's own, and not one that its author only named."""
         return record.workspace == self.workspace and record.resource_uid in {None, self.uid}
 
 

@@ -1,4 +1,4 @@
-"""Which resources of jobs there are: the operator's one index of them, and its one writer."""
+"""The operator's index of the resources of jobs, which alone writes to its entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagerift_operator.job_entry import JobEntry, entry_of
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one look at a resource has told: whether it is new, and whether a cancel is."""
+    """What `JobIndex.observe` found: the entry, whether it is new, and whether its cancel is."""
 
     entry: JobEntry
     is_new: bool
@@ -22,7 +22,7 @@ class Sighting:
 
 
 class JobIndex:
-    """The live resources, by uid and by job id. No other part writes to an `JobEntry`.
+    """The live resources, by uid and by job id. No other part writes to a `JobEntry`.
 
     `ttl_override` stands in place of every resource's own `ttlSecondsAfterFinished`.
     """
@@ -56,7 +56,7 @@ class JobIndex:
         return hand_made if hand_made is not None and not hand_made.by_api else None
 
     def observe(self, body: dict[str, Any]) -> Sighting:
-        """Takes a resource's present state; a cancel, once asked, stays asked."""
+        """Takes a resource's present state; returns what is new. A cancel is never taken back."""
         seen = entry_of(body)
         known = self._by_uid.get(seen.uid)
         if known is None:
@@ -78,7 +78,7 @@ class JobIndex:
         return Sighting(known, is_new=False, asks_cancel=asks_cancel)
 
     def has_missed(self, body: dict[str, Any]) -> bool:
-        """Whether a resource, as the server has it, says what the watch has not told."""
+        """Whether a resource on the server is unknown here, or its cancel or its end is."""
         seen = entry_of(body)
         known = self._by_uid.get(seen.uid)
         # A listing may be older than the watch, but nobody takes a cancel or an end back.
@@ -93,7 +93,7 @@ class JobIndex:
         return entry
 
     def entry_for(self, record: JobRecord) -> JobEntry:
-        """A record's resource, or what it must look like where it was not seen yet."""
+        """The entry of a record's resource, made from the record where it was not seen yet."""
         known = self.by_uid(record.resource_uid)
         if known is not None:
             return known
@@ -115,11 +115,11 @@ class JobIndex:
         _amend(entry, verified=verified)
 
     def set_explained(self, entry: JobEntry) -> None:
-        """The status now says why the job waits."""
+        """Marks that the status now says why the job waits."""
         _amend(entry, explained=True)
 
     def reopen(self, entry: JobEntry) -> None:
-        """The end that the status told of was none."""
+        """Takes back an end that the status has and the record has not."""
         _amend(entry, phase="Queued")
 
 

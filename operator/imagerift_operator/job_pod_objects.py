@@ -45,7 +45,7 @@ def selector(shard: str) -> str:
 
 
 def run_secret(name: str, shard: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Holds the REQUEST with its signed URLs, which die with the attempt's deadline."""
+    """The Secret of the REQUEST and its signed URLs, which expire with the attempt's deadline."""
     document = base64.b64encode(orjson.dumps(request)).decode()
     return {
         "apiVersion": "v1",
@@ -59,7 +59,7 @@ def run_secret(name: str, shard: str, request: dict[str, Any]) -> dict[str, Any]
 def run_job(
     name: str, shard: str, pods: JobPods, *, deadline_seconds: int, s3_origin: str
 ) -> dict[str, Any]:
-    """One pod, tried once: whether there is another attempt is the operator's to decide."""
+    """The Job of an attempt: one pod, never retried by Kubernetes; the operator decides that."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

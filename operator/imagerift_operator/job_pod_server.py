@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 FOLLOW_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
-# A run is in nobody's hands only after it was not for this long.
+# A run that no attempt waits for is deleted only once it is this old.
 SWEEP_GRACE = timedelta(seconds=60)
 
 

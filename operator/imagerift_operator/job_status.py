@@ -81,7 +81,7 @@ def job_status(record: JobRecord) -> dict[str, Any]:
 
 
 def refused_status(code: str, message: str, *, at: datetime) -> dict[str, Any]:
-    """The status of a resource that was never admitted; nothing is held or charged for it."""
+    """The status of a resource that was refused; nothing is reserved or charged for it."""
     reason = camel_case(code)
     return {
         "phase": "Failed",

@@ -1,4 +1,4 @@
-"""Turns what the watch says of GenerationJobs into memory, and into reactions to it."""
+"""Follows the watch of GenerationJobs: keeps the index; the leader queues and cancels jobs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class JobWatch:
             self._react(self.admit_and_queue, entry)
 
     def resource_deleted(self, entry: JobEntry) -> None:
-        """The resource no longer exists: a live job of it is canceled."""
+        """Forgets a resource that no longer exists, and cancels its job if that has not ended."""
         known = self._memory.index.remove(entry.uid)
         self._hand_made.pop(entry.uid, None)
         self._memory.scheduler.remove(entry.job_id)
@@ -82,7 +82,7 @@ class JobWatch:
             self._react(self._cancel, entry, DELETED_REASON)
 
     def start_leading(self) -> None:
-        """This process has become the leader: reacts to everything that is there."""
+        """Queues and cancels what is there; called when this process has become the leader."""
         for entry in self._memory.index:
             if not entry.ended:
                 if entry.cancel:
@@ -91,7 +91,7 @@ class JobWatch:
         self._memory.changed.set()
 
     async def admit_and_queue(self, entry: JobEntry) -> None:
-        """Queues a live resource; a hand-made one is admitted first."""
+        """Queues a live resource, a hand-made one once admitted. Raises `CapacityUnavailable`."""
         if entry.uid in self._hand_made and not await self._admit(entry):
             return
         limits = await self._plan_limits.of(entry.workspace)

@@ -59,7 +59,7 @@ class Leadership:
         self._on_lead.append(begin)
 
     async def run(self) -> None:
-        """Acquires and renews until canceled, or until the lease was let go."""
+        """Acquires and renews the lease until canceled or released."""
         pause = self._lease_seconds / 4
         while not self._resigned:
             try:
@@ -71,7 +71,7 @@ class Leadership:
             await asyncio.sleep(pause)
 
     async def release(self) -> None:
-        """Lets a standby take over at once; this process never leads again."""
+        """Releases the lease, so that a standby leads at once; this process never leads again."""
         self._resigned = True
         async with self._writing:
             await self._let_go()

@@ -36,7 +36,7 @@ class Memory:
         self.enqueue(entry, not_before=not_before)
 
     def slot_freed(self, entry: JobEntry) -> None:
-        """A job that the scheduler gave out holds no slot any longer."""
+        """Tells the scheduler that a job which it gave out has no slot any longer."""
         self.scheduler.ended(entry)
         self.changed.set()
 

@@ -62,7 +62,7 @@ class ModelCalls:
         self._answer_grace = answer_grace
 
     async def run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
-        """What the model answered; a server that refuses or goes away is an answer, too."""
+        """Returns the model's answer; where its server refuses or goes away, one with an error."""
         answer = await self._run(entry, record, replica)
         self._crash.reach("operator-answered")
         return answer

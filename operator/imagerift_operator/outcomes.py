@@ -92,7 +92,7 @@ class Outcomes:
         return await self._requeue(entry, attempt, owner, failed=False)
 
     def may_take_over(self, record: JobRecord) -> bool:
-        """Whether an attempt may be ended now that no task of ours runs: not one set aside."""
+        """Whether to end an attempt that no task of ours runs: later, where it is set aside."""
         until = self._set_aside.get(record.id)
         return record.owner is not None and (until is None or until <= now())
 
@@ -142,7 +142,7 @@ class Outcomes:
         self._crash.reach("operator-settled")
         self._metrics.ended(record.status.value)
         self._metrics.charged(record.quota.charged_units, record.spec.mode)
-        # The job is over; its place in the bookkeeping must not wait for the API server.
+        # The job is over; that it is in flight no more must not wait for the API server.
         self._memory.in_flight.drop(entry.job_id)
         await self._writer.write(entry, record)
 
@@ -161,7 +161,7 @@ class Outcomes:
 
 
 def _owner(record: JobRecord) -> str:
-    """Who holds the attempt; nobody's is settled by nobody."""
+    """The attempt's owner, empty where it has none: no settlement matches it then."""
     return record.owner or ""
 
 

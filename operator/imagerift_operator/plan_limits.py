@@ -1,4 +1,4 @@
-"""What a workspace's plan says of its place in the queue; kept for half a minute."""
+"""What a workspace's plan says of the queue, cached for half a minute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlanLimits:
 
 
 class PlanLimitsCache:
-    """Looks up the terms of workspaces."""
+    """Looks up the plan limits of workspaces."""
 
     def __init__(self, workspaces: WorkspaceStore, plans: Plans) -> None:
         self._workspaces = workspaces
@@ -31,7 +31,7 @@ class PlanLimitsCache:
         self._reading: dict[str, asyncio.Task[PlanLimits]] = {}
 
     async def of(self, workspace: str) -> PlanLimits:
-        """The lowest band for an unknown workspace or plan. Raises `CapacityUnavailable`."""
+        """A workspace's limits, the defaults for an unknown one. Raises `CapacityUnavailable`."""
         limits = self._known.get(workspace)
         if limits is not None:
             return limits

@@ -42,7 +42,7 @@ LONGEST_PAUSE = timedelta(minutes=1)
 class _Written:
     """What was last asked for a pool, when to write it again, and why it did not work.
 
-    `failures` counts refusals in a row of the same wish.
+    `failures` counts refusals in a row of the same desired state.
     """
 
     desired: object
@@ -207,7 +207,7 @@ class PoolController:
             log.warning("busy_servers_not_marked", pool=pool.name, error=str(error)[:MAX_WORDS])
 
     def _jobs(self, pool: Pool) -> int:
-        """Jobs that run here or wait for this pool; those that others may take too are shared."""
+        """Jobs that run here or wait for this pool; one that n pools may take counts as 1/n."""
         sharing = Counter(target for other in self._pools for target in other.intended_targets)
         waiting = sum(
             count / sharing[target]

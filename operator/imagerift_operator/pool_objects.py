@@ -61,7 +61,7 @@ def deployment(
 
 
 def service(pool: str, uid: str, template: PoolTemplate) -> dict[str, Any]:
-    """A headless Service: names and metrics; jobs go to each server's own address."""
+    """The headless Service, for names and metrics; jobs go to each server's own address."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -83,7 +83,7 @@ def service(pool: str, uid: str, template: PoolTemplate) -> dict[str, Any]:
 
 
 def disruption_budget(pool: str, uid: str) -> dict[str, Any]:
-    """At most one server at a time goes by a voluntary disruption."""
+    """The PodDisruptionBudget: one server at a time may go by a voluntary disruption."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

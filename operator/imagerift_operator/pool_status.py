@@ -99,7 +99,7 @@ class PoolReporter:
 
 
 def trouble_of(conditions: dict[str, Condition]) -> Trouble | None:
-    """What people should hear of; a pool that starts or has nothing to do is in no trouble."""
+    """The trouble that conditions say, None where the pool starts, is idle or is well."""
     for kind in ("Progressing", "Ready"):
         condition = conditions.get(kind)
         if condition is None or condition["status"] != "False":
@@ -130,7 +130,7 @@ def template_conditions(seen: ServersSeen | None, *, ready: int) -> list[Conditi
 
 
 def invalid_conditions(words: str) -> list[Condition]:
-    """Of a spec that a server without validation rules has let through."""
+    """The conditions of a pool whose invalid spec a server without rules has let through."""
     return [condition("Ready", "False", "Invalid", words)]
 
 
@@ -182,7 +182,7 @@ def _progress(seen: ServersSeen, ready: int) -> Condition:
 
 
 def _placement(seen: ServersSeen) -> Condition:
-    """The scheduler's words where the cluster has no place for a server."""
+    """The condition Unschedulable, with the scheduler's words where a server has no node."""
     if seen.unschedulable is not None:
         return condition("Unschedulable", "True", "Unschedulable", seen.unschedulable)
     if seen.pods == 0:

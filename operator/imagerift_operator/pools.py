@@ -51,7 +51,7 @@ class Replica:
     connections: AsyncExitStack
     slots: Slots
     models: list[str] = field(default_factory=list)
-    # On its way out: it ends what it has and gets nothing more.
+    # Ends the jobs it has and gets no more.
     draining: bool = False
     _targets: frozenset[str] = frozenset()
     _targets_of: tuple[object, object] = (None, None)
@@ -77,13 +77,13 @@ class Replica:
         return self.slots.free if self.ready and not self.draining else 0
 
     def mark_lost(self) -> None:
-        """It went away: nothing more is sent to it before it was asked again."""
+        """Marks the server as away: nothing is sent to it until a probe finds it ready."""
         self.models = []
 
 
 @dataclass
 class JobPodReplica(Replica):
-    """All job pods, as one replica with a slot for each: Kubernetes finds the places."""
+    """All job pods, as one replica with a slot for each: Kubernetes finds the nodes."""
 
     @property
     def ready(self) -> bool:

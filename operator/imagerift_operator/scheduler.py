@@ -1,4 +1,4 @@
-"""Decides whose turn it is. Plain values in memory: no clock, no server."""
+"""Decides which job runs next. Plain values in memory: no clock, no server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from imagerift_operator.job_entry import JobEntry
 TOP_BAND = 9
 
 
-# A place in a queue: since when the job waits, the place's own number, the job's id.
+# A position in a queue: since when the job waits, the position's number, the job's id.
 _Position = tuple[datetime, int, str]
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A job in a queue; `number` is that of its place, so that it is known from older ones."""
+    """A job in a queue; `number` is its position's, which tells it from earlier ones."""
 
     entry: JobEntry
     band: int
@@ -76,12 +76,12 @@ class Scheduler:
         self._enqueue(_Waiting(entry, min(entry.band, TOP_BAND), entry.created_at))
 
     def remove(self, job_id: str) -> None:
-        """Forgets a job; an unknown one is no error. Its place is dropped when its turn comes."""
+        """Forgets a job; an unknown one is no error. Its position is dropped once it is first."""
         self._waiting.pop(job_id, None)
         self._delayed_jobs.pop(job_id, None)
 
     def waiting(self, job_id: str) -> JobEntry | None:
-        """The entry of a job whose turn may come at any time, None for every other job."""
+        """The entry of a job that waits and is not delayed, None for every other job."""
         waiting = self._waiting.get(job_id)
         return waiting.entry if waiting is not None else None
 
@@ -142,7 +142,7 @@ class Scheduler:
         return None
 
     def ended(self, entry: JobEntry) -> None:
-        """A job that `next` gave out runs no longer."""
+        """Counts a job that `next` gave out as running no longer."""
         self._running[entry.workspace] -= 1
         if not self._running[entry.workspace]:
             del self._running[entry.workspace]
@@ -177,7 +177,7 @@ class Scheduler:
         heapq.heappush(queue, (waiting.since, waiting.number, waiting.entry.job_id))
 
     def _in_order(self, positions: Iterable[_Position]) -> Iterator[JobEntry]:
-        """The jobs of these places, the oldest first; only those asked for are sorted."""
+        """The jobs at these positions, the oldest first; only those asked for are sorted."""
         heap = list(positions)
         heapq.heapify(heap)
         while heap:
@@ -186,7 +186,7 @@ class Scheduler:
                 yield waiting.entry
 
     def _at(self, position: _Position) -> _Waiting | None:
-        """Who has this place, None where it was given up."""
+        """The job at this position, None where it has left."""
         _, number, job_id = position
         waiting = self._waiting.get(job_id)
         return waiting if waiting is not None and waiting.number == number else None

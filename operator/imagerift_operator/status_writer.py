@@ -50,7 +50,7 @@ class StatusWriter:
         self._changed = asyncio.Event()
 
     async def write(self, entry: JobEntry, record: JobRecord) -> None:
-        """Projects a record; waits while the API server is away."""
+        """Writes a record's status; waits while the API server is away."""
         await self.write_status(entry, job_status(record))
 
     async def show_running(self, entry: JobEntry, record: JobRecord) -> None:
@@ -60,6 +60,7 @@ class StatusWriter:
         self._metrics.kubernetes_write("status")
 
     async def write_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
+        """Writes a status, and an Event where it is Failed; waits while the API server is away."""
         self._index.set_verified(entry, verified=status["phase"] in ENDED_PHASES)
         async for attempt in stamina.retry_context(
             on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
@@ -72,7 +73,7 @@ class StatusWriter:
         self._crash.reach("operator-status-written")
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
-        """Says why a job waits, unless anybody has written to its resource since it was seen.
+        """Writes why a job waits; False where its resource was written to since it was seen.
 
         Raises `KubeUnavailable`; nobody depends on it.
         """

@@ -41,7 +41,7 @@ def attempt_span(record: JobRecord, began: datetime) -> Iterator[telemetry.Span]
 
 
 def record_answer(answer: ModelAnswer) -> None:
-    """Keeps on the current span what came back from the model."""
+    """Sets what came back from the model as attributes of the current span."""
     span = trace.get_current_span()
     if not span.is_recording():
         return

@@ -27,7 +27,7 @@ class Pace:
         self._seconds: dict[tuple[str, str, str], float] = {}
 
     def ran(self, entry: JobEntry, seconds: float) -> None:
-        """An attempt delivered all its units in `seconds`."""
+        """Counts an attempt that delivered all its units in `seconds`."""
         kind, newest = _kind(entry), seconds / entry.units
         before = self._seconds.get(kind, newest)
         self._seconds[kind] = before + NEWEST_WEIGHT * (newest - before)

@@ -17,12 +17,12 @@ PATIENCE = timedelta(seconds=15)
 # At each look, of which there is one in two seconds: a deep queue must not cost the API server
 # what the jobs themselves need.
 MOST_AT_ONCE = 20
-# Reasons of jobs whose turn comes by itself; those of others are told first.
+# Reasons of jobs that only wait for others; those of stuck jobs are shown first.
 _MOVING = "waiting_for_"
 
 
 class WaitingReasons:
-    """Follows which jobs wait, from one look at the queue's places to the next."""
+    """Follows which jobs wait, from one look at the queue's positions to the next."""
 
     def __init__(self, scheduler: Scheduler, writer: StatusWriter) -> None:
         self._scheduler = scheduler
@@ -31,14 +31,14 @@ class WaitingReasons:
         self._positions: Mapping[str, QueuePosition] = {}
 
     def look(self, positions: Mapping[str, QueuePosition], at: datetime) -> None:
-        """Takes the places of the queue, by job id in their order, as they are at `at`."""
+        """Takes the queue's positions at `at`, by job id and in their order."""
         self._positions = positions
         self._since = {
             job_id: self._since.get(job_id) or self._begin(job_id, at) for job_id in positions
         }
 
     def due(self, at: datetime) -> list[tuple[JobEntry, QueuePosition]]:
-        """Whose reason is to be told now: of jobs that are stuck first, then in their order."""
+        """Whose reason is to be shown now: of jobs that are stuck first, then in their order."""
         silent = [
             (entry, queue_position)
             for job_id, queue_position in self._positions.items()
@@ -56,6 +56,6 @@ class WaitingReasons:
             await self._writer.show_waiting(entry, waiting_status(entry, queue_position, at=at))
 
     def _begin(self, job_id: str, at: datetime) -> datetime:
-        """Since when a job waits that was not seen waiting before; one that has run, from now."""
+        """When a job began to wait that did not wait before: at `at` where it has run."""
         entry = self._scheduler.waiting(job_id)
         return entry.created_at if entry is not None and entry.attempt == 0 else at

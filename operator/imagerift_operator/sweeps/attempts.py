@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def end_abandoned_transactions(abandoned: AbandonedTransactions) -> None:
-    """Transactions of processes that died or stand still, which hold up everybody else."""
+    """Ends transactions of processes that died or stand still, for which others wait."""
     ended = await abandoned.end()
     if ended:
         log.info("abandoned_transactions_ended", transactions=ended)
@@ -34,7 +34,7 @@ async def recover_attempts(
     *,
     namespace: str,
 ) -> None:
-    """Processing records that no task of ours is running, and cancels still to be passed on."""
+    """Ends attempts that no task of ours is running, and passes cancels on to the others."""
     for record in await jobs.processing(namespace=namespace):
         if record.id in memory.in_flight:
             if record.cancel_requested:
@@ -48,7 +48,7 @@ async def recover_attempts(
 async def fail_overdue(
     jobs: JobStore, memory: Memory, writer: StatusWriter, metrics: Metrics, *, namespace: str
 ) -> None:
-    """Queued jobs whose deadline passed before a slot came free."""
+    """Fails queued jobs whose deadline passed before a slot came free."""
     at = now()
     for record in await jobs.overdue(namespace=namespace, at=at):
         failed = await jobs.fail_overdue(record.id, at=at)

@@ -33,7 +33,7 @@ async def reconcile_idle(
     *,
     record_grace: timedelta,
 ) -> None:
-    """Live resources that are neither queued nor in flight: their records say what is next.
+    """Brings live resources that are neither queued nor in flight in step with their records.
 
     A record is committed before its resource is made, so after `record_grace` one that is
     missing stays missing.
@@ -51,7 +51,7 @@ async def reconcile_idle(
 async def verify_ends(
     jobs: JobStore, index: JobIndex, writer: StatusWriter, outcomes: Outcomes
 ) -> None:
-    """Ended resources: their records say whether it is an end, where we did not write it."""
+    """Checks ends that we did not write against the records, and takes false ones back."""
     ended = [entry for entry in index if entry.ended]
     late = now() - RESOURCE_GRACE
     for entry in ended:

@@ -25,7 +25,7 @@ COMPARING_SHARE = 0.05
 async def create_missing_resources(
     jobs: JobStore, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
 ) -> None:
-    """Queued records without a resource: only the note of it, or the resource, is missing."""
+    """Makes resources that queued records lack, and keeps the uids of those that are there."""
     without_uid = await jobs.without_resource(
         namespace=namespace, created_before=now() - RESOURCE_GRACE
     )
@@ -64,7 +64,8 @@ async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
 async def compare_with_server(
     jobs: JobStore, kube: Kube, memory: Memory, watch: JobWatch, *, namespace: str
 ) -> None:
-    """Changes that the watch missed, and records whose seen resource is gone."""
+    """Takes changes that the watch missed from the server's list, and cancels jobs whose
+    resource is gone."""
     # What is younger may have come while the pages were read.
     before = now() - RESOURCE_GRACE
     # Only uids are kept: tens of thousands of bodies and records would stay in memory.

@@ -20,7 +20,7 @@ _JOBS_AT_ONCE = 500
 async def delete_expired_jobs(
     jobs: JobStore, store: ObjectStore, kube: Kube, *, namespace: str
 ) -> None:
-    """Ended jobs whose retention is over: the resource, then the bytes, then the record."""
+    """Deletes jobs whose retention is over: the resource, then the bytes, then the record."""
     for record in await jobs.expired(namespace=namespace, at=now()):
         if record.resource_uid is not None:
             await kube.delete_job(record.resource_name, uid=record.resource_uid)
@@ -31,7 +31,7 @@ async def delete_expired_jobs(
 async def delete_expired_uploads(
     uploads: UploadStore, store: ObjectStore, *, namespace: str
 ) -> None:
-    """Uploads that no job used in time: the bytes, then what is known of them."""
+    """Deletes uploads that no job used in time: the bytes, then the record."""
     at = now()
     for upload in await uploads.expired(namespace=namespace, at=at):
         await store.delete([upload.key])
@@ -39,7 +39,7 @@ async def delete_expired_uploads(
 
 
 async def delete_orphaned_bytes(jobs: JobStore, store: ObjectStore, *, grace: timedelta) -> None:
-    """Objects of jobs that no record names, left by attempts and processes that died.
+    """Deletes objects of jobs that no record names, left by attempts and processes that died.
 
     No upload of a live attempt is older than `grace`, and neither is a source whose job's
     admission may still be under way. One that is in doubt since before is settled first.
