@@ -39,13 +39,13 @@ ALL_SCOPES: tuple[Scope, ...] = (
 
 
 def ordered_scopes(scopes: Collection[str]) -> list[Scope]:
-    """Those of them that there are, in the order of `ALL_SCOPES`."""
+    """The scopes among these names, in the order of `ALL_SCOPES`."""
     return [scope for scope in ALL_SCOPES if scope in scopes]
 
 
 @dataclass(frozen=True)
 class NewApiKey:
-    """A key at its birth: the only moment the whole token exists outside its owner's hands."""
+    """A new key with its whole token, which is shown to its owner once and never stored."""
 
     key_id: str
     token: str

@@ -249,7 +249,7 @@ def _keyed(schema: dict[str, Any], field: str, key: str) -> dict[str, Any]:
 
 
 def manifests() -> dict[str, str]:
-    """File name to YAML text of every definition."""
+    """The definitions' YAML texts by file name."""
     return {
         f"{definition['metadata']['name'].split('.', 1)[1]}_{definition['spec']['names']['plural']}"
         ".yaml": yaml.safe_dump(definition, sort_keys=False, width=100)

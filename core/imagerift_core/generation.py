@@ -30,7 +30,7 @@ PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_lengt
 
 
 class GenerationSpec(BaseModel):
-    """The wish itself, the same in a request, a record and a resource.
+    """What a job is to make, the same in a request, a record and a resource.
 
     Variation `i` uses seed `(seed + i) mod 2^32`.
     """
@@ -75,7 +75,7 @@ def random_seed() -> int:
 
 
 def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
-    """The mode of `spec`, once modes and plan are seen to permit all it asks.
+    """Returns the mode of `spec` where modes and plan permit all it asks.
 
     Raises `InvalidRequest`, `ContentRejected` (with `param`) or `ExportNotPermitted`.
     """

@@ -33,7 +33,7 @@ def new_generation_id() -> str:
 
 
 def new_request_id() -> str:
-    """For logs and support; it opens nothing, so it needs no secret randomness."""
+    """An id for logs and support; it opens nothing, so it needs no secret randomness."""
     return "req_" + "".join(_unguarded.choices(BASE62, k=_ID_CHARACTERS))
 
 
@@ -66,7 +66,7 @@ def new_invitation_id() -> str:
 
 
 def new_log_id() -> str:
-    """Sorts by the moment it was made, so that entries of one millisecond keep their order."""
+    """An id that sorts by when it was made, so that entries of one millisecond keep their order."""
     return f"log_{time.time_ns():016x}{random_base62(8)}"
 
 

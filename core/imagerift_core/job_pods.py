@@ -67,7 +67,7 @@ class JobPods(_Part):
     )
 
     def execution(self, *, plan: str, mode: str, export_size: str) -> Execution:
-        """How a job of the API runs."""
+        """How a job of the API runs: as a pod where a rule matches it."""
         chosen = any(
             rule.matches(plan=plan, mode=mode, export_size=export_size) for rule in self.rules
         )

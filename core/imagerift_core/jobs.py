@@ -62,8 +62,8 @@ class SourceImage(_Record):
 class QuotaReservation(_Record):
     """The job's part of one quota counter.
 
-    `remaining` is what the counter said at the last write of this record: at the hold, and
-    again at the charge. `state` moves once, from reserved to charged or released.
+    `remaining` is what the counter said at the last write of this record: at the reservation,
+    and again at the charge. `state` moves once, from reserved to charged or released.
     """
 
     counter: str

@@ -150,13 +150,13 @@ class Kube:
             raise
 
     async def create_lease(self, lease: Any) -> Any | None:
-        """None where somebody else created it first."""
+        """Creates the lease and returns it, None where somebody else created it first."""
         return await self._lease_write(
             self._coordination.create_namespaced_lease, namespace=self.namespace, body=lease
         )
 
     async def replace_lease(self, lease: Any) -> Any | None:
-        """Replaces at the lease's own resource version. None where it was changed meanwhile."""
+        """Replaces the lease at its resource version; None where it was changed meanwhile."""
         return await self._lease_write(
             self._coordination.replace_namespaced_lease,
             name=lease.metadata.name,

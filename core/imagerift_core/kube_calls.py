@@ -26,7 +26,7 @@ class KubeUnavailable(Exception):
 
 
 def words_of(error: ApiException) -> str:
-    """The API server's words, fit for a status and a log: one line of `MAX_WORDS` at most."""
+    """The API server's message as one line, cut to `MAX_WORDS` characters."""
     body = error.body or ""
     try:
         said = orjson.loads(body)["message"]
@@ -36,7 +36,7 @@ def words_of(error: ApiException) -> str:
 
 
 async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) -> Any:
-    """One call of the client, bounded in time.
+    """Returns what one call of the client returns, within `timeout_seconds`.
 
     Raises `KubeUnavailable` where the server does not answer or answers 429 or 5xx, and
     `ApiException` for any other refusal.

@@ -17,14 +17,14 @@ Outcome = TypeVar("Outcome")
 
 
 class Throttle:
-    """Keeps beginnings at least `pause` seconds apart."""
+    """Keeps what begins at least `pause` seconds apart: `wait`, then `begin`."""
 
     def __init__(self, pause: float) -> None:
         self._pause = pause
         self._began = float("-inf")
 
     async def wait(self) -> None:
-        """Returns once the last beginning is long enough ago: at once after a while of quiet."""
+        """Returns once the last `begin` is `pause` seconds ago."""
         left = self._began + self._pause - time.monotonic()
         if left > 0:
             await asyncio.sleep(left)
@@ -57,7 +57,7 @@ class MicroBatcher(Generic[Item, Outcome]):
         self._runner: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Outcome:
-        """The outcome of `item`."""
+        """Returns the outcome of `item`, or raises it where it is an exception."""
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._runner is None:

@@ -137,7 +137,7 @@ class _Answer(_Document):
     @field_validator("analysis", mode="wrap")
     @classmethod
     def _sound_or_none(cls, told: object, read: ValidatorFunctionWrapHandler) -> object:
-        """Anyone may write a model, and no picture is lost for want of a word about it."""
+        """None for an analysis that breaks the contract: no picture is lost for it."""
         try:
             return read(told)
         except ValidationError:

@@ -26,7 +26,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
 
 
 class _WithoutTitles(GenerateJsonSchema):
-    """A member's title would be its own name once more."""
+    """Leaves out the titles of members, which would be their names once more."""
 
     def field_title_should_be_set(self, _schema: object) -> bool:
         return False
@@ -41,7 +41,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def files() -> dict[str, str]:
-    """File name to text."""
+    """The schemas' texts by file name."""
     return {
         f"{name}.schema.json": json.dumps(json_schema(model), indent=2, ensure_ascii=False) + "\n"
         for name, model in DOCUMENTS.items()

@@ -38,7 +38,7 @@ def may_give_or_take(actor: Role, role: Role) -> bool:
 
 
 def givers_of(role: Role) -> list[Role]:
-    """Those who may make someone a `role`."""
+    """The roles of those who may make someone a `role`."""
     return [actor for actor in ALL_ROLES if may_give_or_take(actor, role)]
 
 

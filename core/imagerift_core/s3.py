@@ -62,7 +62,7 @@ class UploadForm:
 
 
 class ObjectStore:
-    """Puts, copies, lists, deletes and signs.
+    """Puts, gets, copies, lists, deletes and signs objects of one bucket.
 
     A signature names its host, so URLs for clients are signed for the public endpoint and
     those for model servers for the internal one.
@@ -120,7 +120,7 @@ class ObjectStore:
         return UploadForm(made["url"], made["fields"])
 
     async def put(self, key: str, data: bytes, *, content_type: str) -> None:
-        """Raises `CapacityUnavailable` where the bucket does not take it."""
+        """Writes an object. Raises `CapacityUnavailable` where the bucket does not take it."""
         url = self.presign_put(key, content_type=content_type, seconds=_PUT_TIMEOUT_SECONDS)
         try:
             async with self._http.put(
@@ -194,7 +194,7 @@ class ObjectStore:
             token = {"ContinuationToken": answer["NextContinuationToken"]}
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Deletes the keys; a missing one is no error. Raises where one could not be deleted."""
+        """Deletes the keys; a missing one is no error. Raises `CapacityUnavailable`."""
         todo = list(keys)
         for start in range(0, len(todo), _DELETE_BATCH):
             batch = todo[start : start + _DELETE_BATCH]
@@ -227,7 +227,7 @@ class ObjectStore:
             raise CapacityUnavailable("The object store does not answer.") from error
 
     async def ping(self) -> None:
-        """Raises `CapacityUnavailable` where the bucket does not answer."""
+        """Asks for the bucket. Raises `CapacityUnavailable` where it does not answer."""
         try:
             await self._call(self._internal.head_bucket, Bucket=self._bucket)
         except ClientError as error:

@@ -34,11 +34,12 @@ class Sealer:
         self._cipher = AESGCM(key)
 
     def seal(self, text: str, *, context: str) -> bytes:
+        """Returns the nonce and the encrypted text, which `open` takes."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, text.encode(), context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> str:
-        """Raises `SealBroken`."""
+        """Returns the text. Raises `SealBroken` where it was sealed otherwise or was changed."""
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, rest, context.encode()).decode()

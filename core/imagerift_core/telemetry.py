@@ -95,7 +95,7 @@ def span(
 def passed_span(
     name: str, start: datetime, end: datetime, *, attributes: Attributes | None = None
 ) -> None:
-    """A span of what is already over, under the current one."""
+    """Records a span of what is already over, under the current one."""
     done = _tracer.start_span(name, start_time=_nanoseconds(start), attributes=attributes)
     done.end(end_time=_nanoseconds(end))
 
@@ -121,7 +121,7 @@ def checked_traceparent(text: str | None) -> str | None:
 
 
 def _is_recorded() -> bool:
-    """Whether spans go anywhere, or a trace has come this far that has to be passed on."""
+    """Whether spans are exported, or the caller's trace context has to be passed on."""
     standing_in = isinstance(_tracer, ProxyTracer)
     if not standing_in or isinstance(trace.get_tracer_provider(), TracerProvider):
         return True
@@ -129,7 +129,7 @@ def _is_recorded() -> bool:
 
 
 def add_trace_id(_logger: Any, _method: str, event: Any) -> Any:
-    """A processor of log lines: the trace that the line belongs to."""
+    """A processor of log lines that adds the id of the current trace, if there is one."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
