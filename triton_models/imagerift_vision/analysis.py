@@ -1,4 +1,4 @@
-"""What an answer says of its picture beside the pixels: why this preset, and which people."""
+"""The analysis of an answer: why this preset, and which people the picture shows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class Understood:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One answer's. What a mode has nothing to say of is None or empty."""
+    """The analysis of one answer. What a mode does not know is None or empty."""
 
     preset_reason: PresetReason | None = None
     preset_words: str | None = None
@@ -79,7 +79,7 @@ class Analysis:
     prompt_read: Understood | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in INFO and RESULT."""
+        """The member `analysis` of INFO and RESULT."""
         people, read = self.people, self.prompt_read
         return {
             "presetReason": self.preset_reason,

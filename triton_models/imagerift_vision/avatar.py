@@ -41,7 +41,7 @@ OIL_LIKENESS = 0.42
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished person, ready to stand before any backdrop."""
+    """A finished person, cut out, to be composed with any backdrop."""
 
     colours: Float
     """[h, w, 3], 0 to 1."""
@@ -161,7 +161,7 @@ def _drawing_size(call: ModeCall) -> tuple[int, int]:
 
 
 def _cleaned(colours: Float, portrait: Portrait) -> Figure:
-    """Without a seam of the old backdrop."""
+    """The figure of a portrait, its colours [h, w, 3] freed of the old backdrop's seam."""
     alpha = np.clip((portrait.alpha - 0.25) / 0.6, 0, 1).astype(np.float32)
     return Figure(
         estimate_foreground(_bytes(colours), alpha), alpha, portrait.matted, portrait.people
@@ -169,7 +169,7 @@ def _cleaned(colours: Float, portrait: Portrait) -> Figure:
 
 
 def _for_oil(portrait: Portrait, guard: Guard) -> Figure:
-    """Calm skin, which strokes would turn into wrinkles, and fuller colour."""
+    """The figure to paint: calm skin, which strokes would turn into wrinkles, and fuller colour."""
     half = resized(portrait, portrait.alpha.shape[1] // 2, portrait.alpha.shape[0] // 2)
     even = calmed(half, 0.85)
     guard.check()

@@ -18,10 +18,10 @@ RUNNING_SUFFIX = ".running"
 
 
 class Guard(Protocol):
-    """Something every stage, variation and tile asks whether to go on."""
+    """Asked by every stage, variation and tile whether the attempt may continue."""
 
     def check(self) -> None:
-        """Return if work may go on; raise VisionError `canceled` or `timeout` if not."""
+        """Return if work may continue; raise VisionError `canceled` or `timeout` if not."""
 
     def seconds_left(self) -> float:
         """Seconds until the deadline, never negative."""
@@ -34,7 +34,7 @@ class CancelFlags:
     folder: Path
 
     def path_of(self, attempt_id: str) -> Path:
-        """The flag's place. The name is a hash, so an attempt id can hold any character."""
+        """The flag's path. Its name is a hash, since an attempt id may have any character."""
         digest = hashlib.sha256(attempt_id.encode()).hexdigest()
         return self.folder / f"{digest}{FLAG_SUFFIX}"
 

@@ -30,11 +30,11 @@ MOST_PIXELS_TO_RESOLVE = 2_000_000
 
 
 class Network(Protocol):
-    """Whoever runs the diffusion pipeline."""
+    """Runs a diffusion pipeline."""
 
     @property
     def versions(self) -> tuple[ModelVersion, ...]:
-        """What draws."""
+        """Names and versions of what draws."""
 
     def draw(
         self, picture: Pixels, prompt: str, recipe: Recipe, seeds: Sequence[int], guard: Guard

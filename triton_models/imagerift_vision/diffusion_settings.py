@@ -42,7 +42,7 @@ class Recipe:
             raise ValueError("diffusion: guidanceScale or edge is out of range")
 
     def saying(self, prompt: str) -> "Recipe":
-        """The same with other words."""
+        """The same recipe with another prompt."""
         return replace(self, prompt=prompt)
 
 

@@ -16,7 +16,7 @@ POLL_SECONDS = 0.2
 
 
 def wait_until_idle(folder: Path, quiet_seconds: float = QUIET_SECONDS) -> None:
-    """Returns once no attempt was running for `quiet_seconds`."""
+    """Return once no attempt has run for `quiet_seconds`."""
     running = RunningAttempts(folder)
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < quiet_seconds:

@@ -1,4 +1,4 @@
-"""More backdrop than the picture has: its texture and structure go on outwards."""
+"""Extends a picture's backdrop: its texture and structure are continued outwards."""
 
 import cv2
 import numpy as np

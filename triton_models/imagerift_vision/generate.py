@@ -61,7 +61,7 @@ class ModeAnswer:
 
 
 class ModeModels(Protocol):
-    """The models behind the modes, whoever runs them."""
+    """Calls the modes' models, on a server or in this process."""
 
     def call(self, call: ModeCall) -> ModeAnswer:
         """Run a mode's model. Raises VisionError when it cannot be run."""
@@ -69,7 +69,7 @@ class ModeModels(Protocol):
 
 @dataclass
 class Pipeline:
-    """One process's way through an attempt."""
+    """Runs attempts, one at a time."""
 
     client: OriginClient
     modes: ModeModels
@@ -121,7 +121,7 @@ class Pipeline:
     def _screen(
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result
     ) -> None:
-        """Show the gate what came in, before any model of a mode sees it."""
+        """Have the gate screen prompt and source. Raises VisionError where it refuses them."""
         look = Look("input", source.rgba[None], request, request.preset, guard.seconds_left())
         if self._judged(look, guard, result):
             raise VisionError("content_filtered", "the prompt or the source image was blocked")
@@ -129,7 +129,7 @@ class Pipeline:
     def _blocked(
         self, request: GenerateRequest, answer: ModeAnswer, guard: Guard, result: Result
     ) -> frozenset[int]:
-        """Which of the pictures that were made must not go out."""
+        """The indices of the pictures that the gate refuses."""
         if self.gate is None or not len(answer.images):
             return frozenset()
         look = Look("output", opaque(answer.images), request, answer.preset, guard.seconds_left())
@@ -256,7 +256,7 @@ def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
 
 
 def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
-    """Hold a mode's model to its contract: anyone may write one.
+    """Check a mode's answer against the contract: anyone may write a model.
 
     Raises VisionError `model_error`.
     """

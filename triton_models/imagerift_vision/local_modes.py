@@ -20,7 +20,7 @@ class Mode(Protocol):
     """One way to make pictures."""
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
-        """Make them. May raise anything: VisionError says which code clients see."""
+        """Make one picture a seed. May raise anything; a VisionError's code is the client's."""
 
 
 class LocalModes:

@@ -48,7 +48,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says."""
+    """What the gate refuses."""
 
     blocked: frozenset[int]
     """Positions of the pictures that must not go on."""
@@ -56,14 +56,14 @@ class Verdict:
 
 
 class Gate(Protocol):
-    """Whoever runs the gate's model."""
+    """Runs the gate's model."""
 
     def look(self, look: Look) -> Verdict:
         """Judge the pictures. Raises VisionError where they could not be judged."""
 
 
 def opaque(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[N, H, W, 3] as [N, H, W, 4]."""
+    """Pictures [N, H, W, 3] with an opaque alpha: [N, H, W, 4]."""
     count, height, width = pictures.shape[:3]
     solid = np.full((count, height, width, 4), OPAQUE, np.uint8)
     solid[..., :3] = pictures

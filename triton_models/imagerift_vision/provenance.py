@@ -1,4 +1,4 @@
-"""What an output says about its own making: seed, preset, mode, models. Never the prompt."""
+"""Metadata of an output: seed, preset, mode and models. Never the prompt."""
 
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr

@@ -75,7 +75,7 @@ class Output:
     """Whether a thumbnail was put beside it."""
 
     def as_dict(self) -> dict[str, int | str | bool]:
-        """As it stands in RESULT."""
+        """One of the `outputs` of RESULT."""
         return {
             "index": self.index,
             "seed": self.seed,

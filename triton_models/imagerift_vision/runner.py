@@ -25,7 +25,7 @@ MAX_RESULT_BYTES = 4096
 
 
 def run(raw: bytes, settings: Settings) -> Result:
-    """One attempt, from fetch to the last upload."""
+    """Run the attempt of a REQUEST, from fetch to the last upload; always returns a RESULT."""
     flags = CancelFlags(settings.control_dir)
     _stop_on_sigterm(raw, flags)
     client = OriginClient(settings.s3_origin)
@@ -37,7 +37,7 @@ def run(raw: bytes, settings: Settings) -> Result:
 
 
 def result_document(result: Result) -> bytes:
-    """The RESULT as it fits a termination message."""
+    """The RESULT document, short enough for a termination message."""
     document = result.to_json().encode()
     if len(document) > MAX_RESULT_BYTES:
         # Cannot happen with eight outputs of the shipped modes; never a cut-off document.
@@ -47,7 +47,7 @@ def result_document(result: Result) -> bytes:
 
 
 def _stop_on_sigterm(raw: bytes, flags: CancelFlags) -> None:
-    """A pod that is told to go stops at the next tile or step, and says so."""
+    """Have SIGTERM cancel the attempt, which stops at the next tile or step."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         try:

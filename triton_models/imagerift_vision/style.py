@@ -39,7 +39,7 @@ MOST_PIXELS_TO_RESOLVE = 1_000_000
 
 @dataclass
 class Studied:
-    """What is known of a source, whatever the seed."""
+    """The analysis of a source, the same for every seed."""
 
     digest: bytes
     rgb: NDArray[np.uint8]

@@ -19,7 +19,7 @@ def read_text(request: Any, name: str) -> bytes:
 
 
 def read_array(request: Any, name: str) -> NDArray[np.uint8]:
-    """A numeric input."""
+    """A numeric input as an array."""
     array: NDArray[np.uint8] = pb.get_input_tensor_by_name(request, name).as_numpy()
     return array
 
