@@ -60,14 +60,18 @@ def test_the_services_reach_no_collection_and_no_transaction_by_themselves() -> 
 
 def test_services_hold_stores_and_no_database() -> None:
     holders = {
-        path.name
+        f"{path.parent.name}/{path.name}"
         for folder in (API_FOLDER, OPERATOR_FOLDER)
         for path in folder.rglob("*.py")
         if set(imported_names(path))
         & {"imagerift_core.mongo.Database", "imagerift_core.mongo.database.Database"}
     }
     # What prepares it, and what tells whether it answers.
-    assert holders == {"context.py", "readiness.py"}
+    assert holders == {
+        "imagerift_api/context.py",
+        "imagerift_operator/context.py",
+        "health/service.py",
+    }
 
 
 def test_the_operators_folder_does_not_shadow_pythons_own() -> None:
