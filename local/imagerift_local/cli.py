@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shlex
@@ -11,11 +12,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import psutil
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from imagerift_local.board import open_board
 from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo
@@ -35,7 +37,20 @@ from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.state import format_state, parse_environment, read_state, running_pid
 
+
+class Commands(TyperGroup):
+    """Commands that a PlatformError ends with its text."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="The embedded platform: every server of ImageRift on this machine.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -76,24 +91,18 @@ def read_settings(**overrides: Any) -> PlatformSettings:
 @app.command()
 def up(data_dir: DataDir = None, only: Only = None, port_base: PortBase = None) -> None:
     """Start every part, show them, and stop them all on Ctrl-C."""
-    try:
-        check_machine()
-        settings = read_settings(data_dir=data_dir, only=only, port_base=port_base)
-        asyncio.run(run(settings, open_board()))
-    except PlatformError as error:
-        _fail(error)
+    check_machine()
+    settings = read_settings(data_dir=data_dir, only=only, port_base=port_base)
+    asyncio.run(run(settings, open_board()))
 
 
 @app.command()
 def provision(only: Only = None) -> None:
     """Fetch or build every part into the cache, without starting anything."""
-    try:
-        check_machine()
-        settings = read_settings(only=only)
-        with open_board() as board:
-            asyncio.run(provision_platform(settings, board))
-    except PlatformError as error:
-        _fail(error)
+    check_machine()
+    settings = read_settings(only=only)
+    with open_board() as board:
+        asyncio.run(provision_platform(settings, board))
 
 
 @app.command()
@@ -104,7 +113,7 @@ def down(data_dir: DataDir = None) -> None:
     if pid is None:
         typer.echo(f"No platform runs in {data.root}.")
         return
-    _stop(pid)
+    stop(pid)
     typer.echo("Stopped.")
 
 
@@ -122,9 +131,9 @@ def reset(
         typer.confirm(f"Delete everything in {data.root}?", abort=True)
     pid = running_pid(data)
     if pid is not None:
-        _stop(pid)
+        stop(pid)
     if not _is_ours(data):
-        _fail(PlatformError(f"{data.root} holds no platform's data: delete it by hand"))
+        raise PlatformError(f"{data.root} holds no platform's data: delete it by hand")
     shutil.rmtree(data.root)
     typer.echo(f"Deleted {data.root}.")
 
@@ -153,7 +162,7 @@ def demo(data_dir: DataDir = None) -> None:
     data = _data_folder(data_dir)
     accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
     if DEMO_PLANS[0] not in accounts or person is None:
-        _fail(PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`"))
+        raise PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`")
     api_url = _variables(data)["IMAGERIFT_API_URL"]
     typer.echo(describe_demo(accounts, api_url, CHECKOUT / SAMPLE))
     typer.echo(describe_demo_person(person, api_url))
@@ -168,12 +177,8 @@ def env(
 ) -> None:
     """Print lines for `eval`, so that kubectl and imagerift work on this platform."""
     data = _data_folder(data_dir)
-    settings = read_settings()
     stored = _variables(data)
-    try:
-        kubectl = provision_program(KUBECTL, _workshop(settings)).files["kubectl"]
-    except PlatformError as error:
-        _fail(error)
+    kubectl = provision_program(KUBECTL, _workshop()).files["kubectl"]
     folders = [str(kubectl.parent), str(Path(sys.executable).parent)]
     path = os.environ.get("PATH", "")
     added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]
@@ -195,56 +200,41 @@ def models_python(
 ) -> None:
     """Print the Python of the models' environment, for their tests and tools."""
     provision = provision_diffusion if diffusion else provision_triton
-    try:
-        python = provision(_workshop(read_settings())).files["python"]
-    except PlatformError as error:
-        _fail(error)
-    typer.echo(python)
+    typer.echo(provision(_workshop()).files["python"])
 
 
-def _workshop(settings: PlatformSettings) -> Workshop:
-    cache = Cache(settings.cache_dir.absolute())
-    return Workshop(cache, Debian(cache.root), _ignore)
+def _workshop() -> Workshop:
+    cache = Cache(read_settings().cache_dir.absolute())
+    return Workshop(cache, Debian(cache.root), lambda _: None)
 
 
 def _variables(data: DataFolder) -> dict[str, str]:
     try:
         return parse_environment(data.environment.read_text())
     except OSError:
-        _fail(PlatformError(f"no platform was started in {data.root} yet: run `make up`"))
+        raise PlatformError(f"no platform was started in {data.root} yet: run `make up`") from None
 
 
 def _data_folder(data_dir: Path | None) -> DataFolder:
-    try:
-        return DataFolder(read_settings(data_dir=data_dir).data_dir.absolute())
-    except PlatformError as error:
-        _fail(error)
+    return DataFolder(read_settings(data_dir=data_dir).data_dir.absolute())
 
 
 def _is_ours(data: DataFolder) -> bool:
     return data.secrets.exists() or data.lock.exists() or not any(data.root.iterdir())
 
 
-def _stop(pid: int) -> None:
+def stop(pid: int) -> None:
+    """Asks a process to end and waits until it has.
+
+    Raises:
+        PlatformError: it does not.
+    """
     deadline = time.monotonic() + STOP_TIMEOUT
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
         # A zombie has ended; its own parent has not looked yet.
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             if time.monotonic() > deadline:
-                _fail(
-                    PlatformError(f"the platform (pid {pid}) did not stop in {STOP_TIMEOUT:.0f} s")
-                )
+                raise PlatformError(f"process {pid} did not stop in {STOP_TIMEOUT:.0f} s")
             time.sleep(0.05)
-    except psutil.NoSuchProcess:
-        return
-
-
-def _ignore(line: str) -> None:
-    del line
-
-
-def _fail(error: PlatformError) -> NoReturn:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(1)

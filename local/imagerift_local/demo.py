@@ -19,6 +19,22 @@ from imagerift_local.settings import DEFAULT_DATA_DIR
 
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
+GENERATE_CALL = """\
+curl -X POST {api_url}/api/v1/generate \\
+  -H "Authorization: Bearer {token}" \\
+  -H "Content-Type: application/json" \\
+  -d @- <<EOF
+{{
+  "mode": "style",
+  "imageBase64": "$(base64 -w0 {sample})",
+  "prompt": "cinematic product photo on a clean studio background",
+  "exportSize": "base",
+  "outputAspect": "source"
+}}
+EOF"""
+POLL_CALL = """\
+curl -X GET {api_url}/api/v1/jobs/JOB_ID \\
+  -H "Authorization: Bearer {token}\""""
 
 
 @dataclass(frozen=True)
@@ -68,22 +84,17 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
 
 def describe_demo(accounts: Mapping[str, DemoAccount], api_url: str, sample: Path) -> str:
     """The keys, and the two calls ready to paste into bash."""
-    lines = [""]
-    for plan, account in accounts.items():
-        lines.append(f"API key of a {plan.capitalize()} workspace ({account.workspace_id}):")
-        lines += [f"  {account.token}", ""]
+    keys = "".join(
+        f"\nAPI key of a {plan.capitalize()} workspace ({account.workspace_id}):\n"
+        f"  {account.token}\n"
+        for plan, account in accounts.items()
+    )
     token = accounts[DEMO_PLANS[0]].token
-    lines += [
-        "1. Create a generation job:",
-        "",
-        build_generate_call(api_url, token, sample),
-        "",
-        "2. Poll it (put the jobId of the answer for JOB_ID):",
-        "",
-        build_poll_call(api_url, token),
-        "",
-    ]
-    return "\n".join(lines)
+    return (
+        f"{keys}\n1. Create a generation job:\n\n{build_generate_call(api_url, token, sample)}\n"
+        "\n2. Poll it (put the jobId of the answer for JOB_ID):\n"
+        f"\n{build_poll_call(api_url, token)}\n"
+    )
 
 
 def describe_commands(data_dir: Path) -> str:
@@ -102,37 +113,12 @@ def build_generate_call(api_url: str, token: str, sample: Path) -> str:
 
     The body comes through standard input: as an argument an image would be too long.
     """
-    return "\n".join(
-        [
-            f"curl -X POST {api_url}/api/v1/generate \\",
-            f'  -H "Authorization: Bearer {token}" \\',
-            '  -H "Content-Type: application/json" \\',
-            "  -d @- <<EOF",
-            "{",
-            '  "mode": "style",',
-            f'  "imageBase64": "$(base64 -w0 {_shell_path(sample)})",',
-            '  "prompt": "cinematic product photo on a clean studio background",',
-            '  "exportSize": "base",',
-            '  "outputAspect": "source"',
-            "}",
-            "EOF",
-        ]
-    )
+    return GENERATE_CALL.format(api_url=api_url, token=token, sample=shlex.quote(str(sample)))
 
 
 def build_poll_call(api_url: str, token: str) -> str:
     """A curl call that reads a job."""
-    return "\n".join(
-        [
-            f"curl -X GET {api_url}/api/v1/jobs/JOB_ID \\",
-            f'  -H "Authorization: Bearer {token}"',
-        ]
-    )
-
-
-def _shell_path(path: Path) -> str:
-    text = str(path)
-    return text if all(c.isalnum() or c in "/._-" for c in text) else f"'{text}'"
+    return POLL_CALL.format(api_url=api_url, token=token)
 
 
 async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
@@ -150,7 +136,4 @@ async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, A
     if process.returncode != 0:
         text = errors.decode(errors="replace").strip()
         raise PlatformError(f"imagerift admin {' '.join(arguments)} failed:\n{text}")
-    answer = json.loads(output)
-    if not isinstance(answer, dict):
-        raise PlatformError(f"imagerift admin {' '.join(arguments)} gave no object")
-    return answer
+    return dict(json.loads(output))

@@ -64,8 +64,9 @@ def read_cluster(path: Path) -> dict[str, Any]:
     """
     try:
         config = yaml.safe_load(path.read_text())
-        context = _named(config["contexts"], config["current-context"])["context"]
-        cluster = dict(_named(config["clusters"], context["cluster"])["cluster"])
+        contexts = {entry["name"]: entry["context"] for entry in config["contexts"]}
+        clusters = {entry["name"]: entry["cluster"] for entry in config["clusters"]}
+        cluster = dict(clusters[contexts[config["current-context"]]["cluster"]])
         cluster["server"] = str(cluster["server"]).rstrip("/")
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise PlatformError(f"{path} is no usable kubeconfig: {error}") from error
@@ -74,13 +75,6 @@ def read_cluster(path: Path) -> dict[str, Any]:
             (path.parent / cluster["certificate-authority"]).absolute()
         )
     return cluster
-
-
-def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    raise KeyError(name)
 
 
 def _encoded(path: Path) -> str:

@@ -24,14 +24,12 @@ from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_control_flags
-from imagerift_local.pool import read_pool
 from imagerift_local.ports import check_ports, choose_ports, chosen_ports
-from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.commands import RUNNING
-from imagerift_local.provision.everything import Provisions, provision_parts
+from imagerift_local.provision.commands import cancel_commands
+from imagerift_local.provision.everything import provision_everything
+from imagerift_local.provision.routes import Provision
 from imagerift_local.secrets import load_secrets
-from imagerift_local.selection import started_parts, wanted_parts
-from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.settings import CHECKOUT, PlatformSettings, started_parts, wanted_parts
 from imagerift_local.stack import Stack
 from imagerift_local.state import format_environment, owned, write_state
 from imagerift_local.supervisor import Status, Supervisor, become_subreaper, first_of
@@ -39,20 +37,19 @@ from imagerift_local.supervisor import Status, Supervisor, become_subreaper, fir
 
 async def provision(
     settings: PlatformSettings, board: Board, data: DataVersions | None = None
-) -> Provisions:
+) -> dict[str, Provision]:
     """Finds or makes what this start needs; with `data` only what can open them.
 
     Raises:
         PlatformError: a part cannot be had.
     """
-    cache = Cache(settings.cache_dir.absolute())
     ticker = asyncio.create_task(_tick(board))
     try:
-        parts = started_parts(settings)
-        more = read_pool(settings.pool).provisions if "triton" in parts else frozenset()
-        return await provision_parts(parts, cache, board.progress, more=more, data=data)
-    except* PlatformError as group:
-        raise PlatformError("\n".join(str(error) for error in group.exceptions)) from None
+        return await provision_everything(settings, board.progress, data)
+    except asyncio.CancelledError:
+        # The threads end with the programs that they wait for.
+        cancel_commands()
+        raise
     finally:
         ticker.cancel()
         board.provisioned()
@@ -73,12 +70,7 @@ async def run(settings: PlatformSettings, board: Board) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         with board:
-            await first_of(_run_owned(settings, data, board), _stopped(stop))
-
-
-async def _stopped(stop: asyncio.Event) -> None:
-    await stop.wait()
-    RUNNING.cancel()
+            await first_of(_run_owned(settings, data, board), _set(stop))
 
 
 async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board) -> None:
@@ -90,7 +82,7 @@ async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board)
     check_ports(ports, started_parts(settings))
     sweep_control_flags(data)
     stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
-    versions.record({name: found.version for name, found in provisions.found.items()})
+    versions.record({name: found.version for name, found in provisions.items()})
     write_private(data.environment, format_environment(stack.environment()))
     async with _supervised(stack, board) as supervisor:
         accounts = await _start(stack, supervisor)
@@ -144,6 +136,10 @@ async def _start(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]
 async def _make_demo(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
     await supervisor.wait_ready("mongod")
     return await ensure_demo(stack.data.demo, stack.environment())
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _tick(board: Board) -> None:

@@ -24,19 +24,15 @@ def http_probe(
     url: str,
     *,
     expected: frozenset[int] = frozenset({200}),
-    tls: Callable[[], ssl.SSLContext] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Probe:
     """Ready when a GET of `url` gives one of the expected statuses."""
-    context: ssl.SSLContext | None = None
 
     async def probe() -> bool:
-        nonlocal context
-        if tls is not None and context is None:
-            context = tls()
         try:
             async with (
                 aiohttp.ClientSession(timeout=PROBE_TIMEOUT, trust_env=False) as session,
-                session.get(url, ssl=context or True, allow_redirects=False) as response,
+                session.get(url, ssl=tls or True, allow_redirects=False) as response,
             ):
                 return response.status in expected
         except (aiohttp.ClientError, TimeoutError, OSError):
@@ -59,12 +55,8 @@ def tcp_probe(host: str, port: int) -> Probe:
     return probe
 
 
-def client_tls(authority: KeyPair, holder: KeyPair) -> Callable[[], ssl.SSLContext]:
-    """Makes the TLS settings of a client that has the holder's certificate."""
-
-    def build() -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=authority.certificate)
-        context.load_cert_chain(holder.certificate, holder.key)
-        return context
-
-    return build
+def client_tls(authority: KeyPair, holder: KeyPair) -> ssl.SSLContext:
+    """The TLS settings of a client that has the holder's certificate."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.load_cert_chain(holder.certificate, holder.key)
+    return context

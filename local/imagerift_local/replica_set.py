@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from imagerift_local.errors import SetUpError
@@ -31,37 +30,34 @@ async def ensure_replica_set(port: int) -> None:
     Raises:
         SetUpError: mongod does not become primary.
     """
-    await asyncio.to_thread(_ensure_replica_set, port)
-
-
-def _ensure_replica_set(port: int) -> None:
     member = f"{LOOPBACK}:{port}"
-    client: MongoClient[dict[str, Any]] = MongoClient(
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         f"mongodb://{member}/?directConnection=true", serverSelectionTimeoutMS=5000
     )
     try:
-        admin = client.admin
-        _configure(client, member)
-        deadline = time.monotonic() + ELECTION_TIMEOUT
-        while not admin.command("hello").get("isWritablePrimary"):
-            if time.monotonic() > deadline:
-                raise SetUpError("mongod did not become primary")
-            time.sleep(0.05)
+        async with client, asyncio.timeout(ELECTION_TIMEOUT):
+            await _configure(client, member)
+            while not await _is_primary(client):  # noqa: ASYNC110 (mongod cannot set an event)
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise SetUpError("mongod did not become primary") from None
     except PyMongoError as error:
         raise SetUpError(f"the replica set: {error}") from error
-    finally:
-        client.close()
 
 
-def _configure(client: MongoClient[dict[str, Any]], member: str) -> None:
+async def _is_primary(client: AsyncMongoClient[dict[str, Any]]) -> bool:
+    return bool((await client.admin.command("hello")).get("isWritablePrimary"))
+
+
+async def _configure(client: AsyncMongoClient[dict[str, Any]], member: str) -> None:
     fresh = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]}
     try:
-        stored = client.admin.command("replSetGetConfig")["config"]
+        stored = (await client.admin.command("replSetGetConfig"))["config"]
     except OperationFailure as error:
         if error.code != NOT_YET_INITIALIZED:
             raise
-        client.admin.command("replSetInitiate", fresh)
+        await client.admin.command("replSetInitiate", fresh)
         return
     if [entry["host"] for entry in stored["members"]] != [member]:
         moved = {**stored, "version": stored["version"] + 1, "members": fresh["members"]}
-        client.admin.command("replSetReconfig", moved, force=True)
+        await client.admin.command("replSetReconfig", moved, force=True)

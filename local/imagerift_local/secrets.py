@@ -25,16 +25,6 @@ class PlatformSecrets:
     s3_secret_key: str
 
 
-def generate_secrets() -> PlatformSecrets:
-    """New secrets: 32 random bytes each; the S3 access key id has the usual 20 characters."""
-    return PlatformSecrets(
-        key_pepper=secrets.token_hex(32),
-        jwt_key=secrets.token_hex(32),
-        s3_access_key=secrets.token_hex(10),
-        s3_secret_key=secrets.token_hex(32),
-    )
-
-
 def load_secrets(path: Path) -> PlatformSecrets:
     """The secrets in `path`; generates and writes them when the file does not exist.
 
@@ -42,7 +32,13 @@ def load_secrets(path: Path) -> PlatformSecrets:
         PlatformError: the file can be read by others, or is not what was written.
     """
     if not path.exists():
-        created = generate_secrets()
+        created = PlatformSecrets(
+            key_pepper=secrets.token_hex(32),
+            jwt_key=secrets.token_hex(32),
+            # The usual 20 characters of such an id.
+            s3_access_key=secrets.token_hex(10),
+            s3_secret_key=secrets.token_hex(32),
+        )
         write_private(path, json.dumps(asdict(created), indent=2))
         return created
     if path.stat().st_mode & 0o077:

@@ -10,8 +10,21 @@ from platformdirs import user_cache_path, user_data_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from imagerift_local.errors import PlatformError
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_DATA_DIR = user_data_path("imagerift")
+ALL_PARTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "mongod",
+    "seaweedfs",
+    "triton",
+    "operator",
+    "api",
+)
+CONTROL_PLANE = frozenset({"etcd", "kube-apiserver", "kube-controller-manager"})
 
 
 class PlatformSettings(BaseSettings):
@@ -100,3 +113,28 @@ class PlatformSettings(BaseSettings):
         if not value.isdigit() or not 1 <= int(value) <= 65000:
             raise ValueError("port base must be `auto` or a number from 1 to 65000")
         return value
+
+
+def wanted_parts(settings: PlatformSettings) -> frozenset[str]:
+    """The parts of this start, those that exist already among them.
+
+    Raises:
+        PlatformError: `only` names a part that does not exist.
+    """
+    unknown = settings.only - set(ALL_PARTS)
+    if unknown:
+        raise PlatformError(
+            f"no such part: {', '.join(sorted(unknown))} (there are {', '.join(ALL_PARTS)})"
+        )
+    return settings.only or frozenset(ALL_PARTS)
+
+
+def started_parts(settings: PlatformSettings) -> frozenset[str]:
+    """The parts that this start runs itself: those without an address in the settings."""
+    given = {
+        *(CONTROL_PLANE if settings.kubeconfig else ()),
+        *(["mongod"] if settings.mongo_url else ()),
+        *(["seaweedfs"] if settings.s3_url else ()),
+        *(["triton"] if settings.triton_url else ()),
+    }
+    return wanted_parts(settings) - given

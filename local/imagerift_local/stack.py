@@ -25,13 +25,12 @@ from imagerift_local.pki import ControlPlanePki, ensure_pki
 from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, always_ready, client_tls, http_probe, tcp_probe
-from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.libraries import library_environment
+from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import library_path
 from imagerift_local.replica_set import ensure_replica_set, replica_set_url
 from imagerift_local.secrets import PlatformSecrets
-from imagerift_local.selection import ALL_PARTS, wanted_parts
-from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.settings import ALL_PARTS, CHECKOUT, PlatformSettings, wanted_parts
 from imagerift_local.supervisor import Part
 
 VISION = CHECKOUT / "triton_models"
@@ -47,7 +46,7 @@ class Stack:
     data: DataFolder
     ports: Ports
     secrets: PlatformSecrets
-    provisions: Provisions
+    provisions: Mapping[str, Provision]
 
     @property
     def admin_kubeconfig(self) -> Path:

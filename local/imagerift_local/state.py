@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,13 @@ from imagerift_local.layout import DataFolder
 from imagerift_local.supervisor import Status
 
 
-def state_document(statuses: Mapping[str, Status], *, ready: bool, env: Path) -> dict[str, Any]:
-    """The content of state.json."""
-    return {
-        "ready": ready,
-        "parts": {
-            name: {
-                "state": str(status.state),
-                "pid": status.pid,
-                "address": status.address,
-                "log": str(status.log) if status.log else None,
-                "restarts": status.restarts,
-                "note": status.note,
-            }
-            for name, status in statuses.items()
-        },
-        "env": str(env),
-    }
-
-
 def write_state(data: DataFolder, statuses: Mapping[str, Status], *, ready: bool) -> None:
     """Replaces state.json in one step."""
-    document = state_document(statuses, ready=ready, env=data.environment)
-    write_private(data.state, json.dumps(document, indent=2))
+    parts = {name: asdict(status) for name, status in statuses.items()}
+    for part in parts.values():
+        del part["name"]
+    document = {"ready": ready, "parts": parts, "env": data.environment}
+    write_private(data.state, json.dumps(document, indent=2, default=str))
 
 
 def read_state(data: DataFolder) -> dict[str, Any] | None:
@@ -84,28 +69,20 @@ def format_environment(variables: Mapping[str, str]) -> str:
 
 def parse_environment(text: str) -> dict[str, str]:
     """The variables in the text that `format_environment` made."""
-    variables = {}
-    for token in shlex.split(text):
-        name, _, value = token.partition("=")
-        variables[name] = value
-    return variables
+    pairs = (token.partition("=") for token in shlex.split(text))
+    return {name: value for name, _, value in pairs}
 
 
 def running_pid(data: DataFolder) -> int | None:
     """Process id of the platform that runs in the folder, or None."""
     if not data.lock.exists():
         return None
-    lock = FileLock(data.lock)
-    try:
-        with lock.acquire(timeout=0):
-            return None
-    except Timeout:
-        pass
-    try:
-        pid = int(data.pid.read_text())
-    except (OSError, ValueError):
+    with suppress(Timeout), FileLock(data.lock).acquire(timeout=0):
         return None
-    return pid if psutil.pid_exists(pid) else None
+    with suppress(OSError, ValueError):
+        pid = int(data.pid.read_text())
+        return pid if psutil.pid_exists(pid) else None
+    return None
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from imagerift_local.provision.routes import (
     Route,
     binary_version,
     dotted,
-    first_found,
     on_path,
 )
 
@@ -44,21 +43,15 @@ def provision_chromium(workshop: Workshop) -> Provision:
         launcher.chmod(0o755)
         binary_version(launcher, ["--version"], _VERSION)
 
-    return first_found(
-        "Chromium",
-        [
-            Route("PATH", _found_on_path),
-            workshop.built_route(
-                "Debian package",
-                part="chromium",
-                key=SUITE,
-                version=SUITE,
-                names=("chromium",),
-                build=build,
-            ),
-        ],
-        workshop.report,
+    unpacked = workshop.built_route(
+        "Debian package",
+        part="chromium",
+        key=SUITE,
+        version=SUITE,
+        names=("chromium",),
+        build=build,
     )
+    return workshop.first_found("chromium", [Route("PATH", _found_on_path), unpacked])
 
 
 def _found_on_path() -> Provision:

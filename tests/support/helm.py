@@ -52,7 +52,6 @@ RELEASE = Release(
 )
 HELM = Program(
     part="helm",
-    title="Helm",
     names=("helm",),
     asks=("version",),
     prints=r"v(\d+\.\d+\.\d+)",

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.routes import Report
 
@@ -17,40 +19,15 @@ STEP = "step: "
 TAIL_LINES = 15
 
 
-class RunningCommands:
-    """The programs that run now, so that an interrupted start can end them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._processes: set[subprocess.Popen[str]] = set()
-        self._cancelled = False
-
-    def add(self, process: subprocess.Popen[str]) -> None:
-        """Remembers a program; ends it at once when everything was cancelled before."""
-        with self._lock:
-            self._processes.add(process)
-            if self._cancelled:
-                _kill(process)
-
-    def remove(self, process: subprocess.Popen[str]) -> None:
-        """Forgets a program that ended."""
-        with self._lock:
-            self._processes.discard(process)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether work should end."""
-        return self._cancelled
-
-    def cancel(self) -> None:
-        """Ends all programs, with their children, and every one that is started later."""
-        with self._lock:
-            self._cancelled = True
-            for process in self._processes:
-                _kill(process)
+CANCELLED = threading.Event()
+"""Set when what is being provisioned is no longer wanted."""
 
 
-RUNNING = RunningCommands()
+def cancel_commands() -> None:
+    """Ends the programs that run, with their children, and every one that is started later."""
+    CANCELLED.set()
+    for child in psutil.Process().children():
+        _kill(child.pid)
 
 
 def run_logged(
@@ -84,14 +61,14 @@ def run_logged(
             )
         except OSError as error:
             raise RouteUnavailableError(f"{command[0]} does not run: {error}") from error
-        RUNNING.add(process)
         with process:
+            if CANCELLED.is_set():
+                _kill(process.pid)
             for line in process.stdout or ():
                 file.write(line)
                 file.flush()
                 if report is not None and line.startswith(STEP):
                     report(line.removeprefix(STEP).strip())
-        RUNNING.remove(process)
     if process.returncode != 0:
         raise RouteUnavailableError(
             f"{command[0]} failed (log: {log}):\n{tail_of(log, TAIL_LINES)}"
@@ -107,6 +84,6 @@ def tail_of(log: Path, lines: int) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(leader: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(leader, signal.SIGKILL)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagerift_local.data_versions import DataVersions
-from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.errors import DataVersionError, PlatformError, RouteUnavailableError
 from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.commands import RUNNING
+from imagerift_local.provision.commands import CANCELLED
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.downloads import Release, fetch_release
+from imagerift_local.provision.downloads import Refusals, Release, fetch_release
 from imagerift_local.provision.libraries import FOLDER, complete_libraries
-from imagerift_local.provision.refusals import Refusals
-from imagerift_local.provision.routes import Provision, Report, Route, first_found
+from imagerift_local.provision.routes import Provision, Report, Route
 from imagerift_local.provision.wheels import find_uv
 
 
@@ -50,18 +49,37 @@ class Workshop:
         programs = list(found.files.values())
         complete_libraries(self.debian, programs, programs[0].parent / FOLDER)
 
-    def first_found(self, part: str, title: str, routes: Sequence[Route]) -> Provision:
+    def first_found(self, part: str, routes: Sequence[Route]) -> Provision:
         """The result of the first route that works and can open the data that are there.
 
         Raises:
-            PlatformError: there is none.
+            PlatformError: there is none; the text says why for each route, or, where data are
+                there that only another version opens, just that.
         """
+        refusals = []
+        unfit: DataVersionError | None = None
+        for route in routes:
+            try:
+                if route.version is not None:
+                    self._check(part, route.version)
+                found = route.attempt()
+                self._check(part, found.version)
+            except RouteUnavailableError as refusal:
+                refusals.append(f"  {route.name}: {refusal}")
+                if isinstance(refusal, DataVersionError):
+                    unfit = refusal
+                continue
+            if unfit is not None:
+                self.report(f"{unfit}: passed over")
+            self.report(f"{found.version} from {found.source}")
+            return found
+        if unfit is not None:
+            raise PlatformError(str(unfit))
+        raise PlatformError(f"{part} cannot be had on this machine:\n" + "\n".join(refusals))
 
-        def check(version: str) -> None:
-            if self.data is not None:
-                self.data.check(part, version)
-
-        return first_found(title, routes, self.report, check)
+    def _check(self, part: str, version: str) -> None:
+        if self.data is not None:
+            self.data.check(part, version)
 
     def release_route(self, release: Release, *, otherwise: str) -> Route:
         """Takes an official release from the cache, or downloads it into the cache.
@@ -82,14 +100,14 @@ class Workshop:
             try:
                 fetch_release(release, target)
             except RouteUnavailableError as error:
-                if not RUNNING.cancelled:
+                if not CANCELLED.is_set():
                     refusals.note(release, str(error))
                 raise
 
         return self.built_route(
             "official release",
             part=release.part,
-            key=release_entry(release),
+            key=release.key,
             version=release.version,
             names=tuple(release.members),
             build=build,
@@ -124,35 +142,17 @@ class Workshop:
         return Route(name, attempt, version)
 
 
-def release_entry(release: Release) -> str:
-    """The cache key of an official release."""
-    return f"{release.version}-release"
-
-
-def assets_folder() -> str:
-    """The folder of control-plane programs in the environment, by the convention of envtest."""
-    return os.environ.get("KUBEBUILDER_ASSETS", "")
-
-
-def keep_only(target: Path, kept: dict[str, Path]) -> None:
+def keep_only(target: Path, kept: Mapping[str, Path]) -> None:
     """Moves the files `kept` (name to present path) up into `target` and deletes all else."""
-    staging = target / ".kept"
-    staging.mkdir()
-    for name, path in kept.items():
-        if not path.is_file():
-            raise RouteUnavailableError(f"the package holds no {path.name}")
-        shutil.move(path, staging / name)
-        (staging / name).chmod(0o755)
-    for entry in target.iterdir():
-        if entry == staging:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-    for path in staging.iterdir():
-        path.rename(target / path.name)
-    staging.rmdir()
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        for name, path in kept.items():
+            if not path.is_file():
+                raise RouteUnavailableError(f"the package holds no {path.name}")
+            path.rename(Path(scratch, name)).chmod(0o755)
+        shutil.rmtree(target)
+        target.mkdir()
+        for name in kept:
+            Path(scratch, name).rename(target / name)
 
 
 def _in_folder(folder: Path, names: tuple[str, ...], version: str, source: str) -> Provision:

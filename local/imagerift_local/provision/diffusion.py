@@ -13,12 +13,11 @@ from pathlib import Path
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
-from imagerift_local.provision.python import PYTHON, provision_python
-from imagerift_local.provision.routes import Provision, first_found
+from imagerift_local.provision.python import PYTHON, provision_environment
+from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.wheels import (
     REQUIREMENTS,
     create_environment,
-    lock_digest,
     pinned_version,
 )
 
@@ -31,22 +30,13 @@ PROOF = "from diffusers import AutoPipelineForImage2Image"
 
 def provision_diffusion(workshop: Workshop) -> Provision:
     """Finds or makes the environment; its files are itself, its Python and its site-packages."""
-    version = pinned_version(TORCH, "torch")
-    python = provision_python(workshop)
-    key = f"{version}-{lock_digest((PACKAGES, TORCH), python)}"
-    return first_found(
+    return provision_environment(
+        workshop,
         "diffusion",
-        [
-            workshop.built_route(
-                "Python packages",
-                part="diffusion",
-                key=key,
-                version=version,
-                names=NAMES,
-                build=lambda target: _from_wheels(workshop, python, target),
-            ),
-        ],
-        workshop.report,
+        version=pinned_version(TORCH, "torch"),
+        locks=(PACKAGES, TORCH),
+        names=NAMES,
+        build=_from_wheels,
     )
 
 

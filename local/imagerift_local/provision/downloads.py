@@ -1,19 +1,25 @@
-"""Official release archives, checked against a checksum that is written here."""
+"""Official release archives, checked against a checksum that is written here, or refused."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import tarfile
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.commands import RUNNING
+from imagerift_local.provision.commands import CANCELLED
 
 CONNECT_TIMEOUT = 5.0
 CHUNK = 1 << 20
+HOUR = 3600.0
+RETRY_SECONDS = 24 * HOUR
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,11 @@ class Release:
     algorithm: str
     digest: str
     members: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Where it is in the cache, below its part."""
+        return f"{self.version}-release"
 
 
 # Digest from the project's release notes (CHANGELOG-1.35.md).
@@ -79,31 +90,62 @@ def fetch_release(release: Release, target: Path) -> None:
         RouteUnavailableError: the download was refused, or is not what it should be.
     """
     archive = target / "archive.tar.gz"
-    digest = hashlib.new(release.algorithm)
     try:
         with (
             urllib.request.urlopen(release.url, timeout=CONNECT_TIMEOUT) as response,  # noqa: S310
             archive.open("wb") as file,
         ):
-            while chunk := response.read(CHUNK):
-                if RUNNING.cancelled:
-                    raise RouteUnavailableError(f"{release.url}: interrupted")
-                digest.update(chunk)
+            while not CANCELLED.is_set() and (chunk := response.read(CHUNK)):
                 file.write(chunk)
     except (OSError, ValueError) as error:
         raise RouteUnavailableError(f"{release.url}: {error}") from error
-    if digest.hexdigest() != release.digest:
-        raise RouteUnavailableError(f"{release.url}: the checksum does not match")
+    with archive.open("rb") as file:
+        if hashlib.file_digest(file, release.algorithm).hexdigest() != release.digest:
+            raise RouteUnavailableError(f"{release.url}: the checksum does not match")
     try:
         with tarfile.open(archive) as tar:
             for name, member in release.members.items():
-                source = tar.extractfile(member)
-                if source is None:
-                    raise RouteUnavailableError(f"{release.url}: {member} is no file")
+                # A file, in an archive whose checksum is known.
+                source = cast(IO[bytes], tar.extractfile(member))
                 with (target / name).open("wb") as file:
-                    while chunk := source.read(CHUNK):
-                        file.write(chunk)
+                    shutil.copyfileobj(source, file)
                 (target / name).chmod(0o755)
     except (KeyError, tarfile.TarError) as error:
         raise RouteUnavailableError(f"{release.url}: {error}") from error
     archive.unlink()
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Releases that could not be had: a small file for each, so that no start waits again.
+
+    `now` gives seconds since 1970.
+    """
+
+    folder: Path
+    now: Callable[[], float] = time.time
+
+    def note(self, release: Release, reason: str) -> None:
+        """Remembers that the release could not be had now."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._path(release).write_text(json.dumps({"at": self.now(), "reason": reason}))
+
+    def check(self, release: Release) -> None:
+        """Passes unless the release was refused within a day.
+
+        Raises:
+            RouteUnavailableError: it was; the text says when it is tried again.
+        """
+        try:
+            stored = json.loads(self._path(release).read_text())
+            age, reason = self.now() - float(stored["at"]), str(stored["reason"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return
+        if 0 <= age < RETRY_SECONDS:
+            raise RouteUnavailableError(
+                f"{reason} ({age / HOUR:.0f} h ago; the next try is in"
+                f" {(RETRY_SECONDS - age) / HOUR:.0f} h, or now without {self._path(release)})"
+            )
+
+    def _path(self, release: Release) -> Path:
+        return self.folder / f"{release.part}-{release.version}.json"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from imagerift_local.data_versions import DataVersions
+from imagerift_local.errors import PlatformError
+from imagerift_local.pool import read_pool
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
@@ -22,18 +23,19 @@ from imagerift_local.provision.programs import (
 )
 from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import provision_triton
+from imagerift_local.settings import PlatformSettings, started_parts
 
 PartReport = Callable[[str, str], None]
 """Takes the name of a provision and one line about its progress."""
 
 PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
-    # The slowest first.
     "kubernetes": partial(provision, KUBERNETES),
     "triton": provision_triton,
     "diffusion": provision_diffusion,
     "etcd": partial(provision, ETCD),
     "mongod": partial(provision, MONGOD),
     "seaweedfs": partial(provision, SEAWEEDFS),
+    "kubectl": partial(provision, KUBECTL),
 }
 
 # Which provision a part runs from; parts that are not named run from this environment.
@@ -47,44 +49,34 @@ PROVISION_OF_PART: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Provisions:
-    """What was found or made, by name."""
-
-    found: Mapping[str, Provision] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Provision:
-        return self.found[name]
-
-
-async def provision_parts(
-    parts: frozenset[str],
-    cache: Cache,
-    report: PartReport,
-    *,
-    more: frozenset[str] = frozenset(),
-    data: DataVersions | None = None,
-) -> Provisions:
-    """Finds or makes everything that `parts` run from; kubectl comes with the API server.
-
-    `more` names provisions that no part has by itself; `data` is what they will be started on.
+async def provision_everything(
+    settings: PlatformSettings, report: PartReport, data: DataVersions | None = None
+) -> dict[str, Provision]:
+    """Finds or makes what this start runs from, by name; with `data` only what can open them.
 
     Raises:
         PlatformError: a part cannot be had.
     """
+    cache = Cache(settings.cache_dir.absolute())
     debian = Debian(cache.root)
-    wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART} | more
-    names = [name for name in PROVISIONERS if name in wanted]
+    parts = started_parts(settings)
+    wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART}
+    if "triton" in parts:
+        wanted |= read_pool(settings.pool).provisions
 
     async def make(name: str) -> Provision:
-        workshop = Workshop(cache, debian, lambda line: report(name, line), data)
+        workshop = Workshop(cache, debian, partial(report, name), data)
         return await asyncio.to_thread(PROVISIONERS[name], workshop)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = {name: group.create_task(make(name)) for name in names}
+    try:
+        async with asyncio.TaskGroup() as group:
+            # The slowest first.
+            names = [name for name in PROVISIONERS if name in wanted]
+            tasks = {name: group.create_task(make(name)) for name in names}
+    except* PlatformError as failed:
+        raise PlatformError("\n".join(map(str, failed.exceptions))) from None
     found = {name: task.result() for name, task in tasks.items()}
     if "kubernetes" in found:
         # After the control plane, whose archive may hold it.
-        workshop = Workshop(cache, debian, lambda line: report("kubectl", line))
-        found["kubectl"] = await asyncio.to_thread(provision, KUBECTL, workshop)
-    return Provisions(found)
+        found["kubectl"] = await make("kubectl")
+    return found

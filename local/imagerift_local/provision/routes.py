@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagerift_local.errors import DataVersionError, PlatformError, RouteUnavailableError
+from imagerift_local.errors import RouteUnavailableError
 
 Report = Callable[[str], None]
 """Takes one line about the progress."""
@@ -34,41 +34,6 @@ class Route:
     name: str
     attempt: Callable[[], Provision]
     version: str | None = None
-
-
-def first_found(
-    part: str,
-    routes: Sequence[Route],
-    report: Report,
-    check: Callable[[str], None] | None = None,
-) -> Provision:
-    """The result of the first route that works and leads to a version that passes `check`.
-
-    Raises:
-        PlatformError: there is none; the text says why for each route, or, where data are there
-            that only another version opens, just that.
-    """
-    refusals = []
-    unfit: DataVersionError | None = None
-    for route in routes:
-        try:
-            if check is not None and route.version is not None:
-                check(route.version)
-            found = route.attempt()
-            if check is not None:
-                check(found.version)
-        except RouteUnavailableError as refusal:
-            refusals.append(f"  {route.name}: {refusal}")
-            if isinstance(refusal, DataVersionError):
-                unfit = refusal
-            continue
-        if unfit is not None:
-            report(f"{unfit}: passed over")
-        report(f"{found.version} from {found.source}")
-        return found
-    if unfit is not None:
-        raise PlatformError(str(unfit))
-    raise PlatformError(f"{part} cannot be had on this machine:\n" + "\n".join(refusals))
 
 
 def binary_version(binary: Path, arguments: Sequence[str], pattern: str) -> tuple[int, ...]:

@@ -7,17 +7,17 @@ server is in a package of the second. A change of either file makes a new enviro
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.libraries import FOLDER, complete_libraries
-from imagerift_local.provision.python import PYTHON, provision_python
-from imagerift_local.provision.routes import Provision, first_found
+from imagerift_local.provision.python import PYTHON, provision_environment
+from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.wheels import (
     REQUIREMENTS,
     create_environment,
-    lock_digest,
     pinned_version,
 )
 
@@ -35,22 +35,14 @@ def provision_triton(workshop: Workshop) -> Provision:
     server's own and the interpreter's.
     """
     version = WHEEL_SERVER[pinned_version(LOCKS[1], "nvidia-pytriton")]
-    python = provision_python(workshop)
-    key = f"{version}-{lock_digest(LOCKS, python)}"
-    return first_found(
-        "Triton",
-        [
-            workshop.built_route(
-                "Python packages",
-                part="triton",
-                key=key,
-                version=version,
-                names=NAMES,
-                build=lambda target: _from_wheels(workshop, python, target),
-                complete=lambda found: _complete(workshop, found),
-            ),
-        ],
-        workshop.report,
+    return provision_environment(
+        workshop,
+        "triton",
+        version=version,
+        locks=LOCKS,
+        names=NAMES,
+        build=_from_wheels,
+        complete=partial(_complete, workshop),
     )
 
 

@@ -62,30 +62,28 @@ def lock_digest(locks: Sequence[Path], python: Provision) -> str:
     return digest.hexdigest()[:12]
 
 
+def install(
+    uv: Path, python: Path, options: Sequence[str], log: Path, libraries: Path | None = None
+) -> None:
+    """Installs packages for an interpreter, whose own library may be in the folder `libraries`.
+
+    `options` are those of `uv pip install`, among them the lock file.
+
+    Raises:
+        RouteUnavailableError: a package cannot be had, or its hash differs.
+    """
+    command = [str(uv), "pip", "install", "--quiet", "--require-hashes", f"--python={python}"]
+    run_logged([*command, *options], log=log, environment=uv_environment(libraries))
+
+
 def unpack_wheels(uv: Path, lock: Path, target: Path, log: Path) -> None:
     """Unpacks the packages of `lock`, without their dependencies, into the folder `target`.
 
     Raises:
         RouteUnavailableError: a package cannot be had, or its hash differs.
     """
-    run_logged(
-        [
-            str(uv),
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--python",
-            sys.executable,
-            "--target",
-            str(target),
-            "-r",
-            str(lock),
-        ],
-        log=log,
-        environment=uv_environment(),
-    )
+    options = ["--no-deps", f"--target={target}", f"--requirements={lock}"]
+    install(uv, Path(sys.executable), options, log)
 
 
 def create_environment(
@@ -99,36 +97,23 @@ def create_environment(
     Raises:
         RouteUnavailableError: a package cannot be had, or its hash differs.
     """
-    environment = {**uv_environment(), "LD_LIBRARY_PATH": str(python.files["libraries"])}
+    libraries = python.files["libraries"]
+    interpreter = f"--python={python.files['python']}"
     run_logged(
-        [
-            *(str(uv), "venv", "--quiet", "--relocatable"),
-            *("--python", str(python.files["python"]), str(target)),
-        ],
+        [str(uv), "venv", "--quiet", "--relocatable", interpreter, str(target)],
         log=log,
-        environment=environment,
+        environment=uv_environment(libraries),
     )
     runner = target.with_name("python")
-    runner.write_text(RUNNER.format(libraries=shlex.quote(str(python.files["libraries"]))))
+    runner.write_text(RUNNER.format(libraries=shlex.quote(str(libraries))))
     runner.chmod(0o755)
     for options in locks:
-        run_logged(
-            [
-                str(uv),
-                "pip",
-                "install",
-                "--quiet",
-                "--require-hashes",
-                "--python",
-                str(target / "bin" / "python"),
-                *options,
-            ],
-            log=log,
-            environment=environment,
-        )
+        install(uv, target / "bin" / "python", options, log, libraries)
 
 
-def uv_environment() -> dict[str, str]:
+def uv_environment(libraries: Path | None = None) -> dict[str, str]:
     """The environment for uv: never another Python than the one it is told."""
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    if libraries is not None:
+        environment["LD_LIBRARY_PATH"] = str(libraries)
     return {**environment, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}

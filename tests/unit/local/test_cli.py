@@ -18,7 +18,6 @@ from imagerift_local.demo_person import ensure_demo_person
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports
-from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.routes import Provision
 from imagerift_local.secrets import load_secrets
 from imagerift_local.settings import PlatformSettings
@@ -58,7 +57,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
     (tools / "kubectl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     settings = PlatformSettings(data_dir=folder.root)
-    stack = Stack(settings, folder, Ports(), load_secrets(folder.secrets), Provisions())
+    stack = Stack(settings, folder, Ports(), load_secrets(folder.secrets), {})
     write_private(folder.environment, format_environment(stack.environment()))
     return folder
 
@@ -108,7 +107,7 @@ def test_kubectl_means_the_platforms_namespace(data: DataFolder) -> None:
         data_dir=data.root, only=frozenset({"kube-apiserver"}), namespace="shard"
     )
     found = {"kubernetes": Provision({"kube-apiserver": Path("kube-apiserver")}, "1.35.4", "PATH")}
-    Stack(settings, data, Ports(), load_secrets(data.secrets), Provisions(found)).build_parts()
+    Stack(settings, data, Ports(), load_secrets(data.secrets), found).build_parts()
     config = yaml.safe_load(data.kubeconfig("admin").read_text())
     assert config["contexts"][0]["context"]["namespace"] == "shard"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -98,7 +97,7 @@ def test_free_ports_are_accepted() -> None:
 
 
 def test_a_taken_port_is_named_with_its_part_its_taker_and_its_setting(taken: int) -> None:
-    plan = asdict(free_plan())
+    plan = free_plan().model_dump()
     with pytest.raises(PlatformError) as refusal:
         check_ports(Ports(**{**plan, "mongod": taken}), EVERYTHING)
     text = str(refusal.value)
@@ -109,11 +108,11 @@ def test_a_taken_port_is_named_with_its_part_its_taker_and_its_setting(taken: in
 
 
 def test_a_taken_port_of_a_part_that_is_not_started_does_not_matter(taken: int) -> None:
-    plan = asdict(free_plan())
+    plan = free_plan().model_dump()
     check_ports(Ports(**{**plan, "mongod": taken}), EVERYTHING - {"mongod"})
 
 
 def test_one_port_for_two_listeners_is_refused() -> None:
-    plan = asdict(free_plan())
+    plan = free_plan().model_dump()
     with pytest.raises(PlatformError, match="both api and triton"):
         check_ports(Ports(**{**plan, "triton": plan["api"]}), EVERYTHING)

@@ -17,14 +17,14 @@ from imagerift_local.errors import PlatformError, RouteUnavailableError
 from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import run_logged
-from imagerift_local.provision.context import keep_only
+from imagerift_local.provision.context import Workshop, keep_only
+from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Release, fetch_release
 from imagerift_local.provision.routes import (
     Provision,
     Route,
     binary_version,
     dotted,
-    first_found,
 )
 from imagerift_local.provision.wheels import lock_digest, pinned_version
 
@@ -58,16 +58,19 @@ def silent(line: str) -> None:
 
 
 class TestRoutes:
-    def test_the_first_route_that_works_wins(self) -> None:
+    def workshop(self, tmp_path: Path) -> Workshop:
+        return Workshop(Cache(tmp_path), Debian(tmp_path), silent)
+
+    def test_the_first_route_that_works_wins(self, tmp_path: Path) -> None:
         calls: list[str] = []
         routes = [leads_nowhere("a", calls), leads_to("b", calls), leads_to("c", calls)]
-        assert first_found("x", routes, silent).source == "b"
+        assert self.workshop(tmp_path).first_found("x", routes).source == "b"
         assert calls == ["a", "b"]
 
-    def test_without_any_route_every_reason_is_told(self) -> None:
+    def test_without_any_route_every_reason_is_told(self, tmp_path: Path) -> None:
         routes = [leads_nowhere("a", []), leads_nowhere("b", [])]
         with pytest.raises(PlatformError) as refusal:
-            first_found("the part", routes, silent)
+            self.workshop(tmp_path).first_found("x", routes)
         assert "a: a is closed" in str(refusal.value)
         assert "b: b is closed" in str(refusal.value)
 

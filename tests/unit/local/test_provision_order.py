@@ -13,10 +13,10 @@ from imagerift_local.errors import PlatformError, RouteUnavailableError
 from imagerift_local.layout import DataFolder
 from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.context import Workshop, release_entry
+from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
+from imagerift_local.provision.downloads import Refusals
 from imagerift_local.provision.programs import ETCD, KUBECTL, KUBERNETES, provision
-from imagerift_local.provision.refusals import Refusals
 from imagerift_node import kubernetes as node
 
 
@@ -123,7 +123,7 @@ class TestOrder:
         # Nothing that the program needs is missing.
         self.put(tmp_path / "path", "ldd", "")
         self.put_cached(tmp_path, "etcd", ETCD.registry.key, "etcd")
-        self.put_cached(tmp_path, "etcd", release_entry(downloads.ETCD), "etcd")
+        self.put_cached(tmp_path, "etcd", downloads.ETCD.key, "etcd")
         found = provision(ETCD, self.workshop(tmp_path))
         assert (found.version, found.source, tried) == (downloads.ETCD.version, "cache", [])
 
@@ -133,7 +133,7 @@ class TestOrder:
         with pytest.raises(PlatformError, match="kubernetes is not from the official release"):
             provision(KUBECTL, self.workshop(tmp_path))
         tried.clear()
-        self.put_cached(tmp_path, "kubernetes", release_entry(downloads.KUBERNETES), "kubectl")
+        self.put_cached(tmp_path, "kubernetes", downloads.KUBERNETES.key, "kubectl")
         found = provision(KUBECTL, self.workshop(tmp_path))
         assert (found.version, found.source) == (downloads.KUBERNETES.version, "official release")
         assert tried == []
@@ -229,9 +229,9 @@ class TestOrder:
         with pytest.raises(PlatformError, match=r"1\.36\.0 needs containerd 2"):
             node.provision_node_kubernetes(self.workshop(tmp_path))
         program = node.NODE_KUBERNETES
-        assert program.release is not None and program.newest is not None
+        assert program.release is not None
         release = tuple(int(number) for number in program.release.version.split("."))
-        assert release[:2] <= program.newest[0]
+        assert release[:2] <= node.NEWEST
 
     def test_a_control_plane_of_two_versions_is_passed_over(self, tmp_path: Path) -> None:
         self.put(tmp_path / "assets", "kube-apiserver", "Kubernetes v1.34.1")

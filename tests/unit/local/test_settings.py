@@ -8,8 +8,14 @@ import pytest
 from imagerift_local.cli import read_settings
 from imagerift_local.errors import PlatformError
 from imagerift_local.machine import OLDEST_GLIBC, check_machine, machine_problem
-from imagerift_local.selection import ALL_PARTS, CONTROL_PLANE, started_parts, wanted_parts
-from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_local.settings import (
+    ALL_PARTS,
+    CHECKOUT,
+    CONTROL_PLANE,
+    PlatformSettings,
+    started_parts,
+    wanted_parts,
+)
 
 
 @pytest.fixture(autouse=True)

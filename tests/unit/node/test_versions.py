@@ -17,12 +17,11 @@ from imagerift_local.provision.programs import KUBERNETES
 from imagerift_node import programs
 from imagerift_node.certificates import NodePki, ensure_node_pki
 from imagerift_node.cgroups import has_version_1
-from imagerift_node.kubernetes import NODE_KUBERNETES
+from imagerift_node.kubernetes import NEWEST
 from imagerift_node.layout import NodeAddresses, NodeFolder
 
 ADDRESSES = NodeAddresses()
-assert NODE_KUBERNETES.newest is not None
-VERSIONS = [(1, minor) for minor in range(KUBERNETES.oldest[1], NODE_KUBERNETES.newest[0][1] + 1)]
+VERSIONS = [(1, minor) for minor in range(KUBERNETES.oldest[1], NEWEST[1] + 1)]
 EVER = ((1, 0), (1, 99))
 # Windows that are not all of Kubernetes' life, first and last version with the flag or the field.
 FLAG_WINDOWS = {

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import IO, Annotated, NoReturn, cast
+from typing import IO, Annotated, cast
 
-import psutil
 import typer
+from imagerift_local.cli import Commands, stop
 from imagerift_local.errors import PlatformError
 from imagerift_local.machine import check_machine
 from imagerift_local.provision.cache import Cache
@@ -27,6 +25,7 @@ from imagerift_node.images.build import build_images
 from imagerift_node.layout import CONTAINERD_SOCKET, NodeFolder
 
 app = typer.Typer(
+    cls=Commands,
     help="A real Kubernetes node on this machine, in namespaces of its own.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -36,17 +35,13 @@ DataDir = Annotated[
 ]
 Names = Annotated[list[str] | None, typer.Argument(help="Images; all when none is named.")]
 DEFAULT_DATA_DIR = user_data_path("imagerift-node")
-STOP_SECONDS = 120.0
 
 
 @app.command()
 def up(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Start the node and keep it until Ctrl-C."""
-    try:
-        check_machine(as_root="A node")
-        asyncio.run(outside.run(NodeFolder(data_dir.absolute()), _cache(), _say))
-    except PlatformError as error:
-        _fail(error)
+    check_machine(as_root="A node")
+    asyncio.run(outside.run(NodeFolder(data_dir.absolute()), _cache(), _say))
 
 
 @app.command()
@@ -59,23 +54,14 @@ def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         remove_groups(data.cgroup)
         _say(f"No node runs in {data_dir}.")
         return
-    process = psutil.Process(pid)
-    process.send_signal(signal.SIGTERM)
-    end = time.monotonic() + STOP_SECONDS
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > end:
-            _fail(PlatformError(f"the node (pid {pid}) did not stop in {STOP_SECONDS:.0f} s"))
-        time.sleep(0.05)
+    stop(pid)
     _say("Stopped.")
 
 
 @app.command("enter", context_settings={"ignore_unknown_options": True})
 def enter(command: list[str], data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Run a command inside the node's namespaces."""
-    try:
-        line = outside.enter(NodeFolder(data_dir.absolute()), command)
-    except PlatformError as error:
-        _fail(error)
+    line = outside.enter(NodeFolder(data_dir.absolute()), command)
     os.execvp(line[0], line)  # noqa: S606 (it takes this program's place)
 
 
@@ -83,15 +69,12 @@ def enter(command: list[str], data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 def load(names: Names = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Build images without a container engine and import them into the running node."""
     import_all = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "import"]
-    try:
-        command = outside.enter(NodeFolder(data_dir.absolute()), [*import_all, "-"])
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-            # A pipe was asked for, so there is one.
-            built = build_images(_workshop(), names or [], cast(IO[bytes], process.stdin))
-    except PlatformError as error:
-        _fail(error)
+    command = outside.enter(NodeFolder(data_dir.absolute()), [*import_all, "-"])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        # A pipe was asked for, so there is one.
+        built = build_images(_workshop(), names or [], cast(IO[bytes], process.stdin))
     if process.returncode != 0:
-        _fail(PlatformError(f"containerd did not take the images ({process.returncode})"))
+        raise PlatformError(f"containerd did not take the images ({process.returncode})")
     for name in built:
         _say(name)
 
@@ -106,18 +89,15 @@ def save(
         with archive.open("wb") as file:
             for name in build_images(_workshop(), names or [], file):
                 _say(name)
-    except (PlatformError, OSError) as error:
-        _fail(PlatformError(str(error)))
+    except OSError as error:
+        raise PlatformError(str(error)) from error
 
 
 @app.command()
 def provision() -> None:
     """Fetch or build the node's programs into the cache."""
-    try:
-        check_machine(as_root="A node")
-        outside.provision(_cache(), _say)
-    except PlatformError as error:
-        _fail(error)
+    check_machine(as_root="A node")
+    outside.provision(_cache(), _say)
 
 
 def _cache() -> Cache:
@@ -131,11 +111,6 @@ def _workshop() -> Workshop:
 
 def _say(line: str) -> None:
     typer.echo(line)
-
-
-def _fail(error: PlatformError) -> NoReturn:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":

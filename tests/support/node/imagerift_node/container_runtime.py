@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from imagerift_local.provision.context import Workshop
-from imagerift_local.provision.routes import Provision, first_found
+from imagerift_local.provision.routes import Provision
 
 PACKAGES = (
     "conntrack",
@@ -62,20 +62,15 @@ def provision_container_runtime(workshop: Workshop) -> Provision:
     The result's files are folders: programs, CNI plugins, their libraries, iptables' extensions;
     and the program debootstrap with its folder of data and the keyring of Debian's archive.
     """
-    return first_found(
-        "container runtime",
-        [
-            workshop.built_route(
-                "Debian packages",
-                part="container-runtime",
-                key=KEY,
-                version=VERSION,
-                names=NAMES,
-                build=lambda target: _from_debian(workshop, target),
-            ),
-        ],
-        workshop.report,
+    unpacked = workshop.built_route(
+        "Debian packages",
+        part="container-runtime",
+        key=KEY,
+        version=VERSION,
+        names=NAMES,
+        build=lambda target: _from_debian(workshop, target),
     )
+    return workshop.first_found("container-runtime", [unpacked])
 
 
 def _from_debian(workshop: Workshop, target: Path) -> None:

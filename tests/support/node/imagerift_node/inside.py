@@ -14,7 +14,6 @@ from pathlib import Path
 
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
-from imagerift_local.provision.everything import Provisions
 from imagerift_local.provision.routes import Provision
 from imagerift_local.state import write_state
 from imagerift_local.supervisor import Status, Supervisor
@@ -75,7 +74,7 @@ async def run(request: Request) -> None:
     socket.sethostname(NODE_NAME)
     await _wait_link()
     await asyncio.to_thread(_prepare_network, addresses)
-    stack = NodeStack(data, addresses, Provisions(request.found))
+    stack = NodeStack(data, addresses, request.found)
     CONTAINERD_SOCKET.parent.mkdir(parents=True, exist_ok=True)
 
     def show(status: Status) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
+from imagerift_local.data_versions import minor_version
+from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.downloads import KUBERNETES as RELEASE
 from imagerift_local.provision.programs import KUBERNETES, registry_route, routes
-from imagerift_local.provision.routes import Provision, Route
+from imagerift_local.provision.routes import Provision, Route, dotted
 
 PART = "kubernetes-node"
 NODE_NAMES = ("kube-scheduler", "kubelet", "kube-proxy")
 PAUSE = "pause"
+# The last one whose kubelet works with containerd 1, which Debian has.
+NEWEST = (1, 35)
 NAMES = (*KUBERNETES.names, *NODE_NAMES)
 NODE_KUBERNETES = replace(
     KUBERNETES,
-    title="Kubernetes with the programs of a node",
     names=NAMES,
-    # The last one whose kubelet works with containerd 1, which Debian has.
-    newest=((1, 35), "needs containerd 2 for its kubelet"),
     release=replace(
         RELEASE, part=PART, members={name: f"kubernetes/server/bin/{name}" for name in NAMES}
     ),
@@ -41,15 +43,25 @@ def provision_node_kubernetes(workshop: Workshop) -> Provision:
         return Provision({**control_plane.files, **node.files}, node.version, node.source)
 
     registry = KUBERNETES.registry
-    *others, _ = routes(NODE_KUBERNETES, workshop)
-    programs = workshop.first_found(
-        KUBERNETES.part,
-        NODE_KUBERNETES.title,
-        [*others, Route(registry.title, from_source, registry.version)],
-    )
+    *others, _ = [
+        replace(route, attempt=partial(_old_enough, route))
+        for route in routes(NODE_KUBERNETES, workshop)
+    ]
+    built_here = Route(registry.title, from_source, registry.version)
+    programs = workshop.first_found(KUBERNETES.part, [*others, built_here])
     if PAUSE in programs.files:
         return programs
     # It holds a pod's namespaces open, and is of no version of Kubernetes.
     part = PART if workshop.cache.has(PART, registry.key) else PAUSE
-    pause = workshop.first_found(PAUSE, f"the program `{PAUSE}`", [built(part, PAUSE)])
+    pause = workshop.first_found(PAUSE, [built(part, PAUSE)])
     return replace(programs, files={**programs.files, **pause.files})
+
+
+def _old_enough(route: Route) -> Provision:
+    found = route.attempt()
+    if minor_version(found.version) > NEWEST:
+        raise RouteUnavailableError(
+            f"{found.version} needs containerd 2 for its kubelet: {dotted(NEWEST)} is the newest"
+            " that can be used"
+        )
+    return found

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import executable
@@ -18,7 +18,7 @@ from imagerift_local.errors import SetUpError
 from imagerift_local.files import write_private
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, client_tls, http_probe
-from imagerift_local.provision.everything import Provisions
+from imagerift_local.provision.routes import Provision
 from imagerift_local.supervisor import Part, Step
 
 from imagerift_node import programs
@@ -46,7 +46,7 @@ class NodeStack:
 
     data: NodeFolder
     addresses: NodeAddresses
-    provisions: Provisions
+    provisions: Mapping[str, Provision]
     ports: Ports = field(default_factory=Ports)
 
     @property
