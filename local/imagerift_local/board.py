@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from typing import Self, TextIO
@@ -44,7 +43,6 @@ class Board:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._began = time.monotonic()
-        self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
         self._statuses: dict[str, Status] = {}
 
@@ -57,20 +55,17 @@ class Board:
     def progress(self, name: str, line: str) -> None:
         """One step of the provisioning of a part; may come from another thread."""
         now = time.monotonic()
-        with self._lock:
-            self._steps[name] = _Step(line, now, now)
+        self._steps[name] = _Step(line, now, now)
         self._change(f"{name}: {line}")
 
     def provisioned(self) -> None:
         """All parts are there."""
-        with self._lock:
-            self._steps.clear()
+        self._steps.clear()
 
     def part(self, status: Status) -> None:
         """A part changed its state; what is the same as before is not told again."""
-        with self._lock:
-            before = self._statuses.get(status.name)
-            self._statuses[status.name] = status
+        before = self._statuses.get(status.name)
+        self._statuses[status.name] = status
         told = (before.state, before.note) if before else (State.WAITING, status.note)
         if told == (status.state, status.note):
             return
@@ -94,9 +89,7 @@ class Board:
     def tick(self) -> None:
         """Called about every second: repeats the steps that have taken long, with their time."""
         now = time.monotonic()
-        with self._lock:
-            steps = list(self._steps.items())
-        for name, step in steps:
+        for name, step in list(self._steps.items()):
             if now - step.shown >= HEARTBEAT and not _is_result(step.line):
                 step.shown = now
                 self._change(f"{name}: {step.line} ... {now - step.since:.0f} s")
@@ -106,12 +99,12 @@ class Board:
 
 
 class LiveBoard(Board):
-    """A table that is redrawn in place, on a terminal."""
+    """On a terminal: a table of the parts below the lines, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._table)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -120,68 +113,48 @@ class LiveBoard(Board):
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
+    def part(self, status: Status) -> None:
+        """A part changed its state: its row does."""
+        self._statuses[status.name] = status
+
     def say(self, text: str) -> None:
         """Prints the text above the table, unwrapped."""
         self._console.print(Text(text), soft_wrap=True)
 
-    def _change(self, line: str) -> None:
-        """Nothing: the table shows it."""
-
-    def _render(self) -> Table:
-        with self._lock:
-            steps, statuses = dict(self._steps), list(self._statuses.values())
-        return _steps_table(steps) if steps else _parts_table(statuses)
+    def _table(self) -> Table | str:
+        """Narrow enough for 80 columns: what is the same for every part is said once, below."""
+        statuses = list(self._statuses.values())
+        if not statuses:
+            return ""
+        table = Table(
+            title="ImageRift",
+            title_justify="left",
+            title_style="bold",
+            caption_justify="left",
+            box=box.SIMPLE_HEAD,
+        )
+        table.add_column("Part", no_wrap=True)
+        table.add_column("State")
+        table.add_column("Address", no_wrap=True)
+        restarted = any(status.restarts for status in statuses)
+        if restarted:
+            table.add_column("Restarts", justify="right")
+        folders = sorted({str(status.log.parent) for status in statuses if status.log})
+        if folders:
+            table.caption = f"Each part's log: {', '.join(folders)}/PART.log"
+        for status in statuses:
+            state = Text(str(status.state), style=STYLES[status.state])
+            if status.note:
+                state.append(f"\n{status.note}", style="dim")
+            count = [str(status.restarts or "")] if restarted else []
+            table.add_row(status.name, state, status.address, *count)
+        return table
 
 
 def open_board() -> Board:
     """The board that fits where the output goes."""
     console = Console()
     return LiveBoard(console) if console.is_terminal else Board()
-
-
-def _steps_table(steps: dict[str, _Step]) -> Table:
-    now = time.monotonic()
-    table = _table("ImageRift: preparing")
-    table.add_column("Part")
-    table.add_column("Step", overflow="fold")
-    table.add_column("Time", justify="right")
-    for name, step in steps.items():
-        done = _is_result(step.line)
-        spent = "" if done else f"{now - step.since:.0f} s"
-        table.add_row(name, Text(step.line, style="green" if done else "yellow"), spent)
-    return table
-
-
-def _parts_table(statuses: list[Status]) -> Table:
-    """Narrow enough for 80 columns: what is the same for every part is said once, below."""
-    table = _table("ImageRift")
-    table.add_column("Part", no_wrap=True)
-    table.add_column("State")
-    table.add_column("Address", no_wrap=True)
-    restarted = any(status.restarts for status in statuses)
-    if restarted:
-        table.add_column("Restarts", justify="right")
-    folders = sorted({str(status.log.parent) for status in statuses if status.log})
-    if folders:
-        table.caption = f"Each part's log: {', '.join(folders)}/PART.log"
-    for status in statuses:
-        state = Text(str(status.state), style=STYLES[status.state])
-        if status.note:
-            state.append(f"\n{status.note}", style="dim")
-        count = [str(status.restarts or "")] if restarted else []
-        table.add_row(status.name, state, status.address, *count)
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        expand=False,
-    )
 
 
 def _is_result(line: str) -> bool:

@@ -122,18 +122,19 @@ class Cluster:
         self._dynamic = dynamic
         self._namespace = namespace
 
-    async def install(self, pool: Manifest | None) -> None:
+    async def install(self, pool: Manifest) -> None:
         """Applies the namespace, the definitions, the rights and the pool."""
         await self.apply(_namespace_manifest(self._namespace))
-        definitions = _load_all(sorted(CRD_FOLDER.glob("*.yaml")))
+        definitions = [
+            yaml.safe_load(path.read_text()) for path in sorted(CRD_FOLDER.glob("*.yaml"))
+        ]
         for definition in definitions:
             await self._replace(definition)
         for manifest in rbac_manifests(RBAC_FILE.read_text(), self._namespace):
             await self.apply(manifest)
         for definition in definitions:
             await self._wait(definition, "is not established", _is_established)
-        if pool is not None and definitions:
-            await self.apply(pool)
+        await self.apply(pool)
 
     async def account_tokens(self) -> dict[str, str]:
         """A long-lived token of each of the platform's ServiceAccounts, by account name.
@@ -255,9 +256,3 @@ def _token_of(secret: Manifest) -> str:
 
 def _namespace_manifest(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def _load_all(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    return [
-        manifest for path in paths for manifest in yaml.safe_load_all(path.read_text()) if manifest
-    ]

@@ -5,7 +5,6 @@ A command holds no secret: those are in files of mode 0600 or in the environment
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def build_apiserver_command(binary: Path, ports: Ports, pki: ControlPlanePki) ->
         # A loopback address must not become an endpoint of the `kubernetes` Service.
         "--endpoint-reconciler-type=none",
         "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={pki.service_account_public_key}",
+        f"--service-account-key-file={pki.service_account_key}",
         f"--service-account-signing-key-file={pki.service_account_key}",
     ]
 
@@ -189,6 +188,11 @@ def build_triton_command(
     `lock` closes the interfaces that would let a caller change what the server runs or map its
     memory: they want a header with this value, which nobody is told.
     """
+    tracing = [
+        *("mode=opentelemetry", "level=TIMESTAMPS", "rate=1"),
+        f"opentelemetry,url={traces_url}",
+        "opentelemetry,resource=service.name=imagerift-triton",
+    ]
     return [
         str(binary),
         *(f"--model-repository={repository}" for repository in repositories),
@@ -201,17 +205,7 @@ def build_triton_command(
         "--model-control-mode=none",
         "--exit-timeout-secs=5",
         f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
-        *(_triton_tracing(traces_url) if traces_url else ()),
-    ]
-
-
-def _triton_tracing(traces_url: str) -> list[str]:
-    return [
-        "--trace-config=mode=opentelemetry",
-        "--trace-config=level=TIMESTAMPS",
-        "--trace-config=rate=1",
-        f"--trace-config=opentelemetry,url={traces_url}",
-        "--trace-config=opentelemetry,resource=service.name=imagerift-triton",
+        *(f"--trace-config={setting}" for setting in tracing if traces_url),
     ]
 
 
@@ -220,16 +214,6 @@ def traces_url(environment: Mapping[str, str]) -> str | None:
     own = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
-
-
-def build_api_command() -> list[str]:
-    """The API on this Python."""
-    return [sys.executable, "-m", "imagerift_api"]
-
-
-def build_operator_command() -> list[str]:
-    """The operator on this Python."""
-    return [sys.executable, "-m", "imagerift_operator"]
 
 
 def build_identities(access_key: str, secret_key: str) -> dict[str, object]:

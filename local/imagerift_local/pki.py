@@ -12,8 +12,6 @@ from pathlib import Path
 
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from imagerift_local.files import write_private
 
@@ -43,7 +41,7 @@ class ControlPlanePki:
     admin: KeyPair
     controller_manager: KeyPair
     service_account_key: Path
-    service_account_public_key: Path
+    """Signs the tokens of ServiceAccounts; whoever checks them takes its public half."""
 
 
 def ensure_pki(
@@ -56,7 +54,6 @@ def ensure_pki(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = _ensure_authority(folder, "ca", "imagerift-local-ca")
     etcd_authority = _ensure_authority(folder, "etcd-ca", "imagerift-local-etcd-ca")
-    private, public = _ensure_service_account_keys(folder)
     kubernetes = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
     return ControlPlanePki(
         authority=authority,
@@ -70,8 +67,7 @@ def ensure_pki(
         controller_manager=ensure_leaf(
             authority, "controller-manager", user="system:kube-controller-manager"
         ),
-        service_account_key=private,
-        service_account_public_key=public,
+        service_account_key=_ensure_service_account_key(folder),
     )
 
 
@@ -118,20 +114,11 @@ def _ensure_authority(folder: Path, name: str, title: str) -> KeyPair:
     return pair
 
 
-def _ensure_service_account_keys(folder: Path) -> tuple[Path, Path]:
-    private, public = folder / "service-account.key", folder / "service-account.pub"
-    if not (private.exists() and public.exists()):
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = serialization.Encoding.PEM
-        private_bytes = key.private_bytes(
-            pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-        )
-        public_bytes = key.public_key().public_bytes(
-            pem, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        write_private(private, private_bytes.decode())
-        write_private(public, public_bytes.decode())
-    return private, public
+def _ensure_service_account_key(folder: Path) -> Path:
+    path = folder / "service-account.key"
+    if not path.exists():
+        write_private(path, trustme.CA().private_key_pem.bytes().decode())
+    return path
 
 
 def _write(pair: KeyPair, certificate: trustme.Blob, key: trustme.Blob) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import secrets as random_secrets
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
 from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
+from imagerift_local.data_versions import minor_version
 from imagerift_local.demo_person import ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
@@ -30,7 +32,13 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import library_path
 from imagerift_local.replica_set import ensure_replica_set, replica_set_url
 from imagerift_local.secrets import PlatformSecrets
-from imagerift_local.settings import ALL_PARTS, CHECKOUT, PlatformSettings, wanted_parts
+from imagerift_local.settings import (
+    ALL_PARTS,
+    CHECKOUT,
+    PlatformSettings,
+    started_parts,
+    wanted_parts,
+)
 from imagerift_local.supervisor import Part
 
 VISION = CHECKOUT / "triton_models"
@@ -101,8 +109,7 @@ class Stack:
 
     def build_parts(self) -> list[Part]:
         """The parts, in the order of the board."""
-        wanted = wanted_parts(self.settings)
-        builders = {
+        own = {
             "etcd": self._etcd,
             "kube-apiserver": self._apiserver,
             "kube-controller-manager": self._controller_manager,
@@ -112,93 +119,97 @@ class Stack:
             "operator": self._operator,
             "api": self._api,
         }
-        built = [builders[name]() for name in ALL_PARTS if name in wanted]
-        return [part for part in built if part is not None]
+        existing = {
+            "kube-apiserver": self._existing_apiserver,
+            # The connection string may hold a password and name several servers.
+            "mongod": lambda: Part("mongod", "as set", always_ready),
+            "seaweedfs": self._existing_s3,
+            "triton": lambda: Part("triton", self.triton_url, self._triton_probe()),
+        }
+        wanted, started = wanted_parts(self.settings), started_parts(self.settings)
+        builders = {name: (own if name in started else existing).get(name) for name in ALL_PARTS}
+        return [build() for name, build in builders.items() if name in wanted and build]
 
     def cluster(self) -> AbstractAsyncContextManager[Cluster]:
         """A client with an administrator's rights."""
         return connect_cluster(self.admin_kubeconfig, self.settings.namespace)
 
+    @cached_property
     def _pki(self) -> ControlPlanePki:
         return ensure_pki(self.data.pki)
 
-    def _etcd(self) -> Part | None:
-        if self.settings.kubeconfig is not None:
-            return None
-        pki = self._pki()
+    def _kubernetes_probe(self, url: str) -> Probe:
+        return http_probe(url, tls=client_tls(self._pki.authority, self._pki.admin))
+
+    def _triton_probe(self) -> Probe:
+        return http_probe(f"{self.triton_url}/v2/health/ready")
+
+    def _etcd(self) -> Part:
+        pki, binary = self._pki, self.provisions["etcd"].files["etcd"]
         address = f"https://{LOOPBACK}:{self.ports.etcd}"
         return self._child(
             "etcd",
             address,
             http_probe(f"{address}/health", tls=client_tls(pki.etcd_authority, pki.etcd_client)),
-            parts.build_etcd_command(
-                self.provisions["etcd"].files["etcd"], self.data, self.ports, pki
-            ),
+            parts.build_etcd_command(binary, self.data, self.ports, pki),
             environment=parts.GO_ENVIRONMENT,
         )
 
+    def _existing_apiserver(self) -> Part:
+        server = read_cluster(self.admin_kubeconfig)["server"]
+        address = urlsplit(server)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        ready = tcp_probe(address.hostname or LOOPBACK, port)
+
+        async def set_up() -> None:
+            await self._install_cluster()
+            await self._write_account_kubeconfigs()
+
+        return Part("kube-apiserver", server, ready, after_ready=set_up)
+
     def _apiserver(self) -> Part:
-        if self.settings.kubeconfig is not None:
-            server = read_cluster(self.settings.kubeconfig)["server"]
-
-            async def set_up_existing() -> None:
-                await self._install_cluster()
-                await self._write_account_kubeconfigs()
-
-            address = urlsplit(server)
-            port = address.port or (443 if address.scheme == "https" else 80)
-            return Part(
-                "kube-apiserver",
-                server,
-                tcp_probe(address.hostname or LOOPBACK, port),
-                after_ready=set_up_existing,
-            )
-        pki = self._pki()
-        address_text = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
+        pki, binary = self._pki, self.provisions["kubernetes"].files["kube-apiserver"]
         for user, pair in (("admin", pki.admin), ("controller-manager", pki.controller_manager)):
             write_kubeconfig(
                 self.data.kubeconfig(user),
-                cluster=cluster_of(address_text, pki.authority.certificate),
+                cluster=cluster_of(self._apiserver_url, pki.authority.certificate),
                 user=user,
                 credentials=holder_of(pair),
                 namespace=self.settings.namespace,
             )
         return self._child(
             "kube-apiserver",
-            address_text,
-            http_probe(f"{address_text}/readyz", tls=client_tls(pki.authority, pki.admin)),
-            parts.build_apiserver_command(
-                self.provisions["kubernetes"].files["kube-apiserver"], self.ports, pki
-            ),
+            self._apiserver_url,
+            self._kubernetes_probe(f"{self._apiserver_url}/readyz"),
+            parts.build_apiserver_command(binary, self.ports, pki),
             environment=parts.GO_ENVIRONMENT,
             after=("etcd",),
             after_ready=self._install_cluster,
         )
 
-    def _controller_manager(self) -> Part | None:
-        if self.settings.kubeconfig is not None:
-            return None
+    @property
+    def _apiserver_url(self) -> str:
+        return f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
+
+    def _controller_manager(self) -> Part:
         address = f"https://{LOOPBACK}:{self.ports.kube_controller_manager}"
-        pki, kubernetes = self._pki(), self.provisions["kubernetes"]
+        kubernetes = self.provisions["kubernetes"]
         return self._child(
             "kube-controller-manager",
             address,
-            http_probe(f"{address}/healthz", tls=client_tls(pki.authority, pki.admin)),
+            self._kubernetes_probe(f"{address}/healthz"),
             parts.build_controller_manager_command(
                 kubernetes.files["kube-controller-manager"],
-                tuple(int(number) for number in kubernetes.version.split(".")),
+                minor_version(kubernetes.version),
                 self.data.kubeconfig("controller-manager"),
                 self.ports,
-                pki,
+                self._pki,
             ),
             after=("kube-apiserver",),
             after_ready=self._write_account_kubeconfigs,
         )
 
     def _mongod(self) -> Part:
-        if self.settings.mongo_url is not None:
-            # The connection string may hold a password and name several servers.
-            return Part("mongod", "as set", always_ready)
         mongod = self.provisions["mongod"].files["mongod"]
         return self._child(
             "mongod",
@@ -210,27 +221,22 @@ class Stack:
             stop_grace=20.0,
         )
 
+    def _existing_s3(self) -> Part:
+        if self.settings.s3_access_key is None or self.settings.s3_secret_key is None:
+            raise PlatformError(
+                "IMAGERIFT_LOCAL_S3_URL needs IMAGERIFT_LOCAL_S3_ACCESS_KEY and _SECRET_KEY"
+            )
+        answered = frozenset({200, 400, 403, 404, 405})
+        return Part("seaweedfs", self.s3_url, http_probe(self.s3_url, expected=answered))
+
     def _seaweedfs(self) -> Part:
-        if self.settings.s3_url is not None:
-            if self.settings.s3_access_key is None or self.settings.s3_secret_key is None:
-                raise PlatformError(
-                    "IMAGERIFT_LOCAL_S3_URL needs IMAGERIFT_LOCAL_S3_ACCESS_KEY and _SECRET_KEY"
-                )
-            answered = frozenset({200, 400, 403, 404, 405})
-            return Part("seaweedfs", self.s3_url, http_probe(self.s3_url, expected=answered))
-        identities = self.data.seaweedfs / "identities.json"
-        (self.data.seaweedfs / "volumes").mkdir(exist_ok=True, mode=0o700)
-        write_private(
-            identities,
-            json.dumps(
-                parts.build_identities(self.secrets.s3_access_key, self.secrets.s3_secret_key)
-            ),
-        )
+        folder, own = self.data.seaweedfs, self.secrets
+        (folder / "volumes").mkdir(exist_ok=True, mode=0o700)
+        identities = folder / "identities.json"
+        users = parts.build_identities(own.s3_access_key, own.s3_secret_key)
+        write_private(identities, json.dumps(users))
         # Read from the folder that the server runs in.
-        write_private(
-            self.data.seaweedfs / "security.toml",
-            parts.build_security_settings(self.secrets.jwt_key),
-        )
+        write_private(folder / "security.toml", parts.build_security_settings(own.jwt_key))
 
         async def sweep() -> None:
             sweep_sockets(self.ports)
@@ -250,12 +256,9 @@ class Stack:
                 self.provisions["seaweedfs"].files["weed"], self.data, self.ports, identities
             ),
             environment=parts.GO_ENVIRONMENT,
-            folder=self.data.seaweedfs,
+            folder=folder,
             after_ready=partial(
-                ensure_bucket,
-                self.ports.seaweedfs_filer,
-                self.settings.s3_bucket,
-                self.secrets.jwt_key,
+                ensure_bucket, self.ports.seaweedfs_filer, self.settings.s3_bucket, own.jwt_key
             ),
             after_stop=sweep,
             # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
@@ -264,9 +267,6 @@ class Stack:
         )
 
     def _triton(self) -> Part:
-        ready = http_probe(f"{self.triton_url}/v2/health/ready")
-        if self.settings.triton_url is not None:
-            return Part("triton", self.triton_url, ready)
         triton = self.provisions["triton"]
         prefix = self.data.shared_memory_prefix
 
@@ -282,7 +282,7 @@ class Stack:
         return self._child(
             "triton",
             self.triton_url,
-            ready,
+            self._triton_probe(),
             parts.build_triton_command(
                 triton.files["tritonserver"],
                 triton.files["backends"],
@@ -314,7 +314,7 @@ class Stack:
             "operator",
             address,
             http_probe(f"{address}/healthz"),
-            parts.build_operator_command(),
+            [sys.executable, "-m", "imagerift_operator"],
             environment=self._service_environment("imagerift-operator"),
             after=("mongod", *self._needs_of_account("imagerift-operator")),
             stop_before=("triton", "seaweedfs"),
@@ -327,7 +327,7 @@ class Stack:
             "api",
             self.api_url,
             http_probe(f"{self.api_url}/readyz"),
-            parts.build_api_command(),
+            [sys.executable, "-m", "imagerift_api"],
             environment=self._service_environment("imagerift-api"),
             after=("mongod", "seaweedfs", *self._needs_of_account("imagerift-api")),
             stop_before=("operator",),
@@ -341,10 +341,9 @@ class Stack:
         not wait for it.
         """
         known = self.data.kubeconfig(account)
-        if self.settings.kubeconfig is None and known.exists():
-            address = f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
-            if read_cluster(known)["server"] == address:
-                return ("kube-apiserver",)
+        own = self.settings.kubeconfig is None and known.exists()
+        if own and read_cluster(known)["server"] == self._apiserver_url:
+            return ("kube-apiserver",)
         return ("kube-apiserver", "kube-controller-manager")
 
     def _service_environment(self, account: str) -> dict[str, str]:

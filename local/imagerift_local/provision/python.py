@@ -77,6 +77,7 @@ def provision_python(workshop: Workshop) -> Provision:
 def provision_environment(
     workshop: Workshop,
     part: str,
+    *,
     version: str,
     locks: Sequence[Path],
     names: tuple[str, ...],
