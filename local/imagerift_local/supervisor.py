@@ -241,7 +241,8 @@ class Supervisor:
             return await _ended(process)
         finally:
             if process is not None and not self._stopping:
-                await self._clear(part, self._processes.pop(part.name))
+                await self._clear(part, process)
+                self._processes.pop(part.name, None)
 
     async def _spawn(self, part: Part, command: Sequence[str]) -> asyncio.subprocess.Process:
         with _log_file(part.log or Path(os.devnull)) as output:

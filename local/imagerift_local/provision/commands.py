@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.routes import Report
+
+Report = Callable[[str], None]
+"""Takes one line about the progress."""
 
 STEP = "step: "
+ANSWER_SECONDS = 60.0
 TAIL_LINES = 15
 
 
@@ -73,6 +76,27 @@ def run_logged(
         raise RouteUnavailableError(
             f"{command[0]} failed (log: {log}):\n{tail_of(log, TAIL_LINES)}"
         )
+
+
+def ask(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program that answers at once; the result is what it prints and how it ended.
+
+    Raises:
+        RouteUnavailableError: it does not exist, or does not end.
+    """
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RouteUnavailableError(f"{command[0]} does not run: {error}") from error
 
 
 def tail_of(log: Path, lines: int) -> str:

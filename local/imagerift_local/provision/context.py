@@ -11,11 +11,11 @@ from pathlib import Path
 from imagerift_local.data_versions import DataVersions
 from imagerift_local.errors import DataVersionError, PlatformError, RouteUnavailableError
 from imagerift_local.provision.cache import Cache
-from imagerift_local.provision.commands import CANCELLED
+from imagerift_local.provision.commands import CANCELLED, Report
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Refusals, Release, fetch_release
 from imagerift_local.provision.libraries import FOLDER, complete_libraries
-from imagerift_local.provision.routes import Provision, Report, Route
+from imagerift_local.provision.routes import Provision, Route
 from imagerift_local.provision.wheels import find_uv
 
 

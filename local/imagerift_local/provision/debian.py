@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.commands import run_logged
+from imagerift_local.provision.commands import ask, run_logged
 
 SUITE = "bookworm"
 ARCHIVE_VARIABLE = "IMAGERIFT_DEBIAN_MIRROR"
@@ -203,8 +203,6 @@ def parse_archive(addresses: str) -> Archive | None:
 
 
 def _ask(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    except OSError:
-        return ""
-    return done.stdout
+    with suppress(RouteUnavailableError):
+        return ask(command, environment).stdout
+    return ""

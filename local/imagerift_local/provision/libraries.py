@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
+from imagerift_local.provision.commands import ask
 from imagerift_local.provision.debian import Debian
 
 # The folder beside a program.
@@ -66,7 +66,11 @@ def complete_libraries(
     missing = missing_libraries(programs, path)
     if not missing:
         return
-    packages = {package_of(name, programs) for name in missing}
+    unknown = missing - PACKAGE_OF_LIBRARY.keys()
+    if unknown:
+        names = ", ".join(program.name for program in programs[:3])
+        raise RouteUnavailableError(f"{names} needs {min(unknown)}, which this machine lacks")
+    packages = {PACKAGE_OF_LIBRARY[name] for name in missing}
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".packages-") as scratch:
         unpacked = Path(scratch)
@@ -83,44 +87,19 @@ def complete_libraries(
             missing = missing_libraries(programs, path)
 
 
-def package_of(library: str, programs: Sequence[Path]) -> str:
-    """The package that brings a library.
-
-    Raises:
-        RouteUnavailableError: none is known to.
-    """
-    try:
-        return PACKAGE_OF_LIBRARY[library]
-    except KeyError:
-        names = ", ".join(program.name for program in programs[:3])
-        raise RouteUnavailableError(f"{names} needs {library}, which this machine lacks") from None
-
-
 def missing_libraries(programs: Sequence[Path], search: str = "") -> frozenset[str]:
     """Names of the shared libraries that the loader cannot find for any of the programs.
 
     Raises:
         RouteUnavailableError: one of them is no program of this machine.
     """
+    if shutil.which("ldd") is None:
+        # Nobody to ask: the program itself says at its start what it misses.
+        return frozenset()
+    environment = {**os.environ, "LC_ALL": "C", **({"LD_LIBRARY_PATH": search} if search else {})}
     missing: set[str] = set()
     for program in programs:
-        environment = {**os.environ, "LC_ALL": "C"}
-        if search:
-            environment["LD_LIBRARY_PATH"] = search
-        try:
-            result = subprocess.run(
-                ["ldd", str(program)],
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=30,
-                check=False,
-            )
-        except FileNotFoundError:
-            # Nobody to ask: the program itself says at its start what it misses.
-            return frozenset()
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RouteUnavailableError(f"ldd: {error}") from error
+        result = ask(["ldd", str(program)], environment)
         if result.returncode != 0 and "not a dynamic executable" not in result.stderr:
             raise RouteUnavailableError(f"ldd {program}: {result.stderr.strip()}")
         missing |= set(re.findall(r"^\s*(\S+) => not found", result.stdout, re.MULTILINE))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision.commands import run_logged
+from imagerift_local.provision.commands import ask, run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import SUITE
 from imagerift_local.provision.libraries import complete_libraries
@@ -128,17 +127,11 @@ def inspect(python: Path) -> Provision:
     Raises:
         RouteUnavailableError: it does not run, lacks a module, or has no shared library.
     """
+    answer = ask([str(python), "-I", "-c", QUESTION])
     try:
-        answer = subprocess.run(
-            [str(python), "-I", "-c", QUESTION],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
         version, executable, places = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise RouteUnavailableError(f"{python} does not do: {error}") from error
+    except ValueError as error:
+        raise RouteUnavailableError(f"{python} does not do: {answer.stderr.strip()}") from error
     for place in map(Path, places):
         if (place / LIBRARY).exists():
             return Provision({"python": Path(executable), "libraries": place}, version, "PATH")

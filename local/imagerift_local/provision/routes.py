@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-
-Report = Callable[[str], None]
-"""Takes one line about the progress."""
+from imagerift_local.provision.commands import ask
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,7 @@ def binary_version(binary: Path, arguments: Sequence[str], pattern: str) -> tupl
     Raises:
         RouteUnavailableError: the program does not run, or prints something else.
     """
-    try:
-        result = subprocess.run(
-            [str(binary), *arguments], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RouteUnavailableError(f"{binary} does not run: {error}") from error
+    result = ask([str(binary), *arguments])
     match = re.search(pattern, result.stdout + result.stderr)
     if result.returncode != 0 or match is None:
         raise RouteUnavailableError(f"{binary} does not print a version")
