@@ -5,28 +5,23 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self, TextIO
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from imagerift_local.state import format_parts
 from imagerift_local.supervisor import State, Status
 
 HEARTBEAT = 20.0
 
 STYLES = {
-    State.WAITING: "dim",
-    State.STARTING: "yellow",
-    State.READY: "bold green",
-    State.EXTERNAL: "bold cyan",
-    State.RESTARTING: "bold red",
-    State.STOPPING: "yellow",
-    State.STOPPED: "dim",
-    State.FAILED: "bold red",
+    "bold green": [State.READY],
+    "bold cyan": [State.EXTERNAL],
+    "yellow": [State.STARTING, State.STOPPING],
+    "bold red": [State.RESTARTING, State.FAILED],
 }
 
 
@@ -121,34 +116,12 @@ class LiveBoard(Board):
         """Prints the text above the table, unwrapped."""
         self._console.print(Text(text), soft_wrap=True)
 
-    def _table(self) -> Table | str:
-        """Narrow enough for 80 columns: what is the same for every part is said once, below."""
-        statuses = list(self._statuses.values())
-        if not statuses:
-            return ""
-        table = Table(
-            title="ImageRift",
-            title_justify="left",
-            title_style="bold",
-            caption_justify="left",
-            box=box.SIMPLE_HEAD,
-        )
-        table.add_column("Part", no_wrap=True)
-        table.add_column("State")
-        table.add_column("Address", no_wrap=True)
-        restarted = any(status.restarts for status in statuses)
-        if restarted:
-            table.add_column("Restarts", justify="right")
-        folders = sorted({str(status.log.parent) for status in statuses if status.log})
-        if folders:
-            table.caption = f"Each part's log: {', '.join(folders)}/PART.log"
-        for status in statuses:
-            state = Text(str(status.state), style=STYLES[status.state])
-            if status.note:
-                state.append(f"\n{status.note}", style="dim")
-            count = [str(status.restarts or "")] if restarted else []
-            table.add_row(status.name, state, status.address, *count)
-        return table
+    def _table(self) -> Text:
+        parts = {name: asdict(status) for name, status in self._statuses.items()}
+        text = Text(format_parts(parts) if parts else "")
+        for style, states in STYLES.items():
+            text.highlight_regex(rf"\b({'|'.join(states)})\b", style)
+        return text
 
 
 def open_board() -> Board:

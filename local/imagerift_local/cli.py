@@ -35,7 +35,7 @@ from imagerift_local.provision.programs import KUBECTL
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import CHECKOUT, PlatformSettings
-from imagerift_local.state import format_state, parse_environment, read_state, running_pid
+from imagerift_local.state import format_parts, parse_environment, read_state, running_pid
 
 
 class Commands(TyperGroup):
@@ -151,7 +151,7 @@ def status(
     elif state is None:
         typer.echo(f"No platform runs in {data.root}.")
     else:
-        typer.echo(format_state(state))
+        typer.echo(format_parts(state["parts"]))
         typer.echo("Keys, password and example calls: imagerift-platform demo")
     raise typer.Exit(0 if state is not None and state["ready"] else 1)
 

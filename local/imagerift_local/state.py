@@ -37,12 +37,11 @@ def read_state(data: DataFolder) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def format_state(document: Mapping[str, Any]) -> str:
-    """The parts as lines for people: whole in a pipe, and for usual names within 80 columns.
+def format_parts(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """The parts of state.json as lines: whole in a pipe, for usual names within 80 columns.
 
     What is the same for every part is said once, below.
     """
-    parts: Mapping[str, Mapping[str, Any]] = document["parts"]
     rows: list[tuple[str, ...]] = [("PART", "STATE", "PID", "RESTARTS", "ADDRESS")]
     rows += [
         (name, part["state"], str(part["pid"] or ""), str(part["restarts"] or ""), part["address"])
