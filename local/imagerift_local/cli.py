@@ -20,8 +20,14 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from imagerift_local.board import open_board
-from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo
-from imagerift_local.demo_person import describe_demo_person, load_demo_person
+from imagerift_local.demo import (
+    DEMO_PLANS,
+    SAMPLE,
+    describe_demo,
+    describe_demo_person,
+    load_demo,
+    load_demo_person,
+)
 from imagerift_local.errors import PlatformError
 from imagerift_local.layout import DataFolder
 from imagerift_local.machine import check_machine

@@ -1,10 +1,11 @@
-"""The demo workspaces: made once through `imagerift admin`, kept in a private file."""
+"""The demo workspaces and the demo person, who signs in: made once, kept in private files."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,11 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imagerift_local.demo_person import ISSUER, NAME
+from argon2 import PasswordHasher
+
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.settings import DEFAULT_DATA_DIR
 
+NAME = "demo"
+ISSUER = "imagerift-built-in"
+PASSWORD_BYTES = 12
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
 GENERATE_CALL = """\
@@ -119,6 +124,46 @@ def build_generate_call(api_url: str, token: str, sample: Path) -> str:
 def build_poll_call(api_url: str, token: str) -> str:
     """A curl call that reads a job."""
     return POLL_CALL.format(api_url=api_url, token=token)
+
+
+@dataclass(frozen=True, repr=False)
+class DemoPerson:
+    """A name and password; `repr` hides them so that no log can hold one."""
+
+    name: str
+    password: str
+
+
+def load_demo_person(path: Path) -> DemoPerson | None:
+    """The person who was made on the first start, or None."""
+    try:
+        return DemoPerson(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
+    """The person in `path`, made on the first start; `users_file` is what the API reads.
+
+    The API gets the password's hash alone.
+    """
+    person = load_demo_person(path)
+    if person is None:
+        person = DemoPerson(NAME, secrets.token_urlsafe(PASSWORD_BYTES))
+        write_private(path, json.dumps(asdict(person)))
+        users_file.unlink(missing_ok=True)
+    if not users_file.exists():
+        write_private(users_file, json.dumps({person.name: PasswordHasher().hash(person.password)}))
+    return person
+
+
+def describe_demo_person(person: DemoPerson, api_url: str) -> str:
+    """Where to sign in, and as whom."""
+    return (
+        f"\nAccount page: {api_url}/account\n"
+        f"  name {person.name}, password {person.password}\n"
+        f"For developers: {api_url}/developers\n"
+    )
 
 
 async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from imagerift_local.demo import (
     DemoAccount,
     describe_commands,
     describe_demo,
+    describe_demo_person,
     ensure_demo,
+    ensure_demo_person,
 )
-from imagerift_local.demo_person import describe_demo_person, ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder

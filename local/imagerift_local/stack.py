@@ -17,7 +17,7 @@ from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
 from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
 from imagerift_local.data_versions import minor_version
-from imagerift_local.demo_person import ensure_demo_person
+from imagerift_local.demo import ensure_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.kubeconfig import cluster_of, holder_of, read_cluster, write_kubeconfig

@@ -14,7 +14,7 @@ import yaml
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
-from imagerift_local.demo_person import ensure_demo_person
+from imagerift_local.demo import ensure_demo_person
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from argon2 import PasswordHasher
-from imagerift_local.demo_person import describe_demo_person, ensure_demo_person
+from imagerift_local.demo import describe_demo_person, ensure_demo_person
 
 
 def test_the_api_reads_a_hash_and_the_password_stays_the_same(tmp_path: Path) -> None:
