@@ -38,15 +38,8 @@ PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
     "kubectl": partial(provision, KUBECTL),
 }
 
-# Which provision a part runs from; parts that are not named run from this environment.
-PROVISION_OF_PART: Mapping[str, str] = {
-    "etcd": "etcd",
-    "kube-apiserver": "kubernetes",
-    "kube-controller-manager": "kubernetes",
-    "mongod": "mongod",
-    "seaweedfs": "seaweedfs",
-    "triton": "triton",
-}
+# What a part runs from where that has another name; the rest run from this environment.
+PROVISION_OF_PART = {"kube-apiserver": "kubernetes", "kube-controller-manager": "kubernetes"}
 
 
 async def provision_everything(
@@ -60,7 +53,7 @@ async def provision_everything(
     cache = Cache(settings.cache_dir.absolute())
     debian = Debian(cache.root)
     parts = started_parts(settings)
-    wanted = {PROVISION_OF_PART[part] for part in parts if part in PROVISION_OF_PART}
+    wanted = {PROVISION_OF_PART.get(part, part) for part in parts}
     if "triton" in parts:
         wanted |= read_pool(settings.pool).provisions
 

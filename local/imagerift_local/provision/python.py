@@ -48,27 +48,24 @@ def provision_python(workshop: Workshop) -> Provision:
     That folder goes onto the LD_LIBRARY_PATH of whatever runs it or embeds it.
     """
     ways = [
-        (
-            key,
-            workshop.built_route(
-                name,
-                part="python",
-                key=key,
-                version=version,
-                names=NAMES,
-                build=partial(build, workshop),
-                complete=partial(_complete, workshop),
-            ),
-        )
-        for name, key, version, build in (
-            ("official build", OFFICIAL_KEY, OFFICIAL, _official),
-            ("Debian package", DEBIAN_KEY, PYTHON, _from_debian),
-        )
+        ("official build", OFFICIAL_KEY, OFFICIAL, _official),
+        ("Debian package", DEBIAN_KEY, PYTHON, _from_debian),
     ]
     # What is there already is taken before anything is fetched.
-    ways.sort(key=lambda way: not workshop.cache.has("python", way[0]))
-    routes = [Route("PATH", _found_on_path), *(route for _, route in ways)]
-    found = workshop.first_found(f"Python {PYTHON}", routes)
+    ways.sort(key=lambda way: not workshop.cache.has("python", way[1]))
+    routes = [
+        workshop.built_route(
+            name,
+            part="python",
+            key=key,
+            version=version,
+            names=NAMES,
+            build=partial(build, workshop),
+            complete=partial(_complete, workshop),
+        )
+        for name, key, version, build in ways
+    ]
+    found = workshop.first_found(f"Python {PYTHON}", [Route("PATH", _found_on_path), *routes])
     # A Python finds its modules from where it lies, also through the link of an environment.
     return replace(found, files={**found.files, "python": found.files["python"].resolve()})
 
