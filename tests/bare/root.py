@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagerift_local.provision.context import Workshop
-from imagerift_node.container_runtime import provision_container_runtime
+from imagerift_node.container_runtime import debootstrap
 
 # What the README asks for on top of the smallest system that Debian knows.
 PACKAGES = ("ca-certificates", "curl", "make", "python3")
@@ -49,29 +49,14 @@ class Root:
             PlatformError: debootstrap cannot be had.
             subprocess.CalledProcessError: it fails; its words are on standard error.
         """
-        tools = provision_container_runtime(workshop).files
         debs = []
         if self.downloads is not None:
             cache = self.downloads / f"debs-{self.suite}"
             cache.mkdir(parents=True, exist_ok=True)
             debs = [f"--cache-dir={cache}"]
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [
-                # What it mounts in the root goes with it, also when it is interrupted.
-                *("unshare", "--mount", "--", str(tools["debootstrap"]), "--variant=minbase"),
-                *(f"--include={','.join(PACKAGES)}", f"--keyring={tools['keyring']}", *debs),
-                *(self.suite, str(self.folder), workshop.debian.archive().main),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={
-                **os.environ,
-                "DEBOOTSTRAP_DIR": str(tools["debootstrap-data"]),
-                "LD_LIBRARY_PATH": str(tools["libraries"]),
-                "PATH": f"{os.environ['PATH']}:{tools['bin']}:/usr/sbin:/sbin",
-            },
-        )
+        command, environment = debootstrap(workshop, self.suite, PACKAGES, self.folder, *debs)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         self._connect()
         subprocess.run(
             ["chroot", str(self.folder), "/usr/sbin/useradd", "--create-home", PERSON], check=True

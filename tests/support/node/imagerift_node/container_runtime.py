@@ -7,6 +7,7 @@ iptables. The libraries that the tools need are unpacked beside them.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from imagerift_local.provision.context import Workshop
@@ -71,6 +72,25 @@ def provision_container_runtime(workshop: Workshop) -> Provision:
         build=lambda target: _from_debian(workshop, target),
     )
     return workshop.first_found("container-runtime", [unpacked])
+
+
+def debootstrap(
+    workshop: Workshop, suite: str, packages: Sequence[str], root: Path, *options: str
+) -> tuple[list[str], dict[str, str]]:
+    """The command that makes a minimal Debian root file system, and the environment it wants."""
+    tools = provision_container_runtime(workshop).files
+    command = [
+        # What it mounts in the root goes with it, also when it is interrupted.
+        *("unshare", "--mount", "--", str(tools["debootstrap"]), "--variant=minbase"),
+        *(f"--include={','.join(packages)}", f"--keyring={tools['keyring']}", *options),
+        *(suite, str(root), workshop.debian.archive().main),
+    ]
+    environment = {
+        "DEBOOTSTRAP_DIR": str(tools["debootstrap-data"]),
+        "LD_LIBRARY_PATH": str(tools["libraries"]),
+        "PATH": f"{os.environ['PATH']}:{tools['bin']}:/usr/sbin:/sbin",
+    }
+    return command, {**os.environ, **environment}
 
 
 def _from_debian(workshop: Workshop, target: Path) -> None:

@@ -11,7 +11,7 @@ from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import SUITE, Archive
 
-from imagerift_node.container_runtime import provision_container_runtime
+from imagerift_node.container_runtime import debootstrap
 from imagerift_node.images.layers import overlay_layer
 
 ROOT = "root"
@@ -50,28 +50,9 @@ def bootstrap(workshop: Workshop, packages: Sequence[str], target: Path) -> None
         RouteUnavailableError: the archive cannot be reached.
     """
     workshop.debian.update()
-    tools = provision_container_runtime(workshop).files
     root = target / ROOT
-    run_logged(
-        [
-            # What it mounts in the root goes with it, also when it is interrupted.
-            *("unshare", "--mount", "--"),
-            str(tools["debootstrap"]),
-            "--variant=minbase",
-            f"--include={','.join(packages)}",
-            f"--keyring={tools['keyring']}",
-            SUITE,
-            str(root),
-            workshop.debian.archive().main,
-        ],
-        log=workshop.log("images"),
-        environment={
-            **os.environ,
-            "DEBOOTSTRAP_DIR": str(tools["debootstrap-data"]),
-            "LD_LIBRARY_PATH": str(tools["libraries"]),
-            "PATH": f"{os.environ['PATH']}:{tools['bin']}:/usr/sbin:/sbin",
-        },
-    )
+    command, environment = debootstrap(workshop, SUITE, packages, root)
+    run_logged(command, log=workshop.log("images"), environment=environment)
     # It has made the devices of this machine; a container gets its own.
     shutil.rmtree(root / "dev")
     (root / "dev").mkdir()
