@@ -87,6 +87,11 @@ class DebianPackage:
 class DebianSource(DebianPackage):
     """Debian's source package of Kubernetes, whose servers Debian does not build."""
 
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return f"Debian's source package {self.package}"
+
     def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
         """Builds the programs."""
         listed = ", ".join(names)
