@@ -97,7 +97,7 @@ def choose_ports(port_base: str, chosen: Mapping[str, int], saved: Path) -> Port
         plan = {name: int(port_base) + offset for offset, name in enumerate(NAMES)}
     else:
         plan = {}
-    return Ports.model_validate({**plan, **chosen})
+    return Ports(**{**plan, **chosen})
 
 
 def _saved_ports(saved: Path) -> dict[str, int]:
@@ -134,7 +134,7 @@ def check_ports(ports: Ports, parts: frozenset[str]) -> None:
 def _taker(port: int) -> str:
     with suppress(psutil.Error):
         for found in psutil.net_connections("tcp"):
-            listens = found.status == psutil.CONN_LISTEN and found.laddr[1:] == (port,)
+            listens = found.status == psutil.CONN_LISTEN and found.laddr.port == port
             if listens and found.pid is not None:
                 return f" by {psutil.Process(found.pid).name()} (pid {found.pid})"
     return ""

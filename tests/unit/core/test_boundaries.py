@@ -69,7 +69,6 @@ def test_services_hold_stores_and_no_database() -> None:
     # What prepares it, and what tells whether it answers.
     assert holders == {
         "imagerift_api/context.py",
-        "imagerift_operator/context.py",
         "health/service.py",
     }
 
