@@ -89,4 +89,4 @@ def put_off_for(failures: int) -> timedelta | None:
     if failures < BREAKS_AFTER:
         return None
     doublings = min(failures - BREAKS_AFTER, 10)
-    return min(_FIRST_PUT_OFF * 2**doublings, _LONGEST_PUT_OFF)
+    return min(_FIRST_PUT_OFF * (1 << doublings), _LONGEST_PUT_OFF)
