@@ -53,17 +53,18 @@ JOB_TARGET = "job"
 
 
 def event_of(record: JobRecord) -> WebhookEvent:
-    """The event of a record that has ended."""
+    """What a record that has ended tells."""
     return _EVENT_OF[record.status]
 
 
 def delivery_id(job_id: str, target: str) -> str:
-    """The id of the one message about a job to a target, the same at every try."""
+    """A job ends once, so each target hears of it under one id, however often it is tried."""
     return "evt_" + hashlib.sha256(f"{job_id}:{target}".encode()).hexdigest()[:24]
 
 
 def pause_after(tries: int) -> timedelta | None:
-    """The pause after the `tries`-th failed try, with a tenth of jitter; None after the last."""
+    """The pause after the `tries`-th failed try, a tenth of it up or down by chance; None after
+    the last."""
     if tries > len(_PAUSES):
         return None
     return _PAUSES[tries - 1] * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
@@ -87,5 +88,5 @@ def put_off_for(failures: int) -> timedelta | None:
     """How long a lane rests after so many tries without an answer in a row; None: not at all."""
     if failures < BREAKS_AFTER:
         return None
-    doubled = 1 << min(failures - BREAKS_AFTER, 10)
-    return min(_FIRST_PUT_OFF * doubled, _LONGEST_PUT_OFF)
+    doublings = min(failures - BREAKS_AFTER, 10)
+    return min(_FIRST_PUT_OFF * (1 << doublings), _LONGEST_PUT_OFF)

@@ -134,7 +134,7 @@ def check_ports(ports: Ports, parts: frozenset[str]) -> None:
 def _taker(port: int) -> str:
     with suppress(psutil.Error):
         for found in psutil.net_connections("tcp"):
-            listens = found.status == psutil.CONN_LISTEN and found.laddr.port == port
+            listens = found.status == psutil.CONN_LISTEN and found.laddr[1:] == (port,)
             if listens and found.pid is not None:
                 return f" by {psutil.Process(found.pid).name()} (pid {found.pid})"
     return ""

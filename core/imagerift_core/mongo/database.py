@@ -161,7 +161,7 @@ class Database:
         await self.deliveries.create_index("leased_until", sparse=True)
         await self.deliveries.create_index("slots", sparse=True, unique=True)
         await self.deliveries.create_index(
-            "created_at", partialFilterExpression={"lane": None, "state": "pending"}
+            "lane", partialFilterExpression={"lane": None, "state": "pending"}
         )
         for passing in (self.deliveries, self.webhook_breakers):
             await passing.create_index("expires_at", expireAfterSeconds=0)
