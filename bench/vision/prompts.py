@@ -44,7 +44,7 @@ def read(threads: int, path: Path = PROMPTS) -> list[Read]:
         expected = tuple(prompt["expect"])
         if not expected or not set(expected) <= set(PRESETS):
             raise ValueError(f"unknown presets are expected of {prompt['text']!r}: {expected}")
-        preset = reader.choose(prompt["text"]).preset
+        preset = reader.read(prompt["text"]).preset
         done.append(
             Read(
                 prompt["text"],

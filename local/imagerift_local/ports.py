@@ -97,7 +97,7 @@ def choose_ports(port_base: str, chosen: Mapping[str, int], saved: Path) -> Port
         plan = {name: int(port_base) + offset for offset, name in enumerate(NAMES)}
     else:
         plan = {}
-    return Ports(**{**plan, **chosen})
+    return Ports.model_validate({**plan, **chosen})
 
 
 def _saved_ports(saved: Path) -> dict[str, int]:

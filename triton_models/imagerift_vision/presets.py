@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from imagerift_vision.colours import Colour
-from imagerift_vision.scene.spec import Angle, Plane, Space
+from imagerift_vision.scene_spec import Angle, Plane, Space
 
 Gobo = Literal["none", "window", "blinds", "foliage", "beam", "spot"]
 Prop = Literal["none", "disc", "bokeh", "ring", "tubes"]

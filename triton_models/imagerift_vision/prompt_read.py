@@ -14,7 +14,7 @@ from imagerift_vision.analysis import Applied, Ignored, Understood
 from imagerift_vision.colours import colour_of
 from imagerift_vision.lexicon import lexicon
 from imagerift_vision.prompt_wording import Said, Wording, is_dependent, pieces_of
-from imagerift_vision.scene.spec import (
+from imagerift_vision.scene_spec import (
     PLAIN,
     Hardness,
     LightSpec,

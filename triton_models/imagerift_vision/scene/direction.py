@@ -11,7 +11,7 @@ from imagerift_vision.colours import Colour, colour_of, is_grey
 from imagerift_vision.presets import Grade, Preset
 from imagerift_vision.scene.finish import graded
 from imagerift_vision.scene.placement import Subject
-from imagerift_vision.scene.spec import LightSpec, Plane, SceneSpec, Time, Warmth
+from imagerift_vision.scene_spec import LightSpec, Plane, SceneSpec, Time, Warmth
 
 WARMTH: dict[Warmth, Colour] = {"warm": (1.09, 1.0, 0.84), "cool": (0.90, 0.99, 1.12)}
 # The light's colour; factors of the light around, of the pool and of the light on the subject.

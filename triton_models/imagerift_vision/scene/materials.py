@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.colours import Colour
-from imagerift_vision.scene.spec import Surface
+from imagerift_vision.scene_spec import Surface
 
 Float = NDArray[np.float32]
 Tile = NDArray[np.uint8]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imagerift_vision.scene.spec import Space
+from imagerift_vision.scene_spec import Space
 
 Float = NDArray[np.float32]
 

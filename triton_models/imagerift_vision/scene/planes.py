@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene.materials import EDGE, tile_of, tinted
 from imagerift_vision.scene.placement import Grounding
-from imagerift_vision.scene.spec import Plane
+from imagerift_vision.scene_spec import Plane
 
 Float = NDArray[np.float32]
 

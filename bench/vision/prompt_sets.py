@@ -1,6 +1,6 @@
 """How prompts are read: `bench/vision/prompts.toml`, scored by kind.
 
-    MODELS/bin/python bench/prompts.py [--misses]
+    MODELS/bin/python -m bench.vision.prompt_sets [--misses]
 
 `look` counts the prompts whose preset is one of those expected; `set` those of the prompts that
 ask for something of the set (or must not) where all of it was read so; `all` both. The third that
@@ -13,7 +13,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "triton_models"), str(ROOT / "contract")]
 
 from imagerift_vision.colours import Colour, colour_of, css_colours, difference  # noqa: E402
@@ -21,7 +21,7 @@ from imagerift_vision.presets import PRESETS  # noqa: E402
 from imagerift_vision.prompt_read import PromptRead  # noqa: E402
 from imagerift_vision.prompts import PromptReader  # noqa: E402
 
-LIST = ROOT / "bench" / "vision" / "prompts.toml"
+LIST = Path(__file__).with_name("prompts.toml")
 SET_MEMBERS = ("wall", "floor", "surface", "light", "time", "space", "angle")
 # Delta E (CIE76): names of one colour differ from chart to chart.
 LARGEST_DIFFERENCE = 12
