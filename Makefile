@@ -82,6 +82,10 @@ chaos: venv ## Run jobs while parts are killed, stopped and cut off; SEED and JO
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-prompts
+bench-prompts: venv ## Score how 206 prompts are read; ARGS=--misses shows which are read otherwise.
+	@$$($(BIN)/imagerift-platform models-python) bench/prompts.py $(ARGS)
+
 .PHONY: e2e-node
 e2e-node: venv ## Install the charts on a real node and test them there; takes some 15 minutes.
 	@$(BIN)/imagerift-node provision

@@ -17,6 +17,7 @@ from imagerift_api.job_schema import (
     OmittedObject,
     OutputObject,
     PeopleObject,
+    PromptReadObject,
     QueueObject,
     QuotaObject,
     RateLimitObject,
@@ -120,6 +121,7 @@ def _analysis(record: JobRecord) -> AnalysisObject | None:
         refused_presets=told.refused_presets,
         framing=told.framing,
         people=people,
+        prompt_read=told.prompt_read and PromptReadObject(**told.prompt_read.model_dump()),
     )
 
 

@@ -91,9 +91,7 @@ class PromptReader:
                 if near is not None:
                     preset, why = near, "meaning"
         scene, applied, ignored = directed(wording, wishes, preset, said[1] if said else None)
-        return PromptRead(
-            preset, why, words, wording.refused, scene, applied, ignored, embedded
-        )
+        return PromptRead(preset, why, words, wording.refused, scene, applied, ignored, embedded)
 
     def _is_readable(self, text: str) -> bool:
         """Whether the network's English knows most of the words."""

@@ -24,7 +24,7 @@ from imagerift_contract.values import ReadPart
 
 from imagerift_vision.colours import SHADES, colour_of, css_colours, hex_of, shaded
 from imagerift_vision.lexicon import WORDS, Lexicon, Mark, lexicon, read_lists
-from imagerift_vision.wording import Piece, Wording, is_small, pieces_of
+from imagerift_vision.wording import Wording, is_small, pieces_of
 
 FOLDER = WORDS / "scene"
 ROLES = ("onto", "into", "between", "links")
@@ -156,12 +156,12 @@ class _Reader:
             return
         material = self._pieces[index].under("surfaces")[0]
         before = self._before(index)
-        if before is not None and self._has_role(before, "onto"):
+        roles = ("onto", "into") if material in LOOSE else ("onto",)
+        if before is None:
+            if self._is_bare(index):
+                self._place(index, "floor", material, index)
+        elif self._has_role(before, *roles):
             self._place(index, "floor", material, before)
-        elif before is not None and self._has_role(before, "into") and material in LOOSE:
-            self._place(index, "floor", material, before)
-        elif before is None and self._is_bare(index):
-            self._place(index, "floor", material, index)
 
     def _colour(self, index: int, step: int) -> None:
         if not self._is_open(index, "colours"):
@@ -183,7 +183,7 @@ class _Reader:
         )
 
     def _colour_of_material(self, index: int) -> None:
-        """"White marble", where the marble has its place."""
+        """ "White marble", where the marble has its place."""
         for step in (1, -1):
             for place in self._walk(index, step):
                 if place in self._placed and self._pieces[place].of("surfaces", "laid"):
@@ -297,22 +297,23 @@ class _Reader:
 
     def _is_scene(self, index: int) -> bool:
         """Whether it is when the picture is taken ("at night"), not what is in it."""
-        after = next(iter(self._walk(index, 1)), None)
-        if after is not None and self._pieces[after].is_word:
-            piece = self._pieces[after]
-            heads = self._small.has_role(piece.text, "heads") or piece.of("lamps")
-            if piece.mark is None and not heads and not is_small(piece, self._small):
+        for place in self._walk(index, 1):
+            piece = self._pieces[place]
+            thing = piece.is_word and (piece.mark is None or piece.of("surfaces", *HUES))
+            head = self._small.has_role(piece.text, "heads") or piece.of("lamps")
+            if thing and not head and not is_small(piece, self._small):
                 return False
-        before = list(self._walk(index, -1))[:3]
-        if not before or not self._pieces[before[0]].is_word:
-            return True
-        at_start = all(is_small(self._pieces[place], self._small) for place in before)
-        scene = any(
-            self._small.has_role(self._pieces[place].text, "scenes")
-            or self._has_role(place, "into", "onto")
-            for place in before[:2]
+            break
+        before = [place for place in self._walk(index, -1) if self._pieces[place].is_word][:2]
+        return (
+            not before
+            or " " in self._pieces[index].text
+            or any(
+                self._small.has_role(self._pieces[place].text, "scenes")
+                or self._has_role(place, "into", "onto")
+                for place in before
+            )
         )
-        return scene or (at_start and len(before) < 3) or self._pieces[index].text.count(" ") > 0
 
     def _neighbours(self, index: int) -> Iterator[int]:
         """The shades beside a colour, before or after it."""
@@ -322,13 +323,17 @@ class _Reader:
                 yield place
 
     def _shade_of(self, index: int) -> str:
-        colour = colour_of(self._pieces[index].under("colours")[0])
+        piece = self._pieces[index]
+        # "Violet" is a colour of CSS, and in other languages the name of another one.
+        own = re.sub(r"[\s_-]", "", piece.text)
+        names = sorted(piece.under("colours"), key=lambda name: name.replace("-", "") != own)
+        colour = colour_of(names[0])
         for place in self._neighbours(index):
-            piece = self._pieces[place]
+            beside = self._pieces[place]
             # "Light" before a colour is its shade, after one it is the lamp's.
-            if place > index and piece.of("lamps"):
+            if place > index and beside.of("lamps"):
                 continue
-            for shade in piece.under("shades"):
+            for shade in beside.under("shades"):
                 if shade in SHADES:
                     return hex_of(shaded(colour, shade))
         return hex_of(colour)

@@ -81,9 +81,7 @@ class StyleMode:
         analysis = self._analyse(call.image)
         read = read.showing(lambda item: can_show(item, base, analysis.subject))
         preset = direct(base, read.scene, analysis.subject)
-        told = Analysis(
-            read.why, read.words or None, read.refused, prompt_read=read.understood
-        )
+        told = Analysis(read.why, read.words or None, read.refused, prompt_read=read.understood)
         if analysis.subject is None:
             analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
@@ -213,9 +211,7 @@ class StyleMode:
             return max(call.width, call.height) > PAINT_EDGE
         if analysis.subject is None:
             return _whole_wants_detail(analysis.rgb, call)
-        scale = place(
-            analysis.subject, call.width, call.height, preset.fill, preset.space
-        ).scale
+        scale = place(analysis.subject, call.width, call.height, preset.fill, preset.space).scale
         return _pays(analysis.subject.alpha.size, scale)
 
     def _subject(self, analysis: Studied, preset: Preset, call: ModeCall, guard: Guard) -> Subject:

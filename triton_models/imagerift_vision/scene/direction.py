@@ -60,7 +60,9 @@ def _fitting(preset: Preset, scene: SceneSpec) -> Preset:
     """No window's light where there is no house, and next to none on a wall that is to be white."""
     made = preset
     if scene.floor.surface in OUTDOORS:
-        made = replace(made, gobos=("none",) if scene.floor.surface == "water" else ("none", "foliage"))
+        made = replace(
+            made, gobos=("none",) if scene.floor.surface == "water" else ("none", "foliage")
+        )
     if scene.wall.colour is not None and min(scene.wall.colour) > WHITE and not scene.cinematic:
         made = replace(made, pattern=0.3 * made.pattern, texture=0.5 * made.texture)
     return made
@@ -136,9 +138,7 @@ def _lit(preset: Preset, light: LightSpec) -> Preset:
     if light.hardness == "hard":
         made = replace(made, softness=0.35, shadow=min(0.9, 1.25 * made.shadow))
     elif light.hardness == "soft":
-        made = replace(
-            made, softness=1.4, shadow=0.72 * made.shadow, gobos=("none",), pattern=0.0
-        )
+        made = replace(made, softness=1.4, shadow=0.72 * made.shadow, gobos=("none",), pattern=0.0)
     if light.pattern is not None:
         made = replace(made, gobos=(light.pattern,), pattern=max(0.62, made.pattern))
         made = replace(made, pool=max(0.26, made.pool))
@@ -175,7 +175,11 @@ def _painted(preset: Preset, scene: SceneSpec) -> Preset:
     if floor.colour is not None:
         palettes = tuple(replace(one, floor=ungraded[floor.colour]) for one in palettes)
         floor = replace(floor, colour=ungraded[floor.colour])
-    return replace(preset, palettes=palettes, wall=wall, floor=floor)
+    grade = preset.grade
+    if ungraded:
+        # Dark corners would be of another colour.
+        grade = replace(grade, vignette=0.5 * grade.vignette)
+    return replace(preset, palettes=palettes, wall=wall, floor=floor, grade=grade)
 
 
 def _before(wanted: Colour, grade: Grade) -> Colour:

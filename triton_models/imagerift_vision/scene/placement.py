@@ -154,7 +154,9 @@ def place(
     elif space == "top":
         high_fill = min(fill, BELOW)
     scale = min(
-        width * wide_fill / wide, height * high_fill * 1.02 / high, MAX_ENLARGEMENT / subject.density
+        width * wide_fill / wide,
+        height * high_fill * 1.02 / high,
+        MAX_ENLARGEMENT / subject.density,
     )
     middle = width * (0.5 + shift_of(space)) - (left + right) / 2 * scale
     if subject.grounding == "table":
