@@ -87,6 +87,10 @@ bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; AR
 	@pictures=$$($(BIN)/python -m bench.vision.provision) && python=$$($(BIN)/imagerift-platform models-python) && \
 		"$$python" -m bench.vision --pictures "$$pictures" $(ARGS)
 
+.PHONY: bench-prompts
+bench-prompts: venv ## Score how 206 prompts are read; ARGS=--misses shows which are read otherwise.
+	@$$($(BIN)/imagerift-platform models-python) -m bench.vision.prompt_sets $(ARGS)
+
 .PHONY: e2e-node
 e2e-node: venv ## Install the charts on a real node and test them there; takes some 15 minutes.
 	@$(BIN)/imagerift-node provision

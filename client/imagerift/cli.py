@@ -28,6 +28,7 @@ from imagerift.console import (
     one_line,
     print_json,
     print_line,
+    prompt_read,
     say,
 )
 from imagerift.errors import ConfigurationError, ImageRiftError, ServerError, Unreachable
@@ -301,6 +302,8 @@ def _print(job: Job, saved: list[Path], *, as_json: bool, ended: bool = False) -
         print_line(f"{job.job_id}  {describe(job)}")
         if job.error_code:
             say(f"error: {job.error_message} [{job.error_code}]")
+        for line in prompt_read(job):
+            say(line)
         urls = [output.download_url or "" for output in job.outputs]
         for place in [str(path) for path in saved] or urls:
             print_line(place)

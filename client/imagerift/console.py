@@ -18,6 +18,11 @@ EXIT_JOB_NOT_SUCCEEDED = 3
 EXIT_INTERRUPTED = 130
 
 _PROMPT_CHARACTERS = 40
+_IGNORED = {
+    "unknown": "",
+    "conflict": " (other words went before)",
+    "impossible": " (not in this picture)",
+}
 _STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
@@ -70,6 +75,22 @@ def describe(job: Job) -> str:
     if job.queue.reason:
         parts.append(_REASONS.get(job.queue.reason, job.queue.reason))
     return ", ".join(parts)
+
+
+def prompt_read(job: Job) -> list[str]:
+    """Lines on what the model understood of the prompt; none where it does not tell."""
+    read = (job.raw.get("analysis") or {}).get("promptRead")
+    if not read:
+        return []
+    lines = [f"preset {read['preset']} ({read['why']})"]
+    lines += [
+        f"applied: {item['part']} {item['value']} ({item['words']})" for item in read["applied"]
+    ]
+    lines += [
+        f"without effect: {item['words']}{_IGNORED.get(item['reason'], '')}"
+        for item in read["ignored"]
+    ]
+    return lines
 
 
 def one_line(job: Job) -> str:

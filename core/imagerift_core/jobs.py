@@ -10,10 +10,14 @@ from imagerift_contract.values import (
     MAX_FACES,
     MAX_PRESET_NAME,
     MAX_PRESET_WORDS,
+    MAX_READ_ITEMS,
+    MAX_READ_VALUE,
     MAX_REFUSED_PRESETS,
     Framing,
+    IgnoredReason,
     JobErrorCode,
     PresetReason,
+    ReadPart,
 )
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -130,6 +134,30 @@ class People(_Record):
     box: tuple[Share, Share, Share, Share] | None = None
 
 
+class AppliedWords(_Record):
+    """Words of a prompt that had an effect: a colour as `#rrggbb`, a preset's name or a word."""
+
+    part: ReadPart
+    value: str = Field(max_length=MAX_READ_VALUE)
+    words: str = Field(max_length=MAX_PRESET_WORDS)
+
+
+class IgnoredWords(_Record):
+    """Words of a prompt that had none."""
+
+    words: str = Field(max_length=MAX_PRESET_WORDS)
+    reason: IgnoredReason
+
+
+class PromptRead(_Record):
+    """What was understood of a prompt."""
+
+    preset: str = Field(max_length=MAX_PRESET_NAME)
+    why: PresetReason
+    applied: list[AppliedWords] = Field([], max_length=MAX_READ_ITEMS)
+    ignored: list[IgnoredWords] = Field([], max_length=MAX_READ_ITEMS)
+
+
 class Analysis(_Record):
     """What the model says of its choices. None and empty where it has nothing to say.
 
@@ -144,6 +172,7 @@ class Analysis(_Record):
     )
     framing: Framing | None = None
     people: People | None = None
+    prompt_read: PromptRead | None = None
 
 
 class JobRecord(_Record):

@@ -127,7 +127,7 @@ def _understood(document: Any) -> Understood | None:
         Applied(item["part"], item["value"], item["words"]) for item in document["applied"]
     )
     ignored = tuple(Ignored(item["words"], item["reason"]) for item in document["ignored"])
-    words = [item.words for item in (*applied, *ignored)]
+    words = [*(item.words for item in applied), *(item.words for item in ignored)]
     values = [item.value for item in applied]
     sound = (
         document["why"] in REASONS

@@ -152,7 +152,7 @@ def _scene(slots: dict[Slot, Wish]) -> SceneSpec:
 
 
 def _unread(wording: Wording, places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    """What the prompt says beside, in its own words: from comma to comma, or to a read word."""
+    """What the prompt says beside, in its words: to the next comma, or word that is read."""
     small, words = lexicon(), scene_lexicon()
     run: list[tuple[int, int]] = []
     for piece in (*pieces_of(wording.text, ()), None):

@@ -156,12 +156,11 @@ class _Reader:
             return
         material = self._pieces[index].under("surfaces")[0]
         before = self._before(index)
+        roles = ("onto", "into") if material in LOOSE else ("onto",)
         if before is None:
             if self._is_bare(index):
                 self._place(index, "floor", material, index)
-            return
-        into = material in LOOSE and self._has_role(before, "into")
-        if into or self._has_role(before, "onto"):
+        elif self._has_role(before, *roles):
             self._place(index, "floor", material, before)
 
     def _colour(self, index: int, step: int) -> None:
@@ -298,22 +297,23 @@ class _Reader:
 
     def _is_scene(self, index: int) -> bool:
         """Whether it is when the picture is taken ("at night"), not what is in it."""
-        after = next(iter(self._walk(index, 1)), None)
-        if after is not None and self._pieces[after].is_word:
-            piece = self._pieces[after]
-            heads = self._small.has_role(piece.text, "heads") or piece.of("lamps")
-            if piece.mark is None and not heads and not is_small(piece, self._small):
+        for place in self._walk(index, 1):
+            piece = self._pieces[place]
+            thing = piece.is_word and (piece.mark is None or piece.of("surfaces", *HUES))
+            head = self._small.has_role(piece.text, "heads") or piece.of("lamps")
+            if thing and not head and not is_small(piece, self._small):
                 return False
-        before = list(self._walk(index, -1))[:3]
-        if not before or not self._pieces[before[0]].is_word:
-            return True
-        at_start = all(is_small(self._pieces[place], self._small) for place in before)
-        scene = any(
-            self._small.has_role(self._pieces[place].text, "scenes")
-            or self._has_role(place, "into", "onto")
-            for place in before[:2]
+            break
+        before = [place for place in self._walk(index, -1) if self._pieces[place].is_word][:2]
+        return (
+            not before
+            or " " in self._pieces[index].text
+            or any(
+                self._small.has_role(self._pieces[place].text, "scenes")
+                or self._has_role(place, "into", "onto")
+                for place in before
+            )
         )
-        return scene or (at_start and len(before) < 3) or self._pieces[index].text.count(" ") > 0
 
     def _neighbours(self, index: int) -> Iterator[int]:
         """The shades beside a colour, before or after it."""
@@ -323,13 +323,17 @@ class _Reader:
                 yield place
 
     def _shade_of(self, index: int) -> str:
-        colour = colour_of(self._pieces[index].under("colours")[0])
+        piece = self._pieces[index]
+        # "Violet" is a colour of CSS, and in other languages the name of another one.
+        own = re.sub(r"[\s_-]", "", piece.text)
+        names = sorted(piece.under("colours"), key=lambda name: name.replace("-", "") != own)
+        colour = colour_of(names[0])
         for place in self._neighbours(index):
-            piece = self._pieces[place]
+            beside = self._pieces[place]
             # "Light" before a colour is its shade, after one it is the lamp's.
-            if place > index and piece.of("lamps"):
+            if place > index and beside.of("lamps"):
                 continue
-            for shade in piece.under("shades"):
+            for shade in beside.under("shades"):
                 if shade in SHADES:
                     return hex_of(shaded(colour, shade))
         return hex_of(colour)

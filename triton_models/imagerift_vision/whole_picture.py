@@ -113,9 +113,8 @@ def _relit(
     gobo = preset.gobos[seed % len(preset.gobos)]
     if gobo in ("beam", "foliage"):
         light *= 1 - 0.18 * (1 - cast(gobo, lamp, rng, width, height))
-    lit = (
-        picture * light[..., None] * (1 + amount * (warm - 1)) * np.array(preset.light, np.float32)
-    )
+    colour = np.array(preset.light, np.float32)
+    lit = picture * light[..., None] * (1 + amount * (warm - 1)) * colour
     if preset.brush == "none":
         # A lamp in the frame: its colour flares over the picture from its side.
         flare = 0.32 * preset.spill / 0.16 * pool[..., None] ** 2

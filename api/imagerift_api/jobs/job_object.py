@@ -17,6 +17,7 @@ from imagerift_api.jobs.schemas import (
     OmittedObject,
     OutputObject,
     PeopleObject,
+    PromptReadObject,
     QueueObject,
     QuotaObject,
     RateLimitObject,
@@ -124,6 +125,7 @@ def _analysis(record: JobRecord) -> AnalysisObject | None:
         refused_presets=told.refused_presets,
         framing=told.framing,
         people=people,
+        prompt_read=told.prompt_read and PromptReadObject(**told.prompt_read.model_dump()),
     )
 
 

@@ -16,10 +16,12 @@ from imagerift_contract.values import (
     MAX_VARIATIONS,
     ExportSize,
     Framing,
+    IgnoredReason,
     JobErrorCode,
     OutputAspect,
     OutputFormat,
     PresetReason,
+    ReadPart,
 )
 from imagerift_core.errors import InvalidRequest, JobNotFound
 from imagerift_core.generation import GenerationSpec, ModeName, PresetName, random_seed
@@ -230,6 +232,39 @@ class PeopleObject(AnswerBody):
     ]
 
 
+class AppliedObject(AnswerBody):
+    """Words of the prompt that had an effect."""
+
+    part: Annotated[ReadPart, Field(description="What of the picture they are about.")]
+    value: Annotated[
+        str,
+        Field(description="What was made of them: a colour as `#rrggbb`, a preset or a word."),
+    ]
+    words: str
+
+
+class IgnoredObject(AnswerBody):
+    """Words of the prompt that had no effect."""
+
+    words: str
+    reason: Annotated[
+        IgnoredReason,
+        Field(
+            description="`unknown` to the model, in `conflict` with other words that went before,"
+            " or `impossible` with this look or picture."
+        ),
+    ]
+
+
+class PromptReadObject(AnswerBody):
+    """What was understood of the prompt."""
+
+    preset: str
+    why: Annotated[PresetReason, Field(description="As `presetReason`.")]
+    applied: list[AppliedObject]
+    ignored: list[IgnoredObject]
+
+
 class AnalysisObject(AnswerBody):
     """What the model says of its choices; null where it has nothing to say."""
 
@@ -253,6 +288,10 @@ class AnalysisObject(AnswerBody):
         ),
     ]
     people: Annotated[PeopleObject | None, Field(description="Null where nobody was looked for.")]
+    prompt_read: Annotated[
+        PromptReadObject | None,
+        Field(description="Null where the model does not tell how it read the prompt."),
+    ]
 
 
 class QueueObject(AnswerBody):

@@ -100,6 +100,26 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
     ]
 
 
+async def test_it_says_what_was_understood_of_the_prompt(server: FakeApi, photo: str) -> None:
+    read = {
+        "preset": "studio",
+        "why": "background",
+        "applied": [{"part": "background", "value": "#0000ff", "words": "blue background"}],
+        "ignored": [{"words": "green wall", "reason": "conflict"}],
+    }
+    server.will_answer(succeeded(server) | {"analysis": {"promptRead": read}})
+
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines()[-3:] == [
+        "preset studio (background)",
+        "applied: background #0000ff (blue background)",
+        "without effect: green wall (other words went before)",
+    ]
+    assert "applied" not in result.stdout
+
+
 async def test_a_failed_job_exits_with_3(server: FakeApi, photo: str) -> None:
     error = {"code": "model_error", "message": "the model failed"}
     server.will_answer(job("failed", error=error), 202)

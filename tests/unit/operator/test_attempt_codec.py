@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from imagerift_core.jobs import MAX_ATTEMPTS, Analysis, People, Status
+from imagerift_core.jobs import (
+    MAX_ATTEMPTS,
+    Analysis,
+    AppliedWords,
+    IgnoredWords,
+    People,
+    PromptRead,
+    Status,
+)
 from imagerift_core.model_documents import ModelProblem
 from imagerift_operator.attempt_codec import (
     NextAttempt,
@@ -95,6 +103,12 @@ TOLD: dict[str, object] = {
     "refusedPresets": ["oil"],
     "framing": "bordered",
     "people": {"found": 3, "shown": 2, "box": [0, 0.25, 1, 0.5]},
+    "promptRead": {
+        "preset": "neon",
+        "why": "look",
+        "applied": [{"part": "floor", "value": "wood", "words": "wooden table"}],
+        "ignored": [{"words": "add a bow", "reason": "unknown"}],
+    },
 }
 
 
@@ -108,6 +122,12 @@ def test_what_a_model_says_of_its_choices_is_kept() -> None:
         refused_presets=["oil"],
         framing="bordered",
         people=People(found=3, shown=2, box=(0, 0.25, 1, 0.5)),
+        prompt_read=PromptRead(
+            preset="neon",
+            why="look",
+            applied=[AppliedWords(part="floor", value="wood", words="wooden table")],
+            ignored=[IgnoredWords(words="add a bow", reason="unknown")],
+        ),
     )
 
 
@@ -126,6 +146,9 @@ def test_what_a_model_says_of_its_choices_is_kept() -> None:
         {"people": {"found": 1, "shown": 1, "box": [0, 0, 1, 2]}},
         {"people": {"found": 1, "shown": 1, "box": [0, 0, 1, float("nan")]}},
         {"people": "many"},
+        {"promptRead": {"preset": "neon", "why": "because"}},
+        {"promptRead": {"preset": "neon", "why": "look", "applied": [{"part": "sky"}]}},
+        {"promptRead": {"preset": "neon", "why": "look", "ignored": [{"words": "w" * 61}]}},
     ],
 )
 def test_a_broken_word_about_a_picture_loses_the_word_alone(change: dict[str, object]) -> None:

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 from imagerift_core import model_schemas
 from imagerift_core.generation import GenerationSpec
-from imagerift_core.jobs import Analysis, ModelVersion, OmittedOutput, People, Status
+from imagerift_core.jobs import (
+    Analysis,
+    AppliedWords,
+    IgnoredWords,
+    ModelVersion,
+    OmittedOutput,
+    People,
+    PromptRead,
+    Status,
+)
 from imagerift_core.model_documents import GenerateRequest
 from imagerift_operator.attempt_codec import Signer, build_request, read_answer, settlement_of
 from jsonschema import Draft202012Validator
@@ -121,6 +130,15 @@ def test_a_result_is_settled_with_everything_that_it_tells() -> None:
         refused_presets=["oil"],
         framing="bordered",
         people=People(found=3, shown=1, box=(0.25, 0.125, 0.5, 0.5)),
+        prompt_read=PromptRead(
+            preset="neon",
+            why="look",
+            applied=[
+                AppliedWords(part="look", value="neon", words="neon light"),
+                AppliedWords(part="background", value="#000080", words="navy background"),
+            ],
+            ignored=[IgnoredWords(words="add a bow", reason="unknown")],
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagerift_vision.analysis import Analysis, People
+from imagerift_vision.analysis import Analysis, Applied, Ignored, People, Understood
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
@@ -29,6 +29,12 @@ REFUSED = json.loads((EXAMPLES / "refused.json").read_text())["request"]
 SIGNED = "https://s3.example.com/imagerift"
 SIGNATURE = "X-Amz-Signature=example"
 NOTHING = np.zeros((0, 1, 1, 3), np.uint8)
+READ = Understood(
+    "neon",
+    "look",
+    (Applied("look", "neon", "neon light"), Applied("background", "#000080", "navy background")),
+    (Ignored("add a bow", "unknown"),),
+)
 
 
 def example(name: str) -> Any:
@@ -90,6 +96,7 @@ def test_a_result_is_told_with_every_member() -> None:
             refused_presets=("oil",),
             framing="bordered",
             people=People(3, 1, (0.25, 0.125, 0.5, 0.5)),
+            prompt_read=READ,
         ),
     )
     assert json.loads(result.to_json()) == example("result.json")
@@ -127,7 +134,7 @@ def test_a_modes_info_is_read_as_it_was_told() -> None:
         preset="neon",
         models=(ModelVersion("style", "3"),),
         omitted=((1, "content_filtered"),),
-        analysis=Analysis("look", "neon light", ("oil",), "whole"),
+        analysis=Analysis("look", "neon light", ("oil",), "whole", prompt_read=READ),
     )
     assert json.loads(info_of(told)) == example("info.json")
     assert read_info((EXAMPLES / "info.json").read_bytes(), NOTHING) == told

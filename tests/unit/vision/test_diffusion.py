@@ -85,7 +85,7 @@ def call(**changes: object) -> ModeCall:
         model="diffusion",
         image=np.concatenate([rgb, opaque], axis=2),
         attempt_id="job/1",
-        deadline=float("inf"),
+        seconds_left=float("inf"),
         prompt="a mug",
         preset=None,
         seeds=(1, 2, 3),

@@ -47,11 +47,11 @@ def build(
 
 def _evened(light: Float, brightness: float) -> Float:
     """Light that shows a colour as it was asked for: in the middle of the light, a bright one
-    in its brightest part, since nothing is brighter than white; its contrast is halved."""
+    in its brightest part, since nothing is brighter than white; its contrast is less."""
     share = min(1.0, max(0.0, (brightness - 0.55) / 0.35))
-    top = float(np.percentile(light, 90))
-    level = float(light.mean()) * (1 - share) + top * share
-    return np.asarray((light / level) ** 0.5, np.float32)
+    even = light ** np.float32(0.5 - 0.25 * share)
+    top = float(np.percentile(even, 90))
+    return np.asarray(even / (float(even.mean()) * (1 - share) + top * share), np.float32)
 
 
 def _plaster(rng: np.random.Generator, width: int, height: int, amount: float) -> Float:

@@ -175,7 +175,11 @@ def _painted(preset: Preset, scene: SceneSpec) -> Preset:
     if floor.colour is not None:
         palettes = tuple(replace(one, floor=ungraded[floor.colour]) for one in palettes)
         floor = replace(floor, colour=ungraded[floor.colour])
-    return replace(preset, palettes=palettes, wall=wall, floor=floor)
+    grade = preset.grade
+    if ungraded:
+        # Dark corners would be of another colour.
+        grade = replace(grade, vignette=0.5 * grade.vignette)
+    return replace(preset, palettes=palettes, wall=wall, floor=floor, grade=grade)
 
 
 def _before(wanted: Colour, grade: Grade) -> Colour:

@@ -55,7 +55,7 @@ def noise(rng: np.random.Generator, down: int, across: int) -> Float:
     return smooth
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _spread(cells: int) -> Float:
     """[EDGE, cells]: what each cell of a ring gives to each pixel, by cubic B-splines."""
     places = (np.arange(EDGE) + 0.5) * cells / EDGE

@@ -87,9 +87,8 @@ def _on_wall(plane: Plane, rng: np.random.Generator, width: int, height: int) ->
     x, y = np.meshgrid(
         np.arange(width, dtype=np.float32) / longest, np.arange(height, dtype=np.float32) / longest
     )
-    colours = _read(
-        plane, WALL_TILES * x + float(rng.uniform()), WALL_TILES * y + float(rng.uniform()), 0.0
-    )
+    right, down = float(rng.uniform()), float(rng.uniform())
+    colours = _read(plane, WALL_TILES * x + right, WALL_TILES * y + down)
     soft: Float = cv2.GaussianBlur(colours, (0, 0), WALL_BLUR * longest)
     return soft
 
@@ -112,18 +111,17 @@ def _on_floor(plane: Plane, view: View, rng: np.random.Generator, width: int, he
     return np.asarray(colours * (1 - weight) + blurred * weight, np.float32)
 
 
-def _read(plane: Plane, x: Float, y: Float, far: Float | float) -> Float:
+def _read(plane: Plane, x: Float, y: Float, far: Float | None = None) -> Float:
     """The material at places in tiles, [h, w, 3]; where it is far, of its coarse parts alone."""
     if plane.surface is None:
         raise ValueError("the plane is of no material")
     tile = tile_of(plane.surface)
     places = ((x % 1) * EDGE).astype(np.float32), ((y % 1) * EDGE).astype(np.float32)
     colours = _sampled(tile, *places)
-    if isinstance(far, np.ndarray):
+    if far is not None:
         coarse = cv2.GaussianBlur(np.pad(tile, ((8, 8), (8, 8), (0, 0)), mode="wrap"), (0, 0), 2.2)
-        weight = far[..., None]
         distant = _sampled(np.ascontiguousarray(coarse[8:-8, 8:-8]), *places)
-        colours = colours * (1 - weight) + distant * weight
+        colours += (distant - colours) * far[..., None]
     if plane.colour is not None:
         mean = tile.reshape(-1, 3).mean(axis=0).astype(np.float32) / 255
         colours = tinted(colours, mean, plane.colour, plane.surface)

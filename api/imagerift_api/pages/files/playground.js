@@ -118,10 +118,20 @@ const WHY = {
   default: () => "your words name no look",
 };
 
-// Which preset was used, and why, where the model says so.
+const IGNORED = { unknown: "", conflict: " (other words went before)", impossible: " (not in this picture)" };
+
+// Which preset was used and why, and what else of the prompt had an effect, where the model says so.
 function chosenLook({ analysis }) {
   const why = WHY[analysis?.presetReason];
-  return why ? `Preset ${analysis.preset.replaceAll("_", " ")}: ${why(analysis.presetWords)}.` : "";
+  const look = why ? `Preset ${analysis.preset.replaceAll("_", " ")}: ${why(analysis.presetWords)}.` : "";
+  const { applied = [], ignored = [] } = analysis?.promptRead ?? {};
+  const set = applied
+    .filter(({ part }) => part !== "look")
+    .map(({ part, value, words }) => `${part.replace("copySpace", "copy space")} ${value.replaceAll("_", " ")} (“${words}”)`);
+  const unused = ignored.map(({ words, reason }) => `“${words}”${IGNORED[reason] ?? ""}`);
+  return [look, set.length ? `Applied: ${set.join(", ")}.` : "", unused.length ? `Without effect: ${unused.join(", ")}.` : ""]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function showResult(job) {

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 from imagerift_api.jobs import job_object as job_objects
-from imagerift_core.jobs import Analysis, JobError, JobRecord, People, Status
+from imagerift_core.jobs import (
+    Analysis,
+    AppliedWords,
+    IgnoredWords,
+    JobError,
+    JobRecord,
+    People,
+    PromptRead,
+    Status,
+)
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
 from tests.support.job_records import ACCEPTED_AT, make_output, make_record
@@ -115,6 +124,12 @@ def test_the_model_s_choices_are_told() -> None:
         refused_presets=["neon"],
         framing="cropped",
         people=People(found=2, shown=1, box=(0.1, 0.2, 0.3, 0.4)),
+        prompt_read=PromptRead(
+            preset="noir",
+            why="background",
+            applied=[AppliedWords(part="background", value="#ffffff", words="white background")],
+            ignored=[IgnoredWords(words="add a bow", reason="unknown")],
+        ),
     )
     record = succeeded().model_copy(update={"analysis": told})
 
@@ -126,6 +141,12 @@ def test_the_model_s_choices_are_told() -> None:
         "refusedPresets": ["neon"],
         "framing": "cropped",
         "people": {"found": 2, "shown": 1, "box": [0.1, 0.2, 0.3, 0.4]},
+        "promptRead": {
+            "preset": "noir",
+            "why": "background",
+            "applied": [{"part": "background", "value": "#ffffff", "words": "white background"}],
+            "ignored": [{"words": "add a bow", "reason": "unknown"}],
+        },
     }
 
 
