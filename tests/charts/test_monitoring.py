@@ -47,6 +47,8 @@ async def shown() -> dict[str, set[str]]:
     api.admission("accepted")
     api.resource_not_created("skipped")
     api.kubernetes_write("create")
+    api.webhook_tried("delivered")
+    api.webhooks_put_off(1)
     found = labels_by_name(generate_latest(api.registry).decode())
     api.close()
     port = free_port()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
@@ -102,7 +102,8 @@ class Database:
     async def time(self) -> datetime:
         """What the primary's own clock says."""
         said: datetime = (await self.admin.command("hello"))["localTime"]
-        return said
+        # Commands are answered without the time zone that the client asks for; it is UTC.
+        return said.replace(tzinfo=UTC)
 
     @translated
     async def ensure_indexes(self) -> None:
