@@ -113,7 +113,7 @@ def by_kind(results: Sequence[Result], title: str) -> Table:
     table = Table(
         title,
         ("kind", "pictures", "cut out", "IoU", "IoU of all", "extent", "SAD", "gradient",
-         "destroyed", "warnings", "right", "bad ones warned of", "s", "MB"),
+         "destroyed", "warned", "right", "bad warned of", "s", "MB"),
     )  # fmt: skip
     kinds = list(dict.fromkeys(result.kind for result in results))
     for kind in kinds:
@@ -170,9 +170,7 @@ def by_warning(results: Sequence[Result]) -> Table:
     known = [result for result in results if result.subject is not None]
     tuning = [result for result in known if not result.apart]
     best = best_doubt(tuning)
-    table = Table(
-        "Warnings", ("warning", "part", "pictures", "warnings", "right", "bad ones warned of")
-    )
+    table = Table("Warnings", ("warning", "part", "pictures", "warned", "right", "bad warned of"))
     ways = (("today's", 2.0), (f"or doubt ≥ {BY_EYE}", BY_EYE), (f"or doubt ≥ {best:.3f}", best))
     for name, bound in ways:
         for part, members in (
