@@ -142,7 +142,7 @@ def _scene(slots: dict[Slot, Wish]) -> SceneSpec:
             value("light", "hardness"),
             value("light", "pattern"),
         ),
-        accent=value("accent", "colour"),
+        accent=value("accent"),
         time=value("time"),
         space=value("copySpace"),
         angle=value("angle"),
