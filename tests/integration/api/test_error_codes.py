@@ -20,7 +20,9 @@ from argon2 import PasswordHasher
 from imagerift_api.http.problems import KINDS
 from imagerift_api.sign_in.built_in import ISSUER
 from imagerift_core import clock
+from imagerift_core.errors import OutcomeUnknown
 from imagerift_core.modes import load_modes
+from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.idempotency import row_id
 from imagerift_core.mongo.keys import KeyStore
 from openapi_schema_validator import OAS31Validator
@@ -273,6 +275,15 @@ async def _slow(scene: Scene) -> Answer:
 async def _no_cluster(scene: Scene) -> Answer:
     done = await finished_job(scene.api, scene.tenant)
     return await scene.key("DELETE", f"/api/v1/jobs/{done.id}")
+
+
+@causes("outcome_unknown")
+async def _unanswered(scene: Scene) -> Answer:
+    async def unanswered(*_: object, **__: object) -> None:
+        raise OutcomeUnknown
+
+    scene.patch.setattr(Admissions, "admit_all", unanswered)
+    return await scene.api.generate(scene.tenant)
 
 
 @causes("internal_error")
