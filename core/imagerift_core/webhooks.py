@@ -53,18 +53,17 @@ JOB_TARGET = "job"
 
 
 def event_of(record: JobRecord) -> WebhookEvent:
-    """What a record that has ended tells."""
+    """The event of a record that has ended."""
     return _EVENT_OF[record.status]
 
 
 def delivery_id(job_id: str, target: str) -> str:
-    """A job ends once, so each target hears of it under one id, however often it is tried."""
+    """The id of the one message about a job to a target, the same at every try."""
     return "evt_" + hashlib.sha256(f"{job_id}:{target}".encode()).hexdigest()[:24]
 
 
 def pause_after(tries: int) -> timedelta | None:
-    """The pause after the `tries`-th failed try, a tenth of it up or down by chance; None after
-    the last."""
+    """The pause after the `tries`-th failed try, with a tenth of jitter; None after the last."""
     if tries > len(_PAUSES):
         return None
     return _PAUSES[tries - 1] * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311

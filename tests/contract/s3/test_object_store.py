@@ -251,12 +251,13 @@ async def test_a_signature_of_another_time_is_refused_as_the_clocks_fault(
     assert abs(await store.time() - datetime.now(UTC)) < timedelta(seconds=30)
     moment = datetime.now(UTC) + timedelta(hours=hours)
     monkeypatch.setattr(s3_signing, "now", lambda: moment)
-    for call in (
-        store.put(prefix + "source", b"then", content_type="image/png"),
-        store.get(prefix + "source", max_bytes=10),
-        keys(store, prefix),
-    ):
+    with pytest.raises(CapacityUnavailable, match="clock"):
+        await keys(store, prefix)
+    if hours < 0:
+        # SeaweedFS takes URLs of the future, which Amazon's S3 refuses.
         with pytest.raises(CapacityUnavailable, match="clock"):
-            await call
+            await store.put(prefix + "source", b"then", content_type="image/png")
+        with pytest.raises(CapacityUnavailable, match="clock"):
+            await store.get(prefix + "source", max_bytes=10)
     # Whose clock it is can be told all the same.
     assert abs(await store.time() - datetime.now(UTC)) < timedelta(seconds=30)
