@@ -8,16 +8,18 @@ from datetime import datetime, timedelta
 from imagerift_core.jobs import JobRecord, Output
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
-from imagerift_api.jobs.schemas import (
+from imagerift_api.jobs.analysis_schemas import (
     AnalysisObject,
+    PeopleObject,
+    PromptReadObject,
+)
+from imagerift_api.jobs.schemas import (
     JobErrorObject,
     JobObject,
     MetricsObject,
     ModelObject,
     OmittedObject,
     OutputObject,
-    PeopleObject,
-    PromptReadObject,
     QueueObject,
     QuotaObject,
     RateLimitObject,

@@ -15,13 +15,9 @@ from imagerift_contract.values import (
     MAX_SEED,
     MAX_VARIATIONS,
     ExportSize,
-    Framing,
-    IgnoredReason,
     JobErrorCode,
     OutputAspect,
     OutputFormat,
-    PresetReason,
-    ReadPart,
 )
 from imagerift_core.errors import InvalidRequest, JobNotFound
 from imagerift_core.generation import GenerationSpec, ModeName, PresetName, random_seed
@@ -43,6 +39,7 @@ from pydantic.alias_generators import to_camel
 from imagerift_api.http.bodies import GenerationId, RequestBody, Whole, present
 from imagerift_api.http.requests import RequestQuery, once
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
+from imagerift_api.jobs.analysis_schemas import AnalysisObject
 
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
@@ -214,84 +211,6 @@ class ModelObject(AnswerBody):
 
     name: str
     version: str
-
-
-class PeopleObject(AnswerBody):
-    """The faces in the source."""
-
-    found: Annotated[int, Field(ge=0)]
-    shown: Annotated[
-        int, Field(ge=0, description="How many of them the picture shows, each whole.")
-    ]
-    box: Annotated[
-        list[float] | None,
-        Field(
-            description="Where a picture of one person found its face: left, top, right and bottom"
-            " in shares of the source's width and height."
-        ),
-    ]
-
-
-class AppliedObject(AnswerBody):
-    """Words of the prompt that had an effect."""
-
-    part: Annotated[ReadPart, Field(description="What of the picture they are about.")]
-    value: Annotated[
-        str,
-        Field(description="What was made of them: a colour as `#rrggbb`, a preset or a word."),
-    ]
-    words: str
-
-
-class IgnoredObject(AnswerBody):
-    """Words of the prompt that had no effect."""
-
-    words: str
-    reason: Annotated[
-        IgnoredReason,
-        Field(
-            description="`unknown` to the model, in `conflict` with other words that went before,"
-            " or `impossible` with this look or picture."
-        ),
-    ]
-
-
-class PromptReadObject(AnswerBody):
-    """What was understood of the prompt."""
-
-    preset: str
-    why: Annotated[PresetReason, Field(description="As `presetReason`.")]
-    applied: list[AppliedObject]
-    ignored: list[IgnoredObject]
-
-
-class AnalysisObject(AnswerBody):
-    """What the model says of its choices; null where it has nothing to say."""
-
-    preset: Annotated[str | None, Field(description="The preset that was used.")]
-    preset_reason: Annotated[
-        PresetReason | None,
-        Field(
-            description="Why: `request` names it, the prompt's words ask for a `background` or a"
-            " `look`, the prompt's `meaning` is near it, or it is the `default`."
-        ),
-    ]
-    preset_words: Annotated[str | None, Field(description="The prompt's words that decided.")]
-    refused_presets: Annotated[
-        list[str], Field(description='Presets that the prompt refuses ("no neon").')
-    ]
-    framing: Annotated[
-        Framing | None,
-        Field(
-            description="How the source came to the output's proportions: shown `whole`, `cropped`,"
-            " its backdrop `extended`, or `bordered` with itself out of focus."
-        ),
-    ]
-    people: Annotated[PeopleObject | None, Field(description="Null where nobody was looked for.")]
-    prompt_read: Annotated[
-        PromptReadObject | None,
-        Field(description="Null where the model does not tell how it read the prompt."),
-    ]
 
 
 class QueueObject(AnswerBody):
