@@ -226,6 +226,9 @@ class _Reader:
             piece = self._pieces[place]
             parts = [part for kind, part in HEADS.items() if piece.of(kind)]
             if parts and not (step < 0 and piece.of("shades")):
+                # "White wall clock", "blue light glasses": things.
+                if step > 0 and parts[0] != "background" and piece.text.isascii():
+                    return (place, parts[0]) if self._ends_phrase(place) else None
                 return place, parts[0]
             if not self._may_stand_between(place, step):
                 return None
@@ -272,7 +275,7 @@ class _Reader:
                 return True
             if piece.mark is not None and not piece.of(*HEADS):
                 return True
-            return is_small(piece, self._small) or self._has_role(place, "onto", "into")
+            return is_small(piece, self._small) or self._has_role(place, "onto", "into", "links")
         return True
 
     def _is_bare(self, index: int) -> bool:
