@@ -294,8 +294,10 @@ class _Reader:
     def _says_no_more(self) -> bool:
         """Whether the prompt is but words of the set."""
         return all(
-            piece.mark is not None or is_small(piece, self._small) or not piece.is_word
-            for piece in self._pieces
+            not piece.is_word
+            or is_small(piece, self._small)
+            or (piece.mark is not None and (not piece.of("times") or self._is_scene(place)))
+            for place, piece in enumerate(self._pieces)
         )
 
     def _is_scene(self, index: int) -> bool:
