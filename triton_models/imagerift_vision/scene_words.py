@@ -228,7 +228,8 @@ class _Reader:
             if parts and not (step < 0 and piece.of("shades")):
                 # "White wall clock", "blue light glasses": things.
                 if step > 0 and parts[0] != "background" and piece.text.isascii():
-                    return (place, parts[0]) if self._ends_phrase(place) else None
+                    more = place + 1 < len(self._pieces) and self._pieces[place + 1].of(*HEADS)
+                    return (place, parts[0]) if more or self._ends_phrase(place) else None
                 return place, parts[0]
             if not self._may_stand_between(place, step):
                 return None
