@@ -228,7 +228,8 @@ class _Reader:
             if parts and not (step < 0 and piece.of("shades")):
                 # "White wall clock", "blue light glasses": things.
                 if step > 0 and parts[0] != "background" and piece.text.isascii():
-                    return (place, parts[0]) if self._ends_phrase(place) else None
+                    more = place + 1 < len(self._pieces) and self._pieces[place + 1].of(*HEADS)
+                    return (place, parts[0]) if more or self._ends_phrase(place) else None
                 return place, parts[0]
             if not self._may_stand_between(place, step):
                 return None
@@ -294,8 +295,10 @@ class _Reader:
     def _says_no_more(self) -> bool:
         """Whether the prompt is but words of the set."""
         return all(
-            piece.mark is not None or is_small(piece, self._small) or not piece.is_word
-            for piece in self._pieces
+            not piece.is_word
+            or is_small(piece, self._small)
+            or (piece.mark is not None and (not piece.of("times") or self._is_scene(place)))
+            for place, piece in enumerate(self._pieces)
         )
 
     def _is_scene(self, index: int) -> bool:

@@ -103,6 +103,7 @@ def test_words_for_the_thing_leave_the_set_as_it_is(prompt: str) -> None:
         ("warm light, hard shadows", SceneSpec(light=LightSpec(warmth="warm", hardness="hard"))),
         ("red light at night", SceneSpec(light=LightSpec(colour=(1, 0, 0)), time="night")),
         ("copy space on the left, flat lay", SceneSpec(space="left", angle="above")),
+        ("brick wall background", SceneSpec(wall=Plane(None, "brick"))),
         ("gold accents", SceneSpec(accent=colour_of("gold"))),
         ("no shadows, no reflections", SceneSpec(shadow=False, reflection=False)),
     ],

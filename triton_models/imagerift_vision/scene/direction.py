@@ -11,7 +11,7 @@ from imagerift_vision.colours import Colour, colour_of, is_grey
 from imagerift_vision.presets import Grade, Preset
 from imagerift_vision.scene.finish import graded
 from imagerift_vision.scene.placement import Subject
-from imagerift_vision.scene_spec import LightSpec, Plane, SceneSpec, Time, Warmth
+from imagerift_vision.scene_spec import LightSpec, Plane, SceneSpec, Surface, Time, Warmth
 
 WARMTH: dict[Warmth, Colour] = {"warm": (1.09, 1.0, 0.84), "cool": (0.90, 0.99, 1.12)}
 # The light's colour; factors of the light around, of the pool and of the light on the subject.
@@ -27,6 +27,10 @@ OF_THE_SET: frozenset[ReadPart] = frozenset(
     {"background", "wall", "floor", "copySpace", "angle", "shadow", "reflection", "accent"}
 )
 OF_THE_FLOOR: frozenset[ReadPart] = frozenset({"floor", "angle", "reflection"})
+# How much of the preset's reflection a material shows; those left out show none.
+GLOSS: dict[Surface, float] = {
+    "marble": 1.2, "water": 1.5, "wood": 0.5, "stone": 0.6, "slate": 0.6, "concrete": 0.3,
+}  # fmt: skip
 OUTDOORS = ("sand", "snow", "water", "grass")
 WHITE = 0.93
 MONOCHROME = ("noir", "sketch")
@@ -103,7 +107,7 @@ def _filmed(preset: Preset) -> Preset:
     return replace(
         preset,
         gobos=("beam", "window", "spot", "blinds"),
-        ambient=0.84,
+        ambient=0.90,
         pool=0.34,
         pattern=0.42,
         rim=0.22,
@@ -163,7 +167,9 @@ def _painted(preset: Preset, scene: SceneSpec) -> Preset:
     wall, floor = scene.wall, scene.floor
     palettes = preset.palettes
     if scene.accent is not None:
-        palettes = tuple(replace(one, accent=scene.accent) for one in palettes)
+        # A tube of a pale colour would burn out to white.
+        accent = _glowing(scene.accent) if preset.prop == "tubes" else scene.accent
+        palettes = tuple(replace(one, accent=accent) for one in palettes)
     ungraded = {
         colour: _before(colour, preset.grade)
         for colour in (wall.colour, floor.colour)
@@ -175,11 +181,23 @@ def _painted(preset: Preset, scene: SceneSpec) -> Preset:
     if floor.colour is not None:
         palettes = tuple(replace(one, floor=ungraded[floor.colour]) for one in palettes)
         floor = replace(floor, colour=ungraded[floor.colour])
+    if floor.surface is not None:
+        gloss = GLOSS.get(floor.surface, 0.0)
+        preset = replace(preset, reflection=preset.reflection * gloss)
     grade = preset.grade
     if ungraded:
         # Dark corners would be of another colour.
         grade = replace(grade, vignette=0.5 * grade.vignette)
     return replace(preset, palettes=palettes, wall=wall, floor=floor, grade=grade)
+
+
+def _glowing(colour: Colour) -> Colour:
+    """A pale colour as a lamp of it shines: its weakest part no more than a fifth."""
+    low, high = min(colour), max(colour)
+    if is_grey(colour) or low < 0.2:
+        return colour
+    red, green, blue = (0.2 + (part - low) * (high - 0.2) / (high - low) for part in colour)
+    return red, green, blue
 
 
 def _before(wanted: Colour, grade: Grade) -> Colour:

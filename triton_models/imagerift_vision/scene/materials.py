@@ -94,6 +94,13 @@ def moved(field: Float, right: Float, down: Float) -> Float:
     return read
 
 
+def softened(field: Float, sigma: float) -> Float:
+    """A seamless field without its finest parts."""
+    padded = np.pad(field, 16, mode="wrap")
+    soft: Float = cv2.GaussianBlur(padded, (0, 0), sigma)[16:-16, 16:-16]
+    return soft
+
+
 def slopes(height: Float) -> Float:
     """How far a relief is turned to a light from the upper left, about -1 to 1."""
     padded = np.pad(height, 1, mode="wrap")
@@ -139,8 +146,8 @@ def _wood(rng: np.random.Generator) -> Float:
 def _marble(rng: np.random.Generator) -> Float:
     """Clouds, broad veins that run one way, and fine ones across them."""
     x, y = _grid()
-    broad = np.abs(np.sin(np.pi * (x + 2 * y + 0.42 * cloud(rng, 3, 6, 0.55))))
-    fine = np.abs(np.sin(np.pi * (4 * x - 3 * y + 0.75 * cloud(rng, 4, 6, 0.6))))
+    broad = np.abs(np.sin(np.pi * (x + 2 * y + 0.34 * cloud(rng, 2, 7, 0.46))))
+    fine = np.abs(np.sin(np.pi * (4 * x - 3 * y + 0.62 * cloud(rng, 4, 6, 0.5))))
     where = np.clip(0.45 + 0.55 * noise(rng, 4, 4), 0, 1)
     veins = where * (0.85 * np.exp(-broad * 26) + 0.42 * np.exp(-broad * 4.5))
     veins += 0.34 * np.exp(-fine * 20) * np.clip(0.25 + 0.6 * noise(rng, 5, 5), 0, 1)
@@ -171,7 +178,7 @@ def _slate(rng: np.random.Generator) -> Float:
     """Dark layers that have split unevenly."""
     layers = cloud(rng, 4, 6, 0.62) + 0.5 * noise(rng, 26, 5)
     steps = np.floor(layers * 2.2) / 2.2 + 0.30 * layers
-    shade = 1 + 0.55 * np.clip(slopes(cv2.GaussianBlur(steps, (0, 0), 1.1)), -0.5, 0.7)
+    shade = 1 + 0.55 * np.clip(slopes(softened(steps, 1.1)), -0.5, 0.7)
     colours = between((0.175, 0.19, 0.205), (0.285, 0.30, 0.315), 0.5 + 0.2 * layers)
     return colours * shade[..., None]
 
@@ -188,7 +195,7 @@ def _linen(rng: np.random.Generator) -> Float:
     weft = np.sin(np.pi * (down % 1)) ** 0.7 * (1 + 0.20 * noise(rng, threads, 9))
     weave = np.where(over > 0, warp, weft)
     drape = moved(noise(rng, 2, 3), 90 * noise(rng, 2, 2), 90 * noise(rng, 2, 2))
-    folds = slopes(36 * cv2.GaussianBlur(drape, (0, 0), 3))
+    folds = slopes(36 * softened(drape, 3))
     colours = between((0.66, 0.615, 0.54), (0.885, 0.85, 0.785), 0.25 + 0.72 * weave)
     return colours * (1 + 0.20 * np.clip(folds, -1, 1))[..., None]
 
@@ -197,11 +204,11 @@ def _velvet(rng: np.random.Generator) -> Float:
     """Deep folds whose slopes shine."""
     right, down = 150 * noise(rng, 2, 2), 150 * noise(rng, 2, 2)
     drape = moved(cloud(rng, 2, 2, 0.45), right, down)
-    folds = slopes(60 * cv2.GaussianBlur(drape, (0, 0), 3))
+    folds = slopes(60 * softened(drape, 3))
     nap = rng.standard_normal((EDGE, EDGE)).astype(np.float32)
     shine = np.clip(0.45 + 0.8 * folds, 0, 1.25) ** 1.7
     colours = between((0.17, 0.025, 0.055), (0.62, 0.13, 0.20), shine)
-    return colours * (1 + 0.05 * cv2.GaussianBlur(nap, (0, 0), 0.8))[..., None]
+    return colours * (1 + 0.05 * softened(nap, 0.8))[..., None]
 
 
 def _sand(rng: np.random.Generator) -> Float:
@@ -285,7 +292,7 @@ def _brick(rng: np.random.Generator) -> Float:
     bricks = between((0.43, 0.205, 0.15), (0.66, 0.36, 0.26), face)
     mortar = between((0.62, 0.585, 0.54), (0.74, 0.71, 0.665), 0.5 + 0.3 * cloud(rng, 40, 3))
     colours = mortar + (bricks - mortar) * inside[..., None]
-    bevel = np.clip(slopes(3.2 * cv2.GaussianBlur(inside, (0, 0), 1.6)), -0.6, 0.6)
+    bevel = np.clip(slopes(3.2 * softened(inside, 1.6)), -0.6, 0.6)
     return colours * (1 + 0.30 * bevel + 0.9 * rough * inside)[..., None]
 
 
