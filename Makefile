@@ -88,8 +88,8 @@ bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; AR
 		"$$python" -m bench.vision --pictures "$$pictures" $(ARGS)
 
 .PHONY: bench-prompts
-bench-prompts: venv ## Score how 206 prompts are read; ARGS=--misses shows which are read otherwise.
-	@$$($(BIN)/imagerift-platform models-python) -m bench.vision.prompt_sets $(ARGS)
+bench-prompts: venv ## Score how 206 prompts are read; fails where too few are read as expected.
+	@$$($(BIN)/imagerift-platform models-python) -m bench.vision --only prompts $(ARGS)
 
 .PHONY: e2e-node
 e2e-node: venv ## Install the charts on a real node and test them there; takes some 15 minutes.

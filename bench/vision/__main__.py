@@ -69,15 +69,12 @@ def measure_framing(plan: Plan, sources: Sources, sheets: Path | None) -> list[d
     return documents(results)
 
 
-def measure_prompts() -> list[dict[str, Any]]:
-    """Print the tables of the prompts, where there is a list of them."""
-    if not prompts.PROMPTS.is_file():
-        sys.stderr.write(f"{prompts.PROMPTS.name} is not there: no prompts are read\n")
-        return []
+def measure_prompts() -> list[prompts.Read]:
+    """Print the tables of the prompts."""
     results = prompts.read(THREADS)
     say(prompts.table(results))
     say(prompts.misses(results))
-    return documents(results)
+    return results
 
 
 def say(table: Table) -> None:
@@ -91,15 +88,8 @@ def documents(results: Sequence[Any]) -> list[dict[str, Any]]:
     return [asdict(result) for result in results]
 
 
-def main() -> int:
-    """Print the tables; write the rest where wanted."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--json", type=Path, help="also write every single result to this file")
-    parser.add_argument("--sheets", type=Path, help="also write contact sheets to this folder")
-    options = parser.parse_args()
-    limit_threads(THREADS)
+def measure_pictures(options: argparse.Namespace) -> dict[str, Any]:
+    """Print the tables of mattes and faces, as far as they are wanted; what they are made of."""
     plan = read_plan()
     sources = Sources(plan, options.pictures)
     checksum = plan.checksum(options.pictures)
@@ -112,11 +102,29 @@ def main() -> int:
         report["mattes"] = measure_mattes(plan, sources, options.sheets)
     if "framing" in options.only:
         report["framing"] = measure_framing(plan, sources, options.sheets)
+    return report
+
+
+def main() -> int:
+    """Print the tables; write the rest where wanted. 1 where too few prompts are well read."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, help="the folder that `provision` prints")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--json", type=Path, help="also write every single result to this file")
+    parser.add_argument("--sheets", type=Path, help="also write contact sheets to this folder")
+    options = parser.parse_args()
+    if options.pictures is None and options.only != ["prompts"]:
+        parser.error("--pictures is needed for all but prompts")
+    limit_threads(THREADS)
+    report = measure_pictures(options) if options.only != ["prompts"] else {}
+    well_read = True
     if "prompts" in options.only:
-        report["prompts"] = measure_prompts()
+        results = measure_prompts()
+        report["prompts"] = documents(results)
+        well_read = prompts.are_well_read(results)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    return 0
+    return 0 if well_read else 1
 
 
 if __name__ == "__main__":
