@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -27,7 +28,9 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(
             colors=False, exception_formatter=structlog.dev.plain_traceback
         ),
-    ]
+    ],
+    # Not to what a test has put in the place of standard output.
+    logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__),
 )
 
 

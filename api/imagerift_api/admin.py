@@ -14,7 +14,7 @@ from imagerift_core import clock
 from imagerift_core.api_keys import ALL_SCOPES, Scope, ordered_scopes
 from imagerift_core.clock import rfc3339
 from imagerift_core.clock_watch import follow
-from imagerift_core.errors import DomainError, WorkspaceNotFound
+from imagerift_core.errors import DomainError, MemberNotFound, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
 from imagerift_core.mongo import Stores, connect
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
@@ -42,8 +42,11 @@ app.add_typer(workspace_app, name="workspace")
 member_app = typer.Typer(help="Members of workspaces.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 app.add_typer(member_app, name="member")
+person_app = typer.Typer(help="People who sign in.", no_args_is_help=True)
+app.add_typer(person_app, name="person")
 
 WorkspaceId = Annotated[str, typer.Option("--workspace", help="Id of the workspace (ws_…).")]
+PersonId = Annotated[str, typer.Option("--person", help="Id of the person (usr_…).")]
 PlanName = Annotated[str, typer.Option("--plan", help="A plan of the plans file.")]
 
 
@@ -76,14 +79,21 @@ def set_plan(workspace: WorkspaceId, plan: PlanName) -> None:
     settings = _settings()
     _check_plan(load_plans(settings.plans_file), plan)
 
-    async def change(stores: Stores) -> Workspace | None:
-        await stores.workspaces.set_plan(workspace, plan)
-        return await stores.workspaces.get(workspace)
+    _print(
+        _changed_workspace(workspace, lambda stores: stores.workspaces.set_plan(workspace, plan))
+    )
 
-    changed = _with_stores(settings, change)
-    if changed is None:
-        _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
-    _print(_workspace(changed))
+
+@workspace_app.command("suspend")
+def suspend_workspace(workspace: WorkspaceId) -> None:
+    """Refuse everything from a workspace, within 5 seconds; jobs that it has are finished."""
+    _print(_changed_workspace(workspace, lambda stores: stores.workspaces.suspend(workspace)))
+
+
+@workspace_app.command("resume")
+def resume_workspace(workspace: WorkspaceId) -> None:
+    """End the suspension of a workspace."""
+    _print(_changed_workspace(workspace, lambda stores: stores.workspaces.resume(workspace)))
 
 
 @key_app.command("create")
@@ -157,6 +167,36 @@ def add_member(
     _print({"workspaceId": workspace, "personId": person.id, "role": known})
 
 
+@person_app.command("list")
+def list_people() -> None:
+    """List everybody who ever signed in or was added, oldest first."""
+    _print([_person(person) for person in _with_stores(_settings(), lambda s: s.people.all())])
+
+
+@person_app.command("suspend")
+def suspend_person(person: PersonId) -> None:
+    """Put a person out: sessions and invitations end, keys stop within 5 seconds."""
+    _print_person(
+        person,
+        lambda stores: stores.people.suspend(person, actor=ADMIN_COMMAND, at=clock.now()),
+    )
+
+
+@person_app.command("resume")
+def resume_person(person: PersonId) -> None:
+    """End a person's suspension: they may sign in, and their keys work again."""
+    _print_person(
+        person, lambda stores: stores.people.resume(person, actor=ADMIN_COMMAND, at=clock.now())
+    )
+
+
+@person_app.command("sign-out")
+def sign_out_person(person: PersonId) -> None:
+    """End all of a person's sessions."""
+    ended = _with_stores(_settings(), lambda stores: stores.sessions.end_all(person))
+    _print({"personId": person, "sessionsEnded": ended})
+
+
 @app.command("audit")
 def audit() -> None:
     """Recompute every quota counter from jobs and ledger. Exit code 1 where one differs."""
@@ -164,6 +204,26 @@ def audit() -> None:
     _print({"differences": [asdict(difference) for difference in differences]})
     if differences:
         raise typer.Exit(1)
+
+
+def _changed_workspace(
+    workspace: str, change: Callable[[Stores], Awaitable[bool]]
+) -> dict[str, Any]:
+    async def both(stores: Stores) -> Workspace | None:
+        await change(stores)
+        return await stores.workspaces.get(workspace)
+
+    changed = _with_stores(_settings(), both)
+    if changed is None:
+        _fail(WorkspaceNotFound(f"There is no workspace '{workspace}'."))
+    return _workspace(changed)
+
+
+def _print_person(person: str, change: Callable[[Stores], Awaitable[Person | None]]) -> None:
+    changed = _with_stores(_settings(), change)
+    if changed is None:
+        _fail(MemberNotFound(f"There is no person '{person}'."))
+    _print(_person(changed))
 
 
 def _settings() -> AdminSettings:
@@ -211,6 +271,19 @@ def _workspace(workspace: Workspace) -> dict[str, Any]:
         "name": workspace.name,
         "plan": workspace.plan,
         "createdAt": rfc3339(workspace.created_at),
+        "suspendedAt": rfc3339(workspace.suspended_at) if workspace.suspended_at else None,
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {
+        "personId": person.id,
+        "name": person.name,
+        "email": person.email,
+        "issuer": person.issuer,
+        "subject": person.subject,
+        "createdAt": rfc3339(person.created_at),
+        "suspendedAt": rfc3339(person.suspended_at) if person.suspended_at else None,
     }
 
 

@@ -23,6 +23,7 @@ from imagerift_core.sealing import Sealer
 
 from imagerift_api.account.service import ACCOUNTS, Accounts
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
+from imagerift_api.auth.address_limit import AddressLimit
 from imagerift_api.auth.callers import RATE_WINDOWS
 from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsageWriter
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
@@ -46,8 +47,10 @@ from imagerift_api.metrics import METRICS
 from imagerift_api.overview.service import OVERVIEWS, Overviews
 from imagerift_api.settings import MODES, PLANS, SETTINGS, ApiSettings
 from imagerift_api.sign_in.built_in import BuiltInIssuer
+from imagerift_api.sign_in.devices import KNOWN_DEVICES, KnownDevices
 from imagerift_api.sign_in.oidc import OidcIssuer
 from imagerift_api.sign_in.service import CALLBACK_PATH, SIGN_INS, SignIns
+from imagerift_api.sign_in.under_way import SignInCookies
 from imagerift_api.uploads.service import UPLOADS, Uploads
 from imagerift_api.usage.service import USAGES, Usages
 from imagerift_api.webhooks.secrets import WebhookSecrets
@@ -114,11 +117,14 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
         application[RATE_WINDOWS] = stores.rate_windows
         application[AUTHENTICATOR] = Authenticator(
-            stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+            stores,
+            plans,
+            settings.pepper(),
+            limit=AddressLimit(settings.unidentified_requests_per_minute),
         )
         application[KEY_USAGE] = key_usage
         application[SESSIONS] = Sessions(
-            sign_ins=stores.sign_ins,
+            sessions=stores.sessions,
             people=stores.people,
             members=stores.members,
             workspaces=stores.workspaces,
@@ -144,8 +150,11 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         application[USAGES] = Usages(stores.usage)
         application[READINESS] = readiness
-        application[SIGN_INS] = _sign_ins(settings, stores, oidc_http)
-        application[ACCOUNTS] = Accounts(stores.workspaces, stores.members, stores.account_log)
+        application[KNOWN_DEVICES] = devices = KnownDevices(settings.device_secret())
+        application[SIGN_INS] = _sign_ins(settings, stores, oidc_http, devices)
+        application[ACCOUNTS] = Accounts(
+            stores.workspaces, stores.members, stores.sessions, stores.account_log
+        )
         application[API_KEYS] = ApiKeys(
             stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
         )
@@ -157,7 +166,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         yield
 
 
-def _sign_ins(settings: ApiSettings, stores: Stores, http: aiohttp.ClientSession) -> SignIns:
+def _sign_ins(
+    settings: ApiSettings, stores: Stores, http: aiohttp.ClientSession, devices: KnownDevices
+) -> SignIns:
     oidc, built_in, secret = None, None, settings.oidc_client_secret
     if settings.oidc_issuer is not None:
         oidc = OidcIssuer(
@@ -166,18 +177,19 @@ def _sign_ins(settings: ApiSettings, stores: Stores, http: aiohttp.ClientSession
             client_id=settings.oidc_client_id or "",
             client_secret=secret.get_secret_value() if secret else None,
             redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
+            sign_up=settings.sign_up_rule(),
         )
     if settings.sign_in_users_file is not None:
         built_in = BuiltInIssuer(
             stores.rate_windows,
             settings.sign_in_users_file,
+            devices,
             tries_per_minute=settings.sign_in_tries_per_minute,
         )
     return SignIns(
-        stores.sign_ins,
-        stores.people,
-        stores.members,
-        stores.account_log,
+        stores,
+        SignInCookies(settings.sign_in_secret()),
+        AddressLimit(settings.unidentified_requests_per_minute),
         oidc=oidc,
         built_in=built_in,
     )

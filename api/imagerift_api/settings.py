@@ -16,6 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
 
+from imagerift_api.sign_in.sign_up import SignUpRule
+
 _MIN_SECRET_BYTES = 32
 
 
@@ -47,6 +49,17 @@ def _check_issuer(value: str) -> None:
 def _checked_networks(value: str) -> str:
     for part in _listed(value):
         ipaddress.ip_network(part)
+    return value
+
+
+def _claims(value: str) -> tuple[tuple[str, str], ...]:
+    pairs = (part.partition("=") for part in _listed(value))
+    return tuple((name.strip(), wanted.strip()) for name, _, wanted in pairs)
+
+
+def _checked_claims(value: str) -> str:
+    if not all(name and wanted for name, wanted in _claims(value)):
+        raise ValueError("must be name=value pairs, comma-separated")
     return value
 
 
@@ -94,12 +107,28 @@ class ApiSettings(SharedSettings):
     oidc_client_secret: SecretStr | None = Field(
         None, description="Its client secret; none for a public client (PKCE is always used)."
     )
+    oidc_open: bool = Field(
+        False, description="Whether everybody whom the issuer vouches for may have an account."
+    )
+    oidc_email_domains: str = Field(
+        "",
+        description="Domains, comma-separated: who has a verified address there may sign up.",
+    )
+    oidc_claims: Annotated[str, AfterValidator(_checked_claims)] = Field(
+        "",
+        description="name=value pairs, comma-separated: who has one of these claims may sign up.",
+    )
     sign_in_users_file: Path | None = Field(
         None,
         description="JSON file of names and argon2 hashes: the built-in issuer. Off without it.",
     )
     sign_in_tries_per_minute: int = Field(
-        10, ge=1, description="Passwords tried for one name, or from one address, in a minute."
+        10, ge=1, description="Wrong passwords for one name from one address in a minute."
+    )
+    unidentified_requests_per_minute: int = Field(
+        60,
+        ge=1,
+        description="Unknown API keys, or sign-ins at the issuer, of one address in a minute.",
     )
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
@@ -132,6 +161,19 @@ class ApiSettings(SharedSettings):
 
     def session_secret(self) -> bytes:
         return self._own_or_derived(self.session_key, "imagerift account sessions")
+
+    def device_secret(self) -> bytes:
+        return derived_key(self.session_secret(), "imagerift known devices")
+
+    def sign_in_secret(self) -> bytes:
+        return derived_key(self.session_secret(), "imagerift sign-ins under way")
+
+    def sign_up_rule(self) -> SignUpRule:
+        return SignUpRule(
+            open=self.oidc_open,
+            email_domains=frozenset(part.lower() for part in _listed(self.oidc_email_domains)),
+            claims=_claims(self.oidc_claims),
+        )
 
     def webhook_secret(self) -> bytes:
         return self._own_or_derived(self.webhook_key, "imagerift webhook secrets")

@@ -63,6 +63,16 @@ class Oidc(Part):
 
     issuer: str = Field("", description="https:// address of the issuer; empty: no such sign-in.")
     client_id: str = Field("", description="This installation's client id there.")
+    open: bool = Field(
+        False, description="Whether everybody whom the issuer vouches for may have an account."
+    )
+    email_domains: list[str] = Field(
+        default_factory=list,
+        description="Who has a verified e-mail address in one of these may sign up.",
+    )
+    claims: list[str] = Field(
+        default_factory=list, description="name=value: who has one of these claims may sign up."
+    )
 
 
 class Webhooks(Part):
@@ -104,7 +114,12 @@ class Api(Part):
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
     )
     sign_in_tries_per_minute: int = Field(
-        10, ge=1, description="Passwords tried for one name, or from one address, in a minute."
+        10, ge=1, description="Wrong passwords for one name from one address in a minute."
+    )
+    unidentified_requests_per_minute: int = Field(
+        60,
+        ge=1,
+        description="Unknown API keys, or sign-ins at the issuer, of one address in a minute.",
     )
     sign_in_users: bool = Field(
         False, description="Passwords: `secrets` holds `sign-in-users.json` (docs/accounts.md)."

@@ -21,6 +21,10 @@ class DomainError(Exception):
         self.param = param
 
 
+# How every message of a suspension ends.
+SUSPENDED = "was suspended by the operator of this installation"
+
+
 class InvalidRequest(DomainError):
     """The request breaks the contract; `errors` lists every field at fault."""
 
@@ -115,6 +119,12 @@ class InvalidSession(DomainError):
     code = "invalid_session"
 
 
+class SessionNotFound(DomainError):
+    """The person has no such session open."""
+
+    code = "session_not_found"
+
+
 class SignInFailed(DomainError):
     """Who asks to be signed in was not shown to be who they say."""
 
@@ -125,6 +135,18 @@ class NoWorkspaceLeft(DomainError):
     """Who signs in is a member of no workspace, and had a new one of their own only lately."""
 
     code = "no_workspace_left"
+
+
+class SignUpClosed(DomainError):
+    """Nobody new is let in as this person comes: not invited, and not on the list of sign-ups."""
+
+    code = "sign_up_closed"
+
+
+class AccountSuspended(DomainError):
+    """The operator of the installation has suspended the person or the workspace."""
+
+    code = "account_suspended"
 
 
 class CrossSiteRequest(DomainError):

@@ -61,6 +61,10 @@ def new_person_id() -> str:
     return "usr_" + random_base62(_ID_CHARACTERS)
 
 
+def new_session_id() -> str:
+    return "ses_" + random_base62(_ID_CHARACTERS)
+
+
 def new_invitation_id() -> str:
     return "inv_" + random_base62(_ID_CHARACTERS)
 

@@ -19,7 +19,8 @@ class Plan(BaseModel):
     `band` orders the queue: a higher band is served first. `concurrent_jobs` is how many jobs
     may run at once, None for as many as there are slots, and `queue_units` how many pictures may
     wait or run at once, None for any number. `requests_per_minute` counts in windows
-    of one UTC minute, `units_per_month` in UTC calendar months.
+    of one UTC minute, `units_per_month` in UTC calendar months. A key that is made without a time
+    of its own expires after `key_days`, None for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -33,6 +34,7 @@ class Plan(BaseModel):
     queue_units: int | None = Field(None, ge=1)
     quota_scope: QuotaScope
     retention_days: int = Field(ge=1)
+    key_days: int | None = Field(None, ge=1)
 
     def permits_export(self, size: ExportSize) -> bool:
         return EXPORT_LONG_EDGE[size] <= EXPORT_LONG_EDGE[self.max_export]

@@ -82,6 +82,7 @@ class HandMadeAdmission:
         workspace = await self._stores.workspaces.get(spec.workspace)
         if workspace is None or workspace.plan not in self._plans:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
+        workspace.require_not_suspended()
         plan = self._plans[workspace.plan]
         check_permitted(spec.generation_spec(), self._modes, plan)
         copy = await self._copied_source(spec, plan, metadata["uid"])

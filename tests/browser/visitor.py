@@ -66,7 +66,7 @@ async def sign_in(page: Page, name: str, password: str) -> None:
 
 async def home_of(site: Api, name: str, *, plan: str) -> str:
     """The workspace of whoever signs in as `name`, on `plan`."""
-    person = await site.stores.people.ensure(
+    person = await site.stores.people.sign_up(
         issuer="imagerift-built-in",
         subject=name,
         name=name,

@@ -14,6 +14,9 @@ from imagerift_api.account.schemas import (
     PermissionsObject,
     PersonObject,
     PlanObject,
+    SessionList,
+    SessionObject,
+    SessionPath,
     WorkspaceChoice,
     WorkspaceObject,
 )
@@ -22,6 +25,8 @@ from imagerift_api.auth.sessions import SESSIONS
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
 from imagerift_api.http.operations import Operation
+
+_SESSIONS = "/api/v1/account/sessions"
 
 
 async def get_account(call: Call) -> AccountObject:
@@ -50,8 +55,27 @@ async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
     await call.app[ACCOUNTS].require_member(signed_in.person.id, body.workspace_id)
     response = web.Response(status=204)
     await sessions.end(response, signed_in.claims)
-    sessions.open(response, signed_in.person.id, body.workspace_id)
+    await sessions.open(
+        call.request, response, person=signed_in.person.id, workspace=body.workspace_id
+    )
     return response
+
+
+async def list_sessions(call: Call) -> SessionList:
+    signed_in = call.signed_in
+    sessions = await call.app[ACCOUNTS].sessions(signed_in.person.id)
+    return SessionList(
+        data=[SessionObject.of(one, current=signed_in.claims.session) for one in sessions]
+    )
+
+
+async def end_session(call: Call, path: SessionPath) -> None:
+    await call.app[ACCOUNTS].end_session(call.signed_in.person.id, path.session_id)
+
+
+async def end_other_sessions(call: Call) -> None:
+    signed_in = call.signed_in
+    await call.app[ACCOUNTS].end_other_sessions(signed_in.person.id, but=signed_in.claims.session)
 
 
 async def read_log(call: Call, query: LogQuery) -> LogPage:
@@ -83,7 +107,41 @@ OPERATIONS = (
         access="session",
         private=True,
         replies={204: Reply("The session goes on there, with a new token.")},
-        errors=("workspace_not_found",),
+        errors=("workspace_not_found", "account_suspended"),
+    ),
+    Operation(
+        method="GET",
+        path=_SESSIONS,
+        handler=list_sessions,
+        name="listSessions",
+        tag="Account",
+        summary="List the sessions that one has open",
+        access="session",
+        private=True,
+        replies={200: Reply("The sessions, the one that was used last first.", SessionList)},
+    ),
+    Operation(
+        method="DELETE",
+        path=_SESSIONS,
+        handler=end_other_sessions,
+        name="endOtherSessions",
+        tag="Account",
+        summary="Sign out everywhere else",
+        access="session",
+        private=True,
+        replies={204: Reply("All sessions but this one are over, on every replica.")},
+    ),
+    Operation(
+        method="DELETE",
+        path=_SESSIONS + "/{session_id}",
+        handler=end_session,
+        name="endSession",
+        tag="Account",
+        summary="End one of one's sessions",
+        access="session",
+        private=True,
+        replies={204: Reply("The session is over, on every replica.")},
+        errors=("session_not_found",),
     ),
     Operation(
         method="GET",

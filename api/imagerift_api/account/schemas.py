@@ -7,10 +7,11 @@ from typing import Self
 from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope
 from imagerift_core.mongo.account_log import Action, ActorKind, LogEntry
+from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan
 from imagerift_core.roles import Role
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.requests import RequestQuery
@@ -93,6 +94,45 @@ class AccountObject(AnswerBody):
     workspaces: list[WorkspaceObject]
     csrf_token: str
     session_expires_at: Time
+
+
+class SessionPath(BaseModel):
+    """The path of a session."""
+
+    session_id: str = Field(alias="sessionId", description="The session's id, `ses_…`.")
+
+
+class SessionObject(AnswerBody):
+    """One of the person's open sessions; `address` and `userAgent` are of its sign-in.
+
+    `lastUsedAt` is exact to five minutes.
+    """
+
+    session_id: str
+    current: bool
+    created_at: Time
+    last_used_at: Time
+    expires_at: Time
+    address: str | None
+    user_agent: str | None
+
+    @classmethod
+    def of(cls, session: AccountSession, *, current: str) -> Self:
+        return cls(
+            session_id=session.id,
+            current=session.id == current,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            address=session.address,
+            user_agent=session.user_agent,
+        )
+
+
+class SessionList(AnswerBody):
+    """The person's open sessions."""
+
+    data: list[SessionObject]
 
 
 class LogActor(AnswerBody):

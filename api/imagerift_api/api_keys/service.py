@@ -27,7 +27,7 @@ from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
 from imagerift_core.mongo.keys import ApiKey, KeyStore, NewSecret
 from imagerift_core.mongo.members import MemberStore
 from imagerift_core.mongo.workspaces import WorkspaceStore
-from imagerift_core.plans import Plans
+from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
 
 from imagerift_api.auth.sessions import SignedIn
@@ -71,10 +71,12 @@ class ApiKeys:
         """Raises `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API access.
 
         A key with `created_by` can do no more than that person's role, and is revoked when they
-        leave the workspace.
+        leave the workspace. Without `expires_at` the plan's `key_days` decide.
         """
-        await self._check_access(workspace_id)
-        made = new_api_key()
+        plan = await self._plan_with_access(workspace_id)
+        made, at = new_api_key(), clock.now()
+        if expires_at is None and plan.key_days is not None:
+            expires_at = at + timedelta(days=plan.key_days)
         key = ApiKey(
             _id=made.key_id,
             workspace=workspace_id,
@@ -83,7 +85,7 @@ class ApiKeys:
             prefix=made.prefix,
             last_four=made.last_four,
             scopes=list(scopes),
-            created_at=clock.now(),
+            created_at=at,
             expires_at=expires_at,
             created_by=created_by,
         )
@@ -146,7 +148,7 @@ class ApiKeys:
         Raises `KeyNotFound`, `KeyNotRotatable`, `RoleNotPermitted`, `WorkspaceNotFound` or
         `ApiAccessLocked`.
         """
-        await self._check_access(by.workspace.id)
+        await self._plan_with_access(by.workspace.id)
         made = new_token_of(key_id)
         at = clock.now()
         key = await self._keys.rotate(
@@ -160,7 +162,7 @@ class ApiKeys:
         )
         return CreatedKey(key, made.token)
 
-    async def _check_access(self, workspace_id: str) -> None:
+    async def _plan_with_access(self, workspace_id: str) -> Plan:
         workspace = await self._workspaces.get(workspace_id)
         if workspace is None:
             raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
@@ -169,6 +171,7 @@ class ApiKeys:
             raise ApiAccessLocked(
                 f"The plan '{workspace.plan}' has no API access; keys cannot be created."
             )
+        return plan
 
 
 API_KEYS = web.AppKey("api_keys", ApiKeys)

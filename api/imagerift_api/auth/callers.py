@@ -62,7 +62,7 @@ async def is_still_authorized(request: web.Request, access: Access, scope: Scope
     try:
         caller = await _authenticated(request, access)
         _check(caller, scope)
-    except CapacityUnavailable:
+    except (CapacityUnavailable, RateLimited):
         return True
     except DomainError:
         return False
@@ -111,7 +111,8 @@ async def _authenticated(request: web.Request, access: Access) -> Caller:
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     if access == "either" and authorization is None and COOKIE in request.cookies:
         return _caller_of(await request.app[SESSIONS].signed_in(request))
-    return await request.app[AUTHENTICATOR].authenticate(authorization)
+    address = request.app[SESSIONS].address_of(request)
+    return await request.app[AUTHENTICATOR].authenticate(authorization, address=address)
 
 
 def _caller_of(signed_in: SignedIn) -> Caller:

@@ -18,11 +18,15 @@ from imagerift_core.errors import (
     InvalidApiKey,
     RevokedApiKey,
 )
-from imagerift_core.mongo.keys import ApiKey, KeyStore
-from imagerift_core.mongo.members import Member, MemberStore
-from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
+from imagerift_core.mongo import Stores
+from imagerift_core.mongo.keys import ApiKey
+from imagerift_core.mongo.members import Member
+from imagerift_core.mongo.people import Person
+from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
+
+from imagerift_api.auth.address_limit import AddressLimit
 
 # A revoked key must stop within 5 s on every replica; this leaves time for a slow look-up.
 CACHE_SECONDS = 3.0
@@ -69,23 +73,26 @@ class Caller:
 
 @dataclass(frozen=True)
 class _Known:
-    """A key with its workspace and its person's membership there, as MongoDB had them at
+    """A key with its workspace, its person and their membership there, as MongoDB had them at
     `read_at` (monotonic seconds)."""
 
     key: ApiKey
     workspace: Workspace
     member: Member | None
+    person: Person | None
     read_at: float
 
     def require_member(self) -> Role | None:
         """The present role of the key's person; None for a key of the operator's.
 
-        Raises `RevokedApiKey` where the person is no member any more.
+        Raises `RevokedApiKey` where the person is no member any more, or `AccountSuspended`.
         """
         if self.key.created_by is None:
             return None
         if self.member is None:
             raise RevokedApiKey("The person who made the API key has left the workspace.")
+        if self.person is not None:
+            self.person.require_not_suspended()
         return self.member.role
 
 
@@ -94,34 +101,40 @@ class Authenticator:
 
     def __init__(
         self,
-        keys: KeyStore,
-        workspaces: WorkspaceStore,
-        members: MemberStore,
+        stores: Stores,
         plans: Plans,
         pepper: bytes,
         *,
+        limit: AddressLimit,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = keys
-        self._workspaces = workspaces
-        self._members = members
+        self._keys = stores.keys
+        self._workspaces = stores.workspaces
+        self._members = stores.members
+        self._people = stores.people
         self._plans = plans
         self._pepper = pepper
+        self._limit = limit
         self._monotonic = monotonic
         self._known: LRUCache[str, _Known] = LRUCache(_CACHED_KEYS)
         self._reading: dict[str, asyncio.Task[_Known | None]] = {}
 
-    async def authenticate(self, authorization: str | None) -> Caller:
-        """The caller of an `Authorization` header.
+    async def authenticate(self, authorization: str | None, *, address: str | None) -> Caller:
+        """The caller of an `Authorization` header in a request from `address`.
 
-        Raises `MissingApiKey`, `InvalidApiKey`, `RevokedApiKey`, `ExpiredApiKey`, or
+        Raises `MissingApiKey`, `InvalidApiKey`, `RevokedApiKey`, `ExpiredApiKey`,
+        `AccountSuspended`, `RateLimited` for an address that tries unknown ones, or
         `CapacityUnavailable` where the key cannot be looked up.
         """
         token = _bearer_token(authorization)
         key_id = key_id_of(token)
         if key_id is None:
             raise InvalidApiKey("The API key is not well formed; it may have been cut or mistyped.")
+        if key_id not in self._known:
+            self._limit.check(address)
         known = await self._look_up(key_id)
+        if known is None:
+            self._limit.count(address)
         if known is None or not self._is_token_of(token, known.key):
             raise InvalidApiKey(_NOT_VALID)
         if known.key.revoked_at is not None:
@@ -129,6 +142,7 @@ class Authenticator:
         if known.key.expires_at is not None and known.key.expires_at <= clock.now():
             raise ExpiredApiKey("The API key has expired.")
         role = known.require_member()
+        known.workspace.require_not_suspended()
         plan = self._plans.get(known.workspace.plan)
         if plan is None:
             raise ApiAccessLocked(f"The plan '{known.workspace.plan}' is not offered here.")
@@ -172,20 +186,17 @@ class Authenticator:
         if key is None:
             self._known.pop(key_id, None)
             return None
-        workspace, member = await asyncio.gather(
-            self._workspaces.get(key.workspace), self._member_behind(key)
+        workspace, member, person = await asyncio.gather(
+            self._workspaces.get(key.workspace),
+            self._members.get(key.workspace, key.created_by or ""),
+            self._people.get(key.created_by or ""),
         )
         if workspace is None:
             self._known.pop(key_id, None)
             return None
-        known = _Known(key, workspace, member, read_at)
+        known = _Known(key, workspace, member, person, read_at)
         self._known[key_id] = known
         return known
-
-    async def _member_behind(self, key: ApiKey) -> Member | None:
-        if key.created_by is None:
-            return None
-        return await self._members.get(key.workspace, key.created_by)
 
 
 CALLER = web.RequestKey("caller", Caller)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import jwt
-from imagerift_core import clock
 from imagerift_core.errors import InvalidSession
+from imagerift_core.mongo.sessions import AccountSession
 
 from imagerift_api.auth.token_times import NOT_BY_THE_WALL_CLOCK, check_times
 
-SESSION_HOURS = 12
 _ALGORITHM = "HS256"
 _ISSUER = "imagerift"
 _AUDIENCE = "imagerift-account"
@@ -37,17 +35,17 @@ class SessionTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def issue(self, person: str, workspace: str) -> str:
-        at = clock.now()
+    def issue(self, session: AccountSession, workspace: str) -> str:
+        """The token of `session`, at work in `workspace`."""
         return jwt.encode(
             {
                 "iss": _ISSUER,
                 "aud": _AUDIENCE,
-                "sub": person,
+                "sub": session.person,
                 "ws": workspace,
-                "jti": secrets.token_urlsafe(18),
-                "iat": at,
-                "exp": at + timedelta(hours=SESSION_HOURS),
+                "jti": session.id,
+                "iat": session.created_at,
+                "exp": session.expires_at,
             },
             self._key,
             algorithm=_ALGORITHM,

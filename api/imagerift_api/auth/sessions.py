@@ -5,29 +5,37 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import hdrs, web
+from imagerift_core import clock
 from imagerift_core.errors import (
     CrossSiteRequest,
     InvalidRequest,
     InvalidSession,
     RoleNotPermitted,
 )
+from imagerift_core.ids import new_session_id
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.members import Member, MemberStore
 from imagerift_core.mongo.people import Person, PersonStore
-from imagerift_core.mongo.sign_ins import SignInStore
+from imagerift_core.mongo.sessions import AccountSession, SessionStore
 from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Permission, may
 
-from imagerift_api.auth.session_tokens import SESSION_HOURS, SessionClaims, SessionTokens
+from imagerift_api.auth.session_tokens import SessionClaims, SessionTokens
 from imagerift_api.settings import ApiSettings
 
 COOKIE = "imagerift_session"
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _SIGN_IN = "Sign in first."
+_ENDED = "The session has ended. Sign in again."
+SESSION_HOURS = 12
+# How exact `last_used_at` is; more would be a write a request.
+_USED_AGAIN = timedelta(minutes=5)
+_MAX_USER_AGENT = 200
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Sessions:
     def __init__(
         self,
         *,
-        sign_ins: SignInStore,
+        sessions: SessionStore,
         people: PersonStore,
         members: MemberStore,
         workspaces: WorkspaceStore,
@@ -65,7 +73,7 @@ class Sessions:
         settings: ApiSettings,
     ) -> None:
         self.tokens = SessionTokens(settings.session_secret())
-        self._sign_ins = sign_ins
+        self._sessions = sessions
         self._people = people
         self._members = members
         self._workspaces = workspaces
@@ -87,14 +95,20 @@ class Sessions:
             self.require_same_origin(request)
             if not self.tokens.csrf_matches(claims.session, request.headers.get(CSRF_HEADER)):
                 raise CrossSiteRequest(f"The header {CSRF_HEADER} must hold the session's token.")
-        ended, person, member, workspace = await asyncio.gather(
-            self._sign_ins.is_ended(claims.session),
+        session, person, member, workspace = await asyncio.gather(
+            self._sessions.get(claims.session, person=claims.person),
             self._people.get(claims.person),
             self._members.get(claims.workspace, claims.person),
             self._workspaces.get(claims.workspace),
         )
-        if ended or person is None or member is None or workspace is None:
-            raise InvalidSession("The session has ended. Sign in again.")
+        if session is None or person is None or member is None or workspace is None:
+            raise InvalidSession(_ENDED)
+        if person.suspended_at is not None or workspace.suspended_at is not None:
+            # Signing in again says which, or leads to another workspace of the person's.
+            raise InvalidSession(_ENDED)
+        at = clock.now()
+        if at - session.last_used_at > _USED_AGAIN:
+            await self._sessions.mark_used(session.id, at=at)
         return SignedIn(
             claims=claims,
             person=person,
@@ -136,11 +150,24 @@ class Sessions:
         except ValueError:
             return request.remote
 
-    def open(self, response: web.StreamResponse, person: str, workspace: str) -> None:
-        """Sets the cookie of a new session."""
+    async def open(
+        self, request: web.Request, response: web.StreamResponse, *, person: str, workspace: str
+    ) -> None:
+        """Begins a session and sets its cookie."""
+        at = clock.now()
+        session = AccountSession(
+            _id=new_session_id(),
+            person=person,
+            created_at=at,
+            expires_at=at + timedelta(hours=SESSION_HOURS),
+            last_used_at=at,
+            address=self.address_of(request),
+            user_agent=_printable(request.headers.get(hdrs.USER_AGENT)),
+        )
+        await self._sessions.begin(session)
         response.set_cookie(
             COOKIE,
-            self.tokens.issue(person, workspace),
+            self.tokens.issue(session, workspace),
             max_age=SESSION_HOURS * 3600,
             path="/",
             httponly=True,
@@ -150,13 +177,20 @@ class Sessions:
 
     async def end(self, response: web.StreamResponse, claims: SessionClaims) -> None:
         """Ends the session on every replica and takes the cookie away."""
-        await self._sign_ins.end_session(claims.session, expires_at=claims.expires_at)
+        await self._sessions.end(claims.session, person=claims.person)
         response.del_cookie(COOKIE, path="/")
 
     @property
     def is_secure(self) -> bool:
         """Whether browsers reach this installation by https alone."""
         return self._is_https
+
+
+def _printable(header: str | None) -> str | None:
+    """A header's text for people to read; it may hold any byte."""
+    if header is None:
+        return None
+    return header.encode("ascii", errors="replace").decode()[:_MAX_USER_AGENT]
 
 
 SIGNED_IN = web.RequestKey("signed_in", SignedIn)

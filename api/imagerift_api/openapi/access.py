@@ -41,6 +41,7 @@ _KEY_ERRORS = (
     "invalid_api_key",
     "revoked_api_key",
     "expired_api_key",
+    "account_suspended",
     "api_access_locked",
     "rate_limited",
 )

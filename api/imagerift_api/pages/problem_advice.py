@@ -12,6 +12,8 @@ ADVICE: dict[str, str] = {
     "invalid_session": "Nobody is signed in, or the session has ended. Sign in at /account.",
     "sign_in_failed": "The name or the password is wrong, or the sign-in took too long. Try again.",
     "no_workspace_left": "This person was removed from every workspace. Ask for an invitation.",
+    "account_suspended": "The operator of this installation suspended the person or the workspace. "
+    "Ask them why; what was accepted before goes on.",
     "quota_exhausted": "The period's units are charged or reserved. Wait until `resetsAt`, for "
     "jobs in flight to end, or change the plan. Nothing was accepted.",
     "insufficient_scope": "The key may not do this. Use or make a key with the scope that "
@@ -27,6 +29,7 @@ ADVICE: dict[str, str] = {
     "workspace's. Upload it again.",
     "workspace_not_found": "The id is wrong, or you are no member of it.",
     "key_not_found": "The id is wrong, or the key is another workspace's.",
+    "session_not_found": "The session has ended already, or the id is wrong.",
     "member_not_found": "This person is no member of the workspace.",
     "invitation_not_found": "The invitation was used, withdrawn or has expired. Ask for another.",
     "webhook_not_found": "The id is wrong, or the webhook was deleted.",

@@ -23,6 +23,7 @@ from imagerift_core.errors import CapacityUnavailable, SignInFailed
 from imagerift_core.proxies import proxy_to
 
 from imagerift_api.auth.token_times import NOT_BY_THE_WALL_CLOCK, check_times
+from imagerift_api.sign_in.sign_up import SignUpRule
 
 _log = structlog.get_logger()
 # Fixed here: what a token's header says never widens it, and no symmetric one is among them.
@@ -37,12 +38,16 @@ _FAILED = "The issuer's answer could not be verified."
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom an issuer vouches for. Issuer and subject identify; name and e-mail are for show."""
+    """Whom an issuer vouches for. Issuer and subject identify; name and e-mail are for show.
+
+    `may_sign_up`: whether they may have an account of their own, should they have none.
+    """
 
     issuer: str
     subject: str
     name: str
     email: str | None = None
+    may_sign_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class OidcIssuer:
         client_id: str,
         client_secret: str | None,
         redirect_uri: str,
+        sign_up: SignUpRule,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
@@ -70,6 +76,7 @@ class OidcIssuer:
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
+        self._sign_up = sign_up
         self._monotonic = monotonic
         self._known: _Metadata | None = None
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -129,7 +136,13 @@ class OidcIssuer:
         email = claims.get("email")
         email = email if isinstance(email, str) else None
         name = claims.get("name") or claims.get("preferred_username") or email or claims["sub"]
-        return Identity(self._issuer, str(claims["sub"]), str(name)[:200], email)
+        return Identity(
+            issuer=self._issuer,
+            subject=str(claims["sub"]),
+            name=str(name)[:200],
+            email=email,
+            may_sign_up=self._sign_up.admits(claims),
+        )
 
     async def _verified(self, token: str) -> dict[str, Any]:
         try:

@@ -10,11 +10,18 @@ from imagerift_api.http.answers import Reply
 from imagerift_api.http.body_reading import leave_continue_for_later
 from imagerift_api.http.calls import Call, PendingBody
 from imagerift_api.http.operations import Operation
+from imagerift_api.sign_in import devices
+from imagerift_api.sign_in.built_in import Visitor
+from imagerift_api.sign_in.devices import KNOWN_DEVICES
 from imagerift_api.sign_in.schemas import SignInBody, SignInWays
-from imagerift_api.sign_in.service import CALLBACK_PATH, MINUTES, SIGN_INS
+from imagerift_api.sign_in.service import CALLBACK_PATH, SIGN_INS, IssuersAnswer
+from imagerift_api.sign_in.under_way import MINUTES
 
 _PATH = "/account/sign-in"
+SESSION_PATH = "/api/v1/account/session"
 _BROWSER_COOKIE = "imagerift_sign_in"
+# The account page sets it for somebody who comes with an invitation and is not signed in.
+_INVITATION_COOKIE = "imagerift_invitation"
 _ACCOUNT_PAGE = "/account"
 
 
@@ -29,11 +36,24 @@ async def sign_in_with_password(call: Call, body: PendingBody[SignInBody]) -> we
     sessions = call.app[SESSIONS]
     sessions.require_same_origin(call.request)
     async with body.read() as content:
-        account = await call.app[SIGN_INS].with_password(
-            content.name, content.password, address=sessions.address_of(call.request)
+        visitor = Visitor(
+            address=sessions.address_of(call.request),
+            device=call.request.cookies.get(devices.COOKIE),
         )
+        account = await call.app[SIGN_INS].with_password(content.name, content.password, visitor)
     response = web.Response(status=204)
-    sessions.open(response, account.person.id, account.workspace)
+    await sessions.open(
+        call.request, response, person=account.person.id, workspace=account.workspace
+    )
+    response.set_cookie(
+        devices.COOKIE,
+        call.app[KNOWN_DEVICES].issue(content.name),
+        max_age=devices.COOKIE_DAYS * 24 * 3600,
+        path=SESSION_PATH,
+        httponly=True,
+        samesite="Strict",
+        secure=sessions.is_secure,
+    )
     return response
 
 
@@ -44,16 +64,17 @@ async def sign_out(call: Call) -> web.Response:
 
 
 async def begin(request: web.Request) -> web.Response:
-    begun = await request.app[SIGN_INS].begin()
+    sessions = request.app[SESSIONS]
+    begun = await request.app[SIGN_INS].begin(address=sessions.address_of(request))
     response = _see_other(begun.url)
     response.set_cookie(
         _BROWSER_COOKIE,
-        begun.browser,
+        begun.cookie,
         max_age=MINUTES * 60,
         path=_PATH,
         httponly=True,
         samesite="Lax",
-        secure=request.app[SESSIONS].is_secure,
+        secure=sessions.is_secure,
     )
     return response
 
@@ -63,18 +84,24 @@ async def finish(request: web.Request) -> web.Response:
     sessions, query = request.app[SESSIONS], request.query
     try:
         account = await request.app[SIGN_INS].finish(
-            state=query.get("state", ""),
-            code=query.get("code", ""),
-            issuer=query.get("iss"),
-            browser=request.cookies.get(_BROWSER_COOKIE),
+            IssuersAnswer(
+                state=query.get("state", ""),
+                code=query.get("code", ""),
+                issuer=query.get("iss"),
+                cookie=request.cookies.get(_BROWSER_COOKIE),
+                invitation=request.cookies.get(_INVITATION_COOKIE),
+            ),
             address=sessions.address_of(request),
         )
     except DomainError as error:
         response = _see_other(f"{_ACCOUNT_PAGE}#refused={error.code}")
     else:
-        response = _see_other(_ACCOUNT_PAGE)
-        sessions.open(response, account.person.id, account.workspace)
-    response.del_cookie(_BROWSER_COOKIE, path=_PATH)
+        response = _see_other(_ACCOUNT_PAGE + ("#invited" if account.invited else ""))
+        await sessions.open(
+            request, response, person=account.person.id, workspace=account.workspace
+        )
+    for cookie in (_BROWSER_COOKIE, _INVITATION_COOKIE):
+        response.del_cookie(cookie, path=_PATH)
     return response
 
 
@@ -103,7 +130,7 @@ OPERATIONS = (
     ),
     Operation(
         method="POST",
-        path="/api/v1/account/session",
+        path=SESSION_PATH,
         handler=sign_in_with_password,
         name="signInWithPassword",
         tag="Account",
@@ -115,6 +142,7 @@ OPERATIONS = (
         errors=(
             "sign_in_failed",
             "no_workspace_left",
+            "account_suspended",
             "cross_site_request",
             "rate_limited",
             "capacity_unavailable",
@@ -122,7 +150,7 @@ OPERATIONS = (
     ),
     Operation(
         method="DELETE",
-        path="/api/v1/account/session",
+        path=SESSION_PATH,
         handler=sign_out,
         name="signOut",
         tag="Account",

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 
 from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.errors import NoWorkspaceLeft, SignInFailed
-from imagerift_core.mongo.account_log import AccountLogStore, Actor, LogEntry
-from imagerift_core.mongo.members import MemberStore
-from imagerift_core.mongo.people import Person, PersonStore
-from imagerift_core.mongo.sign_ins import SignInStore, SignInUnderWay
+from imagerift_core.errors import (
+    InvitationNotFound,
+    NoWorkspaceLeft,
+    SignInFailed,
+    SignUpClosed,
+)
+from imagerift_core.mongo import Stores
+from imagerift_core.mongo.account_log import Actor, LogEntry
+from imagerift_core.mongo.people import Person
 
-from imagerift_api.sign_in.built_in import BuiltInIssuer
+from imagerift_api.auth.address_limit import AddressLimit
+from imagerift_api.sign_in.built_in import BuiltInIssuer, Visitor
 from imagerift_api.sign_in.oidc import Identity, OidcIssuer
+from imagerift_api.sign_in.under_way import SignInCookies, SignInUnderWay
 
 FIRST_PLAN = "free"
 CALLBACK_PATH = "/account/sign-in/callback"
-MINUTES = 10
 _NOT_OFFERED = "This way of signing in is not offered here."
+_CLOSED = (
+    "This installation lets nobody new in without an invitation. Ask somebody who works here for "
+    "one, or its operator to let you sign up."
+)
 
 
 @dataclass(frozen=True)
@@ -30,15 +36,27 @@ class BegunSignIn:
     """Where the browser goes, and what it must bring back in its cookie."""
 
     url: str
-    browser: str
+    cookie: str
+
+
+@dataclass(frozen=True)
+class IssuersAnswer:
+    """What a browser brings back from the issuer, with its cookies of before."""
+
+    state: str
+    code: str
+    issuer: str | None
+    cookie: str | None
+    invitation: str | None
 
 
 @dataclass(frozen=True)
 class Account:
-    """A person and the workspace that their session begins in."""
+    """A person and the workspace that their session begins in; `invited` there just now."""
 
     person: Person
     workspace: str
+    invited: bool = False
 
 
 class SignIns:
@@ -46,18 +64,20 @@ class SignIns:
 
     def __init__(
         self,
-        sign_ins: SignInStore,
-        people: PersonStore,
-        members: MemberStore,
-        account_log: AccountLogStore,
+        stores: Stores,
+        cookies: SignInCookies,
+        limit: AddressLimit,
         *,
         oidc: OidcIssuer | None,
         built_in: BuiltInIssuer | None,
     ) -> None:
-        self._sign_ins = sign_ins
-        self._people = people
-        self._members = members
-        self._account_log = account_log
+        self._people = stores.people
+        self._members = stores.members
+        self._workspaces = stores.workspaces
+        self._invitations = stores.invitations
+        self._account_log = stores.account_log
+        self._cookies = cookies
+        self._limit = limit
         self._oidc = oidc
         self._built_in = built_in
 
@@ -69,86 +89,127 @@ class SignIns:
     def offers_password(self) -> bool:
         return self._built_in is not None
 
-    async def begin(self) -> BegunSignIn:
-        """Raises `SignInFailed` where there is no OIDC issuer, or `CapacityUnavailable`."""
+    async def begin(self, *, address: str | None) -> BegunSignIn:
+        """Raises `SignInFailed` where there is no OIDC issuer, `RateLimited` or
+        `CapacityUnavailable`."""
         if self._oidc is None:
             raise SignInFailed(_NOT_OFFERED)
-        state, nonce, verifier, browser = (secrets.token_urlsafe(32) for _ in range(4))
-        url = await self._oidc.authorization_url(state=state, nonce=nonce, verifier=verifier)
-        under_way = SignInUnderWay(
-            nonce=nonce,
-            verifier=verifier,
-            browser_hash=_hashed(browser),
-            expires_at=clock.now() + timedelta(minutes=MINUTES),
+        self._limit.check(address)
+        self._limit.count(address)
+        begun = SignInUnderWay.begun()
+        url = await self._oidc.authorization_url(
+            state=begun.state, nonce=begun.nonce, verifier=begun.verifier
         )
-        await self._sign_ins.begin(state, under_way)
-        return BegunSignIn(url, browser)
+        return BegunSignIn(url, self._cookies.seal(begun))
 
-    async def finish(
-        self,
-        *,
-        state: str,
-        code: str,
-        issuer: str | None,
-        browser: str | None,
-        address: str | None,
-    ) -> Account:
-        """The account behind an issuer's answer; a state works once and in one browser.
+    async def finish(self, answer: IssuersAnswer, *, address: str | None) -> Account:
+        """The account behind an issuer's answer, which only the browser that began can use.
 
-        Raises `SignInFailed`, `NoWorkspaceLeft` or `CapacityUnavailable`.
+        The issuer redeems a code once (RFC 6749, 4.1.2). Raises `SignInFailed`, `SignUpClosed`,
+        `NoWorkspaceLeft`, `AccountSuspended`, `RateLimited` or `CapacityUnavailable`.
         """
         if self._oidc is None:
             raise SignInFailed(_NOT_OFFERED)
-        under_way = await self._sign_ins.take(state, at=clock.now())
-        if under_way is None:
-            raise SignInFailed("This sign-in was used already or took too long. Begin again.")
-        if browser is None or not hmac.compare_digest(_hashed(browser), under_way.browser_hash):
-            raise SignInFailed("This sign-in began in another browser. Begin again.")
-        if issuer is not None and issuer != self._oidc.issuer:
+        begun = self._cookies.open(answer.cookie)
+        if begun is None:
+            raise SignInFailed(
+                "This sign-in took too long, or began in another browser. Begin again."
+            )
+        if not hmac.compare_digest(_bytes_of(answer.state), begun.state.encode()):
+            raise SignInFailed("This sign-in was followed by another one. Begin again.")
+        if answer.issuer is not None and answer.issuer != self._oidc.issuer:
             raise SignInFailed("The answer came from another issuer.")
-        identity = await self._oidc.redeem(code, verifier=under_way.verifier, nonce=under_way.nonce)
-        return await self._account_of(identity, address)
+        # The issuer is asked for each code, whoever made it up.
+        self._limit.check(address)
+        self._limit.count(address)
+        identity = await self._oidc.redeem(answer.code, verifier=begun.verifier, nonce=begun.nonce)
+        return await self._account_of(identity, address, invitation=answer.invitation)
 
-    async def with_password(self, name: str, password: str, *, address: str | None) -> Account:
-        """Raises `SignInFailed`, `NoWorkspaceLeft`, `RateLimited` or `CapacityUnavailable`."""
+    async def with_password(self, name: str, password: str, visitor: Visitor) -> Account:
+        """Raises `SignInFailed`, `NoWorkspaceLeft`, `AccountSuspended`, `RateLimited` or
+        `CapacityUnavailable`."""
         if self._built_in is None:
             raise SignInFailed(_NOT_OFFERED)
-        identity = await self._built_in.check(name, password, address=address)
-        return await self._account_of(identity, address)
+        identity = await self._built_in.check(name, password, visitor)
+        return await self._account_of(identity, visitor.address)
 
-    async def _account_of(self, identity: Identity, address: str | None) -> Account:
-        at = clock.now()
-        person = await self._people.ensure(
-            issuer=identity.issuer,
-            subject=identity.subject,
-            name=identity.name,
-            email=identity.email,
-            plan=FIRST_PLAN,
-            address=address,
-            at=at,
+    async def _account_of(
+        self, identity: Identity, address: str | None, *, invitation: str | None = None
+    ) -> Account:
+        person = await self._people.refresh(
+            identity.issuer, identity.subject, name=identity.name, email=identity.email
         )
-        workspace = await self._workspace_of(person, address)
+        invited = person is None and not identity.may_sign_up
+        if person is None:
+            person = await self._newcomer(identity, address, invitation)
+        person.require_not_suspended()
+        workspace = await self._workspace_of(person, identity, address)
         entry = LogEntry(
             workspace=workspace,
-            actor=Actor(kind="person", id=person.id, name=person.name, address=address),
+            actor=_actor(person, address),
             action="account.signed_in",
-            at=at,
+            at=clock.now(),
             target=person.id,
             details={"issuer": identity.issuer},
         )
         await self._account_log.append(entry)
-        return Account(person, workspace)
+        return Account(person, workspace, invited=invited)
 
-    async def _workspace_of(self, person: Person, address: str | None) -> str:
+    async def _newcomer(
+        self, identity: Identity, address: str | None, invitation: str | None
+    ) -> Person:
+        """The account of somebody who signs in for the first time.
+
+        Raises `SignUpClosed` where they may not sign up and bring no invitation that works.
+        """
+        at = clock.now()
+        if identity.may_sign_up:
+            return await self._people.sign_up(
+                issuer=identity.issuer,
+                subject=identity.subject,
+                name=identity.name,
+                email=identity.email,
+                plan=FIRST_PLAN,
+                address=address,
+                at=at,
+            )
+        found = await self._invitations.find(invitation, at=at) if invitation else None
+        if found is None or invitation is None:
+            raise SignUpClosed(_CLOSED)
+        person = await self._people.add(
+            issuer=identity.issuer,
+            subject=identity.subject,
+            name=identity.name,
+            email=identity.email,
+            home=found.workspace,
+            at=at,
+        )
+        try:
+            await self._invitations.accept(
+                invitation, person.id, actor=_actor(person, address), at=at
+            )
+        except InvitationNotFound:
+            # Used or withdrawn in this moment. Without a workspace the account opens nothing.
+            raise SignUpClosed(_CLOSED) from None
+        return person
+
+    async def _workspace_of(self, person: Person, identity: Identity, address: str | None) -> str:
         """Where the session begins: at home, else in another of the person's workspaces.
 
-        Somebody who was removed from all of them gets a new one. Raises `NoWorkspaceLeft`.
+        Somebody who was removed from all of them gets a new one, if they may sign up. Raises
+        `NoWorkspaceLeft`, `SignUpClosed`, or `AccountSuspended` where all of them are suspended.
         """
         workspaces = [m.workspace for m in await self._members.of_person(person.id)]
-        if person.home in workspaces:
-            return person.home
+        workspaces.sort(key=lambda workspace: workspace != person.home)
         if workspaces:
-            return workspaces[0]
+            known = await self._workspaces.get_many(workspaces)
+            for workspace in workspaces:
+                if workspace in known and known[workspace].suspended_at is None:
+                    return workspace
+            for suspended in known.values():
+                suspended.require_not_suspended()
+        if not identity.may_sign_up:
+            raise SignUpClosed(_CLOSED)
         at = clock.now()
         made = await self._people.rehome(person, plan=FIRST_PLAN, address=address, at=at)
         if made is not None:
@@ -168,6 +229,10 @@ class SignIns:
 SIGN_INS = web.AppKey("sign_ins", SignIns)
 
 
-def _hashed(value: str) -> str:
-    # A cookie may hold any byte; this is how the framework keeps what is no text.
-    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
+def _actor(person: Person, address: str | None) -> Actor:
+    return Actor(kind="person", id=person.id, name=person.name, address=address)
+
+
+def _bytes_of(text: str) -> bytes:
+    # A query may hold any byte; this is how the framework keeps what is no text.
+    return text.encode(errors="surrogateescape")

@@ -65,6 +65,8 @@
   value: {{ .Values.api.accountRequestsPerMinute | quote }}
 - name: IMAGERIFT_SIGN_IN_TRIES_PER_MINUTE
   value: {{ .Values.api.signInTriesPerMinute | quote }}
+- name: IMAGERIFT_UNIDENTIFIED_REQUESTS_PER_MINUTE
+  value: {{ .Values.api.unidentifiedRequestsPerMinute | quote }}
 {{- with include "imagerift.apiPublicUrl" . }}
 - name: IMAGERIFT_PUBLIC_URL
   value: {{ . | quote }}
@@ -91,6 +93,12 @@
   value: {{ . | quote }}
 - name: IMAGERIFT_OIDC_CLIENT_ID
   value: {{ $.Values.api.oidc.clientId | quote }}
+- name: IMAGERIFT_OIDC_OPEN
+  value: {{ $.Values.api.oidc.open | quote }}
+- name: IMAGERIFT_OIDC_EMAIL_DOMAINS
+  value: {{ join "," $.Values.api.oidc.emailDomains | quote }}
+- name: IMAGERIFT_OIDC_CLAIMS
+  value: {{ join "," $.Values.api.oidc.claims | quote }}
 - name: IMAGERIFT_OIDC_CLIENT_SECRET
   valueFrom:
     secretKeyRef:

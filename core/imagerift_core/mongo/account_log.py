@@ -18,8 +18,12 @@ ActorKind = Literal["person", "key", "operator"]
 Action = Literal[
     "account.created",
     "account.signed_in",
+    "account.suspended",
+    "account.resumed",
     "workspace.created",
     "workspace.plan_changed",
+    "workspace.suspended",
+    "workspace.resumed",
     "key.created",
     "key.rotated",
     "key.revoked",

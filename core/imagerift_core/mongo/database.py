@@ -63,8 +63,7 @@ class Database:
         self.people = marked(database.people)
         self.members = marked(database.members)
         self.invitations = marked(database.invitations)
-        self.sign_ins = marked(database.sign_ins)
-        self.ended_sessions = marked(database.ended_sessions)
+        self.sessions = marked(database.sessions)
         self.account_log = marked(database.account_log)
         self.webhooks = marked(database.webhooks)
         self.webhook_secrets = marked(database.webhook_secrets)
@@ -139,7 +138,8 @@ class Database:
         await self.members.create_index("person")
         await self.invitations.create_index("token_hash", unique=True)
         await self.invitations.create_index("workspace")
-        for passing in (self.invitations, self.sign_ins, self.ended_sessions):
+        await self.sessions.create_index("person")
+        for passing in (self.invitations, self.sessions):
             await passing.create_index("expires_at", expireAfterSeconds=0)
         await self.account_log.create_index(
             [("workspace", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]

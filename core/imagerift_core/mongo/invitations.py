@@ -74,6 +74,13 @@ class InvitationStore(Store):
         cursor = self._database.invitations.find(query).sort([("created_at", 1), ("_id", 1)])
         return [Invitation.model_validate(document) async for document in cursor]
 
+    async def find(self, token: str, *, at: datetime) -> Invitation | None:
+        """The invitation of that token, where it can still be accepted."""
+        document = await self._database.invitations.find_one(
+            {"token_hash": token_hash(token), "expires_at": {"$gt": at}}
+        )
+        return Invitation.model_validate(document) if document else None
+
     async def revoke(self, workspace: str, invitation: str, *, actor: Actor, at: datetime) -> None:
         """Raises `InvitationNotFound`."""
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
+from imagerift_core.errors import SUSPENDED, AccountSuspended
 from imagerift_core.ids import new_person_id, new_workspace_id
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import Member, MemberStore, insert_member
@@ -20,7 +21,7 @@ PAUSE = timedelta(days=30)
 
 
 class Person(BaseModel):
-    """Somebody who signed in. `issuer` and `subject` are the identity; the rest is for show.
+    """Somebody who signed in. `issuer` and `subject` identify; name and e-mail are for show.
 
     `home` is the workspace that sessions begin in, and `rehomed_at` when it last had to be made
     anew because the person was a member of none.
@@ -36,6 +37,12 @@ class Person(BaseModel):
     created_at: datetime
     home: str
     rehomed_at: datetime | None = None
+    suspended_at: datetime | None = None
+
+    def require_not_suspended(self) -> None:
+        """Raises `AccountSuspended`."""
+        if self.suspended_at is not None:
+            raise AccountSuspended(f"The account of '{self.name}' {SUSPENDED}.")
 
     @property
     def may_rehome_from(self) -> datetime | None:
@@ -58,7 +65,26 @@ class PersonStore(Store):
         cursor = self._database.people.find({"_id": {"$in": ids}})
         return {document["_id"]: Person.model_validate(document) async for document in cursor}
 
-    async def ensure(
+    async def all(self) -> list[Person]:
+        """Everybody, oldest first."""
+        cursor = self._database.people.find().sort("created_at", 1)
+        return [Person.model_validate(document) async for document in cursor]
+
+    async def refresh(
+        self, issuer: str, subject: str, *, name: str, email: str | None
+    ) -> Person | None:
+        """The person of (issuer, subject), if they have an account.
+
+        Name and e-mail follow what the issuer last said. They never identify anybody.
+        """
+        document = await self._database.people.find_one_and_update(
+            {"issuer": issuer, "subject": subject},
+            {"$set": {"name": name, "email": email}},
+            return_document=True,
+        )
+        return Person.model_validate(document) if document else None
+
+    async def sign_up(
         self,
         *,
         issuer: str,
@@ -69,13 +95,10 @@ class PersonStore(Store):
         address: str | None,
         at: datetime,
     ) -> Person:
-        """The person of (issuer, subject); the first time with a workspace of their own on `plan`.
+        """The account of somebody new, with a workspace of their own on `plan`.
 
-        Name and e-mail follow what the issuer last said. They never identify anybody.
+        Two calls at once make one account.
         """
-        found = await self._refresh(issuer, subject, name, email)
-        if found is not None:
-            return found
         person = Person(
             _id=new_person_id(),
             issuer=issuer,
@@ -116,6 +139,22 @@ class PersonStore(Store):
             return again
         return person
 
+    async def add(
+        self, *, issuer: str, subject: str, name: str, email: str | None, home: str, at: datetime
+    ) -> Person:
+        """Somebody new without a workspace of their own: `home` is one that they are let into."""
+        person = Person(
+            _id=new_person_id(),
+            issuer=issuer,
+            subject=subject,
+            name=name,
+            email=email,
+            created_at=at,
+            home=home,
+        )
+        await self._database.people.insert_one(person.model_dump(by_alias=True))
+        return person
+
     async def add_to_workspace(
         self,
         workspace: str,
@@ -132,15 +171,9 @@ class PersonStore(Store):
         """
         person = await self.find(issuer, subject)
         if person is None:
-            person = Person(
-                _id=new_person_id(),
-                issuer=issuer,
-                subject=subject,
-                name=subject,
-                created_at=at,
-                home=workspace,
+            person = await self.add(
+                issuer=issuer, subject=subject, name=subject, email=None, home=workspace, at=at
             )
-            await self._database.people.insert_one(person.model_dump(by_alias=True))
         await MemberStore(self._database).add(workspace, person.id, role, actor=actor, at=at)
         return person
 
@@ -181,12 +214,60 @@ class PersonStore(Store):
 
         return await logged(self._database, body)
 
-    async def _refresh(
-        self, issuer: str, subject: str, name: str, email: str | None
-    ) -> Person | None:
-        document = await self._database.people.find_one_and_update(
-            {"issuer": issuer, "subject": subject},
-            {"$set": {"name": name, "email": email}},
-            return_document=True,
-        )
+    async def suspend(self, person_id: str, *, actor: Actor, at: datetime) -> Person | None:
+        """Ends the person's sessions and invitations; they cannot sign in, their keys open nothing.
+
+        None where there is no such person. The first time stays on record.
+        """
+
+        async def body(session: Session) -> Logged[Person | None]:
+            document = await self._database.people.find_one_and_update(
+                {"_id": person_id, "suspended_at": None},
+                {"$set": {"suspended_at": at}},
+                return_document=True,
+                session=session,
+            )
+            if document is None:
+                return await self._get(session, person_id), None
+            ended = await self._database.sessions.delete_many(
+                {"person": person_id}, session=session
+            )
+            await self._database.invitations.delete_many({"invited_by": person_id}, session=session)
+            person = Person.model_validate(document)
+            return person, LogEntry(
+                workspace=person.home,
+                actor=actor,
+                action="account.suspended",
+                at=at,
+                target=person_id,
+                details={"sessionsEnded": str(ended.deleted_count)},
+            )
+
+        return await logged(self._database, body)
+
+    async def resume(self, person_id: str, *, actor: Actor, at: datetime) -> Person | None:
+        """Ends a suspension: keys work again. None where there is no such person."""
+
+        async def body(session: Session) -> Logged[Person | None]:
+            document = await self._database.people.find_one_and_update(
+                {"_id": person_id, "suspended_at": {"$ne": None}},
+                {"$set": {"suspended_at": None}},
+                return_document=True,
+                session=session,
+            )
+            if document is None:
+                return await self._get(session, person_id), None
+            person = Person.model_validate(document)
+            return person, LogEntry(
+                workspace=person.home,
+                actor=actor,
+                action="account.resumed",
+                at=at,
+                target=person_id,
+            )
+
+        return await logged(self._database, body)
+
+    async def _get(self, session: Session, person_id: str) -> Person | None:
+        document = await self._database.people.find_one({"_id": person_id}, session=session)
         return Person.model_validate(document) if document else None

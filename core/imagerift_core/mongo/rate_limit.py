@@ -76,6 +76,12 @@ class RateWindowStore(Store):
                 continue
             return RateWindow.of(limit, document["count"], at)
 
+    async def give_back(self, subject: str, *, at: datetime) -> None:
+        """Takes back what `count` counted at the same `at`."""
+        await self._database.rate_windows.update_one(
+            {"_id": Minute.of(subject, at).id}, {"$inc": {"count": -1}}
+        )
+
 
 def counted_in(windows: Collection[dict[str, Any]], minute: Minute, number: int) -> int:
     """Counts `number` requests by the driver's own blocking calls; the count with all of them."""

@@ -20,8 +20,8 @@ from imagerift_core.mongo.people import PersonStore
 from imagerift_core.mongo.rate_limit import RateWindowStore
 from imagerift_core.mongo.rate_limited_reads import RateLimitedReads
 from imagerift_core.mongo.scheduler_snapshot import SnapshotStore
+from imagerift_core.mongo.sessions import SessionStore
 from imagerift_core.mongo.settlement import Settlements
-from imagerift_core.mongo.sign_ins import SignInStore
 from imagerift_core.mongo.stream_leases import StreamLeaseStore
 from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.mongo.usage import UsageStore
@@ -49,8 +49,8 @@ class Stores:
         self.people = PersonStore(database)
         self.rate_limited_reads = RateLimitedReads(database)
         self.rate_windows = RateWindowStore(database)
+        self.sessions = SessionStore(database)
         self.settlements = Settlements(database)
-        self.sign_ins = SignInStore(database)
         self.snapshots = SnapshotStore(database)
         self.stream_leases = StreamLeaseStore(database)
         self.uploads = UploadStore(database)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 from imagerift_api.auth.session_tokens import SessionTokens
 from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
+from imagerift_core.ids import new_session_id
+from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.roles import Role
 
 from tests.integration.api.harness import Answer, Api
@@ -31,7 +34,7 @@ class Browser:
     def headers(self) -> dict[str, str]:
         return {
             "Cookie": f"{COOKIE}={self.cookie}",
-            "Origin": self.api.base_url,
+            "Origin": self.api.settings.public_url or self.api.base_url,
             "X-CSRF-Token": self.csrf,
         }
 
@@ -53,7 +56,7 @@ class Browser:
 
 async def signed_in(api: Api, *, plan: str = "business", name: str = "Ada") -> Browser:
     """Somebody new, signed in to their own workspace on `plan`."""
-    person = await api.stores.people.ensure(
+    person = await api.stores.people.sign_up(
         issuer=ISSUER,
         subject=secrets.token_hex(8),
         name=name,
@@ -63,13 +66,25 @@ async def signed_in(api: Api, *, plan: str = "business", name: str = "Ada") -> B
         at=clock.now(),
     )
     await api.stores.workspaces.set_plan(person.home, plan)
-    return browser_of(api, person.id, person.home)
+    return await browser_of(api, person.id, person.home)
 
 
-def browser_of(api: Api, person: str, workspace: str) -> Browser:
+async def browser_of(api: Api, person: str, workspace: str) -> Browser:
+    """A browser of the person's, in a new session at work in `workspace`."""
     tokens = SessionTokens(api.settings.session_secret())
-    cookie = tokens.issue(person, workspace)
-    return Browser(api, person, workspace, cookie, tokens.csrf_token(tokens.read(cookie).session))
+    at = clock.now()
+    session = AccountSession(
+        _id=new_session_id(),
+        person=person,
+        created_at=at,
+        expires_at=at + timedelta(hours=1),
+        last_used_at=at,
+        address="127.0.0.1",
+        user_agent="Tests",
+    )
+    await api.stores.sessions.begin(session)
+    cookie = tokens.issue(session, workspace)
+    return Browser(api, person, workspace, cookie, tokens.csrf_token(session.id))
 
 
 async def joined(api: Api, owner: Browser, role: Role) -> Browser:
@@ -80,7 +95,7 @@ async def joined(api: Api, owner: Browser, role: Role) -> Browser:
     token = invited.body["url"].partition("#invitation=")[2]
     accepted = await guest.call("POST", "/api/v1/account/invitations/accept", json={"token": token})
     assert accepted.status == 200, accepted.body
-    return browser_of(api, guest.person, owner.workspace)
+    return await browser_of(api, guest.person, owner.workspace)
 
 
 def with_token(token: str) -> dict[str, Any]:

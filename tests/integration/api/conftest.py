@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
+from imagerift_api.admin import app as admin
 from imagerift_core import clock
 from pymongo import AsyncMongoClient, monitoring
+from typer.testing import CliRunner, Result
 
 from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.harness import (
@@ -90,3 +93,15 @@ def one_minute(monkeypatch: pytest.MonkeyPatch) -> datetime:
     moment = clock.now()
     monkeypatch.setattr(clock, "now", lambda: moment)
     return moment
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Callable[..., Awaitable[Result]]:
+    """Runs `imagerift admin` with the arguments, as an operator does."""
+    runner = CliRunner(env=environment)
+
+    async def call(*arguments: str) -> Result:
+        # In a thread: the commands bring an event loop of their own.
+        return await asyncio.to_thread(runner.invoke, admin, list(arguments))
+
+    return call

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import jwt
 from imagerift_core import clock
 
 from tests.integration.api.browsers import Browser, joined, signed_in
@@ -84,6 +85,7 @@ async def make_marked_workspace(api: Api, mark: str, hook_url: str) -> MarkedWor
         "deliveryId": deliveries["data"][0]["deliveryId"],
         "keyId": key_id,
         "personId": member.person,
+        "sessionId": jwt.decode(browser.cookie, options={"verify_signature": False})["jti"],
         "invitationId": invited["invitation"]["invitationId"],
         "webhookSecret": webhook["secret"],
         "jobSecret": secret,

@@ -118,10 +118,10 @@ class Workplace:
     operator_keys: dict[Scope, str]
     whole: Tenant
 
-    def session(self, who: str) -> dict[str, str]:
+    async def session(self, who: str) -> dict[str, str]:
         """Headers of a session of its own, since an operation may end it."""
         person = self.people[who]
-        return browser_of(person.api, person.person, person.workspace).headers
+        return (await browser_of(person.api, person.person, person.workspace)).headers
 
     def role(self, who: str) -> Role:
         for role in ALL_ROLES:
@@ -131,12 +131,12 @@ class Workplace:
         return "member"
 
 
-def entitled(site: tuple[Api, Workplace], operation: Operation) -> dict[str, str]:
+async def entitled(site: tuple[Api, Workplace], operation: Operation) -> dict[str, str]:
     """Headers of somebody who may call the operation."""
     api, work = site
     if operation.access == "open":
         return {"Origin": api.base_url}
-    return work.session("owner") if operation.access == "session" else work.whole.headers
+    return await work.session("owner") if operation.access == "session" else work.whole.headers
 
 
 PRESENT = (*ALL_ROLES, "demoted")
@@ -219,7 +219,7 @@ async def test_a_session_changes_nothing_without_its_token_or_from_elsewhere(
 ) -> None:
     api, work = site
     for missing in ("X-CSRF-Token", "Origin"):
-        headers = work.session("owner")
+        headers = await work.session("owner")
         del headers[missing]
         answer = await ask(api, operation, headers)
         assert_turned_away(answer, 403, "cross_site_request", missing)
@@ -265,7 +265,7 @@ async def test_a_session_may_do_what_its_role_may(
 ) -> None:
     api, work = site
     role = work.role(who)
-    answer = await ask(api, operation, work.session(who))
+    answer = await ask(api, operation, await work.session(who))
     permission = PERMISSIONS.get(operation.name)
     if permission is not None and not may(role, permission):
         assert_turned_away(answer, 403, "role_not_permitted")
@@ -279,7 +279,7 @@ async def test_a_removed_members_session_opens_nothing(
     site: tuple[Api, Workplace], operation: Operation
 ) -> None:
     api, work = site
-    answer = await ask(api, operation, work.session("removed"))
+    answer = await ask(api, operation, await work.session("removed"))
     assert_turned_away(answer, 401, "invalid_session")
 
 
@@ -289,7 +289,7 @@ async def test_an_unknown_member_of_the_query_is_refused(
 ) -> None:
     path = f"{path_of(operation)}?noSuchMember=1"
     body: dict[str, Any] | None = None if operation.body is None else {}
-    headers = entitled(site, operation)
+    headers = await entitled(site, operation)
     answer = await site[0].call(operation.method, path, headers=headers, json=body)
     assert_turned_away(answer, 400, "invalid_request")
     assert (answer.body["param"], answer.body["errors"][0]["message"]) == (
@@ -305,7 +305,7 @@ async def test_a_body_of_another_shape_is_refused(
     api = site[0]
 
     async def refusal(body: Any) -> Answer:
-        headers = entitled(site, operation)
+        headers = await entitled(site, operation)
         answer = await api.call(operation.method, path_of(operation), headers=headers, json=body)
         assert_turned_away(answer, 400, "invalid_request", body)
         return answer

@@ -312,5 +312,5 @@ async def test_another_workspace_sees_nothing_of_the_log(api: Api) -> None:
     ada, eve = await signed_in(api), await signed_in(api)
     await ada.create_key()
     assert ada.person not in str(await eve.log())
-    forged = browser_of(api, eve.person, ada.workspace)
+    forged = await browser_of(api, eve.person, ada.workspace)
     assert (await forged.call("GET", "/api/v1/account/log")).status == 401

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
-import pytest
-from imagerift_api.admin import app
 from imagerift_core import clock
-from typer.testing import CliRunner, Result
 
 from tests.integration.api.harness import Api
-
-
-@pytest.fixture
-def run(environment: dict[str, str]) -> Any:
-    runner = CliRunner(env=environment)
-
-    async def call(*arguments: str) -> Result:
-        # In a thread: the commands bring an event loop of their own.
-        return await asyncio.to_thread(runner.invoke, app, list(arguments))
-
-    return call
 
 
 async def test_a_workspace_and_a_key_made_by_the_commands_can_call(api: Api, run: Any) -> None:
@@ -90,7 +75,7 @@ async def test_a_person_is_put_in_place_before_their_first_sign_in(api: Api, run
 
     added = await run("member", "add", "--workspace", workspace, *who, "--role", "owner")
 
-    person = await api.stores.people.ensure(
+    person = await api.stores.people.sign_up(
         issuer="https://issuer.example",
         subject=workspace,
         name="Ada",

@@ -91,6 +91,7 @@ CAUSES |= {
     "delivery_not_found": by_key("POST", f"{HOOKS}/deliveries/evt_nothing/replay"),
     "workspace_not_found": by_owner("POST", f"{ACCOUNT}/workspace", {"workspaceId": "ws_none"}),
     "key_not_found": by_owner("DELETE", f"{ACCOUNT}/keys/key_nothing"),
+    "session_not_found": by_owner("DELETE", f"{ACCOUNT}/sessions/ses_nothing"),
     "member_not_found": by_owner("DELETE", f"{ACCOUNT}/members/usr_nothing"),
     "invitation_not_found": by_owner("DELETE", f"{ACCOUNT}/invitations/inv_nothing"),
     "unsupported_image": by_submit(imageBase64=encode(picture("ICO"))),
@@ -190,6 +191,13 @@ async def _no_place(scene: Scene) -> Answer:
 async def _demo(scene: Scene) -> list[str]:
     found = await scene.api.stores.people.find(ISSUER, DEMO)
     return [found.id] if found else []
+
+
+@causes("account_suspended")
+async def _suspended(scene: Scene) -> Answer:
+    tenant = await scene.api.tenant()
+    await scene.api.stores.workspaces.suspend(tenant.workspace)
+    return await scene.api.call("GET", "/api/v1/jobs", headers=tenant.headers)
 
 
 @causes("cross_site_request")

@@ -107,6 +107,9 @@ def attempts(
         "chooseWorkspace": [
             Attempt((404, "workspace_not_found"), body={"workspaceId": theirs.browser.workspace})
         ],
+        "listSessions": plain(),
+        "endSession": gone("session_not_found", sessionId=ids["sessionId"]),
+        "endOtherSessions": plain(204),
         "listKeys": plain(),
         "createKey": plain(201, {"name": "k"}),
         "rotateKey": [Attempt((404, "key_not_found"), ids=key, body={"overlapDays": 0})],
@@ -233,7 +236,7 @@ async def test_no_forged_and_no_lost_credential_opens_another_workspace(
     api, theirs, mine = site
     forged = with_token(new_token_of(theirs.ids["keyId"]).token)["headers"]
     # As somebody has it who was a member once.
-    lost: Browser = browser_of(api, mine.browser.person, theirs.browser.workspace)
+    lost: Browser = await browser_of(api, mine.browser.person, theirs.browser.workspace)
     before = await stored_of(api, theirs)
 
     for operation in await described(api):

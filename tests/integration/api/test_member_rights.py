@@ -50,7 +50,7 @@ async def back_home(api: Api, person: Browser) -> Browser:
     """The same person, signed in to the workspace of their own."""
     found = await api.stores.people.get(person.person)
     assert found is not None
-    return browser_of(api, found.id, found.home)
+    return await browser_of(api, found.id, found.home)
 
 
 async def accept(by: Browser, token: dict[str, str]) -> Answer:
@@ -138,7 +138,7 @@ async def test_only_its_own_person_learns_the_token_of_a_key(api: Api, role: Rol
 async def test_a_key_of_the_operators_is_rotated_by_nobody_on_the_pages(api: Api) -> None:
     tenant = await api.tenant()
     person = await signed_in(api)
-    owner = browser_of(api, person.person, tenant.workspace)
+    owner = await browser_of(api, person.person, tenant.workspace)
     member = Member(
         workspace=tenant.workspace, person=person.person, role="owner", added_at=clock.now()
     )

@@ -81,9 +81,9 @@ async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, Browser]
         yield api, await signed_in(api)
 
 
-def session(browser: Browser) -> dict[str, bytes]:
+async def session(browser: Browser) -> dict[str, bytes]:
     """A new one each time, since an operation may end it."""
-    fresh = browser_of(browser.api, browser.person, browser.workspace)
+    fresh = await browser_of(browser.api, browser.person, browser.workspace)
     return {name: value.encode() for name, value in fresh.headers.items()}
 
 
@@ -102,7 +102,7 @@ async def test_no_header_is_a_fault_of_ours(
     api, browser = site
     for header, form in HEADERS.items():
         for odd in ODD.values():
-            headers = session(browser) | {header: form.replace(b"%s", odd)}
+            headers = await session(browser) | {header: form.replace(b"%s", odd)}
             body = None if operation.body is None else BODIES.get(operation.name, {})
             status = await status_of(api, operation.method, target_of(operation), headers, body)
             assert status < 500, (header, odd, status)
@@ -121,7 +121,7 @@ async def test_no_address_is_a_fault_of_ours(
         *(f"{bare}?{name}={odd}" for name in ("cursor", "limit", "status", "period", "metadata.a")),
     ):
         body = None if operation.body is None else BODIES.get(operation.name, {})
-        status = await status_of(api, operation.method, target, session(browser), body)
+        status = await status_of(api, operation.method, target, await session(browser), body)
         assert status < 500, (target, status)
 
 
@@ -150,7 +150,7 @@ async def test_a_host_and_an_origin_that_agree_are_no_fault_of_ours(
     site: tuple[Api, Browser], odd: str
 ) -> None:
     api, browser = site
-    headers = session(browser) | {"Host": ODD[odd], "Origin": b"http://" + ODD[odd]}
+    headers = await session(browser) | {"Host": ODD[odd], "Origin": b"http://" + ODD[odd]}
     for path in ("/api/v1/account/invitations", "/api/v1/account/keys"):
         assert await status_of(api, "POST", path, headers, {"name": "k"}) < 500
     assert await status_of(api, "POST", "/api/v1/account/invitations", headers, {}) < 500

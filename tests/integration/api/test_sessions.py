@@ -244,7 +244,7 @@ async def test_going_on_in_another_workspace_needs_a_membership(api: Api) -> Non
 async def test_two_first_sign_ins_at_once_make_one_account(api: Api) -> None:
     found = await asyncio.gather(
         *(
-            api.stores.people.ensure(
+            api.stores.people.sign_up(
                 issuer="https://twice.example",
                 subject="same",
                 name="N",

@@ -27,7 +27,7 @@ from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.people import Person
 from imagerift_core.mongo.rate_limited_reads import Poll
 from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
-from imagerift_core.mongo.sign_ins import SignInUnderWay
+from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.mongo.workspaces import Workspace
@@ -158,7 +158,9 @@ VALUES: dict[Any, Any] = {
         created_at=AT,
         expires_at=AT,
     ),
-    SignInUnderWay: SignInUnderWay(nonce="n", verifier="v", browser_hash="b", expires_at=AT),
+    AccountSession: AccountSession(
+        _id="ses_1", person="usr_1", created_at=AT, expires_at=AT, last_used_at=AT
+    ),
     Webhook: Webhook(
         _id="wh_1", workspace=WORKSPACE, url="https://there/", events=[], secret=b"s", created_at=AT
     ),

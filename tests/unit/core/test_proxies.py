@@ -13,6 +13,7 @@ import pytest
 import yaml
 from aiohttp import web
 from imagerift_api.sign_in.oidc import OidcIssuer
+from imagerift_api.sign_in.sign_up import SignUpRule
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.kube import connect_kube
 from imagerift_core.proxies import proxy_to
@@ -169,6 +170,7 @@ async def test_the_issuer_of_sign_ins_is_reached_through_it(proxy: Proxy) -> Non
             client_id="x",
             client_secret=None,
             redirect_uri="https://api.example/callback",
+            sign_up=SignUpRule(),
         )
         url = await issuer.authorization_url(state="s", nonce="n", verifier="v")
     assert url.startswith("http://login.example/authorize?")

@@ -6,15 +6,18 @@ import { prepareLog, showLog } from "./log.js";
 import { prepareMembers, showMembers } from "./members.js";
 import { followOverview } from "./overview.js";
 import { preparePlayground, showPlayground } from "./playground.js";
+import { prepareSessions, showSessions } from "./sessions.js";
 import { prepareWebhooks, showWebhooks } from "./webhooks.js";
 
 const INVITATION = "imagerift-invitation";
-const REFUSALS = { sign_in_failed: "The sign-in failed. Please try again.", no_workspace_left: "You are a member of no workspace any more, and a new one of your own was made for you less than 30 days ago. Ask the operator of this installation to add you to a workspace, or come back later.", capacity_unavailable: "The sign-in service does not answer. Please try again in a moment." };
+const REFUSALS = { sign_in_failed: "The sign-in failed. Please try again.", no_workspace_left: "You are a member of no workspace any more, and a new one of your own was made for you less than 30 days ago. Ask the operator of this installation to add you to a workspace, or come back later.", sign_up_closed: "This installation lets nobody new in without an invitation. Ask somebody who works here for one and open its address, or ask its operator to let you sign up.", account_suspended: "This account was suspended by the operator of this installation.", rate_limited: "Too many sign-ins came from here. Please try again in a minute.", capacity_unavailable: "The sign-in service does not answer. Please try again in a moment." };
 let account = null;
 
 function readFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   if (fragment.has("invitation")) sessionStorage.setItem(INVITATION, fragment.get("invitation"));
+  // The invitation let its bearer in at the sign-in itself.
+  if (fragment.has("invited")) sessionStorage.removeItem(INVITATION);
   if (fragment.has("refused")) say(REFUSALS[fragment.get("refused")] ?? REFUSALS.sign_in_failed);
   // Neither a token nor a message should stay in the address.
   if (location.hash) history.replaceState(null, "", location.pathname);
@@ -53,7 +56,7 @@ async function showAccount() {
   show(byId("sign-in"), false);
   show(byId("signed-in"));
   show(byId("sign-out"));
-  const parts = [followOverview(), showPlayground(), showKeys(account), showMembers(account), showWebhooks(account), showLog(account)];
+  const parts = [followOverview(), showPlayground(), showKeys(account), showMembers(account), showWebhooks(account), showSessions(), showLog(account)];
   const failed = (await Promise.allSettled(parts)).find((part) => part.status === "rejected");
   if (failed) throw failed.reason;
 }
@@ -67,6 +70,12 @@ async function showSignIn() {
   show(byId("sign-in-form"), ways.password);
   show(byId("sign-in-none"), !ways.oidcUrl && !ways.password);
   show(byId("sign-in"));
+}
+
+// Where nobody new may sign up, the invitation has to come along: for ten minutes, to that path alone.
+function bringInvitation() {
+  const token = sessionStorage.getItem(INVITATION);
+  if (token) document.cookie = `imagerift_invitation=${encodeURIComponent(token)}; path=/account/sign-in; max-age=600; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 }
 
 async function start() {
@@ -95,6 +104,7 @@ byId("sign-in-form").addEventListener("submit", (event) => {
     await start();
   }, form.querySelector("button"));
 });
+byId("sign-in-oidc").addEventListener("click", bringInvitation);
 byId("sign-out").addEventListener("click", (event) => attempt(async () => {
   await call("DELETE", "/api/v1/account/session");
   location.reload();
@@ -113,6 +123,7 @@ prepareKeys(() => account);
 prepareMembers(() => account);
 prepareWebhooks(() => account);
 preparePlayground();
+prepareSessions();
 prepareLog();
 const refused = byId("problem").textContent;
 restart().then(() => { if (refused) say(refused); });

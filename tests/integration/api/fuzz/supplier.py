@@ -122,7 +122,7 @@ class Supplier:
         """A session of its own, for what ends it."""
         browser = self._caller.browser
         assert browser is not None
-        fresh = browser_of(self._api, browser.person, browser.workspace)
+        fresh = await browser_of(self._api, browser.person, browser.workspace)
         return web.json_response({"cookie": fresh.cookie, "csrf": fresh.csrf})
 
     async def _end_jobs(self) -> None:
