@@ -14,6 +14,7 @@ from imagerift_core.errors import RateLimited, SignInFailed
 from imagerift_core.mongo.rate_limit import RateWindowStore
 from pydantic import TypeAdapter
 
+from imagerift_api.auth.address_limit import client_network
 from imagerift_api.sign_in.devices import KnownDevices
 from imagerift_api.sign_in.oidc import Identity
 
@@ -80,9 +81,10 @@ class BuiltInIssuer:
         device = self._devices.read(visitor.device, name)
         if device is not None:
             return {f"sign-in:device:{device}": tries}
+        network = client_network(visitor.address)
         return {
-            f"sign-in:name-from:{visitor.address}:{name}": tries,
-            f"sign-in:from:{visitor.address}": tries * _WIDER,
+            f"sign-in:name-from:{network}:{name}": tries,
+            f"sign-in:from:{network}": tries * _WIDER,
             f"sign-in:name:{name}": tries * _WIDER,
         }
 
