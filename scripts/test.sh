@@ -49,7 +49,7 @@ set +m
 failed=0
 part "unit tests, with coverage" bash scripts/coverage.sh || failed=1
 part "charts" .venv/bin/python -m pytest tests/charts || failed=1
-part "contract and integration tests" on_a_platform tests/contract tests/integration "$@" || failed=1
+part "contract, integration and security tests" on_a_platform tests/contract tests/integration tests/security "$@" || failed=1
 
 wait "$beside" || failed=1
 beside=

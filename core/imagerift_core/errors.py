@@ -228,6 +228,22 @@ class QueueFull(DomainError):
         self.retryable = units <= limit
 
 
+class UploadsFull(DomainError):
+    """The workspace keeps as many bytes of uploads as its plan lets it; sizes are as declared."""
+
+    code = "uploads_full"
+
+    def __init__(self, *, size: int, limit: int, kept: int) -> None:
+        super().__init__(
+            f"{size} byte(s) asked for; of {limit} that uploads may take at once, {kept} are taken."
+        )
+        self.size = size
+        self.limit = limit
+        self.kept = kept
+        # What is larger than the whole limit never fits.
+        self.retryable = size <= limit
+
+
 class RateLimited(DomainError):
     code = "rate_limited"
     retryable = True

@@ -19,8 +19,9 @@ class Plan(BaseModel):
     `band` orders the queue: a higher band is served first. `concurrent_jobs` is how many jobs
     may run at once, None for as many as there are slots, and `queue_units` how many pictures may
     wait or run at once, None for any number. `requests_per_minute` counts in windows
-    of one UTC minute, `units_per_month` in UTC calendar months. A key that is made without a time
-    of its own expires after `key_days`, None for never.
+    of one UTC minute, `units_per_month` in UTC calendar months. Uploads that are
+    kept at once may take `upload_bytes` together, None for any number. A key that is made without
+    a time of its own expires after `key_days`, None for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -34,6 +35,7 @@ class Plan(BaseModel):
     queue_units: int | None = Field(None, ge=1)
     quota_scope: QuotaScope
     retention_days: int = Field(ge=1)
+    upload_bytes: int | None = Field(10 * 2**30, ge=1)
     key_days: int | None = Field(None, ge=1)
 
     def permits_export(self, size: ExportSize) -> bool:

@@ -39,6 +39,9 @@ def _shown(call: Call, view: BatchView) -> BatchObject:
     return BatchObject.of(view.batch, view.progress, remaining_this_minute=remaining)
 
 
+# A hundred of the longest prompts in JSON's longest spelling, and their other fields.
+_MAX_BATCH_BYTES = 8 * 1024 * 1024
+
 OPERATIONS = (
     Operation(
         method="POST",
@@ -57,6 +60,7 @@ OPERATIONS = (
                 {"mode": "style", "imageKey": "img_0h2M4pXv7TqWc9LrJ8Ks", "prompt": "at dusk"},
             ]
         },
+        max_body_bytes=_MAX_BATCH_BYTES,
         replies={
             202: Reply(
                 "The accepted batch.",

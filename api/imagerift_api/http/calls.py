@@ -76,8 +76,9 @@ class Call:
 class PendingBody(Generic[Body]):
     """A body not yet read, for a handler that has something to do before or long after it."""
 
-    def __init__(self, request: web.Request, model: type[Body]) -> None:
+    def __init__(self, request: web.Request, model: type[Body], *, limit: int) -> None:
         self._request = request
+        self._limit = limit
         self._model = model
 
     @asynccontextmanager
@@ -86,5 +87,13 @@ class PendingBody(Generic[Body]):
 
         Raises `PayloadTooLarge`, `RequestTimedOut`, `CapacityUnavailable` or `InvalidRequest`.
         """
-        async with self._request.app[BODY_BUDGET].acquire(self._request):
-            yield parse_body(self._model, await read_json(self._request))
+        budget = self._request.app[BODY_BUDGET]
+        async with budget.acquire(self._request, workspace=self._workspace, limit=self._limit):
+            yield parse_body(self._model, await read_json(self._request, limit=self._limit))
+
+    @property
+    def _workspace(self) -> str:
+        """Whose body it is; of operations that anybody may call, nobody's."""
+        if CALLER in self._request:
+            return self._request[CALLER].workspace
+        return self._request[SIGNED_IN].workspace.id if SIGNED_IN in self._request else ""

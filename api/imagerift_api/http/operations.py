@@ -45,7 +45,7 @@ from pydantic import BaseModel
 from imagerift_api.auth.callers import Access, Count, authorize, count_request
 from imagerift_api.http.answers import Reply, Result, respond
 from imagerift_api.http.bodies import RequestBody
-from imagerift_api.http.body_reading import leave_continue_for_later
+from imagerift_api.http.body_reading import SMALL_BODY_BYTES, leave_continue_for_later
 from imagerift_api.http.calls import Call, PendingBody
 from imagerift_api.http.requests import (
     RequestHeaders,
@@ -70,8 +70,8 @@ class Operation:
     `access` says who may call: an API key, an account session, either, or anyone. `scope` is
     what a key, or the role behind a session in its place, must have; `permission` is what the
     role of a session must permit. `count` counts the calls of each caller against their limit;
-    with None they are not counted. `any_query` takes any query, and ignores it. No cache may keep
-    the answers of a `private` operation.
+    with None they are not counted. A body has at most `max_body_bytes`. `any_query` takes any
+    query, and ignores it. No cache may keep the answers of a `private` operation.
 
     Raises `TypeError` for a handler that cannot be served by what is declared.
     """
@@ -91,6 +91,7 @@ class Operation:
     any_query: bool = False
     private: bool = False
     body_example: Any = None
+    max_body_bytes: int = SMALL_BODY_BYTES
     errors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -177,7 +178,7 @@ def _enforced(operation: Operation) -> Handler:
 async def _result(operation: Operation, call: Call, given: dict[str, Any]) -> Result:
     if operation.body is None:
         return await operation.handler(call, **given)
-    body = PendingBody(call.request, operation.body)
+    body = PendingBody(call.request, operation.body, limit=operation.max_body_bytes)
     if operation.reads_body_itself:
         return await operation.handler(call, body=body, **given)
     async with body.read() as content:

@@ -20,6 +20,7 @@ from imagerift_core.errors import (
     QuotaExhausted,
     RateLimited,
     TooManyStreams,
+    UploadsFull,
 )
 
 from imagerift_api.auth.keys import MissingApiKey
@@ -31,6 +32,8 @@ PAGES_PATH = "/problems"
 _CAPACITY_RETRY_SECONDS = 5
 _STREAM_RETRY_SECONDS = 10
 _QUEUE_RETRY_SECONDS = 10
+# Uploads that no job uses live for a day.
+_UPLOADS_RETRY_SECONDS = 3600
 
 # Code to status and title. A code means one thing wherever it appears.
 KINDS: dict[str, tuple[int, str]] = {
@@ -75,6 +78,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "content_rejected": (422, "This installation refuses such content"),
     "rate_limited": (429, "Too many requests"),
     "queue_full": (429, "The queue of this workspace is full"),
+    "uploads_full": (429, "The uploads of this workspace take as much as they may"),
     "too_many_streams": (429, "Too many streams are open"),
     "internal_error": (500, "Something went wrong here"),
     "capacity_unavailable": (503, "A part that is needed does not answer"),
@@ -195,6 +199,8 @@ def _members(error: DomainError) -> dict[str, Any]:
         }
     if isinstance(error, QueueFull):
         return {"units": error.units, "limit": error.limit, "reserved": error.reserved}
+    if isinstance(error, UploadsFull):
+        return {"limit": error.limit}
     if isinstance(error, RateLimited):
         return {"limit": error.limit}
     if isinstance(error, OutcomeUnknown) and error.settled_by is not None:
@@ -218,6 +224,8 @@ def _headers(error: DomainError) -> dict[str, str]:
         return {"Retry-After": "1"}
     if isinstance(error, QueueFull):
         return {"Retry-After": str(_QUEUE_RETRY_SECONDS)}
+    if isinstance(error, UploadsFull):
+        return {"Retry-After": str(_UPLOADS_RETRY_SECONDS)}
     if isinstance(error, TooManyStreams):
         return {"Retry-After": str(_STREAM_RETRY_SECONDS)}
     if isinstance(error, CapacityUnavailable):

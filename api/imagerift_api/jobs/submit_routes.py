@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from imagerift_core.telemetry import current_traceparent
 
 from imagerift_api.http.answers import Answer, Reply
+from imagerift_api.http.body_reading import MAX_BODY_BYTES
 from imagerift_api.http.calls import Call, PendingBody
 from imagerift_api.http.idempotency import REPLAYED, IdempotencyHeaders, request_key
 from imagerift_api.http.operations import Operation
@@ -124,6 +125,7 @@ OPERATIONS = (
             "exportSize": "base",
             "outputAspect": "source",
         },
+        max_body_bytes=MAX_BODY_BYTES,
         private=True,
         replies={
             200: Reply("The job, which ended during the wait.", JobObject, headers=_SHOWN),

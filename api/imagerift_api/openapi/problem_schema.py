@@ -13,6 +13,7 @@ from imagerift_core.errors import (
     QueueFull,
     QuotaExhausted,
     RateLimited,
+    UploadsFull,
 )
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -72,6 +73,8 @@ def _example_error(code: str) -> DomainError:
         return QuotaExhausted(units=2, limit=1000, charged=990, reserved=9, resets_at=resets_at)
     if code == QueueFull.code:
         return QueueFull(units=2, limit=200, reserved=199)
+    if code == UploadsFull.code:
+        return UploadsFull(size=1_048_576, limit=2**30, kept=2**30)
     if code == RateLimited.code:
         return RateLimited(limit=120, retry_after_seconds=21)
     if code == CapacityUnavailable.code:

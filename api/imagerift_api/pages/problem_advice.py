@@ -53,6 +53,8 @@ ADVICE: dict[str, str] = {
     "content_rejected": "This installation's operator refuses what the prompt asks for.",
     "rate_limited": "Wait for `Retry-After` seconds; the window is the UTC minute.",
     "queue_full": "Wait until some of the workspace's jobs have ended.",
+    "uploads_full": "Uploads that no job uses are deleted after a day, others with their jobs' "
+    "retention. Declare a picture's own size, send it in the request, or change the plan.",
     "too_many_streams": "Close a stream or a waiting call, or poll.",
     "internal_error": "The fault is here and logged under `requestId`. Send it again; with an "
     "`Idempotency-Key` nothing is made twice.",

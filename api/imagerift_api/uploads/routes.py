@@ -11,10 +11,10 @@ from imagerift_api.uploads.service import UPLOADS
 
 
 async def make_upload(call: Call, headers: IdempotencyHeaders, body: UploadBody) -> Answer:
-    workspace = call.caller.workspace
-    key = await request_key(headers, workspace=workspace, operation="uploads", body=body)
+    caller = call.caller
+    key = await request_key(headers, workspace=caller.workspace, operation="uploads", body=body)
     presigned = await call.app[UPLOADS].make(
-        workspace, content_type=body.content_type, size_bytes=body.size_bytes, key=key
+        caller, content_type=body.content_type, size_bytes=body.size_bytes, key=key
     )
     return Answer(
         UploadObject(
@@ -51,6 +51,11 @@ OPERATIONS = (
                 headers={REPLAYED: "`true` where the place was made by an earlier request."},
             )
         },
-        errors=("idempotency_in_progress", "idempotency_key_reused", "source_not_found"),
+        errors=(
+            "idempotency_in_progress",
+            "idempotency_key_reused",
+            "source_not_found",
+            "uploads_full",
+        ),
     ),
 )

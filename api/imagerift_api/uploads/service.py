@@ -13,6 +13,7 @@ from imagerift_core.mongo.idempotency import IdempotencyKeyStore, KeyTaken
 from imagerift_core.mongo.uploads import Upload, UploadStore
 from imagerift_core.s3 import ObjectStore, UploadForm
 
+from imagerift_api.auth.keys import Caller
 from imagerift_api.http.idempotency import RequestKey
 
 FORM_SECONDS = 3600
@@ -46,13 +47,14 @@ class Uploads:
         self._namespace = namespace
 
     async def make(
-        self, workspace: str, *, content_type: str, size_bytes: int, key: RequestKey | None
+        self, caller: Caller, *, content_type: str, size_bytes: int, key: RequestKey | None
     ) -> PresignedUpload:
         """An upload of one picture of at most so many bytes; the same one for the same key.
 
-        Raises the errors of idempotency keys, `SourceNotFound` where the key's upload has gone
-        since, or `CapacityUnavailable`.
+        Raises the errors of idempotency keys, `UploadsFull`, `SourceNotFound` where the key's
+        upload has gone since, or `CapacityUnavailable`.
         """
+        workspace = caller.workspace
         at = clock.now()
         if key is not None:
             before = await key.accepted_before(self._idempotency_keys, at=at)
@@ -71,7 +73,7 @@ class Uploads:
         )
         claim = key.claim(identifier, at=at) if key else None
         try:
-            await self._uploads.create(upload, claim=claim)
+            await self._uploads.create(upload, limit=caller.plan.upload_bytes, claim=claim)
         except KeyTaken as taken:
             assert key is not None  # noqa: S101 - only a claim raises it
             return await self._again(workspace, key.result_of(taken.accepted), at)

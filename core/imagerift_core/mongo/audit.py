@@ -1,4 +1,4 @@
-"""Recomputes every quota counter from records and ledger, and reports any difference."""
+"""Recomputes every counter from what it counts, and reports any difference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 
 @dataclass(frozen=True)
 class Difference:
-    """A counter that does not say what records and ledger say."""
+    """A counter that does not say what records, ledger and uploads say."""
 
     counter: str
     field: str
@@ -59,6 +59,22 @@ class QuotaAudit(Store):
                 ):
                     if row[name] != recomputed:
                         found.append(Difference(counter, name, row[name], recomputed))
-            return found
+            return [*found, *await self._of_uploads(session)]
 
         return await self._database.transaction(body)
+
+    async def _of_uploads(self, session: Session) -> list[Difference]:
+        """What is counted of each workspace's uploads, against the uploads; some never had any."""
+        kept = {
+            row["_id"]: int(row["bytes"])
+            async for row in self._database.uploads.aggregate(
+                [{"$group": {"_id": "$workspace", "bytes": {"$sum": "$size_bytes"}}}],
+                session=session,
+            )
+        }
+        stored = self._database.upload_bytes.find(session=session)
+        return [
+            Difference(f"uploads:{row['_id']}", "bytes", row["bytes"], kept.get(row["_id"], 0))
+            async for row in stored
+            if row["bytes"] != kept.get(row["_id"], 0)
+        ]

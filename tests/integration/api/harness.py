@@ -70,6 +70,7 @@ def plans_of_tests(**business: Any) -> dict[str, Any]:
     room = {"requestsPerMinute": 100_000, "queueUnits": None}
     plans = {name: plan.model_dump(by_alias=True) | room for name, plan in load_plans().items()}
     plans["business"] |= business
+    plans["hoarder"] = plans["business"] | {"uploadBytes": 10_000}
     plans["passing"] = plans["pro"] | {"keyDays": 90}
     return plans
 

@@ -144,6 +144,13 @@ async def _queue(scene: Scene) -> Answer:
     return await scene.api.generate(await scene.api.tenant("narrow"), variations=2)
 
 
+@causes("uploads_full")
+async def _uploads(scene: Scene) -> Answer:
+    tiny = await scene.api.tenant("tiny")
+    place = {"sizeBytes": 1001, "contentType": "image/png"}
+    return await scene.api.call("POST", "/api/v1/uploads", json=place, headers=tiny.headers)
+
+
 @causes("rate_limited")
 async def _rate(scene: Scene) -> Answer:
     tiny, moment = await scene.api.tenant("tiny"), clock.now()
@@ -309,7 +316,11 @@ async def place(
 ) -> AsyncIterator[Api]:
     """A replica with plans soon used up, a word it refuses, and somebody with a password."""
     plans = plans_of_tests()
-    plans["tiny"] = plans["pro"] | {"requestsPerMinute": 2, "unitsPerMonth": 1}
+    plans["tiny"] = plans["pro"] | {
+        "requestsPerMinute": 2,
+        "unitsPerMonth": 1,
+        "uploadBytes": 1000,
+    }
     plans["narrow"] = plans["pro"] | {"queueUnits": 1}
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "plans.json").write_text(json.dumps(plans))

@@ -51,7 +51,7 @@ async def make_upload(
         created_at=clock.now(),
         expires_at=expires_at or clock.now() + timedelta(hours=1),
     )
-    await UploadStore(database).create(upload)
+    await UploadStore(database).create(upload, limit=None)
     if data is not None:
         await store.put(upload.key, data, content_type="image/png")
     return upload
