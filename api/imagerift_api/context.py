@@ -80,7 +80,6 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         metrics.show_clocks(clocks)
         sources = Sources(stores.jobs, stores.uploads, store)
-        stack.callback(sources.close)
         key_usage = KeyUsageWriter(stores.keys)
         stack.push_async_callback(key_usage.flush)
         background = Background()

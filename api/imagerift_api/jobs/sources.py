@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 
 import structlog
 from imagerift_core import clock, object_keys
@@ -17,10 +15,11 @@ from imagerift_core.errors import (
     SourceNotFound,
 )
 from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
-from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
+from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage
 from imagerift_core.jobs import SourceImage
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.uploads import UploadStore
+from imagerift_core.picture_inspection import PictureInspections
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import Caller
@@ -28,9 +27,7 @@ from imagerift_api.jobs.base64_text import decode_base64
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 
 _BASE64 = "imageBase64"
-_INSPECTIONS_AT_ONCE = 2
 _log = structlog.get_logger()
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,7 @@ class Sources:
         self._jobs = jobs
         self._uploads = uploads
         self._store = store
-        # Few threads, so that many pictures at once cost time and not memory.
-        self._pool = ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspect")
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        self._inspections = PictureInspections()
 
     async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
         """The source that `body` names. Nothing is stored yet.
@@ -78,7 +71,10 @@ class Sources:
         """
         workspace = caller.workspace
         if isinstance(body, GenerateBody) and body.image_base64 is not None:
-            return await self._in_thread(_decode_and_inspect, body.image_base64)
+            data = await asyncio.to_thread(decode_base64, body.image_base64, param=_BASE64)
+            return InlineSource(
+                data, await self._inspections.inspect(data, param=_BASE64, workspace=workspace)
+            )
         if body.image_key is not None:
             if body.image_key.startswith(UPLOAD_PREFIX):
                 return await self._by_upload(caller, body.image_key)
@@ -97,7 +93,7 @@ class Sources:
                 image, size = source.image, len(source.data)
                 await self._store.put(key, source.data, content_type=image.content_type)
             else:
-                image, size = await self._copy(source, key)
+                image, size = await self._copy(source, key, workspace)
         except DomainError:
             await self.drop([key])
             raise
@@ -118,7 +114,9 @@ class Sources:
         except CapacityUnavailable as error:
             _log.warning("source_left_behind", exc_info=error)
 
-    async def _copy(self, source: StoredSource, key: str) -> tuple[InspectedImage, int]:
+    async def _copy(
+        self, source: StoredSource, key: str, workspace: str
+    ) -> tuple[InspectedImage, int]:
         if not await self._store.copy(source.key, key):
             raise _not_found(source.param)
         if source.upload_id is not None and source.keep_until is not None:
@@ -126,7 +124,8 @@ class Sources:
         data = await self._store.get(key, max_bytes=MAX_IMAGE_BYTES)
         if data is None:
             raise _not_found(source.param)
-        return await self._in_thread(_inspect, data, source.param), len(data)
+        image = await self._inspections.inspect(data, param=source.param, workspace=workspace)
+        return image, len(data)
 
     async def _by_key(self, workspace: str, key: str) -> StoredSource:
         if await self._jobs.source_of(workspace=workspace, key=key) is None:
@@ -157,19 +156,6 @@ class Sources:
             raise _not_found(param)
         named = [o for o in record.outputs if o.generation_id == identifier]
         return StoredSource((named or record.outputs)[0].key, param, None)
-
-    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, work, *arguments)
-
-
-def _decode_and_inspect(text: str) -> InlineSource:
-    data = decode_base64(text, param=_BASE64)
-    return InlineSource(data, inspect_image(data, param=_BASE64))
-
-
-def _inspect(data: bytes, param: str) -> InspectedImage:
-    return inspect_image(data, param=param)
 
 
 def _not_found(param: str) -> SourceNotFound:

@@ -1,0 +1,193 @@
+"""Pictures that are made to cost: refused before they are decoded, or decoded within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imagerift_core import picture_inspection
+from imagerift_core.errors import DomainError, ImageUnreadable
+from imagerift_core.images import InspectedImage, inspect_image
+from imagerift_core.picture_inspection import PictureInspections
+from PIL import Image
+
+from tests.support.pictures import picture
+
+# Of one core, on the slowest machine that anybody would use.
+CPU_SECONDS = 5.0
+START_OF_SCAN = b"\xff\xda"
+END = b"\xff\xd9"
+
+
+def blocks(width: int, height: int) -> Image.Image:
+    """Squares of 64 pixels: quick to make, and something in every block's first coefficient."""
+    small = np.random.default_rng(0).integers(0, 255, (height // 64 + 1, width // 64 + 1))
+    return Image.fromarray(np.uint8(small)).resize((width, height), Image.Resampling.NEAREST)
+
+
+def progressive(width: int, height: int, mode: str = "L") -> bytes:
+    buffer = io.BytesIO()
+    blocks(width, height).convert(mode).save(buffer, "JPEG", progressive=True)
+    return buffer.getvalue()
+
+
+def last_scan(data: bytes) -> bytes:
+    return data[data.rindex(START_OF_SCAN) : -2]
+
+
+def with_scans(data: bytes, scan: bytes, times: int) -> bytes:
+    return data[:-2] + scan * times + END
+
+
+def many_scans() -> bytes:
+    """Each of 75 bytes costs a reader 781,456 blocks."""
+    data = progressive(7070, 7070)
+    return with_scans(data, last_scan(data), 90)
+
+
+def behind_garbage() -> bytes:
+    """Readers skip what stands between segments; so must whoever counts."""
+    data = progressive(7070, 7070)
+    return with_scans(data, b"\x00garbage\xff\x00" + last_scan(data), 90)
+
+
+def endless_scans() -> bytes:
+    """Of a small picture, to the largest file that is taken."""
+    data = progressive(64, 64)
+    scan = last_scan(data)
+    return with_scans(data, scan, (20 * 1024 * 1024 - len(data)) // len(scan))
+
+
+def four_components() -> bytes:
+    """A reader keeps 385 MiB of coefficients."""
+    return progressive(7070, 7070, "CMYK")
+
+
+def fills() -> bytes:
+    """Markers may be preceded by any number of 0xFF."""
+    data = progressive(64, 64)
+    return data[:-2] + b"\xff" * (20 * 1024 * 1024 - len(data)) + END
+
+
+BOMBS: list[Callable[[], bytes]] = [
+    many_scans,
+    behind_garbage,
+    endless_scans,
+    four_components,
+    fills,
+]
+REFUSED = {"many_scans", "behind_garbage", "endless_scans", "four_components"}
+
+
+def measured(work: Callable[[], object]) -> tuple[object, float]:
+    """What `work` gives or raises, and the CPU seconds that this thread took for it."""
+    before = resource.getrusage(resource.RUSAGE_THREAD)
+    try:
+        result: object = work()
+    except DomainError as error:
+        result = error
+    after = resource.getrusage(resource.RUSAGE_THREAD)
+    return result, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.__name__)
+def test_a_bomb_costs_no_more_than_a_picture(bomb: Callable[[], bytes]) -> None:
+    data = bomb()
+    result, seconds = measured(lambda: inspect_image(data, param="imageBase64"))
+    assert seconds < CPU_SECONDS
+    assert isinstance(result, DomainError) == (bomb.__name__ in REFUSED), result
+
+
+@pytest.mark.parametrize(
+    ("size", "mode"), [((8640, 5760), "RGB"), ((7000, 7000), "L"), ((4000, 3000), "CMYK")]
+)
+def test_a_large_progressive_picture_of_a_camera_is_taken(size: tuple[int, int], mode: str) -> None:
+    result, seconds = measured(lambda: inspect_image(progressive(*size, mode), param="x"))
+    assert isinstance(result, InspectedImage)
+    assert (result.width, result.height) == size
+    assert seconds < 2 * CPU_SECONDS
+
+
+# What stands in the place of a decoder, in its process: `data` says what it does.
+def hostile_decoder(data: bytes, _param: str) -> InspectedImage:
+    picture_inspection._CPU_SECONDS = 1
+    picture_inspection._MEMORY_BYTES = 64 * 1024 * 1024
+    picture_inspection._bound_this_process()
+    if data.startswith(b"burn"):
+        while True:
+            pass
+    if data.startswith(b"hog"):
+        bytearray(1024**3)
+    if data.startswith(b"crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if data.startswith(b"wait"):
+        path = Path(data.split(b"\n")[1].decode())
+        while not path.exists():
+            time.sleep(0.01)
+    return InspectedImage("image/png", 1, 1, "")
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> PictureInspections:
+    monkeypatch.setattr(picture_inspection, "_inspect", hostile_decoder)
+    return PictureInspections()
+
+
+@pytest.mark.parametrize("does", [b"burn", b"hog", b"crash"])
+async def test_a_decoder_that_breaks_its_bounds_ends_alone(
+    hostile: PictureInspections, does: bytes
+) -> None:
+    for _ in range(3):
+        with pytest.raises(ImageUnreadable) as refused:
+            await hostile.inspect(does, param="imageBase64", workspace="ws_a")
+        assert refused.value.param == "imageBase64"
+    found = await hostile.inspect(b"sound", param="imageBase64", workspace="ws_b")
+    assert found.content_type == "image/png"
+
+
+async def test_heavy_pictures_of_one_workspace_leave_a_process_to_the_others(
+    hostile: PictureInspections, tmp_path: Path
+) -> None:
+    released = tmp_path / "released"
+    heavy = b"wait\n" + str(released).encode() + b"\n" + bytes(4 * 1024 * 1024)
+    crowd = [
+        asyncio.create_task(hostile.inspect(heavy, param="x", workspace="ws_a")) for _ in range(5)
+    ]
+    try:
+        for _ in range(3):
+            await hostile.inspect(b"sound", param="x", workspace="ws_b")
+        assert not any(task.done() for task in crowd)
+    finally:
+        released.touch()
+    assert len(await asyncio.gather(*crowd)) == 5
+
+
+async def test_who_goes_away_takes_the_decoder_along(
+    hostile: PictureInspections, tmp_path: Path
+) -> None:
+    never = b"wait\n" + str(tmp_path / "never").encode() + b"\n"
+    for _ in range(4):
+        task = asyncio.create_task(hostile.inspect(never, param="x", workspace="ws_a"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await hostile.inspect(b"sound", param="x", workspace="ws_a")
+
+
+async def test_an_ordinary_picture_is_read_there_as_it_is_here() -> None:
+    for kind in ("PNG", "JPEG", "WEBP"):
+        data = picture(kind)
+        found = await PictureInspections().inspect(data, param="x", workspace="ws_a")
+        assert found == inspect_image(data, param="x")
+    with pytest.raises(DomainError) as refused:
+        await PictureInspections().inspect(b"no picture", param="imageBase64", workspace="ws_a")
+    assert (refused.value.code, refused.value.param) == ("unsupported_image", "imageBase64")
