@@ -211,6 +211,28 @@ async def test_the_log_follows_what_one_does(chromium: Browser, site: Api) -> No
         await expect(page.locator("#log li").first).to_contain_text("created a key")
 
 
+async def test_one_sees_where_one_is_signed_in_and_ends_it_there(
+    chromium: Browser, site: Api
+) -> None:
+    await home_of(site, NAME, plan="pro")
+    async with tab(chromium, site) as desk, tab(chromium, site, size=PHONE) as phone:
+        await sign_in(desk, NAME, PASSWORD)
+        await sign_in(phone, NAME, PASSWORD)
+        await desk.reload()
+        sessions = desk.locator("#sessions li")
+        await expect(sessions.filter(has_text="this one")).to_have_count(1)
+        others = desk.get_by_role("button", name="Sign out everywhere else")
+        await expect(others).to_be_visible()
+        await screenshot(desk, "account-sessions")
+
+        await others.click()
+
+        await expect(sessions).to_have_count(1)
+        await expect(others).to_be_hidden()
+        await phone.reload()
+        await expect(phone.get_by_role("button", name="Sign in")).to_be_visible()
+
+
 async def test_every_preset_is_whole(chromium: Browser, site: Api) -> None:
     await home_of(site, NAME, plan="business")
     for size in (DESKTOP, PHONE):
