@@ -3,6 +3,16 @@ import { attempt, call, get } from "./api.js";
 import { ago, button, byId, make, mark, show } from "./dom.js";
 
 const PATH = "/api/v1/account/sessions";
+// Of what a browser says of itself, the first that it names: most name several.
+const BROWSERS = { Edg: "Edge", OPR: "Opera", SamsungBrowser: "Samsung Internet", Firefox: "Firefox", Chrome: "Chrome", HeadlessChrome: "Chrome", Safari: "Safari" };
+const SYSTEMS = { iPhone: "iPhone", iPad: "iPad", Android: "Android", Windows: "Windows", "Mac OS X": "macOS", Linux: "Linux" };
+const named = (names, text) => Object.entries(names).find(([name]) => text.includes(name))?.[1];
+
+function browserOf(userAgent) {
+  if (!userAgent) return "Unknown browser";
+  const [browser, system] = [named(BROWSERS, userAgent), named(SYSTEMS, userAgent)];
+  return browser && system ? `${browser} on ${system}` : userAgent.slice(0, 60);
+}
 
 export async function showSessions() {
   const { data } = await get(PATH);
@@ -16,7 +26,7 @@ function item(session) {
     await showSessions();
   }, end));
   return make("li", {},
-    make("span", {}, make("strong", { textContent: session.userAgent ?? "Unknown browser" }),
+    make("span", {}, make("strong", { textContent: browserOf(session.userAgent), title: session.userAgent ?? "" }),
       make("div", { className: "quiet small", textContent: `from ${session.address ?? "an unknown address"}, used ${ago(session.lastUsedAt)}` })),
     session.current ? mark("this one") : null, end);
 }
