@@ -59,7 +59,7 @@ class Isolation:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.loop = loop
-        self._away = (*away, TimeoutError)
+        self._away: Errors = (*away, TimeoutError)
         self._refused = refused
         self._describe = describe
         self._monotonic = monotonic
@@ -88,7 +88,7 @@ class Isolation:
                 "member_postponed", loop=self.loop, member=member_id, error=type(error).__name__
             )
             return 0.0
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10))
         self._setbacks[member_id] = _Setback(failures, self._monotonic() + pause, is_set_aside=True)
         log.error(
             "member_set_aside",

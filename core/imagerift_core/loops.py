@@ -105,7 +105,7 @@ class Loops:
         deaths, at = self._deaths[name], self._monotonic()
         deaths.append(at)
         lately = sum(death > at - WITHIN for death in deaths)
-        return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (lately - 1))
+        return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (lately - 1))
 
 
 def _is_canceled() -> bool:

@@ -88,7 +88,12 @@ class World:
         self.pool = Pool("l4", "uid-1", 1, NOTHING, {})
         self.pools._pools["l4"] = self.pool
         self.controller = PoolController(
-            cast(Any, self.cluster), self.pools, Scheduler(), cast(Any, self.lead), s3_origin="s3"
+            cast(Any, self.cluster),
+            self.pools,
+            Scheduler(),
+            cast(Any, self.lead),
+            isolation(),
+            s3_origin="s3",
         )
         monkeypatch.setattr("imagerift_operator.pool_controller.now", lambda: self.at)
         self.give(**spec)

@@ -14,7 +14,7 @@ from imagerift_operator.job_status import waiting_status
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.waiting_reasons import MOST_AT_ONCE, WaitingReasons
 
-from tests.unit.operator.builders import START, make_entry
+from tests.unit.operator.builders import START, isolation, make_entry
 
 
 class Queue:
@@ -25,6 +25,7 @@ class Queue:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.reasons = WaitingReasons(self.scheduler, cast(Any, self))
         self.at = START
+        self.isolated = isolation()
         monkeypatch.setattr(waiting_reasons, "now", lambda: self.at)
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
@@ -44,7 +45,7 @@ class Queue:
         }
         self.reasons.look(positions, self.at)
         before = len(self.told)
-        await self.reasons.tell()
+        await self.reasons.tell(self.isolated)
         return [job_id for job_id, _ in self.told[before:]]
 
 
