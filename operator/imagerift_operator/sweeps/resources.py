@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import structlog
@@ -92,9 +91,14 @@ async def compare_with_server(
     before = now() - RESOURCE_GRACE
     # Only uids are kept: tens of thousands of bodies and records would stay in memory.
     listed = set()
+
+    async def catch_up(body: dict[str, Any]) -> None:
+        if memory.index.has_missed(body):
+            watch.observe(None, body)
+
     async for body in kube.list_jobs():
         listed.add(body["metadata"]["uid"])
-        await isolated.one(body["metadata"]["name"], partial(_catch_up, memory, watch, body))
+        await isolated.each([body], catch_up, id_of=lambda seen: seen["metadata"]["name"])
 
     async def forget(entry: JobEntry) -> None:
         if await _really_gone(kube, entry.name, entry.uid):
@@ -114,11 +118,6 @@ async def compare_with_server(
         if resource.uid not in listed
     ]
     await isolated.each(unlisted, cancel, id_of=lambda resource: resource.name)
-
-
-async def _catch_up(memory: Memory, watch: JobWatch, body: dict[str, Any]) -> None:
-    if memory.index.has_missed(body):
-        watch.observe(None, body)
 
 
 async def _really_gone(kube: Kube, name: str, uid: str) -> bool:
