@@ -13,13 +13,13 @@ from unittest.mock import AsyncMock
 import pytest
 from imagerift_core.errors import CapacityUnavailable, ObjectsRefused
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
-from imagerift_core.object_keys import source_key
+from imagerift_core.object_keys import job_prefix, source_key
 from imagerift_operator import events, job_pod_server
 from imagerift_operator.sweeps import storage
 
 from tests.support.members import MEMBERS, Members
 from tests.unit.operator import loop_cases, sweep_cases
-from tests.unit.operator.builders import isolation
+from tests.unit.operator.builders import isolation, make_record
 from tests.unit.operator.member_cases import Case, calls, returning
 from tests.unit.operator.started_operator import names_of_an_operator
 
@@ -86,3 +86,20 @@ async def test_bytes_that_the_store_refuses_to_delete_keep_none_of_the_others() 
             grace=timedelta(0),
         )
     assert asked == [set(MEMBERS), set(MEMBERS[1:])]
+
+
+async def test_bytes_of_an_expired_job_go_although_its_resource_may_not() -> None:
+    done: list[str] = []
+
+    async def delete(prefix: str) -> None:
+        done.append(prefix)
+
+    jobs = calls(expired=returning([make_record("a", resource_uid="u")]), forget=AsyncMock())
+    kube = calls(delete_job=AsyncMock(side_effect=REFUSED))
+    isolated = isolation()
+    await storage.delete_expired_jobs(
+        isolated, jobs, calls(delete_prefix=delete), kube, namespace="imagerift"
+    )
+    assert done == [job_prefix("ws_a", "a")]
+    jobs.forget.assert_not_awaited()
+    assert isolated.set_aside == 1

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from imagerift_core.kube_calls import KubeRefused
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_operator import waiting_reasons
 from imagerift_operator.job_entry import JobEntry, entry_of
@@ -26,9 +27,12 @@ class Queue:
         self.reasons = WaitingReasons(self.scheduler, cast(Any, self))
         self.at = START
         self.isolated = isolation()
+        self.refused: set[str] = set()
         monkeypatch.setattr(waiting_reasons, "now", lambda: self.at)
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
+        if entry.job_id in self.refused:
+            raise KubeRefused(status=403, reason="Forbidden")
         self.told.append((entry.job_id, status))
         JobIndex().set_explained(entry)
         return True
@@ -106,3 +110,12 @@ def test_a_status_says_itself_whether_it_tells() -> None:
     # As the server fills it in, before anybody has written.
     assert not entry_of(body({"phase": "Queued"})).explained
     assert not entry_of(body({"phase": "Running", "reason": "Sent"})).explained
+
+
+async def test_those_that_are_refused_take_no_others_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(monkeypatch)
+    for number in range(MOST_AT_ONCE + 3):
+        queue.scheduler.add(make_entry(f"job-{number:02}"))
+    queue.refused = {f"job-{number:02}" for number in range(MOST_AT_ONCE)}
+    assert await queue.look(15) == []
+    assert await queue.look(20) == ["job-20", "job-21", "job-22"]
