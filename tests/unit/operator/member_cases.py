@@ -80,8 +80,7 @@ def group_reader(members: Members) -> Any:
     """Reads all records or, where one of them is bad, none."""
 
     async def get_many(job_ids: list[str]) -> dict[str, Any]:
-        if members.bad in job_ids:
-            raise members.error
+        members.check(job_ids)
         return {job_id: make_record(job_id) for job_id in job_ids}
 
     return get_many

@@ -186,8 +186,7 @@ async def missing_resources_are_made(members: Members) -> None:
 @CASES.of("create_missing_resources", grouped=True)
 async def resources_are_noted(members: Members) -> None:
     async def note(uids: dict[str, str]) -> None:
-        if members.bad in uids:
-            raise members.error
+        members.check(uids)
         for member in uids:
             members.serve(member)
 
@@ -294,8 +293,7 @@ def orphans() -> Any:
 @CASES.of("delete_orphaned_bytes", grouped=True)
 async def orphans_are_looked_up(members: Members) -> None:
     async def get_many(job_ids: list[str]) -> dict[str, Any]:
-        if members.bad in job_ids:
-            raise members.error
+        members.check(job_ids)
         return {}
 
     async def delete(keys: Iterable[str]) -> None:

@@ -67,6 +67,7 @@ async def test_the_others_are_served_whichever_fails(act: Case, bad: str, error:
     members = Members(bad, error)
     await act(members)
     assert members.served == set(MEMBERS) - {bad}
+    assert not members.died
 
 
 async def test_bytes_that_the_store_refuses_to_delete_keep_none_of_the_others() -> None:
