@@ -16,6 +16,8 @@ POD_TARGET = "pods"
 # Times that a hand may write into a status: what lies beyond is taken as one of these.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+# Another version of the schema may allow more; the sum with a time must not overflow.
+_LONGEST_TTL_SECONDS = 10 * 366 * 24 * 3600
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
@@ -101,7 +103,9 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
         created_at=_time(metadata.get("creationTimestamp")) or _EARLIEST,
-        ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),
+        ttl_seconds=min(
+            spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS), _LONGEST_TTL_SECONDS
+        ),
         cancel=bool(spec.get("cancel")),
         phase=status.get("phase") or "Queued",
         finished_at=_time(status.get("finishedAt")),

@@ -69,3 +69,14 @@ def test_a_record_of_another_workspace_or_resource_is_not_its_own() -> None:
     assert entry.matches(make_record(resource_uid="uid-1"))
     assert not entry.matches(make_record(resource_uid="uid-2"))
     assert not entry.matches(make_record(workspace="ws_other"))
+
+
+def test_a_ttl_of_another_version_does_not_overflow() -> None:
+    resource = body(status={"phase": "Succeeded", "finishedAt": "2199-12-31T23:59:59Z"})
+    resource["spec"]["ttlSecondsAfterFinished"] = 2**62
+    assert entry_of(resource).delete_at is not None
+
+
+def test_a_phase_of_another_version_is_no_end() -> None:
+    entry = entry_of(body(status={"phase": "Paused", "later": {"a": 1}}))
+    assert not entry.ended and entry.delete_at is None
