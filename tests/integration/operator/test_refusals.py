@@ -36,8 +36,8 @@ from tests.contract.conftest import kubeconfig
 from tests.contract.kube.conftest import administrator, definitions
 from tests.contract.s3.conftest import settings_for
 from tests.support import job_states
-from tests.support.admission_webhook import WORDS, Policy, policy_on
 from tests.support.job_records import make_record
+from tests.support.refusing_cluster import WORDS, Policy, policy_on
 from tests.support.refusing_store import RefusingStore, refusing_store
 from tests.support.server_processes import S3Address
 from tests.unit.operator.builders import isolation
