@@ -145,6 +145,13 @@ class Isolation:
             else:
                 in_a_row = 0
 
+    async def at_once(self, work: Iterable[tuple[str, Callable[[], Awaitable[object]]]]) -> None:
+        """Does the work of many members, by their ids, at the same time. Raises nothing of theirs:
+        what one meets was noted, and is no other's matter."""
+        await asyncio.gather(
+            *(self.one(member_id, act) for member_id, act in work), return_exceptions=True
+        )
+
     async def together(
         self,
         members: Iterable[Member],

@@ -79,20 +79,15 @@ class PoolController:
     async def run(self) -> None:
         """Follows every pool until canceled."""
         while True:
-            await self._follow_all()
+            await self._isolated.at_once(
+                (pool.name, partial(self._look_at, pool)) for pool in self._pools
+            )
             known = {pool.uid for pool in self._pools}
             for uid in self._scales.keys() - known:
                 del self._scales[uid]
             for uid in self._written.keys() - known:
                 del self._written[uid]
             await asyncio.sleep(FOLLOW_SECONDS)
-
-    async def _follow_all(self) -> None:
-        work = [(pool.name, partial(self._look_at, pool)) for pool in self._pools]
-        # What one pool raises was noted, and is no other's matter.
-        await asyncio.gather(
-            *(self._isolated.one(name, look) for name, look in work), return_exceptions=True
-        )
 
     async def _look_at(self, pool: Pool) -> None:
         try:

@@ -229,25 +229,19 @@ class Pools:
 
     async def probe(self) -> None:
         """Asks every replica what it has ready, all at once, and reports on every pool."""
-        work = [(pool.name, partial(self._probe, pool)) for pool in self]
-        work += [
-            (refused.status.name, partial(self._report_refused, refused))
-            for refused in self._refused.values()
+        refused = [
+            (pool.status.name, partial(self._report_refused, pool))
+            for pool in self._refused.values()
         ]
-        # What one pool raises was noted, and is no other's matter.
-        await asyncio.gather(
-            *(self._isolated.one(name, probe) for name, probe in work), return_exceptions=True
-        )
+        await asyncio.gather(*(self._probe(pool) for pool in self), self._isolated.at_once(refused))
 
     async def _probe(self, pool: Pool) -> None:
         wanted = {self._modes[mode].model for mode in pool.spec.modes if mode in self._modes}
-        await asyncio.gather(
-            *(
-                self._ask(pool, replica, {CONTROL_MODEL} | wanted)
-                for replica in pool.replicas.values()
-            )
+        await self._isolated.at_once(
+            (f"{pool.name}/{key}", partial(self._ask, pool, replica, {CONTROL_MODEL} | wanted))
+            for key, replica in list(pool.replicas.items())
         )
-        await self._report(pool)
+        await self._isolated.at_once([(pool.name, partial(self._report, pool))])
 
     async def _ask(self, pool: Pool, replica: Replica, models: set[str]) -> None:
         before = replica.ready

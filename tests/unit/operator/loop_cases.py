@@ -83,6 +83,16 @@ async def pools_are_probed(members: Members) -> None:
 
 
 @CASES.of("pools")
+async def replicas_of_a_pool_are_probed(members: Members) -> None:
+    pools = pools_of(members.act, MagicMock(report=AsyncMock()))
+    first, *others = pools
+    for pool in others:
+        first.replicas |= {pool.name: pool.replicas["a"]}
+        del pools._pools[pool.name]
+    await members.while_running(pools.run())
+
+
+@CASES.of("pools")
 async def pools_are_reported(members: Members) -> None:
     async def report(status: ReportedStatus, *_: object) -> None:
         members.serve(status.name)
