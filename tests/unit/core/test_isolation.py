@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from imagerift_core import isolation
-from imagerift_core.isolation import AWAY_IN_A_ROW, FIRST_PAUSE, LONGEST_PAUSE, Isolation
+from imagerift_core.isolation import AWAY_IN_A_ROW, Isolation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -65,20 +65,14 @@ async def test_the_others_go_on_whoever_fails(bad: str, error: Exception) -> Non
 async def test_one_that_is_refused_waits_from_a_minute_to_ten_and_is_forgotten_when_well() -> None:
     work = Work()
     work.errors["b"] = ValueError("broken")
-    pauses = []
-    for _ in range(6):
+    for minutes in (1, 2, 4, 8, 10, 10):
         await work.turn()
         assert "b" in work.tried
-        began = work.at
-        while work.isolated.is_set_aside("b"):
-            work.at += FIRST_PAUSE / 2
-            await work.turn()
-            assert len(work.done) == 3
-        pauses.append(work.at - began - FIRST_PAUSE / 2)
+        work.at += minutes * 60 - 1
+        assert await work.turn() == ["a", "c", "d"]
+        assert "b" not in work.tried
         assert work.isolated.set_aside == 1
-    minutes = [round((pause + FIRST_PAUSE / 2) / 60) for pause in pauses]
-    assert minutes == [1, 2, 4, 8, 10, 10]
-    assert LONGEST_PAUSE == 600
+        work.at += 1
     del work.errors["b"]
     assert len(await work.turn()) == 4
     assert work.isolated.set_aside == 0

@@ -40,7 +40,6 @@ async def names_of_an_operator(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(dependencies, "load_job_pods", lambda _: pods)
     monkeypatch.setattr(dependencies, "Loops", lambda: loops)
     monkeypatch.setattr(clock_watch, "START_SECONDS", 0)
-    context = OperatorContext(SETTINGS)
-    await context.__aenter__()
-    context.follow()
-    return {*loops.started, *context._given.isolations.loops}
+    async with OperatorContext(SETTINGS) as context:
+        context.follow()
+        return {*loops.started, *context._given.isolations.loops}

@@ -5,7 +5,7 @@ A loop that is added to the operator needs its case here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, cast
 from unittest.mock import AsyncMock
@@ -74,9 +74,10 @@ async def test_bytes_that_the_store_refuses_to_delete_keep_none_of_the_others() 
     held = source_key("ws_a", MEMBERS[0])
     asked: list[set[str]] = []
 
-    async def delete(keys: Iterable[str]) -> None:
+    async def delete(keys: Collection[str]) -> None:
         asked.append({key.split("/")[3] for key in keys})
-        raise ObjectsRefused({held: "AccessDenied: legal hold"})
+        if held in keys:
+            raise ObjectsRefused({held: "AccessDenied: legal hold"})
 
     isolated = isolation()
     for _ in range(2):

@@ -70,7 +70,7 @@ async def test_a_job_whose_turn_came_is_not_told(monkeypatch: pytest.MonkeyPatch
     await queue.look(10)
     queue.at = START + timedelta(seconds=20)
     assert queue.scheduler.next({"*/style/base"}) is not None
-    await queue.reasons.tell()
+    await queue.reasons.tell(queue.isolated)
     assert queue.told == []
 
 
