@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psutil
-from imagerift_api.jobs.resource_uids import ResourceUidWriter
+from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_core import clock, object_keys, quota
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.ids import new_job_id
@@ -127,7 +127,9 @@ class Queue:
         self._account = account
         self._source = source
         self._admissions = Admissions(adapters.database)
-        self._resource_uids = ResourceUidWriter(JobStore(adapters.database))
+        self._resource_uids = DebouncedWriter(
+            "resource_uids", JobStore(adapters.database).set_resource_uids, seconds=1
+        )
         self.ends = ends
         self.made = len(ends.at)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from aiohttp import web
+from imagerift_core.loops import Loops
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from imagerift_api.account import routes as account_routes
 from imagerift_api.api_keys import routes as api_key_routes
+from imagerift_api.background import LOOPS
 from imagerift_api.batches import routes as batch_routes
 from imagerift_api.context import open_context
 from imagerift_api.health import routes as health_routes
@@ -64,6 +66,7 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     )
     application[SETTINGS] = settings
     application[METRICS] = metrics
+    application[LOOPS] = Loops()
     application[PREVIEWS] = Previews()
     application[REQUESTS_IN_FLIGHT] = RequestsInFlight()
     application.on_response_prepare.append(middlewares.add_headers)
@@ -77,13 +80,20 @@ def build_application(settings: ApiSettings, metrics: Metrics) -> web.Applicatio
     return application
 
 
-def build_metrics_application(metrics: Metrics) -> web.Application:
+def build_metrics_application(metrics: Metrics, loops: Loops) -> web.Application:
+    """What is no customer's business: the figures, and whether the process is to be begun anew."""
+
     async def scrape(_request: web.Request) -> web.Response:
         return web.Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
+    async def livez(_request: web.Request) -> web.Response:
+        dying = loops.dying
+        return web.json_response({"dying": dying}, status=503 if dying else 200)
+
     application = web.Application()
     application.on_response_prepare.append(security_headers(https=False))
     application.router.add_get("/metrics", scrape)
+    application.router.add_get("/livez", livez)
     return application

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
+from aiohttp import web
+from imagerift_core.loops import Loops
 
 Result = TypeVar("Result")
+LOOPS = web.AppKey("loops", Loops)
 _log = structlog.get_logger()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from functools import partial
 
 import aiohttp
 import stamina
@@ -17,6 +18,7 @@ from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo import Database, Stores, connect
+from imagerift_core.mongo.keys import KeyStore
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
@@ -24,19 +26,18 @@ from imagerift_core.sealing import Sealer
 from imagerift_api.account.service import ACCOUNTS, Accounts
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
 from imagerift_api.auth.address_limit import AddressLimit
-from imagerift_api.auth.callers import RATE_WINDOWS
-from imagerift_api.auth.key_usage import KEY_USAGE, KeyUsageWriter
+from imagerift_api.auth.callers import KEY_USAGE, RATE_WINDOWS
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
-from imagerift_api.background import Background
+from imagerift_api.background import LOOPS, Background
 from imagerift_api.batches.service import BATCHES, Batches
+from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.health.service import READINESS, Readiness
 from imagerift_api.http.body_reading import BODY_BUDGET, BodyBudget
 from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.drafts import Drafts
 from imagerift_api.jobs.following import FOLLOWING, JobFollowing
 from imagerift_api.jobs.queue_view import QueueView
-from imagerift_api.jobs.resource_uids import ResourceUidWriter
 from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
 from imagerift_api.jobs.service import JOBS, RATE_LIMITED_READS, Jobs
 from imagerift_api.jobs.sources import Sources
@@ -65,7 +66,7 @@ _log = structlog.get_logger()
 async def open_context(application: web.Application) -> AsyncIterator[None]:
     """Opens everything at the start of the process; closes it, last first, at its end."""
     settings = application[SETTINGS]
-    metrics = application[METRICS]
+    metrics, loops = application[METRICS], application[LOOPS]
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
@@ -75,37 +76,42 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         kube = await stack.enter_async_context(
             connect_kube(settings.kubeconfig, settings.namespace, timeout_seconds=CALL_SECONDS)
         )
-        clocks = await stack.enter_async_context(
-            watched_clocks({"mongodb": database.time, "kubernetes": kube.time, "s3": store.time})
+        stack.push_async_callback(loops.close)
+        clocks = await watched_clocks(
+            {"mongodb": database.time, "kubernetes": kube.time, "s3": store.time}, loops
         )
-        metrics.show_clocks(clocks)
+        metrics.show(clocks, loops)
         sources = Sources(stores.jobs, stores.uploads, store)
-        key_usage = KeyUsageWriter(stores.keys)
+        key_usage = DebouncedWriter("key_usage", _mark_used(stores.keys), seconds=5)
         stack.push_async_callback(key_usage.flush)
         background = Background()
         stack.push_async_callback(background.drain, seconds=_DRAIN_SECONDS)
         readiness = Readiness(database, store, clocks)
-        resource_uids = ResourceUidWriter(stores.jobs)
+        # A job that was claimed meanwhile has its uid from the operator; of one whose uid is lost
+        # with this process the operator's sweep finds the resource.
+        resource_uids = DebouncedWriter("resource_uids", stores.jobs.set_resource_uids, seconds=1)
         stack.push_async_callback(resource_uids.flush)
         egress = Egress(
             allowed_hosts=settings.allowed_webhook_hosts(),
             refused_networks=settings.refused_webhook_networks(),
         )
         secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
-        for work in (
-            key_usage.run(),
-            resource_uids.run(),
-            _prepare_database(database, readiness),
-            WebhookWorker(
+        for name, loop in {
+            "key_usage": key_usage.run,
+            "resource_uids": resource_uids.run,
+            "indexes": partial(_prepare_database, database, readiness),
+            "webhooks": WebhookWorker(
                 queue=stores.delivery_queue,
                 webhooks=stores.webhooks,
                 jobs=stores.jobs,
                 webhook_secrets=secrets,
                 egress=egress,
                 metrics=metrics,
-            ).run(),
-        ):
-            stack.push_async_callback(_stop, asyncio.create_task(work))
+            ).run,
+        }.items():
+            loops.start(name, loop)
+        # Before what they leave is written.
+        stack.push_async_callback(loops.close)
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
@@ -212,7 +218,8 @@ async def _prepare_database(database: Database, readiness: Readiness) -> None:
     _log.info("database_prepared")
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def _mark_used(keys: KeyStore) -> Callable[[Mapping[str, datetime]], Awaitable[None]]:
+    async def write(used: Mapping[str, datetime]) -> None:
+        await keys.mark_used(sorted(used), at=max(used.values()))
+
+    return write

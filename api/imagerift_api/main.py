@@ -14,6 +14,7 @@ from imagerift_core.garbage_collection import tune_garbage_collector
 from pydantic import ValidationError
 
 from imagerift_api.app import build_application, build_metrics_application
+from imagerift_api.background import LOOPS
 from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT
 from imagerift_api.http.security_headers import name_server
 from imagerift_api.http.server import ProblemRunner
@@ -53,7 +54,7 @@ async def serve(settings: ApiSettings) -> None:
     application = build_application(settings, metrics)
     runners = [
         api_runner(application),
-        web.AppRunner(build_metrics_application(metrics), access_log=None),
+        web.AppRunner(build_metrics_application(metrics, application[LOOPS]), access_log=None),
     ]
     sites = []
     try:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 from imagerift_core.clock_watch import ClockWatch
+from imagerift_core.loops import Loops
+from imagerift_core.refused_writes import show_refused_writes
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -61,6 +63,7 @@ class Metrics:
             "imagerift_api_kubernetes_writes", description="Writes to GenerationJob resources."
         )
 
+        show_refused_writes(meter)
         self._webhook_tries = meter.create_counter(
             "imagerift_api_webhook_tries", description="Tries to deliver a webhook, by outcome."
         )
@@ -90,8 +93,10 @@ class Metrics:
     def kubernetes_write(self, verb: str) -> None:
         self._writes.add(1, {"verb": verb})
 
-    def show_clocks(self, clocks: ClockWatch) -> None:
-        clocks.show(self._meter)
+    def show(self, *parts: ClockWatch | Loops) -> None:
+        """Shows the figures of clocks and loops."""
+        for part in parts:
+            part.show(self._meter)
 
     def webhook_tried(self, outcome: str) -> None:
         """`outcome` is delivered, rejected (another status) or the try's error."""

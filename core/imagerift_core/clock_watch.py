@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -12,6 +12,7 @@ import structlog
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from imagerift_core import clock
+from imagerift_core.loops import Loops
 
 log = structlog.get_logger(__name__)
 
@@ -117,16 +118,11 @@ async def follow(read: ReadClock) -> None:
     clock.follow(origin)
 
 
-@asynccontextmanager
-async def watched_clocks(stores: Mapping[str, ReadClock]) -> AsyncIterator[ClockWatch]:
-    """Watches the clocks inside the block, which begins once `FOLLOWED` has answered or is away."""
+async def watched_clocks(stores: Mapping[str, ReadClock], loops: Loops) -> ClockWatch:
+    """Watches the clocks in one of the loops; returns once `FOLLOWED` has answered or is away."""
     watch = ClockWatch(stores)
-    task = asyncio.create_task(watch.run())
+    loops.start("clocks", watch.run)
     with suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
             await watch.follows.wait()
-    try:
-        yield watch
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    return watch

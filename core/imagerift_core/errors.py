@@ -285,6 +285,20 @@ class OutcomeUnknown(CapacityUnavailable):
         self.retryable = retryable
 
 
+class ObjectsRefused(CapacityUnavailable):
+    """The object store answers, and refuses to delete `keys`; all others are deleted."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        super().__init__("The object store could not delete every object.")
+        self.keys = dict(keys)
+
+    @property
+    def words(self) -> str:
+        """The first key with what the store said of it, and how many there are."""
+        key, said = next(iter(self.keys.items()))
+        return f"{said} ({key}; {len(self.keys)} in all)"
+
+
 class IdempotencyInProgress(DomainError):
     """Another request with this key is being admitted at this moment."""
 

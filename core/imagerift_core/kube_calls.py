@@ -8,9 +8,14 @@ import aiohttp
 import orjson
 from kubernetes.aio.client.exceptions import ApiException
 
+from imagerift_core.refused_writes import count_refused_write
+
 # What the API server says no with; `words_of` reads its words.
 KubeRefused = ApiException
 MAX_WORDS = 500
+_READS = frozenset({"get", "list", "page", "read"})
+# Part of what a call finds: the object is gone, or was changed by somebody else.
+_NO_REFUSALS = frozenset({404, 409})
 
 
 class KubeUnavailable(Exception):
@@ -46,6 +51,15 @@ async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) ->
     except ApiException as error:
         if error.status == 429 or error.status is None or error.status >= 500:
             raise KubeUnavailable(f"answered {error.status}", words=words_of(error)) from error
+        if error.status not in _NO_REFUSALS:
+            _count(method.__name__, arguments.get("plural"))
         raise
     except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
         raise KubeUnavailable(type(error).__name__) from error
+
+
+def _count(method: str, plural: str | None) -> None:
+    """Counts a refusal of `create` with `plural`, or of such as `create_namespaced_job`."""
+    verb, _, kind = method.partition("_")
+    if verb not in _READS:
+        count_refused_write(verb, plural or kind.removeprefix("namespaced_"))

@@ -19,8 +19,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagerift_core.clock_watch import date_of
-from imagerift_core.errors import CapacityUnavailable, PayloadTooLarge
+from imagerift_core.errors import CapacityUnavailable, ObjectsRefused, PayloadTooLarge
 from imagerift_core.proxies import proxy_to
+from imagerift_core.refused_writes import count_refused_write
 from imagerift_core.s3_signing import UrlSigner
 from imagerift_core.settings import SharedSettings
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _DELETE_BATCH = 1000
 _MISSING = {"NoSuchKey", "404"}
+# How stores refuse to delete what a policy, a hold or a lock protects.
+_OF_THE_KEYS = {"AccessDenied", "InvalidRequest", "InvalidObjectState", "ObjectLocked"}
+_PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}
 _PUT_TIMEOUT_SECONDS = 60
 _MAX_WORDS = 4096
 # How stores name a signature from another time: from long ago, or from a time that is not yet.
@@ -194,17 +198,46 @@ class ObjectStore:
             token = {"ContinuationToken": answer["NextContinuationToken"]}
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Deletes the keys; a missing one is no error. Raises `CapacityUnavailable`."""
+        """Deletes the keys; a missing one is no error.
+
+        Raises `ObjectsRefused` where the store refuses some of them, which stops none of the
+        others, and `CapacityUnavailable` where it does not answer.
+        """
         todo = list(keys)
+        refused: dict[str, str] = {}
         for start in range(0, len(todo), _DELETE_BATCH):
-            batch = todo[start : start + _DELETE_BATCH]
-            answer = await self._call(
+            refused |= await self._delete(todo[start : start + _DELETE_BATCH])
+        if refused:
+            for _ in refused:
+                count_refused_write("delete", "objects")
+            raise ObjectsRefused(refused)
+
+    async def _delete(self, batch: list[str]) -> dict[str, str]:
+        """Deletes one batch; the keys that the store refuses, with its words.
+
+        Some refuse the whole request for one of its keys: it is sent in halves then.
+        """
+        try:
+            answer = await asyncio.to_thread(
                 self._internal.delete_objects,
                 Bucket=self._bucket,
                 Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
             )
-            if answer.get("Errors"):
+        except ClientError as error:
+            is_of_the_clock = any(sign in str(error) for sign in _OF_THE_CLOCK)
+            if is_of_the_clock or error.response["Error"]["Code"] not in _OF_THE_KEYS:
+                raise _refused(str(error), "a call") from error
+            if len(batch) == 1:
+                return {batch[0]: str(error)}
+        except BotoCoreError as error:
+            raise CapacityUnavailable("The object store does not answer.") from error
+        else:
+            errors = answer.get("Errors", [])
+            if any(item.get("Code") in _PASSING for item in errors):
                 raise CapacityUnavailable("The object store could not delete every object.")
+            return {item["Key"]: f"{item.get('Code')}: {item.get('Message')}" for item in errors}
+        middle = len(batch) // 2
+        return await self._delete(batch[:middle]) | await self._delete(batch[middle:])
 
     async def delete_prefix(self, prefix: str) -> None:
         """Deletes everything under `prefix`, which must name a whole folder.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import MAX_ATTEMPTS, JobError, JobRecord
 from imagerift_core.micro_batching import MicroBatcher
 from imagerift_core.modes import Modes
@@ -37,13 +39,14 @@ class Claims:
         *,
         pod_start_seconds: int,
     ) -> None:
+        self._jobs = jobs
         self._modes = modes
         self._leadership = leadership
         self._metrics = metrics
         self._crash = crash
         self._pod_start_seconds = pod_start_seconds
         self._claims: MicroBatcher[Claim, JobRecord | None] = MicroBatcher(
-            jobs.claim_all,
+            self._claim_all,
             max_items=CLAIMS_AT_ONCE,
             pause=CLAIM_PAUSE_SECONDS,
         )
@@ -71,6 +74,24 @@ class Claims:
             self._metrics.waited((at - record.created_at).total_seconds())
         self._crash.reach("operator-claimed")
         return record
+
+    async def _claim_all(self, group: Sequence[Claim]) -> list[JobRecord | Exception | None]:
+        """Claims a group; where that breaks it is done in halves, down to the one at fault.
+
+        What was written before it broke is found to be ours when it is claimed again.
+        """
+        try:
+            return [*await self._jobs.claim_all(group)]
+        except CapacityUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits for this claim
+            if len(group) == 1:
+                return [error]
+        middle = len(group) // 2
+        return [
+            *await self._claim_all(group[:middle]),
+            *await self._claim_all(group[middle:]),
+        ]
 
     def _time_for(self, entry: JobEntry) -> timedelta:
         mode = self._modes.get(entry.mode)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from functools import partial
+from typing import Self
 
 import structlog
+from imagerift_core.loops import Loops
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.claims import Claims
@@ -28,7 +28,7 @@ from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
-from imagerift_operator.sweeps.schedule import run_sweeps
+from imagerift_operator.sweeps.schedule import repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
@@ -37,13 +37,11 @@ log = structlog.get_logger(__name__)
 
 
 class OperatorContext:
-    """Makes and starts the parts when it is entered. `failed` is set when a loop has died."""
+    """Makes and starts the parts when it is entered."""
 
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
-        self._loops: list[asyncio.Task[None]] = []
-        self.failed = asyncio.Event()
         self._handed_over = False
         self._given: Dependencies
         self.job_watch: JobWatch
@@ -54,13 +52,24 @@ class OperatorContext:
     def leadership(self) -> Leadership:
         return self._given.leadership
 
+    @property
+    def loops(self) -> Loops:
+        return self._given.loops
+
     async def __aenter__(self) -> Self:
         """Each part is made from those above it; none knows of one below."""
         given = await self._stack.enter_async_context(opened_dependencies(self._settings))
         memory, leadership, settings = given.memory, given.leadership, given.settings
-        stores = given.stores
+        stores, isolated, loops = given.stores, given.isolations.of, given.loops
         events = EventWriter(given.kube.events, given.metrics, identity=leadership.identity)
-        writer = StatusWriter(given.kube, memory.index, given.metrics, given.crash, events)
+        writer = StatusWriter(
+            given.kube,
+            memory.index,
+            given.metrics,
+            given.crash,
+            events,
+            deletions=isolated("deletions"),
+        )
         settler = Settler(stores.settlements, given.metrics, group_size=settings.settle_group_size)
         outcomes = Outcomes(
             jobs=stores.jobs,
@@ -71,11 +80,12 @@ class OperatorContext:
             crash=given.crash,
         )
         job_pods = _job_pod_server(given)
-        reporter = PoolReporter(given.kube, events, leadership)
+        reporter = PoolReporter(given.kube, events, leadership, isolated("pool reports"))
         pools = Pools(
             reporter,
             given.modes,
             changed=memory.changed,
+            isolated=isolated("pools"),
             job_pods=_job_pod_replica(job_pods, given),
         )
         self._stack.push_async_callback(pools.close)
@@ -84,6 +94,7 @@ class OperatorContext:
             pools,
             memory.scheduler,
             leadership,
+            isolated("pool servers"),
             s3_origin=settings.s3_internal_origin,
         )
         pace = Pace()
@@ -130,20 +141,21 @@ class OperatorContext:
             dispatcher,
         )
         _register_gauges(given, outcomes)
-        self._start(settler.run(), "settler")
-        self._start(pools.run(), "pools")
-        self._start(pool_controller.run(), "pool servers")
+        loops.start("settler", settler.run)
+        loops.start("pools", pools.run)
+        loops.start("pool servers", pool_controller.run)
         if job_pods is not None:
-            self._start(job_pods.run(lambda: leadership.leading), "job pods")
-        self._start(dispatcher.run(), "dispatcher")
-        self._start(events.run(), "events")
-        self._start(writer.run(lambda: leadership.leading), "deletions")
-        self._start(run_sweeps(sweeps, leadership), "sweeps")
+            loops.start("job pods", partial(job_pods.run, lambda: leadership.leading))
+        loops.start("dispatcher", dispatcher.run)
+        loops.start("events", events.run)
+        loops.start("deletions", partial(writer.run, lambda: leadership.leading))
+        for sweep in sweeps:
+            loops.start(sweep.name, partial(repeat, sweep, leadership, loops))
         return self
 
     def follow(self) -> None:
         """Stands for election; called once the first listing was seen."""
-        self._start(self._lead(), "leadership")
+        self.loops.start("leadership", self._lead)
 
     async def _lead(self) -> None:
         # Nothing is overdue or expired by a clock that was never compared with the store's.
@@ -162,20 +174,8 @@ class OperatorContext:
     async def __aexit__(self, *_: object) -> None:
         await self.hand_over()
         await self.job_watch.close()
-        for loop in reversed(self._loops):
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.loops.close()
         await self._stack.aclose()
-
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._loop_ended)
-        self._loops.append(task)
-
-    def _loop_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            log.error("loop_died", loop=task.get_name(), exc_info=task.exception())
-            self.failed.set()
 
 
 def _job_pod_server(given: Dependencies) -> JobPodServer | None:
@@ -184,6 +184,7 @@ def _job_pod_server(given: Dependencies) -> JobPodServer | None:
     return JobPodServer(
         given.kube.runs(given.job_pods.namespace),
         given.job_pods,
+        given.isolations.of("job pods"),
         shard=given.settings.namespace,
         s3_origin=given.settings.s3_internal_origin,
     )

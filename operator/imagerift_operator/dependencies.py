@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from imagerift_core.clock_watch import ClockWatch, watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.ids import random_base62
+from imagerift_core.isolation import Isolations
 from imagerift_core.job_pods import JobPods, load_job_pods
 from imagerift_core.kube import Kube, connect_kube
+from imagerift_core.loops import Loops
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo import Stores, connect
 from imagerift_core.plans import Plans, load_plans
+from imagerift_core.refused_writes import show_refused_writes
 from imagerift_core.s3 import ObjectStore, open_store
 
 from imagerift_operator.in_flight import InFlight
@@ -23,6 +26,7 @@ from imagerift_operator.job_index import JobIndex
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics, serve_metrics
+from imagerift_operator.refusals import make_isolations
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settings import OperatorSettings
 
@@ -42,6 +46,8 @@ class Dependencies:
     kube: Kube
     metrics: Metrics
     clocks: ClockWatch
+    loops: Loops
+    isolations: Isolations
     crash: CrashPoints
     memory: Memory
     leadership: Leadership
@@ -57,10 +63,15 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
         store = await enter(open_store(settings))
         kube = await enter(connect_kube(settings.kubeconfig, settings.namespace))
         meter = await enter(serve_metrics(settings.operator_host, settings.operator_metrics_port))
-        clocks = await enter(
-            watched_clocks({"mongodb": database.time, "kubernetes": kube.time, "s3": store.time})
+        loops = Loops()
+        stack.push_async_callback(loops.close)
+        clocks = await watched_clocks(
+            {"mongodb": database.time, "kubernetes": kube.time, "s3": store.time}, loops
         )
-        clocks.show(meter)
+        isolations = make_isolations()
+        for shown in (clocks, loops, isolations):
+            shown.show(meter)
+        show_refused_writes(meter)
         index = JobIndex(ttl_override=settings.job_ttl_seconds)
         yield Dependencies(
             settings=settings,
@@ -72,6 +83,8 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
             kube=kube,
             metrics=Metrics(meter),
             clocks=clocks,
+            loops=loops,
+            isolations=isolations,
             crash=CrashPoints(settings.crash_dir),
             memory=Memory(index, Scheduler(), InFlight()),
             leadership=Leadership(

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import structlog
 from imagerift_core.clock import now
-from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord
 from imagerift_core.model_documents import ModelAnswer
 
@@ -19,6 +18,7 @@ from imagerift_operator.memory import Memory
 from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pools import Choice, Pools
+from imagerift_operator.refusals import AWAY
 from imagerift_operator.traces import attempt_span, record_answer
 from imagerift_operator.wait_estimates import Pace
 
@@ -120,7 +120,7 @@ class Dispatcher:
                     # Its end is written while the next job has the slot.
                     slot.close()
                     await self._outcomes.end(entry, record, answer)
-        except CapacityUnavailable:
+        except AWAY:
             # Whether the claim was written is not known; the next one finds out.
             log.warning("store_unavailable", job=entry.job_id)
             self._memory.enqueue(entry, not_before=now() + STORE_PAUSE)

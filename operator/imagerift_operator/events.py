@@ -89,6 +89,8 @@ class EventWriter:
             except KubeRefused as error:
                 words = words_of(error)
                 log.warning("event_refused", reason=event.reason, status=error.status, words=words)
+            except Exception:
+                log.exception("event_broke", reason=event.reason)
             finally:
                 self._waiting.task_done()
             if self._dropped:

@@ -38,6 +38,14 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
     async def leading(**_: Any) -> bool:
         return context.leadership.leading
 
+    @kopf.on.probe(id="loops", registry=registry)
+    async def loops(**_: Any) -> str:
+        dying = context.loops.dying
+        if dying:
+            # For good, as Kopf has it: it would try anything else again, and not answer.
+            raise kopf.PermanentError(f"keeps dying: {', '.join(dying)}")
+        return "alive"
+
     @kopf.on.login(registry=registry)
     async def login_to_kubernetes(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return login(**kwargs)

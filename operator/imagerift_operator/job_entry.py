@@ -13,6 +13,11 @@ from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 ANY_POOL = "*"
 # What jobs ask for that run as pods of their own, whatever they make.
 POD_TARGET = "pods"
+# Times that a hand may write into a status: what lies beyond is taken as one of these.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+# Another version of the schema may allow more; the sum with a time must not overflow.
+_LONGEST_TTL_SECONDS = 10 * 366 * 24 * 3600
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
@@ -80,13 +85,12 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
     """The entry of a resource as the watch delivers it.
 
     Values that the schema bounds are taken as they are; a hand-made resource is checked in
-    full before it is admitted.
+    full before it is admitted. A status may hold anything: a time that is none is not there.
     """
     metadata = body["metadata"]
     spec = body.get("spec") or {}
     status = body.get("status") or {}
     by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
-    finished = status.get("finishedAt")
     return JobEntry(
         job_id=metadata["name"] if by_api else metadata["uid"],
         name=metadata["name"],
@@ -98,15 +102,23 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         units=spec.get("variations", 1),
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
-        created_at=_time(metadata["creationTimestamp"]),
-        ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),
+        created_at=_time(metadata.get("creationTimestamp")) or _EARLIEST,
+        ttl_seconds=min(
+            spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS), _LONGEST_TTL_SECONDS
+        ),
         cancel=bool(spec.get("cancel")),
         phase=status.get("phase") or "Queued",
-        finished_at=_time(finished) if finished else None,
+        finished_at=_time(status.get("finishedAt")),
         version=metadata.get("resourceVersion"),
         explained=status.get("phase") == "Queued" and "reason" in status,
     )
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _time(text: Any) -> datetime | None:
+    """The time that `text` says, None where it says none; UTC where it names no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(moment, _EARLIEST), _LATEST)

@@ -7,11 +7,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
 from imagerift_core.job_pods import JobPods
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
 from imagerift_core.kube_job_pods import RunCalls, RunSeen
@@ -30,9 +32,18 @@ SWEEP_GRACE = timedelta(seconds=60)
 class JobPodServer:
     """One Job and one Secret per attempt, in a namespace that holds nothing else."""
 
-    def __init__(self, calls: RunCalls, pods: JobPods, *, shard: str, s3_origin: str) -> None:
+    def __init__(
+        self,
+        calls: RunCalls,
+        pods: JobPods,
+        isolated: Isolation,
+        *,
+        shard: str,
+        s3_origin: str,
+    ) -> None:
         self._calls = calls
         self._pods = pods
+        self._isolated = isolated
         self._shard = shard
         self._s3_origin = s3_origin
         self._waiting: dict[str, _Run] = {}
@@ -95,15 +106,19 @@ class JobPodServer:
                 swept = time.monotonic()
             if self._waiting or sweep_due:
                 try:
-                    for seen in await self._calls.runs(selector(self._shard)):
-                        self._look_at(seen)
-                        if sweep_due:
-                            await self._sweep(seen)
-                except KubeUnavailable as error:
+                    runs = await self._calls.runs(selector(self._shard))
+                    follow = partial(self._follow, sweep=sweep_due)
+                    await self._isolated.each(runs, follow, id_of=lambda seen: seen.name)
+                except (KubeUnavailable, TimeoutError) as error:
                     log.warning("job_pods_not_followed", error=str(error))
                 except KubeRefused as error:
                     log.warning("job_pods_not_followed", status=error.status, body=error.body)
             await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _follow(self, seen: RunSeen, *, sweep: bool) -> None:
+        self._look_at(seen)
+        if sweep:
+            await self._sweep(seen)
 
     async def _sweep(self, seen: RunSeen) -> None:
         """Deletes a run that no attempt of ours waits for: its operator died or gave it up."""

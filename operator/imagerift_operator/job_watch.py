@@ -10,7 +10,6 @@ import structlog
 from imagerift_core.clock import now
 from imagerift_core.errors import CapacityUnavailable, DomainError, JobNotCancelable, JobNotFound
 from imagerift_core.jobs import Status
-from imagerift_core.kube import KubeUnavailable
 from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.admission import HandMadeAdmission
@@ -19,6 +18,7 @@ from imagerift_operator.job_status import refused_status
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.memory import Memory
 from imagerift_operator.plan_limits import PlanLimitsCache
+from imagerift_operator.refusals import AWAY
 from imagerift_operator.status_writer import StatusWriter
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class JobWatch:
             raise
         except DomainError as error:
             log.info("resource_refused", name=entry.name, code=error.code)
-            await self._writer.write_status(
+            await self._writer.try_status(
                 entry, refused_status(error.code, error.message, at=now())
             )
             return False
@@ -119,7 +119,7 @@ class JobWatch:
         if record is None:
             return False
         if record.status.terminal:
-            await self._writer.write(entry, record)
+            await self._writer.try_write(entry, record)
             return False
         self._memory.index.set_attempt(entry, record.attempt)
         return True
@@ -151,7 +151,7 @@ class JobWatch:
     async def _until_done(self, reaction: Callable[..., Awaitable[None]], *of: Any) -> None:
         try:
             await reaction(*of)
-        except (CapacityUnavailable, KubeUnavailable) as error:
+        except AWAY as error:
             # The next sweep finds what was left undone.
             log.warning("reaction_postponed", error=type(error).__name__)
         except Exception:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from imagerift_core.kube import Kube, KubeUnavailable
+from imagerift_core.kube_calls import KubeRefused, words_of
 from kubernetes.aio import client
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,9 @@ class Leadership:
                     await self._acquire_or_renew()
             except (KubeUnavailable, TimeoutError) as error:
                 log.warning("lease_unreachable", error=str(error))
+            except KubeRefused as error:
+                # Whoever leads goes on until the lease has run out, and asks again.
+                log.warning("lease_refused", status=error.status, words=words_of(error))
             self._announce()
             await asyncio.sleep(pause)
 
@@ -86,7 +90,7 @@ class Leadership:
             if lease is not None and lease.spec.holder_identity == self.identity:
                 lease.spec.holder_identity = ""
                 await self._kube.replace_lease(lease)
-        except KubeUnavailable:
+        except (KubeUnavailable, KubeRefused):
             log.warning("lease_not_released")
 
     async def _acquire_or_renew(self) -> None:
@@ -97,6 +101,9 @@ class Leadership:
     async def _write(self) -> None:
         sent_at = self._monotonic()
         lease = await self._kube.get_lease(self._name)
+        if lease is not None and lease.spec is None:
+            # Somebody has emptied it.
+            lease.spec = client.V1LeaseSpec()
         if lease is None:
             written = await self._kube.create_lease(self._new_lease())
         elif self._may_take(lease):

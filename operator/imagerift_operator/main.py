@@ -28,7 +28,7 @@ def main() -> None:
 
 
 async def run(settings: OperatorSettings) -> None:
-    """Runs until SIGTERM or SIGINT, or until a part that must not die has died."""
+    """Runs until SIGTERM or SIGINT, or until Kopf's watch has ended."""
     asked, stop = asyncio.Event(), asyncio.Event()
     name_servers()
     async with OperatorContext(settings) as context:
@@ -48,16 +48,13 @@ async def run(settings: OperatorSettings) -> None:
         )
         handle_signals(asked)
         watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
-        ends = [asyncio.create_task(context.failed.wait()), asyncio.create_task(asked.wait())]
-        await asyncio.wait([watch, *ends], return_when=asyncio.FIRST_COMPLETED)
-        for end in ends:
-            end.cancel()
+        end = asyncio.create_task(asked.wait())
+        await asyncio.wait([watch, end], return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
         # Before Kopf is told: it cancels every task that began after it, hence every attempt.
         await context.hand_over()
         stop.set()
         await watch
-    if context.failed.is_set():
-        raise SystemExit("A part of the operator died; see the log above.")
 
 
 def handle_signals(asked: asyncio.Event) -> None:

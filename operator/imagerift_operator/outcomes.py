@@ -58,13 +58,14 @@ class Outcomes:
     async def reconcile(self, entry: JobEntry) -> None:
         """Brings one resource in step with its record, whatever was missed.
 
-        Raises `CapacityUnavailable` where the store is away.
+        Raises `CapacityUnavailable` or `KubeUnavailable` where a store is away, and
+        `KubeRefused`.
         """
         record = await self._jobs.get(entry.job_id)
         if record is None or not entry.matches(record):
             return
         if record.status.terminal:
-            await self._writer.write(entry, record)
+            await self._writer.try_write(entry, record)
         elif record.status is Status.QUEUED:
             self._memory.index.set_attempt(entry, record.attempt)
             self._memory.enqueue(entry, not_before=record.not_before)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
 from imagerift_core.kube_calls import MAX_WORDS, KubeRefused, KubeUnavailable, words_of
 from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
 from imagerift_core.pool_template import PoolTemplate
@@ -61,6 +63,7 @@ class PoolController:
         pools: Pools,
         scheduler: Scheduler,
         leadership: Leadership,
+        isolated: Isolation,
         *,
         s3_origin: str,
     ) -> None:
@@ -68,6 +71,7 @@ class PoolController:
         self._pools = pools
         self._scheduler = scheduler
         self._leadership = leadership
+        self._isolated = isolated
         self._s3_origin = s3_origin
         self._scales: dict[str, PoolScale] = {}
         self._written: dict[str, _Written] = {}
@@ -75,24 +79,27 @@ class PoolController:
     async def run(self) -> None:
         """Follows every pool until canceled."""
         while True:
-            for pool in self._pools:
-                try:
-                    if pool.spec.template is not None:
-                        await self._follow(pool, pool.spec.template)
-                    elif self._leadership.leading:
-                        await self._remove_servers(pool)
-                except KubeUnavailable as error:
-                    log.warning("pool_not_followed", pool=pool.name, error=str(error))
-                except KubeRefused as error:
-                    log.warning("pool_not_followed", pool=pool.name, error=words_of(error))
-                except Exception:
-                    log.exception("pool_broke", pool=pool.name)
+            await self._isolated.at_once(
+                (pool.name, partial(self._look_at, pool)) for pool in self._pools
+            )
             known = {pool.uid for pool in self._pools}
             for uid in self._scales.keys() - known:
                 del self._scales[uid]
             for uid in self._written.keys() - known:
                 del self._written[uid]
             await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _look_at(self, pool: Pool) -> None:
+        try:
+            if pool.spec.template is not None:
+                await self._follow(pool, pool.spec.template)
+            elif self._leadership.leading:
+                await self._remove_servers(pool)
+        except KubeRefused as error:
+            if self._leadership.leading and pool.servers is not None:
+                words = f"The API server refuses to show the servers: {words_of(error)}"
+                pool.servers = replace(pool.servers, trouble=Trouble("FollowRefused", words))
+            raise
 
     async def _follow(self, pool: Pool, template: PoolTemplate) -> None:
         listed = await self._workloads.pods(selector(pool.name))

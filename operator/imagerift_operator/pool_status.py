@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import structlog
 from imagerift_core.clock import now, rfc3339
+from imagerift_core.isolation import Isolation
 from imagerift_core.kube import Kube, KubeUnavailable
+from imagerift_core.kube_calls import KubeRefused, words_of
 from imagerift_core.kube_events import Regarding
 from imagerift_core.kube_workloads import Trouble
 
@@ -19,6 +21,7 @@ log = structlog.get_logger(__name__)
 _MAX_MESSAGE = 1024
 _STATUSES = Literal["True", "False", "Unknown"]
 # Reasons for which a pool is not ready that are no trouble.
+_CONDITION = {"type", "status", "reason", "message", "lastTransitionTime"}
 _QUIET = frozenset({"NotSeen", "ScaledToZero", "NoServer", "Starting"})
 
 Condition = dict[str, Any]
@@ -57,27 +60,34 @@ class ReportedStatus:
         """Takes what another process wrote, until this one has written itself."""
         if self.written is None:
             conditions = (body.get("status") or {}).get("conditions") or []
-            self.conditions = {condition["type"]: condition for condition in conditions}
+            # Anybody with the right may have edited them.
+            self.conditions = {c["type"]: c for c in conditions if c.keys() >= _CONDITION}
 
 
 class PoolReporter:
     """Writes the pools' status where it changed, and tells of trouble; only while leading."""
 
-    def __init__(self, kube: Kube, events: EventWriter, leadership: Leadership) -> None:
+    def __init__(
+        self, kube: Kube, events: EventWriter, leadership: Leadership, isolated: Isolation
+    ) -> None:
         self._kube = kube
         self._events = events
         self._leadership = leadership
+        self._isolated = isolated
 
     async def report(
         self, status: ReportedStatus, seen: dict[str, Any], conditions: list[Condition]
     ) -> None:
-        """Writes `seen` with `conditions`; an API server that is away is asked again later."""
+        """Writes `seen` with `conditions`; an API server that is away is asked again later.
+
+        One that refuses them is asked again ever later, and an Event on the pool says why.
+        """
         if not self._leadership.leading:
             status.written = None
             return
         kept = [_since(status.conditions.get(c["type"]), c) for c in conditions]
         seen = seen | {"conditions": kept}
-        if seen == status.written:
+        if seen == status.written or self._isolated.is_set_aside(status.name):
             return
         # The watch may tell of this very write before its answer is here.
         before = status.conditions
@@ -85,6 +95,12 @@ class PoolReporter:
             await self._kube.patch_pool_status(status.name, seen, uid=status.uid)
         except KubeUnavailable:
             return
+        except KubeRefused as error:
+            self._isolated.failed(status.name, error)
+            pool = Regarding("TritonPool", status.name, status.uid)
+            self._events.tell(pool, "Warning", "StatusRefused", words_of(error))
+            return
+        self._isolated.succeeded(status.name)
         status.written, status.conditions = seen, {c["type"]: c for c in kept}
         self._tell(status, before)
 

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
 from imagerift_contract.values import EXPORT_LONG_EDGE
+from imagerift_core.isolation import Isolation
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
@@ -156,12 +157,14 @@ class Pools:
         modes: Modes,
         *,
         changed: asyncio.Event,
+        isolated: Isolation,
         job_pods: JobPodReplica | None = None,
     ) -> None:
         self._job_pods = job_pods
         self._reporter = reporter
         self._modes = modes
         self._changed = changed
+        self._isolated = isolated
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -225,18 +228,31 @@ class Pools:
             await asyncio.sleep(PROBE_SECONDS)
 
     async def probe(self) -> None:
-        for pool in self:
-            wanted = {self._modes[mode].model for mode in pool.spec.modes if mode in self._modes}
-            for replica in list(pool.replicas.values()):
-                before = replica.ready
-                replica.models = await replica.server.ready_models({CONTROL_MODEL} | wanted)
-                if replica.ready != before:
-                    log.info("replica_ready", pool=pool.name, ready=replica.ready)
-                    self._changed.set()
-            await self._report(pool)
-        for refused in list(self._refused.values()):
-            seen = {"observedGeneration": refused.generation}
-            await self._reporter.report(refused.status, seen, invalid_conditions(refused.words))
+        """Asks every replica what it has ready, all at once, and reports on every pool."""
+        refused = [
+            (pool.status.name, partial(self._report_refused, pool))
+            for pool in self._refused.values()
+        ]
+        await asyncio.gather(*(self._probe(pool) for pool in self), self._isolated.at_once(refused))
+
+    async def _probe(self, pool: Pool) -> None:
+        wanted = {self._modes[mode].model for mode in pool.spec.modes if mode in self._modes}
+        await self._isolated.at_once(
+            (f"{pool.name}/{key}", partial(self._ask, pool, replica, {CONTROL_MODEL} | wanted))
+            for key, replica in list(pool.replicas.items())
+        )
+        await self._isolated.at_once([(pool.name, partial(self._report, pool))])
+
+    async def _ask(self, pool: Pool, replica: Replica, models: set[str]) -> None:
+        before = replica.ready
+        replica.models = await replica.server.ready_models(models)
+        if replica.ready != before:
+            log.info("replica_ready", pool=pool.name, ready=replica.ready)
+            self._changed.set()
+
+    async def _report_refused(self, refused: _RefusedPool) -> None:
+        seen = {"observedGeneration": refused.generation}
+        await self._reporter.report(refused.status, seen, invalid_conditions(refused.words))
 
     def serving(self) -> list[Choice]:
         """Every replica that can run something once it has a slot free."""

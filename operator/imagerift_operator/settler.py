@@ -56,7 +56,12 @@ class Settler:
             self._throttle.begin()
             while len(group) < self._group_size and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
-            await self._settle(group)
+            try:
+                await self._settle(group)
+            except Exception as error:  # noqa: BLE001 - raised to those who wait
+                for _, done in group:
+                    if not done.done():
+                        done.set_exception(error)
 
     async def _settle(self, group: list[tuple[Settlement, asyncio.Future[JobRecord]]]) -> None:
         members = [member for member, _ in group]

@@ -13,8 +13,11 @@ import structlog
 from imagerift_core import telemetry
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
+from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
+from imagerift_core.kube_calls import KubeRefused, words_of
+from imagerift_core.kube_events import Regarding
 
 from imagerift_operator.events import EventWriter
 from imagerift_operator.job_entry import ENDED_PHASES, JobEntry
@@ -39,19 +42,30 @@ class StatusWriter:
         metrics: Metrics,
         crash: CrashPoints,
         events: EventWriter,
+        *,
+        deletions: Isolation,
     ) -> None:
         self._kube = kube
         self._index = index
         self._events = events
         self._metrics = metrics
         self._crash = crash
+        self._deletions = deletions
         self._due: list[tuple[datetime, str, str]] = []
         self._due_uids: set[str] = set()
         self._changed = asyncio.Event()
 
     async def write(self, entry: JobEntry, record: JobRecord) -> None:
         """Writes a record's status; waits while the API server is away."""
-        await self.write_status(entry, job_status(record))
+        async for attempt in stamina.retry_context(
+            on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
+        ):
+            with attempt:
+                await self.try_write(entry, record)
+
+    async def try_write(self, entry: JobEntry, record: JobRecord) -> None:
+        """Writes a record's status. Raises `KubeUnavailable` or `KubeRefused`."""
+        await self.try_status(entry, job_status(record))
 
     async def show_running(self, entry: JobEntry, record: JobRecord) -> None:
         """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
@@ -59,14 +73,14 @@ class StatusWriter:
         await self._write(entry, status)
         self._metrics.kubernetes_write("status")
 
-    async def write_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
-        """Writes a status, and an Event where it is Failed; waits while the API server is away."""
+    async def try_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
+        """Writes a status, and an Event where it is Failed.
+
+        Raises `KubeUnavailable` or `KubeRefused`.
+        """
         self._index.set_verified(entry, verified=status["phase"] in ENDED_PHASES)
-        async for attempt in stamina.retry_context(
-            on=KubeUnavailable, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0
-        ):
-            with attempt, telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
-                there = await self._write(entry, status)
+        with telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
+            there = await self._write(entry, status)
         if there and status["phase"] == "Failed":
             self._events.job_failed(entry, status)
         self._metrics.kubernetes_write("status")
@@ -90,10 +104,19 @@ class StatusWriter:
 
     async def _write(self, entry: JobEntry, status: dict[str, Any]) -> bool:
         """Writes the status; False where the resource is gone."""
-        written = await self._kube.patch_job_status(
-            entry.name, status, uid=entry.uid, version=entry.version
-        )
+        try:
+            written = await self._kube.patch_job_status(
+                entry.name, status, uid=entry.uid, version=entry.version
+            )
+        except KubeRefused as error:
+            self._tell(entry.name, entry.uid, "StatusRefused", error)
+            raise
         return written is not None
+
+    def _tell(self, name: str, uid: str, reason: str, error: KubeRefused) -> None:
+        """Has an Event say on the resource what was refused, in the API server's words."""
+        regarding = Regarding("GenerationJob", name, uid)
+        self._events.tell(regarding, "Warning", reason, words_of(error))
 
     def delete_later(self, entry: JobEntry) -> None:
         """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""
@@ -133,9 +156,13 @@ class StatusWriter:
     async def _delete(self, name: str, uid: str) -> None:
         try:
             await self._kube.delete_job(name, uid=uid)
-        except KubeUnavailable:
-            heapq.heappush(self._due, (now() + _RETRY_AFTER, name, uid))
+        except Exception as error:  # noqa: BLE001 - whatever this one meets, the others go on
+            pause = timedelta(seconds=self._deletions.failed(name, error))
+            heapq.heappush(self._due, (now() + max(pause, _RETRY_AFTER), name, uid))
+            if isinstance(error, KubeRefused):
+                self._tell(name, uid, "DeleteRefused", error)
             return
+        self._deletions.succeeded(name)
         self._due_uids.discard(uid)
         self._metrics.kubernetes_write("delete")
         self._crash.reach("operator-deleted")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
 from imagerift_operator.job_entry import JobEntry
@@ -37,23 +38,34 @@ class WaitingReasons:
             job_id: self._since.get(job_id) or self._begin(job_id, at) for job_id in positions
         }
 
-    def due(self, at: datetime) -> list[tuple[JobEntry, QueuePosition]]:
-        """Whose reason is to be shown now: of jobs that are stuck first, then in their order."""
+    def due(
+        self, at: datetime, but: Callable[[str], bool] = lambda _job_id: False
+    ) -> list[tuple[JobEntry, QueuePosition]]:
+        """Whose reason is to be shown now: of jobs that are stuck first, then in their order.
+
+        None of those of which `but` is true takes another's place.
+        """
         silent = [
             (entry, queue_position)
             for job_id, queue_position in self._positions.items()
             if at - self._since[job_id] >= PATIENCE
             and (entry := self._scheduler.waiting(job_id)) is not None
             and not entry.explained
+            and not but(job_id)
         ]
         silent.sort(key=lambda item: item[1].reason.startswith(_MOVING))
         return silent[:MOST_AT_ONCE]
 
-    async def tell(self) -> None:
+    async def tell(self, isolated: Isolation) -> None:
         """Writes what is due. Raises `KubeUnavailable`; the next look finds what is left."""
         at = now()
-        for entry, queue_position in self.due(at):
+
+        async def show(due: tuple[JobEntry, QueuePosition]) -> None:
+            entry, queue_position = due
             await self._writer.show_waiting(entry, waiting_status(entry, queue_position, at=at))
+
+        due = self.due(at, isolated.is_set_aside)
+        await isolated.each(due, show, id_of=lambda due: due[0].job_id)
 
     def _begin(self, job_id: str, at: datetime) -> datetime:
         """When a job began to wait that did not wait before: at `at` where it has run."""

@@ -14,6 +14,9 @@ import promql_parser
 import pytest
 from imagerift_api.metrics import Metrics as ApiMetrics
 from imagerift_core.clock_watch import watched_clocks
+from imagerift_core.isolation import Isolations
+from imagerift_core.loops import Loops
+from imagerift_core.refused_writes import count_refused_write, show_refused_writes
 from imagerift_operator.metrics import Metrics as OperatorMetrics
 from imagerift_operator.metrics import serve_metrics
 from prometheus_client import generate_latest
@@ -64,12 +67,16 @@ async def shown() -> dict[str, set[str]]:
         operator.ran(1, "default")
         for name in GAUGES:
             operator.watch(name, "A figure.", lambda: 1)
-        async with (
-            watched_clocks({"mongodb": right_time}) as clocks,
-            httpx.AsyncClient(trust_env=False) as http,
-        ):
-            clocks.show(meter)
+        loops, isolations = Loops(), Isolations(away=())
+        isolations.of("a loop")
+        count_refused_write("delete", "generationjobs")
+        clocks = await watched_clocks({"mongodb": right_time}, loops)
+        for part in (clocks, loops, isolations):
+            part.show(meter)
+        show_refused_writes(meter)
+        async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.get(f"http://127.0.0.1:{port}/metrics")
+        await loops.close()
         return found | labels_by_name(answer.text)
 
 

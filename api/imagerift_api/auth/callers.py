@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Literal
 
 from aiohttp import hdrs, web
@@ -12,9 +13,9 @@ from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainEr
 from imagerift_core.mongo.rate_limit import RateWindow, RateWindowStore
 from imagerift_core.roles import Permission, scopes_of
 
-from imagerift_api.auth.key_usage import KEY_USAGE
 from imagerift_api.auth.keys import AUTHENTICATOR, CALLER, Caller
 from imagerift_api.auth.sessions import COOKIE, SESSIONS, SIGNED_IN, SignedIn
+from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.settings import SETTINGS
 
 Access = Literal["key", "session", "either", "open"]
@@ -23,6 +24,8 @@ Count = Callable[[web.Request, str, int], Awaitable[RateWindow]]
 
 RATE_WINDOW = web.RequestKey("rate_window", RateWindow)
 RATE_WINDOWS = web.AppKey("rate_windows", RateWindowStore)
+# When keys were last used.
+KEY_USAGE: web.AppKey[DebouncedWriter[datetime]] = web.AppKey("key_usage", DebouncedWriter)
 _JOB_SCOPES: frozenset[Scope | None] = frozenset(
     {"jobs:write", "jobs:read", "jobs:cancel", "uploads:write"}
 )
@@ -87,7 +90,7 @@ async def _authorize_caller(
     caller = await _authenticated(request, access)
     request[CALLER] = caller
     if caller.key_id is not None:
-        request.app[KEY_USAGE].record(caller.key_id)
+        request.app[KEY_USAGE].record(caller.key_id, clock.now())
     if count is not None:
         window = await count(request, *_counted_against(request, caller, scope))
         request[RATE_WINDOW] = window

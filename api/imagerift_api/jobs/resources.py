@@ -16,7 +16,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.resources import build_generation_job
 
-from imagerift_api.jobs.resource_uids import ResourceUidWriter
+from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.metrics import Metrics
 
 CALL_SECONDS = 2.0
@@ -30,7 +30,7 @@ class JobResources:
     def __init__(
         self,
         kube: Kube,
-        resource_uids: ResourceUidWriter,
+        resource_uids: DebouncedWriter[str],
         metrics: Metrics,
         *,
         monotonic: Callable[[], float] = time.monotonic,

@@ -133,6 +133,15 @@ class WebhookWorker:
 
     async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
         try:
+            await self._send(http, delivery)
+        except CapacityUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it counts as a try: others have their turn
+            _log.error("webhook_broke", delivery=delivery.id, exc_info=error)
+            await self._record(delivery, _failed("internal_error"))
+
+    async def _send(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
+        try:
             secret = await self._secret_of(delivery)
         except SealBroken:
             secret = None

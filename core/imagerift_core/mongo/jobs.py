@@ -187,16 +187,19 @@ class JobStore(Store):
         """queued → processing, for many jobs in one round; each is decided by its own write.
 
         None where the job is no longer queued, was claimed since its `attempt` was read, is asked
-        to be canceled, or belongs to another resource.
+        to be canceled, or belongs to another resource. The same claim may be made again: where it
+        was written, that is found.
         """
         if len(claims) == 1:
             document = await self._database.jobs.find_one_and_update(
                 claims[0].query(), claims[0].update(), return_document=True
             )
-            return [JobRecord.model_validate(document) if document else None]
-        await self._database.jobs.bulk_write(
-            [UpdateOne(wanted.query(), wanted.update()) for wanted in claims], ordered=False
-        )
+            if document is not None:
+                return [JobRecord.model_validate(document)]
+        else:
+            await self._database.jobs.bulk_write(
+                [UpdateOne(wanted.query(), wanted.update()) for wanted in claims], ordered=False
+            )
         cursor = self._database.jobs.find({"_id": {"$in": [wanted.job_id for wanted in claims]}})
         records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
         return [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
+from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.abandoned import AbandonedTransactions
 from imagerift_core.mongo.jobs import JobStore
 
@@ -26,16 +28,18 @@ async def end_abandoned_transactions(abandoned: AbandonedTransactions) -> None:
 
 
 async def recover_attempts(
+    isolated: Isolation,
     jobs: JobStore,
     memory: Memory,
     outcomes: Outcomes,
     pools: Pools,
-    leadership: Leadership,
     *,
+    leadership: Leadership,
     namespace: str,
 ) -> None:
     """Ends attempts that no task of ours is running, and passes cancels on to the others."""
-    for record in await jobs.processing(namespace=namespace):
+
+    async def recover(record: JobRecord) -> None:
         if record.id in memory.in_flight:
             if record.cancel_requested:
                 await memory.in_flight.cancel(record.id)
@@ -44,18 +48,31 @@ async def recover_attempts(
             await pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
             await outcomes.take_over(memory.index.entry_for(record), record)
 
+    processing = await jobs.processing(namespace=namespace)
+    await isolated.each(processing, recover, id_of=lambda record: record.id)
+
 
 async def fail_overdue(
-    jobs: JobStore, memory: Memory, writer: StatusWriter, metrics: Metrics, *, namespace: str
+    isolated: Isolation,
+    jobs: JobStore,
+    memory: Memory,
+    writer: StatusWriter,
+    metrics: Metrics,
+    *,
+    namespace: str,
 ) -> None:
     """Fails queued jobs whose deadline passed before a slot came free."""
     at = now()
-    for record in await jobs.overdue(namespace=namespace, at=at):
+
+    async def fail(record: JobRecord) -> None:
         failed = await jobs.fail_overdue(record.id, at=at)
         if failed is None:
-            continue
+            return
         memory.scheduler.remove(record.id)
         metrics.ended(failed.status.value)
         entry = memory.index.by_uid(failed.resource_uid)
         if entry is not None:
-            await writer.write(entry, failed)
+            await writer.try_write(entry, failed)
+
+    overdue = await jobs.overdue(namespace=namespace, at=at)
+    await isolated.each(overdue, fail, id_of=lambda record: record.id)

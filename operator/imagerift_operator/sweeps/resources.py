@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube
 from imagerift_core.mongo.jobs import JobStore, LiveResource
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
 
+from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
 from imagerift_operator.job_watch import DELETED_REASON, JobWatch
 from imagerift_operator.memory import Memory
@@ -23,7 +27,13 @@ COMPARING_SHARE = 0.05
 
 
 async def create_missing_resources(
-    jobs: JobStore, kube: Kube, index: JobIndex, metrics: Metrics, *, namespace: str
+    isolated: Isolation,
+    jobs: JobStore,
+    kube: Kube,
+    index: JobIndex,
+    metrics: Metrics,
+    *,
+    namespace: str,
 ) -> None:
     """Makes resources that queued records lack, and keeps the uids of those that are there."""
     without_uid = await jobs.without_resource(
@@ -37,12 +47,17 @@ async def create_missing_resources(
             uids[record.id] = entry.uid
         else:
             missing.append(record)
-    if uids:
-        await jobs.set_resource_uids(uids)
-    for record in missing:
+
+    async def note(group: list[str]) -> None:
+        await jobs.set_resource_uids({job_id: uids[job_id] for job_id in group})
+
+    async def make(record: JobRecord) -> None:
         uid = await _made(kube, record, metrics)
         if uid is not None:
             await jobs.set_resource_uids({record.id: uid})
+
+    await isolated.together(uids, note, id_of=str)
+    await isolated.each(missing, make, id_of=lambda record: record.id)
 
 
 async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
@@ -62,7 +77,13 @@ async def _made(kube: Kube, record: JobRecord, metrics: Metrics) -> str | None:
 
 
 async def compare_with_server(
-    jobs: JobStore, kube: Kube, memory: Memory, watch: JobWatch, *, namespace: str
+    isolated: Isolation,
+    jobs: JobStore,
+    kube: Kube,
+    memory: Memory,
+    watch: JobWatch,
+    *,
+    namespace: str,
 ) -> None:
     """Takes changes that the watch missed from the server's list, and cancels jobs whose
     resource is gone."""
@@ -70,22 +91,33 @@ async def compare_with_server(
     before = now() - RESOURCE_GRACE
     # Only uids are kept: tens of thousands of bodies and records would stay in memory.
     listed = set()
-    async for body in kube.list_jobs():
-        listed.add(body["metadata"]["uid"])
+
+    async def catch_up(body: dict[str, Any]) -> None:
         if memory.index.has_missed(body):
             watch.observe(None, body)
-    for entry in memory.index:
-        missed = entry.uid not in listed and entry.created_at < before
-        if missed and await _really_gone(kube, entry.name, entry.uid):
+
+    async for body in kube.list_jobs():
+        listed.add(body["metadata"]["uid"])
+        await isolated.each([body], catch_up, id_of=lambda seen: seen["metadata"]["name"])
+
+    async def forget(entry: JobEntry) -> None:
+        if await _really_gone(kube, entry.name, entry.uid):
             watch.resource_deleted(entry)
+
+    async def cancel(resource: LiveResource) -> None:
+        if await _really_gone(kube, resource.name, resource.uid):
+            await _cancel_deleted(jobs, memory, resource)
+
+    missed = [
+        entry for entry in memory.index if entry.uid not in listed and entry.created_at < before
+    ]
+    await isolated.each(missed, forget, id_of=lambda entry: entry.name)
     unlisted = [
         resource
         async for resource in jobs.live_resources(namespace=namespace, created_before=before)
         if resource.uid not in listed
     ]
-    for resource in unlisted:
-        if await _really_gone(kube, resource.name, resource.uid):
-            await _cancel_deleted(jobs, memory, resource)
+    await isolated.each(unlisted, cancel, id_of=lambda resource: resource.name)
 
 
 async def _really_gone(kube: Kube, name: str, uid: str) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import TaskGroup, sleep
-from collections.abc import Awaitable, Callable, Iterable
+from asyncio import sleep
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from time import monotonic
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec
 
 import structlog
-from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.kube import KubeUnavailable
+from imagerift_core.isolation import Isolation, Isolations
+from imagerift_core.loops import Loops
 
 from imagerift_operator.leadership import Leadership
+from imagerift_operator.refusals import AWAY
 
 log = structlog.get_logger(__name__)
 
@@ -51,22 +52,28 @@ def every(
     return Sweep(function.__qualname__, period, partial(function, *parts, **more))
 
 
-async def run_sweeps(sweeps: Iterable[Sweep], leadership: Leadership) -> None:
-    """Runs every sweep on its period until canceled."""
-    async with TaskGroup() as group:
-        for sweep in sweeps:
-            group.create_task(_repeat(sweep, leadership), name=sweep.name)
+def isolating(
+    isolations: Isolations,
+    period: float,
+    function: Callable[Concatenate[Isolation, Parts], Awaitable[None]],
+    *parts: Parts.args,
+    **more: Parts.kwargs,
+) -> Sweep:
+    """The same of a function that is first given the isolation of its members."""
+    isolated = isolations.of(function.__qualname__)
+    return every(period, function, isolated, *parts, **more)
 
 
-async def _repeat(sweep: Sweep, leadership: Leadership) -> None:
+async def repeat(sweep: Sweep, leadership: Leadership, loops: Loops) -> None:
+    """Runs a sweep on its period until canceled, whatever it meets."""
     while True:
         began = monotonic()
         if leadership.leading:
             try:
                 await sweep.run()
-            except (CapacityUnavailable, KubeUnavailable) as error:
+            except (*AWAY, TimeoutError) as error:
                 log.warning("sweep_postponed", sweep=sweep.name, error=type(error).__name__)
-            except Exception:
-                log.exception("sweep_broke", sweep=sweep.name)
+            except Exception as error:  # noqa: BLE001 - it begins again, whatever this is
+                loops.broke(sweep.name, error)
         took = monotonic() - began
         await sleep(max(sweep.period, took / sweep.share - took))

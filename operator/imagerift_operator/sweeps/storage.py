@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.errors import ObjectsRefused
+from imagerift_core.isolation import Isolation
+from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube
 from imagerift_core.mongo.jobs import JobStore
-from imagerift_core.mongo.uploads import UploadStore
+from imagerift_core.mongo.uploads import Upload, UploadStore
 from imagerift_core.object_keys import job_of_key, job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -18,27 +21,42 @@ _JOBS_AT_ONCE = 500
 
 
 async def delete_expired_jobs(
-    jobs: JobStore, store: ObjectStore, kube: Kube, *, namespace: str
+    isolated: Isolation, jobs: JobStore, store: ObjectStore, kube: Kube, *, namespace: str
 ) -> None:
-    """Deletes jobs whose retention is over: the resource, then the bytes, then the record."""
-    for record in await jobs.expired(namespace=namespace, at=now()):
-        if record.resource_uid is not None:
-            await kube.delete_job(record.resource_name, uid=record.resource_uid)
-        await store.delete_prefix(job_prefix(record.workspace, record.id))
+    """Deletes jobs whose retention is over: the resource, then the bytes, then the record.
+
+    The bytes go also where the resource may not; the record stays until both are gone.
+    """
+
+    async def delete(record: JobRecord) -> None:
+        try:
+            if record.resource_uid is not None:
+                await kube.delete_job(record.resource_name, uid=record.resource_uid)
+        finally:
+            await store.delete_prefix(job_prefix(record.workspace, record.id))
         await jobs.forget(record.id, at=now())
+
+    expired = await jobs.expired(namespace=namespace, at=now())
+    await isolated.each(expired, delete, id_of=lambda record: record.id)
 
 
 async def delete_expired_uploads(
-    uploads: UploadStore, store: ObjectStore, *, namespace: str
+    isolated: Isolation, uploads: UploadStore, store: ObjectStore, *, namespace: str
 ) -> None:
     """Deletes uploads that no job used in time: the bytes, then the record."""
     at = now()
-    for upload in await uploads.expired(namespace=namespace, at=at):
+
+    async def delete(upload: Upload) -> None:
         await store.delete([upload.key])
         await uploads.forget(upload.id, at=at)
 
+    expired = await uploads.expired(namespace=namespace, at=at)
+    await isolated.each(expired, delete, id_of=lambda upload: upload.id)
 
-async def delete_orphaned_bytes(jobs: JobStore, store: ObjectStore, *, grace: timedelta) -> None:
+
+async def delete_orphaned_bytes(
+    isolated: Isolation, jobs: JobStore, store: ObjectStore, *, grace: timedelta
+) -> None:
     """Deletes objects of jobs that no record names, left by attempts and processes that died.
 
     No upload of a live attempt is older than `grace`, and neither is a source whose job's
@@ -53,23 +71,42 @@ async def delete_orphaned_bytes(jobs: JobStore, store: ObjectStore, *, grace: ti
             continue
         batch.setdefault(owner[1], []).append(item.key)
         if len(batch) > _JOBS_AT_ONCE:
-            await _delete_unnamed(jobs, store, batch, before)
+            await _delete_unnamed(isolated, jobs, store, batch, before)
             batch = {}
-    await _delete_unnamed(jobs, store, batch, before)
+    await _delete_unnamed(isolated, jobs, store, batch, before)
 
 
 async def _delete_unnamed(
-    jobs: JobStore, store: ObjectStore, batch: dict[str, list[str]], before: datetime
+    isolated: Isolation,
+    jobs: JobStore,
+    store: ObjectStore,
+    batch: dict[str, list[str]],
+    before: datetime,
 ) -> None:
-    records = await jobs.get_many(list(batch))
-    unreferenced = []
-    for job_id, keys in batch.items():
-        record = records.get(job_id)
-        if record is None:
-            unreferenced += keys
-        elif record.status.terminal and (record.completed_at or before) <= before:
-            named = {record.source.key} | {key for output in record.outputs for key in output.keys}
-            unreferenced += [key for key in keys if key not in named]
-    if unreferenced:
-        log.info("orphaned_bytes_deleted", objects=len(unreferenced))
-        await store.delete(unreferenced)
+    async def unnamed(job_ids: list[str]) -> dict[str, str]:
+        """The keys that no record names, with the ids of their jobs."""
+        records = await jobs.get_many(job_ids)
+        return {
+            key: job_id
+            for job_id in job_ids
+            for key in _unnamed_of(records.get(job_id), batch[job_id], before)
+        }
+
+    for found in await isolated.together(batch, unnamed, id_of=str):
+        if not found:
+            continue
+        log.info("orphaned_bytes_deleted", objects=len(found))
+        try:
+            await store.delete(found)
+        except ObjectsRefused as error:
+            for job_id in {found[key] for key in error.keys}:
+                isolated.failed(job_id, error)
+
+
+def _unnamed_of(record: JobRecord | None, keys: list[str], before: datetime) -> list[str]:
+    if record is None:
+        return keys
+    if not record.status.terminal or (record.completed_at or before) > before:
+        return []
+    named = {record.source.key} | {key for output in record.outputs for key in output.keys}
+    return [key for key in keys if key not in named]

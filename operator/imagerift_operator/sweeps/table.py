@@ -21,7 +21,7 @@ from imagerift_operator.sweeps.resources import (
     compare_with_server,
     create_missing_resources,
 )
-from imagerift_operator.sweeps.schedule import Sweep, every
+from imagerift_operator.sweeps.schedule import Sweep, every, isolating
 from imagerift_operator.sweeps.storage import (
     delete_expired_jobs,
     delete_expired_uploads,
@@ -50,19 +50,32 @@ def sweeps_of(
     compare_period = given.settings.compare_seconds
     bytes_period = bytes_grace.total_seconds() / 12
     index = memory.index
+    of = given.isolations
     return [
         every(1, queue.publish),
-        every(2, reasons.tell),
+        isolating(of, 2, reasons.tell),
         every(1, end_abandoned_transactions, stores.abandoned),
-        every(2, recover_attempts, jobs, memory, outcomes, pools, leadership, **shard),
-        every(2, fail_overdue, jobs, memory, writer, metrics, **shard),
-        every(2, verify_ends, jobs, index, writer, outcomes),
-        every(5, create_missing_resources, jobs, kube, index, metrics, **shard),
-        every(10, reconcile_idle, jobs, memory, watch, outcomes, writer, record_grace=record_grace),
-        every(60, delete_expired_jobs, jobs, store, kube, **shard),
-        every(60, delete_expired_uploads, stores.uploads, store, **shard),
-        every(bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
-        every(compare_period, compare_with_server, jobs, kube, memory, watch, **shard).with_share(
-            COMPARING_SHARE
+        isolating(
+            of, 2, recover_attempts, jobs, memory, outcomes, pools, leadership=leadership, **shard
         ),
+        isolating(of, 2, fail_overdue, jobs, memory, writer, metrics, **shard),
+        isolating(of, 2, verify_ends, jobs, index, writer, outcomes),
+        isolating(of, 5, create_missing_resources, jobs, kube, index, metrics, **shard),
+        isolating(
+            of,
+            10,
+            reconcile_idle,
+            jobs,
+            memory,
+            watch,
+            outcomes,
+            writer=writer,
+            record_grace=record_grace,
+        ),
+        isolating(of, 60, delete_expired_jobs, jobs, store, kube, **shard),
+        isolating(of, 60, delete_expired_uploads, stores.uploads, store, **shard),
+        isolating(of, bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
+        isolating(
+            of, compare_period, compare_with_server, jobs, kube, memory, watch, **shard
+        ).with_share(COMPARING_SHARE),
     ]

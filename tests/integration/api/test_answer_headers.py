@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from imagerift_api.app import build_metrics_application
 from imagerift_api.metrics import Metrics
+from imagerift_core.loops import Loops
 
 from tests.integration.api.harness import Api, Tenant, settings_of
 from tests.support.server_processes import free_port
@@ -81,7 +82,7 @@ async def test_what_the_parser_refuses_names_no_software_either(api: Api, sent: 
 
 async def test_the_metrics_port_names_no_software_either(api: Api) -> None:
     metrics = Metrics()
-    runner = web.AppRunner(build_metrics_application(metrics))
+    runner = web.AppRunner(build_metrics_application(metrics, Loops()))
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()

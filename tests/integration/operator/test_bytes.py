@@ -13,6 +13,7 @@ from imagerift_core.s3 import ObjectStore
 from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
 
 from tests.support import job_states
+from tests.unit.operator.builders import isolation
 
 NOTHING: Any = None
 
@@ -38,7 +39,9 @@ async def test_of_an_expired_job_nothing_is_left(database: Database, store: Obje
         {"_id": record.id}, {"$set": {"expires_at": record.created_at, "resource_uid": None}}
     )
 
-    await delete_expired_jobs(JobStore(database), store, NOTHING, namespace="imagerift")
+    await delete_expired_jobs(
+        isolation(), JobStore(database), store, NOTHING, namespace="imagerift"
+    )
 
     assert await stored(store, record) == set()
     assert await JobStore(database).get(record.id) is None
@@ -52,6 +55,8 @@ async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
     await store.put(lost, b"pixels", content_type="image/webp")
 
     # As if all of it had been written long ago.
-    await delete_orphaned_bytes(JobStore(database), store, grace=timedelta(seconds=-60))
+    await delete_orphaned_bytes(
+        isolation(), JobStore(database), store, grace=timedelta(seconds=-60)
+    )
 
     assert await stored(store, record) == keys

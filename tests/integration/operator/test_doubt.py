@@ -29,6 +29,7 @@ from tests.integration.operator.test_uploads import (
     resource,
 )
 from tests.support.server_processes import Mongod
+from tests.unit.operator.builders import isolation
 
 __all__ = ["failing_mongod"]
 
@@ -112,8 +113,8 @@ async def test_no_bytes_are_orphaned_while_no_majority_can_be_asked(
 
     with monkeypatch.context() as patch, pytest.raises(CapacityUnavailable):
         patch.setattr(JobStore, "settle_doubt", away)
-        await delete_orphaned_bytes(jobs, store, grace=LONG_AGO)
+        await delete_orphaned_bytes(isolation(), jobs, store, grace=LONG_AGO)
     assert await is_stored(store, orphan)
 
-    await delete_orphaned_bytes(jobs, store, grace=LONG_AGO)
+    await delete_orphaned_bytes(isolation(), jobs, store, grace=LONG_AGO)
     assert not await is_stored(store, orphan)

@@ -20,6 +20,7 @@ from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.sweeps.storage import delete_expired_uploads
 
 from tests.support.pictures import picture
+from tests.unit.operator.builders import isolation
 
 PHOTO = picture("PNG", (60, 40))
 WORKSPACE = "ws_uploads"
@@ -137,8 +138,8 @@ async def test_only_expired_uploads_of_the_shard_are_swept(
     expired = await make_upload(database, store, expires_at=clock.now())
     lasting = await make_upload(database, store)
 
-    await delete_expired_uploads(UploadStore(database), store, namespace="imagerift")
-    await delete_expired_uploads(UploadStore(database), store, namespace="imagerift")
+    await delete_expired_uploads(isolation(), UploadStore(database), store, namespace="imagerift")
+    await delete_expired_uploads(isolation(), UploadStore(database), store, namespace="imagerift")
 
     assert await store.get(expired.key, max_bytes=10**6) is None
     assert await store.get(lasting.key, max_bytes=10**6) == PHOTO

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from imagerift_core import clock, clock_watch
 from imagerift_core.clock import Clock
-from imagerift_core.clock_watch import MAX_SKEW, date_of, watched_clocks
+from imagerift_core.clock_watch import MAX_SKEW, ClockWatch, date_of, watched_clocks
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.loops import Loops
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -73,11 +75,20 @@ def stores(**found: Store) -> dict[str, clock_watch.ReadClock]:
     return {name: store.time for name, store in found.items()}
 
 
+@asynccontextmanager
+async def watched(found: dict[str, clock_watch.ReadClock]) -> AsyncIterator[ClockWatch]:
+    loops = Loops()
+    try:
+        yield await watched_clocks(found, loops)
+    finally:
+        await loops.close()
+
+
 async def test_times_are_mongodbs_whatever_this_machines_clock_is_set_to(
     ours: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert abs(ours.now() - datetime.now(UTC)) < NEAR
-    async with watched_clocks(stores(s3=Store(-HOUR), mongodb=Store(HOUR))):
+    async with watched(stores(s3=Store(-HOUR), mongodb=Store(HOUR))):
         await settled()
     assert abs(ours.now() - datetime.now(UTC) - HOUR) < NEAR
 
@@ -91,7 +102,7 @@ async def test_times_are_mongodbs_whatever_this_machines_clock_is_set_to(
 async def test_a_start_does_not_wait_for_ever_and_the_first_answer_is_followed(ours: Clock) -> None:
     store = Store(HOUR)
     store.away = True
-    async with watched_clocks(stores(mongodb=store)) as watch:
+    async with watched(stores(mongodb=store)) as watch:
         assert not watch.follows.is_set()
         store.away = False
         async with asyncio.timeout(30):
@@ -101,7 +112,7 @@ async def test_a_start_does_not_wait_for_ever_and_the_first_answer_is_followed(o
 
 async def test_a_reading_that_took_too_long_is_not_followed(ours: Clock) -> None:
     store = Store(HOUR, takes=timedelta(seconds=3))
-    async with watched_clocks(stores(mongodb=store)) as watch:
+    async with watched(stores(mongodb=store)) as watch:
         assert not watch.follows.is_set()
         store.takes = timedelta(seconds=1)
         async with asyncio.timeout(30):
@@ -114,7 +125,7 @@ async def test_stores_that_differ_by_more_than_the_bound_do_not_agree(ours: Cloc
     away = Store(HOUR)
     away.away = True
     found = stores(mongodb=Store(HOUR), near=near, far=far, away=away)
-    async with watched_clocks(found) as watch:
+    async with watched(found) as watch:
         await settled()
         agree = {name: watch.agrees(name) for name in found}
     assert agree == {"mongodb": True, "near": True, "far": False, "away": True}
@@ -126,7 +137,7 @@ async def test_what_is_shown_is_how_far_this_machine_is_ahead(ours: Clock) -> No
     away = Store(HOUR)
     away.away = True
     found = stores(mongodb=Store(HOUR), s3=Store(-HOUR), kubernetes=away)
-    async with watched_clocks(found) as watch:
+    async with watched(found) as watch:
         await settled()
         watch.show(provider.get_meter("test"))
         data = reader.get_metrics_data()

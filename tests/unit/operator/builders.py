@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagerift_core.generation import GenerationSpec
+from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.refusals import make_isolations
 from imagerift_operator.slots import Slots
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -34,6 +36,11 @@ def make_entry(
         "finished_at": None,
     }
     return JobEntry(**(values | more))
+
+
+def isolation(loop: str = "a loop") -> Isolation:
+    """The isolation of a loop, as an operator makes it."""
+    return make_isolations().of(loop)
 
 
 def taken_slots(busy: int, *, of: int) -> Slots:

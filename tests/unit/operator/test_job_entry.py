@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from imagerift_core.resources import build_generation_job
 from imagerift_operator.job_entry import entry_of
 
@@ -39,9 +40,43 @@ def test_an_ended_resource_is_due_after_its_ttl() -> None:
     assert entry.delete_at == START + timedelta(seconds=310.5)
 
 
+@pytest.mark.parametrize("finished", ["soon", "", "2026-13-01T00:00:00Z", 7, None, {}])
+def test_a_time_that_is_none_is_not_there(finished: Any) -> None:
+    entry = entry_of(body(status={"phase": "Succeeded", "finishedAt": finished}))
+    assert (entry.ended, entry.finished_at) == (True, None)
+    assert entry.delete_at == START + timedelta(seconds=300)
+
+
+@pytest.mark.parametrize(
+    ("finished", "year"),
+    [
+        ("9999-12-31T23:59:59Z", 2200),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("0001-01-01T00:00:00Z", 1970),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("2026-11-22T12:00:00", 2026),
+    ],
+)
+def test_a_time_beyond_all_bounds_breaks_nothing(finished: str, year: int | None) -> None:
+    entry = entry_of(body(status={"phase": "Succeeded", "finishedAt": finished}))
+    assert (entry.finished_at.year if entry.finished_at else None) == year
+    assert entry.delete_at is not None
+
+
 def test_a_record_of_another_workspace_or_resource_is_not_its_own() -> None:
     entry = entry_of(body())
     assert entry.matches(make_record())
     assert entry.matches(make_record(resource_uid="uid-1"))
     assert not entry.matches(make_record(resource_uid="uid-2"))
     assert not entry.matches(make_record(workspace="ws_other"))
+
+
+def test_a_ttl_of_another_version_does_not_overflow() -> None:
+    resource = body(status={"phase": "Succeeded", "finishedAt": "2199-12-31T23:59:59Z"})
+    resource["spec"]["ttlSecondsAfterFinished"] = 2**62
+    assert entry_of(resource).delete_at is not None
+
+
+def test_a_phase_of_another_version_is_no_end() -> None:
+    entry = entry_of(body(status={"phase": "Paused", "later": {"a": 1}}))
+    assert not entry.ended and entry.delete_at is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from imagerift_core.kube import KubeUnavailable
+from imagerift_core.kube_calls import KubeRefused
 from imagerift_operator.leadership import Leadership
 
 
@@ -16,6 +17,7 @@ class LeaseServer:
     def __init__(self) -> None:
         self.lease: Any = None
         self.away = False
+        self.refuses = False
 
     async def get_lease(self, _: str) -> Any:
         if self.away:
@@ -23,14 +25,20 @@ class LeaseServer:
         return copy.deepcopy(self.lease)
 
     async def create_lease(self, lease: Any) -> Any:
+        self._check()
         if self.lease is not None:
             return None
         return self._keep(lease)
 
     async def replace_lease(self, lease: Any) -> Any:
+        self._check()
         if lease.metadata.resource_version != self.lease.metadata.resource_version:
             return None
         return self._keep(lease)
+
+    def _check(self) -> None:
+        if self.refuses:
+            raise KubeRefused(status=403, reason="Forbidden")
 
     def _keep(self, lease: Any) -> Any:
         self.lease = copy.deepcopy(lease)
@@ -125,3 +133,42 @@ async def test_the_spec_says_who_holds_it_and_how_often_it_changed_hands() -> No
     await candidate(server, clock, "first")._acquire_or_renew()
     assert server.lease.spec.holder_identity == "first"
     assert server.lease.spec.lease_transitions == 1
+
+
+async def test_a_refused_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, clock = LeaseServer(), Clock()
+    leader = candidate(server, clock, "leader")
+    server.refuses = True
+    leads: list[bool] = []
+
+    async def pause(_: float) -> None:
+        leads.append(leader.leading)
+        server.refuses = False
+        if leader.leading:
+            leader._resigned = True
+
+    monkeypatch.setattr("imagerift_operator.leadership.asyncio.sleep", pause)
+    await leader.run()
+    assert leads == [False, True]
+
+
+async def test_a_refusal_does_not_end_a_lead_before_its_time_nor_hold_up_a_release() -> None:
+    server, clock = LeaseServer(), Clock()
+    leader = candidate(server, clock, "leader")
+    await leader._acquire_or_renew()
+    server.refuses = True
+    clock.seconds += 9
+    with pytest.raises(KubeRefused):
+        await leader._acquire_or_renew()
+    assert leader.leading
+    await leader.release()
+    assert not leader.leading
+
+
+async def test_a_lease_that_somebody_emptied_is_taken() -> None:
+    server, clock = LeaseServer(), Clock()
+    await candidate(server, clock, "gone")._acquire_or_renew()
+    server.lease.spec = None
+    leader = candidate(server, clock, "leader")
+    await leader._acquire_or_renew()
+    assert leader.leading

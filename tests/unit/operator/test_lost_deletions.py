@@ -10,6 +10,7 @@ from imagerift_operator.job_index import JobIndex
 from imagerift_operator.sweeps.records import verify_ends
 from imagerift_operator.sweeps.schedule import RESOURCE_GRACE
 
+from tests.unit.operator.builders import isolation
 from tests.unit.operator.test_job_index import resource
 from tests.unit.operator.test_job_watch import Deletions
 
@@ -29,5 +30,5 @@ async def test_only_what_is_long_due_and_known_to_have_ended_is_deleted_again() 
     see_ended(index, "just-due", due_since=RESOURCE_GRACE / 2)
     see_ended(index, "lost", due_since=RESOURCE_GRACE * 2)
     writer: Any = deletions
-    await verify_ends(NOTHING, index, writer, NOTHING)
+    await verify_ends(isolation("verify_ends"), NOTHING, index, writer, NOTHING)
     assert deletions.due == ["lost"]

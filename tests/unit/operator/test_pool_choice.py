@@ -9,7 +9,7 @@ from imagerift_core.modes import load_modes
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
 
-from tests.unit.operator.builders import taken_slots
+from tests.unit.operator.builders import isolation, taken_slots
 
 NOTHING: Any = None
 LOADED = [CONTROL_MODEL, "generate"]
@@ -28,7 +28,7 @@ def replica(*, models: list[str], busy: int = 0) -> Replica:
 
 
 def test_sizes_divide_jobs_between_pools() -> None:
-    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools"))
     add_pool(pools, "small", replica(models=LOADED), sizes=["base", "2k"])
     add_pool(pools, "large", replica(models=LOADED), sizes=["4k"])
     serving = {choice.pool: choice.targets for choice in pools.choose()}
@@ -37,7 +37,7 @@ def test_sizes_divide_jobs_between_pools() -> None:
 
 
 def test_a_replica_without_the_model_or_a_slot_is_not_chosen_and_the_freest_comes_first() -> None:
-    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools"))
     loading, full = replica(models=[CONTROL_MODEL]), replica(models=LOADED, busy=4)
     some, most = replica(models=LOADED, busy=3), replica(models=LOADED, busy=1)
     add_pool(pools, "mixed", loading, full, some)
@@ -46,7 +46,7 @@ def test_a_replica_without_the_model_or_a_slot_is_not_chosen_and_the_freest_come
 
 
 def test_what_a_replica_serves_follows_its_models() -> None:
-    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools"))
     one = replica(models=[CONTROL_MODEL])
     add_pool(pools, "pool", one)
     assert pools.choose() == []
@@ -62,7 +62,7 @@ def resource(uid: str, **spec: Any) -> dict[str, Any]:
 
 
 async def test_the_late_news_of_a_deletion_is_not_that_of_the_pool_that_took_the_name() -> None:
-    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools"))
     await pools.observe(resource("old"))
     await pools.observe(resource("new"))
     await pools.remove("pool", "old")

@@ -16,7 +16,7 @@ from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pools import Pool, Pools, Replica
 from imagerift_operator.scheduler import Scheduler
 
-from tests.unit.operator.builders import START, taken_slots
+from tests.unit.operator.builders import START, isolation, taken_slots
 
 NOTHING: Any = None
 REFUSAL = KubeRefused(status=422, reason="Unprocessable Entity")
@@ -82,11 +82,18 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
         self.cluster, self.lead, self.at = Cluster(), Lead(), START
-        self.pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+        self.pools = Pools(
+            NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools")
+        )
         self.pool = Pool("l4", "uid-1", 1, NOTHING, {})
         self.pools._pools["l4"] = self.pool
         self.controller = PoolController(
-            cast(Any, self.cluster), self.pools, Scheduler(), cast(Any, self.lead), s3_origin="s3"
+            cast(Any, self.cluster),
+            self.pools,
+            Scheduler(),
+            cast(Any, self.lead),
+            isolation(),
+            s3_origin="s3",
         )
         monkeypatch.setattr("imagerift_operator.pool_controller.now", lambda: self.at)
         self.give(**spec)

@@ -18,6 +18,8 @@ from imagerift_operator.pool_status import (
     template_conditions,
 )
 
+from tests.unit.operator.builders import isolation
+
 PULL = Trouble("ImagePullBackOff", 'Back-off pulling image "none:1"')
 REFUSED = Trouble("ApplyRefused", "The API server refuses the servers: quota")
 NOWHERE = "0/3 nodes are available"
@@ -122,7 +124,7 @@ class Following:
     def __init__(self) -> None:
         self.server = Recorder()
         server = cast(Any, self.server)
-        self.reporter = PoolReporter(server, server, server)
+        self.reporter = PoolReporter(server, server, server, isolation("pool reports"))
         self.status = ReportedStatus("l4", "uid-1")
 
     async def report(self, conditions: list[Condition]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.loops import Loops
 from imagerift_operator.sweeps import schedule
-from imagerift_operator.sweeps.schedule import every, run_sweeps
+from imagerift_operator.sweeps.schedule import every, repeat
 
 
 class Lead:
@@ -32,10 +34,11 @@ class Clock:
             raise asyncio.CancelledError
 
 
-async def swept(*sweeps: schedule.Sweep, leads: bool = True) -> None:
+async def swept(sweep: schedule.Sweep, *, leads: bool = True) -> None:
     lead: Any = Lead()
     lead.leading = leads
-    await run_sweeps(sweeps, lead)
+    with suppress(asyncio.CancelledError):
+        await repeat(sweep, lead, Loops())
 
 
 async def test_a_sweep_that_fails_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:

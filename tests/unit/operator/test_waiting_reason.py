@@ -10,7 +10,7 @@ from imagerift_core.modes import load_modes
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
 
-from tests.unit.operator.builders import taken_slots
+from tests.unit.operator.builders import isolation, taken_slots
 
 NOTHING: Any = None
 
@@ -25,7 +25,7 @@ NOTHING: Any = None
     ],
 )
 def test_the_reason_is_what_the_pool_lacks(models: list[str], busy: int, reason: str) -> None:
-    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event())
+    pools = Pools(NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools"))
     replica = Replica(NOTHING, NOTHING, taken_slots(busy, of=1), models)
     spec = TritonPoolSpec(
         endpoint="http://127.0.0.1:1",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from imagerift_core.kube_calls import KubeRefused
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_operator import waiting_reasons
 from imagerift_operator.job_entry import JobEntry, entry_of
@@ -14,7 +15,7 @@ from imagerift_operator.job_status import waiting_status
 from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.waiting_reasons import MOST_AT_ONCE, WaitingReasons
 
-from tests.unit.operator.builders import START, make_entry
+from tests.unit.operator.builders import START, isolation, make_entry
 
 
 class Queue:
@@ -25,9 +26,13 @@ class Queue:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.reasons = WaitingReasons(self.scheduler, cast(Any, self))
         self.at = START
+        self.isolated = isolation()
+        self.refused: set[str] = set()
         monkeypatch.setattr(waiting_reasons, "now", lambda: self.at)
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
+        if entry.job_id in self.refused:
+            raise KubeRefused(status=403, reason="Forbidden")
         self.told.append((entry.job_id, status))
         JobIndex().set_explained(entry)
         return True
@@ -44,7 +49,7 @@ class Queue:
         }
         self.reasons.look(positions, self.at)
         before = len(self.told)
-        await self.reasons.tell()
+        await self.reasons.tell(self.isolated)
         return [job_id for job_id, _ in self.told[before:]]
 
 
@@ -65,7 +70,7 @@ async def test_a_job_whose_turn_came_is_not_told(monkeypatch: pytest.MonkeyPatch
     await queue.look(10)
     queue.at = START + timedelta(seconds=20)
     assert queue.scheduler.next({"*/style/base"}) is not None
-    await queue.reasons.tell()
+    await queue.reasons.tell(queue.isolated)
     assert queue.told == []
 
 
@@ -105,3 +110,12 @@ def test_a_status_says_itself_whether_it_tells() -> None:
     # As the server fills it in, before anybody has written.
     assert not entry_of(body({"phase": "Queued"})).explained
     assert not entry_of(body({"phase": "Running", "reason": "Sent"})).explained
+
+
+async def test_those_that_are_refused_take_no_others_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(monkeypatch)
+    for number in range(MOST_AT_ONCE + 3):
+        queue.scheduler.add(make_entry(f"job-{number:02}"))
+    queue.refused = {f"job-{number:02}" for number in range(MOST_AT_ONCE)}
+    assert await queue.look(15) == []
+    assert await queue.look(20) == ["job-20", "job-21", "job-22"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from imagerift_api.jobs.resource_uids import ResourceUidWriter
+from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.jobs.resources import PAUSE_SECONDS, JobResources
 from imagerift_api.metrics import Metrics
 from imagerift_core.kube import Kube, KubeUnavailable
@@ -74,7 +74,9 @@ def notes() -> FakeNotes:
 
 @pytest.fixture
 def resources(kube: FakeKube, notes: FakeNotes, metrics: Metrics, clock: Clock) -> JobResources:
-    return JobResources(cast(Kube, kube), cast(ResourceUidWriter, notes), metrics, monotonic=clock)
+    return JobResources(
+        cast(Kube, kube), cast(DebouncedWriter[str], notes), metrics, monotonic=clock
+    )
 
 
 async def test_the_uid_of_a_new_resource_is_noted(
