@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope
@@ -10,6 +10,7 @@ from imagerift_core.mongo.account_log import Action, ActorKind, LogEntry
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan
 from imagerift_core.roles import Role
+from imagerift_core.stored import SHOWN
 from pydantic import Field
 
 from imagerift_api.http.bodies import RequestBody
@@ -66,7 +67,7 @@ class WorkspaceObject(AnswerBody):
     workspace_id: str
     name: str
     plan: str
-    role: Role
+    role: Annotated[Role, SHOWN]
 
     @classmethod
     def of(cls, workspace: Workspace, role: Role) -> Self:
@@ -98,7 +99,7 @@ class AccountObject(AnswerBody):
 class LogActor(AnswerBody):
     """Who acted, and from which network address."""
 
-    kind: ActorKind
+    kind: Annotated[ActorKind, SHOWN]
     id: str
     name: str
     address: str | None
@@ -110,7 +111,7 @@ class LogEntryObject(AnswerBody):
     id: str
     at: Time
     actor: LogActor
-    action: Action
+    action: Annotated[Action, SHOWN]
     target: str | None
     details: dict[str, str]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import KEPT, all_readable, read
 from imagerift_core.webhooks import (
     GIVEN_UP_AFTER,
     JOB_TARGET,
@@ -55,10 +56,10 @@ class Delivery(BaseModel):
     id: str = Field(alias="_id")
     workspace: str
     job: str
-    event: WebhookEvent
+    event: Annotated[WebhookEvent, KEPT]
     target: str
     url: str
-    state: DeliveryState = "pending"
+    state: Annotated[DeliveryState, KEPT] = "pending"
     tries: int = 0
     log: list[Try] = Field(default_factory=list)
     created_at: datetime
@@ -175,7 +176,7 @@ class DeliveryStore(Store):
             .sort([("created_at", -1), ("_id", -1)])
             .limit(limit)
         )
-        return [Delivery.model_validate(document) async for document in cursor]
+        return await all_readable(Delivery, cursor)
 
     async def replay(self, workspace: str, identifier: str, *, at: datetime) -> Delivery:
         """Sends the message again, under its own id and with all its tries. One that is being tried
@@ -196,4 +197,4 @@ class DeliveryStore(Store):
         )
         if document is None:
             raise DeliveryNotFound("There is no such delivery.")
-        return Delivery.model_validate(document)
+        return read(Delivery, document)

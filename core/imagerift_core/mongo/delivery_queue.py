@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import KEPT_DAYS, Delivery, DeliveryState, Try
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import Unreadable, try_read
 from imagerift_core.webhooks import (
     GIVEN_UP_AFTER,
     HOST_TRIES_AT_ONCE,
@@ -125,7 +126,10 @@ class DeliveryQueue(Store):
                 held = await self._held()
                 continue
             held.add(taken)
-            leased.append(Delivery.model_validate(taken))
+            delivery = try_read(Delivery, taken)
+            # One that cannot be read waits for a version that can: until the lease ends, each time.
+            if not isinstance(delivery, Unreadable):
+                leased.append(delivery)
         return Leased(leased, put_off)
 
     async def record_try(

@@ -14,6 +14,7 @@ from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role
+from imagerift_core.stored import read, readable
 
 # Leaving and coming back must not be a way to quota without end.
 PAUSE = timedelta(days=30)
@@ -48,15 +49,15 @@ class PersonStore(Store):
 
     async def find(self, issuer: str, subject: str) -> Person | None:
         document = await self._database.people.find_one({"issuer": issuer, "subject": subject})
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None
 
     async def get(self, person_id: str) -> Person | None:
         document = await self._database.people.find_one({"_id": person_id})
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None
 
     async def get_many(self, ids: list[str]) -> dict[str, Person]:
         cursor = self._database.people.find({"_id": {"$in": ids}})
-        return {document["_id"]: Person.model_validate(document) async for document in cursor}
+        return {person.id: person async for person in readable(Person, cursor)}
 
     async def ensure(
         self,
@@ -189,4 +190,4 @@ class PersonStore(Store):
             {"$set": {"name": name, "email": email}},
             return_document=True,
         )
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None

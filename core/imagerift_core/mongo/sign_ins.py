@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import read
 
 
 class SignInUnderWay(BaseModel):
@@ -37,7 +38,7 @@ class SignInStore(Store):
         document = await self._database.sign_ins.find_one_and_delete(
             {"_id": _hashed(state), "expires_at": {"$gt": at}}
         )
-        return SignInUnderWay.model_validate(document) if document else None
+        return read(SignInUnderWay, document) if document else None
 
     async def end_session(self, session: str, *, expires_at: datetime) -> None:
         """From now on the session is refused; it is remembered until it would have expired."""

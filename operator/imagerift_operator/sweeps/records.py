@@ -9,6 +9,7 @@ import structlog
 from imagerift_core.clock import now
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.stored import Unreadable
 
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
@@ -64,6 +65,8 @@ async def verify_ends(
             index.set_verified(entry, verified=True)
             writer.delete_later(entry)
             continue
+        if not record.status.known:
+            continue
         log.warning("status_repaired", job=entry.job_id, phase=entry.phase)
         index.reopen(entry)
         await writer.write(entry, record)
@@ -73,10 +76,15 @@ async def verify_ends(
 async def _with_records(
     jobs: JobStore, entries: list[JobEntry]
 ) -> AsyncIterator[tuple[JobEntry, JobRecord | None]]:
-    """Each resource with its record, None where there is none or it is another resource's."""
+    """Each resource with its record, None where there is none or it is another resource's.
+
+    One whose record cannot be read is left as it is.
+    """
     for start in range(0, len(entries), _RECORDS_AT_ONCE):
         batch = entries[start : start + _RECORDS_AT_ONCE]
         records = await jobs.get_many([entry.job_id for entry in batch])
         for entry in batch:
             record = records.get(entry.job_id)
+            if isinstance(record, Unreadable):
+                continue
             yield entry, record if record is not None and entry.matches(record) else None

@@ -11,6 +11,7 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.object_keys import job_of_key, job_prefix
 from imagerift_core.s3 import ObjectStore
+from imagerift_core.stored import Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,8 @@ async def _delete_unnamed(
         record = records.get(job_id)
         if record is None:
             unreferenced += keys
+        elif isinstance(record, Unreadable):
+            continue
         elif record.status.terminal and (record.completed_at or before) <= before:
             named = {record.source.key} | {key for output in record.outputs for key in output.keys}
             unreferenced += [key for key in keys if key not in named]
