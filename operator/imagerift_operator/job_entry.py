@@ -14,6 +14,9 @@ ANY_POOL = "*"
 # What jobs ask for that run as pods of their own, whatever they make.
 POD_TARGET = "pods"
 ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
+# Times of a status that are not between these were not written by us.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST_TTL_SECONDS = 10 * 366 * 24 * 3600
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,14 +82,14 @@ def target_of(pool: str | None, mode: str, export_size: str) -> str:
 def entry_of(body: dict[str, Any]) -> JobEntry:
     """The entry of a resource as the watch delivers it.
 
-    Values that the schema bounds are taken as they are; a hand-made resource is checked in
-    full before it is admitted.
+    Values of the spec that the schema bounds are taken as they are; a hand-made resource is checked
+    in full before it is admitted. A status may be anybody's: what is wrong in it is passed over.
     """
     metadata = body["metadata"]
     spec = body.get("spec") or {}
     status = body.get("status") or {}
     by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
-    finished = status.get("finishedAt")
+    ttl_seconds = spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS)
     return JobEntry(
         job_id=metadata["name"] if by_api else metadata["uid"],
         name=metadata["name"],
@@ -98,15 +101,20 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         units=spec.get("variations", 1),
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
-        created_at=_time(metadata["creationTimestamp"]),
-        ttl_seconds=spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS),
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
+        ttl_seconds=min(ttl_seconds, _LONGEST_TTL_SECONDS),
         cancel=bool(spec.get("cancel")),
         phase=status.get("phase") or "Queued",
-        finished_at=_time(finished) if finished else None,
+        finished_at=_time(status.get("finishedAt")),
         version=metadata.get("resourceVersion"),
         explained=status.get("phase") == "Queued" and "reason" in status,
     )
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _time(text: Any) -> datetime | None:
+    """A time that anybody may have edited; None where it is none, or out of all bounds."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return moment if _EARLIEST <= moment <= _LATEST else None

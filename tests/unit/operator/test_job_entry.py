@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from imagerift_core.resources import build_generation_job
 from imagerift_operator.job_entry import entry_of
 
@@ -37,6 +38,28 @@ def test_an_ended_resource_is_due_after_its_ttl() -> None:
     entry = entry_of(body(status=status))
     assert entry.ended
     assert entry.delete_at == START + timedelta(seconds=310.5)
+
+
+@pytest.mark.parametrize(
+    "finished",
+    ["soon", "", "2026", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", 7, None, ["now"]],
+)
+def test_a_time_that_was_edited_by_hand_hinders_nothing(finished: object) -> None:
+    entry = entry_of(body(status={"phase": "Succeeded", "finishedAt": finished}))
+    assert entry.ended
+    assert entry.finished_at in {None, datetime(2026, 1, 1, tzinfo=UTC)}
+    assert entry.delete_at == (entry.finished_at or START) + timedelta(seconds=300)
+
+
+def test_a_ttl_of_another_version_does_not_overflow() -> None:
+    resource = body(status={"phase": "Succeeded", "finishedAt": "2199-12-31T23:59:59Z"})
+    resource["spec"]["ttlSecondsAfterFinished"] = 2**62
+    assert entry_of(resource).delete_at is not None
+
+
+def test_a_phase_of_another_version_is_no_end() -> None:
+    entry = entry_of(body(status={"phase": "Paused", "later": {"a": 1}}))
+    assert not entry.ended and entry.delete_at is None
 
 
 def test_a_record_of_another_workspace_or_resource_is_not_its_own() -> None:
