@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.ids import new_log_id
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.places import after_place
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.stored import KEPT, all_readable
@@ -100,7 +101,6 @@ class AccountLogStore(Store):
         """Up to `limit` entries of the workspace, newest first, after the place `before`."""
         query: dict[str, Any] = {"workspace": workspace}
         if before is not None:
-            moment, entry_id = before
-            query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": entry_id}}]
+            query |= after_place(before, field="at")
         cursor = self._database.account_log.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
         return await all_readable(LogEntry, cursor)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from imagerift_core.errors import DeliveryNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.places import after_place
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.stored import KEPT, all_readable, read
@@ -166,11 +167,7 @@ class DeliveryStore(Store):
         if state is not None:
             query["state"] = state
         if before is not None:
-            moment, identifier = before
-            query["$or"] = [
-                {"created_at": {"$lt": moment}},
-                {"created_at": moment, "_id": {"$lt": identifier}},
-            ]
+            query |= after_place(before, field="created_at")
         cursor = (
             self._database.deliveries.find(query)
             .sort([("created_at", -1), ("_id", -1)])

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo.places import after_place
 
 NEWEST_FIRST = [("created_at", -1), ("_id", -1)]
 
@@ -46,13 +47,7 @@ class JobFilter:
         if created:
             query["created_at"] = created
         if self.before is not None:
-            moment, job_id = self.before
-            # Bounds the index scan; the pair below only breaks ties within that instant.
-            query["$and"] = [{"created_at": {"$lte": moment}}]
-            query["$or"] = [
-                {"created_at": {"$lt": moment}},
-                {"created_at": moment, "_id": {"$lt": job_id}},
-            ]
+            query |= after_place(self.before, field="created_at")
         return query
 
 
