@@ -30,6 +30,7 @@ from imagerift_core.webhooks import (
 )
 
 DeliveryState = Literal["pending", "delivered", "failed"]
+# From when it was made, replayed or last tried: far longer than it is tried.
 KEPT_DAYS = 30
 
 
@@ -106,7 +107,8 @@ async def add(
 
 
 def _waiting(delivery: Delivery) -> dict[str, Any]:
-    return delivery.model_dump(by_alias=True, exclude_none=True) | {"ready": True}
+    kept = {"expires_at": delivery.created_at + timedelta(days=KEPT_DAYS)}
+    return delivery.model_dump(by_alias=True, exclude_none=True) | kept | {"ready": True}
 
 
 def _refused(delivery: Delivery, at: datetime) -> dict[str, Any]:
@@ -187,7 +189,7 @@ class DeliveryStore(Store):
                     "tries": 0,
                     "next_at": at,
                     "give_up_at": at + GIVEN_UP_AFTER,
-                    "expires_at": None,
+                    "expires_at": at + timedelta(days=KEPT_DAYS),
                 }
             },
             return_document=True,

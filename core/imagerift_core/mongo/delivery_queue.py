@@ -145,7 +145,7 @@ class DeliveryQueue(Store):
         changes = {
             "state": state,
             "next_at": next_at,
-            "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
+            "expires_at": result.at + timedelta(days=KEPT_DAYS),
         }
         written = await self._database.deliveries.update_one(
             {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},

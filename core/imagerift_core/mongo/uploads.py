@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,6 +62,11 @@ class UploadStore(Store):
         """Uploads of the shard whose time is over."""
         query = {"namespace": namespace, "expires_at": {"$lte": at}}
         return await all_readable(Upload, self._database.uploads.find(query))
+
+    async def known(self, upload_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that have a row, expired or not."""
+        found = self._database.uploads.find({"_id": {"$in": list(upload_ids)}}, {"_id": 1})
+        return {row["_id"] async for row in found}
 
     async def forget(self, upload_id: str, *, at: datetime) -> None:
         """Removes an expired upload, whose bytes the caller has deleted."""

@@ -61,7 +61,7 @@ def sweeps_of(
         every(10, reconcile_idle, jobs, memory, watch, outcomes, writer, record_grace=record_grace),
         every(60, delete_expired_jobs, jobs, store, kube, **shard),
         every(60, delete_expired_uploads, stores.uploads, store, **shard),
-        every(bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
+        every(bytes_period, delete_orphaned_bytes, jobs, stores.uploads, store, grace=bytes_grace),
         every(compare_period, compare_with_server, jobs, kube, memory, watch, **shard).with_share(
             COMPARING_SHARE
         ),

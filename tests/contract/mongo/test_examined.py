@@ -145,6 +145,7 @@ def reads(s: Stores) -> dict[str, list[Call]]:
         "sign_ins.is_ended": [lambda: s.sign_ins.is_ended(f"session_{BIG}_0")],
         "snapshots.read": [lambda: s.snapshots.read("imagerift", at=NOW)],
         "uploads.get": [lambda: s.uploads.get(f"upl_{BIG}_0", workspace=BIG, at=NOW)],
+        "uploads.known": [lambda: s.uploads.known([f"upl_{BIG}_0", "img_gone"])],
         "uploads.expired": [lambda: s.uploads.expired(**SHARD, at=NOW)],
         "usage.periods": [lambda: s.usage.periods(BIG)],
         "usage.by_key": [lambda: s.usage.by_key(BIG, counter(BIG, 6).rpartition(":")[2])],
