@@ -1,4 +1,4 @@
-"""Nothing stays that nobody deletes: each collection's rows go by a rule, or are kept for a reason."""
+"""Nothing stays that nobody deletes: rows go by a rule, or are kept for a reason."""
 
 from __future__ import annotations
 
