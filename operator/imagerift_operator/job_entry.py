@@ -13,10 +13,12 @@ from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 ANY_POOL = "*"
 # What jobs ask for that run as pods of their own, whatever they make.
 POD_TARGET = "pods"
-ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
-# Times of a status that are not between these were not written by us.
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# Times that a hand may write into a status: what lies beyond is taken as one of these.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+# Another version of the schema may allow more; the sum with a time must not overflow.
 _LONGEST_TTL_SECONDS = 10 * 366 * 24 * 3600
+ENDED_PHASES = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,14 +84,13 @@ def target_of(pool: str | None, mode: str, export_size: str) -> str:
 def entry_of(body: dict[str, Any]) -> JobEntry:
     """The entry of a resource as the watch delivers it.
 
-    Values of the spec that the schema bounds are taken as they are; a hand-made resource is checked
-    in full before it is admitted. A status may be anybody's: what is wrong in it is passed over.
+    Values that the schema bounds are taken as they are; a hand-made resource is checked in
+    full before it is admitted. A status may hold anything: a time that is none is not there.
     """
     metadata = body["metadata"]
     spec = body.get("spec") or {}
     status = body.get("status") or {}
     by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
-    ttl_seconds = spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS)
     return JobEntry(
         job_id=metadata["name"] if by_api else metadata["uid"],
         name=metadata["name"],
@@ -101,8 +102,10 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         units=spec.get("variations", 1),
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
-        created_at=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
-        ttl_seconds=min(ttl_seconds, _LONGEST_TTL_SECONDS),
+        created_at=_time(metadata.get("creationTimestamp")) or _EARLIEST,
+        ttl_seconds=min(
+            spec.get("ttlSecondsAfterFinished", DEFAULT_TTL_SECONDS), _LONGEST_TTL_SECONDS
+        ),
         cancel=bool(spec.get("cancel")),
         phase=status.get("phase") or "Queued",
         finished_at=_time(status.get("finishedAt")),
@@ -112,9 +115,10 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
 
 
 def _time(text: Any) -> datetime | None:
-    """A time that anybody may have edited; None where it is none, or out of all bounds."""
+    """The time that `text` says, None where it says none; UTC where it names no zone."""
     try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-    return moment if _EARLIEST <= moment <= _LATEST else None
+    return min(max(moment, _EARLIEST), _LATEST)
