@@ -65,9 +65,9 @@ fuzz: venv ## Hold the API to its document at full size: thousands of generated 
 	@IMAGERIFT_FUZZ=full $(BIN)/python -m pytest -s tests/integration/api/test_contract.py $(ARGS)
 
 .PHONY: reliability
-reliability: venv ## Run the tests of replicas, shards and every row of docs/failure-modes.md.
+reliability: venv ## Run the tests of replicas, shards, two versions and every row of docs/failure-modes.md.
 	@$(BIN)/imagerift-platform provision
-	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability $(ARGS)
+	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability tests/versions $(ARGS)
 
 .PHONY: guards
 guards: venv ## Take out what keeps each invariant, one by one, and see the tests turn red; ARGS='"part of a name"'.
