@@ -14,6 +14,7 @@ from imagerift_core.mongo.invitations import Invitation
 from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.sign_ins import SignInUnderWay
 from imagerift_core.mongo.uploads import Upload
+from imagerift_core.mongo.webhooks import Webhook
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from tests.support import job_states
@@ -113,3 +114,21 @@ async def test_every_row_that_goes_by_itself_says_when(database: Database) -> No
         rows = [row async for row in database.jobs.database[name].find()]
         assert rows, name
         assert all(isinstance(row[field], datetime) for row in rows), name
+
+
+async def test_with_a_webhook_its_deliveries_go(database: Database) -> None:
+    stores, at = Stores(database), LATE
+    for name in ("gone", "stays"):
+        webhook = Webhook(
+            _id=name,
+            workspace=WORKSPACE,
+            url=f"https://{name}.example/",
+            events=["job.failed"],
+            secret=b"s",
+            created_at=at,
+        )
+        await stores.webhooks.create(webhook, actor=ADMIN_COMMAND, host=name)
+    await job_states.in_status(database, Status.FAILED, at=at)
+    assert await database.deliveries.count_documents({}) == 2
+    await stores.webhooks.delete(WORKSPACE, "gone", actor=ADMIN_COMMAND, at=at)
+    assert [row["target"] async for row in database.deliveries.find()] == ["stays"]
