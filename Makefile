@@ -109,6 +109,10 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 contract: venv ## Write the schemas in contract/ anew from core's models.
 	@$(BIN)/python -m imagerift_core.model_schemas contract
 
+.PHONY: explain
+explain: venv ## Print what MongoDB examines for each query of the stores, over 200 workspaces.
+	@IMAGERIFT_TEST_EXAMINED=/dev/stdout $(BIN)/python -m pytest -q -s tests/contract/mongo/test_examined.py $(ARGS)
+
 .PHONY: charts
 charts: venv ## Write the charts' values, schemas and version anew.
 	@$(BIN)/python -m charts.schema
