@@ -129,7 +129,9 @@ def _deliveries(
     targets = [
         (webhook["_id"], webhook["url"])
         for webhook in webhooks
-        if webhook["workspace"] == record.workspace and event in webhook["events"]
+        if webhook["workspace"] == record.workspace
+        and "url" in webhook
+        and event in webhook.get("events", ())
     ]
     if record.webhook_url is not None:
         targets.append((JOB_TARGET, record.webhook_url))

@@ -58,8 +58,8 @@ class _Reservations:
     slots: set[str] = field(default_factory=set)
 
     def add(self, row: dict[str, Any]) -> None:
-        self.workspaces[row["workspace"]] += 1
-        self.lanes[row["lane"]] += 1
+        self.workspaces[row.get("workspace", "")] += 1
+        self.lanes[row.get("lane", "")] += 1
         self.slots.update(row["slots"])
 
     def full_workspaces(self) -> list[str]:
@@ -188,7 +188,7 @@ class DeliveryQueue(Store):
         ).limit(_ADOPTED_AT_ONCE)
         async for row in cursor:
             changes = {
-                "lane": lane_of(row["workspace"], row["url"]),
+                "lane": lane_of(row.get("workspace", ""), str(row.get("url", ""))),
                 "ready": False,
                 "give_up_at": at + GIVEN_UP_AFTER,
             }

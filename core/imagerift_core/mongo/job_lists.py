@@ -59,14 +59,15 @@ class RecordPage:
     after: tuple[datetime, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class LiveResource:
+class LiveResource(BaseModel):
     """A live job's resource, as its record names it."""
 
-    job_id: str
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job_id: str = Field(alias="_id")
     workspace: str
-    name: str
-    uid: str
+    name: str = Field(alias="resource_name")
+    uid: str = Field(alias="resource_uid")
 
 
 class ExpiredJob(BaseModel):

@@ -24,7 +24,7 @@ from imagerift_core.mongo.job_lists import (
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.object_keys import job_of_key
-from imagerift_core.stored import Unreadable, all_readable, read, try_read
+from imagerift_core.stored import Unreadable, all_readable, read, readable, try_read
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
@@ -126,13 +126,9 @@ class JobStore(Store):
             "created_at": {"$lt": created_before},
         }
         fields = ["workspace", "resource_name", "resource_uid"]
-        async for document in self._database.jobs.find(query, fields).batch_size(_BATCH):
-            yield LiveResource(
-                job_id=document["_id"],
-                workspace=document["workspace"],
-                name=document["resource_name"],
-                uid=document["resource_uid"],
-            )
+        found = self._database.jobs.find(query, fields).batch_size(_BATCH)
+        async for resource in readable(LiveResource, found):
+            yield resource
 
     async def overdue(self, *, namespace: str, at: datetime) -> list[JobRecord]:
         """Queued records whose deadline has passed."""

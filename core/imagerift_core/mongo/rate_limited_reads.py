@@ -87,7 +87,7 @@ def _own_counts(minutes: Sequence[Minute], last: dict[Minute, int]) -> list[int]
 def _answer(poll: Poll, count: int, documents: dict[str, Any]) -> Answer | Unreadable:
     window = RateWindow.of(poll.limit, count, poll.at)
     document = documents.get(poll.job_id)
-    if window.exceeded or document is None or document["workspace"] != poll.workspace:
+    if window.exceeded or document is None or document.get("workspace") != poll.workspace:
         return window, None
     record = try_read(JobRecord, document)
     return record if isinstance(record, Unreadable) else (window, record)

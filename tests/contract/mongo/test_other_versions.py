@@ -25,6 +25,7 @@ from tests.support.job_records import ACCEPTED_AT, delivered
 NOON = datetime(2126, 11, 22, 12, 0, 30, tzinfo=UTC)
 ALICE, BOB = "ws_alice", "ws_bob"
 DAMAGE = {"spec": "no spec"}
+GONE = {"resource_name": 7, "quota": None}
 
 
 @pytest.fixture
@@ -49,6 +50,13 @@ async def two(database: Database, status: Status, **fields: Any) -> tuple[JobRec
 def claim_of(record: JobRecord) -> Claim:
     at = record.created_at + timedelta(seconds=1)
     return Claim(record.id, 0, "a", "default", f"uid-{record.id}", at, at)
+
+
+async def test_resources_of_the_others_are_told(database: Database, stores: Stores) -> None:
+    sick, sound = [await job_states.processing(database) for _ in range(2)]
+    await damaged(database, sick, **GONE)
+    live = stores.jobs.live_resources(namespace="imagerift", created_before=NOON)
+    assert [resource.job_id async for resource in live] == [sound.id]
 
 
 async def test_a_poll_of_one_that_cannot_be_read_fails_alone(
