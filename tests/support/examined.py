@@ -148,18 +148,22 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def table_of(queries: list[Query]) -> str:
-    """The queries as a table of Markdown, one row for each caller, collection and kind."""
-    rows: dict[tuple[str, str, str], Query] = {}
+    """The queries as a table of Markdown: of each caller and index the one that examined the most.
+
+    What is found by its id is left out.
+    """
+    rows: dict[tuple[str, str, tuple[str, ...]], Query] = {}
     for query in queries:
-        place = (query.caller, query.collection, query.kind)
-        if place not in rows or rows[place].documents < query.documents:
+        place = (query.caller, query.collection, query.indexes)
+        by_id = set(query.indexes) <= {"_id_"} and "COLLSCAN" not in query.stages
+        if not by_id and (place not in rows or rows[place].keys < query.keys):
             rows[place] = query
     lines = [
         "| asked by | command | index | found | keys | documents |",
         "|---|---|---|---|---|---|",
     ]
     for query in rows.values():
-        index = ", ".join(query.indexes) or ("none" if "COLLSCAN" in query.stages else "`_id`")
+        index = ", ".join(f"`{name}`" for name in query.indexes) or "none"
         lines.append(
             f"| `{query.caller}` | {query.kind} `{query.collection}` | {index} | {query.found} "
             f"| {query.keys} | {query.documents} |"
