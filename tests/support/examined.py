@@ -90,15 +90,14 @@ class Examiner(CommandListener):
         nodes = list(_nodes(told))
         plans = list(_nodes([node["winningPlan"] for node in nodes if "winningPlan" in node]))
         stats = [node for node in nodes if "totalKeysExamined" in node]
+        options: dict[str, Any] = {"limit": most} if most else {}
         return Query(
             caller=caller,
             kind=kind,
             collection=collection,
             stages=frozenset(str(plan["stage"]) for plan in plans if "stage" in plan),
             indexes=tuple(sorted({plan["indexName"] for plan in plans if "indexName" in plan})),
-            found=self._database[collection].count_documents(
-                query, **({"limit": most} if most else {})
-            ),
+            found=self._database[collection].count_documents(query, **options),
             keys=sum(node["totalKeysExamined"] for node in stats),
             documents=sum(node["totalDocsExamined"] for node in stats),
         )

@@ -67,7 +67,7 @@ async def fill(database: Database) -> None:
 
 def _jobs(space: str) -> list[dict[str, Any]]:
     record = make_record("job", workspace=space, at=NOW)
-    template = record.document()
+    template: dict[str, Any] = record.document()
     output = make_output(record).model_dump()
     count = _JOBS_OF_BIG if space == BIG else _JOBS
     rows = []

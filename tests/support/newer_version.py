@@ -38,12 +38,13 @@ def error_of(problem: ModelProblem | None) -> JobError:
     """A model's problem, of which one more kind is known."""
     if problem is not None and problem.code == ERROR:
         return read(JobError, problem.model_dump())
-    return _error_of(problem)
+    known: JobError = _error_of(problem)
+    return known
 
 
 def snapshot_of(snapshot: SchedulerSnapshot, **options: Any) -> dict[str, Any]:
     """The queue, whose jobs wait for a new reason."""
-    document = _snapshot(snapshot, **options)
+    document: dict[str, Any] = _snapshot(snapshot, **options)
     for place in document["places"].values():
         place |= {"reason": REASON, "later": 1}
     return document
@@ -58,8 +59,8 @@ def main() -> None:
     module = sys.argv.pop(1)
     for part in (imagerift_core.jobs, imagerift_core.mongo.claims):
         vars(part)["SCHEMA_VERSION"] = VERSION
-    JobRecord.document = stored  # type: ignore[method-assign]
-    SchedulerSnapshot.model_dump = snapshot_of  # type: ignore[method-assign,assignment]
+    setattr(JobRecord, "document", stored)  # noqa: B010 - what this module is for
+    setattr(SchedulerSnapshot, "model_dump", snapshot_of)  # noqa: B010
     attempt_codec.job_error = error_of
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -247,7 +247,7 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
     sign_in = SignInUnderWay(nonce="n", verifier="v", browser_hash="b", expires_at=LATE)
     snapshot = SchedulerSnapshot(_id="imagerift", at=NOW, places={})
     new = Workspace(_id="ws_new", name="n", plan="pro", created_at=NOW)
-    identity = {"issuer": "i", "subject": "new"}
+    identity: dict[str, Any] = {"issuer": "i", "subject": "new"}
     claim = KeyClaim(AcceptedKey(_id="u", fingerprint="f", result="r", expires_at=LATE), at=NOW)
     return {
         "account_log.append": [lambda: s.account_log.append(entry)],
@@ -268,7 +268,7 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
             )
         ],
         "people.add_to_workspace": [
-            lambda: s.people.add_to_workspace(BIG, **identity, role="admin", **own)
+            lambda: s.people.add_to_workspace(BIG, **identity, **own, role="admin")
         ],
         "people.rehome": [lambda: _rehome(s)],
         "members.add": [lambda: s.members.add(BIG, f"usr_{workspace(9)}", "owner", **own)],
