@@ -65,9 +65,9 @@ fuzz: venv ## Hold the API to its document at full size: thousands of generated 
 	@IMAGERIFT_FUZZ=full $(BIN)/python -m pytest -s tests/integration/api/test_contract.py $(ARGS)
 
 .PHONY: reliability
-reliability: venv ## Run the tests of replicas, shards and every row of docs/failure-modes.md.
+reliability: venv ## Run the tests of replicas, shards, two versions and every row of docs/failure-modes.md.
 	@$(BIN)/imagerift-platform provision
-	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability $(ARGS)
+	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability tests/versions $(ARGS)
 
 .PHONY: guards
 guards: venv ## Take out what keeps each invariant, one by one, and see the tests turn red; ARGS='"part of a name"'.
@@ -108,6 +108,10 @@ crds: venv ## Write crds/, and what the charts take from them, anew from core's 
 .PHONY: contract
 contract: venv ## Write the schemas in contract/ anew from core's models.
 	@$(BIN)/python -m imagerift_core.model_schemas contract
+
+.PHONY: explain
+explain: venv ## Print what MongoDB examines for each query of the stores, over 200 workspaces.
+	@IMAGERIFT_TEST_EXAMINED=/dev/stdout $(BIN)/python -m pytest -q -s tests/contract/mongo/test_examined.py $(ARGS)
 
 .PHONY: charts
 charts: venv ## Write the charts' values, schemas and version anew.

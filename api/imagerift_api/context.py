@@ -96,20 +96,18 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             refused_networks=settings.refused_webhook_networks(),
         )
         secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
-        for name, loop in {
-            "key_usage": key_usage.run,
-            "resource_uids": resource_uids.run,
-            "indexes": partial(_prepare_database, database, readiness),
-            "webhooks": WebhookWorker(
-                queue=stores.delivery_queue,
-                webhooks=stores.webhooks,
-                jobs=stores.jobs,
-                webhook_secrets=secrets,
-                egress=egress,
-                metrics=metrics,
-            ).run,
-        }.items():
-            loops.start(name, loop)
+        webhooks = WebhookWorker(
+            queue=stores.delivery_queue,
+            webhooks=stores.webhooks,
+            jobs=stores.jobs,
+            webhook_secrets=secrets,
+            egress=egress,
+            metrics=metrics,
+        )
+        loops.start("key_usage", key_usage.run)
+        loops.start("resource_uids", resource_uids.run)
+        loops.start("indexes", partial(_prepare_database, database, readiness))
+        loops.start("webhooks", webhooks.run)
         # Before what they leave is written.
         stack.push_async_callback(loops.close)
         oidc_http = await stack.enter_async_context(
@@ -121,21 +119,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         queue = QueueView(stores.snapshots, settings.namespace)
         application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
         application[RATE_WINDOWS] = stores.rate_windows
-        application[AUTHENTICATOR] = Authenticator(
-            stores,
-            plans,
-            settings.pepper(),
-            limit=AddressLimit(settings.unidentified_requests_per_minute),
-        )
         application[KEY_USAGE] = key_usage
-        application[SESSIONS] = Sessions(
-            sessions=stores.sessions,
-            people=stores.people,
-            members=stores.members,
-            workspaces=stores.workspaces,
-            plans=plans,
-            settings=settings,
-        )
         application[BODY_BUDGET] = BodyBudget()
         application[RATE_LIMITED_READS] = stores.rate_limited_reads
         application[FOLLOWING] = JobFollowing(jobs, stores.job_changes)
@@ -155,20 +139,42 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         application[USAGES] = Usages(stores.usage)
         application[READINESS] = readiness
-        application[KNOWN_DEVICES] = devices = KnownDevices(settings.device_secret())
-        application[SIGN_INS] = _sign_ins(settings, stores, oidc_http, devices)
-        application[ACCOUNTS] = Accounts(
-            stores.workspaces, stores.members, stores.sessions, stores.account_log
-        )
-        application[API_KEYS] = ApiKeys(
-            stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
-        )
-        application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
+        _open_accounts(application, stores, oidc_http)
         application[OVERVIEWS] = Overviews(stores.jobs, stores.usage, store)
         application[WEBHOOKS] = Webhooks(
             stores.webhooks, stores.deliveries, stores.account_log, secrets, egress
         )
         yield
+
+
+def _open_accounts(
+    application: web.Application, stores: Stores, http: aiohttp.ClientSession
+) -> None:
+    """Who calls, and what people do about keys, members and sessions."""
+    settings, plans = application[SETTINGS], application[PLANS]
+    application[AUTHENTICATOR] = Authenticator(
+        stores,
+        plans,
+        settings.pepper(),
+        limit=AddressLimit(settings.unidentified_requests_per_minute),
+    )
+    application[SESSIONS] = Sessions(
+        sessions=stores.sessions,
+        people=stores.people,
+        members=stores.members,
+        workspaces=stores.workspaces,
+        plans=plans,
+        settings=settings,
+    )
+    application[KNOWN_DEVICES] = devices = KnownDevices(settings.device_secret())
+    application[SIGN_INS] = _sign_ins(settings, stores, http, devices)
+    application[ACCOUNTS] = Accounts(
+        stores.workspaces, stores.members, stores.sessions, stores.account_log
+    )
+    application[API_KEYS] = ApiKeys(
+        stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+    )
+    application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
 
 
 def _sign_ins(

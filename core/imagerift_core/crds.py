@@ -89,6 +89,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         out["default"] = node["default"]
     if node.get("type") == "integer":
         out["format"] = "int64"
+    if node.get("format") == "date-time":
+        out["format"] = "date-time"
     if "properties" in node:
         out["properties"] = {
             name: _structural(child, definitions) for name, child in node["properties"].items()

@@ -24,6 +24,7 @@ from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRe
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import Plan
 from imagerift_core.refused_words import contains_refused_words, is_blank
+from imagerift_core.stored import KEPT
 
 ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
 PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=64)]
@@ -46,14 +47,14 @@ class GenerationSpec(BaseModel):
     prompt: str = Field(
         "", max_length=MAX_PROMPT_CHARACTERS, description="What to make, in the user's own words."
     )
-    export_size: ExportSize = Field(
+    export_size: Annotated[ExportSize, KEPT] = Field(
         DEFAULT_EXPORT_SIZE, description="Size of the outputs; the plan says up to which."
     )
-    output_aspect: OutputAspect = Field(
+    output_aspect: Annotated[OutputAspect, KEPT] = Field(
         DEFAULT_OUTPUT_ASPECT,
         description="Width to height of the outputs; source keeps the source's own.",
     )
-    output_format: OutputFormat = Field(
+    output_format: Annotated[OutputFormat, KEPT] = Field(
         DEFAULT_OUTPUT_FORMAT, description="File format of the outputs."
     )
     variations: int = Field(

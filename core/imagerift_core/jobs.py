@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from imagerift_contract.values import (
     MAX_FACES,
@@ -19,13 +19,16 @@ from imagerift_contract.values import (
     PresetReason,
     ReadPart,
 )
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.plans import QuotaScope
+from imagerift_core.stored import KEPT, STORED
 
 MAX_ATTEMPTS = 10
 DEFAULT_BACKOFF_LIMIT = 3
+# Raised by a version that writes what those before it must not run; see docs/compatibility.md.
+SCHEMA_VERSION = 1
 
 
 class Status(StrEnum):
@@ -38,6 +41,11 @@ class Status(StrEnum):
     @property
     def terminal(self) -> bool:
         return self in TERMINAL
+
+    @property
+    def known(self) -> bool:
+        """False for a status that only another version knows."""
+        return self in frozenset(Status)
 
 
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
@@ -71,12 +79,12 @@ class QuotaReservation(_Record):
     """
 
     counter: str
-    scope: QuotaScope
+    scope: Annotated[QuotaScope, KEPT]
     limit: int
     units: int
     remaining: int
     remaining_after_queue: int
-    state: Literal["reserved", "charged", "released"] = "reserved"
+    state: Annotated[Literal["reserved", "charged", "released"], KEPT] = "reserved"
     charged_units: int = 0
 
 
@@ -109,7 +117,7 @@ class OmittedOutput(_Record):
 
 
 class JobError(_Record):
-    code: JobErrorCode
+    code: Annotated[JobErrorCode, KEPT]
     message: str
     retryable: bool = False
 
@@ -137,7 +145,7 @@ class People(_Record):
 class AppliedWords(_Record):
     """Words of a prompt that had an effect: a colour as `#rrggbb`, a preset's name or a word."""
 
-    part: ReadPart
+    part: Annotated[ReadPart, KEPT]
     value: str = Field(max_length=MAX_READ_VALUE)
     words: str = Field(max_length=MAX_PRESET_WORDS)
 
@@ -146,14 +154,14 @@ class IgnoredWords(_Record):
     """Words of a prompt that had none."""
 
     words: str = Field(max_length=MAX_PRESET_WORDS)
-    reason: IgnoredReason
+    reason: Annotated[IgnoredReason, KEPT]
 
 
 class PromptRead(_Record):
     """What was understood of a prompt."""
 
     preset: str = Field(max_length=MAX_PRESET_NAME)
-    why: PresetReason
+    why: Annotated[PresetReason, KEPT]
     applied: list[AppliedWords] = Field([], max_length=MAX_READ_ITEMS)
     ignored: list[IgnoredWords] = Field([], max_length=MAX_READ_ITEMS)
 
@@ -165,12 +173,12 @@ class Analysis(_Record):
     prompt refuses.
     """
 
-    preset_reason: PresetReason | None = None
+    preset_reason: Annotated[PresetReason, KEPT] | None = None
     preset_words: str | None = Field(None, max_length=MAX_PRESET_WORDS)
     refused_presets: list[Annotated[str, Field(max_length=MAX_PRESET_NAME)]] = Field(
         [], max_length=MAX_REFUSED_PRESETS
     )
-    framing: Framing | None = None
+    framing: Annotated[Framing, KEPT] | None = None
     people: People | None = None
     prompt_read: PromptRead | None = None
 
@@ -180,7 +188,8 @@ class JobRecord(_Record):
 
     `attempt` counts claims; `owner` names the dispatcher that holds the current one.
     `failures` counts attempts that failed by themselves and is bounded by `backoff_limit`;
-    attempts of every kind are bounded by `MAX_ATTEMPTS`.
+    attempts of every kind are bounded by `MAX_ATTEMPTS`. `schema_version` is the oldest version of
+    this form that may run the job.
     """
 
     id: str = Field(alias="_id")
@@ -188,11 +197,11 @@ class JobRecord(_Record):
     request_id: str
     key_id: str | None = None
     batch_id: str | None = None
-    origin: Literal["api", "kubectl"] = "api"
+    origin: Annotated[Literal["api", "kubectl"], KEPT] = "api"
     namespace: str
     resource_name: str
     resource_uid: str | None = None
-    status: Status = Status.QUEUED
+    status: Annotated[Status, KEPT] = Status.QUEUED
     attempt: int = 0
     failures: int = 0
     backoff_limit: int = DEFAULT_BACKOFF_LIMIT
@@ -207,7 +216,7 @@ class JobRecord(_Record):
     quota: QuotaReservation
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
-    execution: Literal["Pool", "Pod"] = "Pool"
+    execution: Annotated[Literal["Pool", "Pod"], KEPT] = "Pool"
     pool: str | None = None
     outputs: list[Output] = Field(default_factory=list)
     omitted: list[OmittedOutput] = Field(default_factory=list)
@@ -223,6 +232,22 @@ class JobRecord(_Record):
     attempt_deadline_at: datetime | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @field_validator("spec", mode="before")
+    @classmethod
+    def _pass_over_unknown(cls, spec: Any, info: ValidationInfo) -> Any:
+        """A spec that was stored may hold more than one that is asked for."""
+        if info.context == STORED and isinstance(spec, dict):
+            names = GenerationSpec.model_fields
+            known = {*names, *(field.alias for field in names.values())}
+            return {name: value for name, value in spec.items() if name in known}
+        return spec
+
+    @property
+    def may_run(self) -> bool:
+        """Whether this version may run the job: one of another may ask for what is unknown here."""
+        return self.schema_version <= SCHEMA_VERSION
 
     def document(self) -> dict[str, object]:
         """The record as MongoDB stores it."""

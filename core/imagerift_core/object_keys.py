@@ -40,3 +40,11 @@ def job_of_key(key: str) -> tuple[str, str] | None:
     if len(parts) < 5 or parts[0] != "workspaces" or parts[2] != "jobs":
         return None
     return parts[1], parts[3]
+
+
+def upload_of_key(key: str) -> str | None:
+    """The id of the upload that a key belongs to, or None where it is no upload's key."""
+    parts = key.split("/")
+    if len(parts) != 4 or parts[0] != "workspaces" or parts[2] != "uploads":
+        return None
+    return parts[3]

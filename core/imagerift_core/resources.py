@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from imagerift_contract.values import ExportSize
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import GenerationSpec, ModeName
@@ -26,6 +26,8 @@ WORKSPACE_BINDING_PREFIX = f"workspaces.{GROUP}/"
 TRACEPARENT_ANNOTATION = f"{GROUP}/traceparent"
 
 DEFAULT_TTL_SECONDS = 300
+# Of a status, in characters: as long as Kubernetes' own conditions may have one.
+MAX_MESSAGE = 32_768
 
 
 class _Part(BaseModel):
@@ -84,16 +86,19 @@ class ResourceOutput(_Part):
     seed: int = Field(description="Seed it was made with.")
 
 
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
 class Condition(_Part):
     """A condition in the Kubernetes sense."""
 
-    type: str = Field(description="Name of the condition; there is one of each.")
+    type: str = Field(max_length=316, description="Name of the condition; there is one of each.")
     status: Literal["True", "False", "Unknown"] = Field(
         description="Whether it holds; Unknown where nothing is known."
     )
-    reason: str = Field(description="Why, as one word for programs.")
+    reason: str = Field(max_length=1024, description="Why, as one word for programs.")
     message: str = Field(description="Why, as a sentence for people.")
-    last_transition_time: str = Field(description="When the status last changed.")
+    last_transition_time: Moment = Field(description="When the status last changed.")
     observed_generation: int | None = Field(
         None, description="Generation of the spec that this was said of."
     )
@@ -110,12 +115,16 @@ class GenerationJobStatus(_Part):
     )
     reason: str | None = Field(
         None,
+        max_length=1024,
         description="Why the phase is what it is, as one word: why the job waits, once it has "
         "waited for 15 s, or how it ended.",
     )
-    message: str | None = Field(None, description="The reason as a sentence.")
+    message: str | None = Field(
+        None, max_length=MAX_MESSAGE, description="The reason as a sentence."
+    )
     position: int | None = Field(
         None,
+        ge=0,
         description="Place in the queue, counted in units, when the reason for waiting was "
         "written; the REST API has the present one.",
     )
@@ -125,15 +134,21 @@ class GenerationJobStatus(_Part):
     observed_generation: int | None = Field(
         None, description="Generation of the spec that this status is of."
     )
-    job_id: str | None = Field(None, description="Id of the job in the REST API.")
-    attempts: int | None = Field(None, description="How often a model server was given the job.")
-    queued_at: str | None = Field(None, description="When the job was accepted.")
-    started_at: str | None = Field(None, description="When the last attempt began.")
-    finished_at: str | None = Field(None, description="When the job ended.")
-    duration: str | None = Field(
-        None, description="From the beginning of the last attempt to the end, such as 12s."
+    job_id: str | None = Field(None, max_length=64, description="Id of the job in the REST API.")
+    attempts: int | None = Field(
+        None, ge=0, description="How often a model server was given the job."
     )
-    pool: str | None = Field(None, description="TritonPool that has run it, or runs it.")
+    queued_at: Moment | None = Field(None, description="When the job was accepted.")
+    started_at: Moment | None = Field(None, description="When the last attempt began.")
+    finished_at: Moment | None = Field(None, description="When the job ended.")
+    duration: str | None = Field(
+        None,
+        max_length=32,
+        description="From the beginning of the last attempt to the end, such as 12s.",
+    )
+    pool: str | None = Field(
+        None, max_length=253, description="TritonPool that has run it, or runs it."
+    )
     outputs: list[ResourceOutput] = Field(
         default_factory=list, description="Pictures made, one a variation that was delivered."
     )

@@ -21,8 +21,8 @@ _PERMITTED: dict[Permission, frozenset[Role]] = {
 
 
 def is_lower(role: Role, than: Role) -> bool:
-    """Whether a change from `than` to `role` takes rights away."""
-    return ALL_ROLES.index(role) > ALL_ROLES.index(than)
+    """Whether a change from `than` to `role` takes rights away, or may: from one not known here."""
+    return than not in ALL_ROLES or ALL_ROLES.index(role) > ALL_ROLES.index(than)
 
 
 def may(role: Role, permission: Permission) -> bool:
@@ -43,6 +43,11 @@ def givers_of(role: Role) -> list[Role]:
 
 
 def scopes_of(role: Role) -> frozenset[str]:
-    """The scopes that a member has: those of a session, and the most that a key can have."""
+    """The scopes that a member has: those of a session, and the most that a key can have.
+
+    A role of another version, of which nobody here knows what it permits, has none.
+    """
+    if role not in ALL_ROLES:
+        return frozenset()
     scopes = frozenset[str](ALL_SCOPES)
     return scopes if may(role, "webhooks:manage") else scopes - {"webhooks:manage"}

@@ -8,6 +8,7 @@ from typing import Any
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition, WaitingReason
+from imagerift_core.resources import MAX_MESSAGE
 
 from imagerift_operator.job_entry import JobEntry
 
@@ -137,7 +138,7 @@ def _reason(record: JobRecord) -> str:
 
 def _message(record: JobRecord) -> str:
     if record.status is Status.FAILED and record.error is not None:
-        return record.error.message
+        return record.error.message[:MAX_MESSAGE]
     if record.status is Status.SUCCEEDED:
         text = f"{len(record.outputs)} output(s) delivered and charged."
         return text + (f" {len(record.omitted)} omitted." if record.omitted else "")

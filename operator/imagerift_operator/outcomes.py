@@ -58,6 +58,8 @@ class Outcomes:
     async def reconcile(self, entry: JobEntry) -> None:
         """Brings one resource in step with its record, whatever was missed.
 
+        A job that only a newer version may run waits for that one to lead.
+
         Raises `CapacityUnavailable` or `KubeUnavailable` where a store is away, and
         `KubeRefused`.
         """
@@ -66,7 +68,7 @@ class Outcomes:
             return
         if record.status.terminal:
             await self._writer.try_write(entry, record)
-        elif record.status is Status.QUEUED:
+        elif record.status is Status.QUEUED and record.may_run:
             self._memory.index.set_attempt(entry, record.attempt)
             self._memory.enqueue(entry, not_before=record.not_before)
 

@@ -14,6 +14,7 @@ from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.settlement import Settlements
 from imagerift_core.quota import period_end
+from imagerift_core.stored import Unreadable
 
 from tests.support.job_records import broken, delivered, make_record
 
@@ -41,6 +42,7 @@ async def claim(
         attempt_deadline=moment + timedelta(seconds=120),
     )
     (claimed,) = await JobStore(database).claim_all([wish])
+    assert not isinstance(claimed, Unreadable)
     return claimed
 
 
@@ -49,7 +51,7 @@ async def begin(jobs: JobStore, job_id: str, *, resource_uid: str | None = None)
     at = clock.now()
     uid = resource_uid or str(uuid.uuid4())
     (claimed,) = await jobs.claim_all([Claim(job_id, 0, OWNER, "default", uid, at, at)])
-    assert claimed is not None
+    assert isinstance(claimed, JobRecord)
     return claimed
 
 

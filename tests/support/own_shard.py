@@ -15,7 +15,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,17 +109,20 @@ class Shard:
     api_url: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
 
-    def operator(self, **settings: str) -> Program:
-        """Starts an operator of this shard and waits until it answers."""
+    def operator(
+        self, *, module: Sequence[str] = ("imagerift_operator",), **settings: str
+    ) -> Program:
+        """Starts an operator of this shard, of another version by another `module`, and waits until
+        it answers."""
         health, metrics = free_port(), free_port()
         own = {
             "IMAGERIFT_OPERATOR_HEALTH_PORT": str(health),
             "IMAGERIFT_OPERATOR_METRICS_PORT": str(metrics),
         }
         address = f"http://127.0.0.1:{health}/healthz"
-        return self._started("operator", "imagerift_operator", address, own | settings)
+        return self._started("operator", module, address, own | settings)
 
-    def api(self, **settings: str) -> Program:
+    def api(self, *, module: Sequence[str] = ("imagerift_api",), **settings: str) -> Program:
         """Starts an API of this shard, at `api_url`, and waits until it is ready."""
         port = free_port()
         own = {
@@ -129,7 +132,7 @@ class Shard:
             "IMAGERIFT_S3_INTERNAL_URL": f"http://127.0.0.1:{self.s3.port}",
         }
         self.api_url = f"http://127.0.0.1:{port}"
-        return self._started("api", "imagerift_api", f"{self.api_url}/readyz", own | settings)
+        return self._started("api", module, f"{self.api_url}/readyz", own | settings)
 
     def tenant(self, http: httpx.Client, plan: str = "load") -> Tenant:
         """A workspace of its own whose client talks to this shard's API."""
@@ -175,11 +178,13 @@ class Shard:
         items: list[dict[str, Any]] = json.loads(self.kubectl("get", "gj", "-o", "json"))["items"]
         return items
 
-    def _started(self, name: str, module: str, health: str, settings: Mapping[str, str]) -> Program:
+    def _started(
+        self, name: str, module: Sequence[str], health: str, settings: Mapping[str, str]
+    ) -> Program:
         number = sum(program.name.startswith(name) for program in self.programs)
         program = Program(
             name=f"{name}-{number}",
-            command=[sys.executable, "-m", module],
+            command=[sys.executable, "-m", *module],
             environment={**self.environment(), **settings},
             log=self.folder / f"{name}-{number}.log",
             health=health,

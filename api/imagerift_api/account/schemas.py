@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from imagerift_contract.values import ExportSize
 from imagerift_core.api_keys import Scope
@@ -11,6 +11,7 @@ from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan
 from imagerift_core.roles import Role
+from imagerift_core.stored import SHOWN
 from pydantic import BaseModel, Field
 
 from imagerift_api.http.bodies import RequestBody
@@ -67,7 +68,7 @@ class WorkspaceObject(AnswerBody):
     workspace_id: str
     name: str
     plan: str
-    role: Role
+    role: Annotated[Role, SHOWN]
 
     @classmethod
     def of(cls, workspace: Workspace, role: Role) -> Self:
@@ -138,7 +139,7 @@ class SessionList(AnswerBody):
 class LogActor(AnswerBody):
     """Who acted, and from which network address."""
 
-    kind: ActorKind
+    kind: Annotated[ActorKind, SHOWN]
     id: str
     name: str
     address: str | None
@@ -150,7 +151,7 @@ class LogEntryObject(AnswerBody):
     id: str
     at: Time
     actor: LogActor
-    action: Action
+    action: Annotated[Action, SHOWN]
     target: str | None
     details: dict[str, str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
+from imagerift_core.jobs import TERMINAL
 from imagerift_core.mongo.batches import Batch
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -84,6 +85,8 @@ class BatchObject(AnswerBody):
     def of(cls, batch: Batch, counts: Mapping[str, int], *, remaining_this_minute: int) -> Self:
         """`counts` is how many of the jobs have each status; deleted ones have none."""
         path = f"{BATCHES_PATH}/{batch.id}"
+        # What is in a status of another version's may go on.
+        live = sum(number for status, number in counts.items() if status not in TERMINAL)
         return cls(
             batch_id=batch.id,
             status_url=path,
@@ -98,7 +101,7 @@ class BatchObject(AnswerBody):
                 canceled=counts["canceled"],
                 deleted=len(batch.jobs) - sum(counts.values()),
             ),
-            done=counts["queued"] + counts["processing"] == 0,
+            done=live == 0,
             job_ids=batch.jobs,
             rate_limit=RateLimitObject(remaining_this_minute=remaining_this_minute),
             urls=BatchUrls(

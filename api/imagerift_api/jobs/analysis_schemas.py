@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from imagerift_contract.values import Framing, IgnoredReason, PresetReason, ReadPart
+from imagerift_core.stored import SHOWN
 from pydantic import Field
 
 from imagerift_api.http.shapes import AnswerBody
@@ -29,7 +30,7 @@ class PeopleObject(AnswerBody):
 class AppliedObject(AnswerBody):
     """Words of the prompt that had an effect."""
 
-    part: Annotated[ReadPart, Field(description="What of the picture they are about.")]
+    part: Annotated[ReadPart, SHOWN, Field(description="What of the picture they are about.")]
     value: Annotated[
         str,
         Field(description="What was made of them: a colour as `#rrggbb`, a preset or a word."),
@@ -43,6 +44,7 @@ class IgnoredObject(AnswerBody):
     words: str
     reason: Annotated[
         IgnoredReason,
+        SHOWN,
         Field(
             description="`unknown` to the model, in `conflict` with other words that went before,"
             " or `impossible` with this look or picture."
@@ -54,7 +56,7 @@ class PromptReadObject(AnswerBody):
     """What was understood of the prompt."""
 
     preset: str
-    why: Annotated[PresetReason, Field(description="As `presetReason`.")]
+    why: Annotated[PresetReason, SHOWN, Field(description="As `presetReason`.")]
     applied: list[AppliedObject]
     ignored: list[IgnoredObject]
 
@@ -64,7 +66,7 @@ class AnalysisObject(AnswerBody):
 
     preset: Annotated[str | None, Field(description="The preset that was used.")]
     preset_reason: Annotated[
-        PresetReason | None,
+        Annotated[PresetReason, SHOWN] | None,
         Field(
             description="Why: `request` names it, the prompt's words ask for a `background` or a"
             " `look`, the prompt's `meaning` is near it, or it is the `default`."
@@ -75,7 +77,7 @@ class AnalysisObject(AnswerBody):
         list[str], Field(description='Presets that the prompt refuses ("no neon").')
     ]
     framing: Annotated[
-        Framing | None,
+        Annotated[Framing, SHOWN] | None,
         Field(
             description="How the source came to the output's proportions: shown `whole`, `cropped`,"
             " its backdrop `extended`, or `bordered` with itself out of focus."

@@ -25,6 +25,7 @@ from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import Status
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import QuotaScope
+from imagerift_core.stored import SHOWN
 from multidict import MultiMapping
 from pydantic import (
     AfterValidator,
@@ -185,7 +186,7 @@ class QuotaObject(AnswerBody):
     """The job's part of the quota, as of its last change."""
 
     source: Literal["plan"]
-    scope: QuotaScope
+    scope: Annotated[QuotaScope, SHOWN]
     remaining: Annotated[int, Field(ge=0, description="Limit minus what is charged.")]
     charged: bool
     remaining_after_queue: Annotated[int, Field(ge=0)]
@@ -218,7 +219,7 @@ class QueueObject(AnswerBody):
 
     position: int | None
     eta_seconds: float | None
-    reason: WaitingReason | None
+    reason: Annotated[WaitingReason, SHOWN] | None
 
 
 class OutputObject(AnswerBody):
@@ -250,7 +251,7 @@ class OmittedObject(AnswerBody):
 class JobErrorObject(AnswerBody):
     """Why the job failed."""
 
-    code: JobErrorCode
+    code: Annotated[JobErrorCode, SHOWN]
     message: str
     retryable: bool
 
@@ -286,7 +287,7 @@ class JobObject(AnswerBody):
     """A job: one shape in every answer and at every status."""
 
     job_id: Uuid
-    status: StatusName
+    status: Annotated[StatusName, SHOWN]
     status_url: str
     request_id: str
     quota: QuotaObject
@@ -295,9 +296,9 @@ class JobObject(AnswerBody):
     mode: str
     preset: str | None
     prompt: str
-    export_size: ExportSize
-    output_aspect: OutputAspect
-    output_format: OutputFormat
+    export_size: Annotated[ExportSize, SHOWN]
+    output_aspect: Annotated[OutputAspect, SHOWN]
+    output_format: Annotated[OutputFormat, SHOWN]
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject

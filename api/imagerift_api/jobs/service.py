@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 
 from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.errors import JobNotEnded, JobNotFound
 from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
-from imagerift_core.object_keys import EXTENSIONS, job_prefix
+from imagerift_core.object_keys import job_prefix
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import CALLER
@@ -69,11 +71,10 @@ class Jobs:
         """The record with its position in the queue and signed URLs for each output."""
         if not record.outputs:
             return JobView(record, await self._queue.position_of(record))
-        extension = EXTENSIONS[record.spec.output_format]
         urls = {
             output.index: self._store.presign_download(
                 output.key,
-                filename=f"imagerift-{record.id}-{output.index}.{extension}",
+                filename=f"imagerift-{record.id}-{output.index}{PurePosixPath(output.key).suffix}",
                 seconds=DOWNLOAD_SECONDS,
             )
             for output in record.outputs
@@ -91,9 +92,12 @@ class Jobs:
         return JobView(record, None, urls, thumbnails, expire_at)
 
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
-        """Jobs newest first, without URLs. Raises `InvalidRequest` for a cursor not of ours."""
+        """Jobs newest first, without URLs; one that cannot be read is left out.
+
+        Raises `InvalidRequest` for a cursor not of ours.
+        """
         before = decode_cursor(query.cursor) if query.cursor else None
-        records = await self._jobs.page(
+        wanted = JobFilter(
             workspace=workspace,
             status=[status.value for status in query.status],
             mode=query.mode,
@@ -102,13 +106,11 @@ class Jobs:
             created_after=query.created_after,
             created_before=query.created_before,
             before=before,
-            limit=query.limit + 1,
         )
-        shown = records[: query.limit]
-        more = len(records) > query.limit
+        found = await self._jobs.page(wanted, limit=query.limit)
         return JobPage(
-            [JobView(record, await self._queue.position_of(record)) for record in shown],
-            encode_cursor(shown[-1].created_at, shown[-1].id) if more else None,
+            [JobView(record, await self._queue.position_of(record)) for record in found.records],
+            encode_cursor(*found.after) if found.after else None,
         )
 
     async def cancel(self, workspace: str, job_id: str) -> JobRecord:

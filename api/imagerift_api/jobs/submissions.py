@@ -259,9 +259,12 @@ class Submissions:
             found = await self._stores.jobs.get_many([record.id for record in records])
         except CapacityUnavailable:
             found = {}
-        if len(found) != len(records):
+        admitted = [found.get(record.id) for record in records]
+        # What was written a moment ago can be read, or something is wrong with it.
+        known = [record for record in admitted if isinstance(record, JobRecord)]
+        if len(known) != len(records):
             raise accepting.in_doubt() from doubt
-        return [found[record.id] for record in records]
+        return known
 
     async def _drop_sources(self, records: Sequence[JobRecord]) -> None:
         await self._sources.drop([record.source.key for record in records])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from imagerift_core.mongo.invitations import Invitation
 from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.people import Person
 from imagerift_core.roles import Role
+from imagerift_core.stored import SHOWN
 from pydantic import BaseModel, Field
 
 from imagerift_api.http.bodies import RequestBody
@@ -61,7 +62,7 @@ class MemberObject(AnswerBody):
     person_id: str
     name: str
     email: str | None
-    role: Role
+    role: Annotated[Role, SHOWN]
     added_at: Time
     invited_by: InviterObject | None
 
@@ -82,7 +83,7 @@ class InvitationObject(AnswerBody):
     """An invitation that can still be accepted."""
 
     invitation_id: str
-    role: Role
+    role: Annotated[Role, SHOWN]
     created_at: Time
     expires_at: Time
     invited_by: InviterObject
@@ -116,4 +117,4 @@ class AcceptedObject(AnswerBody):
     """The workspace that was entered."""
 
     workspace_id: str
-    role: Role
+    role: Annotated[Role, SHOWN]

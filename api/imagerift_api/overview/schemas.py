@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from imagerift_core.jobs import Status
+from imagerift_core.stored import SHOWN
 
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 
@@ -27,7 +30,7 @@ class GenerationObject(AnswerBody):
     """A recent job. Its URLs, of the first output and its thumbnail, live for ten minutes."""
 
     job_id: Uuid
-    status: Status
+    status: Annotated[Status, SHOWN]
     mode: str
     prompt: str
     created_at: Time

@@ -7,6 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 from imagerift_core import clock, quota
 from imagerift_core.jobs import JobRecord
+from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.usage import UsageStore
 from imagerift_core.plans import Plan
@@ -37,7 +38,7 @@ class Overviews:
         first = at.date() - timedelta(days=DAYS - 1)
         standing = await self._usage.standing(counter)
         by_day = await self._usage.by_day(workspace, since=first)
-        records = await self._jobs.page(workspace=workspace, limit=_GENERATIONS)
+        latest = await self._jobs.page(JobFilter(workspace=workspace), limit=_GENERATIONS)
         return OverviewObject(
             quota=QuotaStanding(
                 limit=plan.units_per_month,
@@ -49,7 +50,7 @@ class Overviews:
                 DayUsage(date=day.isoformat(), units=by_day.get(day, 0))
                 for day in (first + timedelta(days=n) for n in range(DAYS))
             ],
-            generations=[self._generation(record) for record in records],
+            generations=[self._generation(record) for record in latest.records],
         )
 
     def _generation(self, record: JobRecord) -> GenerationObject:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState
 from imagerift_core.mongo.webhooks import Webhook
+from imagerift_core.stored import SHOWN
 from imagerift_core.webhooks import ALL_EVENTS, JOB_TARGET, WebhookEvent
 from pydantic import BaseModel, Field
 
@@ -47,7 +48,7 @@ class WebhookObject(AnswerBody):
 
     webhook_id: str
     url: str
-    events: list[WebhookEvent]
+    events: list[Annotated[WebhookEvent, SHOWN]]
     created_at: Time
     disabled_at: Time | None
     disabled_reason: str | None
@@ -98,8 +99,8 @@ class DeliveryObject(AnswerBody):
     delivery_id: str
     webhook_id: str | None
     job_id: str
-    event: WebhookEvent
-    state: DeliveryState
+    event: Annotated[WebhookEvent, SHOWN]
+    state: Annotated[DeliveryState, SHOWN]
     created_at: Time
     next_try_at: Time | None
     tries: list[TryObject]

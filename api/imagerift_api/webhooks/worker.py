@@ -18,6 +18,7 @@ from imagerift_core.mongo.delivery_queue import DeliveryQueue
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
+from imagerift_core.stored import Unreadable
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
@@ -148,7 +149,12 @@ class WebhookWorker:
         if secret is None:
             await self._record(delivery, _failed("no_secret"), final=True)
             return
-        record = await self._jobs.get(delivery.job, workspace=delivery.workspace)
+        try:
+            record = await self._jobs.get(delivery.job, workspace=delivery.workspace)
+        except Unreadable:
+            # A replica of another version may be the next to try.
+            await self._record(delivery, _failed("job_unreadable"))
+            return
         result = await self._try(http, delivery, secret, message(delivery, record))
         if result.status == _GONE and delivery.target != JOB_TARGET:
             await self._webhooks.disable(

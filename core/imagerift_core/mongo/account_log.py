@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.ids import new_log_id
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.places import after_place
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import KEPT, all_readable
 
 Result = TypeVar("Result")
 ActorKind = Literal["person", "key", "operator"]
@@ -48,7 +50,7 @@ class Actor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: ActorKind
+    kind: Annotated[ActorKind, KEPT]
     id: str
     name: str
     address: str | None = None
@@ -66,7 +68,7 @@ class LogEntry(BaseModel):
     workspace: str
     at: datetime
     actor: Actor
-    action: Action
+    action: Annotated[Action, KEPT]
     target: str | None = None
     details: dict[str, str] = Field(default_factory=dict)
 
@@ -103,7 +105,6 @@ class AccountLogStore(Store):
         """Up to `limit` entries of the workspace, newest first, after the place `before`."""
         query: dict[str, Any] = {"workspace": workspace}
         if before is not None:
-            moment, entry_id = before
-            query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": entry_id}}]
+            query |= after_place(before, field="at")
         cursor = self._database.account_log.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
-        return [LogEntry.model_validate(document) async for document in cursor]
+        return await all_readable(LogEntry, cursor)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import read, readable
 
 
 class Batch(BaseModel):
@@ -34,7 +35,7 @@ class BatchStore(Store):
     async def get(self, batch_id: str, *, workspace: str) -> Batch | None:
         """The batch, or None where there is none or it is another workspace's."""
         document = await self._database.batches.find_one({"_id": batch_id, "workspace": workspace})
-        return Batch.model_validate(document) if document else None
+        return read(Batch, document) if document else None
 
     async def progress(self, batch_id: str) -> dict[str, int]:
         """How many of the batch's jobs have each status; deleted ones are not counted."""
@@ -46,9 +47,9 @@ class BatchStore(Store):
         return counts
 
     async def records(self, batch_id: str, *, live: bool = False) -> AsyncIterator[JobRecord]:
-        """The batch's jobs that still have a record, or those of them that have not ended."""
+        """The batch's jobs that have a readable record, or those of them that have not ended."""
         query: dict[str, Any] = {"batch_id": batch_id}
         if live:
             query["status"] = {"$in": [Status.QUEUED.value, Status.PROCESSING.value]}
-        async for document in self._database.jobs.find(query):
-            yield JobRecord.model_validate(document)
+        async for record in readable(JobRecord, self._database.jobs.find(query)):
+            yield record

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.jobs import SCHEMA_VERSION, Status
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Claim:
             "attempt": self.attempt,
             "cancel_requested": False,
             "resource_uid": {"$in": [None, self.resource_uid]},
+            "schema_version": {"$not": {"$gt": SCHEMA_VERSION}},
         }
 
     def update(self) -> dict[str, Any]:
@@ -43,11 +44,19 @@ class Claim:
         }
         return {"$set": written, "$inc": {"attempt": 1}}
 
-    def is_written_in(self, record: JobRecord) -> bool:
-        """Whether the record is as this very claim has left it."""
-        return (
-            record.status is Status.PROCESSING
-            and record.owner == self.owner
-            and record.attempt == self.attempt + 1
-            and record.started_at == self.at
-        )
+    def is_written_in(self, document: dict[str, Any]) -> bool:
+        """Whether the stored record is as this very claim has left it."""
+        return all(document.get(name) == value for name, value in self._mark().items())
+
+    def reversal(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Finds the job as this claim has left it, and queues it again as before."""
+        before = {"status": Status.QUEUED.value, "owner": None, "attempt_deadline_at": None}
+        return {"_id": self.job_id} | self._mark(), {"$set": before, "$inc": {"attempt": -1}}
+
+    def _mark(self) -> dict[str, Any]:
+        return {
+            "status": Status.PROCESSING.value,
+            "owner": self.owner,
+            "attempt": self.attempt + 1,
+            "started_at": self.at,
+        }

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -20,10 +19,10 @@ from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo.driver_errors import marked, translated, translating
+from imagerift_core.mongo.indexes import INDEXES, REPLACED
 from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
-_TOMBSTONE_SECONDS = 7 * 24 * 3600
 _MAX_THREADS = 32
 # As the server's own lists show our connections.
 APP_NAME = "imagerift"
@@ -107,67 +106,17 @@ class Database:
 
     @translated
     async def ensure_indexes(self) -> None:
-        """Creates what is missing; running it again changes nothing."""
-        await self.jobs.create_index(
-            [("workspace", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]
-        )
-        await self.jobs.create_index("outputs.generation_id", sparse=True)
-        await self.jobs.create_index(
-            [("namespace", ASCENDING), ("status", ASCENDING), ("deadline_at", ASCENDING)]
-        )
-        # Few at any time: what is asked for every few seconds must not cost more with the queue.
-        await self.jobs.create_index(
-            [("namespace", ASCENDING), ("created_at", ASCENDING)],
-            partialFilterExpression={"resource_uid": None},
-        )
-        await self.jobs.create_index("expires_at", sparse=True)
-        await self.ledger.create_index([("workspace", ASCENDING), ("at", DESCENDING)])
-        await self.ledger.create_index("counter")
-        await self.api_keys.create_index("workspace")
-        await self.idempotency_keys.create_index("expires_at", expireAfterSeconds=0)
-        await self.uploads.create_index("expires_at")
-        await self.uploads.create_index([("workspace", ASCENDING), ("size_bytes", ASCENDING)])
-        await self.streams.create_index("expires_at", expireAfterSeconds=0)
-        await self.jobs.create_index("batch_id", sparse=True)
-        await self.rate_windows.create_index("expires_at", expireAfterSeconds=0)
-        await self.tombstones.create_index("at", expireAfterSeconds=_TOMBSTONE_SECONDS)
+        """Creates what is missing and drops what was replaced; again, it changes nothing.
 
-        await self._ensure_account_indexes()
-
-    async def _ensure_account_indexes(self) -> None:
-        await self.people.create_index([("issuer", ASCENDING), ("subject", ASCENDING)], unique=True)
-        await self.members.create_index("workspace")
-        await self.members.create_index("person")
-        await self.invitations.create_index("token_hash", unique=True)
-        await self.invitations.create_index("workspace")
-        await self.sessions.create_index("person")
-        for passing in (self.invitations, self.sessions):
-            await passing.create_index("expires_at", expireAfterSeconds=0)
-        await self.account_log.create_index(
-            [("workspace", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]
-        )
-        await self.webhooks.create_index("workspace")
-        await self._ensure_delivery_indexes()
-
-    async def _ensure_delivery_indexes(self) -> None:
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        await self.deliveries.create_index([("workspace", ASCENDING), *newest_first])
-        await self.deliveries.create_index(
-            [("workspace", ASCENDING), ("state", ASCENDING), *newest_first]
-        )
-        # What the queue asks for holds what waits, is due or is under way: not what is over.
-        await self.deliveries.create_index(
-            [("workspace", ASCENDING), ("lane", ASCENDING), ("next_at", ASCENDING)],
-            partialFilterExpression={"ready": True, "state": "pending"},
-        )
-        await self.deliveries.create_index("next_at", partialFilterExpression={"ready": False})
-        await self.deliveries.create_index("leased_until", sparse=True)
-        await self.deliveries.create_index("slots", sparse=True, unique=True)
-        await self.deliveries.create_index(
-            "lane", partialFilterExpression={"lane": None, "state": "pending"}
-        )
-        for passing in (self.deliveries, self.webhook_breakers):
-            await passing.create_index("expires_at", expireAfterSeconds=0)
+        Collections are read and written meanwhile, and releases that know none of this go on.
+        """
+        collections = self.jobs.database
+        for name, indexes in INDEXES.items():
+            await collections[name].create_indexes(indexes)
+        for name, replaced in REPLACED.items():
+            known = await collections[name].index_information()
+            for index in set(replaced) & set(known):
+                await collections[name].drop_index(index)
 
     async def transaction(self, body: Callable[[Session], Awaitable[Result]]) -> Result:
         """Runs `body(session)` in one transaction; see `run_transaction`."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.errors import DeliveryNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.places import after_place
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import KEPT, all_readable, read
 from imagerift_core.webhooks import (
     GIVEN_UP_AFTER,
     JOB_TARGET,
@@ -28,6 +30,7 @@ from imagerift_core.webhooks import (
 )
 
 DeliveryState = Literal["pending", "delivered", "failed"]
+# From when it was made, replayed or last tried: far longer than it is tried.
 KEPT_DAYS = 30
 
 
@@ -55,10 +58,10 @@ class Delivery(BaseModel):
     id: str = Field(alias="_id")
     workspace: str
     job: str
-    event: WebhookEvent
+    event: Annotated[WebhookEvent, KEPT]
     target: str
     url: str
-    state: DeliveryState = "pending"
+    state: Annotated[DeliveryState, KEPT] = "pending"
     tries: int = 0
     log: list[Try] = Field(default_factory=list)
     created_at: datetime
@@ -104,7 +107,8 @@ async def add(
 
 
 def _waiting(delivery: Delivery) -> dict[str, Any]:
-    return delivery.model_dump(by_alias=True, exclude_none=True) | {"ready": True}
+    kept = {"expires_at": delivery.created_at + timedelta(days=KEPT_DAYS)}
+    return delivery.model_dump(by_alias=True, exclude_none=True) | kept | {"ready": True}
 
 
 def _refused(delivery: Delivery, at: datetime) -> dict[str, Any]:
@@ -125,7 +129,9 @@ def _deliveries(
     targets = [
         (webhook["_id"], webhook["url"])
         for webhook in webhooks
-        if webhook["workspace"] == record.workspace and event in webhook["events"]
+        if webhook["workspace"] == record.workspace
+        and "url" in webhook
+        and event in webhook.get("events", ())
     ]
     if record.webhook_url is not None:
         targets.append((JOB_TARGET, record.webhook_url))
@@ -165,17 +171,13 @@ class DeliveryStore(Store):
         if state is not None:
             query["state"] = state
         if before is not None:
-            moment, identifier = before
-            query["$or"] = [
-                {"created_at": {"$lt": moment}},
-                {"created_at": moment, "_id": {"$lt": identifier}},
-            ]
+            query |= after_place(before, field="created_at")
         cursor = (
             self._database.deliveries.find(query)
             .sort([("created_at", -1), ("_id", -1)])
             .limit(limit)
         )
-        return [Delivery.model_validate(document) async for document in cursor]
+        return await all_readable(Delivery, cursor)
 
     async def replay(self, workspace: str, identifier: str, *, at: datetime) -> Delivery:
         """Sends the message again, under its own id and with all its tries. One that is being tried
@@ -189,11 +191,11 @@ class DeliveryStore(Store):
                     "tries": 0,
                     "next_at": at,
                     "give_up_at": at + GIVEN_UP_AFTER,
-                    "expires_at": None,
+                    "expires_at": at + timedelta(days=KEPT_DAYS),
                 }
             },
             return_document=True,
         )
         if document is None:
             raise DeliveryNotFound("There is no such delivery.")
-        return Delivery.model_validate(document)
+        return read(Delivery, document)

@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import KEPT_DAYS, Delivery, DeliveryState, Try
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import Unreadable, try_read
 from imagerift_core.webhooks import (
     GIVEN_UP_AFTER,
     HOST_TRIES_AT_ONCE,
@@ -57,8 +58,8 @@ class _Reservations:
     slots: set[str] = field(default_factory=set)
 
     def add(self, row: dict[str, Any]) -> None:
-        self.workspaces[row["workspace"]] += 1
-        self.lanes[row["lane"]] += 1
+        self.workspaces[row.get("workspace", "")] += 1
+        self.lanes[row.get("lane", "")] += 1
         self.slots.update(row["slots"])
 
     def full_workspaces(self) -> list[str]:
@@ -125,7 +126,10 @@ class DeliveryQueue(Store):
                 held = await self._held()
                 continue
             held.add(taken)
-            leased.append(Delivery.model_validate(taken))
+            delivery = try_read(Delivery, taken)
+            # One that cannot be read waits for a version that can: until the lease ends, each time.
+            if not isinstance(delivery, Unreadable):
+                leased.append(delivery)
         return Leased(leased, put_off)
 
     async def record_try(
@@ -141,7 +145,7 @@ class DeliveryQueue(Store):
         changes = {
             "state": state,
             "next_at": next_at,
-            "expires_at": result.at + timedelta(days=KEPT_DAYS) if over else None,
+            "expires_at": result.at + timedelta(days=KEPT_DAYS),
         }
         written = await self._database.deliveries.update_one(
             {"_id": delivery.id, "lease": delivery.lease, "state": "pending"},
@@ -184,7 +188,7 @@ class DeliveryQueue(Store):
         ).limit(_ADOPTED_AT_ONCE)
         async for row in cursor:
             changes = {
-                "lane": lane_of(row["workspace"], row["url"]),
+                "lane": lane_of(row.get("workspace", ""), str(row.get("url", ""))),
                 "ready": False,
                 "give_up_at": at + GIVEN_UP_AFTER,
             }

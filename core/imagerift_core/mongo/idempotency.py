@@ -17,6 +17,7 @@ from imagerift_core.errors import IdempotencyInProgress
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import ReadAlready, Session
+from imagerift_core.stored import read
 
 LIFETIME = timedelta(hours=24)
 # How long a request waits for the outcome of another one that is being admitted.
@@ -56,7 +57,7 @@ class IdempotencyKeyStore(Store):
         document = await self._database.idempotency_keys.find_one(
             {"_id": identifier, "expires_at": {"$gt": at}}
         )
-        return AcceptedKey.model_validate(document) if document else None
+        return read(AcceptedKey, document) if document else None
 
 
 class KeyClaim:
@@ -77,7 +78,7 @@ class KeyClaim:
         query = {"_id": self.accepted.id}
         document = await database.idempotency_keys.find_one(query, session=session)
         if document is not None and document["expires_at"] > self._at:
-            raise KeyTaken(AcceptedKey.model_validate(document))
+            raise KeyTaken(read(AcceptedKey, document))
         try:
             await database.idempotency_keys.replace_one(
                 query, self.accepted.model_dump(by_alias=True), upsert=True, session=session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
@@ -14,6 +15,7 @@ from imagerift_core.mongo.members import Member, insert_member, member_id
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, givers_of
+from imagerift_core.stored import KEPT, all_readable, read
 
 _DAYS = 7
 _NO_INVITATION = "The invitation was used, was revoked or has expired."
@@ -29,7 +31,7 @@ class Invitation(BaseModel):
 
     id: str = Field(alias="_id")
     workspace: str
-    role: Role
+    role: Annotated[Role, KEPT]
     token_hash: str
     invited_by: str
     created_at: datetime
@@ -72,7 +74,7 @@ class InvitationStore(Store):
         """Those that can still be accepted."""
         query = {"workspace": workspace, "expires_at": {"$gt": at}}
         cursor = self._database.invitations.find(query).sort([("created_at", 1), ("_id", 1)])
-        return [Invitation.model_validate(document) async for document in cursor]
+        return await all_readable(Invitation, cursor)
 
     async def find(self, token: str, *, at: datetime) -> Invitation | None:
         """The invitation of that token, where it can still be accepted."""
@@ -109,7 +111,7 @@ class InvitationStore(Store):
             )
             if document is None:
                 raise InvitationNotFound(_NO_INVITATION)
-            invitation = Invitation.model_validate(document)
+            invitation = read(Invitation, document)
             if not await self._may_still_give(session, invitation):
                 raise InvitationNotFound(_NO_INVITATION)
             member = Member(

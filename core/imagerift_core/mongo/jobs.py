@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +14,17 @@ from imagerift_core.jobs import TERMINAL, JobError, JobRecord, Status
 from imagerift_core.mongo import deliveries
 from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.job_lists import (
+    NEWEST_FIRST,
+    ExpiredJob,
+    JobFilter,
+    LiveResource,
+    RecordPage,
+)
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.object_keys import job_of_key
+from imagerift_core.stored import Unreadable, all_readable, read, readable, try_read
 
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
@@ -25,16 +32,6 @@ _ENDED = [status.value for status in TERMINAL]
 _BATCH = 200
 # How long a majority is waited for, where only a majority can tell.
 _CERTAIN_MILLISECONDS = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class LiveResource:
-    """A live job's resource, as its record names it."""
-
-    job_id: str
-    workspace: str
-    name: str
-    uid: str
 
 
 class JobStore(Store):
@@ -50,7 +47,7 @@ class JobStore(Store):
         if workspace is not None:
             query["workspace"] = workspace
         document = await self._database.jobs.find_one(query)
-        return JobRecord.model_validate(document) if document else None
+        return read(JobRecord, document) if document else None
 
     async def get_certain(self, job_id: str, *, workspace: str) -> JobRecord | None:
         """The record; None where no majority has it at this moment, which is asked before.
@@ -61,7 +58,7 @@ class JobStore(Store):
         document = await self._linearizable.find_one(
             {"_id": job_id, "workspace": workspace}, max_time_ms=_CERTAIN_MILLISECONDS
         )
-        return JobRecord.model_validate(document) if document else None
+        return read(JobRecord, document) if document else None
 
     async def settle_doubt(self) -> None:
         """Returns when a majority has every write that the primary took before.
@@ -70,60 +67,28 @@ class JobStore(Store):
         """
         await self._linearizable.find_one({"_id": ""}, max_time_ms=_CERTAIN_MILLISECONDS)
 
-    async def get_many(self, job_ids: Sequence[str]) -> dict[str, JobRecord]:
-        """The records that exist, by id."""
+    async def get_many(self, job_ids: Sequence[str]) -> dict[str, JobRecord | Unreadable]:
+        """The records that exist, by id; one that cannot be read is there all the same."""
         cursor = self._database.jobs.find({"_id": {"$in": list(job_ids)}})
-        return {document["_id"]: JobRecord.model_validate(document) async for document in cursor}
+        return {document["_id"]: try_read(JobRecord, document) async for document in cursor}
 
-    async def page(
-        self,
-        *,
-        workspace: str,
-        status: Sequence[str] = (),
-        mode: str | None = None,
-        batch_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        before: tuple[datetime, str] | None = None,
-        limit: int,
-    ) -> list[JobRecord]:
-        """Up to `limit` records of a workspace, newest first, after the cursor `before`."""
-        query: dict[str, Any] = {"workspace": workspace}
-        if status:
-            query["status"] = {"$in": list(status)}
-        if mode is not None:
-            query["spec.mode"] = mode
-        if batch_id is not None:
-            query["batch_id"] = batch_id
-        if metadata:
-            query["$expr"] = {"$and": [_metadata_is(*pair) for pair in metadata.items()]}
-        created: dict[str, Any] = {}
-        if created_after is not None:
-            created["$gt"] = created_after
-        if created_before is not None:
-            created["$lt"] = created_before
-        if created:
-            query["created_at"] = created
-        if before is not None:
-            moment, job_id = before
-            # Bounds the index scan; the pair below only breaks ties within that instant.
-            query["$and"] = [{"created_at": {"$lte": moment}}]
-            query["$or"] = [
-                {"created_at": {"$lt": moment}},
-                {"created_at": moment, "_id": {"$lt": job_id}},
-            ]
-        cursor = (
-            self._database.jobs.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
+    async def page(self, wanted: JobFilter, *, limit: int) -> RecordPage:
+        """Up to `limit` records of a workspace, newest first."""
+        found = self._database.jobs.find(wanted.query()).sort(NEWEST_FIRST).limit(limit + 1)
+        documents = await found.to_list(None)
+        records = [try_read(JobRecord, document) for document in documents[:limit]]
+        last = documents[limit - 1] if len(documents) > limit else None
+        return RecordPage(
+            [record for record in records if not isinstance(record, Unreadable)],
+            after=(last["created_at"], last["_id"]) if last else None,
         )
-        return [JobRecord.model_validate(document) async for document in cursor]
 
     async def by_generation_id(self, generation_id: str, *, workspace: str) -> JobRecord | None:
         """The workspace's record that has this output."""
         document = await self._database.jobs.find_one(
             {"outputs.generation_id": generation_id, "workspace": workspace}
         )
-        return JobRecord.model_validate(document) if document else None
+        return read(JobRecord, document) if document else None
 
     async def source_of(self, *, workspace: str, key: str) -> JobRecord | None:
         """The workspace's record that names `key` as its source or as an output."""
@@ -161,13 +126,9 @@ class JobStore(Store):
             "created_at": {"$lt": created_before},
         }
         fields = ["workspace", "resource_name", "resource_uid"]
-        async for document in self._database.jobs.find(query, fields).batch_size(_BATCH):
-            yield LiveResource(
-                job_id=document["_id"],
-                workspace=document["workspace"],
-                name=document["resource_name"],
-                uid=document["resource_uid"],
-            )
+        found = self._database.jobs.find(query, fields).batch_size(_BATCH)
+        async for resource in readable(LiveResource, found):
+            yield resource
 
     async def overdue(self, *, namespace: str, at: datetime) -> list[JobRecord]:
         """Queued records whose deadline has passed."""
@@ -177,37 +138,49 @@ class JobStore(Store):
     async def processing(self, *, namespace: str) -> list[JobRecord]:
         return await self._all({"namespace": namespace, "status": Status.PROCESSING.value})
 
-    async def expired(self, *, namespace: str, at: datetime) -> list[JobRecord]:
+    async def expired(self, *, namespace: str, at: datetime) -> list[ExpiredJob]:
         """Ended records whose retention is over."""
-        return await self._all(
-            {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}},
-        )
+        query = {"namespace": namespace, "expires_at": {"$lt": at}, "status": {"$in": _ENDED}}
+        fields = ["workspace", "resource_name", "resource_uid"]
+        cursor = self._database.jobs.find(query, fields).batch_size(_BATCH)
+        return await all_readable(ExpiredJob, cursor)
 
-    async def claim_all(self, claims: Sequence[Claim]) -> list[JobRecord | None]:
+    async def claim_all(self, claims: Sequence[Claim]) -> list[JobRecord | Unreadable | None]:
         """queued → processing, for many jobs in one round; each is decided by its own write.
 
         None where the job is no longer queued, was claimed since its `attempt` was read, is asked
-        to be canceled, or belongs to another resource. The same claim may be made again: where it
-        was written, that is found.
+        to be canceled, belongs to another resource, or asks for what only a newer version can
+        make. One whose record cannot be read is queued as before. The same claim may be made again:
+        where it was written, that is found.
         """
+        jobs = self._database.jobs
         if len(claims) == 1:
-            document = await self._database.jobs.find_one_and_update(
-                claims[0].query(), claims[0].update(), return_document=True
+            (claim,) = claims
+            claimed = await jobs.find_one_and_update(
+                claim.query(), claim.update(), return_document=True
             )
-            if document is not None:
-                return [JobRecord.model_validate(document)]
+            if claimed is not None:
+                return [await self._claimed(claim, claimed)]
         else:
-            await self._database.jobs.bulk_write(
+            await jobs.bulk_write(
                 [UpdateOne(wanted.query(), wanted.update()) for wanted in claims], ordered=False
             )
-        cursor = self._database.jobs.find({"_id": {"$in": [wanted.job_id for wanted in claims]}})
-        records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
+        cursor = jobs.find({"_id": {"$in": [wanted.job_id for wanted in claims]}})
+        documents = {document["_id"]: document async for document in cursor}
         return [
-            record
-            if (record := records.get(wanted.job_id)) and wanted.is_written_in(record)
+            await self._claimed(wanted, document)
+            if (document := documents.get(wanted.job_id)) and wanted.is_written_in(document)
             else None
             for wanted in claims
         ]
+
+    async def _claimed(
+        self, claim: Claim, document: dict[str, Any] | None
+    ) -> JobRecord | Unreadable | None:
+        record = try_read(JobRecord, document) if document else None
+        if isinstance(record, Unreadable):
+            await self._database.jobs.update_one(*claim.reversal())
+        return record
 
     async def requeue(
         self,
@@ -242,7 +215,7 @@ class JobStore(Store):
             },
             return_document=True,
         )
-        return JobRecord.model_validate(document) if document else None
+        return read(JobRecord, document) if document else None
 
     async def cancel(self, job_id: str, *, workspace: str, reason: str, at: datetime) -> JobRecord:
         """Cancels a queued job at once, or marks a processing one so that settlement cancels it.
@@ -262,6 +235,8 @@ class JobStore(Store):
                 return current
             if current.status.terminal:
                 raise JobNotCancelable(f"The job has already {current.status.value}.")
+            if not current.status.known:
+                raise JobNotCancelable(f"The job is {current.status.value}.")
 
     async def cancel_queued(
         self, job_id: str, *, workspace: str, reason: str, at: datetime
@@ -315,7 +290,7 @@ class JobStore(Store):
             )
             if document is None:
                 return None
-            record = JobRecord.model_validate(document)
+            record = read(JobRecord, document)
             await self._database.counters.update_one(
                 {"_id": record.quota.counter},
                 {"$inc": {"reserved": -record.quota.units}},
@@ -340,7 +315,7 @@ class JobStore(Store):
             ],
             return_document=True,
         )
-        return JobRecord.model_validate(document) if document else None
+        return read(JobRecord, document) if document else None
 
     async def set_resource_uids(self, uids: Mapping[str, str]) -> None:
         """Keeps the uids of resources by job id; the first one of each job stays."""
@@ -380,10 +355,4 @@ class JobStore(Store):
 
     async def _all(self, query: dict[str, Any]) -> list[JobRecord]:
         cursor = self._database.jobs.find(query).batch_size(_BATCH)
-        return [JobRecord.model_validate(document) async for document in cursor]
-
-
-def _metadata_is(name: str, value: str) -> dict[str, Any]:
-    """Names are the client's own, and may hold dots and dollar signs."""
-    field = {"$getField": {"field": {"$literal": name}, "input": "$metadata"}}
-    return {"$eq": [field, {"$literal": value}]}
+        return await all_readable(JobRecord, cursor)

@@ -20,6 +20,7 @@ from imagerift_core.mongo.members import member_id
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, scopes_of
+from imagerift_core.stored import all_readable, read
 
 
 class ApiKey(BaseModel):
@@ -67,11 +68,11 @@ class KeyStore(Store):
 
     async def get(self, key_id: str) -> ApiKey | None:
         document = await self._database.api_keys.find_one({"_id": key_id})
-        return ApiKey.model_validate(document) if document else None
+        return read(ApiKey, document) if document else None
 
     async def all_of(self, workspace: str) -> list[ApiKey]:
         cursor = self._database.api_keys.find({"workspace": workspace}).sort("created_at", 1)
-        return [ApiKey.model_validate(document) async for document in cursor]
+        return await all_readable(ApiKey, cursor)
 
     async def mark_used(self, key_ids: Sequence[str], *, at: datetime) -> None:
         """Called for many requests at once."""
@@ -154,7 +155,7 @@ class KeyStore(Store):
                 if found.get("created_by") != person:
                     raise RoleNotPermitted("Only whoever made a key can give it a new token.")
                 raise KeyNotRotatable("A revoked or expired key cannot be rotated.")
-            return ApiKey.model_validate(document), LogEntry(
+            return read(ApiKey, document), LogEntry(
                 workspace=workspace,
                 actor=actor,
                 action="key.rotated",
@@ -187,8 +188,8 @@ class KeyStore(Store):
                 document = await self._database.api_keys.find_one(query, session=session)
                 if document is None:
                     raise KeyNotFound("There is no such key.")
-                return ApiKey.model_validate(document), None
-            key = ApiKey.model_validate(document)
+                return read(ApiKey, document), None
+            key = read(ApiKey, document)
             return key, LogEntry(
                 workspace=key.workspace,
                 actor=actor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 from pymongo.errors import DuplicateKeyError
@@ -13,6 +14,7 @@ from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, is_lower
+from imagerift_core.stored import KEPT, all_readable, read
 
 
 class Member(BaseModel):
@@ -22,7 +24,7 @@ class Member(BaseModel):
 
     workspace: str
     person: str
-    role: Role
+    role: Annotated[Role, KEPT]
     added_at: datetime
     invited_by: str | None = None
 
@@ -32,17 +34,17 @@ class MemberStore(Store):
 
     async def get(self, workspace: str, person: str) -> Member | None:
         document = await self._database.members.find_one({"_id": member_id(workspace, person)})
-        return Member.model_validate(document) if document else None
+        return read(Member, document) if document else None
 
     async def all_of(self, workspace: str) -> list[Member]:
         cursor = self._database.members.find({"workspace": workspace}).sort(
             [("added_at", 1), ("_id", 1)]
         )
-        return [Member.model_validate(document) async for document in cursor]
+        return await all_readable(Member, cursor)
 
     async def of_person(self, person: str) -> list[Member]:
         cursor = self._database.members.find({"person": person}).sort([("added_at", 1), ("_id", 1)])
-        return [Member.model_validate(document) async for document in cursor]
+        return await all_readable(Member, cursor)
 
     async def add(
         self, workspace: str, person: str, role: Role, *, actor: Actor, at: datetime

@@ -15,6 +15,7 @@ from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role
+from imagerift_core.stored import all_readable, read, readable
 
 # Leaving and coming back must not be a way to quota without end.
 PAUSE = timedelta(days=30)
@@ -55,20 +56,20 @@ class PersonStore(Store):
 
     async def find(self, issuer: str, subject: str) -> Person | None:
         document = await self._database.people.find_one({"issuer": issuer, "subject": subject})
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None
 
     async def get(self, person_id: str) -> Person | None:
         document = await self._database.people.find_one({"_id": person_id})
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None
 
     async def get_many(self, ids: list[str]) -> dict[str, Person]:
         cursor = self._database.people.find({"_id": {"$in": ids}})
-        return {document["_id"]: Person.model_validate(document) async for document in cursor}
+        return {person.id: person async for person in readable(Person, cursor)}
 
     async def all(self) -> list[Person]:
         """Everybody, oldest first."""
         cursor = self._database.people.find().sort("created_at", 1)
-        return [Person.model_validate(document) async for document in cursor]
+        return await all_readable(Person, cursor)
 
     async def refresh(
         self, issuer: str, subject: str, *, name: str, email: str | None
@@ -82,7 +83,7 @@ class PersonStore(Store):
             {"$set": {"name": name, "email": email}},
             return_document=True,
         )
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None
 
     async def sign_up(
         self,
@@ -233,7 +234,7 @@ class PersonStore(Store):
                 {"person": person_id}, session=session
             )
             await self._database.invitations.delete_many({"invited_by": person_id}, session=session)
-            person = Person.model_validate(document)
+            person = read(Person, document)
             return person, LogEntry(
                 workspace=person.home,
                 actor=actor,
@@ -257,7 +258,7 @@ class PersonStore(Store):
             )
             if document is None:
                 return await self._get(session, person_id), None
-            person = Person.model_validate(document)
+            person = read(Person, document)
             return person, LogEntry(
                 workspace=person.home,
                 actor=actor,
@@ -270,4 +271,4 @@ class PersonStore(Store):
 
     async def _get(self, session: Session, person_id: str) -> Person | None:
         document = await self._database.people.find_one({"_id": person_id}, session=session)
-        return Person.model_validate(document) if document else None
+        return read(Person, document) if document else None

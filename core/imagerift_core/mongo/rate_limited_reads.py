@@ -19,6 +19,7 @@ from imagerift_core.micro_batching import MicroBatcher
 from imagerift_core.mongo.database import BlockingCollections, Database
 from imagerift_core.mongo.rate_limit import Minute, RateWindow, counted_in
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import Unreadable, try_read
 
 MAX_ITEMS = 256
 Answer = tuple[RateWindow, JobRecord | None]
@@ -48,7 +49,7 @@ class RateLimitedReads(Store):
         """Counts the request, then reads the job.
 
         The record is None where the window is exceeded, where there is no such job, and where
-        it is another workspace's.
+        it is another workspace's. Raises `Unreadable`, which is no other poll's matter.
         """
         return await self._group.add(poll)
 
@@ -83,9 +84,10 @@ def _own_counts(minutes: Sequence[Minute], last: dict[Minute, int]) -> list[int]
     return counts
 
 
-def _answer(poll: Poll, count: int, documents: dict[str, Any]) -> Answer:
+def _answer(poll: Poll, count: int, documents: dict[str, Any]) -> Answer | Unreadable:
     window = RateWindow.of(poll.limit, count, poll.at)
     document = documents.get(poll.job_id)
-    if window.exceeded or document is None or document["workspace"] != poll.workspace:
+    if window.exceeded or document is None or document.get("workspace") != poll.workspace:
         return window, None
-    return window, JobRecord.model_validate(document)
+    record = try_read(JobRecord, document)
+    return record if isinstance(record, Unreadable) else (window, record)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import KEPT, Unreadable, try_read
 
 WaitingReason = Literal[
     "waiting_for_turn",
@@ -30,7 +31,7 @@ class QueuePosition(BaseModel):
 
     position: int
     eta_seconds: float | None
-    reason: WaitingReason
+    reason: Annotated[WaitingReason, KEPT]
 
 
 class SchedulerSnapshot(BaseModel):
@@ -53,7 +54,5 @@ class SnapshotStore(Store):
         document: dict[str, Any] | None = await self._database.snapshots.find_one(
             {"_id": shard, "at": {"$gt": at - STALE_AFTER}}
         )
-        try:
-            return SchedulerSnapshot.model_validate(document) if document else None
-        except ValidationError:
-            return None
+        snapshot = try_read(SchedulerSnapshot, document) if document else None
+        return None if isinstance(snapshot, Unreadable) else snapshot

@@ -19,6 +19,7 @@ from imagerift_core.mongo.driver_errors import is_of_the_data, is_passing
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.settlement_rules import Settlement
+from imagerift_core.stored import read
 
 
 @dataclass
@@ -73,7 +74,7 @@ async def _settle_in(
 ) -> GroupResult:
     result = GroupResult()
     cursor = database.jobs.find({"_id": {"$in": [s.job_id for s in group]}}, session=session)
-    records = {d["_id"]: JobRecord.model_validate(d) async for d in cursor}
+    records = {d["_id"]: read(JobRecord, d) async for d in cursor}
     matching = []
     for settlement in group:
         # Taken out, so that a job named twice in the group is counted once.

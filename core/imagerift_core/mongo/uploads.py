@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from imagerift_core.errors import UploadsFull
 from imagerift_core.mongo.idempotency import KeyClaim
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import all_readable, read
 
 
 class Upload(BaseModel):
@@ -55,7 +57,7 @@ class UploadStore(Store):
         document = await self._database.uploads.find_one(
             {"_id": upload_id, "workspace": workspace, "expires_at": {"$gt": at}}
         )
-        return Upload.model_validate(document) if document else None
+        return read(Upload, document) if document else None
 
     async def keep(self, upload_id: str, *, until: datetime) -> None:
         """An upload that was used lasts at least until `until`."""
@@ -64,7 +66,12 @@ class UploadStore(Store):
     async def expired(self, *, namespace: str, at: datetime) -> list[Upload]:
         """Uploads of the shard whose time is over."""
         query = {"namespace": namespace, "expires_at": {"$lte": at}}
-        return [Upload.model_validate(found) async for found in self._database.uploads.find(query)]
+        return await all_readable(Upload, self._database.uploads.find(query))
+
+    async def known(self, upload_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that have a row, expired or not."""
+        found = self._database.uploads.find({"_id": {"$in": list(upload_ids)}}, {"_id": 1})
+        return {row["_id"] async for row in found}
 
     async def forget(self, upload_id: str, *, at: datetime) -> None:
         """Removes an expired upload, whose bytes the caller has deleted."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from imagerift_core.mongo.places import after_place
 from imagerift_core.mongo.store import Store
 from imagerift_core.quota import counter_id
 
@@ -89,8 +90,7 @@ class UsageStore(Store):
         """Up to `limit` rows of the period, newest first, after the row `before`."""
         query: dict[str, Any] = {"workspace": workspace, "counter": counter_id(workspace, period)}
         if before is not None:
-            moment, identifier = before
-            query["$or"] = [{"at": {"$lt": moment}}, {"at": moment, "_id": {"$lt": identifier}}]
+            query |= after_place(before, field="at")
         cursor = self._database.ledger.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
         return [
             LedgerRow(row["_id"], row["job"], row["key_id"], row["mode"], row["units"], row["at"])

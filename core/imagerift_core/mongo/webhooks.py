@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
@@ -11,6 +12,7 @@ from imagerift_core.errors import InvalidRequest, WebhookNotFound
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import KEPT, all_readable, read
 from imagerift_core.webhooks import WebhookEvent
 
 MAX_WEBHOOKS = 20
@@ -24,7 +26,7 @@ class Webhook(BaseModel):
     id: str = Field(alias="_id")
     workspace: str
     url: str
-    events: list[WebhookEvent]
+    events: list[Annotated[WebhookEvent, KEPT]]
     secret: bytes
     created_at: datetime
     disabled_at: datetime | None = None
@@ -67,11 +69,11 @@ class WebhookStore(Store):
         cursor = self._database.webhooks.find({"workspace": workspace}).sort(
             [("created_at", 1), ("_id", 1)]
         )
-        return [Webhook.model_validate(document) async for document in cursor]
+        return await all_readable(Webhook, cursor)
 
     async def get(self, webhook_id: str) -> Webhook | None:
         document = await self._database.webhooks.find_one({"_id": webhook_id})
-        return Webhook.model_validate(document) if document else None
+        return read(Webhook, document) if document else None
 
     async def delete(self, workspace: str, webhook_id: str, *, actor: Actor, at: datetime) -> None:
         """Deletes the webhook and what it had still to be sent. Raises `WebhookNotFound`."""

@@ -12,6 +12,7 @@ from imagerift_core.errors import SUSPENDED, AccountSuspended
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
+from imagerift_core.stored import all_readable, read, readable
 
 
 class Workspace(BaseModel):
@@ -39,16 +40,16 @@ class WorkspaceStore(Store):
 
     async def get(self, workspace_id: str) -> Workspace | None:
         document = await self._database.workspaces.find_one({"_id": workspace_id})
-        return Workspace.model_validate(document) if document else None
+        return read(Workspace, document) if document else None
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Workspace]:
         """Those that exist, by id."""
         cursor = self._database.workspaces.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: Workspace.model_validate(document) async for document in cursor}
+        return {found.id: found async for found in readable(Workspace, cursor)}
 
     async def all(self) -> list[Workspace]:
         cursor = self._database.workspaces.find().sort("created_at", 1)
-        return [Workspace.model_validate(document) async for document in cursor]
+        return await all_readable(Workspace, cursor)
 
     async def set_plan(self, workspace_id: str, plan: str, *, actor: Actor = ADMIN_COMMAND) -> bool:
         """Moves the workspace to another plan, and notes who did. False where there is none."""

@@ -10,6 +10,7 @@ from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.stored import Unreadable
 
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
@@ -78,6 +79,8 @@ async def verify_ends(
             index.set_verified(entry, verified=True)
             writer.delete_later(entry)
             return
+        if not record.status.known:
+            return
         log.warning("status_repaired", job=entry.job_id, phase=entry.phase)
         index.reopen(entry)
         try:
@@ -95,16 +98,20 @@ async def _with_records(
 ) -> AsyncIterator[list[_Found]]:
     """Each resource with its record, None where there is none or it is another resource's.
 
-    Those whose record cannot be read are set aside.
+    One whose record cannot be read is left as it is, and set aside.
     """
 
     async def read(batch: list[JobEntry]) -> list[_Found]:
         records = await jobs.get_many([entry.job_id for entry in batch])
-        return [
-            (entry, record if record is not None and entry.matches(record) else None)
-            for entry in batch
-            for record in [records.get(entry.job_id)]
-        ]
+        found: list[_Found] = []
+        for entry in batch:
+            record = records.get(entry.job_id)
+            if isinstance(record, Unreadable):
+                isolated.failed(entry.job_id, record)
+            else:
+                belongs = record is not None and entry.matches(record)
+                found.append((entry, record if belongs else None))
+        return found
 
     for start in range(0, len(entries), _RECORDS_AT_ONCE):
         batch = entries[start : start + _RECORDS_AT_ONCE]

@@ -9,7 +9,8 @@ from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube
-from imagerift_core.mongo.jobs import JobStore, LiveResource
+from imagerift_core.mongo.job_lists import LiveResource
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.resources import ORIGIN_LABEL, build_generation_job
 
 from imagerift_operator.job_entry import JobEntry

@@ -10,14 +10,19 @@ from imagerift_core.errors import ObjectsRefused
 from imagerift_core.isolation import Isolation
 from imagerift_core.jobs import JobRecord
 from imagerift_core.kube import Kube
+from imagerift_core.mongo.job_lists import ExpiredJob
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.uploads import Upload, UploadStore
-from imagerift_core.object_keys import job_of_key, job_prefix
+from imagerift_core.object_keys import job_of_key, job_prefix, upload_of_key
 from imagerift_core.s3 import ObjectStore
+from imagerift_core.stored import Unreadable
 
 log = structlog.get_logger(__name__)
 
 _JOBS_AT_ONCE = 500
+_UPLOADS_AT_ONCE = 1_000
+# A form may be posted for a day after its upload's row was made.
+_UPLOAD_GRACE = timedelta(hours=25)
 
 
 async def delete_expired_jobs(
@@ -28,7 +33,7 @@ async def delete_expired_jobs(
     The bytes go also where the resource may not; the record stays until both are gone.
     """
 
-    async def delete(record: JobRecord) -> None:
+    async def delete(record: ExpiredJob) -> None:
         try:
             if record.resource_uid is not None:
                 await kube.delete_job(record.resource_name, uid=record.resource_uid)
@@ -55,9 +60,15 @@ async def delete_expired_uploads(
 
 
 async def delete_orphaned_bytes(
-    isolated: Isolation, jobs: JobStore, store: ObjectStore, *, grace: timedelta
+    isolated: Isolation,
+    jobs: JobStore,
+    uploads: UploadStore,
+    store: ObjectStore,
+    *,
+    grace: timedelta,
 ) -> None:
-    """Deletes objects of jobs that no record names, left by attempts and processes that died.
+    """Deletes objects of jobs that no record names, left by attempts and processes that died, and
+    uploads that have no row, as a restore of an older backup leaves them.
 
     No upload of a live attempt is older than `grace`, and neither is a source whose job's
     admission may still be under way. One that is in doubt since before is settled first.
@@ -65,7 +76,14 @@ async def delete_orphaned_bytes(
     before = now() - grace
     await jobs.settle_doubt()
     batch: dict[str, list[str]] = {}
+    uploaded: dict[str, str] = {}
     async for item in store.list_objects("workspaces/"):
+        upload = upload_of_key(item.key)
+        if upload is not None and item.modified_at <= before - _UPLOAD_GRACE:
+            uploaded[upload] = item.key
+            if len(uploaded) > _UPLOADS_AT_ONCE:
+                await _delete_without_row(isolated, uploads, store, uploaded)
+                uploaded = {}
         owner = job_of_key(item.key)
         if owner is None or item.modified_at > before:
             continue
@@ -74,6 +92,17 @@ async def delete_orphaned_bytes(
             await _delete_unnamed(isolated, jobs, store, batch, before)
             batch = {}
     await _delete_unnamed(isolated, jobs, store, batch, before)
+    await _delete_without_row(isolated, uploads, store, uploaded)
+
+
+async def _delete_without_row(
+    isolated: Isolation, uploads: UploadStore, store: ObjectStore, keys: dict[str, str]
+) -> None:
+    known = await uploads.known(list(keys))
+    orphaned = {key: upload for upload, key in keys.items() if upload not in known}
+    if orphaned:
+        log.info("orphaned_uploads_deleted", objects=len(orphaned))
+        await _delete_each(isolated, store, orphaned)
 
 
 async def _delete_unnamed(
@@ -96,16 +125,25 @@ async def _delete_unnamed(
         if not found:
             continue
         log.info("orphaned_bytes_deleted", objects=len(found))
-        try:
-            await store.delete(found)
-        except ObjectsRefused as error:
-            for job_id in {found[key] for key in error.keys}:
-                isolated.failed(job_id, error)
+        await _delete_each(isolated, store, found)
 
 
-def _unnamed_of(record: JobRecord | None, keys: list[str], before: datetime) -> list[str]:
+async def _delete_each(isolated: Isolation, store: ObjectStore, owners: dict[str, str]) -> None:
+    """Deletes the keys; the owner of one that the bucket keeps is set aside."""
+    try:
+        await store.delete(list(owners))
+    except ObjectsRefused as error:
+        for owner in {owners[key] for key in error.keys}:
+            isolated.failed(owner, error)
+
+
+def _unnamed_of(
+    record: JobRecord | Unreadable | None, keys: list[str], before: datetime
+) -> list[str]:
     if record is None:
         return keys
+    if isinstance(record, Unreadable):
+        return []
     if not record.status.terminal or (record.completed_at or before) > before:
         return []
     named = {record.source.key} | {key for output in record.outputs for key in output.keys}

@@ -74,7 +74,9 @@ def sweeps_of(
         ),
         isolating(of, 60, delete_expired_jobs, jobs, store, kube, **shard),
         isolating(of, 60, delete_expired_uploads, stores.uploads, store, **shard),
-        isolating(of, bytes_period, delete_orphaned_bytes, jobs, store, grace=bytes_grace),
+        isolating(
+            of, bytes_period, delete_orphaned_bytes, jobs, stores.uploads, store, grace=bytes_grace
+        ),
         isolating(
             of, compare_period, compare_with_server, jobs, kube, memory, watch, **shard
         ).with_share(COMPARING_SHARE),

@@ -174,7 +174,7 @@ async def test_claims_made_together_are_decided_one_by_one(database: Database) -
     claims = [claim_of(queued), claim_of(stale, attempt=1), claim_of(held)]
     claimed, *lost = await JobStore(database).claim_all(claims)
     assert lost == [None, None]
-    assert claimed is not None
+    assert isinstance(claimed, JobRecord)
     assert (claimed.attempt, claimed.owner, claimed.status) == (1, "a", Status.PROCESSING)
     for record in (queued, stale, held):
         expected = claimed if record is queued else record

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database
+from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.scheduler_snapshot import (
     STALE_AFTER,
@@ -52,9 +53,13 @@ async def test_pages_walk_every_record_once_newest_first(database: Database) -> 
     await put(database, make_record(workspace="ws_other"))
     seen: list[JobRecord] = []
     cursor = None
-    while page := await JobStore(database).page(workspace="ws_test", before=cursor, limit=2):
-        seen += page
-        cursor = (page[-1].created_at, page[-1].id)
+    while True:
+        wanted = JobFilter(workspace="ws_test", before=cursor)
+        page = await JobStore(database).page(wanted, limit=2)
+        seen += page.records
+        cursor = page.after
+        if cursor is None:
+            break
     keys = [(record.created_at, record.id) for record in seen]
     assert keys == sorted(keys, reverse=True)
     assert len(set(keys)) == 9
@@ -70,8 +75,9 @@ async def test_a_page_is_filtered(database: Database) -> None:
     ]
 
     async def ids(**filters: object) -> list[str]:
-        found = await JobStore(database).page(workspace="ws_test", limit=10, **filters)  # type: ignore[arg-type]
-        return [record.id for record in found]
+        wanted = JobFilter(workspace="ws_test", **filters)  # type: ignore[arg-type]
+        found = await JobStore(database).page(wanted, limit=10)
+        return [record.id for record in found.records]
 
     assert await ids(status=["queued", "failed"]) == [records[1].id, records[0].id]
     assert await ids(mode="style") == [record.id for record in reversed(records)]

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from imagerift_core import clock
 from imagerift_core.mongo.idempotency import row_id
+from imagerift_core.mongo.job_lists import JobFilter
 
 from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
 from tests.integration.api.test_process import running
@@ -201,6 +202,6 @@ async def test_after_a_crash_at_any_point_the_key_stands_for_one_job(
     assert [answer.status for answer in again] == [202, 202]
     assert ("Idempotent-Replayed" in again[0].headers) == (point != "api-source-stored")
     assert again[1].body["jobId"] == again[0].body["jobId"]
-    records = await api.stores.jobs.page(workspace=tenant.workspace, limit=10)
-    assert [record.id for record in records] == [again[0].body["jobId"]]
+    page = await api.stores.jobs.page(JobFilter(workspace=tenant.workspace), limit=10)
+    assert [record.id for record in page.records] == [again[0].body["jobId"]]
     assert await api.counted(tenant) == (0, 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from imagerift_core.jobs import Status
+from imagerift_core.mongo.job_lists import JobFilter
 
 from tests.integration.api.harness import Api, Tenant
 from tests.support.pictures import encode, picture
@@ -94,9 +95,9 @@ async def test_killed_between_two_steps_a_submit_is_accepted_whole_or_not_at_all
 
     assert len(await api.stored(tenant)) == 1
     assert await api.counted(tenant) == (0, accepted)
-    records = await api.stores.jobs.page(workspace=tenant.workspace, limit=10)
-    assert [record.status for record in records] == [Status.QUEUED] * accepted
-    assert all(record.resource_uid is None for record in records)
+    page = await api.stores.jobs.page(JobFilter(workspace=tenant.workspace), limit=10)
+    assert [record.status for record in page.records] == [Status.QUEUED] * accepted
+    assert all(record.resource_uid is None for record in page.records)
 
 
 async def test_asked_to_stop_it_answers_what_is_in_flight(

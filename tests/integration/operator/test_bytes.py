@@ -8,6 +8,7 @@ from typing import Any
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database
 from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.object_keys import attempt_prefix, job_prefix
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
@@ -16,6 +17,12 @@ from tests.support import job_states
 from tests.unit.operator.builders import isolation
 
 NOTHING: Any = None
+
+
+async def sweep(database: Database, store: ObjectStore, *, grace: timedelta) -> None:
+    await delete_orphaned_bytes(
+        isolation(), JobStore(database), UploadStore(database), store, grace=grace
+    )
 
 
 async def stored(store: ObjectStore, record: JobRecord) -> set[str]:
@@ -55,8 +62,23 @@ async def test_bytes_of_a_lost_attempt_go_and_those_of_the_job_stay(
     await store.put(lost, b"pixels", content_type="image/webp")
 
     # As if all of it had been written long ago.
-    await delete_orphaned_bytes(
-        isolation(), JobStore(database), store, grace=timedelta(seconds=-60)
-    )
+    await sweep(database, store, grace=timedelta(seconds=-60))
 
     assert await stored(store, record) == keys
+
+
+async def test_of_a_job_whose_record_cannot_be_read_everything_stays(
+    database: Database, store: ObjectStore
+) -> None:
+    record, keys = await succeeded(database, store)
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"spec": "no spec"}})
+
+    await sweep(database, store, grace=timedelta(seconds=-60))
+
+    assert await stored(store, record) == keys
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"expires_at": record.created_at}})
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"resource_uid": None}})
+    await delete_expired_jobs(
+        isolation(), JobStore(database), store, NOTHING, namespace="imagerift"
+    )
+    assert await stored(store, record) == set()

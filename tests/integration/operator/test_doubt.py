@@ -14,6 +14,7 @@ from imagerift_core.ids import new_job_id
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.mongo.jobs import JobStore
+from imagerift_core.mongo.uploads import UploadStore
 from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.s3 import ObjectStore
@@ -113,8 +114,8 @@ async def test_no_bytes_are_orphaned_while_no_majority_can_be_asked(
 
     with monkeypatch.context() as patch, pytest.raises(CapacityUnavailable):
         patch.setattr(JobStore, "settle_doubt", away)
-        await delete_orphaned_bytes(isolation(), jobs, store, grace=LONG_AGO)
+        await delete_orphaned_bytes(isolation(), jobs, UploadStore(database), store, grace=LONG_AGO)
     assert await is_stored(store, orphan)
 
-    await delete_orphaned_bytes(isolation(), jobs, store, grace=LONG_AGO)
+    await delete_orphaned_bytes(isolation(), jobs, UploadStore(database), store, grace=LONG_AGO)
     assert not await is_stored(store, orphan)

@@ -12,12 +12,13 @@ from imagerift_core.ids import new_job_id, new_upload_id
 from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo import Database, Stores
+from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.uploads import Upload, UploadStore
 from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.admission import HandMadeAdmission
-from imagerift_operator.sweeps.storage import delete_expired_uploads
+from imagerift_operator.sweeps.storage import delete_expired_uploads, delete_orphaned_bytes
 
 from tests.support.pictures import picture
 from tests.unit.operator.builders import isolation
@@ -144,3 +145,27 @@ async def test_only_expired_uploads_of_the_shard_are_swept(
     assert await store.get(expired.key, max_bytes=10**6) is None
     assert await store.get(lasting.key, max_bytes=10**6) == PHOTO
     assert [row["_id"] async for row in database.uploads.find()] == [lasting.id]
+
+
+async def test_an_upload_without_a_row_is_swept_once_no_form_can_be_under_way(
+    database: Database, store: ObjectStore
+) -> None:
+    lost, expired, lasting = [
+        await make_upload(database, store, expires_at=clock.now() + timedelta(hours=hours))
+        for hours in (1, -1, 1)
+    ]
+    await database.uploads.delete_one({"_id": lost.id})
+    other = object_keys.workspace_prefix(WORKSPACE) + "later/thing"
+    await store.put(other, PHOTO, content_type="image/png")
+    kept = {expired.key, lasting.key, other}
+
+    async def swept(grace: timedelta) -> set[str]:
+        """What a sweep leaves, to which all was written so much longer ago."""
+        await delete_orphaned_bytes(
+            isolation(), JobStore(database), UploadStore(database), store, grace=-grace
+        )
+        left = {item.key async for item in store.list_objects("workspaces/")}
+        return left & (kept | {lost.key})
+
+    assert await swept(timedelta(hours=24)) == kept | {lost.key}
+    assert await swept(timedelta(hours=25, minutes=1)) == kept

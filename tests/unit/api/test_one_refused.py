@@ -123,10 +123,15 @@ async def test_every_loop_of_the_api_has_its_case(monkeypatch: pytest.MonkeyPatc
         crash_dir=None,
         oidc_issuer=None,
         sign_in_users_file=None,
-        **{"webhook_secret.return_value": b"s" * 32, "allowed_webhook_hosts.return_value": {}},
+        **{
+            "webhook_secret.return_value": b"s" * 32,
+            "sign_in_secret.return_value": b"s" * 32,
+            "allowed_webhook_hosts.return_value": {},
+        },
     )
     loops, application = NamedLoops(), web.Application()
-    application[SETTINGS], application[LOOPS] = settings, loops
+    application[SETTINGS] = settings
+    application[LOOPS] = loops
     application[METRICS] = MagicMock()
     opening = context.open_context(application)
     await anext(opening)

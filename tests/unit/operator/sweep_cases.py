@@ -9,7 +9,7 @@ from typing import Any, cast
 from unittest.mock import AsyncMock, MagicMock
 
 from imagerift_core.clock import now
-from imagerift_core.mongo.jobs import LiveResource
+from imagerift_core.mongo.job_lists import LiveResource
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_core.object_keys import source_key
 from imagerift_core.s3 import StoredObject
@@ -227,7 +227,12 @@ async def lost_resources_are_forgotten(members: Members) -> None:
 
 @CASES.of("compare_with_server")
 async def jobs_of_lost_resources_are_canceled(members: Members) -> None:
-    lost = [LiveResource(member, "ws_a", member, f"uid-{member}") for member in MEMBERS]
+    lost = [
+        LiveResource(
+            _id=member, workspace="ws_a", resource_name=member, resource_uid=f"uid-{member}"
+        )
+        for member in MEMBERS
+    ]
     await resources.compare_with_server(
         isolation(),
         calls(
@@ -303,6 +308,7 @@ async def orphans_are_looked_up(members: Members) -> None:
     await storage.delete_orphaned_bytes(
         isolation(),
         calls(get_many=get_many, settle_doubt=AsyncMock()),
+        calls(),
         calls(list_objects=orphans(), delete=delete),
         grace=timedelta(0),
     )

@@ -84,6 +84,7 @@ async def test_bytes_that_the_store_refuses_to_delete_keep_none_of_the_others() 
         await storage.delete_orphaned_bytes(
             isolated,
             cast(Any, calls(get_many=returning({}), settle_doubt=AsyncMock())),
+            cast(Any, calls()),
             cast(Any, calls(list_objects=sweep_cases.orphans(), delete=delete)),
             grace=timedelta(0),
         )
