@@ -51,6 +51,7 @@ from imagerift_api.sign_in.built_in import BuiltInIssuer
 from imagerift_api.sign_in.devices import KNOWN_DEVICES, KnownDevices
 from imagerift_api.sign_in.oidc import OidcIssuer
 from imagerift_api.sign_in.service import CALLBACK_PATH, SIGN_INS, SignIns
+from imagerift_api.sign_in.sign_up import SignUpRule
 from imagerift_api.sign_in.under_way import SignInCookies
 from imagerift_api.uploads.service import UPLOADS, Uploads
 from imagerift_api.usage.service import USAGES, Usages
@@ -114,7 +115,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
         application[MODES] = modes = load_modes(settings.modes_file)
-        application[PLANS] = plans = load_plans(settings.plans_file)
+        application[PLANS] = load_plans(settings.plans_file)
         resources = JobResources(kube, resource_uids, metrics)
         queue = QueueView(stores.snapshots, settings.namespace)
         application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
@@ -188,7 +189,11 @@ def _sign_ins(
             client_id=settings.oidc_client_id or "",
             client_secret=secret.get_secret_value() if secret else None,
             redirect_uri=f"{settings.public_url}{CALLBACK_PATH}",
-            sign_up=settings.sign_up_rule(),
+            sign_up=SignUpRule(
+                open=settings.oidc_open,
+                email_domains=settings.sign_up_domains(),
+                claims=settings.sign_up_claims(),
+            ),
         )
     if settings.sign_in_users_file is not None:
         built_in = BuiltInIssuer(

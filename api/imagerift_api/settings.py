@@ -16,8 +16,6 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
 
-from imagerift_api.sign_in.sign_up import SignUpRule
-
 _MIN_SECRET_BYTES = 32
 
 
@@ -168,12 +166,11 @@ class ApiSettings(SharedSettings):
     def sign_in_secret(self) -> bytes:
         return derived_key(self.session_secret(), "imagerift sign-ins under way")
 
-    def sign_up_rule(self) -> SignUpRule:
-        return SignUpRule(
-            open=self.oidc_open,
-            email_domains=frozenset(part.lower() for part in _listed(self.oidc_email_domains)),
-            claims=_claims(self.oidc_claims),
-        )
+    def sign_up_domains(self) -> frozenset[str]:
+        return frozenset(part.lower() for part in _listed(self.oidc_email_domains))
+
+    def sign_up_claims(self) -> tuple[tuple[str, str], ...]:
+        return _claims(self.oidc_claims)
 
     def webhook_secret(self) -> bytes:
         return self._own_or_derived(self.webhook_key, "imagerift webhook secrets")

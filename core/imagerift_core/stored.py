@@ -14,9 +14,15 @@ from typing import Any, TypeVar
 
 import structlog
 from cachetools import TTLCache
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 # The context in which documents are validated, and requests and answers of models are not.
 STORED = "stored"
@@ -91,14 +97,11 @@ class _OpenWords:
 
     always: bool
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        known = handler(source)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         other = _other_member(source) if isinstance(source, type) else str
 
         def read_word(
-            value: Any, known_word: core_schema.ValidatorFunctionWrapHandler, info: Any
+            value: Any, known_word: ValidatorFunctionWrapHandler, info: ValidationInfo
         ) -> Any:
             if not isinstance(value, str) or not (self.always or info.context == STORED):
                 return known_word(value)
@@ -109,13 +112,12 @@ class _OpenWords:
                     return other(value)
                 raise
 
-        return core_schema.with_info_wrap_validator_function(
-            read_word, known, serialization=core_schema.simple_ser_schema("str")
-        )
+        schema: Any = WrapValidator(read_word).__get_pydantic_core_schema__(source, handler)
+        # Else the serializer would miss the words that it knows.
+        schema["serialization"] = {"type": "str"}
+        return schema
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> Any:
         return handler(schema)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .rules import Refused, unsupported
+from .rules import Refused, check_size, unsupported
 from .tiff_tags import check_exif
 
 _EXIF = 0xE1
@@ -84,6 +84,8 @@ def _check_work(scans: int, decoded: int, blocks: int) -> None:
 def _frame(header: bytes) -> _Frame:
     """Length, precision, height, width, number of components; of each id, sampling, table."""
     height, width = int.from_bytes(header[3:5]), int.from_bytes(header[5:7])
+    if height and width:
+        check_size(width, height)
     parts = [header[at : at + 2] for at in range(8, 8 + 3 * header[7], 3)] if header[7:8] else []
     sampling = {part[0]: (part[1] >> 4, part[1] & 15) for part in parts if len(part) == 2}
     widest = max([across for across, _ in sampling.values()] + [1])

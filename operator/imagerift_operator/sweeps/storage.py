@@ -98,6 +98,8 @@ async def delete_orphaned_bytes(
 async def _delete_without_row(
     isolated: Isolation, uploads: UploadStore, store: ObjectStore, keys: dict[str, str]
 ) -> None:
+    if not keys:
+        return
     known = await uploads.known(list(keys))
     orphaned = {key: upload for upload, key in keys.items() if upload not in known}
     if orphaned:

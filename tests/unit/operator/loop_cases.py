@@ -143,7 +143,7 @@ async def jobs_are_claimed(members: Members) -> None:
     async def claim(entry: JobEntry, _: str) -> None:
         members.serve(entry.job_id)
 
-    shard.claim = claim  # type: ignore[method-assign, assignment]
+    shard.claim = claim  # type: ignore[method-assign]
     for member in MEMBERS:
         shard.queue(member)
     await members.while_running(shard.dispatcher.run())
