@@ -116,7 +116,7 @@ async def test_every_loop_of_the_api_has_its_case(monkeypatch: pytest.MonkeyPatc
     for name in ("connect", "open_store", "connect_kube"):
         monkeypatch.setattr(context, name, opened)
     monkeypatch.setattr(clock_watch, "START_SECONDS", 0)
-    settings = MagicMock(
+    settings: Any = MagicMock(
         plans_file=None,
         modes_file=None,
         job_pods_file=None,
@@ -132,7 +132,8 @@ async def test_every_loop_of_the_api_has_its_case(monkeypatch: pytest.MonkeyPatc
     loops, application = NamedLoops(), web.Application()
     application[SETTINGS] = settings
     application[LOOPS] = loops
-    application[METRICS] = MagicMock()
+    metrics: Any = MagicMock()
+    application[METRICS] = metrics
     opening = context.open_context(application)
     await anext(opening)
     assert set(CASES) | set(WHOLE) == set(loops.started)
