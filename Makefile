@@ -113,10 +113,6 @@ contract: venv ## Write the schemas in contract/ anew from core's models.
 charts: venv ## Write the charts' values, schemas and version anew.
 	@$(BIN)/python -m charts.schema
 
-.PHONY: images
-images: venv ## Write the Dockerfiles anew.
-	@$(BIN)/python -m imagerift_node.images.dockerfiles
-
 .PHONY: lint
 lint: venv ## Check style, types, the layers' import rules and declared imports, and the workflows.
 	@$(BIN)/ruff format --check .

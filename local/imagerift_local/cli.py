@@ -37,7 +37,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
-from imagerift_local.provision.programs import KUBECTL
+from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import CHECKOUT, PlatformSettings
@@ -184,7 +184,7 @@ def env(
     """Print lines for `eval`, so that kubectl and imagerift work on this platform."""
     data = _data_folder(data_dir)
     stored = _variables(data)
-    kubectl = provision_program(KUBECTL, _workshop()).files["kubectl"]
+    kubectl = provision_program(PROGRAMS["kubectl"], _workshop()).files["kubectl"]
     folders = [str(kubectl.parent), str(Path(sys.executable).parent)]
     path = os.environ.get("PATH", "")
     added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]
