@@ -24,7 +24,6 @@ from imagerift_local.demo import (
     DEMO_PLANS,
     SAMPLE,
     describe_demo,
-    describe_demo_person,
     load_demo,
     load_demo_person,
 )
@@ -167,11 +166,10 @@ def demo(data_dir: DataDir = None) -> None:
     """Print the demo workspaces' keys, the account page's password and the example calls again."""
     data = _data_folder(data_dir)
     accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
-    if DEMO_PLANS[0] not in accounts or person is None:
+    if accounts.keys() < set(DEMO_PLANS) or person is None:
         raise PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`")
     api_url = _variables(data)["IMAGERIFT_API_URL"]
-    typer.echo(describe_demo(accounts, api_url, CHECKOUT / SAMPLE))
-    typer.echo(describe_demo_person(person, api_url))
+    typer.echo(describe_demo(accounts, person, api_url, CHECKOUT / SAMPLE))
 
 
 @app.command()

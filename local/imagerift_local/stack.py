@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
-from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
+from imagerift_local.cluster import Cluster, connect_cluster
 from imagerift_local.data_versions import minor_version
 from imagerift_local.demo import ensure_demo_person
 from imagerift_local.errors import PlatformError
@@ -350,9 +350,8 @@ class Stack:
     async def _install_cluster(self) -> None:
         pool = read_pool(self.settings.pool)
         modes = served_modes(pool, self.settings.extra_models)
-        manifest = pool_manifest(self.settings.namespace, self.triton_url, modes, pool.slots)
         async with self.cluster() as cluster:
-            await cluster.install(manifest)
+            await cluster.install(endpoint=self.triton_url, modes=modes, slots=pool.slots)
 
     async def _write_account_kubeconfigs(self) -> None:
         known = read_cluster(self.admin_kubeconfig)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tarfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -78,18 +77,14 @@ def fetch_release(release: Release, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Refusals:
-    """Releases that could not be had: a small file for each, so that no start waits again.
-
-    `now` gives seconds since 1970.
-    """
+    """Releases that could not be had: a small file for each, so that no start waits again."""
 
     folder: Path
-    now: Callable[[], float] = time.time
 
     def note(self, release: Release, reason: str) -> None:
         """Remembers that the release could not be had now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._path(release).write_text(json.dumps({"at": self.now(), "reason": reason}))
+        self._path(release).write_text(reason)
 
     def check(self, release: Release) -> None:
         """Passes unless the release was refused within a day.
@@ -97,16 +92,13 @@ class Refusals:
         Raises:
             RouteUnavailableError: it was; the text says when it is tried again.
         """
-        try:
-            stored = json.loads(self._path(release).read_text())
-            age, reason = self.now() - float(stored["at"]), str(stored["reason"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return
+        path = self._path(release)
+        age = time.time() - path.stat().st_mtime if path.exists() else RETRY_SECONDS
         if 0 <= age < RETRY_SECONDS:
             raise RouteUnavailableError(
-                f"{reason} ({age / HOUR:.0f} h ago; the next try is in"
-                f" {(RETRY_SECONDS - age) / HOUR:.0f} h, or now without {self._path(release)})"
+                f"{path.read_text()} ({age / HOUR:.0f} h ago; the next try is in"
+                f" {(RETRY_SECONDS - age) / HOUR:.0f} h, or now without {path})"
             )
 
     def _path(self, release: Release) -> Path:
-        return self.folder / f"{release.part}-{release.version}.json"
+        return self.folder / f"{release.part}-{release.version}"

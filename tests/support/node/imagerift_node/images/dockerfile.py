@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from string import Template
 
 from imagerift_local.errors import PlatformError
 
 CONTINUED = re.compile(r"\\\n")
 COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
-ARGUMENT = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def parse(text: str) -> dict[str, Stage]:
         word, rest = line.split(maxsplit=1)
         if word == "FROM":
             base, _, name = rest.partition(" AS ")
-            stages[name] = Stage(ARGUMENT.sub(lambda match: arguments[match[1]], base))
+            stages[name] = Stage(Template(base).substitute(arguments))
         elif word == "ARG" and not stages:
-            arguments |= [rest.split("=", 1)]
+            argument, value = rest.split("=", 1)
+            arguments[argument] = value
         elif not name:
             raise PlatformError(f"outside of a named stage: {line}")
         else:

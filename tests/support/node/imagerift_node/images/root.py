@@ -93,7 +93,7 @@ def run_in(
     line = f"mkdir -p {folder} && cd {folder} && {command}"
     arguments = [*(f"{name}={value}" for name, value in variables.items()), "/bin/sh", "-c", line]
     settings = {"certificates": certificates or "", "user": user}
-    _on(layers, MOUNT + RUN, arguments, upper, log, settings)
+    _on(layers, upper, RUN, *arguments, log=log, settings=settings)
 
 
 def copy_from(layers: Sequence[Path], folder: str, target: Path, log: Path) -> None:
@@ -103,15 +103,15 @@ def copy_from(layers: Sequence[Path], folder: str, target: Path, log: Path) -> N
         RouteUnavailableError: there is no such folder.
     """
     scratch = target.with_name("unchanged")
-    _on(layers, MOUNT + COPY, [folder, str(target)], scratch, log, {})
+    _on(layers, scratch, COPY, folder, str(target), log=log, settings={})
     shutil.rmtree(scratch)
 
 
 def _on(
     layers: Sequence[Path],
-    script: str,
-    arguments: Sequence[str],
     upper: Path,
+    script: str,
+    *arguments: str,
     log: Path,
     settings: Mapping[str, str],
 ) -> None:
@@ -127,6 +127,6 @@ def _on(
         "LIBMOUNT_FORCE_MOUNT2": "always",
         **settings,
     }
-    command = ["unshare", "--mount", "--", "sh", "-c", script, "sh", *arguments]
+    command = ["unshare", "--mount", "--", "sh", "-c", MOUNT + script, "sh", *arguments]
     run_logged(command, log=log, environment=environment)
     shutil.rmtree(scratch)
