@@ -166,7 +166,7 @@ def demo(data_dir: DataDir = None) -> None:
     """Print the demo workspaces' keys, the account page's password and the example calls again."""
     data = _data_folder(data_dir)
     accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
-    if accounts.keys() < set(DEMO_PLANS) or person is None:
+    if not accounts.keys() >= set(DEMO_PLANS) or person is None:
         raise PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`")
     api_url = _variables(data)["IMAGERIFT_API_URL"]
     typer.echo(describe_demo(accounts, person, api_url, CHECKOUT / SAMPLE))
