@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
+from textwrap import shorten
 from typing import IO
 
 from imagerift_local.errors import PlatformError, RouteUnavailableError
@@ -185,7 +186,7 @@ class Builder:
         """The folder with what an instruction makes of what `keys` stand for."""
 
         def build(target: Path) -> None:
-            self._workshop.report(title if len(title) < 80 else f"{title[:77]}...")
+            self._workshop.report(shorten(title, 80, placeholder=" ..."))
             (target / "files").mkdir()
             make(target / "files")
 
