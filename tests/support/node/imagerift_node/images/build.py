@@ -165,7 +165,7 @@ class Builder:
             layers = self._stage(origin).layers
 
             def copy(files: Path) -> None:
-                copy_from(layers, source, files / inside.strip("/"), self._workshop.log("images"))
+                copy_from(layers, source, files, inside, self._workshop.log("images"))
 
             return self._made(title, tuple(layer.parent.name for layer in layers), copy)
         paths = [self._path(origin, source) for source in sources]

@@ -96,14 +96,14 @@ def run_in(
     _on(layers, upper, RUN, *arguments, log=log, settings=settings)
 
 
-def copy_from(layers: Sequence[Path], folder: str, target: Path, log: Path) -> None:
-    """Copies what is in a folder of the layers (the lowest first) into the folder `target`.
+def copy_from(layers: Sequence[Path], folder: str, files: Path, inside: str, log: Path) -> None:
+    """Copies a folder of the layers (the lowest first) to the place `inside` of the root `files`.
 
     Raises:
         RouteUnavailableError: there is no such folder.
     """
-    scratch = target.with_name("unchanged")
-    _on(layers, scratch, COPY, folder, str(target), log=log, settings={})
+    scratch = files.with_name("unchanged")
+    _on(layers, scratch, COPY, folder, f"{files}{inside}", log=log, settings={})
     shutil.rmtree(scratch)
 
 
