@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from imagerift_node.images.archive import Image, write_archive
 from imagerift_node.images.build import Builder, Built
 from imagerift_node.images.dockerfile import Instruction, Stage, parse
 from imagerift_node.images.layers import OPAQUE_ATTRIBUTE, Layer, seal_layer
+from imagerift_node.images.root import copy_from
 
 TEXT = """\
 # One of two.
@@ -57,6 +60,13 @@ def said() -> list[str]:
 def builder(tmp_path: Path, said: list[str]) -> Builder:
     cache = Cache(tmp_path / "cache")
     return Builder(Workshop(cache, Debian(cache.root), said.append), {})
+
+
+def may_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    trial = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True)
+    return trial.returncode == 0
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -135,6 +145,19 @@ def test_what_is_not_known_is_refused(builder: Builder) -> None:
         builder._follow(Built(()), Instruction("COPY", {"from": "other"}, "/a /b"))
     with pytest.raises(PlatformError, match="alpine"):
         builder._debian("alpine:3")
+
+
+@pytest.mark.skipif(not may_mount(), reason="only root may mount")
+def test_a_copy_from_a_stage_holds_what_all_its_layers_do(tmp_path: Path) -> None:
+    below, above = tmp_path / "below", tmp_path / "above"
+    for layer, name in ((below, "one"), (above, "two")):
+        (layer / "opt" / "it").mkdir(parents=True)
+        (layer / "opt" / "it" / name).write_text(name)
+    entry = tmp_path / "entry"
+    (entry / "files").mkdir(parents=True)
+    copy_from([below, above], "/opt/it", entry / "files", "/srv/it", tmp_path / "log")
+    assert files(entry) == {"files/srv/it/one": "one", "files/srv/it/two": "two"}
+    assert list(entry.iterdir()) == [entry / "files"]
 
 
 def test_what_an_overlay_deletes_is_marked_in_its_layer(tmp_path: Path) -> None:
