@@ -6,7 +6,7 @@ import json
 import os
 import secrets as random_secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -111,7 +111,7 @@ class Stack:
 
     def build_parts(self) -> list[Part]:
         """The parts, in the order of the board."""
-        own = {
+        own: dict[str, Callable[[], Part]] = {
             "etcd": self._etcd,
             "kube-apiserver": self._apiserver,
             "kube-controller-manager": self._controller_manager,
