@@ -87,6 +87,10 @@ bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; AR
 	@pictures=$$($(BIN)/python -m bench.vision.provision) && python=$$($(BIN)/imagerift-platform models-python) && \
 		"$$python" -m bench.vision --pictures "$$pictures" $(ARGS)
 
+.PHONY: bench-cost
+bench-cost: venv ## Measure seconds and memory of a picture by mode and size; ARGS="--sizes base --modes style".
+	@$(BIN)/python bench/vision/cost.py --models-python "$$($(BIN)/imagerift-platform models-python)" $(ARGS)
+
 .PHONY: bench-prompts
 bench-prompts: venv ## Score how 206 prompts are read; fails where too few are read as expected.
 	@$$($(BIN)/imagerift-platform models-python) -m bench.vision --only prompts $(ARGS)
@@ -116,10 +120,6 @@ explain: venv ## Print what MongoDB examines for each query of the stores, over 
 .PHONY: charts
 charts: venv ## Write the charts' values, schemas and version anew.
 	@$(BIN)/python -m charts.schema
-
-.PHONY: images
-images: venv ## Write the Dockerfiles anew.
-	@$(BIN)/python -m imagerift_node.images.dockerfiles
 
 .PHONY: lint
 lint: venv ## Check style, types, the layers' import rules and declared imports, and the workflows.

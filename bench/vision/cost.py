@@ -1,7 +1,7 @@
 """What a picture costs: seconds per mode and size, where they go, and the memory of each Triton
 process.
 
-    .venv/bin/python bench/vision/cost.py --models-python MODELS/bin/python [--sizes base 4k]
+    make bench-cost ARGS="--sizes base 4k"
 
 Starts the product's own model repository in a real Triton beside a store on the loopback, sends
 REQUEST documents one after another, and reads Triton's statistics and the kernel's accounts.

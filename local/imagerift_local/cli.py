@@ -24,7 +24,6 @@ from imagerift_local.demo import (
     DEMO_PLANS,
     SAMPLE,
     describe_demo,
-    describe_demo_person,
     load_demo,
     load_demo_person,
 )
@@ -37,7 +36,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
-from imagerift_local.provision.programs import KUBECTL
+from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import CHECKOUT, PlatformSettings
@@ -167,11 +166,10 @@ def demo(data_dir: DataDir = None) -> None:
     """Print the demo workspaces' keys, the account page's password and the example calls again."""
     data = _data_folder(data_dir)
     accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
-    if DEMO_PLANS[0] not in accounts or person is None:
+    if not accounts.keys() >= set(DEMO_PLANS) or person is None:
         raise PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`")
     api_url = _variables(data)["IMAGERIFT_API_URL"]
-    typer.echo(describe_demo(accounts, api_url, CHECKOUT / SAMPLE))
-    typer.echo(describe_demo_person(person, api_url))
+    typer.echo(describe_demo(accounts, person, api_url, CHECKOUT / SAMPLE))
 
 
 @app.command()
@@ -184,7 +182,7 @@ def env(
     """Print lines for `eval`, so that kubectl and imagerift work on this platform."""
     data = _data_folder(data_dir)
     stored = _variables(data)
-    kubectl = provision_program(KUBECTL, _workshop()).files["kubectl"]
+    kubectl = provision_program(PROGRAMS["kubectl"], _workshop()).files["kubectl"]
     folders = [str(kubectl.parent), str(Path(sys.executable).parent)]
     path = os.environ.get("PATH", "")
     added = [entry for entry in folders if entry not in {"", ".", *path.split(":")}]

@@ -7,9 +7,10 @@ import base64
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from string import Template
 from typing import Any, cast
 
 import aiohttp
@@ -26,6 +27,7 @@ FIELD_MANAGER = "imagerift-platform"
 WORKSPACES_ANNOTATION = "imagerift.dev/workspaces"
 SERVICE_ACCOUNTS = ("imagerift-api", "imagerift-operator")
 CRD_FOLDER = CHECKOUT / "crds"
+MANIFESTS = Path(__file__).with_name("manifests")
 # The chart's own: what each ServiceAccount may do.
 RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "files" / "rbac.yaml"
 NAMESPACE_WORD = "NAMESPACE"
@@ -39,56 +41,23 @@ REFUSED = frozenset({400, 422})
 Manifest = Mapping[str, Any]
 
 
+def build_manifests(file: str, /, **values: object) -> list[dict[str, Any]]:
+    """The objects in that file of `manifests`, with these values in their places."""
+    text = (MANIFESTS / f"{file}.yaml").read_text()
+    places = {place: json.dumps(value) for place, value in values.items()}
+    return list(yaml.safe_load_all(Template(text).substitute(places)))
+
+
 def rbac_manifests(rules: str, namespace: str) -> list[dict[str, Any]]:
     """ServiceAccounts with a Role each; `rules` is the text of the chart's file of rules."""
     accounts: Mapping[str, Any] = yaml.safe_load(rules.replace(NAMESPACE_WORD, namespace))
     return [
         manifest
         for account, allowed in accounts.items()
-        for manifest in _account_manifests(account, allowed, namespace)
+        for manifest in build_manifests(
+            "account", account=account, namespace=namespace, rules=allowed
+        )
     ]
-
-
-def _account_manifests(account: str, rules: object, namespace: str) -> list[dict[str, Any]]:
-    metadata = {"name": account, "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-            "subjects": [{"kind": "ServiceAccount", **metadata}],
-        },
-    ]
-
-
-def token_secret_manifest(account: str, namespace: str) -> dict[str, Any]:
-    """A Secret that the controller manager fills with a token of the ServiceAccount."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/service-account-token",
-        "metadata": {
-            "name": f"{account}-token",
-            "namespace": namespace,
-            "annotations": {"kubernetes.io/service-account.name": account},
-        },
-    }
-
-
-def pool_manifest(
-    namespace: str, endpoint: str, modes: Iterable[str], slots: int
-) -> dict[str, Any]:
-    """The TritonPool of the platform's own Triton."""
-    return {
-        "apiVersion": "imagerift.dev/v1",
-        "kind": "TritonPool",
-        "metadata": {"name": "default", "namespace": namespace},
-        "spec": {"endpoint": endpoint, "slotsPerReplica": slots, "modes": sorted(modes)},
-    }
 
 
 @asynccontextmanager
@@ -122,9 +91,9 @@ class Cluster:
         self._dynamic = dynamic
         self._namespace = namespace
 
-    async def install(self, pool: Manifest) -> None:
-        """Applies the namespace, the definitions, the rights and the pool."""
-        await self.apply(_namespace_manifest(self._namespace))
+    async def install(self, **pool: object) -> None:
+        """Applies the namespace, the definitions, the rights and the pool of those values."""
+        await self.apply(self._manifest("namespace"))
         definitions = [
             yaml.safe_load(path.read_text()) for path in sorted(CRD_FOLDER.glob("*.yaml"))
         ]
@@ -134,7 +103,7 @@ class Cluster:
             await self.apply(manifest)
         for definition in definitions:
             await self._wait(definition, "is not established", _is_established)
-        await self.apply(pool)
+        await self.apply(self._manifest("pool", **pool))
 
     async def account_tokens(self) -> dict[str, str]:
         """A long-lived token of each of the platform's ServiceAccounts, by account name.
@@ -142,7 +111,8 @@ class Cluster:
         The controller manager makes them.
         """
         manifests = {
-            account: token_secret_manifest(account, self._namespace) for account in SERVICE_ACCOUNTS
+            account: self._manifest("token", account=account, name=f"{account}-token")
+            for account in SERVICE_ACCOUNTS
         }
         for manifest in manifests.values():
             await self._create(manifest)
@@ -155,7 +125,7 @@ class Cluster:
 
     async def bind_workspaces(self, workspaces: Sequence[str]) -> None:
         """Adds workspaces to those that the namespace is bound to."""
-        manifest = _namespace_manifest(self._namespace)
+        manifest = self._manifest("namespace")
         annotations = (await self.get(manifest))["metadata"].get("annotations") or {}
         bound = [entry for entry in annotations.get(WORKSPACES_ANNOTATION, "").split(",") if entry]
         missing = [entry for entry in workspaces if entry not in bound]
@@ -166,6 +136,10 @@ class Cluster:
                 {**manifest, "metadata": {**manifest["metadata"], **patch}},
                 content_type="application/merge-patch+json",
             )
+
+    def _manifest(self, file: str, /, **values: object) -> dict[str, Any]:
+        (manifest,) = build_manifests(file, namespace=self._namespace, **values)
+        return manifest
 
     async def apply(self, manifest: Manifest) -> None:
         """Server-side apply of one object; the platform wins over other owners of its fields."""
@@ -252,7 +226,3 @@ def _is_established(definition: Manifest) -> str:
 
 def _token_of(secret: Manifest) -> str:
     return str((secret.get("data") or {}).get("token") or "")
-
-
-def _namespace_manifest(name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

@@ -24,22 +24,8 @@ ISSUER = "imagerift-built-in"
 PASSWORD_BYTES = 12
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
-GENERATE_CALL = """\
-curl -X POST {api_url}/api/v1/generate \\
-  -H "Authorization: Bearer {token}" \\
-  -H "Content-Type: application/json" \\
-  -d @- <<EOF
-{{
-  "mode": "style",
-  "imageBase64": "$(base64 -w0 {sample})",
-  "prompt": "cinematic product photo on a clean studio background",
-  "exportSize": "base",
-  "outputAspect": "source"
-}}
-EOF"""
-POLL_CALL = """\
-curl -X GET {api_url}/api/v1/jobs/JOB_ID \\
-  -H "Authorization: Bearer {token}\""""
+# Its first call sends the body through standard input: as an argument an image would be too long.
+TEXT = Path(__file__).with_name("demo.txt")
 
 
 @dataclass(frozen=True)
@@ -87,18 +73,12 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
     return accounts
 
 
-def describe_demo(accounts: Mapping[str, DemoAccount], api_url: str, sample: Path) -> str:
-    """The keys, and the two calls ready to paste into bash."""
-    keys = "".join(
-        f"\nAPI key of a {plan.capitalize()} workspace ({account.workspace_id}):\n"
-        f"  {account.token}\n"
-        for plan, account in accounts.items()
-    )
-    token = accounts[DEMO_PLANS[0]].token
-    return (
-        f"{keys}\n1. Create a generation job:\n\n{build_generate_call(api_url, token, sample)}\n"
-        "\n2. Poll it (put the jobId of the answer for JOB_ID):\n"
-        f"\n{build_poll_call(api_url, token)}\n"
+def describe_demo(
+    accounts: Mapping[str, DemoAccount], person: DemoPerson, api_url: str, sample: Path
+) -> str:
+    """The keys, two calls ready to paste into bash, and where to sign in as whom."""
+    return TEXT.read_text().format(
+        **accounts, person=person, api_url=api_url, sample=shlex.quote(str(sample))
     )
 
 
@@ -111,19 +91,6 @@ def describe_commands(data_dir: Path) -> str:
         f'  eval "$({command} env{chosen})"\n'
         f"All of this again: {command} demo{chosen}\n"
     )
-
-
-def build_generate_call(api_url: str, token: str, sample: Path) -> str:
-    """A curl call that submits the sample photo.
-
-    The body comes through standard input: as an argument an image would be too long.
-    """
-    return GENERATE_CALL.format(api_url=api_url, token=token, sample=shlex.quote(str(sample)))
-
-
-def build_poll_call(api_url: str, token: str) -> str:
-    """A curl call that reads a job."""
-    return POLL_CALL.format(api_url=api_url, token=token)
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,15 +122,6 @@ def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
     if not users_file.exists():
         write_private(users_file, json.dumps({person.name: PasswordHasher().hash(person.password)}))
     return person
-
-
-def describe_demo_person(person: DemoPerson, api_url: str) -> str:
-    """Where to sign in, and as whom."""
-    return (
-        f"\nAccount page: {api_url}/account\n"
-        f"  name {person.name}, password {person.password}\n"
-        f"For developers: {api_url}/developers\n"
-    )
 
 
 async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:

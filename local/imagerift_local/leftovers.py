@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports
 
 
@@ -25,9 +23,3 @@ def sweep_sockets(ports: Ports) -> None:
     }
     for role, port in roles.items():
         Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
-
-
-def sweep_control_flags(data: DataFolder) -> None:
-    """Throws the cancel flags of an earlier run away."""
-    shutil.rmtree(data.control, ignore_errors=True)
-    data.control.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 from imagerift_local.errors import PlatformError
@@ -15,10 +14,8 @@ ELSEWHERE = (
 )
 
 
-def check_machine(*, as_root: str = "") -> None:
+def check_machine() -> None:
     """Refuses every machine but a Linux on x86-64 with a C library that is new enough.
-
-    `as_root` names what needs root; nothing does by default.
 
     Raises:
         PlatformError: says what is missing, and where to go instead.
@@ -34,8 +31,6 @@ def check_machine(*, as_root: str = "") -> None:
             f"The embedded platform needs Linux on x86-64 with glibc {oldest} or later; "
             f"{problem}.\n{ELSEWHERE}"
         )
-    if as_root and os.geteuid() != 0:
-        raise PlatformError(f"{as_root} needs root, and you are not root.")
 
 
 def machine_problem(*, system: str, processor: str, library: tuple[str, str]) -> str:

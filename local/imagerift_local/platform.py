@@ -17,14 +17,12 @@ from imagerift_local.demo import (
     DemoAccount,
     describe_commands,
     describe_demo,
-    describe_demo_person,
     ensure_demo,
     ensure_demo_person,
 )
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
-from imagerift_local.leftovers import sweep_control_flags
 from imagerift_local.ports import check_ports, choose_ports, chosen_ports
 from imagerift_local.provision.commands import cancel_commands
 from imagerift_local.provision.everything import provision_everything
@@ -71,7 +69,7 @@ async def run(settings: PlatformSettings, board: Board) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         with board:
-            await first_of(_run_owned(settings, data, board), _set(stop))
+            await first_of(_run_owned(settings, data, board), stop.wait())
 
 
 async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board) -> None:
@@ -81,7 +79,9 @@ async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board)
     provisions = await provision(settings, board, versions)
     # The preparation may have taken minutes.
     check_ports(ports, started_parts(settings))
-    sweep_control_flags(data)
+    # The cancel flags of an earlier run.
+    shutil.rmtree(data.control, ignore_errors=True)
+    data.create()
     stack = Stack(settings, data, ports, load_secrets(data.secrets), provisions)
     versions.record({name: found.version for name, found in provisions.items()})
     write_private(data.environment, format_environment(stack.environment()))
@@ -90,9 +90,8 @@ async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board)
         supervisor.settled = True
         write_state(data, supervisor.statuses, ready=True)
         if accounts:
-            board.say(describe_demo(accounts, stack.api_url, CHECKOUT / SAMPLE))
             person = ensure_demo_person(data.demo_person, data.sign_in_users)
-            board.say(describe_demo_person(person, stack.api_url))
+            board.say(describe_demo(accounts, person, stack.api_url, CHECKOUT / SAMPLE))
             board.say(describe_commands(data.root))
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")
@@ -137,10 +136,6 @@ async def _start(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]
 async def _make_demo(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
     await supervisor.wait_ready("mongod")
     return await ensure_demo(stack.data.demo, stack.environment())
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 async def _tick(board: Board) -> None:

@@ -9,9 +9,10 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from imagerift_local.errors import SetUpError
-from imagerift_local.parts import REPLICA_SET
 from imagerift_local.ports import LOOPBACK
 
+# As parts.toml has it.
+REPLICA_SET = "rs0"
 NOT_YET_INITIALIZED = 94
 ELECTION_TIMEOUT = 30.0
 

@@ -6,16 +6,18 @@ import json
 import os
 import secrets as random_secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 from urllib.parse import urlsplit
 
 from imagerift_local import parts
 from imagerift_local.bucket import ensure_bucket
-from imagerift_local.cluster import Cluster, connect_cluster, pool_manifest
+from imagerift_local.cluster import Cluster, connect_cluster
 from imagerift_local.data_versions import minor_version
 from imagerift_local.demo import ensure_demo_person
 from imagerift_local.errors import PlatformError
@@ -39,7 +41,7 @@ from imagerift_local.settings import (
     started_parts,
     wanted_parts,
 )
-from imagerift_local.supervisor import Part
+from imagerift_local.supervisor import STOP_GRACE, Part
 
 VISION = CHECKOUT / "triton_models"
 # What a child process sees of the environment besides its own variables.
@@ -64,17 +66,17 @@ class Stack:
     @property
     def triton_url(self) -> str:
         """Address of Triton."""
-        return (self.settings.triton_url or f"http://{LOOPBACK}:{self.ports.triton}").rstrip("/")
+        return (self.settings.triton_url or self._address("triton")).rstrip("/")
 
     @property
     def s3_url(self) -> str:
         """S3 endpoint inside the platform."""
-        return (self.settings.s3_url or f"http://{LOOPBACK}:{self.ports.s3}").rstrip("/")
+        return (self.settings.s3_url or self._address("seaweedfs")).rstrip("/")
 
     @property
     def api_url(self) -> str:
         """Address of the API."""
-        return f"http://{LOOPBACK}:{self.ports.api}"
+        return self._address("api")
 
     def environment(self) -> dict[str, str]:
         """The variables with which programs use the platform, as administrators."""
@@ -109,14 +111,14 @@ class Stack:
 
     def build_parts(self) -> list[Part]:
         """The parts, in the order of the board."""
-        own = {
+        own: dict[str, Callable[[], Part]] = {
             "etcd": self._etcd,
             "kube-apiserver": self._apiserver,
             "kube-controller-manager": self._controller_manager,
             "mongod": self._mongod,
             "seaweedfs": self._seaweedfs,
             "triton": self._triton,
-            "operator": self._operator,
+            "operator": partial(self._service, "operator"),
             "api": self._api,
         }
         existing = {
@@ -124,7 +126,11 @@ class Stack:
             # The connection string may hold a password and name several servers.
             "mongod": lambda: Part("mongod", "as set", always_ready),
             "seaweedfs": self._existing_s3,
-            "triton": lambda: Part("triton", self.triton_url, self._triton_probe()),
+            "triton": lambda: Part(
+                "triton",
+                self.triton_url,
+                http_probe(f"{self.triton_url}{parts.TABLE['triton']['health']}"),
+            ),
         }
         wanted, started = wanted_parts(self.settings), started_parts(self.settings)
         builders = {name: (own if name in started else existing).get(name) for name in ALL_PARTS}
@@ -138,21 +144,12 @@ class Stack:
     def _pki(self) -> ControlPlanePki:
         return ensure_pki(self.data.pki)
 
-    def _kubernetes_probe(self, url: str) -> Probe:
-        return http_probe(url, tls=client_tls(self._pki.authority, self._pki.admin))
-
-    def _triton_probe(self) -> Probe:
-        return http_probe(f"{self.triton_url}/v2/health/ready")
-
     def _etcd(self) -> Part:
-        pki, binary = self._pki, self.provisions["etcd"].files["etcd"]
-        address = f"https://{LOOPBACK}:{self.ports.etcd}"
+        pki = self._pki
         return self._child(
             "etcd",
-            address,
-            http_probe(f"{address}/health", tls=client_tls(pki.etcd_authority, pki.etcd_client)),
-            parts.build_etcd_command(binary, self.data, self.ports, pki),
-            environment=parts.GO_ENVIRONMENT,
+            self._build("etcd", self.provisions["etcd"].files["etcd"], pki=pki),
+            tls=client_tls(pki.etcd_authority, pki.etcd_client),
         )
 
     def _existing_apiserver(self) -> Part:
@@ -172,40 +169,31 @@ class Stack:
         for user, pair in (("admin", pki.admin), ("controller-manager", pki.controller_manager)):
             write_kubeconfig(
                 self.data.kubeconfig(user),
-                cluster=cluster_of(self._apiserver_url, pki.authority.certificate),
+                cluster=cluster_of(self._address("kube-apiserver"), pki.authority.certificate),
                 user=user,
                 credentials=holder_of(pair),
                 namespace=self.settings.namespace,
             )
         return self._child(
             "kube-apiserver",
-            self._apiserver_url,
-            self._kubernetes_probe(f"{self._apiserver_url}/readyz"),
-            parts.build_apiserver_command(binary, self.ports, pki),
-            environment=parts.GO_ENVIRONMENT,
-            after=("etcd",),
+            self._build("kube-apiserver", binary, pki=pki),
+            tls=client_tls(pki.authority, pki.admin),
             after_ready=self._install_cluster,
         )
 
-    @property
-    def _apiserver_url(self) -> str:
-        return f"https://{LOOPBACK}:{self.ports.kube_apiserver}"
-
     def _controller_manager(self) -> Part:
-        address = f"https://{LOOPBACK}:{self.ports.kube_controller_manager}"
-        kubernetes = self.provisions["kubernetes"]
+        kubernetes, pki = self.provisions["kubernetes"], self._pki
+        command = parts.build_controller_manager_command(
+            kubernetes.files["kube-controller-manager"],
+            minor_version(kubernetes.version),
+            kubeconfig=self.data.kubeconfig("controller-manager"),
+            ports=self.ports,
+            pki=pki,
+        )
         return self._child(
             "kube-controller-manager",
-            address,
-            self._kubernetes_probe(f"{address}/healthz"),
-            parts.build_controller_manager_command(
-                kubernetes.files["kube-controller-manager"],
-                minor_version(kubernetes.version),
-                self.data.kubeconfig("controller-manager"),
-                self.ports,
-                self._pki,
-            ),
-            after=("kube-apiserver",),
+            command,
+            tls=client_tls(pki.authority, pki.admin),
             after_ready=self._write_account_kubeconfigs,
         )
 
@@ -213,12 +201,10 @@ class Stack:
         mongod = self.provisions["mongod"].files["mongod"]
         return self._child(
             "mongod",
-            f"mongodb://{LOOPBACK}:{self.ports.mongod}",
-            tcp_probe(LOOPBACK, self.ports.mongod),
-            parts.build_mongod_command(mongod, self.data, self.ports),
+            self._build("mongod", mongod),
+            ready=tcp_probe(LOOPBACK, self.ports.mongod),
             environment=library_environment(mongod),
             after_ready=partial(ensure_replica_set, self.ports.mongod),
-            stop_grace=20.0,
         )
 
     def _existing_s3(self) -> Part:
@@ -232,9 +218,8 @@ class Stack:
     def _seaweedfs(self) -> Part:
         folder, own = self.data.seaweedfs, self.secrets
         (folder / "volumes").mkdir(exist_ok=True, mode=0o700)
-        identities = folder / "identities.json"
         users = parts.build_identities(own.s3_access_key, own.s3_secret_key)
-        write_private(identities, json.dumps(users))
+        write_private(folder / "identities.json", json.dumps(users))
         # Read from the folder that the server runs in.
         write_private(folder / "security.toml", parts.build_security_settings(own.jwt_key))
 
@@ -250,51 +235,40 @@ class Stack:
 
         return self._child(
             "seaweedfs",
-            self.s3_url,
-            ready,
-            parts.build_seaweedfs_command(
-                self.provisions["seaweedfs"].files["weed"], self.data, self.ports, identities
-            ),
-            environment=parts.GO_ENVIRONMENT,
+            self._build("seaweedfs", self.provisions["seaweedfs"].files["weed"]),
+            ready=ready,
             folder=folder,
             after_ready=partial(
                 ensure_bucket, self.ports.seaweedfs_filer, self.settings.s3_bucket, own.jwt_key
             ),
             after_stop=sweep,
-            # It takes about 20 s to stop by itself and loses nothing when it is killed; all that
-            # use it are gone by then.
-            stop_grace=0.5,
         )
 
     def _triton(self) -> Part:
         triton = self.provisions["triton"]
-        prefix = self.data.shared_memory_prefix
 
         async def sweep() -> None:
-            sweep_shared_memory(prefix)
+            sweep_shared_memory(self.data.shared_memory_prefix)
 
         pool = read_pool(self.settings.pool)
         chosen = lay_out(pool, self.data.models)
         if "diffusion" in pool.provisions:
             chosen["IMAGERIFT_DIFFUSION_SITE"] = str(self.provisions["diffusion"].files["site"])
-        search = (str(VISION), str(triton.files["site"]))
         origin = urlsplit(self.s3_url)
         return self._child(
             "triton",
-            self.triton_url,
-            self._triton_probe(),
             parts.build_triton_command(
                 triton.files["tritonserver"],
-                triton.files["backends"],
                 [self.data.models, *self.settings.extra_models],
-                self.ports,
-                shared_memory_prefix=prefix,
+                parts.traces_url(os.environ),
+                backends=triton.files["backends"],
+                data=self.data,
                 lock=random_secrets.token_hex(16),
-                traces_url=parts.traces_url(os.environ),
+                ports=self.ports,
             ),
             environment={
                 "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
-                "PYTHONPATH": ":".join(search),
+                "PYTHONPATH": f"{VISION}:{triton.files['site']}",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "LD_LIBRARY_PATH": library_path(triton),
                 "IMAGERIFT_S3_ORIGIN": f"{origin.scheme}://{origin.netloc}",
@@ -302,36 +276,21 @@ class Stack:
                 **chosen,
                 "OMP_NUM_THREADS": chosen["IMAGERIFT_THREADS"],
             },
-            stop_before=("seaweedfs",),
             before_start=sweep,
             after_stop=sweep,
-            stop_grace=8.0,
-        )
-
-    def _operator(self) -> Part:
-        address = f"http://{LOOPBACK}:{self.ports.operator_health}"
-        return self._child(
-            "operator",
-            address,
-            http_probe(f"{address}/healthz"),
-            [sys.executable, "-m", "imagerift_operator"],
-            environment=self._service_environment("imagerift-operator"),
-            after=("mongod", *self._needs_of_account("imagerift-operator")),
-            stop_before=("triton", "seaweedfs"),
-            stop_grace=20.0,
         )
 
     def _api(self) -> Part:
         ensure_demo_person(self.data.demo_person, self.data.sign_in_users)
+        return self._service("api")
+
+    def _service(self, name: str) -> Part:
+        account = f"imagerift-{name}"
         return self._child(
-            "api",
-            self.api_url,
-            http_probe(f"{self.api_url}/readyz"),
-            [sys.executable, "-m", "imagerift_api"],
-            environment=self._service_environment("imagerift-api"),
-            after=("mongod", "seaweedfs", *self._needs_of_account("imagerift-api")),
-            stop_before=("operator",),
-            stop_grace=20.0,
+            name,
+            self._build(name, Path(sys.executable)),
+            environment=self._service_environment(account),
+            after=self._needs_of_account(account),
         )
 
     def _needs_of_account(self, account: str) -> tuple[str, ...]:
@@ -342,7 +301,7 @@ class Stack:
         """
         known = self.data.kubeconfig(account)
         own = self.settings.kubeconfig is None and known.exists()
-        if own and read_cluster(known)["server"] == self._apiserver_url:
+        if own and read_cluster(known)["server"] == self._address("kube-apiserver"):
             return ("kube-apiserver",)
         return ("kube-apiserver", "kube-controller-manager")
 
@@ -356,33 +315,43 @@ class Stack:
         own = {**self.environment(), "KUBECONFIG": str(self.data.kubeconfig(account))}
         return {**passed, **own}
 
+    def _address(self, part: str) -> str:
+        return str(parts.TABLE[part]["address"].format(ports=self.ports))
+
+    def _build(self, part: str, binary: Path, **values: object) -> list[str]:
+        return parts.build_command(part, binary, data=self.data, ports=self.ports, **values)
+
     def _child(
         self,
         name: str,
-        address: str,
-        ready: Probe,
         command: Sequence[str],
         *,
+        ready: Probe | None = None,
+        tls: SSLContext | None = None,
         environment: Mapping[str, str] | None = None,
-        **more: object,
+        after: tuple[str, ...] = (),
+        **more: Any,
     ) -> Part:
+        table, address = parts.TABLE[name], self._address(name)
         base = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         return Part(
             name=name,
             address=address,
-            ready=ready,
+            ready=ready or http_probe(f"{address}{table['health']}", tls=tls),
             command=command,
-            environment={**base, **(environment or {})},
+            environment={**base, **table.get("environment", {}), **(environment or {})},
             log=self.data.log(name),
-            **more,  # type: ignore[arg-type]
+            after=(*table.get("after", ()), *after),
+            stop_before=tuple(table.get("stop_before", ())),
+            stop_grace=table.get("stop_grace", STOP_GRACE),
+            **more,
         )
 
     async def _install_cluster(self) -> None:
         pool = read_pool(self.settings.pool)
         modes = served_modes(pool, self.settings.extra_models)
-        manifest = pool_manifest(self.settings.namespace, self.triton_url, modes, pool.slots)
         async with self.cluster() as cluster:
-            await cluster.install(manifest)
+            await cluster.install(endpoint=self.triton_url, modes=modes, slots=pool.slots)
 
     async def _write_account_kubeconfigs(self) -> None:
         known = read_cluster(self.admin_kubeconfig)

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PROBE_INTERVAL = 0.1
 SET_UP_INTERVAL = 0.5
+STOP_GRACE = 10.0
 PR_SET_CHILD_SUBREAPER = 36
 LOG_LIMIT = 20 * 1024 * 1024
 SIGNALS = {number.value: number.name for number in signal.Signals}
@@ -66,7 +67,7 @@ class Part:
     before_start: Step | None = None
     after_ready: Step | None = None
     after_stop: Step | None = None
-    stop_grace: float = 10.0
+    stop_grace: float = STOP_GRACE
 
 
 @dataclass(frozen=True)

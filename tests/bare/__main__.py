@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from imagerift_local.errors import PlatformError
-from imagerift_local.machine import check_machine
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.settings import CHECKOUT, PlatformSettings
+from imagerift_node.machine import check_machine
 
 from tests.bare.root import Root
 from tests.bare.walk import Walk, WalkError
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the roots there")
     options = parser.parse_args()
     try:
-        check_machine(as_root="make test-bare")
+        check_machine("make test-bare")
     except PlatformError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -19,7 +19,7 @@ import yaml
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.programs import KUBECTL, provision
+from imagerift_local.provision.programs import PROGRAMS, provision
 from imagerift_local.settings import PlatformSettings
 from imagerift_node.layout import NodeFolder
 from imagerift_node.mounts import KERNEL_SETTINGS
@@ -67,7 +67,7 @@ class NodeUnderTest:
         cache = Cache(PlatformSettings().cache_dir.absolute())
         workshop = Workshop(cache, Debian(cache.root), _ignore)
         programs = [
-            provision(KUBECTL, workshop).files["kubectl"],
+            provision(PROGRAMS["kubectl"], workshop).files["kubectl"],
             provision(HELM, workshop).files["helm"],
         ]
         tools = ":".join(str(program.parent) for program in programs)

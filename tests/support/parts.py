@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.wheels import REQUIREMENTS, find_uv, uv_environment
 from imagerift_local.settings import CHECKOUT, PlatformSettings
-from imagerift_node.images.project import build_wheels
+from imagerift_node.images.build import ignored
 
 PARTS = sorted(path.parent.name for path in CHECKOUT.glob("*/pyproject.toml"))
 REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
@@ -38,6 +41,29 @@ def parts_with(part: str) -> set[str]:
     named = {project(other)["name"]: other for other in PARTS}
     asked = {named[name] for name in requirements(part) if name in named}
     return {part}.union(*(parts_with(other) for other in asked))
+
+
+def build_wheels(uv: Path, parts: Sequence[str], target: Path, log: Path) -> list[Path]:
+    """Builds a wheel of each part (its folder in the checkout) into the folder `target`.
+
+    They are built from copies, with the setuptools of this environment and no network.
+
+    Raises:
+        RouteUnavailableError: a build fails.
+    """
+    for part in parts:
+        source = target / "sources" / part
+        shutil.copytree(CHECKOUT / part, source, ignore=shutil.ignore_patterns(*ignored()))
+        run_logged(
+            [
+                *(str(uv), "build", "--wheel", "--quiet", "--offline", "--no-build-isolation"),
+                *("--python", sys.executable, "--out-dir", str(target), str(source)),
+            ],
+            log=log,
+            environment=uv_environment(),
+        )
+    shutil.rmtree(target / "sources")
+    return sorted(target.glob("*.whl"))
 
 
 def install_client_alone(folder: Path) -> Path:

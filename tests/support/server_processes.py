@@ -28,7 +28,6 @@ import boto3
 import platformdirs
 import pymongo
 from botocore.config import Config
-from imagerift_local.parts import NO_COMPRESSION
 from imagerift_local.provision.libraries import library_environment
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -158,7 +157,7 @@ class Mongod:
                 "--wiredTigerCacheSizeGB=0.5",
                 "--oplogSize=256",
                 "--nounixsocket",
-                NO_COMPRESSION,
+                "--networkMessageCompressors=disabled",
                 "--quiet",
                 *self._more,
             ],

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tarfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -40,45 +39,6 @@ class Release:
     def key(self) -> str:
         """Where it is in the cache, below its part."""
         return f"{self.version}-release"
-
-
-# Digest from the project's release notes (CHANGELOG-1.35.md).
-KUBERNETES = Release(
-    part="kubernetes",
-    version="1.35.4",
-    url="https://dl.k8s.io/v1.35.4/kubernetes-server-linux-amd64.tar.gz",
-    algorithm="sha512",
-    digest=(
-        "7454c2d9023de3230972e965e1e2a587a291e2a1abee703bb0737057e1646b23"
-        "ebac538b93dd778e93579e3c293dc1fa8d002e6848ad5ebc01598bc47358fe44"
-    ),
-    members={
-        "kube-apiserver": "kubernetes/server/bin/kube-apiserver",
-        "kube-controller-manager": "kubernetes/server/bin/kube-controller-manager",
-        "kubectl": "kubernetes/server/bin/kubectl",
-    },
-)
-
-# Digest as several projects that do not know of each other pin it.
-ETCD = Release(
-    part="etcd",
-    version="3.6.14",
-    url="https://github.com/etcd-io/etcd/releases/download/v3.6.14/etcd-v3.6.14-linux-amd64.tar.gz",
-    algorithm="sha256",
-    digest="ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5",
-    members={"etcd": "etcd-v3.6.14-linux-amd64/etcd"},
-)
-
-# Digest as two projects that do not know of each other pin it. The Ubuntu 22.04 build is made for
-# OpenSSL 3, as Debian 12 has it.
-MONGOD = Release(
-    part="mongod",
-    version="8.0.32",
-    url="https://fastdl.mongodb.org/linux/mongodb-linux-x86_64-ubuntu2204-8.0.32.tgz",
-    algorithm="sha256",
-    digest="41da8d92dde2896ebda278cf296ae86462da6b39eda81ce6ce4fb9ce819adb2e",
-    members={"mongod": "mongodb-linux-x86_64-ubuntu2204-8.0.32/bin/mongod"},
-)
 
 
 def fetch_release(release: Release, target: Path) -> None:
@@ -117,18 +77,14 @@ def fetch_release(release: Release, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Refusals:
-    """Releases that could not be had: a small file for each, so that no start waits again.
-
-    `now` gives seconds since 1970.
-    """
+    """Releases that could not be had: a small file for each, so that no start waits again."""
 
     folder: Path
-    now: Callable[[], float] = time.time
 
     def note(self, release: Release, reason: str) -> None:
         """Remembers that the release could not be had now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._path(release).write_text(json.dumps({"at": self.now(), "reason": reason}))
+        self._path(release).write_text(reason)
 
     def check(self, release: Release) -> None:
         """Passes unless the release was refused within a day.
@@ -136,16 +92,13 @@ class Refusals:
         Raises:
             RouteUnavailableError: it was; the text says when it is tried again.
         """
-        try:
-            stored = json.loads(self._path(release).read_text())
-            age, reason = self.now() - float(stored["at"]), str(stored["reason"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return
+        path = self._path(release)
+        age = time.time() - path.stat().st_mtime if path.exists() else RETRY_SECONDS
         if 0 <= age < RETRY_SECONDS:
             raise RouteUnavailableError(
-                f"{reason} ({age / HOUR:.0f} h ago; the next try is in"
-                f" {(RETRY_SECONDS - age) / HOUR:.0f} h, or now without {self._path(release)})"
+                f"{path.read_text()} ({age / HOUR:.0f} h ago; the next try is in"
+                f" {(RETRY_SECONDS - age) / HOUR:.0f} h, or now without {path})"
             )
 
     def _path(self, release: Release) -> Path:
-        return self.folder / f"{release.part}-{release.version}.json"
+        return self.folder / f"{release.part}-{release.version}"

@@ -13,29 +13,16 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.diffusion import provision_diffusion
-from imagerift_local.provision.programs import (
-    ETCD,
-    KUBECTL,
-    KUBERNETES,
-    MONGOD,
-    SEAWEEDFS,
-    provision,
-)
+from imagerift_local.provision.programs import PROGRAMS, provision
 from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.settings import PlatformSettings, started_parts
 
-PartReport = Callable[[str, str], None]
-"""Takes the name of a provision and one line about its progress."""
-
+# Those that take the longest first.
 PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
-    "kubernetes": partial(provision, KUBERNETES),
     "triton": provision_triton,
     "diffusion": provision_diffusion,
-    "etcd": partial(provision, ETCD),
-    "mongod": partial(provision, MONGOD),
-    "seaweedfs": partial(provision, SEAWEEDFS),
-    "kubectl": partial(provision, KUBECTL),
+    **{part: partial(provision, program) for part, program in PROGRAMS.items()},
 }
 
 # What a part runs from where that has another name; the rest run from this environment.
@@ -43,9 +30,13 @@ PROVISION_OF_PART = {"kube-apiserver": "kubernetes", "kube-controller-manager": 
 
 
 async def provision_everything(
-    settings: PlatformSettings, report: PartReport, data: DataVersions | None = None
+    settings: PlatformSettings,
+    report: Callable[[str, str], None],
+    data: DataVersions | None = None,
 ) -> dict[str, Provision]:
     """Finds or makes what this start runs from, by name; with `data` only what can open them.
+
+    `report` takes one of those names and a line about its progress.
 
     Raises:
         PlatformError: a part cannot be had.
@@ -63,7 +54,6 @@ async def provision_everything(
 
     try:
         async with asyncio.TaskGroup() as group:
-            # The slowest first.
             names = [name for name in PROVISIONERS if name in wanted]
             tasks = {name: group.create_task(make(name)) for name in names}
     except* PlatformError as failed:

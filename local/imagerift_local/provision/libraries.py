@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
@@ -15,34 +16,9 @@ from imagerift_local.provision.debian import Debian
 
 # The folder beside a program.
 FOLDER = "debian-libraries"
-# Which package brings a library that a part itself asks for; what that one needs comes with it.
-PACKAGE_OF_LIBRARY = {
-    "libGL.so.1": "libgl1",
-    "libbz2.so.1.0": "libbz2-1.0",
-    "libcrypt.so.1": "libcrypt1",
-    "libcrypto.so.3": "libssl3",
-    "libcurl.so.4": "libcurl4",
-    "libdb-5.3.so": "libdb5.3",
-    "libexpat.so.1": "libexpat1",
-    "libffi.so.8": "libffi8",
-    "libgcc_s.so.1": "libgcc-s1",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libgomp.so.1": "libgomp1",
-    "liblzma.so.5": "liblzma5",
-    "libncursesw.so.6": "libncursesw6",
-    "libnsl.so.2": "libnsl2",
-    "libomp.so.5": "libomp5-14",
-    "libpanelw.so.6": "libncursesw6",
-    "libreadline.so.8": "libreadline8",
-    "libsqlite3.so.0": "libsqlite3-0",
-    "libssl.so.3": "libssl3",
-    "libstdc++.so.6": "libstdc++6",
-    "libtinfo.so.6": "libtinfo6",
-    "libtirpc.so.3": "libtirpc3",
-    "libuuid.so.1": "libuuid1",
-    "libvulkan.so.1": "libvulkan1",
-    "libz.so.1": "zlib1g",
-}
+PACKAGE_OF_LIBRARY: Mapping[str, str] = tomllib.loads(
+    Path(__file__).with_name("libraries.toml").read_text()
+)
 
 
 def library_environment(program: Path) -> dict[str, str]:

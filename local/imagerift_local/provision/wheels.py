@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,16 +73,6 @@ def install(
     """
     command = [str(uv), "pip", "install", "--quiet", "--require-hashes", f"--python={python}"]
     run_logged([*command, *options], log=log, environment=uv_environment(libraries))
-
-
-def unpack_wheels(uv: Path, lock: Path, target: Path, log: Path) -> None:
-    """Unpacks the packages of `lock`, without their dependencies, into the folder `target`.
-
-    Raises:
-        RouteUnavailableError: a package cannot be had, or its hash differs.
-    """
-    options = ["--no-deps", f"--target={target}", f"--requirements={lock}"]
-    install(uv, Path(sys.executable), options, log)
 
 
 def create_environment(

@@ -21,7 +21,7 @@ from imagerift_local.state import parse_environment
 from pymongo import MongoClient
 
 PARTS = "etcd,mongod"
-PLATFORM = [sys.executable, "-m", "imagerift_local"]
+PLATFORM = [str(Path(sys.executable).with_name("imagerift-platform"))]
 
 
 def until(condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:

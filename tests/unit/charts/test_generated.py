@@ -8,7 +8,7 @@ import pytest
 import yaml
 from imagerift_api.settings import ApiSettings
 from imagerift_core.resources import TritonPoolSpec
-from imagerift_node.images.project import project_version
+from imagerift_node.images.build import project_version
 from imagerift_operator.settings import OperatorSettings
 from pydantic_settings import BaseSettings
 

@@ -1,4 +1,4 @@
-"""The Dockerfiles are those of the lists, and keep to what the charts' pods ask of an image."""
+"""The Dockerfile makes what the charts' pods ask of an image, of locks alone."""
 
 from __future__ import annotations
 
@@ -6,61 +6,86 @@ import re
 from pathlib import Path
 
 import pytest
-from imagerift_node.images.dockerfiles import dockerfiles
-from imagerift_node.images.lists import FOLDER, EnvironmentLayer, read_lists
+from imagerift_local.settings import CHECKOUT
+from imagerift_node.images.build import read_stages
+from imagerift_node.images.dockerfile import Instruction, parse
 
 from charts.schema.values import Values
 from tests.support.parts import parts_with
 
-ROOT = FOLDER.parent
+STAGES = parse((CHECKOUT / "images" / "Dockerfile").read_text())
+IMAGES = [name for name, stage in STAGES.items() if stage.is_image]
 SHIPPED = Values().images
 
 
-@pytest.mark.parametrize("name", sorted(dockerfiles()))
-def test_a_dockerfile_is_current(name: str) -> None:
-    """Red: run `make images`."""
-    assert (FOLDER / name / "Dockerfile").read_text() == dockerfiles()[name]
+def instructions(stage: str, word: str) -> list[Instruction]:
+    """Those of a stage and of all that it is made from."""
+    found = [each for each in STAGES[stage].instructions if each.word == word]
+    return [
+        *(instructions(STAGES[stage].base, word) if STAGES[stage].base in STAGES else ()),
+        *found,
+    ]
 
 
-def test_each_image_that_the_chart_runs_has_a_dockerfile() -> None:
-    for name in ("api", "operator", "triton", "runner"):
-        assert name in dockerfiles()
+def copied(stage: str) -> set[str]:
+    return {
+        path
+        for each in instructions(stage, "COPY")
+        if "from" not in each.options
+        for path in each.text.split()[:-1]
+    }
+
+
+def test_each_image_that_the_chart_runs_is_in_the_dockerfile() -> None:
+    assert set(IMAGES) == {"api", "operator", "triton", "runner"}
+    for name in IMAGES:
         assert getattr(SHIPPED, name).repository == f"imagerift/{name}"
 
 
-@pytest.mark.parametrize("name", sorted(dockerfiles()))
-def test_an_image_is_of_locks_alone_and_runs_as_nobody(name: str) -> None:
-    text = dockerfiles()[name].replace("\\\n", " ")
-    installs = re.findall(r"pip install [^&\n]*", text)
-    assert len(installs) >= 3
+def test_the_tests_add_their_servers_and_change_no_stage() -> None:
+    assert STAGES.items() <= read_stages().items()
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_has_no_installer_and_runs_as_nobody(name: str) -> None:
+    commands = " ".join(each.text for each in instructions(name, "RUN"))
+    assert "pip" not in commands and "venv" not in commands
+    assert instructions(name, "USER")[-1].text == "65532:65532"
+    (installed,) = (each for each in instructions(name, "COPY") if "from" in each.options)
+    folder, target = installed.text.split()
+    assert folder == target
+    assert f"venv --without-pip {folder}" in " ".join(
+        each.text for each in instructions(installed.options["from"], "RUN")
+    )
+
+
+def test_packages_are_of_locks_alone() -> None:
+    commands = [each.text for stage in STAGES for each in instructions(stage, "RUN")]
+    installs = [found for text in commands for found in re.findall(r"pip install [^&]*", text)]
+    assert len(installs) >= 5
     for install in installs:
         assert "--require-hashes" in install or "/wheels/*.whl" in install
-    _, build, final = text.split("\nFROM ")
-    assert build.startswith("${BASE} AS build\n")
-    assert "\nUSER 65532:65532\n" in final
-    assert "pip" not in final and "venv" not in final
 
 
 @pytest.mark.parametrize(
     ("name", "anothers"), [("api", {"kopf"}), ("operator", {"argon2-cffi", "typer"})]
 )
 def test_an_image_holds_one_part_and_what_that_needs(name: str, anothers: set[str]) -> None:
-    layer = read_lists().layers[name]
-    assert isinstance(layer, EnvironmentLayer)
-    assert set(layer.parts) == parts_with(name)
-    assert layer.lock == f"{name}.txt"
-    pins = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / layer.lock).read_text(), re.M)
-    assert not anothers & set(pins)
+    stage = f"{name}-installed"
+    folders = {path for path in copied(stage) if (CHECKOUT / path).is_dir()}
+    assert folders == parts_with(name)
+    build = instructions(stage, "RUN")[-1].text
+    assert set(re.findall(r"\./([a-z]+)", build)) == parts_with(name)
+    lock = (CHECKOUT / "requirements" / f"{name}.txt").read_text()
+    assert f"-r requirements/{name}.txt" in instructions(stage, "RUN")[-2].text
+    assert not anothers & set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:
-    patterns = [
-        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
-    ]
-    text = "\n".join(dockerfiles().values())
-    copied = re.findall(r"^COPY (?!--from)(?:--chmod=\S+ )?(.+) \S+$", text, re.MULTILINE)
-    for source in {path for line in copied for path in line.split()}:
+    lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    patterns = [line[1:] for line in lines if line[0] == "!"]
+    for source in set().union(*map(copied, STAGES)):
         path = Path(source)
-        assert (ROOT / path).exists(), source
+        assert (CHECKOUT / path).exists(), source
         kept = [way for way in (path, *path.parents) if any(way.match(p) for p in patterns)]
         assert kept, source

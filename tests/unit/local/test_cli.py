@@ -14,7 +14,7 @@ import yaml
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
-from imagerift_local.demo import ensure_demo_person
+from imagerift_local.demo import DEMO_PLANS, ensure_demo_person
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports
@@ -70,8 +70,11 @@ def running(data: DataFolder) -> Iterator[DataFolder]:
 
 
 def put_demo(data: DataFolder) -> str:
-    account = {"plan": "business", "workspace_id": "ws_b", "token": "ir_live_b"}
-    write_private(data.demo, json.dumps({"business": account}))
+    accounts = {
+        plan: {"plan": plan, "workspace_id": f"ws_{plan[0]}", "token": f"ir_live_{plan[0]}"}
+        for plan in DEMO_PLANS
+    }
+    write_private(data.demo, json.dumps(accounts))
     return ensure_demo_person(data.demo_person, data.sign_in_users).password
 
 

@@ -10,15 +10,21 @@ from pathlib import Path
 
 from imagerift_local.demo import (
     DemoAccount,
-    build_generate_call,
-    build_poll_call,
+    DemoPerson,
     describe_commands,
     describe_demo,
     load_demo,
 )
 from imagerift_local.settings import DEFAULT_DATA_DIR
 
+from tests.bare.walk import printed_calls
+
 API = "http://127.0.0.1:8080"
+ACCOUNTS = {
+    "business": DemoAccount("business", "ws_b", "ir_live_b"),
+    "pro": DemoAccount("pro", "ws_p", "ir_live_p"),
+}
+PERSON = DemoPerson("demo", "a password")
 FAKE_CURL = """#!/bin/sh
 for word in "$@"; do printf '%s\\n' "$word"; done > "$CURL_ARGUMENTS"
 cat > "$CURL_BODY"
@@ -40,12 +46,18 @@ def paste(call: str, folder: Path) -> tuple[list[str], str]:
     return (folder / "arguments").read_text().splitlines(), (folder / "body").read_text()
 
 
+def calls(sample: Path) -> list[str]:
+    """The two calls as they are printed."""
+    printed = describe_demo(ACCOUNTS, PERSON, API, sample)
+    return list(printed_calls(f"{printed}\nImageRift is ready\n"))
+
+
 def test_the_first_call_sends_the_whole_photo_however_large(tmp_path: Path) -> None:
     # Longer than any argument may be.
     photo = os.urandom(3_000_000)
     sample = tmp_path / "a photo.jpg"
     sample.write_bytes(photo)
-    arguments, body = paste(build_generate_call(API, "ir_live_x", sample), tmp_path)
+    arguments, body = paste(calls(sample)[0], tmp_path)
     sent = json.loads(body)
     assert base64.b64decode(sent.pop("imageBase64")) == photo
     assert sent == {
@@ -59,7 +71,7 @@ def test_the_first_call_sends_the_whole_photo_however_large(tmp_path: Path) -> N
         "POST",
         f"{API}/api/v1/generate",
         "-H",
-        "Authorization: Bearer ir_live_x",
+        "Authorization: Bearer ir_live_b",
         "-H",
         "Content-Type: application/json",
         "-d",
@@ -68,24 +80,21 @@ def test_the_first_call_sends_the_whole_photo_however_large(tmp_path: Path) -> N
 
 
 def test_the_second_call_reads_a_job(tmp_path: Path) -> None:
-    arguments, _ = paste(build_poll_call(API, "ir_live_x"), tmp_path)
+    arguments, _ = paste(calls(tmp_path)[1], tmp_path)
     assert arguments == [
         "-X",
         "GET",
         f"{API}/api/v1/jobs/JOB_ID",
         "-H",
-        "Authorization: Bearer ir_live_x",
+        "Authorization: Bearer ir_live_b",
     ]
 
 
-def test_both_keys_and_both_calls_are_described(tmp_path: Path) -> None:
-    accounts = {
-        "business": DemoAccount("business", "ws_b", "ir_live_b"),
-        "pro": DemoAccount("pro", "ws_p", "ir_live_p"),
-    }
-    text = describe_demo(accounts, API, tmp_path / "sample.jpg")
-    for part in ("ws_b", "ir_live_b", "ws_p", "ir_live_p", "/api/v1/generate", "JOB_ID"):
+def test_both_keys_and_where_to_sign_in_are_described(tmp_path: Path) -> None:
+    text = describe_demo(ACCOUNTS, PERSON, API, tmp_path / "sample.jpg")
+    for part in ("ws_b", "ir_live_b", "ws_p", "ir_live_p", f"{API}/account", "a password"):
         assert part in text
+    assert PERSON.password not in repr(PERSON)
 
 
 def test_the_printed_commands_name_a_data_folder_that_was_chosen(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from argon2 import PasswordHasher
-from imagerift_local.demo import describe_demo_person, ensure_demo_person
+from imagerift_local.demo import ensure_demo_person
 
 
 def test_the_api_reads_a_hash_and_the_password_stays_the_same(tmp_path: Path) -> None:
@@ -27,11 +27,3 @@ def test_a_damaged_file_means_a_new_person(tmp_path: Path) -> None:
     assert second.password != first.password
     hashes = json.loads(users.read_text())
     assert PasswordHasher().verify(hashes[second.name], second.password)
-
-
-def test_where_to_sign_in_is_said_and_repr_keeps_the_password(tmp_path: Path) -> None:
-    person = ensure_demo_person(tmp_path / "p", tmp_path / "u")
-    text = describe_demo_person(person, "http://127.0.0.1:8080")
-    assert "http://127.0.0.1:8080/account" in text
-    assert person.password in text
-    assert person.password not in repr(person)

@@ -9,6 +9,8 @@ from imagerift_local import parts
 from imagerift_local.layout import DataFolder
 from imagerift_local.pki import ControlPlanePki, ensure_pki
 from imagerift_local.ports import Ports
+from imagerift_local.replica_set import REPLICA_SET
+from imagerift_local.settings import ALL_PARTS
 
 PORTS = Ports()
 BINARY = Path("/opt/program")
@@ -26,22 +28,37 @@ def pki(data: DataFolder) -> ControlPlanePki:
 
 def every_command(data: DataFolder, pki: ControlPlanePki) -> dict[str, list[str]]:
     return {
-        "etcd": parts.build_etcd_command(BINARY, data, PORTS, pki),
-        "kube-apiserver": parts.build_apiserver_command(BINARY, PORTS, pki),
-        "kube-controller-manager": parts.build_controller_manager_command(
-            BINARY, (1, 20, 2), data.kubeconfig("controller-manager"), PORTS, pki
-        ),
-        "mongod": parts.build_mongod_command(BINARY, data, PORTS),
-        "seaweedfs": parts.build_seaweedfs_command(BINARY, data, PORTS, Path("identities.json")),
-        "triton": parts.build_triton_command(
-            BINARY,
-            Path("/backends"),
-            [Path("/models")],
-            PORTS,
-            shared_memory_prefix="imagerift_x_",
-            lock="abc",
-        ),
+        **{
+            part: parts.build_command(part, BINARY, data=data, ports=PORTS, pki=pki)
+            for part in ("etcd", "kube-apiserver", "mongod", "seaweedfs", "operator", "api")
+        },
+        "kube-controller-manager": controller_manager(data, pki, (1, 20, 2)),
+        "triton": triton(data, [Path("/models")]),
     }
+
+
+def controller_manager(
+    data: DataFolder, pki: ControlPlanePki, version: tuple[int, ...]
+) -> list[str]:
+    kubeconfig = data.kubeconfig("controller-manager")
+    return parts.build_controller_manager_command(
+        BINARY, version, kubeconfig=kubeconfig, ports=PORTS, pki=pki
+    )
+
+
+def triton(data: DataFolder, repositories: list[Path], traces_url: str | None = None) -> list[str]:
+    return parts.build_triton_command(
+        BINARY, repositories, traces_url, backends="/backends", data=data, lock="abc", ports=PORTS
+    )
+
+
+def test_every_part_has_a_command(data: DataFolder, pki: ControlPlanePki) -> None:
+    assert set(every_command(data, pki)) == set(parts.TABLE) == set(ALL_PARTS)
+
+
+def test_nobody_waits_for_a_part_that_there_is_not() -> None:
+    for part in parts.TABLE.values():
+        assert {*part.get("after", ()), *part.get("stop_before", ())} <= set(ALL_PARTS)
 
 
 def test_every_listener_binds_to_loopback(data: DataFolder, pki: ControlPlanePki) -> None:
@@ -60,14 +77,16 @@ def test_no_command_holds_a_private_key(data: DataFolder, pki: ControlPlanePki) 
 
 
 def test_etcd_wants_client_certificates(data: DataFolder, pki: ControlPlanePki) -> None:
-    command = parts.build_etcd_command(BINARY, data, PORTS, pki)
+    command = every_command(data, pki)["etcd"]
     assert "--client-cert-auth" in command
     assert f"--trusted-ca-file={pki.etcd_authority.certificate}" in command
     assert "--listen-client-urls=https://127.0.0.1:12379" in command
 
 
-def test_the_api_server_runs_with_rbac_and_without_anonymous_users(pki: ControlPlanePki) -> None:
-    command = parts.build_apiserver_command(BINARY, PORTS, pki)
+def test_the_api_server_runs_with_rbac_and_without_anonymous_users(
+    data: DataFolder, pki: ControlPlanePki
+) -> None:
+    command = every_command(data, pki)["kube-apiserver"]
     assert "--authorization-mode=RBAC" in command
     assert "--anonymous-auth=false" in command
 
@@ -79,10 +98,7 @@ def test_the_api_server_runs_with_rbac_and_without_anonymous_users(pki: ControlP
 def test_the_insecure_port_is_closed_where_the_version_has_one(
     data: DataFolder, pki: ControlPlanePki, version: tuple[int, ...], closes: bool
 ) -> None:
-    command = parts.build_controller_manager_command(
-        BINARY, version, data.kubeconfig("controller-manager"), PORTS, pki
-    )
-    assert ("--port=0" in command) is closes
+    assert ("--port=0" in controller_manager(data, pki, version)) is closes
 
 
 def test_the_controllers_that_fill_tokens_and_collect_garbage_run(
@@ -95,17 +111,15 @@ def test_the_controllers_that_fill_tokens_and_collect_garbage_run(
     assert "garbagecollector" not in controllers
 
 
-def test_mongod_is_a_replica_set(data: DataFolder) -> None:
-    assert "--replSet=rs0" in parts.build_mongod_command(BINARY, data, PORTS)
-
-
-def test_mongod_compresses_no_messages(data: DataFolder) -> None:
+def test_mongod_is_a_replica_set_that_compresses_no_messages(data: DataFolder) -> None:
+    command = parts.build_command("mongod", BINARY, data=data, ports=PORTS)
+    assert f"--replSet={REPLICA_SET}" in command
     # Decompression before authentication is where CVE-2025-14847 was.
-    assert "--networkMessageCompressors=disabled" in parts.build_mongod_command(BINARY, data, PORTS)
+    assert "--networkMessageCompressors=disabled" in command
 
 
 def test_seaweedfs_opens_no_port_that_is_not_planned(data: DataFolder) -> None:
-    command = parts.build_seaweedfs_command(BINARY, data, PORTS, Path("identities.json"))
+    command = parts.build_command("seaweedfs", BINARY, data=data, ports=PORTS)
     assert "-s3.port.iceberg=0" in command
     assert "-s3.port.lance=0" in command
     for name in ("master", "volume", "filer", "s3"):
@@ -113,30 +127,28 @@ def test_seaweedfs_opens_no_port_that_is_not_planned(data: DataFolder) -> None:
 
 
 def test_seaweedfs_takes_its_keys_from_a_file(data: DataFolder) -> None:
-    command = parts.build_seaweedfs_command(BINARY, data, PORTS, Path("/d/identities.json"))
-    assert "-s3.config=/d/identities.json" in command
+    command = parts.build_command("seaweedfs", BINARY, data=data, ports=PORTS)
+    assert f"-s3.config={data.seaweedfs}/identities.json" in command
     identity = parts.build_identities("id", "secret")["identities"]
     assert isinstance(identity, list)
     assert identity[0]["credentials"] == [{"accessKey": "id", "secretKey": "secret"}]
 
 
-def test_triton_takes_several_repositories_and_serves_http_only(
-    data: DataFolder, pki: ControlPlanePki
-) -> None:
-    command = parts.build_triton_command(
-        BINARY,
-        Path("/backends"),
-        [Path("/a"), Path("/b")],
-        PORTS,
-        shared_memory_prefix="imagerift_x_",
-        lock="abc",
-    )
+def test_triton_takes_several_repositories_and_serves_http_only(data: DataFolder) -> None:
+    command = triton(data, [Path("/a"), Path("/b")])
     assert [word for word in command if word.startswith("--model-repository")] == [
         "--model-repository=/a",
         "--model-repository=/b",
     ]
     assert "--allow-grpc=false" in command
     assert "--allow-metrics=false" in command
+
+
+def test_triton_tells_spans_only_where_somebody_wants_them(data: DataFolder) -> None:
+    assert not any("trace-config" in word for word in triton(data, []))
+    assert "--trace-config=opentelemetry,url=http://x/v1/traces" in triton(
+        data, [], "http://x/v1/traces"
+    )
 
 
 def test_a_child_dies_with_its_parent() -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from imagerift_local.errors import PlatformError, RouteUnavailableError
-from imagerift_local.provision import downloads
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop, keep_only
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.downloads import Release, fetch_release
+from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.routes import (
     Provision,
     Route,
@@ -27,6 +27,8 @@ from imagerift_local.provision.routes import (
     dotted,
 )
 from imagerift_local.provision.wheels import lock_digest, pinned_version
+
+RELEASES = [program.release for program in PROGRAMS.values() if program.release]
 
 
 def found(source: str) -> Provision:
@@ -207,7 +209,7 @@ class TestDownloads:
         with pytest.raises(RouteUnavailableError, match=r"127\.0\.0\.1:9"):
             fetch_release(release, tmp_path)
 
-    @pytest.mark.parametrize("release", [downloads.KUBERNETES, downloads.ETCD, downloads.MONGOD])
+    @pytest.mark.parametrize("release", RELEASES)
     def test_every_release_has_a_whole_digest(self, release: Release) -> None:
         assert len(bytes.fromhex(release.digest)) == hashlib.new(release.algorithm).digest_size
         assert release.version in release.url

@@ -16,6 +16,7 @@ from imagerift_local.settings import (
     started_parts,
     wanted_parts,
 )
+from imagerift_node.machine import check_machine as check_node_machine
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_only_what_needs_root_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     check_machine()
     with pytest.raises(PlatformError, match="A node needs root"):
-        check_machine(as_root="A node")
+        check_node_machine("A node")
 
 
 def test_the_oldest_c_library_is_the_one_that_the_model_server_is_built_for() -> None:

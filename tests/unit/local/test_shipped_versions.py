@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from imagerift_local.provision import downloads, programs, triton
+from imagerift_local.provision import triton
+from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version
 from imagerift_local.settings import CHECKOUT
 
@@ -16,6 +17,7 @@ from tests.support import helm
 ROW = re.compile(
     r"^\| (?P<part>[^|]+) \| (?P<where>[^|]+) \| (?P<version>[^|]+) \| (?P<released>[^|]+) \|"
 )
+RELEASES = {part: program.release for part, program in PROGRAMS.items() if program.release}
 CHART, RELEASE, OTHERWISE = "chart", "embedded, release", "embedded, otherwise"
 LOCKS = {"services": "server.txt", "models": "models.txt", "diffusion": "models-torch.txt"}
 # What speaks to strangers or opens what they send must be in the table.
@@ -46,15 +48,15 @@ def declared_servers() -> dict[tuple[str, str], str]:
     triton_package = pinned_version(triton.LOCKS[1], "nvidia-pytriton")
     return {
         ("MongoDB", CHART): images.mongodb.tag,
-        ("MongoDB", RELEASE): downloads.MONGOD.version,
-        ("MongoDB", OTHERWISE): programs.MONGOD.registry.version,
+        ("MongoDB", RELEASE): RELEASES["mongod"].version,
+        ("MongoDB", OTHERWISE): PROGRAMS["mongod"].registry.version,
         ("SeaweedFS", CHART): images.s3.tag,
-        ("SeaweedFS", OTHERWISE): programs.SEAWEEDFS.registry.version,
+        ("SeaweedFS", OTHERWISE): PROGRAMS["seaweedfs"].registry.version,
         ("NVIDIA Triton", "images, embedded"): triton.WHEEL_SERVER[triton_package],
-        ("Kubernetes", RELEASE): downloads.KUBERNETES.version,
-        ("Kubernetes", OTHERWISE): programs.KUBERNETES.registry.version,
-        ("etcd", RELEASE): downloads.ETCD.version,
-        ("etcd", OTHERWISE): programs.ETCD.registry.version,
+        ("Kubernetes", RELEASE): RELEASES["kubernetes"].version,
+        ("Kubernetes", OTHERWISE): PROGRAMS["kubernetes"].registry.version,
+        ("etcd", RELEASE): RELEASES["etcd"].version,
+        ("etcd", OTHERWISE): PROGRAMS["etcd"].registry.version,
         ("Helm", "tests, release"): helm.RELEASE.version,
         ("Helm", "tests, otherwise"): helm.HELM.registry.version,
     }
@@ -80,6 +82,6 @@ def test_every_row_is_dated() -> None:
     assert all(re.fullmatch(r"20\d\d-\d\d(-\d\d)?", date) for date in dates), dates
 
 
-@pytest.mark.parametrize("version", [Values().images.mongodb.tag, downloads.MONGOD.version])
+@pytest.mark.parametrize("version", [Values().images.mongodb.tag, RELEASES["mongod"].version])
 def test_no_mongodb_with_a_hole_before_the_password_ships(version: str) -> None:
     assert tuple(int(number) for number in version.split(".")) >= MONGODB_MENDED

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from imagerift_local import parts
 from imagerift_local.ports import Ports
-from imagerift_local.provision.programs import KUBERNETES
 from imagerift_node import programs
 from imagerift_node.certificates import NodePki, ensure_node_pki
 from imagerift_node.cgroups import has_version_1
-from imagerift_node.kubernetes import NEWEST
+from imagerift_node.kubernetes import KUBERNETES, NEWEST
 from imagerift_node.layout import NodeAddresses, NodeFolder
 
 ADDRESSES = NodeAddresses()
@@ -68,7 +67,12 @@ def commands(data: NodeFolder, pki: NodePki, version: tuple[int, ...]) -> dict[s
     return {
         "kube-apiserver": programs.build_apiserver_command(Path("a"), ports, pki, ADDRESSES),
         "kube-controller-manager": parts.build_controller_manager_command(
-            Path("c"), version, kubeconfig, ports, pki.control_plane, unused=("ttl",)
+            Path("c"),
+            version,
+            unused=("ttl",),
+            kubeconfig=kubeconfig,
+            ports=ports,
+            pki=pki.control_plane,
         ),
         "kube-scheduler": programs.build_scheduler_command(Path("s"), version, kubeconfig, pki),
         "kubelet": programs.build_kubelet_command(Path("k"), version, data, ADDRESSES, Path("f")),

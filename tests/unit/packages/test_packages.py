@@ -14,10 +14,11 @@ import pytest
 import yaml
 from imagerift_local.provision.wheels import REQUIREMENTS
 from imagerift_local.settings import CHECKOUT
-from imagerift_node.images.project import build_wheels, project_version
+from imagerift_node.images.build import project_version
 
 from tests.support.parts import (
     PARTS,
+    build_wheels,
     install_client_alone,
     parts_with,
     project,

@@ -11,7 +11,6 @@ from typing import IO, Annotated, cast
 import typer
 from imagerift_local.cli import Commands, stop
 from imagerift_local.errors import PlatformError
-from imagerift_local.machine import check_machine
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
@@ -23,6 +22,7 @@ from imagerift_node import outside
 from imagerift_node.cgroups import remove_groups
 from imagerift_node.images.build import build_images
 from imagerift_node.layout import CONTAINERD_SOCKET, NodeFolder
+from imagerift_node.machine import check_machine
 
 app = typer.Typer(
     cls=Commands,
@@ -40,7 +40,7 @@ DEFAULT_DATA_DIR = user_data_path("imagerift-node")
 @app.command()
 def up(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Start the node and keep it until Ctrl-C."""
-    check_machine(as_root="A node")
+    check_machine("A node")
     asyncio.run(outside.run(NodeFolder(data_dir.absolute()), _cache(), _say))
 
 
@@ -96,7 +96,7 @@ def save(
 @app.command()
 def provision() -> None:
     """Fetch or build the node's programs into the cache."""
-    check_machine(as_root="A node")
+    check_machine("A node")
     outside.provision(_cache(), _say)
 
 

@@ -8,8 +8,7 @@ from functools import partial
 from imagerift_local.data_versions import minor_version
 from imagerift_local.errors import RouteUnavailableError
 from imagerift_local.provision.context import Workshop
-from imagerift_local.provision.downloads import KUBERNETES as RELEASE
-from imagerift_local.provision.programs import KUBERNETES, registry_route, routes
+from imagerift_local.provision.programs import PROGRAMS, registry_route, routes
 from imagerift_local.provision.routes import Provision, Route, dotted
 
 PART = "kubernetes-node"
@@ -17,14 +16,14 @@ NODE_NAMES = ("kube-scheduler", "kubelet", "kube-proxy")
 PAUSE = "pause"
 # The last one whose kubelet works with containerd 1, which Debian has.
 NEWEST = (1, 35)
+KUBERNETES = PROGRAMS["kubernetes"]
 NAMES = (*KUBERNETES.names, *NODE_NAMES)
-NODE_KUBERNETES = replace(
-    KUBERNETES,
-    names=NAMES,
-    release=replace(
-        RELEASE, part=PART, members={name: f"kubernetes/server/bin/{name}" for name in NAMES}
-    ),
+RELEASE = KUBERNETES.release and replace(
+    KUBERNETES.release,
+    part=PART,
+    members={name: f"kubernetes/server/bin/{name}" for name in NAMES},
 )
+NODE_KUBERNETES = replace(KUBERNETES, names=NAMES, release=RELEASE)
 
 
 def provision_node_kubernetes(workshop: Workshop) -> Provision:

@@ -21,7 +21,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.commands import tail_of
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
-from imagerift_local.provision.programs import ETCD, KUBECTL
+from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.routes import Provision
 from imagerift_local.state import owned, read_state
@@ -42,8 +42,8 @@ NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 PROVISIONERS: dict[str, Callable[[Workshop], Provision]] = {
     "kubernetes-node": provision_node_kubernetes,
     "container-runtime": provision_container_runtime,
-    "etcd": partial(provision_program, ETCD),
-    "kubectl": partial(provision_program, KUBECTL),
+    "etcd": partial(provision_program, PROGRAMS["etcd"]),
+    "kubectl": partial(provision_program, PROGRAMS["kubectl"]),
 }
 
 

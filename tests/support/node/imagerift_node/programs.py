@@ -42,7 +42,7 @@ def build_apiserver_command(
     The last value of a flag wins, but values of --authorization-mode add up.
     """
     return [
-        *parts.build_apiserver_command(binary, ports, pki.control_plane),
+        *parts.build_command("kube-apiserver", binary, ports=ports, pki=pki.control_plane),
         "--bind-address=0.0.0.0",
         f"--advertise-address={addresses.node}",
         "--endpoint-reconciler-type=lease",

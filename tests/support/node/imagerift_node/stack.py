@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from imagerift_node import programs
 from imagerift_node.certificates import NodePki, ensure_node_pki, write_kubeconfigs
 from imagerift_node.cgroups import has_version_1
 from imagerift_node.images.archive import Image, write_archive
-from imagerift_node.images.layers import single_file_layer
+from imagerift_node.images.layers import Layer, seal_layer
 from imagerift_node.layout import (
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
@@ -106,8 +107,12 @@ class NodeStack:
             "etcd",
             address,
             http_probe(f"{address}/health", tls=tls),
-            parts.build_etcd_command(
-                self.provisions["etcd"].files["etcd"], self.data.control_plane, self.ports, plane
+            parts.build_command(
+                "etcd",
+                self.provisions["etcd"].files["etcd"],
+                data=self.data.control_plane,
+                ports=self.ports,
+                pki=plane,
             ),
         )
 
@@ -132,10 +137,10 @@ class NodeStack:
             parts.build_controller_manager_command(
                 self._program("kube-controller-manager"),
                 self.version,
-                self._kubeconfig("controller-manager"),
-                self.ports,
-                pki.control_plane,
                 unused=programs.UNUSED_CONTROLLERS,
+                kubeconfig=self._kubeconfig("controller-manager"),
+                ports=self.ports,
+                pki=pki.control_plane,
             ),
             after=("kube-apiserver",),
         )
@@ -236,12 +241,7 @@ class NodeStack:
         if programs.PAUSE_IMAGE in listed.stdout.split():
             return
         with tempfile.TemporaryDirectory() as scratch:
-            layer = single_file_layer(self._program("pause"), "/pause", Path(scratch))
-            archive = Path(scratch) / "pause.tar"
-            with archive.open("wb") as stream:
-                write_archive(
-                    stream, [Image(programs.PAUSE_IMAGE, (layer,), entrypoint=("/pause",))]
-                )
+            archive = await asyncio.to_thread(_pack_pause, self._program("pause"), Path(scratch))
             done = await asyncio.to_thread(self._ctr, "images", "import", str(archive))
         if done.returncode != 0:
             raise SetUpError(f"the image of paused pods: {done.stderr}")
@@ -280,3 +280,14 @@ class NodeStack:
             after=after,
             after_ready=after_ready,
         )
+
+
+def _pack_pause(program: Path, scratch: Path) -> Path:
+    """An archive with the image of the one program, in the empty folder `scratch`."""
+    files, archive = scratch / "files", scratch / "pause.tar"
+    files.mkdir()
+    shutil.copy2(program, files / "pause")
+    seal_layer(files, scratch)
+    with archive.open("wb") as stream:
+        write_archive(stream, [Image(programs.PAUSE_IMAGE, [Layer.read(scratch)], ("/pause",))])
+    return archive

@@ -8,16 +8,9 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
-
-@dataclass(frozen=True)
-class Layer:
-    """An uncompressed tar of files, and the SHA-256 of the tar."""
-
-    tar: Path
-    digest: str
+from imagerift_node.images.layers import Layer
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Layers from folders and files: everything belongs to root and is readable by all."""
+"""Layers of images: folders as tars, what an overlay deletes in the words of an image."""
 
 from __future__ import annotations
 
@@ -6,102 +6,47 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from imagerift_node.images.archive import Layer
-
-CHUNK = 1 << 20
 TAR_NAME = "layer.tar"
 DIGEST_NAME = "layer.sha256"
-SKIPPED_FOLDERS = frozenset({"__pycache__"})
-# How an overlay file system marks what an upper folder deletes, and how an image's layer does.
+# How an image's layer marks what it deletes of the layers below, and a folder that hides theirs.
 WHITEOUT_PREFIX = ".wh."
+OPAQUE = ".wh..wh..opq"
+OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
 
 
-def read_layer(folder: Path) -> Layer:
-    """The layer that was written into a folder of the cache."""
-    return Layer(folder / TAR_NAME, (folder / DIGEST_NAME).read_text().strip())
+@dataclass(frozen=True)
+class Layer:
+    """An uncompressed tar of files, and the SHA-256 of the tar."""
+
+    tar: Path
+    digest: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The layer that was written into the folder."""
+        return cls(folder / TAR_NAME, (folder / DIGEST_NAME).read_text())
 
 
-def seal_layer(folder: Path) -> Layer:
-    """Writes the digest beside a layer's tar."""
-    digest = hashlib.sha256()
-    with (folder / TAR_NAME).open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    (folder / DIGEST_NAME).write_text(digest.hexdigest())
-    return read_layer(folder)
-
-
-def single_file_layer(source: Path, target: str, folder: Path) -> Layer:
-    """A layer, written into `folder`, with one program at the absolute path `target`."""
-    return files_layer({target: source}, folder)
-
-
-def files_layer(
-    files: Mapping[str, Path],
-    folder: Path,
-    rewrites: Mapping[str, str] | None = None,
-    *,
-    compiled: bool = False,
-) -> Layer:
-    """A layer with files and folders (absolute path inside: path here).
-
-    `rewrites` replaces symbolic links: path inside to new target. Compiled Python is left out
-    unless `compiled`.
-    """
-    skipped: frozenset[str] = frozenset() if compiled else SKIPPED_FOLDERS
+def seal_layer(files: Path, folder: Path) -> None:
+    """Writes a layer into `folder` with what the upper folder of an overlay holds."""
     with tarfile.open(folder / TAR_NAME, "w", format=tarfile.PAX_FORMAT) as archive:
-        for parent in sorted({str(up) for path in files for up in Path(path).parents} - {"/"}):
-            entry = tarfile.TarInfo(parent.lstrip("/"))
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        for target, source in sorted(files.items()):
-            _add(archive, source, target.lstrip("/"), rewrites or {}, skipped)
-    return seal_layer(folder)
-
-
-def overlay_layer(upper: Path, folder: Path) -> Layer:
-    """A layer with what the upper folder of an overlay holds: owners kept, deletions marked."""
-    with tarfile.open(folder / TAR_NAME, "w", format=tarfile.PAX_FORMAT) as archive:
-        for root, folders, files in os.walk(upper):
+        for root, folders, names in os.walk(files):
             place = Path(root)
-            for name in sorted([*folders, *files]):
+            if place != files and OPAQUE_ATTRIBUTE in os.listxattr(place):
+                archive.addfile(tarfile.TarInfo(str(place.relative_to(files) / OPAQUE)))
+            for name in sorted([*folders, *names]):
                 path = place / name
-                inside = str(path.relative_to(upper))
+                inside = path.relative_to(files)
                 mode = path.lstat().st_mode
                 if stat.S_ISCHR(mode):
-                    marker = str(Path(inside).with_name(f"{WHITEOUT_PREFIX}{name}"))
-                    archive.addfile(tarfile.TarInfo(marker))
+                    marker = inside.with_name(f"{WHITEOUT_PREFIX}{name}")
+                    archive.addfile(tarfile.TarInfo(str(marker)))
                 elif not stat.S_ISSOCK(mode):
-                    archive.add(path, inside, recursive=False)
-    return seal_layer(folder)
-
-
-def _add(
-    archive: tarfile.TarFile,
-    source: Path,
-    name: str,
-    rewrites: Mapping[str, str],
-    skipped: frozenset[str],
-) -> None:
-    entry = archive.gettarinfo(source, name)
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    if entry.islnk():
-        # A file of the package cache, seen twice: its content is written each time.
-        entry.type, entry.linkname, entry.size = tarfile.REGTYPE, "", source.stat().st_size
-    if entry.issym():
-        entry.linkname = rewrites.get(f"/{name}", entry.linkname)
-    # Whatever user a pod runs as must be able to read and run it.
-    entry.mode |= 0o555 if entry.isdir() or entry.mode & 0o100 else 0o444
-    if entry.isreg():
-        with source.open("rb") as content:
-            archive.addfile(entry, content)
-        return
-    archive.addfile(entry)
-    if entry.isdir():
-        for child in sorted(source.iterdir()):
-            if child.name not in skipped:
-                _add(archive, child, f"{name}/{child.name}", rewrites, skipped)
+                    archive.add(path, str(inside), recursive=False)
+    with (folder / TAR_NAME).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    (folder / DIGEST_NAME).write_text(digest)
