@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--store",
         choices=get_args(Store),
-        help="MongoDB: one member, three, or two and an arbiter; where not said, the seed draws one "
+        help="MongoDB: one member, three, or two and an arbiter; the seed draws one "
         "of the last two",
     )
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")

@@ -22,7 +22,9 @@ def read(shard: Shard, workspaces: Iterable[str]) -> FinalState:
         jobs = [_job(record) for record in database.jobs.find(theirs)]
         ledger = list(database.ledger.find(theirs))
         counters = list(database.quota_counters.find(theirs))
-        messages = Counts(row["job"] for row in database.deliveries.find(theirs, {"job": 1}))
+        messages = Counts(
+            row["job"] for row in database.webhook_deliveries.find(theirs, {"job": 1})
+        )
     in_ledger: Counts[str] = Counts()
     for row in ledger:
         in_ledger[row["counter"]] += row["units"]
