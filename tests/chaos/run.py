@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from tests.chaos.customers import Customer
 from tests.chaos.deeds.bucket import allow, bucket_deeds
 from tests.chaos.deeds.clocks import SetClock, clock_deeds
 from tests.chaos.deeds.cluster import cluster_deeds, let_go, make_room
+from tests.chaos.deeds.disks import disk_deeds, small_disks
 from tests.chaos.deeds.processes import process_deeds
 from tests.chaos.deeds.store import store_deeds
 from tests.chaos.disturbance import Deed, Disturber, Keeper, Kept
@@ -27,14 +29,16 @@ from tests.chaos.history import FinalState, History
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, wait_until
 from tests.support.admission_webhook import refusing_webhook
 from tests.support.own_shard import Shard, opened_shard
-from tests.support.replica_set import ReplicaSet, moved_to, opened_replica_set
+from tests.support.replica_set import ReplicaSet, moved_to
 
 # One tenant may run one job at a time, and one has next to no quota.
 PLANS = ("load", "load", "load", "narrow", "small")
 OPERATOR = {"IMAGERIFT_LEASE_SECONDS": "4", "IMAGERIFT_COMPARE_SECONDS": "5"}
 REST_SECONDS = 300
 Store = Literal["one", "three", "arbiter"]
-KINDS = ("processes", "store", "cluster", "bucket", "clocks")
+KINDS = ("processes", "store", "cluster", "bucket", "clocks", "disks", "versions")
+# A number that both an operator and an API have, of which the other is of this version.
+_NEWER = "1"
 _NAMED = 10
 
 
@@ -144,10 +148,14 @@ class Scene:
                 self.clocks[name] = SetClock(folder / f"{name}.clock")
                 more = self.clocks[name].environment()
             if name.startswith("operator"):
-                self.shard.operator(**OPERATOR, **more)
+                program = self.shard.operator(**OPERATOR, **more)
             else:
-                self.shard.api(**more)
+                program = self.shard.api(**more)
                 self.urls.append(self.shard.api_url)
+            if "versions" in self.kinds and name.endswith(_NEWER):
+                program.command[2:2] = ["tests.chaos.newer"]
+                program.end(signal.SIGKILL)
+                program.start()
 
     @property
     def kept(self) -> list[Kept]:
@@ -174,6 +182,8 @@ class Scene:
             yield from process_deeds(self.shard, self.platform, without=without)
         if "store" in self.kinds and self.store:
             yield from store_deeds(self.store)
+        if "disks" in self.kinds and self.store:
+            yield from disk_deeds(self.store)
         if "cluster" in self.kinds:
             policy = self.stack.enter_context(refusing_webhook(self.platform, self.shard.namespace))
             yield from cluster_deeds(self.shard, policy)
@@ -222,8 +232,11 @@ def _opened(
         members = None
         seen = platform
         if options.store != "one":
-            opened = opened_replica_set(folder / "mongo", arbiter=options.store == "arbiter")
-            members = stack.enter_context(opened)
+            members = ReplicaSet(folder / "mongo", arbiter=options.store == "arbiter")
+            if "disks" in options.kinds:
+                stack.enter_context(small_disks([member.folder for member in members.members]))
+            stack.callback(members.stop)
+            members.start()
             seen = moved_to(members, platform)
         shard = stack.enter_context(opened_shard(seen, folder, through_mongo_link=members is None))
         hook = stack.enter_context(hooks.receiving(history))
