@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import random
@@ -130,17 +131,17 @@ class Customer:
 
     def _download(self, job_id: str, url: str | None) -> None:
         sent = time.time()
-        told = Answer("download", self.tenant.workspace, sent, sent, None, job=job_id)
+        question = Answer("download", self.tenant.workspace, sent, sent, None, job=job_id)
         if url is None:
-            self.history.add(_received(told, status=404))
+            self.history.add(_received(question, status=404))
             return
         try:
             response = self.tenant.http.get(url)
         except httpx.TransportError:
-            self.history.add(_received(told))
+            self.history.add(_received(question))
             return
         digest = hashlib.sha256(response.content).hexdigest() if response.is_success else ""
-        self.history.add(_received(told, status=response.status_code, digest=digest))
+        self.history.add(_received(question, status=response.status_code, digest=digest))
 
     def _ask(
         self,
@@ -158,22 +159,25 @@ class Customer:
         self.urls.append(self.urls.pop(0))
         headers = {"Authorization": f"Bearer {self.tenant.token}", **(head or {})}
         sent = time.time()
-        told = Answer(asked, self.tenant.workspace, sent, sent, None, job, mark=mark, keyed=keyed)
+        question = Answer(
+            asked, self.tenant.workspace, sent, sent, None, job, mark=mark, keyed=keyed
+        )
         try:
             response = self.tenant.http.request(
                 method, self.urls[0] + path, headers=headers, **more
             )
         except httpx.TransportError:
-            answer = _received(told)
+            answer = _received(question)
             self.history.add(answer)
             return answer, None
-        answer = _received(told, status=response.status_code, **_said(response, job))
+        answer = _received(question, status=response.status_code, **_said(response, job))
         self.history.add(answer)
         return answer, response
 
 
-def _received(told: Answer, **said: Any) -> Answer:
-    return Answer(**{**told.__dict__, "received": time.time(), **said})
+def _received(asked: Answer, /, **said: Any) -> Answer:
+    """The answer that came now; without a status none came."""
+    return dataclasses.replace(asked, received=time.time(), **said)
 
 
 def _said(response: httpx.Response, job: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,8 @@ def test_a_submit_without_a_key_is_refused_truly_or_told_as_in_doubt(
 
         for job_id, doubt in doubts.items():
             wait_until_settled(doubt)
-            found = wait_until(
-                lambda job_id=job_id: told_for_good(tenant, job_id), seconds=60, what="it is told"
-            )
+            told = partial(told_for_good, tenant, job_id)
+            found = wait_until(told, seconds=60, what="it is told")
             assert (found == 200) == (record_of(shard, job_id) is not None)
         there = {record["_id"] for record in shard.records()} - {first}
         assert there <= set(doubts), "a job is there of which it was said that it is not"
