@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -54,7 +55,11 @@ def main() -> None:
     history = History()
     try:
         with ExitStack() as stack:
-            made = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagerift-chaos-"))
+            made = tempfile.mkdtemp(prefix="imagerift-chaos-")
+            if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
+                sys.stderr.write(f"Logs and data of the shard are kept in {made}\n")
+            else:
+                stack.callback(shutil.rmtree, made)
             platform = attach(Path(given)) if given else stack.enter_context(started())
             findings = run(platform, Path(made), options, history)
     finally:

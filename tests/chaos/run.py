@@ -34,7 +34,7 @@ from tests.support.replica_set import ReplicaSet, moved_to
 # One tenant may run one job at a time, and one has next to no quota.
 PLANS = ("load", "load", "load", "narrow", "small")
 OPERATOR = {"IMAGERIFT_LEASE_SECONDS": "4", "IMAGERIFT_COMPARE_SECONDS": "5"}
-REST_SECONDS = 300
+REST_SECONDS = 200
 Store = Literal["one", "three", "arbiter"]
 KINDS = ("processes", "store", "cluster", "bucket", "clocks", "disks", "versions")
 # A number that both an operator and an API have, of which the other is of this version.
@@ -83,7 +83,7 @@ def run(
             disturbing.join()
             disturbed = time.monotonic() - began
             scene.undo()
-            scene.wait_for_rest(customers)
+            no_rest = scene.wait_for_rest(customers)
         finally:
             disturber.stop()
             keeper.stop()
@@ -92,6 +92,7 @@ def run(
     found = untruths(history.answers(), state)
     findings = Findings([str(untruth) for untruth in found[:_NAMED]], _figures(customers, state))
     findings.broken += [f"the audit finds {difference}" for difference in differences]
+    findings.broken += no_rest
     findings.figures |= {
         "seed": options.seed,
         "store": options.store,
@@ -200,8 +201,19 @@ class Scene:
         if "bucket" in self.kinds:
             allow(self.shard)
 
-    def wait_for_rest(self, customers: Sequence[Customer]) -> None:
-        """Until every part answers again, every job has ended and every resource is gone."""
+    def wait_for_rest(self, customers: Sequence[Customer]) -> list[str]:
+        """Until every part answers again, every job has ended and every resource is gone.
+
+        Returns what did not come to be: what was said and is there is looked at all the same.
+        """
+        try:
+            self._rest(customers)
+        except AssertionError as error:
+            left = [(item["metadata"], item.get("status")) for item in self.shard.resources()]
+            return [f"{error}; resources: {json.dumps(left)}"]
+        return []
+
+    def _rest(self, customers: Sequence[Customer]) -> None:
         self.platform.wait_ready(seconds=REST_SECONDS)
         wait_until(
             lambda: all(customer.poll_all() for customer in customers),
@@ -216,12 +228,8 @@ class Scene:
                 return not database.jobs.count_documents({"namespace": self.shard.namespace} | live)
 
         wait_until(ended, seconds=REST_SECONDS, what="every record is terminal")
-        try:
-            gone = "every resource is gone"
-            wait_until(lambda: not self.shard.resources(), seconds=REST_SECONDS, what=gone)
-        except AssertionError as error:
-            left = [(item["metadata"], item.get("status")) for item in self.shard.resources()]
-            raise AssertionError(f"{error}; left: {json.dumps(left, indent=2)}") from error
+        gone = "every resource is gone"
+        wait_until(lambda: not self.shard.resources(), seconds=REST_SECONDS, what=gone)
 
 
 @contextmanager
