@@ -46,8 +46,12 @@ def small_disks(folders: Sequence[Path]) -> Iterator[None]:
             folder.mkdir(parents=True)
             size = f"size={_DISK_MIB}m"
             subprocess.run(["mount", "-t", "tmpfs", "-o", size, "chaos", str(folder)], check=True)
-            stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
+            stack.callback(_unmount, folder)
         yield
+
+
+def _unmount(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
 def disk_deeds(store: ReplicaSet) -> list[Deed]:

@@ -26,14 +26,12 @@ NOTHING = FinalState()
 
 def said(asked: Asked, at: float, status: int | None = 200, **more: Any) -> Answer:
     """An answer that came half a second after it was asked for, `at` a time."""
-    job = {} if asked == "submit" and status != 202 else {"job": "j"}
-    mark = {"mark": "m"} if asked == "submit" else {}
-    return Answer(
-        **{"asked": asked, "workspace": "ws", "sent": at, "received": at + 0.5, "status": status}
-        | job
-        | mark
-        | more
-    )
+    fields: dict[str, Any] = {"sent": at, "received": at + 0.5, "status": status}
+    if asked != "submit" or status == 202:
+        fields["job"] = "j"
+    if asked == "submit":
+        fields["mark"] = "m"
+    return Answer(**{"asked": asked, "workspace": "ws", **fields, **more})
 
 
 ACCEPTED = said("submit", 1, 202)
@@ -43,7 +41,8 @@ DOUBT = said("submit", 1, 504, code="outcome_unknown", job="j", settled_by=100)
 
 def ended(**changes: Any) -> FinalState:
     """The job's record with these changes, and nothing charged or delivered."""
-    job = replace(DONE, **{"status": "failed", "charged_units": 0, "outputs": {}} | changes)
+    nothing: dict[str, Any] = {"status": "failed", "charged_units": 0, "outputs": {}}
+    job = replace(DONE, **nothing | changes)
     return FinalState(jobs={"j": job}, sent={"j/1": 1})
 
 

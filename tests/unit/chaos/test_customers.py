@@ -33,7 +33,8 @@ def customer(respond: Respond, *, seed: int = 1, jobs: int = 1) -> Customer:
 
 def in_turn(responses: Sequence[httpx.Response | Exception]) -> tuple[Respond, list[Any]]:
     """Answers submits with these and the last one again, polls with `queued`; what was sent."""
-    left, sent = list(responses), []
+    left = list(responses)
+    sent: list[Any] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path != "/api/v1/generate":
