@@ -26,7 +26,7 @@ WISHES: tuple[tuple[float, str, dict[str, Any]], ...] = (
     (1, "puppet", {"fail": "no_face_found"}),
     (1, "puppet", {"fail": "out_of_memory", "retryable": True, "attempts": 1}),
 )
-_FOR_GOOD = {402, 403, 422}
+_FOR_GOOD = {400, 402, 403, 422}
 _POLLED_AT_ONCE = 3
 
 
@@ -46,6 +46,7 @@ class Customer:
     refusals: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
     ended: set[str] = field(default_factory=set)
+    gave_up: str = ""
 
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self._run)
@@ -62,6 +63,12 @@ class Customer:
         return self.ended >= self.accepted | set(self.doubted)
 
     def _run(self) -> None:
+        try:
+            self._submit_all()
+        except Exception as error:  # noqa: BLE001 - of a thread; whoever started it tells
+            self.gave_up = f"a customer gave up: {error!r}"
+
+    def _submit_all(self) -> None:
         drawn = random.Random(self.seed)
         for number in range(self.jobs):
             _, mode, told = drawn.choices(WISHES, [wish[0] for wish in WISHES])[0]
@@ -109,7 +116,7 @@ class Customer:
             if answer.status in _FOR_GOOD or (answer.in_doubt and not keyed):
                 return None
             time.sleep(0.25)
-        raise AssertionError("the API took no job for a minute")
+        raise TimeoutError("the API took no job for a minute")
 
     def _cancel(self, job_id: str) -> None:
         self._ask("cancel", "POST", f"/api/v1/jobs/{job_id}/cancel", job=job_id)

@@ -92,7 +92,7 @@ def run(
     found = untruths(history.answers(), state)
     findings = Findings([str(untruth) for untruth in found[:_NAMED]], _figures(customers, state))
     findings.broken += [f"the audit finds {difference}" for difference in differences]
-    findings.broken += no_rest
+    findings.broken += [*no_rest, *filter(None, (customer.gave_up for customer in customers))]
     findings.figures |= {
         "seed": options.seed,
         "store": options.store,

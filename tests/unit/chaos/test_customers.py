@@ -118,6 +118,13 @@ def test_a_doubt_is_over_when_it_is_settled_and_there_is_no_job() -> None:
     assert one.poll_all()
 
 
+def test_a_customer_that_breaks_says_so() -> None:
+    one = customer(lambda _: httpx.Response(202, json={}), jobs=1)
+    one.tenant.http.close()
+    one._run()
+    assert "closed" in one.gave_up
+
+
 def test_the_same_seed_asks_for_the_same_jobs() -> None:
     def bodies(seed: int) -> list[Any]:
         respond, sent = in_turn([ACCEPTED])
