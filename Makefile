@@ -75,8 +75,12 @@ guards: venv ## Take out what keeps each invariant, one by one, and see the test
 	@$(BIN)/python -m tests.guards $(ARGS)
 
 .PHONY: chaos
-chaos: venv ## Run jobs while parts are killed, stopped and cut off; SEED and JOBS (1000) may be set.
+chaos: venv ## Run jobs while parts are killed, cut off, refused and edited; SEED and JOBS (1000) may be set.
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --jobs $(or $(JOBS),1000) $(ARGS)
+
+.PHONY: soak
+soak: venv ## Run JOBS (100000) jobs at RATE (10) a second, and see whether anything grows; takes hours.
+	@$(BIN)/python -m bench.soak --jobs $(or $(JOBS),100000) --per-second $(or $(RATE),10) $(ARGS)
 
 .PHONY: bench
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.

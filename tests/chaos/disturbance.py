@@ -1,37 +1,66 @@
-"""What happens to parts: kill -9, SIGSTOP and SIGCONT, cut connections; drawn from a seed."""
+"""One disturbance after the other, drawn from a seed, until the customers are done."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import signal
+import subprocess
 import threading
+import traceback
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from tests.platform_under_test import PlatformUnderTest
-from tests.support.own_shard import Program, Shard
-
-SERVERS = ("mongod", "seaweedfs", "triton", "kube-apiserver", "etcd", "kube-controller-manager")
-LINKS = ("mongo", "kubernetes", "triton", "s3")
-# How often each is drawn. A restart of Triton takes the longest to recover from.
-WEIGHTS = {"triton": 1, "etcd": 1, "kube-controller-manager": 1}
 LONGEST_STOP_SECONDS = 9.0
 
 
 @dataclass
-class Disturber:
-    """Does one thing after the other to a part drawn at random, until it is told to stop.
+class Moment:
+    """What a deed has to go by: its own randomness, some seconds, and a pause that ends early
+    when all is over."""
 
-    The order of victims, deeds and pauses follows from the seed alone; what they meet does not.
+    drawn: random.Random
+    seconds: float
+    pause: Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something that is done to a part and undone before it returns.
+
+    `do` returns what was done, to be counted, or None where there was nothing to do it to.
     """
 
-    shard: Shard
-    platform: PlatformUnderTest
+    name: str
+    weight: float
+    do: Callable[[Moment], str | None]
+
+
+class Kept(Protocol):
+    """A process that is started again when it is gone, as a kubelet does."""
+
+    name: str
+    process: subprocess.Popen[bytes] | None
+
+    @property
+    def runs(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+
+@dataclass
+class Disturber:
+    """Does one deed after the other.
+
+    The order of deeds, victims and pauses follows from the seed alone; what they meet does not.
+    """
+
+    deeds: Sequence[Deed]
     seed: int
     pause: tuple[float, float]
     done: Counter[str] = field(default_factory=Counter)
+    broke: list[str] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> threading.Thread:
@@ -44,56 +73,26 @@ class Disturber:
 
     def _run(self) -> None:
         drawn = random.Random(self.seed)
-        own = [program.name for program in self.shard.programs]
-        victims = [*own, *SERVERS, *LINKS]
-        weights = [3 if name in own else WEIGHTS.get(name, 2) for name in victims]
+        weights = [deed.weight for deed in self.deeds]
         while not self._over.wait(drawn.uniform(*self.pause)):
-            victim = drawn.choices(victims, weights)[0]
-            kill, seconds = drawn.random() < 0.5, drawn.uniform(0.5, LONGEST_STOP_SECONDS)
-            if victim in LINKS:
-                self._disturb_link(victim, kill, min(seconds, 4.0))
-            else:
-                self._disturb_process(victim, kill, seconds)
-
-    def _disturb_link(self, name: str, cut: bool, seconds: float) -> None:
-        link = getattr(self.shard, name)
-        self.done[f"{'cut' if cut else 'held'} {name} link"] += 1
-        if cut:
-            link.cut()
-            return
-        link.stall()
-        self._over.wait(seconds)
-        link.restore()
-
-    def _disturb_process(self, name: str, kill: bool, seconds: float) -> None:
-        kind = name.rstrip("0123456789").rstrip("-")
-        pid = self._pid_of(name)
-        if pid is None:
-            return
-        # A process may be gone at any moment, by its own or our doing.
-        with contextlib.suppress(ProcessLookupError):
-            if kill:
-                os.kill(pid, signal.SIGKILL)
-                self.done[f"killed {kind}"] += 1
-                return
-            os.kill(pid, signal.SIGSTOP)
-            self.done[f"stopped {kind}"] += 1
-            self._over.wait(seconds)
-            os.kill(pid, signal.SIGCONT)
-
-    def _pid_of(self, name: str) -> int | None:
-        for program in self.shard.programs:
-            if program.name == name:
-                return program.pid if program.runs else None
-        pid: int | None = self.platform.part(name)["pid"]
-        return pid
+            deed = drawn.choices(self.deeds, weights)[0]
+            own = random.Random(drawn.getrandbits(64))
+            moment = Moment(own, own.uniform(0.5, LONGEST_STOP_SECONDS), self._over.wait)
+            try:
+                done = deed.do(moment)
+            except Exception:  # noqa: BLE001 - what it was done to may be away; told in the end
+                self.broke.append(f"{deed.name}: {traceback.format_exc(limit=-3)}")
+                continue
+            if done is not None:
+                self.done[done] += 1
 
 
 class Keeper:
-    """Starts the shard's own processes again when they are gone, as a kubelet does."""
+    """Starts processes again when they are gone; `ended` counts what nobody had killed."""
 
-    def __init__(self, programs: list[Program]) -> None:
-        self._programs = programs
+    def __init__(self, kept: Sequence[Kept]) -> None:
+        self.ended: Counter[str] = Counter()
+        self._kept = kept
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -104,6 +103,9 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._over.wait(0.3):
-            for program in self._programs:
-                if not program.runs:
-                    program.start()
+            for process in self._kept:
+                if not process.runs:
+                    status = process.process.returncode if process.process else 0
+                    if status != -signal.SIGKILL:
+                        self.ended[f"{process.name} with {status}"] += 1
+                    process.start()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.__main__ import run
+from tests.chaos.run import Options, run
 from tests.platform_under_test import PlatformUnderTest
 
 
 def test_a_short_run_of_chaos_breaks_no_promise(
     platform: PlatformUnderTest, tmp_path: Path
 ) -> None:
-    findings = run(platform, tmp_path, seed=20261122, jobs=40, pause=(0.2, 1.5))
+    findings = run(platform, tmp_path, Options(seed=20261122, jobs=40, pause=(0.2, 1.5)))
     print(findings.figures)
     assert findings.broken == []
     assert findings.figures["accepted"] >= 25

@@ -10,6 +10,7 @@ from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.debian import SUITE, Debian
 
 PACKAGE = "libfaketime"
+SITE = Path(__file__).with_name("faketime_site")
 LIBRARY = "usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
@@ -31,7 +32,9 @@ def wall_clock_off_by(seconds: int) -> dict[str, str]:
 
     What it measures durations with is right, as on a machine whose clock was set wrong.
     """
+    paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
+        "PYTHONPATH": os.pathsep.join(paths),
         "LD_PRELOAD": str(provision_faketime()),
         "FAKETIME": f"{seconds:+d}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -1,0 +1,18 @@
+"""Read by Python as it starts, of a process under libfaketime: lets it sleep.
+
+`time.sleep` asks the kernel to wait until a moment of the monotonic clock. libfaketime makes of
+it, where that clock is not to be changed, a moment that the kernel refuses: EINVAL, in whichever
+thread. The driver of MongoDB watches its servers in such threads.
+"""
+
+import select
+import time
+from typing import SupportsIndex
+
+
+def sleep(seconds: float | SupportsIndex) -> None:
+    """Waits so long, by no clock that is changed."""
+    select.select([], [], [], float(seconds))
+
+
+time.sleep = sleep
