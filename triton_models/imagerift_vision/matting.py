@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
 from imagerift_vision.requests import ModelVersion
@@ -28,8 +29,15 @@ class Matte:
 
     alpha: Float
     """[H, W], 0 to 1."""
-    separable: bool
-    """False when there is no single subject to cut out: a landscape, a texture, a close-up."""
+    reason: SubjectReason
+    """Whether and why its subject can be cut out or not."""
+    confidence: float | None
+    """In the cut-out, 0 to 1; None where the matte was given."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether its subject can be cut out."""
+        return self.reason in ("sure", "given")
 
 
 class Matting:
@@ -48,8 +56,8 @@ class Matting:
         """The matte of the salient subject of [H, W, 3] sRGB pixels."""
         raw = self.saliency(rgb)
         cover = float((raw > 0.5).mean())
-        separable = bool(raw.max() >= CONFIDENT) and SMALLEST_COVER <= cover <= LARGEST_COVER
-        return Matte(refine(rgb, raw), separable)
+        found = bool(raw.max() >= CONFIDENT) and SMALLEST_COVER <= cover <= LARGEST_COVER
+        return Matte(refine(rgb, raw), "sure" if found else "none", 1.0)
 
     def saliency(self, rgb: NDArray[np.uint8]) -> Float:
         """What stands out in [H, W, 3] sRGB pixels: [320, 320], 0 to 1."""
@@ -81,13 +89,16 @@ def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
     return smooth
 
 
-def own_matte(alpha: NDArray[np.uint8]) -> Matte | None:
-    """The picture's own alpha as matte; None when it is opaque (nearly) everywhere."""
+def own_matte(alpha: NDArray[np.uint8], *, masked: bool = False) -> Matte | None:
+    """The picture's own alpha as matte; None when it is opaque (nearly) everywhere.
+
+    `masked` says that the alpha is the caller's own matte, which holds whatever it covers.
+    """
     values = alpha.astype(np.float32) / 255
-    if float((values < 0.5).mean()) < 0.02:
+    if not masked and float((values < 0.5).mean()) < 0.02:
         return None
     cover = float((values > 0.5).mean())
-    return Matte(values, separable=cover >= 0.002)
+    return Matte(values, "given" if cover >= 0.002 else "none", None)
 
 
 def estimate_foreground(rgb: NDArray[np.uint8], alpha: Float) -> Float:

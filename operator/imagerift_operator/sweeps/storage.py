@@ -68,8 +68,7 @@ async def _delete_unnamed(
         if record is None:
             unreferenced += keys
         elif record.status.terminal and (record.completed_at or before) <= before:
-            named = {record.source.key} | {key for output in record.outputs for key in output.keys}
-            unreferenced += [key for key in keys if key not in named]
+            unreferenced += [key for key in keys if key not in record.kept_keys]
     if unreferenced:
         log.info("orphaned_bytes_deleted", objects=len(unreferenced))
         await store.delete(unreferenced)
