@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis, SubjectFound
@@ -60,7 +61,7 @@ class Studied:
         """What becomes of the subject."""
         if self.subject is not None:
             return SubjectFound("cut_out", self.matte.reason, self.matte.confidence)
-        reason = "close_up" if self.matte.separable else self.matte.reason
+        reason: SubjectReason = "close_up" if self.matte.separable else self.matte.reason
         return SubjectFound("graded", reason, self.matte.confidence)
 
 

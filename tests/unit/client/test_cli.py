@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 from imagerift import choices
 from imagerift.cli import app
-from imagerift_contract.values import ExportSize, OutputAspect, OutputFormat
+from imagerift_contract.values import ExportSize, OnUnclearSubject, OutputAspect, OutputFormat
 from imagerift_core.jobs import Status
 from imagerift_core.modes import load_modes
 from typer.testing import CliRunner, Result
@@ -272,6 +272,7 @@ def test_the_choices_are_those_of_the_api() -> None:
     assert get_args(choices.Size) == get_args(ExportSize)
     assert get_args(choices.Aspect) == get_args(OutputAspect)
     assert get_args(choices.Format) == get_args(OutputFormat)
+    assert get_args(choices.OnUnclearSubject) == get_args(OnUnclearSubject)
     assert set(get_args(choices.JobStatus)) == set(Status)
     shipped = {name: tuple(mode.presets) for name, mode in load_modes().items()}
     assert shipped == choices.SHIPPED_PRESETS
