@@ -13,13 +13,12 @@ from imagerift_core.errors import DomainError
 from imagerift_core.generation import GenerationSpec, check_permitted
 from imagerift_core.ids import new_job_id
 from imagerift_core.job_pods import Execution, JobPods
-from imagerift_core.jobs import JobRecord, QuotaReservation
+from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_core.modes import Modes
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.schemas import StoredSourceBody
-from imagerift_api.jobs.sources import KeptPictures
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class RequestOrigin:
 
 @dataclass(frozen=True)
 class Draft:
-    """A record but for its source, which is not stored yet."""
+    """A record but for its source and mask, which are not stored yet."""
 
     job_id: str
     workspace: str
@@ -40,9 +39,8 @@ class Draft:
     reservation: QuotaReservation
     fields: dict[str, Any]
 
-    def record(self, pictures: KeptPictures) -> JobRecord:
-        kept = {"source": pictures.source, "mask": pictures.mask}
-        return JobRecord.model_validate(self.fields | kept)
+    def record(self, source: SourceImage, mask: SourceImage | None) -> JobRecord:
+        return JobRecord.model_validate(self.fields | {"source": source, "mask": mask})
 
 
 class Drafts:
