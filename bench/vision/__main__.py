@@ -34,7 +34,7 @@ PARTS = ("mattes", "framing", "prompts")
 
 def measure_mattes(plan: Plan, sources: Sources, sheets: Path | None) -> list[dict[str, Any]]:
     """Print the tables of the mattes."""
-    matting = mattes.ObservedMatting(THREADS)
+    matting = Matting(THREADS)
     results, cells = [], []
     for picture in plan.pictures:
         composite = sources.composite(picture)
@@ -48,7 +48,7 @@ def measure_mattes(plan: Plan, sources: Sources, sheets: Path | None) -> list[di
     say(mattes.by_kind(results, "Mattes"))
     say(mattes.by_kind(tuning, "Mattes, the tuning part"))
     say(mattes.by_kind(apart, "Mattes, the part kept apart"))
-    say(mattes.by_doubt(results))
+    say(mattes.by_confidence(results))
     say(mattes.by_warning(results))
     if sheets:
         sheet.mattes(sheets / "mattes.webp", cells)

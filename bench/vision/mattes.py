@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from imagerift_contract.values import SubjectReason
+from imagerift_vision.doubt import Signs
 from imagerift_vision.matting import Matte, Matting
 from numpy.typing import NDArray
 
@@ -14,7 +16,6 @@ from bench.vision.compose import Composite
 from bench.vision.metrics import (
     LEAST_EXTENT,
     LEAST_IOU,
-    doubt,
     extent_overlap,
     gradient_error,
     soft_iou,
@@ -26,21 +27,8 @@ from bench.vision.tables import Table, mean, percent
 Float = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-# Bounds of the table that shows what a doubt means.
-DOUBTS = (0.0, 0.08, 0.12, 0.16, 0.2, 0.24, 0.3, 1.01)
-# The one that was read off thirty photographs by eye.
-BY_EYE = 0.24
-
-
-class ObservedMatting(Matting):
-    """The matting that serves jobs; keeps the network's last raw map."""
-
-    raw: Float
-
-    def saliency(self, rgb: Pixels) -> Float:
-        """As ever."""
-        self.raw = super().saliency(rgb)
-        return self.raw
+# Bounds of the table that shows what a confidence means.
+CONFIDENCES = (0.0, 0.25, 0.5, 0.7, 0.8, 1.01)
 
 
 @dataclass(frozen=True)
@@ -57,14 +45,21 @@ class Result:
     extent: float | None
     sad: float | None
     gradient: float | None
-    warned: bool
-    """Whether the code says that there is no subject to cut out."""
-    doubt: float
-    """See `metrics.doubt`."""
+    reason: SubjectReason
+    """Why the code cuts it out, or not."""
+    confidence: float
+    """Of the code in its cut-out."""
+    signs: Signs | None
+    """What that comes from."""
     seconds: float
     """Of one core."""
     megabytes: float
     """The process's peak during the matte."""
+
+    @property
+    def warned(self) -> bool:
+        """Whether the code leaves it whole."""
+        return self.reason != "sure"
 
     @property
     def destroyed(self) -> bool:
@@ -79,9 +74,7 @@ class Result:
         return self.subject is False or self.destroyed
 
 
-def measure(
-    matting: ObservedMatting, picture: Picture, composite: Composite
-) -> tuple[Result, Matte]:
+def measure(matting: Matting, picture: Picture, composite: Composite) -> tuple[Result, Matte]:
     """One picture's result and matte."""
     _forget_peak()
     started = time.process_time()
@@ -100,8 +93,9 @@ def measure(
         extent=extent_overlap(matte.alpha, reference) if subject else None,
         sad=sum_of_differences(matte.alpha, reference) if subject else None,
         gradient=gradient_error(matte.alpha, reference) if subject else None,
-        warned=not matte.separable,
-        doubt=doubt(matting.raw),
+        reason=matte.reason,
+        confidence=matte.confidence or 0.0,
+        signs=matte.signs,
         seconds=seconds,
         megabytes=megabytes,
     )
@@ -146,16 +140,17 @@ def _row(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def by_doubt(results: Sequence[Result]) -> Table:
-    """What became of the pictures of a known subject, by the network's doubt."""
+def by_confidence(results: Sequence[Result]) -> Table:
+    """What became of the pictures of a known subject, by how sure the code is of its cut-out."""
     table = Table(
-        "What a doubt means", ("doubt", "pictures", "no subject", "IoU", "destroyed", "bad")
+        "What a confidence means",
+        ("confidence", "pictures", "no subject", "IoU", "destroyed", "bad"),
     )
-    for low, high in pairwise(DOUBTS):
-        there = [r for r in results if low <= r.doubt < high and r.subject is not None]
+    for low, high in pairwise(CONFIDENCES):
+        there = [r for r in results if low <= r.confidence < high and r.subject is not None]
         subjects = [result for result in there if result.subject]
         table.add(
-            f"{low:.2f} to {high:.2f}",
+            f"{low:.2f} to {min(1.0, high):.2f}",
             str(len(there)),
             str(len(there) - len(subjects)),
             mean([result.iou for result in subjects], 3),
@@ -166,17 +161,13 @@ def by_doubt(results: Sequence[Result]) -> Table:
 
 
 def by_warning(results: Sequence[Result]) -> Table:
-    """How well today's warning, and ones from a doubt on, tell the bad ones."""
+    """How well the two reasons to leave a picture whole tell the bad ones."""
     known = [result for result in results if result.subject is not None]
-    tuning = [result for result in known if not result.apart]
-    best = best_doubt(tuning)
     table = Table("Warnings", ("warning", "part", "pictures", "warned", "right", "bad warned of"))
-    ways = (("today's", 2.0), (f"or doubt ≥ {BY_EYE}", BY_EYE), (f"or doubt ≥ {best:.3f}", best))
-    for name, bound in ways:
-        for part, members in (
-            ("tuning", tuning), ("apart", [result for result in known if result.apart])
-        ):  # fmt: skip
-            warned = [result for result in members if result.warned or result.doubt >= bound]
+    for name, reasons in (("none", ("none",)), ("none or doubt", ("none", "doubt"))):
+        for part, apart in (("tuning", False), ("apart", True)):
+            members = [result for result in known if result.apart is apart]
+            warned = [result for result in members if result.reason in reasons]
             bad = [result for result in members if result.bad]
             right = sum(result.bad for result in warned)
             table.add(
@@ -184,23 +175,6 @@ def by_warning(results: Sequence[Result]) -> Table:
                 percent(right, len(warned)), percent(right, len(bad)),
             )  # fmt: skip
     return table
-
-
-def best_doubt(results: Sequence[Result]) -> float:
-    """The bound that parts bad pictures from good ones best: most found less wrongly warned of."""
-    bad = sum(result.bad for result in results)
-    good = len(results) - bad
-    if not bad or not good:
-        return 1.0
-    values = sorted({result.doubt for result in results})
-    bounds = [(low + high) / 2 for low, high in pairwise(values)]
-
-    def gain(bound: float) -> float:
-        over = [result for result in results if result.doubt >= bound]
-        found = sum(result.bad for result in over)
-        return found / bad - (len(over) - found) / good
-
-    return max(bounds, key=gain, default=1.0)
 
 
 def _forget_peak() -> None:

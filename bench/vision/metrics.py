@@ -13,8 +13,6 @@ LEAST_IOU, LEAST_EXTENT = 0.8, 0.7
 SOLID_FROM = 0.5
 # The scale at which Rhemann et al. (2009) compare gradients, in pixels.
 GRADIENT_SCALE = 1.4
-# What the network gives less than this is no part of the subject.
-DOUBT_ABOVE = 0.08
 
 
 def soft_iou(matte: Float, reference: Float) -> float:
@@ -49,15 +47,6 @@ def gradient_error(matte: Float, reference: Float) -> float:
     """The squared difference of both gradients' magnitudes (Rhemann et al. 2009), in thousands."""
     difference = _gradient(matte) - _gradient(reference)
     return float((difference**2).sum(dtype=np.float64)) / 1000
-
-
-def doubt(raw: Float) -> float:
-    """How unsure a network's raw map is: 0 where all is black or white, 1 where all is 0.5.
-
-    The mean of 4 r (1 - r) where r is above the floor; 1 where nothing is.
-    """
-    seen = raw[raw > DOUBT_ABOVE].astype(np.float64)
-    return float((4 * seen * (1 - seen)).mean()) if seen.size else 1.0
 
 
 def _box(matte: Float) -> tuple[int, int, int, int] | None:

@@ -119,7 +119,7 @@ def _figures(result: Result) -> str:
     said = []
     if result.iou is not None and result.extent is not None:
         said.append(f"IoU {result.iou:.2f}, extent {result.extent:.2f}")
-    said.append(f"doubt {result.doubt:.2f}")
+    said.append(f"sure {result.confidence:.2f}")
     if result.warned:
         said.append("not cut out")
     elif result.bad:

@@ -41,7 +41,8 @@ class Call(Generic[Answer]):
 class GenerateOptions(TypedDict, total=False):
     """What a submit may say. What is left out or None is not sent: the server's defaults hold.
 
-    `image` is the picture's bytes, the path of its file, or a file open for reading bytes.
+    `image` is the picture's bytes, the path of its file, or a file open for reading bytes; so is
+    `mask`, the caller's own matte: opaque or white where the subject is.
     `idempotency_key` names this submit; without one a random one is sent, so that it is safe to
     send again.
     """
@@ -49,12 +50,15 @@ class GenerateOptions(TypedDict, total=False):
     mode: str
     image: Source | None
     image_key: str | None
+    mask: Source | None
+    mask_key: str | None
     source_generation_id: str | None
     prompt: str | None
     preset: str | None
     export_size: str | None
     output_aspect: str | None
     output_format: str | None
+    on_unclear_subject: str | None
     variations: int | None
     seed: int | None
     metadata: dict[str, str] | None
@@ -76,13 +80,15 @@ class ListOptions(TypedDict, total=False):
 
 def generate(options: GenerateOptions) -> Call[Job]:
     rest: dict[str, Any] = dict(options)
-    image = options.get("image")
+    image, mask = options.get("image"), options.get("mask")
     key = rest.pop("idempotency_key", None) or str(uuid.uuid4())
     body: dict[str, Any] = {
         "mode": "style",
         "imageBase64": None if image is None else _encoded(image),
+        "maskBase64": None if mask is None else _encoded(mask),
     }
     rest.pop("image", None)
+    rest.pop("mask", None)
     body |= {_camel(name): value for name, value in rest.items()}
     return Call(
         "POST",

@@ -12,6 +12,7 @@ from typing import Literal
 Size = Literal["base", "2k", "4k"]
 Aspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
 Format = Literal["png", "jpeg", "webp"]
+OnUnclearSubject = Literal["grade", "fail"]
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 
 SHIPPED_PRESETS: Mapping[str, tuple[str, ...]] = {

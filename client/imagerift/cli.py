@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from imagerift import choices
-from imagerift.choices import Aspect, Format, JobStatus, Size
+from imagerift.choices import Aspect, Format, JobStatus, OnUnclearSubject, Size
 from imagerift.client import ImageRift
 from imagerift.connection import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from imagerift.console import (
@@ -30,6 +30,7 @@ from imagerift.console import (
     print_line,
     prompt_read,
     say,
+    subject_found,
 )
 from imagerift.errors import ConfigurationError, ImageRiftError, ServerError, Unreachable
 from imagerift.jobs import Job
@@ -110,6 +111,14 @@ def generate(
         Format | None, typer.Option("--format", help="Format of the files.")
     ] = None,
     size: Annotated[Size | None, typer.Option(help="Long edge: 1024, 2048 or 4096 pixels.")] = None,
+    on_unclear_subject: Annotated[
+        OnUnclearSubject | None,
+        typer.Option(help="Where the subject cannot be cut out well: grade the photo, or fail."),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Your own matte: white is the subject.", exists=True, dir_okay=False),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Sent twice with the same key, it is accepted once.")
     ] = None,
@@ -141,6 +150,8 @@ def generate(
                 output_format=output_format,
                 variations=variations,
                 seed=seed,
+                on_unclear_subject=on_unclear_subject,
+                mask=mask,
                 idempotency_key=key,
             )
         if wait:
@@ -302,7 +313,7 @@ def _print(job: Job, saved: list[Path], *, as_json: bool, ended: bool = False) -
         print_line(f"{job.job_id}  {describe(job)}")
         if job.error_code:
             say(f"error: {job.error_message} [{job.error_code}]")
-        for line in prompt_read(job):
+        for line in [*prompt_read(job), *subject_found(job)]:
             say(line)
         urls = [output.download_url or "" for output in job.outputs]
         for place in [str(path) for path in saved] or urls:

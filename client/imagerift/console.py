@@ -23,6 +23,11 @@ _IGNORED = {
     "conflict": " (other words went before)",
     "impossible": " (not in this picture)",
 }
+_SUBJECT = {
+    "none": "nothing stands out",
+    "doubt": "its cut-out is in doubt",
+    "close_up": "the frame cuts it on several sides",
+}
 _STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
@@ -91,6 +96,15 @@ def prompt_read(job: Job) -> list[str]:
         for item in read["ignored"]
     ]
     return lines
+
+
+def subject_found(job: Job) -> list[str]:
+    """A line where the subject was not cut out, and why; none where it was."""
+    subject = (job.raw.get("analysis") or {}).get("subject")
+    if not subject or subject["treatment"] == "cut_out":
+        return []
+    why = _SUBJECT.get(subject["reason"], subject["reason"])
+    return [f"subject not cut out: {why}; the whole picture was graded"]
 
 
 def one_line(job: Job) -> str:

@@ -22,6 +22,11 @@ CONTENT_TYPES: dict[OutputFormat, str] = {
 DEFAULT_OUTPUT_FORMAT: OutputFormat = "png"
 THUMBNAIL_TYPE = "image/webp"
 
+# What is done where the subject cannot be cut out well: the whole picture is graded, or the job
+# fails with `subject_unclear`.
+OnUnclearSubject = Literal["grade", "fail"]
+DEFAULT_ON_UNCLEAR_SUBJECT: OnUnclearSubject = "grade"
+
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_VARIATIONS = 8
 # Variation `i` has the seed `(seed + i) % SEED_SPACE`.
@@ -40,6 +45,7 @@ JobErrorCode = Literal[
     "out_of_memory",
     "content_filtered",
     "no_face_found",
+    "subject_unclear",
     "invalid_request",
 ]
 # Why an attempt did: one that was canceled is no failure of its job.
@@ -54,6 +60,12 @@ ReadPart = Literal[
     "shadow", "reflection",
 ]  # fmt: skip
 IgnoredReason = Literal["unknown", "conflict", "impossible"]
+# How far the proportions of a mask may be from its source's.
+MASK_TOLERANCE = 0.02
+# What became of the subject, and why: its cut-out is `sure`, its matte was `given`, nothing
+# stands out (`none`), the cut-out is in `doubt`, or the frame cuts it on several sides.
+SubjectTreatment = Literal["cut_out", "graded"]
+SubjectReason = Literal["sure", "given", "none", "doubt", "close_up"]
 MAX_READ_ITEMS = 16
 MAX_READ_VALUE = 32
 MAX_PRESET_WORDS = 60

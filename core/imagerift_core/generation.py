@@ -7,6 +7,7 @@ from typing import Annotated
 
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
+    DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
     MAX_PROMPT_CHARACTERS,
@@ -14,6 +15,7 @@ from imagerift_contract.values import (
     MAX_VARIATIONS,
     SEED_SPACE,
     ExportSize,
+    OnUnclearSubject,
     OutputAspect,
     OutputFormat,
 )
@@ -56,6 +58,11 @@ class GenerationSpec(BaseModel):
     )
     output_format: Annotated[OutputFormat, KEPT] = Field(
         DEFAULT_OUTPUT_FORMAT, description="File format of the outputs."
+    )
+    on_unclear_subject: OnUnclearSubject = Field(
+        DEFAULT_ON_UNCLEAR_SUBJECT,
+        description="What is done where the subject cannot be cut out well: grade the whole "
+        "picture, or fail.",
     )
     variations: int = Field(
         1,

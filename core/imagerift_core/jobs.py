@@ -18,6 +18,8 @@ from imagerift_contract.values import (
     JobErrorCode,
     PresetReason,
     ReadPart,
+    SubjectReason,
+    SubjectTreatment,
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -166,6 +168,14 @@ class PromptRead(_Record):
     ignored: list[IgnoredWords] = Field([], max_length=MAX_READ_ITEMS)
 
 
+class Subject(_Record):
+    """What became of the subject, and how sure the model is of its matte (None where given)."""
+
+    treatment: SubjectTreatment
+    reason: SubjectReason
+    confidence: Share | None = None
+
+
 class Analysis(_Record):
     """What the model says of its choices. None and empty where it has nothing to say.
 
@@ -181,6 +191,7 @@ class Analysis(_Record):
     framing: Annotated[Framing, KEPT] | None = None
     people: People | None = None
     prompt_read: PromptRead | None = None
+    subject: Subject | None = None
 
 
 class JobRecord(_Record):
@@ -213,6 +224,7 @@ class JobRecord(_Record):
     spec: GenerationSpec
     preset_used: str | None = None
     source: SourceImage
+    mask: SourceImage | None = None
     quota: QuotaReservation
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
@@ -248,6 +260,16 @@ class JobRecord(_Record):
     def may_run(self) -> bool:
         """Whether this version may run the job: one of another may ask for what is unknown here."""
         return self.schema_version <= SCHEMA_VERSION
+
+    @property
+    def given(self) -> list[SourceImage]:
+        """The job's own copies of what it was given: source and mask."""
+        return [self.source] if self.mask is None else [self.source, self.mask]
+
+    @property
+    def kept_keys(self) -> set[str]:
+        """The keys of everything that the ended job keeps in the bucket."""
+        return {each.key for each in self.given} | {key for o in self.outputs for key in o.keys}
 
     def document(self) -> dict[str, object]:
         """The record as MongoDB stores it."""

@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
+    DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
     MAX_PROMPT_CHARACTERS,
@@ -17,6 +18,7 @@ from imagerift_contract.values import (
     MAX_VARIATIONS,
     ErrorCode,
     ExportSize,
+    OnUnclearSubject,
     OutputAspect,
     OutputFormat,
 )
@@ -60,6 +62,10 @@ class RequestedSource(_Document):
     url: str = Field(description="Presigned GET of the source picture.")
 
 
+class RequestedMask(_Document):
+    url: str = Field(description="Presigned GET of the caller's own matte: white is the subject.")
+
+
 class Target(_Document):
     index: Index
     url: str = Field(description="Presigned PUT of the output.")
@@ -79,6 +85,9 @@ class GenerateRequest(_Document):
         description="How long it may take, from when it is read: clocks need not agree.",
     )
     source: RequestedSource
+    mask: RequestedMask | None = Field(
+        None, description="Null: the matte is the source's own alpha, or estimated."
+    )
     mode: str
     preset: str | None = Field(None, description="Null: chosen by the prompt.")
     prompt: Prompt = ""
@@ -87,6 +96,7 @@ class GenerateRequest(_Document):
     export_size: ExportSize = DEFAULT_EXPORT_SIZE
     output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+    on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     targets: list[Target] = Field(
         min_length=1, max_length=MAX_VARIATIONS, description="Each variation once."
     )
@@ -165,6 +175,8 @@ class ModeParameters(_Document):
     )
     width: int = Field(ge=1, le=4096, description="Of every picture, in pixels.")
     height: int = Field(ge=1, le=4096)
+    on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
+    masked: bool = Field(False, description="Whether IMAGE's alpha is the caller's own matte.")
 
 
 class ModeInfo(_Answer):

@@ -17,6 +17,10 @@ def source_key(workspace: str, job_id: str) -> str:
     return job_prefix(workspace, job_id) + "source"
 
 
+def mask_key(workspace: str, job_id: str) -> str:
+    return job_prefix(workspace, job_id) + "mask"
+
+
 def upload_key(workspace: str, upload_id: str) -> str:
     return f"workspaces/{workspace}/uploads/{upload_id}"
 

@@ -46,6 +46,17 @@ class SourceReference(_Part):
     )
 
 
+class MaskReference(_Part):
+    """Where the caller's own matte lies."""
+
+    key: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="As of a source: a picture of its proportions, opaque or white where the "
+        "subject is.",
+    )
+
+
 class GenerationJobSpec(GenerationSpec):
     """What to make, for whom, from which source. Immutable, but for cancel (false to true)."""
 
@@ -53,6 +64,7 @@ class GenerationJobSpec(GenerationSpec):
         pattern=r"^ws_[0-9A-Za-z]+$", max_length=64, description="Workspace that is charged."
     )
     source: SourceReference = Field(description="Where the source picture lies.")
+    mask: MaskReference | None = Field(None, description="Where the caller's own matte lies.")
     pool: str | None = Field(None, max_length=253, description="Name of the TritonPool to use.")
     execution: Literal["Pool", "Pod"] = Field(
         "Pool", description="Run on a TritonPool, or as a GPU job pod of its own."
@@ -231,6 +243,8 @@ def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> d
         "source": {"key": record.source.key},
         "backoffLimit": record.backoff_limit,
     }
+    if record.mask is not None:
+        spec["mask"] = {"key": record.mask.key}
     if record.deadline_at is not None:
         seconds = (record.deadline_at - record.created_at).total_seconds()
         spec["activeDeadlineSeconds"] = max(10, round(seconds))

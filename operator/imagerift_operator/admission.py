@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Stores
-from imagerift_core.object_keys import source_key
+from imagerift_core.object_keys import mask_key, source_key
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.resources import (
     TRACEPARENT_ANNOTATION,
@@ -35,6 +36,21 @@ from imagerift_core.s3 import ObjectStore
 from pydantic import ValidationError
 
 _BINDING_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A picture that a resource names, the key of the job's own copy, and the spec's field."""
+
+    image_key: str
+    key: str
+    param: str
+
+    def not_found(self) -> SourceNotFound:
+        return SourceNotFound("The workspace has no such picture.", param=self.param)
+
+    def gone(self) -> SourceNotFound:
+        return SourceNotFound("The picture is gone.", param=self.param)
 
 
 class HandMadeAdmission:
@@ -85,8 +101,8 @@ class HandMadeAdmission:
         workspace.require_not_suspended()
         plan = self._plans[workspace.plan]
         check_permitted(spec.generation_spec(), self._modes, plan)
-        copy = await self._copied_source(spec, plan, metadata["uid"])
-        record = _record(body, spec, plan, copy)
+        copies = await self._copies(spec, plan, metadata["uid"])
+        record = _record(body, spec, plan, copies)
         try:
             return await self._stores.admissions.admit(
                 record,
@@ -97,48 +113,61 @@ class HandMadeAdmission:
             # Nobody knows whether it was admitted: what it names has to stay.
             raise
         except DomainError:
-            await self._store.delete([copy.key])
+            await self._store.delete([copy.key for copy in copies])
             raise
 
-    async def _copied_source(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
-        """The job's own copy of the source, which an upload, a job or an output may be.
+    async def _copies(
+        self, spec: GenerationJobSpec, plan: Plan, uid: str
+    ) -> tuple[SourceImage, ...]:
+        """The job's own copies of source and mask.
+
+        What was copied where the other cannot be is left to the sweep: an earlier try of this
+        admission may be in doubt, and name it.
 
         Raises `SourceNotFound`, or `PayloadTooLarge` for an upload over the limit.
         """
-        named = spec.source.key
-        if named.startswith(UPLOAD_PREFIX):
-            return await self._copied_upload(spec, plan, uid)
-        source = await self._stores.jobs.source_of(workspace=spec.workspace, key=named)
+        workspace = spec.workspace
+        named = _Named(spec.source.key, source_key(workspace, uid), "source.key")
+        source = await self._copied(named, workspace, plan)
+        if spec.mask is None:
+            return (source,)
+        named = _Named(spec.mask.key, mask_key(workspace, uid), "mask.key")
+        return source, await self._copied(named, workspace, plan)
+
+    async def _copied(self, named: _Named, workspace: str, plan: Plan) -> SourceImage:
+        """The job's own copy of a picture, which an upload, a job or an output may be."""
+        if named.image_key.startswith(UPLOAD_PREFIX):
+            return await self._copied_upload(named, workspace, plan)
+        source = await self._stores.jobs.source_of(workspace=workspace, key=named.image_key)
         if source is None:
-            raise _not_found()
-        copy = _own_copy(source, spec, uid)
-        if not await self._store.copy(named, copy.key):
-            raise _gone()
+            raise named.not_found()
+        copy = _own_copy(source, named)
+        if not await self._store.copy(named.image_key, copy.key):
+            raise named.gone()
         return copy
 
-    async def _copied_upload(self, spec: GenerationJobSpec, plan: Plan, uid: str) -> SourceImage:
+    async def _copied_upload(self, named: _Named, workspace: str, plan: Plan) -> SourceImage:
         at = now()
-        named = spec.source.key
-        upload = await self._stores.uploads.get(named, workspace=spec.workspace, at=at)
+        upload = await self._stores.uploads.get(named.image_key, workspace=workspace, at=at)
         if upload is None:
-            raise _not_found()
-        key = source_key(spec.workspace, uid)
+            raise named.not_found()
+        key = named.key
         if not await self._store.copy(upload.key, key):
-            raise _gone()
+            raise named.gone()
         until = at + timedelta(days=plan.retention_days)
         await self._stores.uploads.keep(upload.id, until=until)
         size = await self._store.size_of(key)
         if size is None:
-            raise _gone()
+            raise named.gone()
         if size > MAX_IMAGE_BYTES:
             await self._store.delete([key])
             raise PayloadTooLarge(
-                f"The source has {size} bytes; at most {MAX_IMAGE_BYTES}.", param="source.key"
+                f"The picture has {size} bytes; at most {MAX_IMAGE_BYTES}.", param=named.param
             )
         # Pixels never pass through here; the model opens the picture and checks it.
         return SourceImage(
             key=key,
-            image_key=named,
+            image_key=named.image_key,
             content_type=upload.content_type,
             size_bytes=size,
             width=None,
@@ -170,14 +199,6 @@ def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
     return frozenset(filter(None, [*(name.strip() for name in listed), *single]))
 
 
-def _not_found() -> SourceNotFound:
-    return SourceNotFound("The workspace has no such source.", param="source.key")
-
-
-def _gone() -> SourceNotFound:
-    return SourceNotFound("The source is gone.", param="source.key")
-
-
 class WorkspaceNotBound(DomainError):
     code = "workspace_not_bound"
 
@@ -193,15 +214,15 @@ def _checked_spec(body: dict[str, Any]) -> GenerationJobSpec:
     return spec
 
 
-def _own_copy(source: JobRecord, spec: GenerationJobSpec, uid: str) -> SourceImage:
-    """What the job's own copy of the source will be, from the record that names it."""
-    key = source_key(spec.workspace, uid)
-    image_key = spec.source.key
-    if source.source.key == image_key:
-        return source.source.model_copy(update={"key": key, "image_key": image_key})
+def _own_copy(source: JobRecord, named: _Named) -> SourceImage:
+    """What the job's own copy of a picture will be, from the record that names it."""
+    image_key = named.image_key
+    for given in source.given:
+        if given.key == image_key:
+            return given.model_copy(update={"key": named.key, "image_key": image_key})
     (output,) = [item for item in source.outputs if item.key == image_key]
     return SourceImage(
-        key=key,
+        key=named.key,
         image_key=image_key,
         content_type=output.content_type,
         size_bytes=output.size_bytes,
@@ -212,7 +233,7 @@ def _own_copy(source: JobRecord, spec: GenerationJobSpec, uid: str) -> SourceIma
 
 
 def _record(
-    body: dict[str, Any], spec: GenerationJobSpec, plan: Plan, source: SourceImage
+    body: dict[str, Any], spec: GenerationJobSpec, plan: Plan, copies: tuple[SourceImage, ...]
 ) -> JobRecord:
     metadata = body["metadata"]
     at = now()
@@ -238,7 +259,8 @@ def _record(
         band=plan.band,
         retention_days=plan.retention_days,
         spec=spec.generation_spec(),
-        source=source,
+        source=copies[0],
+        mask=copies[1] if len(copies) > 1 else None,
         quota=reservation,
         traceparent=telemetry.checked_traceparent(annotations.get(TRACEPARENT_ANNOTATION)),
         created_at=at,

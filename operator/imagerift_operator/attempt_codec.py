@@ -15,6 +15,7 @@ from imagerift_core.model_documents import (
     GenerateRequest,
     ModelAnswer,
     ModelProblem,
+    RequestedMask,
     RequestedSource,
     Target,
 )
@@ -49,6 +50,7 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         attempt_id=attempt_id(record.id, record.attempt),
         seconds_left=seconds_left,
         source=RequestedSource(url=signer.get(record.source.key)),
+        mask=record.mask and RequestedMask(url=signer.get(record.mask.key)),
         mode=spec.mode,
         preset=spec.preset,
         prompt=spec.prompt,
@@ -57,6 +59,7 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         export_size=spec.export_size,
         output_aspect=spec.output_aspect,
         output_format=spec.output_format,
+        on_unclear_subject=spec.on_unclear_subject,
         targets=[
             Target(
                 index=index,

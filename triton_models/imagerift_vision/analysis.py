@@ -16,6 +16,8 @@ from imagerift_contract.values import (
     IgnoredReason,
     PresetReason,
     ReadPart,
+    SubjectReason,
+    SubjectTreatment,
 )
 
 Box = tuple[float, float, float, float]
@@ -23,6 +25,8 @@ Box = tuple[float, float, float, float]
 REASONS: tuple[str, ...] = get_args(PresetReason)
 FRAMINGS: tuple[str, ...] = get_args(Framing)
 PARTS: tuple[str, ...] = get_args(ReadPart)
+TREATMENTS: tuple[str, ...] = get_args(SubjectTreatment)
+SUBJECT_REASONS: tuple[str, ...] = get_args(SubjectReason)
 IGNORED: tuple[str, ...] = get_args(IgnoredReason)
 
 
@@ -66,6 +70,16 @@ class Understood:
 
 
 @dataclass(frozen=True)
+class SubjectFound:
+    """What became of the subject."""
+
+    treatment: SubjectTreatment
+    reason: SubjectReason
+    confidence: float | None
+    """In its cut-out, 0 to 1; None where its matte was given."""
+
+
+@dataclass(frozen=True)
 class Analysis:
     """The analysis of one answer. What a mode does not know is None or empty."""
 
@@ -77,6 +91,8 @@ class Analysis:
     framing: Framing | None = None
     people: People | None = None
     prompt_read: Understood | None = None
+    subject: SubjectFound | None = None
+    """None where no subject was looked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """The member `analysis` of INFO and RESULT."""
@@ -90,6 +106,7 @@ class Analysis:
             if people is None
             else {"found": people.found, "shown": people.shown, "box": people.box},
             "promptRead": None if read is None else asdict(read),
+            "subject": None if self.subject is None else asdict(self.subject),
         }
 
 
@@ -107,6 +124,7 @@ def read_analysis(document: Any) -> Analysis | None:
     try:
         people = _people(document.get("people"))
         read = _understood(document.get("promptRead"))
+        subject = _subject(document.get("subject"))
     except (TypeError, ValueError, KeyError):
         return None
     sound = (
@@ -117,7 +135,9 @@ def read_analysis(document: Any) -> Analysis | None:
         and len(refused) <= MAX_REFUSED_PRESETS
         and all(isinstance(name, str) and len(name) <= MAX_PRESET_NAME for name in refused)
     )
-    return Analysis(reason, words, tuple(refused), framing, people, read) if sound else None
+    if not sound:
+        return None
+    return Analysis(reason, words, tuple(refused), framing, people, read, subject)
 
 
 def _understood(document: Any) -> Understood | None:
@@ -141,6 +161,18 @@ def _understood(document: Any) -> Understood | None:
     if not sound:
         raise ValueError("what was read of the prompt breaks the contract")
     return Understood(document["preset"], document["why"], applied, ignored)
+
+
+def _subject(document: Any) -> SubjectFound | None:
+    if document is None:
+        return None
+    treatment, reason = document["treatment"], document["reason"]
+    confidence = document.get("confidence")
+    if treatment not in TREATMENTS or reason not in SUBJECT_REASONS:
+        raise ValueError("a treatment or reason is unknown")
+    if confidence is not None and not 0 <= float(confidence) <= 1:
+        raise ValueError("a confidence is out of range")
+    return SubjectFound(treatment, reason, None if confidence is None else float(confidence))
 
 
 def _is_text(texts: Sequence[Any], longest: int) -> bool:

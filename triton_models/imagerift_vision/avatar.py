@@ -97,7 +97,7 @@ class AvatarMode:
 
     def _models(self, figure: Figure, call: ModeCall) -> tuple[ModelVersion, ...]:
         models = [AVATAR, self._faces.version]
-        if figure.matted:
+        if figure.matted and not call.masked:
             models.append(self._matting.version)
         if call.preset == "oilpaint":
             models.append(self._painter.version)
@@ -109,12 +109,14 @@ class AvatarMode:
 
     def _figure(self, call: ModeCall, preset: str, guard: Guard) -> Figure:
         key = hashlib.blake2b(call.image.tobytes(), digest_size=16)
-        key.update(repr((call.image.shape, preset, call.width, call.height)).encode())
+        key.update(repr((call.image.shape, preset, call.width, call.height, call.masked)).encode())
         if self._last is not None and self._last[0] == key.digest():
             return self._last[1]
         self._last = None
         width, height = _drawing_size(call)
-        portrait = portray(call.image, width, height, self._faces, self._matting)
+        portrait = portray(
+            call.image, width, height, self._faces, self._matting, masked=call.masked
+        )
         guard.check()
         if preset == "oilpaint":
             figure = _for_oil(portrait, guard)

@@ -117,8 +117,17 @@ class DiffusionMode:
 
     def _framed(self, call: ModeCall, guard: Guard) -> Framed:
         if call.preset in self._settings.face_presets:
-            portrait = portray(call.image, call.width, call.height, self._faces, self._matting)
+            portrait = portray(
+                call.image,
+                call.width,
+                call.height,
+                self._faces,
+                self._matting,
+                masked=call.masked,
+            )
             return Framed(portrait.rgb, "cropped", portrait.people, (self._faces.version,))
+        if call.masked:
+            raise VisionError("invalid_request", "the diffusion model cuts nothing out: no mask")
         ratio = call.width / call.height
         return self._framer.framed(on_paper(call.image), ratio, guard)
 

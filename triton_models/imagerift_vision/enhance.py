@@ -40,6 +40,8 @@ class EnhanceMode:
         """
         if call.preset is not None:
             raise VisionError("invalid_request", "the enhance mode has no presets")
+        if call.masked:
+            raise VisionError("invalid_request", "the enhance mode cuts nothing out: no mask")
         if len(call.seeds) != 1:
             raise VisionError("invalid_request", "enhance makes one picture: seeds change nothing")
         guard.check()

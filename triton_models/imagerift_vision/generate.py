@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from imagerift_contract.values import CONTENT_TYPES, THUMBNAIL_TYPE
+from imagerift_contract.values import (
+    CONTENT_TYPES,
+    DEFAULT_ON_UNCLEAR_SUBJECT,
+    THUMBNAIL_TYPE,
+    OnUnclearSubject,
+)
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
-from imagerift_vision.decoding import Source, decode
+from imagerift_vision.decoding import Source, decode, masked
 from imagerift_vision.encoding import encode
 from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
@@ -46,6 +51,9 @@ class ModeCall:
     seeds: tuple[int, ...]
     width: int
     height: int
+    on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
+    masked: bool = False
+    """Whether the image's alpha is the caller's own matte."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class Pipeline:
         model = model_of(self.mode_models, request.mode, request.preset)
         source = self._source(request, guard, result)
         self._screen(request, source, guard, result)
+        source = self._masked(source, request, guard, result)
         width, height = output_size(
             request.export_size, request.output_aspect, source.width, source.height
         )
@@ -145,12 +154,28 @@ class Pipeline:
         return verdict.blocked
 
     def _source(self, request: GenerateRequest, guard: Guard, result: Result) -> Source:
-        with timed(result.metrics, "fetchMs"):
-            data = self.client.fetch(request.source_url, guard)
-        guard.check()
         wanted, _ = output_size(request.export_size, "1:1", 1, 1)
+        edge = min(MAX_SOURCE_EDGE, round(wanted * SOURCE_OVERSAMPLING))
+        return self._picture(request.source_url, edge, guard, result)
+
+    def _masked(
+        self, source: Source, request: GenerateRequest, guard: Guard, result: Result
+    ) -> Source:
+        """The source, under the caller's own matte where there is one.
+
+        The gate has seen what lies beyond it: the whole picture may be shown.
+        """
+        if request.mask_url is None:
+            return source
+        edge = max(source.rgba.shape)
+        return masked(source, self._picture(request.mask_url, edge, guard, result))
+
+    def _picture(self, url: str, edge: int, guard: Guard, result: Result) -> Source:
+        with timed(result.metrics, "fetchMs"):
+            data = self.client.fetch(url, guard)
+        guard.check()
         with timed(result.metrics, "decodeMs"):
-            return decode(data, min(MAX_SOURCE_EDGE, round(wanted * SOURCE_OVERSAMPLING)))
+            return decode(data, edge)
 
     def _render(
         self,
@@ -173,6 +198,8 @@ class Pipeline:
                 seeds=tuple(request.seed_of(target.index) for target in targets),
                 width=size[0],
                 height=size[1],
+                on_unclear_subject=request.on_unclear_subject,
+                masked=request.mask_url is not None,
             )
         )
 

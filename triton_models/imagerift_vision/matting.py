@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
+from imagerift_vision.doubt import SOLID, SURE, Signs, confidence, signs_of
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import open_session, package_version, packaged_file
 
@@ -18,6 +20,8 @@ SPREAD = np.array([0.229, 0.224, 0.225], np.float32)
 REFINE_EDGE = 1024
 # Below this the network itself is not sure that there is a subject.
 CONFIDENT = 0.6
+# U2-Net tells its maps from the fused and finest to the coarsest; this one is the fourth stage's.
+COARSE_OUTPUT = 4
 SMALLEST_COVER = 0.035
 LARGEST_COVER = 0.93
 
@@ -28,8 +32,17 @@ class Matte:
 
     alpha: Float
     """[H, W], 0 to 1."""
-    separable: bool
-    """False when there is no single subject to cut out: a landscape, a texture, a close-up."""
+    reason: SubjectReason
+    """Whether and why its subject can be cut out or not."""
+    confidence: float | None
+    """In the cut-out, 0 to 1; None where the matte was given."""
+    signs: Signs | None = None
+    """What its confidence comes from."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether its subject can be cut out."""
+        return self.reason in ("sure", "given")
 
 
 class Matting:
@@ -46,20 +59,28 @@ class Matting:
 
     def matte(self, rgb: NDArray[np.uint8]) -> Matte:
         """The matte of the salient subject of [H, W, 3] sRGB pixels."""
-        raw = self.saliency(rgb)
-        cover = float((raw > 0.5).mean())
-        separable = bool(raw.max() >= CONFIDENT) and SMALLEST_COVER <= cover <= LARGEST_COVER
-        return Matte(refine(rgb, raw), separable)
+        fine, coarse = self._maps(rgb)
+        alpha = refine(rgb, fine)
+        cover = float((fine > SOLID).mean())
+        found = bool(fine.max() >= CONFIDENT) and SMALLEST_COVER <= cover <= LARGEST_COVER
+        signs = signs_of(rgb, fine, coarse, alpha)
+        sure = confidence(signs)
+        reason: SubjectReason = "none" if not found else "sure" if sure >= SURE else "doubt"
+        return Matte(alpha, reason, round(sure, 3) if found else 0.0, signs)
 
     def saliency(self, rgb: NDArray[np.uint8]) -> Float:
         """What stands out in [H, W, 3] sRGB pixels: [320, 320], 0 to 1."""
+        return self._maps(rgb)[0]
+
+    def _maps(self, rgb: NDArray[np.uint8]) -> tuple[Float, Float]:
+        """What stands out, and what the network made of it at an eighth of the resolution."""
         small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
         small = (small / max(1.0, float(small.max())) - MEAN) / SPREAD
         name = self._session.get_inputs()[0].name
-        first = self._session.get_outputs()[0].name
-        raw = self._session.run([first], {name: small.transpose(2, 0, 1)[None]})[0]
-        saliency: Float = raw[0, 0].astype(np.float32)
-        return saliency
+        outputs = [output.name for output in self._session.get_outputs()]
+        wanted = [outputs[0], outputs[COARSE_OUTPUT]]
+        fine, coarse = self._session.run(wanted, {name: small.transpose(2, 0, 1)[None]})
+        return fine[0, 0].astype(np.float32), coarse[0, 0].astype(np.float32)
 
 
 def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
@@ -81,13 +102,16 @@ def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
     return smooth
 
 
-def own_matte(alpha: NDArray[np.uint8]) -> Matte | None:
-    """The picture's own alpha as matte; None when it is opaque (nearly) everywhere."""
+def own_matte(alpha: NDArray[np.uint8], *, masked: bool = False) -> Matte | None:
+    """The picture's own alpha as matte; None when it is opaque (nearly) everywhere.
+
+    `masked` says that the alpha is the caller's own matte, which holds whatever it covers.
+    """
     values = alpha.astype(np.float32) / 255
-    if float((values < 0.5).mean()) < 0.02:
+    if not masked and float((values < 0.5).mean()) < 0.02:
         return None
     cover = float((values > 0.5).mean())
-    return Matte(values, separable=cover >= 0.002)
+    return Matte(values, "given" if cover >= 0.002 else "none", None)
 
 
 def estimate_foreground(rgb: NDArray[np.uint8], alpha: Float) -> Float:

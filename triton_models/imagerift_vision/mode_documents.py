@@ -8,6 +8,7 @@ import json
 import time
 
 import numpy as np
+from imagerift_contract.values import DEFAULT_ON_UNCLEAR_SUBJECT
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import read_analysis
@@ -27,6 +28,8 @@ def parameters_of(call: ModeCall) -> str:
             "seeds": list(call.seeds),
             "width": call.width,
             "height": call.height,
+            "onUnclearSubject": call.on_unclear_subject,
+            "masked": call.masked,
         }
     )
 
@@ -47,6 +50,8 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
         seeds=tuple(parameters["seeds"]),
         width=parameters["width"],
         height=parameters["height"],
+        on_unclear_subject=parameters.get("onUnclearSubject", DEFAULT_ON_UNCLEAR_SUBJECT),
+        masked=parameters.get("masked", False),
     )
 
 

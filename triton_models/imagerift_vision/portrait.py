@@ -39,7 +39,8 @@ class Portrait:
     irises: tuple[Iris, Iris]
     """Of the person's left and right eye."""
     matted: bool
-    """Whether the matte was estimated, not the picture's own."""
+    """Whether the old backdrop shines through at the matte's edge, as it does not under the
+    picture's own alpha."""
     people: People
     """Those in the photograph; the box is the face that was taken."""
 
@@ -50,15 +51,22 @@ class Portrait:
 
 
 def portray(
-    rgba: Pixels, width: int, height: int, finder: FaceFinder, matting: Matting
+    rgba: Pixels,
+    width: int,
+    height: int,
+    finder: FaceFinder,
+    matting: Matting,
+    *,
+    masked: bool = False,
 ) -> Portrait:
     """The most prominent person of [H, W, 4] pixels on a canvas of `width` x `height`.
 
+    `masked` says that the alpha is the caller's own matte of a picture with its backdrop.
     Raises VisionError `no_face_found`.
     """
     rgb = np.ascontiguousarray(rgba[..., :3])
-    own = own_matte(rgba[..., 3])
-    if own is not None:
+    own = own_matte(rgba[..., 3], masked=masked)
+    if own is not None and not masked:
         share = own.alpha[..., None]
         rgb = (rgb * share + 200 * (1 - share)).astype(np.uint8)
     faces = finder.find(rgb)
@@ -87,7 +95,8 @@ def portray(
     alpha = _alone(alpha, placed, others)
     alpha = alpha * _inside(view, rgb.shape[1], width, height)
     return Portrait(
-        canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed), own is None,
+        canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed),
+        own is None or masked,
         People(len(faces), 1, _share(face, rgb.shape[1], rgb.shape[0])),
     )  # fmt: skip
 

@@ -7,12 +7,14 @@ from typing import Any, TypeVar, get_args
 
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
+    DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
     MAX_SEED,
     MAX_VARIATIONS,
     SEED_SPACE,
     ExportSize,
+    OnUnclearSubject,
     OutputAspect,
     OutputFormat,
 )
@@ -23,6 +25,7 @@ from imagerift_vision.errors import VisionError
 SIZES: tuple[ExportSize, ...] = get_args(ExportSize)
 ASPECTS: tuple[OutputAspect, ...] = get_args(OutputAspect)
 FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
+ON_UNCLEAR: tuple[OnUnclearSubject, ...] = get_args(OnUnclearSubject)
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -45,6 +48,8 @@ class GenerateRequest:
     seconds_left: float
     """From when it is read."""
     source_url: str
+    mask_url: str | None
+    """Of the caller's own matte."""
     mode: str
     preset: str | None
     prompt: str
@@ -53,6 +58,7 @@ class GenerateRequest:
     export_size: ExportSize
     output_aspect: OutputAspect
     output_format: OutputFormat
+    on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
 
     def seed_of(self, index: int) -> int:
@@ -150,6 +156,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
     if not isinstance(document, dict):
         raise VisionError("invalid_request", "REQUEST is not an object")
     source = _take(document, "source", dict)
+    mask = None if document.get("mask") is None else _take(document, "mask", dict)
     variations = _whole(document, "variations", 1, MAX_VARIATIONS)
     targets = tuple(_target(item) for item in _take(document, "targets", list))
     if sorted(target.index for target in targets) != list(range(variations)):
@@ -158,6 +165,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         attempt_id=_take(document, "attemptId", str),
         seconds_left=_seconds_left(document),
         source_url=_take(source, "url", str),
+        mask_url=None if mask is None else _take(mask, "url", str),
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
         prompt=_optional_text(document, "prompt") or "",
@@ -166,6 +174,9 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         export_size=_one_of(document, "exportSize", SIZES, DEFAULT_EXPORT_SIZE),
         output_aspect=_one_of(document, "outputAspect", ASPECTS, DEFAULT_OUTPUT_ASPECT),
         output_format=_one_of(document, "outputFormat", FORMATS, DEFAULT_OUTPUT_FORMAT),
+        on_unclear_subject=_one_of(
+            document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
+        ),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
 

@@ -7,6 +7,7 @@ the REQUEST's signed URLs.
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -37,8 +38,10 @@ def run(raw: bytes, settings: Settings) -> Result:
 
 
 def result_document(result: Result) -> bytes:
-    """The RESULT document, short enough for a termination message."""
+    """The RESULT document, short enough for a termination message: without a long analysis."""
     document = result.to_json().encode()
+    if len(document) > MAX_RESULT_BYTES:
+        document = replace(result, analysis=None).to_json().encode()
     if len(document) > MAX_RESULT_BYTES:
         # Cannot happen with eight outputs of the shipped modes; never a cut-off document.
         error = VisionError("model_error", "the result does not fit the pod's message")

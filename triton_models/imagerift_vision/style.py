@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import Analysis
+from imagerift_vision.analysis import Analysis, SubjectFound
 from imagerift_vision.control import Guard
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
@@ -55,6 +56,14 @@ class Studied:
     framed: "tuple[float, Framed, Studied] | None" = None
     """The whole picture at another width / height, where it shows people."""
 
+    @property
+    def found(self) -> SubjectFound:
+        """What becomes of the subject."""
+        if self.subject is not None:
+            return SubjectFound("cut_out", self.matte.reason, self.matte.confidence)
+        reason: SubjectReason = "close_up" if self.matte.separable else self.matte.reason
+        return SubjectFound("graded", reason, self.matte.confidence)
+
 
 class StyleMode:
     """All networks of the mode, loaded once; the last source's analysis is kept."""
@@ -78,10 +87,18 @@ class StyleMode:
         guard.check()
         base, read = self._read(call)
         guard.check()
-        analysis = self._analyse(call.image)
+        analysis = self._analyse(call.image, masked=call.masked)
+        if analysis.subject is None and call.on_unclear_subject == "fail":
+            raise _unclear(analysis)
         read = read.showing(lambda item: can_show(item, base, analysis.subject))
         preset = direct(base, read.scene, analysis.subject)
-        told = Analysis(read.why, read.words or None, read.refused, prompt_read=read.understood)
+        told = Analysis(
+            read.why,
+            read.words or None,
+            read.refused,
+            prompt_read=read.understood,
+            subject=analysis.found,
+        )
         if analysis.subject is None:
             analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
@@ -136,25 +153,27 @@ class StyleMode:
             return analysis, replace(told, framing="cropped")
         if analysis.framed is None or analysis.framed[0] != ratio:
             framed = self._framer.framed(analysis.rgb, ratio, guard)
-            matte = Matte(np.zeros(framed.rgb.shape[:2], np.float32), separable=False)
+            matte = Matte(np.zeros(framed.rgb.shape[:2], np.float32), "none", None)
             whole = Studied(analysis.digest, framed.rgb, matte, None, analysis.matted_by)
             analysis.framed = (ratio, framed, whole)
         _, framed, whole = analysis.framed
         return whole, replace(told, framing=framed.how, people=framed.people)
 
-    def _analyse(self, rgba: NDArray[np.uint8]) -> Studied:
+    def _analyse(self, rgba: NDArray[np.uint8], *, masked: bool) -> Studied:
         digest = hashlib.blake2b(rgba.tobytes(), digest_size=16).digest()
-        digest += repr(rgba.shape).encode()
+        digest += repr((rgba.shape, masked)).encode()
         if self._last is not None and self._last.digest == digest:
             return self._last
         self._last = None
         alpha = rgba[..., 3]
-        matte = own_matte(alpha)
+        matte = own_matte(alpha, masked=masked)
         matted_by = None
-        if matte is None:
+        if masked or matte is None:
             rgb = np.ascontiguousarray(rgba[..., :3])
-            matte = self._matting.matte(rgb)
-            matted_by = self._matting.version
+            if matte is None:
+                matte = self._matting.matte(rgb)
+                matted_by = self._matting.version
+            # Under a mask the old backdrop shines through as under an estimated matte.
             colours = estimate_foreground(rgb, matte.alpha) if matte.separable else None
         else:
             # Colours under the own alpha are the subject's already; only bare paper is filled in.
@@ -234,6 +253,18 @@ class StyleMode:
             analysis.dense_rgb = (large * 255 + 0.5).astype(np.uint8)
         high, wide = analysis.dense_rgb.shape[:2]
         return Picture(analysis.dense_rgb, cv2.resize(interest, (wide, high)))
+
+
+def _unclear(analysis: Studied) -> VisionError:
+    """Why nothing is made of a picture whose subject cannot be cut out."""
+    why = {
+        "none": "nothing stands out in the picture",
+        "doubt": "the subject's cut-out is in doubt",
+        "close_up": "the frame cuts the subject on several sides",
+    }[analysis.found.reason]
+    sure = analysis.found.confidence
+    told = "" if sure is None else f" (confidence {sure:.2f})"
+    return VisionError("subject_unclear", f"{why}{told}; a mask of your own says what it is")
 
 
 def _whole_wants_detail(rgb: NDArray[np.uint8], call: ModeCall) -> bool:

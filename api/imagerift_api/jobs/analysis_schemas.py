@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from imagerift_contract.values import Framing, IgnoredReason, PresetReason, ReadPart
+from imagerift_contract.values import (
+    Framing,
+    IgnoredReason,
+    PresetReason,
+    ReadPart,
+    SubjectReason,
+    SubjectTreatment,
+)
 from imagerift_core.stored import SHOWN
 from pydantic import Field
 
@@ -61,6 +68,27 @@ class PromptReadObject(AnswerBody):
     ignored: list[IgnoredObject]
 
 
+class SubjectObject(AnswerBody):
+    """What became of the subject."""
+
+    treatment: Annotated[
+        SubjectTreatment,
+        Field(description="`cut_out` and put into a scene, or `graded` with the whole picture."),
+    ]
+    reason: Annotated[
+        SubjectReason,
+        Field(
+            description="The cut-out is `sure`; its matte was `given`, by a mask or the source's"
+            " own alpha; `none` stands out; the cut-out is in `doubt`; or it is a `close_up` that"
+            " the frame cuts on several sides."
+        ),
+    ]
+    confidence: Annotated[
+        float | None,
+        Field(description="In the cut-out, 0 to 1; null where its matte was given."),
+    ]
+
+
 class AnalysisObject(AnswerBody):
     """What the model says of its choices; null where it has nothing to say."""
 
@@ -87,4 +115,7 @@ class AnalysisObject(AnswerBody):
     prompt_read: Annotated[
         PromptReadObject | None,
         Field(description="Null where the model does not tell how it read the prompt."),
+    ]
+    subject: Annotated[
+        SubjectObject | None, Field(description="Null where no subject was looked for.")
     ]

@@ -31,7 +31,7 @@ class RequestOrigin:
 
 @dataclass(frozen=True)
 class Draft:
-    """A record but for its source, which is not stored yet."""
+    """A record but for its source and mask, which are not stored yet."""
 
     job_id: str
     workspace: str
@@ -39,8 +39,8 @@ class Draft:
     reservation: QuotaReservation
     fields: dict[str, Any]
 
-    def record(self, source: SourceImage) -> JobRecord:
-        return JobRecord.model_validate(self.fields | {"source": source})
+    def record(self, source: SourceImage, mask: SourceImage | None) -> JobRecord:
+        return JobRecord.model_validate(self.fields | {"source": source, "mask": mask})
 
 
 class Drafts:

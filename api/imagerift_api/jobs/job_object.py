@@ -12,6 +12,7 @@ from imagerift_api.jobs.analysis_schemas import (
     AnalysisObject,
     PeopleObject,
     PromptReadObject,
+    SubjectObject,
 )
 from imagerift_api.jobs.schemas import (
     JobErrorObject,
@@ -70,9 +71,11 @@ def job_object(
         export_size=spec.export_size,
         output_aspect=spec.output_aspect,
         output_format=spec.output_format,
+        on_unclear_subject=spec.on_unclear_subject,
         variations=spec.variations,
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),
+        mask=record.mask and SourceObject(image_key=record.mask.key),
         models=[ModelObject(name=model.name, version=model.version) for model in record.models],
         analysis=_analysis(record),
         created_at=record.created_at,
@@ -128,6 +131,7 @@ def _analysis(record: JobRecord) -> AnalysisObject | None:
         framing=told.framing,
         people=people,
         prompt_read=told.prompt_read and PromptReadObject(**told.prompt_read.model_dump()),
+        subject=told.subject and SubjectObject(**told.subject.model_dump()),
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
+    DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
     MAX_PROMPT_CHARACTERS,
@@ -16,6 +17,7 @@ from imagerift_contract.values import (
     MAX_VARIATIONS,
     ExportSize,
     JobErrorCode,
+    OnUnclearSubject,
     OutputAspect,
     OutputFormat,
 )
@@ -50,6 +52,7 @@ _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 # In a query a plus sign stands for a space, unless it was escaped.
 _UNESCAPED_OFFSET = re.compile(r"(?<=\d) (?=\d{2}:?\d{2}$)")
 SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
+MASKS = ("maskBase64", "maskKey")
 
 StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 # The store's names of fields cannot hold a null character.
@@ -93,6 +96,18 @@ class StoredSourceBody(RequestBody):
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
     source_generation_id: GenerationId | None = Field(None, min_length=1, max_length=64)
+    on_unclear_subject: OnUnclearSubject = Field(
+        DEFAULT_ON_UNCLEAR_SUBJECT,
+        description="Where the subject cannot be cut out well: `grade` the whole picture, or "
+        "`fail`, uncharged, with `subject_unclear`.",
+    )
+    mask_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_KEY_CHARACTERS,
+        description="Your own matte, named as by `imageKey`: a picture of the source's "
+        "proportions, opaque or white where the subject is.",
+    )
     metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(present)] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
     )
@@ -115,10 +130,15 @@ class GenerateBody(StoredSourceBody):
     )
 
     image_base64: str | None = None
+    mask_base64: str | None = Field(None, description="Your own matte, as `maskKey`.")
 
     @classmethod
     def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
-        return source_faults(content, SOURCES)
+        faults = source_faults(content, SOURCES)
+        if all(content.get(name) is not None for name in MASKS):
+            message = f"Send at most one of {' and '.join(MASKS)}; both came."
+            faults += [{"param": name, "message": message} for name in MASKS]
+        return faults
 
 
 def _job_id(text: str) -> str:
@@ -202,7 +222,7 @@ class RateLimitObject(AnswerBody):
 
 
 class SourceObject(AnswerBody):
-    """The job's own copy of its source."""
+    """The job's own copy of its source, or of its mask."""
 
     image_key: str
 
@@ -299,9 +319,11 @@ class JobObject(AnswerBody):
     export_size: Annotated[ExportSize, SHOWN]
     output_aspect: Annotated[OutputAspect, SHOWN]
     output_format: Annotated[OutputFormat, SHOWN]
+    on_unclear_subject: Annotated[OnUnclearSubject, SHOWN]
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject
+    mask: Annotated[SourceObject | None, Field(description="Null where none was sent.")]
     models: list[ModelObject]
     analysis: Annotated[AnalysisObject | None, Field(description="Null before success.")]
     created_at: Time

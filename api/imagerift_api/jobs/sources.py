@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from imagerift_contract.values import MASK_TOLERANCE
 from imagerift_core import clock, object_keys
 from imagerift_core.errors import (
     CapacityUnavailable,
     DomainError,
+    InvalidRequest,
     SourceNotFound,
 )
 from imagerift_core.ids import UPLOAD_PREFIX, is_job_id
@@ -26,7 +28,7 @@ from imagerift_api.auth.keys import Caller
 from imagerift_api.jobs.base64_text import decode_base64
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 
-_BASE64 = "imageBase64"
+_BASE64, _MASK_BASE64 = "imageBase64", "maskBase64"
 _log = structlog.get_logger()
 
 
@@ -36,6 +38,7 @@ class InlineSource:
 
     data: bytes
     image: InspectedImage
+    param: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,22 @@ class StoredSource:
 Source = InlineSource | StoredSource
 
 
+@dataclass(frozen=True)
+class JobPictures:
+    """What a job is made of: its source, and the caller's own matte where one was sent."""
+
+    source: Source
+    mask: Source | None
+
+
+@dataclass(frozen=True)
+class KeptPictures:
+    """The job's own copies."""
+
+    source: SourceImage
+    mask: SourceImage | None
+
+
 class Sources:
     """Finds sources, and stores each job's own copy."""
 
@@ -64,6 +83,10 @@ class Sources:
         self._store = store
         self._inspections = PictureInspections()
 
+    async def find_all(self, caller: Caller, body: StoredSourceBody) -> JobPictures:
+        """Source and mask that `body` names. Nothing is stored yet; raises as `find`."""
+        return JobPictures(await self.find(caller, body), await self._find_mask(caller, body))
+
     async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
         """The source that `body` names. Nothing is stored yet.
 
@@ -71,23 +94,44 @@ class Sources:
         """
         workspace = caller.workspace
         if isinstance(body, GenerateBody) and body.image_base64 is not None:
-            data = await asyncio.to_thread(decode_base64, body.image_base64, param=_BASE64)
-            return InlineSource(
-                data, await self._inspections.inspect(data, param=_BASE64, workspace=workspace)
-            )
+            return await self._inline(workspace, body.image_base64, _BASE64)
         if body.image_key is not None:
-            if body.image_key.startswith(UPLOAD_PREFIX):
-                return await self._by_upload(caller, body.image_key)
-            return await self._by_key(workspace, body.image_key)
+            return await self._by_key(caller, body.image_key, "imageKey")
         assert body.source_generation_id is not None  # noqa: S101 - exactly one was checked
         return await self._by_generation(workspace, body.source_generation_id)
 
-    async def keep(self, source: Source, workspace: str, job_id: str) -> SourceImage:
-        """Stores the source under the job's own key. Where that fails, nothing stays.
+    async def _find_mask(self, caller: Caller, body: StoredSourceBody) -> Source | None:
+        if isinstance(body, GenerateBody) and body.mask_base64 is not None:
+            return await self._inline(caller.workspace, body.mask_base64, _MASK_BASE64)
+        if body.mask_key is not None:
+            return await self._by_key(caller, body.mask_key, "maskKey")
+        return None
+
+    async def keep_all(self, pictures: JobPictures, workspace: str, job_id: str) -> KeptPictures:
+        """Stores source and mask under the job's own keys. Where that fails, nothing stays.
+
+        Raises `InvalidRequest` for a mask of other proportions than the source's, `SourceNotFound`,
+        or what `inspect_image` raises.
+        """
+        source_key = object_keys.source_key(workspace, job_id)
+        source = await self._keep(pictures.source, source_key, workspace)
+        if pictures.mask is None:
+            return KeptPictures(source, None)
+        mask = None
+        try:
+            mask_key = object_keys.mask_key(workspace, job_id)
+            mask = await self._keep(pictures.mask, mask_key, workspace)
+            _check_proportions(source, mask, pictures.mask.param)
+        except DomainError:
+            await self.drop([source.key, *([mask.key] if mask else [])])
+            raise
+        return KeptPictures(source, mask)
+
+    async def _keep(self, source: Source, key: str, workspace: str) -> SourceImage:
+        """Stores a picture under that key. Where that fails, nothing stays.
 
         A copy is checked after it was made, so that what was checked is what is used.
         """
-        key = object_keys.source_key(workspace, job_id)
         try:
             if isinstance(source, InlineSource):
                 image, size = source.image, len(source.data)
@@ -127,19 +171,21 @@ class Sources:
         image = await self._inspections.inspect(data, param=source.param, workspace=workspace)
         return image, len(data)
 
-    async def _by_key(self, workspace: str, key: str) -> StoredSource:
-        if await self._jobs.source_of(workspace=workspace, key=key) is None:
-            raise _not_found("imageKey")
-        return StoredSource(key, "imageKey", key)
+    async def _by_key(self, caller: Caller, key: str, param: str) -> StoredSource:
+        if key.startswith(UPLOAD_PREFIX):
+            return await self._by_upload(caller, key, param)
+        if await self._jobs.source_of(workspace=caller.workspace, key=key) is None:
+            raise _not_found(param)
+        return StoredSource(key, param, key)
 
-    async def _by_upload(self, caller: Caller, image_key: str) -> StoredSource:
+    async def _by_upload(self, caller: Caller, image_key: str, param: str) -> StoredSource:
         at = clock.now()
         upload = await self._uploads.get(image_key, workspace=caller.workspace, at=at)
         if upload is None:
-            raise _not_found("imageKey")
+            raise _not_found(param)
         return StoredSource(
             upload.key,
-            "imageKey",
+            param,
             image_key,
             upload_id=upload.id,
             keep_until=at + timedelta(days=caller.plan.retention_days),
@@ -156,6 +202,25 @@ class Sources:
             raise _not_found(param)
         named = [o for o in record.outputs if o.generation_id == identifier]
         return StoredSource((named or record.outputs)[0].key, param, None)
+
+    async def _inline(self, workspace: str, text: str, param: str) -> InlineSource:
+        data = await asyncio.to_thread(decode_base64, text, param=param)
+        image = await self._inspections.inspect(data, param=param, workspace=workspace)
+        return InlineSource(data, image, param)
+
+
+def _check_proportions(source: SourceImage, mask: SourceImage, param: str) -> None:
+    """Raises `InvalidRequest` where the mask cannot lie over the source, however it is turned."""
+    if None in (source.width, source.height, mask.width, mask.height):
+        return
+    ratio = (mask.width or 1) * (source.height or 1) / ((mask.height or 1) * (source.width or 1))
+    turned = ratio * ((source.width or 1) / (source.height or 1)) ** 2
+    if min(abs(ratio - 1), abs(turned - 1)) > MASK_TOLERANCE:
+        raise InvalidRequest(
+            f"The mask has {mask.width} x {mask.height} pixels, the source {source.width} x "
+            f"{source.height}: their proportions may differ by {MASK_TOLERANCE:.0%} at most.",
+            param=param,
+        )
 
 
 def _not_found(param: str) -> SourceNotFound:

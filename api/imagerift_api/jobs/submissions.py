@@ -30,7 +30,7 @@ from imagerift_api.http.idempotency import RequestKey
 from imagerift_api.jobs.drafts import Draft, Drafts, RequestOrigin, in_batch
 from imagerift_api.jobs.resources import JobResources
 from imagerift_api.jobs.schemas import StoredSourceBody
-from imagerift_api.jobs.sources import Source, Sources
+from imagerift_api.jobs.sources import JobPictures, Sources
 from imagerift_api.metrics import Metrics
 
 _ANSWER_SECONDS = 25.0
@@ -70,7 +70,7 @@ class _Accepting:
 
     submit: Submit
     drafts: list[Draft]
-    sources: list[Source]
+    sources: list[JobPictures]
     begin_by: float
     begun: bool = False
 
@@ -169,7 +169,7 @@ class Submissions:
         sources = []
         for index, body in enumerate(submit.bodies):
             try:
-                sources.append(await self._sources.find(caller, body))
+                sources.append(await self._sources.find_all(caller, body))
             except DomainError as error:
                 raise in_batch(error, index if submit.batch_id else None) from error.__cause__
         return _Accepting(submit, drafts, sources, time.monotonic() + _ANSWER_SECONDS)
@@ -192,10 +192,10 @@ class Submissions:
         """Stores a source for each draft; where one fails, none stays."""
         at_once = asyncio.Semaphore(_SOURCES_AT_ONCE)
 
-        async def keep(draft: Draft, source: Source) -> JobRecord:
+        async def keep(draft: Draft, pictures: JobPictures) -> JobRecord:
             async with at_once:
-                image = await self._sources.keep(source, draft.workspace, draft.job_id)
-            return draft.record(image)
+                kept = await self._sources.keep_all(pictures, draft.workspace, draft.job_id)
+            return draft.record(kept.source, kept.mask)
 
         pairs = zip(accepting.drafts, accepting.sources, strict=True)
         kept = await asyncio.gather(*(keep(*pair) for pair in pairs), return_exceptions=True)
@@ -267,7 +267,7 @@ class Submissions:
         return known
 
     async def _drop_sources(self, records: Sequence[JobRecord]) -> None:
-        await self._sources.drop([record.source.key for record in records])
+        await self._sources.drop([key for record in records for key in record.kept_keys])
 
     async def _create_resources(self, records: Sequence[JobRecord]) -> None:
         for record in records:

@@ -91,14 +91,14 @@ class JobStore(Store):
         return read(JobRecord, document) if document else None
 
     async def source_of(self, *, workspace: str, key: str) -> JobRecord | None:
-        """The workspace's record that names `key` as its source or as an output."""
+        """The workspace's record that names `key` as its source, its mask or an output."""
         owner = job_of_key(key)
         if owner is None or owner[0] != workspace:
             return None
         record = await self.get(owner[1], workspace=workspace)
         if record is None:
             return None
-        named = {record.source.key} | {output.key for output in record.outputs}
+        named = {given.key for given in record.given} | {output.key for output in record.outputs}
         return record if key in named else None
 
     async def without_resource(

@@ -148,5 +148,4 @@ def _unnamed_of(
         return []
     if not record.status.terminal or (record.completed_at or before) > before:
         return []
-    named = {record.source.key} | {key for output in record.outputs for key in output.keys}
-    return [key for key in keys if key not in named]
+    return [key for key in keys if key not in record.kept_keys]

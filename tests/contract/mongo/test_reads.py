@@ -88,7 +88,10 @@ async def test_a_page_is_filtered(database: Database) -> None:
 
 async def test_an_object_is_found_only_by_its_own_workspace(database: Database) -> None:
     record = await job_states.in_status(database, Status.SUCCEEDED)
-    for key in (record.source.key, record.outputs[0].key):
+    mask = record.source.model_copy(update={"key": record.source.key.replace("source", "mask")})
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"mask": mask.model_dump()}})
+    record = record.model_copy(update={"mask": mask})
+    for key in (record.source.key, mask.key, record.outputs[0].key):
         assert await JobStore(database).source_of(workspace="ws_test", key=key) == record
         assert await JobStore(database).source_of(workspace="ws_other", key=key) is None
     unnamed = record.source.key.replace("source", "9/output-0.png")

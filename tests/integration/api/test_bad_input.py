@@ -76,6 +76,37 @@ BAD_FIELDS: dict[str, BadField] = {
         "imageBase64",
         "JPEG, PNG, WebP",
     ),
+    "two masks": (
+        {"maskBase64": encode(picture("PNG")), "maskKey": "k"},
+        400,
+        "invalid_request",
+        "maskBase64",
+        "at most one",
+    ),
+    "a mask that is no picture": (
+        {"maskBase64": encode(b"x")},
+        415,
+        "unsupported_image",
+        "maskBase64",
+        "JPEG, PNG, WebP",
+    ),
+    "a mask of other proportions": (
+        {
+            "imageBase64": encode(picture("PNG", (64, 48))),
+            "maskBase64": encode(picture("PNG", (64, 64))),
+        },
+        400,
+        "invalid_request",
+        "maskBase64",
+        "64 x 64 pixels, the source 64 x 48",
+    ),
+    "an unknown way with an unclear subject": (
+        {"onUnclearSubject": "guess"},
+        400,
+        "invalid_request",
+        "onUnclearSubject",
+        "'grade' or 'fail'",
+    ),
     "a 1-byte file": (
         {"imageBase64": encode(b"x")},
         415,

@@ -166,6 +166,27 @@ async def test_a_succeeded_job_shows_a_url_that_downloads_the_picture(
         assert (await download.read())[8:12] == b"WEBP"
 
 
+async def test_a_mask_is_kept_as_the_job_s_own_and_can_be_used_again(
+    api: Api, tenant: Tenant
+) -> None:
+    matte = picture("PNG", (80, 60))
+    source = encode(picture("JPEG", (800, 600)))
+
+    first = await api.generate(tenant, imageBase64=source, maskBase64=encode(matte))
+    again = await api.generate(
+        tenant, imageBase64=source, maskKey=first.body["mask"]["imageKey"], onUnclearSubject="fail"
+    )
+
+    assert (first.status, again.status) == (202, 202)
+    assert (first.body["onUnclearSubject"], again.body["onUnclearSubject"]) == ("grade", "fail")
+    for answer in (first, again):
+        record = await record_of(api, answer.body["jobId"])
+        assert record.mask is not None
+        assert record.mask.key == object_keys.mask_key(tenant.workspace, record.id)
+        assert await api.store.get(record.mask.key, max_bytes=10**6) == matte
+    assert record.spec.on_unclear_subject == "fail"
+
+
 async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: Tenant) -> None:
     foreign = (await api.generate(await api.tenant())).body
     lost = await finished_job(api, tenant)
@@ -177,6 +198,7 @@ async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: T
         {"imageKey": lost.source.key + "x"},
         {"imageKey": "img_unknown"},
         {"imageKey": lost.outputs[0].key},
+        {"maskKey": "img_unknown", "imageKey": lost.source.key},
         {"sourceGenerationId": foreign["jobId"]},
         {"sourceGenerationId": lost.outputs[0].generation_id},
         {"sourceGenerationId": "../../etc"},

@@ -9,7 +9,7 @@ from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.mongo import Database
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.uploads import UploadStore
-from imagerift_core.object_keys import attempt_prefix, job_prefix
+from imagerift_core.object_keys import attempt_prefix, job_prefix, mask_key
 from imagerift_core.s3 import ObjectStore
 from imagerift_operator.sweeps.storage import delete_expired_jobs, delete_orphaned_bytes
 
@@ -33,8 +33,10 @@ async def stored(store: ObjectStore, record: JobRecord) -> set[str]:
 async def succeeded(database: Database, store: ObjectStore) -> tuple[JobRecord, set[str]]:
     """A job with its bytes, and the keys of everything that belongs to it."""
     record = await job_states.in_status(database, Status.SUCCEEDED, units=2)
-    keys = {record.source.key} | {key for output in record.outputs for key in output.keys}
-    assert len(keys) == 5  # a source, two outputs, their thumbnails
+    mask = record.source.model_copy(update={"key": mask_key(record.workspace, record.id)})
+    await database.jobs.update_one({"_id": record.id}, {"$set": {"mask": mask.model_dump()}})
+    keys = {record.source.key, mask.key} | {key for one in record.outputs for key in one.keys}
+    assert len(keys) == 6  # a source, its mask, two outputs, their thumbnails
     for key in keys:
         await store.put(key, b"pixels", content_type="image/webp")
     return record, keys

@@ -99,6 +99,34 @@ async def test_a_hand_made_job_may_name_an_upload_and_gets_its_own_copy(
     assert kept is not None
 
 
+async def test_a_hand_made_job_gets_its_own_copy_of_its_mask(
+    database: Database, store: ObjectStore, admission: HandMadeAdmission
+) -> None:
+    upload = await make_upload(database, store)
+    body = resource(upload.id)
+    body["spec"] |= {"mask": {"key": upload.id}, "onUnclearSubject": "fail"}
+
+    record = await admission.admit(body)
+
+    assert record is not None and record.mask is not None
+    assert record.spec.on_unclear_subject == "fail"
+    assert record.mask.key == object_keys.mask_key(WORKSPACE, record.id)
+    assert await store.get(record.mask.key, max_bytes=10**6) == PHOTO
+
+
+async def test_a_mask_that_is_not_there_is_named(
+    database: Database, store: ObjectStore, admission: HandMadeAdmission
+) -> None:
+    upload = await make_upload(database, store)
+    body = resource(upload.id)
+    body["spec"] |= {"mask": {"key": new_upload_id()}}
+
+    with pytest.raises(SourceNotFound) as refusal:
+        await admission.admit(body)
+
+    assert refusal.value.param == "mask.key"
+
+
 @pytest.mark.parametrize("case", ["foreign", "expired", "unknown", "empty"])
 async def test_any_other_upload_is_not_found(
     database: Database, store: ObjectStore, admission: HandMadeAdmission, case: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from typing import get_args
 import pytest
 from imagerift import choices
 from imagerift.cli import app
-from imagerift_contract.values import ExportSize, OutputAspect, OutputFormat
+from imagerift_contract.values import ExportSize, OnUnclearSubject, OutputAspect, OutputFormat
 from imagerift_core.jobs import Status
 from imagerift_core.modes import load_modes
 from typer.testing import CliRunner, Result
@@ -52,13 +53,16 @@ def succeeded(server: FakeApi) -> dict[str, object]:
     return job("succeeded", outputs=[output], downloadUrl=output["downloadUrl"])
 
 
-async def test_generate_sends_every_option(server: FakeApi, photo: str) -> None:
+async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path: Path) -> None:
     server.will_answer(job(), 202)
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(b"matte")
 
     result = await run(
         server,
         *("generate", photo, "--prompt", "p", "--preset", "noir", "--variations", "2"),
         *("--seed", "3", "--aspect", "1:1", "--format", "webp", "--size", "base", "--json"),
+        *("--on-unclear-subject", "fail", "--mask", str(mask)),
     )
 
     assert result.exit_code == 0, result.output
@@ -74,6 +78,8 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str) -> None:
         "outputAspect": "1:1",
         "outputFormat": "webp",
         "exportSize": "base",
+        "onUnclearSubject": "fail",
+        "maskBase64": base64.b64encode(b"matte").decode(),
     }
 
 
@@ -118,6 +124,27 @@ async def test_it_says_what_was_understood_of_the_prompt(server: FakeApi, photo:
         "without effect: green wall (other words went before)",
     ]
     assert "applied" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (
+            {"treatment": "graded", "reason": "doubt", "confidence": 0.3},
+            ["subject not cut out: its cut-out is in doubt; the whole picture was graded"],
+        ),
+        ({"treatment": "cut_out", "reason": "sure", "confidence": 0.9}, []),
+    ],
+)
+async def test_it_says_where_the_subject_was_not_cut_out(
+    server: FakeApi, photo: str, subject: dict[str, object], said: list[str]
+) -> None:
+    server.will_answer(succeeded(server) | {"analysis": {"subject": subject}})
+
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.stderr.splitlines() if "subject" in line] == said
 
 
 async def test_a_failed_job_exits_with_3(server: FakeApi, photo: str) -> None:
@@ -245,6 +272,7 @@ def test_the_choices_are_those_of_the_api() -> None:
     assert get_args(choices.Size) == get_args(ExportSize)
     assert get_args(choices.Aspect) == get_args(OutputAspect)
     assert get_args(choices.Format) == get_args(OutputFormat)
+    assert get_args(choices.OnUnclearSubject) == get_args(OnUnclearSubject)
     assert set(get_args(choices.JobStatus)) == set(Status)
     shipped = {name: tuple(mode.presets) for name, mode in load_modes().items()}
     assert shipped == choices.SHIPPED_PRESETS

@@ -21,6 +21,7 @@ from imagerift_core.jobs import (
     People,
     PromptRead,
     Status,
+    Subject,
 )
 from imagerift_core.model_documents import GenerateRequest
 from imagerift_operator.attempt_codec import Signer, build_request, read_answer, settlement_of
@@ -36,6 +37,7 @@ SCHEMAS = {name: json.loads(text) for name, text in model_schemas.files().items(
 RECORD = make_record(
     "job_example",
     attempt=2,
+    mask=make_record().source.model_copy(update={"key": "workspaces/ws_a/jobs/job_example/mask"}),
     spec=GenerationSpec(
         mode="style",
         preset="neon",
@@ -44,6 +46,7 @@ RECORD = make_record(
         variations=3,
         output_aspect="4:5",
         output_format="webp",
+        on_unclear_subject="fail",
     ),
 )
 
@@ -139,6 +142,7 @@ def test_a_result_is_settled_with_everything_that_it_tells() -> None:
             ],
             ignored=[IgnoredWords(words="add a bow", reason="unknown")],
         ),
+        subject=Subject(treatment="graded", reason="doubt", confidence=0.375),
     )
 
 

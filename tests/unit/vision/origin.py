@@ -51,9 +51,10 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "error":
             self._answer(int(name), b"")
         elif kind == "source" and name in self.origin.sources:
+            data = self.origin.sources[name]
             if name in self.origin.held:
                 self.origin.held[name].wait(60)
-            self._answer(200, self.origin.sources[name])
+            self._answer(200, data)
             self.origin.fetched.set()
         else:
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")

@@ -65,14 +65,6 @@ def test_the_gradient_error_of_a_slope_is_its_steepness_squared():
     )
 
 
-def test_doubt_is_zero_for_a_hard_map_and_one_for_a_grey_one():
-    assert metrics.doubt(square()) == 0
-    assert metrics.doubt(np.full((8, 8), 0.5, np.float32)) == pytest.approx(1)
-    assert metrics.doubt(np.zeros((8, 8), np.float32)) == 1
-    # What is under the floor does not count.
-    assert metrics.doubt(np.array([[0.07, 1, 1, 0.9]], np.float32)) == pytest.approx(0.36 / 3)
-
-
 def disc(colour=(0.7, 0.2, 0.1), side=80, alpha=1.0):
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     seen = ((x**2 + y**2) < (side / 2 - 1) ** 2).astype(np.float32) * np.float32(alpha)
@@ -132,18 +124,19 @@ def test_a_glass_belongs_to_the_subject_where_one_sees_through_it():
     assert filled[0, 0] == 0
 
 
-def result(iou=None, doubt=0.0, *, extent=1.0, subject=True, warned=False):
+def result(iou=None, reason="sure", *, extent=1.0, subject=True, apart=False):
     return mattes.Result(
         name="x",
         kind="compact",
-        apart=False,
+        apart=apart,
         subject=subject,
         iou=iou,
         extent=None if iou is None else extent,
         sad=iou,
         gradient=iou,
-        warned=warned,
-        doubt=doubt,
+        reason=reason,
+        confidence=0.9 if reason == "sure" else 0.2,
+        signs=None,
         seconds=1,
         megabytes=1,
     )
@@ -158,14 +151,19 @@ def test_destroyed_and_bad():
     assert not result(subject=None).bad
 
 
-def test_the_best_doubt_parts_good_from_bad():
-    good = [result(0.95, doubt) for doubt in (0.02, 0.05, 0.1)]
-    bad = [result(0.3, doubt) for doubt in (0.2, 0.4)]
-    assert mattes.best_doubt([*bad, *good]) == pytest.approx(0.15)
+def test_the_table_of_warnings_tells_what_the_doubt_finds_beyond_nothing():
+    tuning = [result(0.95), result(0.3, "doubt"), result(subject=False, reason="none")]
+    apart = [result(0.95, "doubt", apart=True), result(0.2, apart=True)]
+    assert [row[:6] for row in mattes.by_warning([*tuning, *apart]).rows] == [
+        ("none", "tuning", "3", "1", "100%", "50%"),
+        ("none", "apart", "2", "0", "–", "0%"),
+        ("none or doubt", "tuning", "3", "2", "100%", "100%"),
+        ("none or doubt", "apart", "2", "1", "0%", "0%"),
+    ]
 
 
 def test_the_tables_count_what_is_cut_out_and_what_is_warned_of():
-    results = [result(0.9), result(0.5), result(0.3, warned=True), result(0.95, warned=True)]
+    results = [result(0.9), result(0.5), result(0.3, "doubt"), result(0.95, "none")]
     row = mattes.by_kind(results, "").rows[0]
     assert row[:5] == ("compact", "4", "2", "0.700", "0.662")
     # One of four is delivered destroyed; one of two warnings is right, one of two bad ones found.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagerift_vision.analysis import Analysis, Applied, Ignored, People, Understood
+from imagerift_vision.analysis import Analysis, Applied, Ignored, People, SubjectFound, Understood
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
@@ -47,6 +47,7 @@ def test_every_member_of_a_request_is_read() -> None:
         attempt_id="job_example/2",
         seconds_left=119.5,
         source_url=f"{attempt}/source?{SIGNATURE}",
+        mask_url=f"{attempt}/mask?{SIGNATURE}",
         mode="style",
         preset="neon",
         prompt="neon light, no oil painting",
@@ -55,6 +56,7 @@ def test_every_member_of_a_request_is_read() -> None:
         export_size="base",
         output_aspect="4:5",
         output_format="webp",
+        on_unclear_subject="fail",
         targets=tuple(
             Target(
                 index=index,
@@ -71,6 +73,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     read = parse_request((EXAMPLES / "request-least.json").read_bytes())
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
+    assert (read.mask_url, read.on_unclear_subject) == (None, "grade")
     [target] = read.targets
     assert target.thumbnail_url is None
 
@@ -97,6 +100,7 @@ def test_a_result_is_told_with_every_member() -> None:
             framing="bordered",
             people=People(3, 1, (0.25, 0.125, 0.5, 0.5)),
             prompt_read=READ,
+            subject=SubjectFound("graded", "doubt", 0.375),
         ),
     )
     assert json.loads(result.to_json()) == example("result.json")
@@ -124,6 +128,8 @@ def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
         seeds=(2**32 - 1, 0, 1),
         width=819,
         height=1024,
+        on_unclear_subject="fail",
+        masked=True,
     )
     assert json.loads(parameters_of(call)) == asked
 
@@ -134,7 +140,14 @@ def test_a_modes_info_is_read_as_it_was_told() -> None:
         preset="neon",
         models=(ModelVersion("style", "3"),),
         omitted=((1, "content_filtered"),),
-        analysis=Analysis("look", "neon light", ("oil",), "whole", prompt_read=READ),
+        analysis=Analysis(
+            "look",
+            "neon light",
+            ("oil",),
+            "whole",
+            prompt_read=READ,
+            subject=SubjectFound("cut_out", "given", None),
+        ),
     )
     assert json.loads(info_of(told)) == example("info.json")
     assert read_info((EXAMPLES / "info.json").read_bytes(), NOTHING) == told

@@ -12,6 +12,7 @@ from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.settings import MODE_MODELS
 from imagerift_vision.storage import OriginClient
+from mask_cases import MaskCases
 from origin import Origin
 
 
@@ -56,6 +57,10 @@ def service(origin: Origin, loaded: Mapping[str, Mode], tmp_path: Path):
     plain = Plain(origin, CancelFlags(tmp_path), loaded)
     yield plain
     plain.pipeline.client.close()
+
+
+class TestMasks(MaskCases):
+    """All shared cases of masks and unclear subjects."""
 
 
 class TestGenerate(GenerateCases):

@@ -176,7 +176,8 @@ def test_a_style_that_restyles_the_whole_picture_cuts_no_face(
     call = ModeCall("style", np.asarray(close), "test", float("inf"), "", "studio", (1,), 512, 512)
     answer = loaded["style"].run(call, guard)
     assert answer.analysis is not None
-    told = replace(answer.analysis, prompt_read=None)
+    assert answer.analysis.subject.treatment == "graded"
+    told = replace(answer.analysis, prompt_read=None, subject=None)
     assert told == Analysis("request", framing="bordered", people=People(2, 2))
     assert len(FINDER.find(answer.images[0])) == 2
 

@@ -13,6 +13,7 @@ from typing import Any
 import imagerift_vision
 import pytest
 from generate_cases import request_for
+from imagerift_vision.analysis import Analysis, Applied, Ignored, Understood
 from imagerift_vision.requests import ModelVersion, Output, Result
 from imagerift_vision.runner import MAX_RESULT_BYTES, result_document
 from origin import Origin
@@ -74,6 +75,16 @@ def test_the_longest_honest_result_fits(count: int) -> None:
     document = result_document(Result(outputs=outputs, preset="golden_hour", models=models))
     assert len(document) <= MAX_RESULT_BYTES
     assert len(json.loads(document)["outputs"]) == count
+
+
+def test_no_picture_is_lost_for_a_long_analysis() -> None:
+    words = tuple(Ignored(f"{n:03}" * 20, "unknown") for n in range(16))
+    applied = tuple(Applied("accent", "#123456", word.words) for word in words)
+    told = Analysis(prompt_read=Understood("studio", "default", applied, words))
+    outputs = [Output(n, n, 4096, 4096, "image/jpeg", 99_999_999, "f" * 64) for n in range(8)]
+    document = result_document(Result(outputs=outputs, analysis=told))
+    assert len(document) <= MAX_RESULT_BYTES
+    assert len(json.loads(document)["outputs"]) == 8
 
 
 def test_a_result_that_does_not_fit_is_an_error_not_half_a_document() -> None:

@@ -92,6 +92,8 @@ async function generate(form) {
   const body = { imageBase64: await base64Of(fields.get("image")) };
   for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
+  if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  if (fields.get("mask")?.size) body.maskBase64 = await base64Of(fields.get("mask"));
   if (fields.get("preset")) body.preset = fields.get("preset");
   show(byId("result"), false);
   clearTimeout(renewing);
@@ -105,7 +107,7 @@ async function generate(form) {
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
-  status.textContent = job.status === "succeeded" ? `Done. ${chosenLook(job)}`.trim() : job.error?.message ?? `The job was ${job.status}.`;
+  status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
   if (job.downloadUrl) showResult(job);
   await followOverview();
 }
@@ -132,6 +134,18 @@ function chosenLook({ analysis }) {
   return [look, set.length ? `Applied: ${set.join(", ")}.` : "", unused.length ? `Without effect: ${unused.join(", ")}.` : ""]
     .filter(Boolean)
     .join(" ");
+}
+
+const WHOLE = {
+  none: "nothing stands out",
+  doubt: "its cut-out is in doubt",
+  close_up: "the frame cuts it on several sides",
+};
+
+// Where the subject was not cut out: that the picture was graded as a whole, and why.
+function wholePicture({ analysis }) {
+  const why = analysis?.subject?.treatment === "graded" ? WHOLE[analysis.subject.reason] : null;
+  return why ? `The whole picture was graded, the subject not cut out: ${why}.` : "";
 }
 
 function showResult(job) {

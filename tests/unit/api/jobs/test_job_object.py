@@ -18,6 +18,7 @@ from imagerift_core.jobs import (
     People,
     PromptRead,
     Status,
+    Subject,
 )
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
@@ -130,6 +131,7 @@ def test_the_model_s_choices_are_told() -> None:
             applied=[AppliedWords(part="background", value="#ffffff", words="white background")],
             ignored=[IgnoredWords(words="add a bow", reason="unknown")],
         ),
+        subject=Subject(treatment="graded", reason="doubt", confidence=0.375),
     )
     record = succeeded().model_copy(update={"analysis": told})
 
@@ -147,7 +149,22 @@ def test_the_model_s_choices_are_told() -> None:
             "applied": [{"part": "background", "value": "#ffffff", "words": "white background"}],
             "ignored": [{"words": "add a bow", "reason": "unknown"}],
         },
+        "subject": {"treatment": "graded", "reason": "doubt", "confidence": 0.375},
     }
+
+
+def test_a_mask_and_what_is_done_without_a_clear_subject_are_told() -> None:
+    record = make_record()
+    mask = record.source.model_copy(update={"key": "workspaces/ws_test/jobs/x/mask"})
+    spec = record.spec.model_copy(update={"on_unclear_subject": "fail"})
+
+    plain = job_object(record, remaining_this_minute=1)
+    told = job_object(
+        record.model_copy(update={"mask": mask, "spec": spec}), remaining_this_minute=1
+    )
+
+    assert (plain["mask"], plain["onUnclearSubject"]) == (None, "grade")
+    assert (told["mask"], told["onUnclearSubject"]) == ({"imageKey": mask.key}, "fail")
 
 
 def test_times_are_told_in_milliseconds() -> None:
