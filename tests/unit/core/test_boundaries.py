@@ -75,3 +75,9 @@ def test_services_hold_stores_and_no_database() -> None:
 
 def test_the_operators_folder_does_not_shadow_pythons_own() -> None:
     assert not (OPERATOR_FOLDER / "__init__.py").exists()
+
+
+def test_stores_read_as_if_another_version_had_written() -> None:
+    """By `imagerift_core.stored`, which makes what cannot be read a matter of that document."""
+    for path in (FOLDER / "mongo").glob("*.py"):
+        assert "model_validate" not in path.read_text(), path
