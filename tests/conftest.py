@@ -30,7 +30,7 @@ structlog.configure(
         ),
     ],
     # Not to what a test has put in the place of standard output.
-    logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__),
+    logger_factory=lambda *_: structlog.PrintLogger(sys.__stderr__),
 )
 
 

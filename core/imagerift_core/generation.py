@@ -59,7 +59,7 @@ class GenerationSpec(BaseModel):
     output_format: Annotated[OutputFormat, KEPT] = Field(
         DEFAULT_OUTPUT_FORMAT, description="File format of the outputs."
     )
-    on_unclear_subject: OnUnclearSubject = Field(
+    on_unclear_subject: Annotated[OnUnclearSubject, KEPT] = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="What is done where the subject cannot be cut out well: grade the whole "
         "picture, or fail.",

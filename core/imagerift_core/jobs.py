@@ -171,8 +171,8 @@ class PromptRead(_Record):
 class Subject(_Record):
     """What became of the subject, and how sure the model is of its matte (None where given)."""
 
-    treatment: SubjectTreatment
-    reason: SubjectReason
+    treatment: Annotated[SubjectTreatment, KEPT]
+    reason: Annotated[SubjectReason, KEPT]
     confidence: Share | None = None
 
 

@@ -72,11 +72,11 @@ class SubjectObject(AnswerBody):
     """What became of the subject."""
 
     treatment: Annotated[
-        SubjectTreatment,
+        Annotated[SubjectTreatment, SHOWN],
         Field(description="`cut_out` and put into a scene, or `graded` with the whole picture."),
     ]
     reason: Annotated[
-        SubjectReason,
+        Annotated[SubjectReason, SHOWN],
         Field(
             description="The cut-out is `sure`; its matte was `given`, by a mask or the source's"
             " own alpha; `none` stands out; the cut-out is in `doubt`; or it is a `close_up` that"

@@ -81,7 +81,7 @@ class InvitationStore(Store):
         document = await self._database.invitations.find_one(
             {"token_hash": token_hash(token), "expires_at": {"$gt": at}}
         )
-        return Invitation.model_validate(document) if document else None
+        return read(Invitation, document) if document else None
 
     async def revoke(self, workspace: str, invitation: str, *, actor: Actor, at: datetime) -> None:
         """Raises `InvitationNotFound`."""

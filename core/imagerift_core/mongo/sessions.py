@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.store import Store
+from imagerift_core.stored import all_readable, read
 
 
 class AccountSession(BaseModel):
@@ -35,13 +36,13 @@ class SessionStore(Store):
     async def get(self, session: str, *, person: str) -> AccountSession | None:
         """The open session of that person."""
         document = await self._database.sessions.find_one({"_id": session, "person": person})
-        return AccountSession.model_validate(document) if document else None
+        return read(AccountSession, document) if document else None
 
     async def all_of(self, person: str, *, at: datetime) -> list[AccountSession]:
         """The person's open sessions, the one that was used last first."""
         query = {"person": person, "expires_at": {"$gt": at}}
         cursor = self._database.sessions.find(query).sort([("last_used_at", -1), ("_id", 1)])
-        return [AccountSession.model_validate(document) async for document in cursor]
+        return await all_readable(AccountSession, cursor)
 
     async def mark_used(self, session: str, *, at: datetime) -> None:
         await self._database.sessions.update_one({"_id": session}, {"$max": {"last_used_at": at}})

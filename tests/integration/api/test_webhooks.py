@@ -369,7 +369,7 @@ async def test_a_workspace_has_at_most_twenty_webhooks(api: Api, tenant: Tenant)
 
 
 async def test_no_secret_and_no_address_of_a_webhook_is_in_any_log(
-    site: Api, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    site: Api, receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver.statuses = [500, 200]
     owner = await signed_in(site)
@@ -380,7 +380,7 @@ async def test_no_secret_and_no_address_of_a_webhook_is_in_any_log(
     await ended_job(site, tenant, prompt="canary-prompt")
     await log_of(site, tenant, "delivered")
 
-    logs = "".join(capsys.readouterr())
+    logs = "".join(capfd.readouterr())
 
     assert "webhook_tried" in logs
     assert "webhook_url_refused" in logs

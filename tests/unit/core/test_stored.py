@@ -21,7 +21,7 @@ from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.people import Person
 from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
-from imagerift_core.mongo.sign_ins import SignInUnderWay
+from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.mongo.workspaces import Workspace
@@ -205,7 +205,7 @@ def closed_words(kind: Any, *, kept: bool = False) -> Iterator[Any]:
         Member,
         Person,
         SchedulerSnapshot,
-        SignInUnderWay,
+        AccountSession,
         Upload,
         Webhook,
         Workspace,

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
+import jwt
 from aiohttp import web
 from imagerift_core import clock
 from imagerift_core.jobs import JobRecord, Status
@@ -63,6 +64,7 @@ class Supplier:
             "withdrawInvitation": self._new_path("invitationId", self._new_invitation),
             "changeRole": self._new_path("personId", self._new_member, role="member"),
             "removeMember": self._new_path("personId", self._new_member),
+            "endSession": self._new_path("sessionId", self._new_session),
             "chooseWorkspace": self._body(workspaceId=caller.workspace),
             "signInWithPassword": self._body(name="demo", password=password),
         }
@@ -170,6 +172,13 @@ class Supplier:
         made = await self._made("POST", "/api/v1/webhooks", {"url": self._hook_url})
         webhook_id: str = made["webhook"]["webhookId"]
         return webhook_id
+
+    async def _new_session(self) -> str:
+        browser = self._caller.browser
+        assert browser is not None
+        fresh = await browser_of(self._api, browser.person, browser.workspace)
+        claims = jwt.decode(fresh.cookie, options={"verify_signature": False})
+        return str(claims["jti"])
 
     async def _new_key(self) -> str:
         key_id: str = (await self._made("POST", "/api/v1/account/keys", {"name": "k"}))["key"][
