@@ -176,13 +176,21 @@ class ObjectStore:
         return True
 
     async def size_of(self, key: str) -> int | None:
-        """The object's size in bytes, None where there is none."""
+        """The object's size in bytes, None where there is none.
+
+        Raises `CapacityUnavailable` where the bucket does not say.
+        """
+        url = self._internal_urls.sign("HEAD", key, seconds=_PUT_TIMEOUT_SECONDS)
         try:
-            answer = await self._call(self._internal.head_object, Bucket=self._bucket, Key=key)
-        except ClientError:
-            return None
-        size: int = answer["ContentLength"]
-        return size
+            async with self._http.head(url, allow_redirects=False) as response:
+                if response.status == 404:
+                    return None
+                if response.status != 200 or response.content_length is None:
+                    raise CapacityUnavailable("The object store refused a look.")
+                return response.content_length
+        except (aiohttp.ClientError, TimeoutError):
+            # Without the cause: its text would hold the signed URL.
+            raise CapacityUnavailable("The object store does not answer.") from None
 
     async def list_objects(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Every object under `prefix`, page by page."""

@@ -173,6 +173,11 @@ def without_urls(text: str) -> str:
     return re.sub(r"\w+://\S+", "[url]", text)[:500]
 
 
+def output_keys(record: JobRecord, index: int) -> tuple[str, str]:
+    """Where the attempt's output of that index lies, and its thumbnail."""
+    return _key(record, index), _thumbnail_key(record, index)
+
+
 def _thumbnail_key(record: JobRecord, index: int) -> str:
     return thumbnail_key(record.workspace, record.id, record.attempt, index)
 

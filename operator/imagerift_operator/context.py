@@ -11,6 +11,7 @@ from imagerift_core.loops import Loops
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.claims import Claims
+from imagerift_operator.delivered import Deliveries
 from imagerift_operator.dependencies import Dependencies, opened_dependencies
 from imagerift_operator.dispatcher import Dispatcher
 from imagerift_operator.events import EventWriter
@@ -75,6 +76,7 @@ class OperatorContext:
             jobs=stores.jobs,
             memory=memory,
             settler=settler,
+            deliveries=Deliveries(given.store),
             writer=writer,
             metrics=given.metrics,
             crash=given.crash,

@@ -17,6 +17,7 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.settlement_rules import Settlement
 
 from imagerift_operator.attempt_codec import failed_settlement, next_attempt, settlement_of
+from imagerift_operator.delivered import Deliveries
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.memory import Memory
 from imagerift_operator.metrics import Metrics
@@ -37,6 +38,7 @@ class Outcomes:
         jobs: JobStore,
         memory: Memory,
         settler: Settler,
+        deliveries: Deliveries,
         writer: StatusWriter,
         metrics: Metrics,
         crash: CrashPoints,
@@ -44,6 +46,7 @@ class Outcomes:
         self._jobs = jobs
         self._memory = memory
         self._settler = settler
+        self._deliveries = deliveries
         self._writer = writer
         self._metrics = metrics
         self._crash = crash
@@ -73,8 +76,13 @@ class Outcomes:
             self._memory.enqueue(entry, not_before=record.not_before)
 
     async def end(self, entry: JobEntry, record: JobRecord, answer: ModelAnswer) -> None:
-        """Ends an attempt that was answered: the job is tried again, or is over."""
+        """Ends an attempt that was answered: the job is tried again, or is over.
+
+        What the bucket does not hold was not delivered, and is not charged.
+        """
         owner = _owner(record)
+        if answer.outputs:
+            answer = await self._deliveries.confirmed(record, answer)
         if answer.error is not None and not answer.outputs:
             again = next_attempt(record, answer.error, at=now())
             if again is not None and await self._requeue(

@@ -91,6 +91,7 @@ async def test_what_only_a_newer_version_may_run_is_not_queued(
         jobs=Records(record),  # type: ignore[arg-type]
         memory=Memory(),  # type: ignore[arg-type]
         settler=NOTHING,
+        deliveries=NOTHING,
         writer=NOTHING,
         metrics=NOTHING,
         crash=NOTHING,
