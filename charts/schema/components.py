@@ -75,6 +75,33 @@ class Oidc(Part):
     )
 
 
+class AllowedPools(Part):
+    """What TritonPools may name besides what `pools` here names; `*` for anything.
+
+    A pool runs its image with its disk beside the installation's own, and is sent prompts and
+    photos: whoever may keep pools can use what stands here.
+    """
+
+    policy: bool = Field(
+        False,
+        description="Have the API server refuse others too (ValidatingAdmissionPolicy, Kubernetes "
+        "1.30 or later); whoever installs it needs rights on the whole cluster.",
+    )
+    images: list[str] = Field(
+        default_factory=list,
+        description="Images: whole, or as repositories, without tag and digest.",
+    )
+    claims: list[str] = Field(
+        default_factory=list, description="PersistentVolumeClaims of the namespace."
+    )
+    priority_classes: list[str] = Field(default_factory=list, description="Priority classes.")
+    runtime_classes: list[str] = Field(default_factory=list, description="Runtime classes.")
+    endpoint_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of endpoints; .example.com: all hosts of that domain.",
+    )
+
+
 class Webhooks(Part):
     """Where webhooks may not, or by exception may, go."""
 

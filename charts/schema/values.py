@@ -7,6 +7,7 @@ from imagerift_core.plans import Plan
 from pydantic import Field
 
 from charts.schema.components import (
+    AllowedPools,
     Api,
     Ingress,
     JobPodsValues,
@@ -260,6 +261,7 @@ class Values(Part):
         },
         description="TritonPools by name, any number; `default: null` takes the shipped one away.",
     )
+    allowed_pools: AllowedPools = Field(default_factory=AllowedPools)
     job_pods: JobPodsValues = Field(default_factory=JobPodsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)

@@ -88,6 +88,7 @@ class OperatorContext:
             given.modes,
             changed=memory.changed,
             isolated=isolated("pools"),
+            rules=self._settings.pool_rules(),
             job_pods=_job_pod_replica(job_pods, given),
         )
         self._stack.push_async_callback(pools.close)

@@ -145,9 +145,9 @@ def template_conditions(seen: ServersSeen | None, *, ready: int) -> list[Conditi
     return [_readiness(seen, ready), _progress(seen, ready), _placement(seen)]
 
 
-def invalid_conditions(words: str) -> list[Condition]:
-    """The conditions of a pool whose invalid spec a server without rules has let through."""
-    return [condition("Ready", "False", "Invalid", words)]
+def refused_conditions(reason: Literal["Invalid", "NotAllowed"], words: str) -> list[Condition]:
+    """The conditions of a pool that is not served for what its spec says."""
+    return [condition("Ready", "False", reason, words)]
 
 
 def condition(kind: str, status: _STATUSES, reason: str, message: str) -> Condition:

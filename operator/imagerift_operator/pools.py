@@ -26,12 +26,14 @@ from pydantic import ValidationError
 from imagerift_operator.job_entry import POD_TARGET, target_of
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pool_objects import selector
+from imagerift_operator.pool_rules import ANYTHING, PoolRules
 from imagerift_operator.pool_status import (
+    Condition,
     PoolReporter,
     ReportedStatus,
     ServersSeen,
     endpoint_conditions,
-    invalid_conditions,
+    refused_conditions,
     template_conditions,
 )
 from imagerift_operator.slots import Slots
@@ -138,10 +140,10 @@ class Pool:
 
 @dataclass
 class _RefusedPool:
-    """A pool whose spec breaks a rule, and what is said of it."""
+    """A pool whose spec breaks a rule, or names what pools may not, and what is said of it."""
 
     generation: int
-    words: str
+    conditions: list[Condition]
     status: ReportedStatus
 
 
@@ -158,6 +160,7 @@ class Pools:
         *,
         changed: asyncio.Event,
         isolated: Isolation,
+        rules: PoolRules = ANYTHING,
         job_pods: JobPodReplica | None = None,
     ) -> None:
         self._job_pods = job_pods
@@ -165,6 +168,7 @@ class Pools:
         self._modes = modes
         self._changed = changed
         self._isolated = isolated
+        self._rules = rules
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -186,12 +190,17 @@ class Pools:
             try:
                 spec = TritonPoolSpec.model_validate(body["spec"])
             except ValidationError as error:
+                conditions = refused_conditions("Invalid", _first_fault(error))
+            else:
+                words = self._rules.refusal(spec)
+                conditions = [] if words is None else refused_conditions("NotAllowed", words)
+            if conditions:
                 await self._drop(name)
                 status = ReportedStatus(name, metadata["uid"])
                 if refused is not None and refused.status.uid == status.uid:
                     status = refused.status
                 status.read(body)
-                self._refused[name] = _RefusedPool(generation, _first_fault(error), status)
+                self._refused[name] = _RefusedPool(generation, conditions, status)
                 return
             if known is None:
                 known = Pool(name, metadata["uid"], generation, spec, {})
@@ -252,7 +261,7 @@ class Pools:
 
     async def _report_refused(self, refused: _RefusedPool) -> None:
         seen = {"observedGeneration": refused.generation}
-        await self._reporter.report(refused.status, seen, invalid_conditions(refused.words))
+        await self._reporter.report(refused.status, seen, refused.conditions)
 
     def serving(self) -> list[Choice]:
         """Every replica that can run something once it has a slot free."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from imagerift_core.settings import SharedSettings
 from pydantic import Field
 
+from imagerift_operator.pool_rules import PoolRules
+
 
 class OperatorSettings(SharedSettings):
     """Read once from the environment (prefix `IMAGERIFT_`) when the process starts."""
@@ -36,9 +38,32 @@ class OperatorSettings(SharedSettings):
     orphan_grace_seconds: float = Field(
         7200.0, gt=0, description="Age at which bytes that no record names are deleted."
     )
+    pool_images: str = Field(
+        "*",
+        description="Images that pools may run, comma-separated: whole, or repositories; *: any.",
+    )
+    pool_claims: str = Field("*", description="PersistentVolumeClaims that pools may mount.")
+    pool_priority_classes: str = Field("*", description="Priority classes that pools may have.")
+    pool_runtime_classes: str = Field("*", description="Runtime classes that pools may have.")
+    pool_endpoint_hosts: str = Field(
+        "*", description="Hosts of the endpoints that pools may name; .example.com: all within."
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )
     drain_seconds: float = Field(
         10.0, ge=0, description="How long a stopping operator waits for attempts in flight."
     )
+
+    def pool_rules(self) -> PoolRules:
+        return PoolRules(
+            images=_listed(self.pool_images),
+            claims=_listed(self.pool_claims),
+            priority_classes=_listed(self.pool_priority_classes),
+            runtime_classes=_listed(self.pool_runtime_classes),
+            endpoint_hosts=_listed(self.pool_endpoint_hosts.lower()),
+        )
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())

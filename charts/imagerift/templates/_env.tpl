@@ -130,6 +130,17 @@
   value: {{ .Values.operator.logLevel }}
 - name: IMAGERIFT_LEASE_SECONDS
   value: {{ .Values.operator.leaseSeconds | quote }}
+{{- $pools := include "imagerift.allowedPools" . | fromYaml }}
+- name: IMAGERIFT_POOL_IMAGES
+  value: {{ join "," $pools.images | quote }}
+- name: IMAGERIFT_POOL_CLAIMS
+  value: {{ join "," $pools.claims | quote }}
+- name: IMAGERIFT_POOL_PRIORITY_CLASSES
+  value: {{ join "," $pools.priorityClasses | quote }}
+- name: IMAGERIFT_POOL_RUNTIME_CLASSES
+  value: {{ join "," $pools.runtimeClasses | quote }}
+- name: IMAGERIFT_POOL_ENDPOINT_HOSTS
+  value: {{ join "," $pools.endpointHosts | quote }}
 - name: IMAGERIFT_DRAIN_SECONDS
   value: {{ .Values.operator.drainSeconds | quote }}
 {{- if not (kindIs "invalid" .Values.jobTtlSeconds) }}

@@ -14,7 +14,7 @@ from imagerift_operator.pool_status import (
     ReportedStatus,
     ServersSeen,
     endpoint_conditions,
-    invalid_conditions,
+    refused_conditions,
     template_conditions,
 )
 
@@ -193,6 +193,6 @@ async def test_trouble_is_told_where_the_watch_is_ahead_of_the_writes_answer() -
 async def test_a_spec_that_breaks_a_rule_is_said_once() -> None:
     pool = Following()
     for _ in range(3):
-        await pool.report(invalid_conditions("spec.template.env: A is given twice"))
+        await pool.report(refused_conditions("Invalid", "spec.template.env: A is given twice"))
     assert len(pool.server.written) == 1
     assert pool.server.events == [("Warning", "Invalid")]

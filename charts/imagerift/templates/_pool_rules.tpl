@@ -1,0 +1,25 @@
+{{- /* What pools may name: what the pools of the values name, and what allowedPools adds, as YAML. */}}
+{{- define "imagerift.allowedPools" -}}
+{{- $allowed := .Values.allowedPools }}
+{{- $images := list (include "imagerift.image" (dict "root" $ "image" .Values.images.triton "shipped" .Values.images.triton)) }}
+{{- $claims := list }}
+{{- $priorities := list }}
+{{- $runtimes := list }}
+{{- $hosts := list }}
+{{- range $pool := .Values.pools }}
+{{- if $pool }}
+{{- with $pool.endpoint }}{{ $hosts = append $hosts (regexReplaceAll ":[0-9]+$" (urlParse .).host "") }}{{ end }}
+{{- with $pool.template }}
+{{- with .image }}{{ $images = append $images . }}{{ end }}
+{{- with .modelVolume }}{{ $claims = append $claims .claimName }}{{ end }}
+{{- with .priorityClassName }}{{ $priorities = append $priorities . }}{{ end }}
+{{- with .runtimeClassName }}{{ $runtimes = append $runtimes . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+images: {{ concat $images $allowed.images | uniq | toJson }}
+claims: {{ concat $claims $allowed.claims | uniq | toJson }}
+priorityClasses: {{ concat $priorities $allowed.priorityClasses | uniq | toJson }}
+runtimeClasses: {{ concat $runtimes $allowed.runtimeClasses | uniq | toJson }}
+endpointHosts: {{ concat $hosts $allowed.endpointHosts | uniq | toJson }}
+{{- end }}

@@ -1,0 +1,86 @@
+"""What TritonPools may name: a pool runs any image with any disk, and is sent prompts and photos.
+
+The chart sets the lists from its own values, and has the API server enforce them too where it can
+(charts/imagerift/templates/pool-policy.yaml). Here they hold on every server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.resources import TritonPoolSpec
+
+ANY = "*"
+_ONLY_ANY = frozenset({ANY})
+
+
+@dataclass(frozen=True)
+class PoolRules:
+    """Of each kind the names that pools may use, `*` for any.
+
+    An image is allowed as it stands, or by its repository, without tag and digest; a host of an
+    endpoint by its name, or from a dot on by the domain that it is in.
+    """
+
+    images: frozenset[str] = _ONLY_ANY
+    claims: frozenset[str] = _ONLY_ANY
+    priority_classes: frozenset[str] = _ONLY_ANY
+    runtime_classes: frozenset[str] = _ONLY_ANY
+    endpoint_hosts: frozenset[str] = _ONLY_ANY
+
+    def refusal(self, spec: TritonPoolSpec) -> str | None:
+        """Why a pool with this spec is not served, in words for whoever made it."""
+        if spec.template is not None:
+            return self._refusal_of(spec.template)
+        host = urlsplit(spec.endpoint or "").hostname or ""
+        domains = {host[at:] for at, letter in enumerate(host) if letter == "."}
+        return _unless_allowed("endpoint", host, {host, *domains}, self.endpoint_hosts)
+
+    def _refusal_of(self, template: PoolTemplate) -> str | None:
+        claim = template.model_volume.claim_name if template.model_volume else None
+        checks = (
+            ("template.image", template.image, _names_of(template.image), self.images),
+            ("template.modelVolume.claimName", claim, {claim}, self.claims),
+            (
+                "template.priorityClassName",
+                template.priority_class_name,
+                {template.priority_class_name},
+                self.priority_classes,
+            ),
+            (
+                "template.runtimeClassName",
+                template.runtime_class_name,
+                {template.runtime_class_name},
+                self.runtime_classes,
+            ),
+        )
+        refusals = (
+            _unless_allowed(field, value, names, allowed)
+            for field, value, names, allowed in checks
+            if value is not None
+        )
+        return next((words for words in refusals if words is not None), None)
+
+
+ANYTHING = PoolRules()
+
+
+def _unless_allowed(
+    field: str, value: str, names: Iterable[str | None], allowed: frozenset[str]
+) -> str | None:
+    if ANY in allowed or not allowed.isdisjoint(names):
+        return None
+    offered = ", ".join(sorted(allowed)) or "none"
+    return f"spec.{field}: '{value}' is not among those that pools may use here: {offered}."
+
+
+def _names_of(image: str) -> set[str]:
+    """The image, and its repository."""
+    repository = image.partition("@")[0]
+    # A colon before a slash is a registry's port.
+    head, _, last = repository.rpartition("/")
+    name = last.partition(":")[0]
+    return {image, f"{head}/{name}" if head else name}
