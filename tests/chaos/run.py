@@ -59,7 +59,7 @@ class Options:
 
     seed: int
     jobs: int
-    pause: tuple[float, float] = (0.5, 4.0)
+    pause: tuple[float, float] = (0.2, 2.0)
     store: Store = "one"
     kinds: Sequence[str] = ("processes",)
 
