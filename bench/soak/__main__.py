@@ -1,7 +1,7 @@
 """Jobs at a steady rate for hours, and whether anything grows that should not: `make soak`.
 
 `python -m bench.soak --jobs 100000 --per-second 10` prints a table of what was sampled, and ends
-with 1 where a figure is not flat.
+with 1 where a figure is not flat. `IMAGERIFT_TEST_ENV` may name a running platform.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from bench.jobs import photo_of, submit_body
 from bench.soak.figures import bound_of, figures_of
 from bench.soak.verdict import Sample, Trend, table, trend
 from bench.steady import Steady, steady_stream
-from tests.platform_under_test import PlatformUnderTest, started
+from tests.platform_under_test import PlatformUnderTest, attach, started
 
 _WORKSPACES = 5
 _POLLERS = 10
@@ -83,7 +85,12 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two samples")
     parser.add_argument("--json", type=Path, help="also write every sample to this file")
     options = parser.parse_args()
-    with started(traced=False, crash_points=False) as platform:
+    given = os.environ.get("IMAGERIFT_TEST_ENV")
+    with ExitStack() as stack:
+        if given:
+            platform = attach(Path(given))
+        else:
+            platform = stack.enter_context(started(traced=False, crash_points=False))
         steady, samples = asyncio.run(
             soak(platform, jobs=options.jobs, per_second=options.per_second, every=options.every)
         )

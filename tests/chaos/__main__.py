@@ -21,7 +21,7 @@ from typing import Any, get_args
 
 from tests.chaos.deeds.disks import has_own_mounts, with_own_mounts
 from tests.chaos.history import History
-from tests.chaos.run import KINDS, Options, Store, run
+from tests.chaos.run import KINDS, VERSIONS, Options, Store, run
 from tests.platform_under_test import attach, started
 
 
@@ -39,10 +39,13 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
     parser.add_argument("--without", nargs="+", choices=KINDS, default=(), metavar="KIND")
+    parser.add_argument("--versions", action="store_true", help="two versions side by side")
     parser.add_argument("--history", type=Path, help="also write every answer to this file")
     arguments = parser.parse_args()
     store: Store = arguments.store or ("three", "arbiter")[arguments.seed % 2]
     kinds = [kind for kind in arguments.only if kind not in arguments.without]
+    if arguments.versions:
+        kinds.append(VERSIONS)
     if "disks" in kinds and not has_own_mounts():
         again = with_own_mounts([sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
         if again is not None:

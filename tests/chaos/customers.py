@@ -28,6 +28,8 @@ WISHES: tuple[tuple[float, str, dict[str, Any]], ...] = (
 )
 _FOR_GOOD = {400, 402, 403, 422}
 _POLLED_AT_ONCE = 3
+# Between two jobs of a customer, so that the jobs of a run meet more disturbances than a few.
+_LONGEST_PAUSE_SECONDS = 1.0
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Customer:
     unanswered: int = 0
     ended: set[str] = field(default_factory=set)
     gave_up: str = ""
+    longest_pause: float = _LONGEST_PAUSE_SECONDS
 
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self._run)
@@ -93,6 +96,7 @@ class Customer:
                 time.sleep(pause)
                 self._cancel(job_id)
             self._poll_some(polled)
+            time.sleep(polled * self.longest_pause)
 
     def _submit(self, body: dict[str, Any], mark: str, *, keyed: bool) -> str | None:
         """The id of the job once it was accepted; None where that is not known or was refused."""

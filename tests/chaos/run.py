@@ -36,7 +36,9 @@ PLANS = ("load", "load", "load", "narrow", "small")
 OPERATOR = {"IMAGERIFT_LEASE_SECONDS": "4", "IMAGERIFT_COMPARE_SECONDS": "5"}
 REST_SECONDS = 200
 Store = Literal["one", "three", "arbiter"]
-KINDS = ("processes", "store", "cluster", "bucket", "clocks", "disks", "versions")
+KINDS = ("processes", "store", "cluster", "bucket", "clocks", "disks")
+# Beside them, where it is asked for: one API and one operator of a version to come.
+VERSIONS = "versions"
 # A number that both an operator and an API have, of which the other is of this version.
 _NEWER = "1"
 _NAMED = 10
@@ -57,7 +59,7 @@ class Options:
 
     seed: int
     jobs: int
-    pause: tuple[float, float] = (0.5, 4.0)
+    pause: tuple[float, float] = (0.2, 2.0)
     store: Store = "one"
     kinds: Sequence[str] = ("processes",)
 
@@ -153,7 +155,7 @@ class Scene:
             else:
                 program = self.shard.api(**more)
                 self.urls.append(self.shard.api_url)
-            if "versions" in self.kinds and name.endswith(_NEWER):
+            if VERSIONS in self.kinds and name.endswith(_NEWER):
                 program.command[2:2] = ["tests.support.newer_version"]
                 program.end(signal.SIGKILL)
                 program.start()

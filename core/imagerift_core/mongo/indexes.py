@@ -43,6 +43,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "invitations": [
         IndexModel("token_hash", unique=True),
         IndexModel("workspace"),
+        IndexModel("invited_by"),
         _AT_ITS_TIME,
     ],
     "sessions": [IndexModel("person"), _AT_ITS_TIME],

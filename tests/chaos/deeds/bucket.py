@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
+from botocore.exceptions import ClientError
+
 from tests.chaos.disturbance import Deed, Moment
 from tests.chaos.final_state import bucket_of
 from tests.support.own_shard import Shard
@@ -32,4 +34,8 @@ def _refuse_writes(shard: Shard, workspaces: Sequence[str], moment: Moment) -> s
 def allow(shard: Shard) -> None:
     """Takes back what is refused. Raises where the store does not answer."""
     with bucket_of(shard) as (client, bucket):
-        client.delete_bucket_policy(Bucket=bucket)
+        try:
+            client.delete_bucket_policy(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+                raise

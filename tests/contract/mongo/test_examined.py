@@ -38,7 +38,7 @@ from tests.support.many_workspaces import BIG, LATE, SHARD, URL, counter, fill, 
 Call = Callable[[], Awaitable[Any]]
 OTHER = workspace(7)
 # They read all there is, of which each says so: an administrator's commands; or no collection.
-READ_EVERYTHING = {"audit.differences", "workspaces.all"}
+READ_EVERYTHING = {"audit.differences", "people.all", "workspaces.all"}
 NO_QUERY = {"abandoned.end", "job_changes.open"}
 
 
@@ -141,6 +141,7 @@ def reads(s: Stores) -> dict[str, list[Call]]:
         "rate_limited_reads.count_and_read": [
             lambda: s.rate_limited_reads.count_and_read(Poll(BIG, 9, LATE, job_id(BIG, 5), BIG))
         ],
+        "rate_windows.give_back": [lambda: s.rate_windows.give_back(BIG, at=LATE)],
         "rate_windows.count": [lambda: s.rate_windows.count(BIG, limit=9, at=LATE)],
         "sessions.get": [lambda: s.sessions.get(f"session_{BIG}_0", person=f"usr_{BIG}")],
         "sessions.all_of": [lambda: s.sessions.all_of(f"usr_{BIG}", at=NOW)],
@@ -263,6 +264,7 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         ],
         "keys.revoke": [lambda: s.keys.revoke(BIG, "key", **own)],
         "invitations.create": [lambda: s.invitations.create(invitation, actor=ADMIN_COMMAND)],
+        "invitations.find": [lambda: s.invitations.find(BIG, at=NOW)],
         "invitations.revoke": [lambda: s.invitations.revoke(BIG, "inv", **own)],
         "invitations.accept": [lambda: s.invitations.accept(BIG, f"usr_{OTHER}", **own)],
         "people.sign_up": [
@@ -274,6 +276,12 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
             lambda: s.people.add_to_workspace(BIG, **identity, **own, role="admin")
         ],
         "people.rehome": [lambda: _rehome(s)],
+        "people.refresh": [lambda: s.people.refresh("i", BIG, name="n", email=None)],
+        "people.add": [
+            lambda: s.people.add(issuer="i", subject="late", name="n", email=None, home=BIG, at=NOW)
+        ],
+        "people.suspend": [lambda: s.people.suspend(f"usr_{OTHER}", **own) for _ in range(2)],
+        "people.resume": [lambda: s.people.resume(f"usr_{OTHER}", **own) for _ in range(2)],
         "members.add": [lambda: s.members.add(BIG, f"usr_{workspace(9)}", "owner", **own)],
         "members.change_role": [
             lambda: s.members.change_role(BIG, f"usr_{workspace(9)}", "admin", **own)
@@ -299,6 +307,8 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         "stream_leases.take": [lambda: s.stream_leases.take(BIG, "l", limit=2) for _ in range(2)],
         "stream_leases.release": [lambda: s.stream_leases.release(BIG, "l")],
         "workspaces.create": [lambda: s.workspaces.create(new)],
+        "workspaces.suspend": [lambda: s.workspaces.suspend("ws_new") for _ in range(2)],
+        "workspaces.resume": [lambda: s.workspaces.resume("ws_new") for _ in range(2)],
         "workspaces.set_plan": [lambda: s.workspaces.set_plan(BIG, "business")],
     }
 

@@ -32,6 +32,7 @@ KEPT = {
     "people",
     "quota_counters",
     "scheduler_snapshots",
+    "upload_bytes",
     "webhook_secrets",
     "webhooks",
     "workspaces",

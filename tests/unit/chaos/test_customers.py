@@ -28,7 +28,7 @@ def customer(respond: Respond, *, seed: int = 1, jobs: int = 1) -> Customer:
     http = httpx.Client(transport=httpx.MockTransport(respond))
     tenant = Tenant(PlatformUnderTest(Path(), {}), http, "ws", "key", "token")
     urls = ["http://a", "http://b"]
-    return Customer(tenant, urls, seed, jobs, "photo", "http://hook", History())
+    return Customer(tenant, urls, seed, jobs, "photo", "http://hook", History(), longest_pause=0.0)
 
 
 def in_turn(responses: Sequence[httpx.Response | Exception]) -> tuple[Respond, list[Any]]:
