@@ -12,12 +12,14 @@ SPEC: dict[str, Any] = {
     "mode": "style",
     "workspace": "ws_a",
     "source": {"key": "workspaces/ws_a/jobs/x/source"},
+    "mask": {"key": "workspaces/ws_a/jobs/x/mask"},
     "prompt": "rain",
     "preset": "noir",
     "pool": "default",
     "exportSize": "base",
     "outputAspect": "source",
     "outputFormat": "png",
+    "onUnclearSubject": "grade",
     "variations": 1,
     "seed": 7,
     "execution": "Pool",
@@ -30,12 +32,14 @@ CHANGES: dict[str, Any] = {
     "mode": "enhance",
     "workspace": "ws_b",
     "source": {"key": "workspaces/ws_a/jobs/y/source"},
+    "mask": {"key": "workspaces/ws_a/jobs/y/mask"},
     "prompt": "sun",
     "preset": "neon",
     "pool": "other",
     "exportSize": "2k",
     "outputAspect": "1:1",
     "outputFormat": "webp",
+    "onUnclearSubject": "fail",
     "variations": 2,
     "seed": 8,
     "execution": "Pod",
@@ -43,7 +47,7 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool")
+OPTIONAL = ("prompt", "preset", "pool", "mask")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
 
 
