@@ -47,7 +47,7 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("mask", "prompt", "preset", "pool")
+OPTIONAL = ("prompt", "preset", "pool", "mask")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
 
 

@@ -76,6 +76,12 @@ def _one_source(*names: str) -> dict[str, Any]:
     }
 
 
+def _not_both(*names: str) -> dict[str, Any]:
+    """The JSON schema of: not all of these are there and not null."""
+    given = {name: {"type": "string"} for name in names}
+    return {"not": {"required": list(names), "properties": given}}
+
+
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
@@ -125,9 +131,7 @@ class StoredSourceBody(RequestBody):
 class GenerateBody(StoredSourceBody):
     """The body of a submit."""
 
-    model_config = ConfigDict(
-        json_schema_extra=_one_source("imageBase64", "imageKey", "sourceGenerationId")
-    )
+    model_config = ConfigDict(json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS))
 
     image_base64: str | None = None
     mask_base64: str | None = Field(None, description="Your own matte, as `maskKey`.")

@@ -211,11 +211,11 @@ class Sources:
 
 def _check_proportions(source: SourceImage, mask: SourceImage, param: str) -> None:
     """Raises `InvalidRequest` where the mask cannot lie over the source, however it is turned."""
-    if None in (source.width, source.height, mask.width, mask.height):
+    if not (source.width and source.height and mask.width and mask.height):
         return
-    ratio = (mask.width or 1) * (source.height or 1) / ((mask.height or 1) * (source.width or 1))
-    turned = ratio * ((source.width or 1) / (source.height or 1)) ** 2
-    if min(abs(ratio - 1), abs(turned - 1)) > MASK_TOLERANCE:
+    upright = source.width / source.height
+    ratio = mask.width / mask.height
+    if min(abs(ratio / upright - 1), abs(ratio * upright - 1)) > MASK_TOLERANCE:
         raise InvalidRequest(
             f"The mask has {mask.width} x {mask.height} pixels, the source {source.width} x "
             f"{source.height}: their proportions may differ by {MASK_TOLERANCE:.0%} at most.",

@@ -49,6 +49,8 @@ async def test_fields_of_nobody_are_dropped(kube: Kube) -> None:
         ("exportSize", "8k"),
         ("outputAspect", "5:4"),
         ("outputFormat", "gif"),
+        ("onUnclearSubject", "guess"),
+        ("mask", {"key": ""}),
         ("variations", 0),
         ("variations", 9),
         ("variations", "2"),
@@ -87,6 +89,7 @@ async def test_what_is_out_of_bounds_is_refused(kube: Kube, field: str, value: o
         {"activeDeadlineSeconds": 86400, "backoffLimit": 10, "ttlSecondsAfterFinished": 604800},
         {"activeDeadlineSeconds": 10, "backoffLimit": 0, "ttlSecondsAfterFinished": 0},
         {"preset": "golden_hour", "outputAspect": "16:9", "outputFormat": "webp"},
+        {"onUnclearSubject": "fail", "mask": {"key": "img_x"}},
     ],
     ids=str,
 )

@@ -70,6 +70,19 @@ def test_the_picture_s_own_cut_out_is_the_matte(matting: Matting) -> None:
     assert shown.alpha[:, :20].max() < 0.1
 
 
+def test_under_a_mask_the_photograph_stays_as_it_is(matting: Matting) -> None:
+    photograph = portrait().convert("RGBA")
+    plain = portray(np.asarray(photograph), 512, 512, FINDER, matting)
+    mask = Image.new("L", photograph.size, 0)
+    mask.paste(255, (120, 0, 320, 320))
+    photograph.putalpha(mask)
+    shown = portray(np.asarray(photograph), 512, 512, FINDER, matting, masked=True)
+    assert np.array_equal(shown.rgb, plain.rgb)
+    assert shown.matted
+    assert shown.alpha[:, :20].max() < 0.1
+    assert shown.alpha[300, 256] > 0.9
+
+
 def test_of_two_people_one_is_shown_alone_and_the_answer_says_which(matting: Matting) -> None:
     one = Image.open(PORTRAIT).convert("RGBA")
     alpha = (matting.matte(np.asarray(one.convert("RGB"))).alpha * 255).astype(np.uint8)
