@@ -22,6 +22,7 @@ from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
 from imagerift_core.mongo.driver_errors import translated
 from imagerift_core.mongo.invitations import Invitation
+from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.keys import ApiKey, NewSecret
 from imagerift_core.mongo.members import Member
 from imagerift_core.mongo.people import Person
@@ -120,6 +121,7 @@ DELIVERY = Delivery(
 )
 # A value of each type that the store's functions ask for.
 VALUES: dict[Any, Any] = {
+    JobFilter: JobFilter(workspace="ws_a"),
     str: "x",
     str | None: "x",
     int: 1,
