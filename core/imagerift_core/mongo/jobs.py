@@ -75,7 +75,7 @@ class JobStore(Store):
     async def page(self, wanted: JobFilter, *, limit: int) -> RecordPage:
         """Up to `limit` records of a workspace, newest first."""
         found = self._database.jobs.find(wanted.query()).sort(NEWEST_FIRST).limit(limit + 1)
-        documents = await found.to_list(None)
+        documents = [document async for document in found]
         records = [try_read(JobRecord, document) for document in documents[:limit]]
         last = documents[limit - 1] if len(documents) > limit else None
         return RecordPage(
