@@ -79,7 +79,7 @@ async def names(kube: Kube) -> set[str]:
 
 async def ended(kube: Kube, **status: Any) -> str:
     """The name of a resource whose status says that its job has ended long ago."""
-    record = make_record()
+    record = make_record(namespace=kube.namespace)
     made = await kube.create_job(build_generation_job(record))
     assert made is not None
     said = {"phase": "Succeeded", "finishedAt": rfc3339(now() - timedelta(days=1))} | status
@@ -100,7 +100,7 @@ async def is_enforced(kube: Kube, policy: Policy, name: str) -> None:
 
     async def asked() -> bool:
         try:
-            body = build_generation_job(make_record())
+            body = build_generation_job(make_record(namespace=kube.namespace))
             body["metadata"]["name"] = name
             if policy.verb == "CREATE":
                 await kube.create_job(body)
