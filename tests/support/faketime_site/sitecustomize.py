@@ -7,9 +7,10 @@ thread. The driver of MongoDB watches its servers in such threads.
 
 import select
 import time
+from typing import Any
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: Any, /) -> None:
     """Waits so long, by no clock that is changed."""
     select.select([], [], [], seconds)
 
