@@ -8,12 +8,12 @@ from typing import Any
 
 from imagerift_core.jobs import JobRecord
 
-_document = JobRecord.document
+_document: Any = JobRecord.document
 
 
-def of_a_version_to_come(record: JobRecord) -> dict[str, Any]:
+def of_a_version_to_come(record: JobRecord) -> dict[str, object]:
     """What is stored of a job, with a field and with words that no version knows yet."""
-    written = _document(record)
+    written: dict[str, Any] = _document(record)
     written["future"] = {"engine": "cold fusion"}
     written["origin"] = "telepathy"
     written["quota"] = written["quota"] | {"scope": "galaxy"}
