@@ -23,7 +23,7 @@ def of_a_version_to_come(record: JobRecord) -> dict[str, object]:
 
 
 def main() -> None:
-    JobRecord.document = of_a_version_to_come  # type: ignore[method-assign]  # what it is for
+    JobRecord.document = of_a_version_to_come  # type: ignore[assignment,method-assign]  # what it is for
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
