@@ -277,9 +277,7 @@ async def test_every_fault_is_listed_at_once(api: Api, tenant: Tenant) -> None:
 
 async def test_an_export_above_the_plan_is_refused(api: Api) -> None:
     tenant = await api.tenant("pro")
-
     answer = await api.generate(tenant, exportSize="4k")
-
     assert_problem(answer, 403, "export_not_permitted")
     assert answer.body["param"] == "exportSize"
     await assert_nothing_is_left(api, tenant)
