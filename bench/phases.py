@@ -11,6 +11,7 @@ from bench.api import api_figures
 from bench.cpu import read_cpu
 from bench.deep_queue import Depths, deep_queue
 from bench.direct import echo_calls, entry_calls
+from bench.fairness import beside_attacks
 from bench.figures import Row
 from bench.jobs import photo_of, submit_body, whole_jobs
 from bench.kubernetes import bare_writes, kubernetes_writes
@@ -48,6 +49,8 @@ class Scale:
     steady_seconds: float = 300
     pollers: int = 1000
     workspaces: int = 16
+    honest_per_second: float = 4
+    honest_jobs: int = 60
     to_the_end: bool = True
     """Whether deletions are waited for and the operator is restarted."""
 
@@ -73,6 +76,8 @@ class Scale:
             steady_seconds=2,
             pollers=4,
             workspaces=2,
+            honest_per_second=10,
+            honest_jobs=3,
             to_the_end=False,
         )
 
@@ -311,12 +316,32 @@ def all_deleted(platform: PlatformUnderTest) -> None:
     )
 
 
+async def fairness(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """What a hostile workspace costs an honest one, for each kind of attack."""
+    found = await beside_attacks(
+        adapters, per_second=scale.honest_per_second, calls=scale.honest_jobs
+    )
+    report.details["fairness"] = {"p95 ms of a submit": found}
+    alone = found.pop("alone")
+    report.rows += [
+        Row(
+            f"p95 of a submit beside {name}, against alone",
+            round(taken / alone, 2),
+            2.0,
+            "at most",
+            {"ms": taken, "alone ms": alone},
+        )
+        for name, taken in found.items()
+    ]
+
+
 PHASES: dict[str, Phase] = {
     "throughput": throughput,
     "delay": delay,
     "style": style,
     "latency": latency,
     "api": api,
+    "fairness": fairness,
     "steady": steady,
     "queue": queue,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -40,9 +41,16 @@ def main() -> None:
             why = fault["msg"].removeprefix("Value error, ")
             sys.stderr.write(f"{name}: {why}\n")
         sys.exit(2)
+    forget_settings()
     configure_logs(settings.log_level)
     with telemetry.exported("imagerift-api", endpoint=settings.otlp_endpoint):
         uvloop.run(serve(settings))
+
+
+def forget_settings() -> None:
+    """The processes that look at strangers' pictures inherit the environment: no secret is left."""
+    for name in [name for name in os.environ if name.startswith("IMAGERIFT_")]:
+        del os.environ[name]
 
 
 async def serve(settings: ApiSettings) -> None:
