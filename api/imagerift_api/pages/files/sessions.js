@@ -21,7 +21,7 @@ export async function showSessions() {
 }
 
 function item(session) {
-  const end = session.current ? null : button("Sign out", () => attempt(async () => {
+  const end = session.current ? null : button("End session", () => attempt(async () => {
     await call("DELETE", `${PATH}/${session.sessionId}`);
     await showSessions();
   }, end));
