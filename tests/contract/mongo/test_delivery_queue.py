@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from imagerift_core.mongo import Database
@@ -80,7 +81,8 @@ async def test_a_workspace_of_which_nothing_is_under_way_goes_first(database: Da
     await due(database, ADA, QUICK, 3)
     (own,) = await due(database, EVE, SLOW)
 
-    (first,) = (await queue.lease(holder="w", at=LATER, limit=1)).deliveries
+    # Of a replica whose turns have not begun, for which Ada's name comes first.
+    (first,) = (await DeliveryQueue(database).lease(holder="v", at=LATER, limit=1)).deliveries
 
     assert first.id == own
 
@@ -210,6 +212,41 @@ async def test_after_its_pause_one_try_asks_whether_the_host_is_back(database: D
     leased = await DeliveryQueue(database).lease(holder="w", at=at, limit=50)
     assert len(leased.deliveries) == HOST_TRIES_AT_ONCE
     assert leased.put_off == 0
+
+
+async def test_of_replicas_that_see_the_pause_end_together_one_asks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await break_lane(database, ADA, SLOW)
+    await due(database, ADA, SLOW, 40)
+    pause = put_off_for(BREAKS_AFTER)
+    assert pause is not None
+    await DeliveryQueue(database).lease(holder="w", at=LATER, limit=50)
+    together, look = asyncio.Barrier(2), DeliveryQueue._rest
+    looked = 0
+
+    async def look_together(queue: DeliveryQueue, lane: str, at: Any) -> Any:
+        """Both have read what the breaker says before one of them writes."""
+        nonlocal looked
+        looked += 1
+        if looked > 2:
+            return await look(queue, lane, at)
+        breakers = queue._database.webhook_breakers
+        found = await breakers.find_one({"_id": lane})
+        await together.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(breakers, "find_one", AsyncMock(return_value=found))
+            return await look(queue, lane, at)
+
+    monkeypatch.setattr(DeliveryQueue, "_rest", look_together)
+    found = await asyncio.gather(
+        *(
+            DeliveryQueue(database).lease(holder=f"w{n}", at=LATER + pause, limit=50)
+            for n in range(2)
+        )
+    )
+
+    assert sum(len(leased.deliveries) for leased in found) == 1
 
 
 async def test_any_answer_starts_the_count_anew(database: Database) -> None:
