@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from typing import Any
-from unittest.mock import AsyncMock
 
 import pytest
 from imagerift_core.mongo import Database
@@ -222,23 +222,16 @@ async def test_of_replicas_that_see_the_pause_end_together_one_asks(
     pause = put_off_for(BREAKS_AFTER)
     assert pause is not None
     await DeliveryQueue(database).lease(holder="w", at=LATER, limit=50)
-    together, look = asyncio.Barrier(2), DeliveryQueue._rest
-    looked = 0
+    together, breakers, asked = asyncio.Barrier(2), database.webhook_breakers, count(1)
+    ask = breakers.update_one
 
-    async def look_together(queue: DeliveryQueue, lane: str, at: Any) -> Any:
-        """Both have read what the breaker says before one of them writes."""
-        nonlocal looked
-        looked += 1
-        if looked > 2:
-            return await look(queue, lane, at)
-        breakers = queue._database.webhook_breakers
-        found = await breakers.find_one({"_id": lane})
-        await together.wait()
-        with monkeypatch.context() as patch:
-            patch.setattr(breakers, "find_one", AsyncMock(return_value=found))
-            return await look(queue, lane, at)
+    async def ask_together(*arguments: Any) -> Any:
+        """Both have read that the pause is over before one of them asks to be the one."""
+        if next(asked) <= 2:
+            await together.wait()
+        return await ask(*arguments)
 
-    monkeypatch.setattr(DeliveryQueue, "_rest", look_together)
+    monkeypatch.setattr(breakers, "update_one", ask_together)
     found = await asyncio.gather(
         *(
             DeliveryQueue(database).lease(holder=f"w{n}", at=LATER + pause, limit=50)
