@@ -221,7 +221,7 @@ async def test_one_sees_where_one_is_signed_in_and_ends_it_there(
         await desk.reload()
         sessions = desk.locator("#sessions li")
         await expect(sessions.filter(has_text="this one")).to_have_count(1)
-        others = desk.get_by_role("button", name="Sign out everywhere else")
+        others = desk.get_by_role("button", name="End all others")
         await expect(others).to_be_visible()
         await screenshot(desk, "account-sessions")
 
