@@ -16,7 +16,8 @@ from tests.integration.api.harness import Api, Tenant
 from tests.support.pictures import encode, picture
 
 MIB = 1024 * 1024
-STALLED = 5
+# Together all of the memory for large bodies but half a MiB.
+STALLED = (28 * MIB, 28 * MIB, 28 * MIB, 28 * MIB, 31 * MIB // 2)
 
 
 @asynccontextmanager
@@ -59,8 +60,8 @@ async def submit(api: Api, tenant: Tenant) -> int:
 async def test_stalled_bodies_of_one_workspace_refuse_nothing_of_another(api: Api) -> None:
     hostile, honest = await api.tenant(), await api.tenant()
     async with AsyncExitStack() as senders:
-        for _ in range(STALLED):
-            await senders.enter_async_context(stalled_body(api, hostile.headers, 28 * MIB))
+        for size in STALLED:
+            await senders.enter_async_context(stalled_body(api, hostile.headers, size))
         # The first of them holds what one workspace may; the others wait for it.
         assert await submit(api, honest) == 202
 
