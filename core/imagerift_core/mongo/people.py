@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -130,20 +131,15 @@ class PersonStore(Store):
                 details={"plan": plan, "issuer": issuer},
             )
 
-        try:
-            await logged(self._database, body)
-        except DuplicateKeyError:
-            # Two first sign-ins met; the other one made the account.
-            again = await self.find(issuer, subject)
-            if again is None:
-                raise
-            return again
-        return person
+        return await self._made(person, logged(self._database, body))
 
     async def add(
         self, *, issuer: str, subject: str, name: str, email: str | None, home: str, at: datetime
     ) -> Person:
-        """Somebody new without a workspace of their own: `home` is one that they are let into."""
+        """Somebody new without a workspace of their own: `home` is one that they are let into.
+
+        Two calls at once make one account.
+        """
         person = Person(
             _id=new_person_id(),
             issuer=issuer,
@@ -153,8 +149,8 @@ class PersonStore(Store):
             created_at=at,
             home=home,
         )
-        await self._database.people.insert_one(person.model_dump(by_alias=True))
-        return person
+        document = person.model_dump(by_alias=True)
+        return await self._made(person, self._database.people.insert_one(document))
 
     async def add_to_workspace(
         self,
@@ -268,6 +264,17 @@ class PersonStore(Store):
             )
 
         return await logged(self._database, body)
+
+    async def _made(self, person: Person, making: Awaitable[object]) -> Person:
+        """The person, or the one that another first sign-in made at the same moment."""
+        try:
+            await making
+        except DuplicateKeyError:
+            again = await self.find(person.issuer, person.subject)
+            if again is None:
+                raise
+            return again
+        return person
 
     async def _get(self, session: Session, person_id: str) -> Person | None:
         document = await self._database.people.find_one({"_id": person_id}, session=session)

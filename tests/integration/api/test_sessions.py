@@ -258,3 +258,20 @@ async def test_two_first_sign_ins_at_once_make_one_account(api: Api) -> None:
     )
     assert len({person.id for person in found}) == 1
     assert len(await api.stores.members.of_person(found[0].id)) == 1
+
+
+async def test_two_first_sign_ins_of_an_invited_person_make_one_account(api: Api) -> None:
+    found = await asyncio.gather(
+        *(
+            api.stores.people.add(
+                issuer="https://twice.example",
+                subject="invited",
+                name="N",
+                email=None,
+                home="ws_theirs",
+                at=clock.now(),
+            )
+            for _ in range(5)
+        )
+    )
+    assert len({person.id for person in found}) == 1
