@@ -10,6 +10,7 @@ import psutil
 from tests.integration.api.harness import Tenant
 from tests.integration.api.test_process import BODY, running
 from tests.platform_under_test import wait_until
+from tests.support.server_processes import has_ended
 
 
 async def submitted(url: str, tenant: Tenant) -> int:
@@ -34,7 +35,7 @@ async def test_they_find_no_secret_and_end_with_the_api(
         process.child.kill()
         await process.child.wait()
         wait_until(
-            lambda: not any(looker.is_running() for looker in lookers),
+            lambda: all(has_ended(looker.pid) for looker in lookers),
             seconds=30,
             what="the processes end with the one that asked them",
         )

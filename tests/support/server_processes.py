@@ -26,13 +26,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import platformdirs
+import psutil
 import pymongo
 from botocore.config import Config
 from imagerift_local.provision.libraries import library_environment
 from pymongo.errors import OperationFailure, PyMongoError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,6 +42,18 @@ ALREADY_INITIALIZED = 23
 
 class ServerMissing(Exception):
     """A program that the tests need is nowhere on this machine."""
+
+
+def has_ended(pid: int) -> bool:
+    """Whether the process runs no more; whether somebody has asked for its end is another matter.
+
+    A process that outlives its parent belongs to the machine's first process, and that of a
+    container may never ask.
+    """
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def platform_environment() -> dict[str, str]:

@@ -20,6 +20,8 @@ import pytest
 from imagerift_local.state import parse_environment
 from pymongo import MongoClient
 
+from tests.support.server_processes import has_ended
+
 PARTS = "etcd,mongod"
 PLATFORM = [str(Path(sys.executable).with_name("imagerift-platform"))]
 
@@ -105,7 +107,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 
 def gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) for pid in pids)
+    return all(has_ended(pid) for pid in pids)
 
 
 def mode(path: Path) -> int:

@@ -18,6 +18,8 @@ import pytest
 from imagerift_local.errors import PartFailedError, SetUpError
 from imagerift_local.supervisor import Backoff, Part, State, Status, Supervisor, become_subreaper
 
+from tests.support.server_processes import has_ended
+
 QUICK = Backoff(first=0.05, longest=0.8)
 
 # Announces itself in a file, has a child of its own, and notes when it is asked to stop.
@@ -44,13 +46,6 @@ async def until(condition: Callable[[], bool], what: str, timeout: float = 100.0
     while not condition():
         assert time.monotonic() < deadline, what
         await asyncio.sleep(0.02)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Stage:
@@ -133,7 +128,7 @@ async def test_parts_stop_before_what_they_need_and_leave_nothing(stage: Stage) 
         pids = [stage.pid(part.name) for part in parts]
         pids += [stage.child(part.name) for part in parts]
     assert stage.order() == ["top", "middle", "base"]
-    assert all(gone(pid) for pid in pids)
+    assert all(has_ended(pid) for pid in pids)
     assert [stage.states(part.name)[-1] for part in parts] == [State.STOPPED] * 3
 
 
@@ -144,7 +139,7 @@ async def test_a_part_that_is_killed_comes_back_without_its_old_children(stage: 
         await until(lambda: supervisor.statuses["one"].restarts == 1, "restart is counted")
         await until(lambda: supervisor.statuses["one"].state is State.READY, "it is ready again")
         assert stage.pid("one") != first
-        assert gone(child)
+        assert has_ended(child)
         notes = [status.note for status in stage.heard if status.state is State.RESTARTING]
         assert "killed by SIGKILL" in notes[0]
 
@@ -209,7 +204,7 @@ async def test_a_part_that_never_starts_ends_the_start_with_its_log(stage: Stage
     with pytest.raises(PartFailedError, match=r"broken does not start: exited with 3(.|\n)*went"):
         async with running(supervisor):
             pass
-    assert gone(stage.pid("fine"))
+    assert has_ended(stage.pid("fine"))
 
 
 async def test_a_part_that_never_answers_is_given_up(stage: Stage) -> None:
@@ -274,7 +269,7 @@ async def test_a_part_that_ignores_the_request_to_stop_is_killed(stage: Stage) -
     async with running(stage.supervisor(deaf)) as supervisor:
         pid = supervisor.statuses["deaf"].pid
         assert pid is not None
-    assert gone(pid)
+    assert has_ended(pid)
 
 
 async def _never_ready() -> bool:
