@@ -129,10 +129,18 @@ charts: venv ## Write the charts' values, schemas and version anew.
 lint: venv ## Check style, types, the layers' import rules and declared imports, and the workflows.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema tests bench
+	@$(BIN)/mypy contract/imagerift_contract core/imagerift_core api/imagerift_api operator/imagerift_operator client/imagerift local/imagerift_local charts/schema supply_chain tests bench
 	@PYTHONPATH=triton_models $(BIN)/lint-imports
 	@for project in */pyproject.toml; do $(BIN)/deptry --config $$project $${project%/*} || exit 1; done
 	@$(BIN)/jactionlint --shellcheck= --pyflakes=
+
+.PHONY: sbom
+sbom: venv ## Write bills of material (CycloneDX) of all locks and servers into build/sbom.
+	@$(BIN)/python -m supply_chain sbom $(ARGS)
+
+.PHONY: advisories
+advisories: venv ## Compare every pinned version with OSV; ends with 1 for a known high hole, with 3 if OSV is out of reach.
+	@$(BIN)/python -m supply_chain advisories $(ARGS)
 
 .PHONY: fmt
 fmt: venv ## Format the code.

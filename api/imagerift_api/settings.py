@@ -98,6 +98,12 @@ class ApiSettings(SharedSettings):
     session_key: HexSecret | None = Field(
         None, description="Signs account sessions: hex, 32 bytes; default: from the key pepper."
     )
+    session_hours: int = Field(
+        12, ge=1, le=24, description="Hours after which somebody has to sign in again."
+    )
+    session_idle_minutes: int = Field(
+        60, ge=10, le=1440, description="Minutes without a request after which a session is over."
+    )
     oidc_issuer: str | None = Field(
         None, description="OpenID Connect issuer that people sign in with; none: no such sign-in."
     )

@@ -148,6 +148,12 @@ class Api(Part):
         ge=1,
         description="Unknown API keys, or sign-ins at the issuer, of one address in a minute.",
     )
+    session_hours: int = Field(
+        12, ge=1, le=24, description="Hours after which somebody has to sign in again."
+    )
+    session_idle_minutes: int = Field(
+        60, ge=10, le=1440, description="Minutes without a request after which a session is over."
+    )
     sign_in_users: bool = Field(
         False, description="Passwords: `secrets` holds `sign-in-users.json` (docs/accounts.md)."
     )

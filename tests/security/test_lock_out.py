@@ -7,6 +7,7 @@ from datetime import datetime
 from http.cookies import SimpleCookie
 
 import pytest
+from argon2 import PasswordHasher
 
 from tests.integration.api.conftest import one_minute
 from tests.integration.api.harness import Answer, Api
@@ -39,6 +40,27 @@ async def test_passwords_cannot_be_guessed_fast(site: Api) -> None:
     answers = [await with_password(site, "demo", f"guess {number}") for number in range(11)]
     assert [answer.status for answer in answers] == [401] * 10 + [429]
     assert (await with_password(site, "demo", PASSWORD)).status == 429
+
+
+@pytest.mark.usefixtures("fresh_windows")
+async def test_a_name_that_does_not_exist_costs_as_much_as_one_that_does(
+    site: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes the time is the hash: as many of them, of the same cost."""
+    checked: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counted(hasher: PasswordHasher, hashed: str, password: str) -> bool:
+        checked.append(hashed.partition("$m=")[0])
+        return verify(hasher, hashed, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    for name in ("demo", "nobody"):
+        answer = await with_password(site, name, "wrong")
+        assert (answer.status, answer.body["code"]) == (401, "sign_in_failed")
+
+    known, unknown = checked
+    assert known == unknown
 
 
 @pytest.mark.usefixtures("fresh_windows")

@@ -63,7 +63,7 @@ async def choose_workspace(call: Call, body: WorkspaceChoice) -> web.Response:
 
 async def list_sessions(call: Call) -> SessionList:
     signed_in = call.signed_in
-    sessions = await call.app[ACCOUNTS].sessions(signed_in.person.id)
+    sessions = await call.app[SESSIONS].open_of(signed_in.person.id)
     return SessionList(
         data=[SessionObject.of(one, current=signed_in.claims.session) for one in sessions]
     )

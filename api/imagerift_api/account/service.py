@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from aiohttp import web
-from imagerift_core import clock
 from imagerift_core.errors import SessionNotFound, WorkspaceNotFound
 from imagerift_core.mongo.account_log import AccountLogStore, LogEntry
 from imagerift_core.mongo.members import MemberStore
-from imagerift_core.mongo.sessions import AccountSession, SessionStore
+from imagerift_core.mongo.sessions import SessionStore
 from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.roles import Role
 
@@ -43,10 +42,6 @@ class Accounts:
         if found is None or await self._members.get(workspace, person) is None:
             raise WorkspaceNotFound("There is no such workspace.", param="workspaceId")
         found.require_not_suspended()
-
-    async def sessions(self, person: str) -> list[AccountSession]:
-        """The person's open sessions, the one that was used last first."""
-        return await self._sessions.all_of(person, at=clock.now())
 
     async def end_session(self, person: str, session: str) -> None:
         """Raises `SessionNotFound`."""

@@ -14,7 +14,7 @@ from imagerift_core.mongo.rate_limit import RateWindow, RateWindowStore
 from imagerift_core.roles import Permission, scopes_of
 
 from imagerift_api.auth.keys import AUTHENTICATOR, CALLER, Caller
-from imagerift_api.auth.sessions import COOKIE, SESSIONS, SIGNED_IN, SignedIn
+from imagerift_api.auth.sessions import SESSIONS, SIGNED_IN, SignedIn
 from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.settings import SETTINGS
 
@@ -112,9 +112,10 @@ def _check(caller: Caller, scope: Scope | None) -> None:
 async def _authenticated(request: web.Request, access: Access) -> Caller:
     """The caller by an API key or, where that is enough and no key came, by a session."""
     authorization = request.headers.get(hdrs.AUTHORIZATION)
-    if access == "either" and authorization is None and COOKIE in request.cookies:
-        return _caller_of(await request.app[SESSIONS].signed_in(request))
-    address = request.app[SESSIONS].address_of(request)
+    sessions = request.app[SESSIONS]
+    if access == "either" and authorization is None and sessions.token_of(request) is not None:
+        return _caller_of(await sessions.signed_in(request))
+    address = sessions.address_of(request)
     return await request.app[AUTHENTICATOR].authenticate(authorization, address=address)
 
 

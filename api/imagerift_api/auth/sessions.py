@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,15 +25,14 @@ from imagerift_core.mongo.workspaces import Workspace, WorkspaceStore
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Permission, may
 
+from imagerift_api.auth.cookies import SESSION, Cookies
 from imagerift_api.auth.session_tokens import SessionClaims, SessionTokens
 from imagerift_api.settings import ApiSettings
 
-COOKIE = "imagerift_session"
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _SIGN_IN = "Sign in first."
 _ENDED = "The session has ended. Sign in again."
-SESSION_HOURS = 12
 # How exact `last_used_at` is; more would be a write a request.
 _USED_AGAIN = timedelta(minutes=5)
 _MAX_USER_AGENT = 200
@@ -78,8 +78,11 @@ class Sessions:
         self._members = members
         self._workspaces = workspaces
         self._plans = plans
+        self.cookies = Cookies(secure=settings.is_https)
+        self._lifetime = timedelta(hours=settings.session_hours)
+        # Never before its time, although a use is noted only so often.
+        self._idle = timedelta(minutes=settings.session_idle_minutes) + _USED_AGAIN
         self._public_url = settings.public_url
-        self._is_https = settings.is_https
         self._hops = settings.forwarded_hops
 
     async def signed_in(self, request: web.Request) -> SignedIn:
@@ -87,7 +90,7 @@ class Sessions:
 
         Role and plan are read anew each time. Raises `InvalidSession` or `CrossSiteRequest`.
         """
-        token = request.cookies.get(COOKIE)
+        token = self.token_of(request)
         if not token:
             raise InvalidSession(_SIGN_IN)
         claims = self.tokens.read(token)
@@ -107,6 +110,9 @@ class Sessions:
             # Signing in again says which, or leads to another workspace of the person's.
             raise InvalidSession(_ENDED)
         at = clock.now()
+        if at - session.last_used_at > self._idle:
+            await self._sessions.end(session.id, person=person.id)
+            raise InvalidSession(_ENDED)
         if at - session.last_used_at > _USED_AGAIN:
             await self._sessions.mark_used(session.id, at=at)
         return SignedIn(
@@ -117,6 +123,15 @@ class Sessions:
             plan=self._plans.get(workspace.plan),
             address=self.address_of(request),
         )
+
+    def token_of(self, request: web.Request) -> str | None:
+        """What the browser holds as its session, right or not."""
+        return self.cookies.get(request, SESSION)
+
+    async def open_of(self, person: str) -> list[AccountSession]:
+        """The person's sessions that open something, the one that was used last first."""
+        at = clock.now()
+        return await self._sessions.all_of(person, at=at, used_since=at - self._idle)
 
     def origin_of(self, request: web.Request) -> str:
         """The origin of this installation's pages, such as `https://images.example.com`.
@@ -153,37 +168,29 @@ class Sessions:
     async def open(
         self, request: web.Request, response: web.StreamResponse, *, person: str, workspace: str
     ) -> None:
-        """Begins a session and sets its cookie."""
+        """Begins a session and sets its cookie; one that the browser had before is over."""
+        with suppress(InvalidSession):
+            before = self.tokens.read(self.token_of(request) or "")
+            await self._sessions.end(before.session, person=before.person)
         at = clock.now()
         session = AccountSession(
             _id=new_session_id(),
             person=person,
             created_at=at,
-            expires_at=at + timedelta(hours=SESSION_HOURS),
+            expires_at=at + self._lifetime,
             last_used_at=at,
             address=self.address_of(request),
             user_agent=_printable(request.headers.get(hdrs.USER_AGENT)),
         )
         await self._sessions.begin(session)
-        response.set_cookie(
-            COOKIE,
-            self.tokens.issue(session, workspace),
-            max_age=SESSION_HOURS * 3600,
-            path="/",
-            httponly=True,
-            samesite="Lax",
-            secure=self.is_secure,
-        )
+        token = self.tokens.issue(session, workspace)
+        seconds = int(self._lifetime.total_seconds())
+        self.cookies.set(response, SESSION, token, seconds=seconds)
 
     async def end(self, response: web.StreamResponse, claims: SessionClaims) -> None:
         """Ends the session on every replica and takes the cookie away."""
         await self._sessions.end(claims.session, person=claims.person)
-        response.del_cookie(COOKIE, path="/")
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether browsers reach this installation by https alone."""
-        return self._is_https
+        self.cookies.delete(response, SESSION)
 
 
 def _printable(header: str | None) -> str | None:

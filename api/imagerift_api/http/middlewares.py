@@ -16,8 +16,6 @@ from imagerift_core.ids import new_request_id
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from imagerift_api.auth.callers import RATE_WINDOW
-from imagerift_api.auth.keys import CALLER
-from imagerift_api.auth.sessions import SIGNED_IN
 from imagerift_api.http.bodies import plain_id
 from imagerift_api.http.calls import REQUEST_ID
 from imagerift_api.http.problems import (
@@ -28,12 +26,14 @@ from imagerift_api.http.problems import (
     problem_of_http,
 )
 from imagerift_api.http.rate_headers import rate_headers
+from imagerift_api.http.request_log import log_refusal, route_of, workspace_of
 from imagerift_api.http.requests_in_flight import REQUESTS_IN_FLIGHT
-from imagerift_api.metrics import METRICS, UNKNOWN_ROUTE
+from imagerift_api.metrics import METRICS
 from imagerift_api.settings import SETTINGS
 
 # The page that a person sees instead of a problem document; None for every other client.
 ErrorPage = Callable[[web.Request, Problem], web.Response | None]
+REFUSED_AS = web.RequestKey("refused_as", str)
 _log = structlog.get_logger()
 _PROBES = frozenset({"/healthz", "/readyz"})
 _CLIENT_GONE = 499
@@ -64,7 +64,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     finally:
         seconds = time.perf_counter() - started
-        route = _template(request)
+        route = route_of(request)
         request.app[METRICS].request_answered(route, request.method, status, seconds)
         write = _log.debug if route in _PROBES else _log.info
         write(
@@ -74,7 +74,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             status=status,
             ms=round(seconds * 1000, 1),
             request_id=request_id,
-            workspace=_workspace(request),
+            workspace=workspace_of(request),
+            **({"code": request[REFUSED_AS]} if REFUSED_AS in request else {}),
         )
     return response
 
@@ -101,6 +102,8 @@ def answer_problems(error_page: ErrorPage) -> Middleware:
         except Exception as error:  # noqa: BLE001 - the last resort of every request
             _log.error("unexpected_error", exc_info=error)
             problem = internal_problem()
+        request[REFUSED_AS] = problem.code
+        log_refusal(request, problem.code, problem.status)
         response = error_page(request, problem) or _document(request, problem)
         if problem.closes:
             response.force_close()
@@ -129,7 +132,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 def _traced(request: web.Request) -> AbstractContextManager[Span]:
     """The request's span: of the caller's trace where it has one. No path, no query, no body."""
-    route = _template(request)
+    route = route_of(request)
     if route in _PROBES:
         return nullcontext(INVALID_SPAN)
     method = request.method if request.method in hdrs.METH_ALL else "_OTHER"
@@ -153,19 +156,3 @@ def _document(request: web.Request, problem: Problem) -> web.Response:
         body=orjson.dumps(body),
         headers={hdrs.CONTENT_TYPE: CONTENT_TYPE, **problem.headers},
     )
-
-
-def _workspace(request: web.Request) -> str | None:
-    caller = request.get(CALLER)
-    signed_in = request.get(SIGNED_IN)
-    workspace: str | None = None
-    if caller is not None:
-        workspace = caller.workspace
-    elif signed_in is not None:
-        workspace = signed_in.workspace.id
-    return workspace
-
-
-def _template(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else UNKNOWN_ROUTE

@@ -6,11 +6,15 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+import structlog
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 from imagerift_core.ids import new_request_id
 
 from imagerift_api.http.problems import CONTENT_TYPE, parser_problem
+from imagerift_api.http.security_headers import ALWAYS, DATA
+
+_log = structlog.get_logger()
 
 
 class ProblemHandler(web.RequestHandler):
@@ -31,6 +35,14 @@ class ProblemHandler(web.RequestHandler):
             status = HTTPStatus.BAD_REQUEST
         super().handle_error(request, status, exc, message)
         request_id = new_request_id()
+        # Whoever tries the parser's limits, or to have two servers read a message differently.
+        _log.warning(
+            "refused",
+            code="not_http",
+            status=status,
+            address=request.remote,
+            request_id=request_id,
+        )
         body = parser_problem(status, _detail(status, exc)).body(
             instance=request.path, request_id=request_id
         )
@@ -38,9 +50,9 @@ class ProblemHandler(web.RequestHandler):
             status=status,
             body=orjson.dumps(body),
             headers={
+                **ALWAYS,
+                **DATA,
                 hdrs.CONTENT_TYPE: CONTENT_TYPE,
-                hdrs.CACHE_CONTROL: "no-store",
-                "X-Content-Type-Options": "nosniff",
                 "X-Request-Id": request_id,
             },
         )

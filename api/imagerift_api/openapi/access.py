@@ -25,7 +25,8 @@ SECURITY_SCHEMES = {
             "type": "apiKey",
             "in": "cookie",
             "name": "imagerift_session",
-            "description": "The account session that a sign-in sets.",
+            "description": "The account session that a sign-in sets; over https the name is "
+            "`__Host-imagerift_session`.",
         }
     ),
     CSRF: SecurityScheme.model_validate(

@@ -24,7 +24,10 @@ class ReferencePage(RootModel[str]):
 
 async def openapi_json(call: Call) -> web.Response:
     return web.Response(
-        body=call.request.app[PUBLISHED].json, content_type="application/json", charset="utf-8"
+        body=call.request.app[PUBLISHED].json,
+        content_type="application/json",
+        charset="utf-8",
+        headers={"Cache-Control": "no-cache"},
     )
 
 
@@ -34,8 +37,7 @@ async def docs(call: Call) -> web.Response:
         content_type="text/html",
         headers={
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache",
         },
     )
 

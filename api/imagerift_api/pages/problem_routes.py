@@ -52,7 +52,7 @@ def _data(content: object) -> web.Response:
         body=orjson.dumps(content),
         content_type="application/json",
         charset="utf-8",
-        headers={hdrs.VARY: "Accept"},
+        headers={hdrs.VARY: "Accept", hdrs.CACHE_CONTROL: "no-cache"},
     )
 
 
@@ -61,7 +61,7 @@ def _page(title: str, status: str, body: str) -> web.Response:
     return web.Response(
         text=documents.page("problem.html", placeholders),
         content_type="text/html",
-        headers=PLAIN_PAGE_HEADERS,
+        headers=PLAIN_PAGE_HEADERS | {hdrs.CACHE_CONTROL: "no-cache"},
     )
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 from aiohttp import hdrs, web
 
-from imagerift_api.auth.sessions import COOKIE, SESSIONS
+from imagerift_api.auth.sessions import SESSIONS
 from imagerift_api.http.body_reading import leave_continue_for_later
 from imagerift_api.pages import documents
 from imagerift_api.pages.previews import PATH as PREVIEWS_PATH
@@ -31,7 +31,8 @@ _HEADERS = {
 
 async def start(request: web.Request) -> web.Response:
     """To the account for whoever seems to be signed in; that page looks closer."""
-    page = "/account" if COOKIE in request.cookies else "/developers"
+    known = request.app[SESSIONS].token_of(request) is not None
+    page = "/account" if known else "/developers"
     return web.Response(
         status=303, headers={"Location": page, "Cache-Control": "no-store", "Vary": "Cookie"}
     )

@@ -14,8 +14,7 @@ from aiohttp import web
 
 _VERSION = "1"
 _NONCE_BYTES = 16
-COOKIE = "imagerift_device"
-COOKIE_DAYS = 180
+COOKIE_SECONDS = 180 * 24 * 3600
 
 
 class KnownDevices:

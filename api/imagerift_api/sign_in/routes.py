@@ -5,24 +5,27 @@ from __future__ import annotations
 from aiohttp import web
 from imagerift_core.errors import DomainError
 
+from imagerift_api.auth.cookies import DEVICE, INVITATION, SIGN_IN
 from imagerift_api.auth.sessions import SESSIONS
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.body_reading import leave_continue_for_later
 from imagerift_api.http.calls import Call, PendingBody
 from imagerift_api.http.operations import Operation
-from imagerift_api.sign_in import devices
+from imagerift_api.http.problems import KINDS
+from imagerift_api.http.request_log import log_refusal
 from imagerift_api.sign_in.built_in import Visitor
-from imagerift_api.sign_in.devices import KNOWN_DEVICES
+from imagerift_api.sign_in.devices import COOKIE_SECONDS, KNOWN_DEVICES
 from imagerift_api.sign_in.schemas import SignInBody, SignInWays
 from imagerift_api.sign_in.service import CALLBACK_PATH, SIGN_INS, IssuersAnswer
 from imagerift_api.sign_in.under_way import MINUTES
 
 _PATH = "/account/sign-in"
 SESSION_PATH = "/api/v1/account/session"
-_BROWSER_COOKIE = "imagerift_sign_in"
-# The account page sets it for somebody who comes with an invitation and is not signed in.
-_INVITATION_COOKIE = "imagerift_invitation"
 _ACCOUNT_PAGE = "/account"
+# What the pages have kept goes with the session; the cookies of neighbour hosts would go with ours.
+_CLEARED = {"Clear-Site-Data": '"cache", "storage"'}
+# Of what only this page tells.
+_REFUSED = (403, "")
 
 
 async def list_ways(call: Call) -> SignInWays:
@@ -38,27 +41,20 @@ async def sign_in_with_password(call: Call, body: PendingBody[SignInBody]) -> we
     async with body.read() as content:
         visitor = Visitor(
             address=sessions.address_of(call.request),
-            device=call.request.cookies.get(devices.COOKIE),
+            device=sessions.cookies.get(call.request, DEVICE),
         )
         account = await call.app[SIGN_INS].with_password(content.name, content.password, visitor)
     response = web.Response(status=204)
     await sessions.open(
         call.request, response, person=account.person.id, workspace=account.workspace
     )
-    response.set_cookie(
-        devices.COOKIE,
-        call.app[KNOWN_DEVICES].issue(content.name),
-        max_age=devices.COOKIE_DAYS * 24 * 3600,
-        path=SESSION_PATH,
-        httponly=True,
-        samesite="Strict",
-        secure=sessions.is_secure,
-    )
+    device = call.app[KNOWN_DEVICES].issue(content.name)
+    sessions.cookies.set(response, DEVICE, device, seconds=COOKIE_SECONDS, samesite="Strict")
     return response
 
 
 async def sign_out(call: Call) -> web.Response:
-    response = web.Response(status=204)
+    response = web.Response(status=204, headers=_CLEARED)
     await call.app[SESSIONS].end(response, call.signed_in.claims)
     return response
 
@@ -67,15 +63,7 @@ async def begin(request: web.Request) -> web.Response:
     sessions = request.app[SESSIONS]
     begun = await request.app[SIGN_INS].begin(address=sessions.address_of(request))
     response = _see_other(begun.url)
-    response.set_cookie(
-        _BROWSER_COOKIE,
-        begun.cookie,
-        max_age=MINUTES * 60,
-        path=_PATH,
-        httponly=True,
-        samesite="Lax",
-        secure=sessions.is_secure,
-    )
+    sessions.cookies.set(response, SIGN_IN, begun.cookie, seconds=MINUTES * 60)
     return response
 
 
@@ -88,20 +76,22 @@ async def finish(request: web.Request) -> web.Response:
                 state=query.get("state", ""),
                 code=query.get("code", ""),
                 issuer=query.get("iss"),
-                cookie=request.cookies.get(_BROWSER_COOKIE),
-                invitation=request.cookies.get(_INVITATION_COOKIE),
+                cookie=sessions.cookies.get(request, SIGN_IN),
+                invitation=sessions.cookies.get(request, INVITATION),
             ),
             address=sessions.address_of(request),
         )
     except DomainError as error:
+        status, _title = KINDS.get(error.code, _REFUSED)
+        log_refusal(request, error.code, status)
         response = _see_other(f"{_ACCOUNT_PAGE}#refused={error.code}")
     else:
         response = _see_other(_ACCOUNT_PAGE + ("#invited" if account.invited else ""))
         await sessions.open(
             request, response, person=account.person.id, workspace=account.workspace
         )
-    for cookie in (_BROWSER_COOKIE, _INVITATION_COOKIE):
-        response.del_cookie(cookie, path=_PATH)
+    for cookie in (SIGN_IN, INVITATION):
+        sessions.cookies.delete(response, cookie)
     return response
 
 

@@ -67,6 +67,10 @@
   value: {{ .Values.api.signInTriesPerMinute | quote }}
 - name: IMAGERIFT_UNIDENTIFIED_REQUESTS_PER_MINUTE
   value: {{ .Values.api.unidentifiedRequestsPerMinute | quote }}
+- name: IMAGERIFT_SESSION_HOURS
+  value: {{ .Values.api.sessionHours | quote }}
+- name: IMAGERIFT_SESSION_IDLE_MINUTES
+  value: {{ .Values.api.sessionIdleMinutes | quote }}
 {{- with include "imagerift.apiPublicUrl" . }}
 - name: IMAGERIFT_PUBLIC_URL
   value: {{ . | quote }}

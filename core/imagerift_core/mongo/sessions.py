@@ -38,9 +38,15 @@ class SessionStore(Store):
         document = await self._database.sessions.find_one({"_id": session, "person": person})
         return read(AccountSession, document) if document else None
 
-    async def all_of(self, person: str, *, at: datetime) -> list[AccountSession]:
+    async def all_of(
+        self, person: str, *, at: datetime, used_since: datetime
+    ) -> list[AccountSession]:
         """The person's open sessions, the one that was used last first."""
-        query = {"person": person, "expires_at": {"$gt": at}}
+        query = {
+            "person": person,
+            "expires_at": {"$gt": at},
+            "last_used_at": {"$gte": used_since},
+        }
         cursor = self._database.sessions.find(query).sort([("last_used_at", -1), ("_id", 1)])
         return await all_readable(AccountSession, cursor)
 

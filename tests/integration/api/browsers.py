@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import aiohttp
+from imagerift_api.auth.cookies import SESSION, Cookies
 from imagerift_api.auth.session_tokens import SessionTokens
-from imagerift_api.auth.sessions import COOKIE
 from imagerift_core import clock
 from imagerift_core.ids import new_session_id
 from imagerift_core.mongo.sessions import AccountSession
@@ -33,7 +33,7 @@ class Browser:
     @property
     def headers(self) -> dict[str, str]:
         return {
-            "Cookie": f"{COOKIE}={self.cookie}",
+            "Cookie": f"{session_cookie(self.api)}={self.cookie}",
             "Origin": self.api.settings.public_url or self.api.base_url,
             "X-CSRF-Token": self.csrf,
         }
@@ -52,6 +52,11 @@ class Browser:
         assert answer.status == 200, answer.body
         entries: list[dict[str, Any]] = answer.body["data"]
         return entries
+
+
+def session_cookie(api: Api) -> str:
+    """The name of the cookie that a session is in there."""
+    return Cookies(secure=api.settings.is_https).name_of(SESSION)
 
 
 async def signed_in(api: Api, *, plan: str = "business", name: str = "Ada") -> Browser:

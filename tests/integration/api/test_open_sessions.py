@@ -94,6 +94,30 @@ async def test_when_a_session_was_last_used_is_told_to_a_few_minutes(
     assert after["createdAt"] == before["createdAt"]
 
 
+async def test_a_session_that_nobody_uses_is_over_for_good(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = clock.now()
+
+    def after(minutes: int) -> None:
+        monkeypatch.setattr(clock, "now", lambda: started + timedelta(minutes=minutes))
+
+    async with Api(settings_of(environment, session_idle_minutes=10)) as api:
+        await api.until_ready()
+        used = await signed_in(api)
+        unused = await browser_of(api, used.person, used.workspace)
+        after(9)
+        assert await status_of(used) == 200
+
+        after(16)
+
+        assert await status_of(used) == 200
+        assert len(await open_sessions(used)) == 1
+        assert (await unused.call("GET", ACCOUNT)).body["code"] == "invalid_session"
+        after(0)
+        assert await status_of(unused) == 401
+
+
 async def test_a_suspended_person_is_out_everywhere_until_the_suspension_ends(
     api: Api, environment: dict[str, str], run: Any
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 import pytest
-from imagerift_api.auth.sessions import COOKIE
+from imagerift_api.auth.cookies import SESSION as COOKIE
 from imagerift_core import clock
 
 from tests.integration.api.browsers import Browser, signed_in, with_token

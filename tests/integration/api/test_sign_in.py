@@ -16,7 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from imagerift_api.auth.sessions import COOKIE
+from imagerift_api.auth.cookies import SESSION as COOKIE
 from imagerift_core import clock
 from imagerift_core.mongo.people import PAUSE
 

@@ -173,7 +173,8 @@ async def test_a_suspended_person_is_told_so_at_the_sign_in(
 
         assert answer.headers["Location"] == "/account#refused=account_suspended"
         assert session_of(answer) is None
-        assert await site.stores.sessions.all_of(person.id, at=person.created_at) == []
+        since = person.created_at
+        assert await site.stores.sessions.all_of(person.id, at=since, used_since=since) == []
 
 
 async def test_no_store_is_asked_for_a_sign_in_until_somebody_comes_back(

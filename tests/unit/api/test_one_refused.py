@@ -122,6 +122,8 @@ async def test_every_loop_of_the_api_has_its_case(monkeypatch: pytest.MonkeyPatc
         job_pods_file=None,
         crash_dir=None,
         oidc_issuer=None,
+        session_hours=12,
+        session_idle_minutes=60,
         sign_in_users_file=None,
         **{
             "webhook_secret.return_value": b"s" * 32,

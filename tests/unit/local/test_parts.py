@@ -81,6 +81,9 @@ def test_etcd_wants_client_certificates(data: DataFolder, pki: ControlPlanePki) 
     assert "--client-cert-auth" in command
     assert f"--trusted-ca-file={pki.etcd_authority.certificate}" in command
     assert "--listen-client-urls=https://127.0.0.1:12379" in command
+    assert "--peer-client-cert-auth" in command
+    assert f"--peer-trusted-ca-file={pki.etcd_authority.certificate}" in command
+    assert not any("http://" in word for word in command)
 
 
 def test_the_api_server_runs_with_rbac_and_without_anonymous_users(

@@ -6,19 +6,19 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from imagerift_local.provision import triton
 from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.wheels import REQUIREMENTS, pinned_version
 from imagerift_local.settings import CHECKOUT
 
 from charts.schema.values import Values
+from supply_chain import accepted
+from supply_chain.components import everything, servers
 from tests.support import helm
 
 ROW = re.compile(
     r"^\| (?P<part>[^|]+) \| (?P<where>[^|]+) \| (?P<version>[^|]+) \| (?P<released>[^|]+) \|"
 )
 RELEASES = {part: program.release for part, program in PROGRAMS.items() if program.release}
-CHART, RELEASE, OTHERWISE = "chart", "embedded, release", "embedded, otherwise"
 LOCKS = {"services": "server.txt", "models": "models.txt", "diffusion": "models-torch.txt"}
 # What speaks to strangers or opens what they send must be in the table.
 EXPOSED = {
@@ -44,19 +44,7 @@ def rows() -> Iterator[re.Match[str]]:
 
 
 def declared_servers() -> dict[tuple[str, str], str]:
-    images = Values().images
-    triton_package = pinned_version(triton.LOCKS[1], "nvidia-pytriton")
-    return {
-        ("MongoDB", CHART): images.mongodb.tag,
-        ("MongoDB", RELEASE): RELEASES["mongod"].version,
-        ("MongoDB", OTHERWISE): PROGRAMS["mongod"].registry.version,
-        ("SeaweedFS", CHART): images.s3.tag,
-        ("SeaweedFS", OTHERWISE): PROGRAMS["seaweedfs"].registry.version,
-        ("NVIDIA Triton", "images, embedded"): triton.WHEEL_SERVER[triton_package],
-        ("Kubernetes", RELEASE): RELEASES["kubernetes"].version,
-        ("Kubernetes", OTHERWISE): PROGRAMS["kubernetes"].registry.version,
-        ("etcd", RELEASE): RELEASES["etcd"].version,
-        ("etcd", OTHERWISE): PROGRAMS["etcd"].registry.version,
+    return {(server.name, server.where): server.version for server in servers()} | {
         ("Helm", "tests, release"): helm.RELEASE.version,
         ("Helm", "tests, otherwise"): helm.HELM.registry.version,
     }
@@ -85,3 +73,16 @@ def test_every_row_is_dated() -> None:
 @pytest.mark.parametrize("version", [Values().images.mongodb.tag, RELEASES["mongod"].version])
 def test_no_mongodb_with_a_hole_before_the_password_ships(version: str) -> None:
     assert tuple(int(number) for number in version.split(".")) >= MONGODB_MENDED
+
+
+def test_every_hole_that_is_lived_with_is_told_and_is_of_something_that_ships() -> None:
+    told = (CHECKOUT / "SECURITY.md").read_text()
+    known = told[told.index("## Known holes") :]
+    shipped = {(component.name, component.version) for component in everything()}
+    entries = accepted.read()
+    assert entries
+    for entry in entries:
+        assert (entry.component, entry.version) in shipped
+        assert entry.component in known
+        assert entry.version in known
+        assert f"{entry.until}" in known

@@ -75,7 +75,8 @@ async function showSignIn() {
 // Where nobody new may sign up, the invitation has to come along: for ten minutes, to that path alone.
 function bringInvitation() {
   const token = sessionStorage.getItem(INVITATION);
-  if (token) document.cookie = `imagerift_invitation=${encodeURIComponent(token)}; path=/account/sign-in; max-age=600; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+  const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; secure"] : ["", ""];
+  if (token) document.cookie = `${prefix}imagerift_invitation=${encodeURIComponent(token)}; path=/; max-age=600; samesite=lax${secure}`;
 }
 
 async function start() {
