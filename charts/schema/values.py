@@ -210,6 +210,11 @@ class NetworkPolicies(Part):
     pool_ports: list[Port] = Field(
         default=[8000], description="Their ports, besides those in the endpoints of `pools` here."
     )
+    pools_egress: list[Object] = Field(
+        default_factory=list,
+        description="Rules (to, ports) of what model servers reach besides the object store, as "
+        "where their init containers fetch weights; they are sent prompts and photos.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."

@@ -253,6 +253,10 @@ def _(objects: Objects) -> None:
     assert {mount["name"] for mount in mounts.values()} <= set(names)
     assert len(names) == len(set(names))
     assert spec["serviceAccountName"] == "weights"
+    # Where the weights are, and nowhere else.
+    assert reaches(policies(objects), pod("triton"), INTERNET, 443)
+    assert not reaches(policies(objects), pod("triton"), INTERNET, 80)
+    assert not reaches(policies(objects), pod("triton"), Place(address="203.0.113.1"), 443)
     assert spec["automountServiceAccountToken"] is False
 
 

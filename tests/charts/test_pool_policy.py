@@ -106,16 +106,12 @@ def evaluated(expression: str, values: dict[str, Any]) -> Any:
 
 def refusals(policy: dict[str, Any], spec: dict[str, Any]) -> list[str]:
     body = json_to_cel({"spec": spec})
-    known = {
-        one["name"]: evaluated(one["expression"], {"object": body})
-        for one in policy["spec"]["variables"]
-    }
-    given = {
-        "object": body,
-        "variables": celpy.celtypes.MapType(
-            {celpy.celtypes.StringType(name): value for name, value in known.items()}
-        ),
-    }
+    known: dict[Any, Any] = {}
+    # Each may name those before it.
+    for one in policy["spec"]["variables"]:
+        given = {"object": body, "variables": celpy.celtypes.MapType(known)}
+        known[celpy.celtypes.StringType(one["name"])] = evaluated(one["expression"], given)
+    given = {"object": body, "variables": celpy.celtypes.MapType(known)}
     return [
         rule["message"]
         for rule in policy["spec"]["validations"]
