@@ -241,7 +241,7 @@ def _settings() -> AdminSettings:
 def _with_stores(settings: AdminSettings, work: Callable[[Stores], Awaitable[Result]]) -> Result:
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
-        async with connect(url, settings.mongo_database) as database:
+        async with connect(url, settings.mongo_database, settings.mongo_tls) as database:
             await follow(database.time)
             return await work(Stores(database))
 

@@ -70,7 +70,11 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
     metrics, loops = application[METRICS], application[LOOPS]
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            connect(settings.mongo_url.get_secret_value(), settings.mongo_database)
+            connect(
+                settings.mongo_url.get_secret_value(),
+                settings.mongo_database,
+                settings.mongo_tls,
+            )
         )
         stores = Stores(database)
         store = await stack.enter_async_context(open_store(settings))

@@ -11,9 +11,9 @@ from aiohttp import web
 from imagerift_core.modes import Modes
 from imagerift_core.plans import Plans
 from imagerift_core.sealing import derived_key
-from imagerift_core.settings import SharedSettings
+from imagerift_core.settings import MongoSettings, SharedSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from yarl import URL
 
 _MIN_SECRET_BYTES = 32
@@ -194,15 +194,13 @@ class ApiSettings(SharedSettings):
         return derived_key(secret, purpose)
 
 
-class AdminSettings(BaseSettings):
+class AdminSettings(MongoSettings):
     """Settings of the admin commands: the database and the pepper, nothing else."""
 
     model_config = SettingsConfigDict(
         env_prefix="IMAGERIFT_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    mongo_url: SecretStr = Field(description="Connection string of a MongoDB replica set.")
-    mongo_database: str = Field("imagerift", description="Database that holds every collection.")
     key_pepper: HexSecret = Field(description="The API's own pepper; keys are hashed under it.")
     plans_file: Path | None = Field(None, description="JSON file of plans; default: shipped.")
 

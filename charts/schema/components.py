@@ -14,9 +14,11 @@ from pydantic.alias_generators import to_camel
 from charts.schema.parts import (
     Count,
     DisruptionBudget,
+    Named,
     NameOrNone,
     Object,
     Part,
+    PodParts,
     Quantity,
     Resources,
     Scheduling,
@@ -42,6 +44,35 @@ class Service(Part):
     type: str = Field("ClusterIP", pattern="^(ClusterIP|NodePort|LoadBalancer)$")
     port: int = Field(80, ge=1, le=65535, description="Port of the Service.")
     annotations: Texts = Field(default_factory=dict, description="Annotations of the Service.")
+    load_balancer_class: str = Field("", description="Of a LoadBalancer; empty: the default one.")
+    load_balancer_source_ranges: list[str] = Field(
+        default_factory=list, description="Of a LoadBalancer: who may call it (CIDR); empty: all."
+    )
+    external_traffic_policy: str = Field("", pattern="^(Cluster|Local|)$")
+
+
+class Host(Part):
+    """A further host name of an Ingress."""
+
+    host: str = Field(min_length=1, description="Host name.")
+    tls_secret: NameOrNone = Field("", description="Secret with its certificate; empty: no TLS.")
+
+
+class Gateway(Part):
+    """How clients reach a service through a Gateway (Gateway API), which is there already."""
+
+    enabled: bool = Field(False, description="Make an HTTPRoute.")
+    parent_refs: Named = Field(
+        default_factory=list, description="Gateways: name, and where needed namespace, sectionName."
+    )
+    hostnames: list[str] = Field(
+        default_factory=list, description="Host names of clients; the first is the public one."
+    )
+    https: bool = Field(True, description="Whether the Gateway's listener is an HTTPS one.")
+    filters: list[Object] = Field(
+        default_factory=list, description="Filters, as in an HTTPRoute's rule."
+    )
+    annotations: Texts = Field(default_factory=dict, description="Annotations of the HTTPRoute.")
 
 
 class Ingress(Part):
@@ -51,6 +82,11 @@ class Ingress(Part):
     class_name: NameOrNone = Field("", description="IngressClass; empty: the default one.")
     host: str = Field("", description="Host name that clients use.")
     tls_secret: NameOrNone = Field("", description="Secret with the certificate; empty: no TLS.")
+    hosts: list[Host] = Field(
+        default_factory=list,
+        description="More host names, each with its certificate; without `host` the first is the "
+        "public one.",
+    )
     annotations: Texts = Field(
         default_factory=dict,
         description="Annotations. The controller must take bodies of 30 MB and must not buffer "
@@ -96,6 +132,12 @@ class AllowedPools(Part):
     )
     priority_classes: list[str] = Field(default_factory=list, description="Priority classes.")
     runtime_classes: list[str] = Field(default_factory=list, description="Runtime classes.")
+    secrets: list[str] = Field(
+        default_factory=list,
+        description="Secrets of the namespace, which a pool's variables and volumes may show it; "
+        "the installation's own are among those of the namespace.",
+    )
+    service_accounts: list[str] = Field(default_factory=list, description="Service accounts.")
     endpoint_hosts: list[str] = Field(
         default_factory=list,
         description="Hosts of endpoints; .example.com: all hosts of that domain.",
@@ -114,7 +156,7 @@ class Webhooks(Part):
     )
 
 
-class Api(Part):
+class Api(PodParts):
     """The REST API."""
 
     replicas: Count = Field(2, description="Pods, where autoscaling is off.")
@@ -161,13 +203,11 @@ class Api(Part):
     webhooks: Webhooks = Field(default_factory=Webhooks)
     service: Service = Field(default_factory=Service)
     ingress: Ingress = Field(default_factory=Ingress)
-    scheduling: Scheduling = Field(default_factory=Scheduling)
-    env: Texts = Field(default_factory=dict, description="More variables.")
+    gateway: Gateway = Field(default_factory=Gateway)
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
 
 
-class Operator(Part):
+class Operator(PodParts):
     """The operator; one replica leads, the others are ready to."""
 
     replicas: Count = Field(2, description="Pods.")
@@ -184,10 +224,7 @@ class Operator(Part):
     drain_seconds: Count = Field(
         10, description="How long a stopping operator waits for attempts in flight."
     )
-    scheduling: Scheduling = Field(default_factory=Scheduling)
-    env: Texts = Field(default_factory=dict, description="More variables.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")
 
 
 class Template(PoolTemplate):

@@ -26,6 +26,14 @@ Object = dict[str, Any]
 Texts = dict[str, str]
 
 
+def _named(schema: dict[str, Any]) -> None:
+    schema["items"] = {"type": "object", "required": ["name"]}
+
+
+# Parts of a pod's own manifest, each with its name; the API server knows the rest.
+Named = Annotated[list[Object], Field(json_schema_extra=_named)]
+
+
 class Part(BaseModel):
     """Unknown keys are refused, so that a misspelt one is never ignored."""
 
@@ -44,6 +52,47 @@ class Image(Part):
     )
 
 
+class Global(BaseModel):
+    """What Helm hands down to every subchart, so unknown keys are others'."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", alias_generator=to_camel, validate_by_name=True
+    )
+
+    image_registry: str = Field(
+        "",
+        pattern=r"^([^/:@]+(:[0-9]+)?(/[^:@]*[^/:@])?)?$",
+        description="Registry, and where wanted a path there, of every image whose repository "
+        "names none.",
+    )
+
+
+class Trust(Part):
+    """CAs of your own, besides the public ones, in a ConfigMap or a Secret of the namespace.
+
+    They hold for every connection of the API, the operator, the probe and the pools made here.
+    """
+
+    config_map: NameOrNone = Field("", description="Name of the ConfigMap.")
+    secret: NameOrNone = Field("", description="Name of the Secret, instead.")
+    key: str = Field("ca.crt", min_length=1, description="Its key with the certificates (PEM).")
+
+
+class MongoTls(Part):
+    """Certificates of the connection to your MongoDB; TLS itself is asked for in its URL."""
+
+    ca_secret: NameOrNone = Field("", description="Secret with the CA of its servers.")
+    ca_key: str = Field("ca.crt", min_length=1, description="Its key.")
+    client_secret: NameOrNone = Field(
+        "", description="Secret with a client certificate, as for authMechanism=MONGODB-X509."
+    )
+    client_key: str = Field(
+        "tls-combined.pem",
+        min_length=1,
+        description="Its key with certificate and private key in one (cert-manager: CombinedPEM).",
+    )
+
+
 class Resources(Part):
     """Requests and limits of a container."""
 
@@ -58,6 +107,8 @@ class Scheduling(Part):
     tolerations: list[Object] = Field(default_factory=list, description="Taints that are fine.")
     affinity: Object = Field(default_factory=dict, description="Affinity, as in a pod's spec.")
     priority_class_name: NameOrNone = Field("", description="PriorityClass; empty: none.")
+    runtime_class_name: NameOrNone = Field("", description="RuntimeClass; empty: none.")
+    scheduler_name: NameOrNone = Field("", description="Scheduler; empty: the cluster's own.")
 
 
 class Storage(Part):
@@ -84,3 +135,46 @@ class Spread(Part):
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = Field(
         "ScheduleAnyway", description="What to do where they cannot be spread evenly."
     )
+    constraints: list[Object] = Field(
+        default_factory=list,
+        description="More of topologySpreadConstraints, as in a pod's spec; without a "
+        "labelSelector they count these pods.",
+    )
+
+
+class ServiceAccount(Part):
+    """The account by which a cloud knows the pods (IRSA and others: docs/clouds.md)."""
+
+    annotations: Texts = Field(
+        default_factory=dict, description="Annotations, as eks.amazonaws.com/role-arn."
+    )
+    labels: Texts = Field(default_factory=dict, description="More labels.")
+
+
+class PodParts(Part):
+    """What more a component's pods have, as in a pod's own manifest."""
+
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    service_account: ServiceAccount = Field(default_factory=ServiceAccount)
+    env: Texts | Named | None = Field(
+        None,
+        description="More variables: values by name, or a list as in a container, with valueFrom. "
+        "They win over the chart's own.",
+    )
+    env_from: list[Object] = Field(
+        default_factory=list, description="ConfigMaps and Secrets whose keys are variables."
+    )
+    extra_volumes: Named = Field(default_factory=list, description="More volumes.")
+    extra_volume_mounts: Named = Field(
+        default_factory=list, description="Where the component's container has them."
+    )
+    init_containers: Named = Field(
+        default_factory=list,
+        description="Containers that end before it starts, or with restartPolicy: Always run "
+        "beside it. Without a securityContext of their own they have the chart's.",
+    )
+    extra_containers: Named = Field(
+        default_factory=list, description="Containers beside it; likewise."
+    )
+    pod_labels: Texts = Field(default_factory=dict, description="Labels of its pods.")
+    pod_annotations: Texts = Field(default_factory=dict, description="Annotations of its pods.")

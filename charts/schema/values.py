@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
 from pydantic import Field
@@ -9,6 +11,7 @@ from pydantic import Field
 from charts.schema.components import (
     AllowedPools,
     Api,
+    Gateway,
     Ingress,
     JobPodsValues,
     Monitoring,
@@ -18,7 +21,20 @@ from charts.schema.components import (
     Probe,
     Template,
 )
-from charts.schema.parts import Image, NameOrNone, Part, Port, Resources, Scheduling, Storage
+from charts.schema.parts import (
+    Global,
+    Image,
+    MongoTls,
+    NameOrNone,
+    Object,
+    Part,
+    Port,
+    Resources,
+    Scheduling,
+    Storage,
+    Texts,
+    Trust,
+)
 
 
 class Compatibility(Part):
@@ -38,8 +54,8 @@ class Images(Part):
     operator: Image = Field(default=Image(repository="imagerift/operator"))
     triton: Image = Field(default=Image(repository="imagerift/triton"))
     runner: Image = Field(default=Image(repository="imagerift/runner"))
-    mongodb: Image = Field(default=Image(repository="docker.io/library/mongo", tag="8.0.32"))
-    s3: Image = Field(default=Image(repository="docker.io/chrislusf/seaweedfs", tag="4.48"))
+    mongodb: Image = Field(default=Image(repository="library/mongo", tag="8.0.32"))
+    s3: Image = Field(default=Image(repository="chrislusf/seaweedfs", tag="4.48"))
 
 
 class PodSecurityContext(Part):
@@ -77,6 +93,7 @@ class MongoDb(Part):
     existing_secret: SecretKey = Field(
         default_factory=SecretKey, description="The connection string."
     )
+    tls: MongoTls = Field(default_factory=MongoTls)
     bundled: BundledDatabase = Field(default_factory=BundledDatabase)
 
 
@@ -100,13 +117,14 @@ class BundledS3(Part):
     )
     scheduling: Scheduling = Field(default_factory=Scheduling)
     ingress: Ingress = Field(default_factory=Ingress)
+    gateway: Gateway = Field(default_factory=Gateway)
 
 
 _Origin = r"^(https?://[^/?#@]+)?$"
 
 
 class S3(Part):
-    """The object store: path style, signature v4. The bucket must exist."""
+    """The object store, with signatures of version 4. The bucket must exist."""
 
     internal_url: str = Field(
         "", pattern=_Origin, description="As pods see it; empty: the bundled one's Service."
@@ -119,7 +137,14 @@ class S3(Part):
     )
     bucket: str = Field("imagerift", min_length=3, description="Bucket of sources and outputs.")
     region: str = Field("us-east-1", min_length=1, description="Region that signatures name.")
+    addressing: Literal["path", "virtual"] = Field(
+        "path", description="Where the bucket is named: in the path, or in the host."
+    )
     existing_secret: S3Keys = Field(default_factory=S3Keys)
+    workload_identity: bool = Field(
+        False,
+        description="No keys: the cloud gives the pods' service accounts a role (docs/clouds.md).",
+    )
     bundled: BundledS3 = Field(default_factory=BundledS3)
 
 
@@ -185,6 +210,11 @@ class NetworkPolicies(Part):
     pool_ports: list[Port] = Field(
         default=[8000], description="Their ports, besides those in the endpoints of `pools` here."
     )
+    pools_egress: list[Object] = Field(
+        default_factory=list,
+        description="Rules (to, ports) of what model servers reach besides the object store, as "
+        "where their init containers fetch weights; they are sent prompts and photos.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."
@@ -195,6 +225,11 @@ class NetworkPolicies(Part):
     )
     oidc_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in api.oidc.issuer."
+    )
+    identity: Peers = Field(
+        default_factory=list,
+        description="The cloud's token service (STS), with s3.workloadIdentity; empty: any "
+        "address. The agent of EKS Pod Identity is reached without.",
     )
     proxy: Peers = Field(
         default_factory=list,
@@ -241,6 +276,15 @@ class Tracing(Part):
 class Values(Part):
     """Values of the chart `imagerift`."""
 
+    global_: Global = Field(default_factory=Global, alias="global")
+    common_labels: Texts = Field(
+        default_factory=dict,
+        description="Labels of everything that is made, pods of pools and of jobs included.",
+    )
+    extra_objects: list[Object | str] = Field(
+        default_factory=list, description="More objects of yours; templates in them are rendered."
+    )
+    trust: Trust = Field(default_factory=Trust)
     compatibility: Compatibility = Field(default_factory=Compatibility)
     images: Images = Field(default_factory=Images)
     pod_security_context: PodSecurityContext = Field(default_factory=PodSecurityContext)

@@ -24,7 +24,7 @@ def values_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema by which Helm checks values."""
     schema = model.model_json_schema(by_alias=True)
     # Helm hands `global` down to every subchart.
-    schema["properties"]["global"] = {"type": "object"}
+    schema["properties"].setdefault("global", {"type": "object"})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -97,6 +97,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         }
     if "items" in node:
         out["items"] = _structural(node["items"], definitions)
+    if node.get("type") == "object" and node.get("additionalProperties") is True:
+        out["x-kubernetes-preserve-unknown-fields"] = True
     if isinstance(node.get("additionalProperties"), dict):
         out["additionalProperties"] = _structural(node["additionalProperties"], definitions)
     return out

@@ -10,7 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import ModeName
-from imagerift_core.pool_template import Environment, Name, Quantity, Resources, Text, Toleration
+from imagerift_core.manifest_part import Name, Quantity, Text
+from imagerift_core.pod_fields import (
+    Environment,
+    PodFields,
+    Resources,
+    Toleration,
+)
 
 Execution = Literal["Pool", "Pod"]
 
@@ -36,7 +42,7 @@ class PodRule(_Part):
         )
 
 
-class JobPods(_Part):
+class JobPods(PodFields):
     """How job pods are made. They live in a namespace that holds nothing else."""
 
     namespace: Name
@@ -45,6 +51,10 @@ class JobPods(_Part):
         default_factory=lambda: ["python3", "-m", "imagerift_vision.runner"], min_length=1
     )
     image_pull_secrets: list[Name] = Field(default_factory=list)
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Labels of the Jobs, as kueue.x-k8s.io/queue-name; podLabels: of the pods.",
+    )
     max_pods: int = Field(4, ge=1, le=10_000, description="Job pods at once.")
     start_seconds: int = Field(
         300, ge=1, le=7200, description="Time a pod may take to find a node and load its image."

@@ -2,98 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
-_QUANTITY = (
-    r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
+from imagerift_core.manifest_part import Name, Part, Quantity, Text
+from imagerift_core.pod_fields import (
+    Environment,
+    EnvironmentVariable,
+    PodFields,
+    Resources,
+    Toleration,
 )
 
 
-def _written_out(amount: Any) -> Any:
-    return str(amount) if isinstance(amount, int) and not isinstance(amount, bool) else amount
-
-
-# An amount as Kubernetes spells it: "500m", "8Gi", "1e9", or an integer.
-Quantity = Annotated[
-    str,
-    BeforeValidator(_written_out),
-    Field(pattern=_QUANTITY, max_length=32),
-    WithJsonSchema(
-        {"type": ["integer", "string"], "minimum": 0, "maxLength": 32, "pattern": _QUANTITY}
-    ),
-]
-Name = Annotated[str, Field(min_length=1, max_length=253)]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
-    )
-
-
-class Toleration(_Part):
-    """A taint that the servers' pods put up with, as in a pod's spec."""
-
-    key: Name | None = Field(None, description="The taint's key; without one every taint.")
-    operator: Literal["Exists", "Equal"] = Field(
-        "Exists", description="Exists: whatever the taint's value; Equal: the value given here."
-    )
-    value: Name | None = Field(None, description="The taint's value, for the operator Equal.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="The taint's effect; without one every effect."
-    )
-    toleration_seconds: int | None = Field(
-        None, ge=0, description="How long a NoExecute taint is put up with; without it for ever."
-    )
-
-
-class EnvironmentVariable(_Part):
-    """A variable of the server's process. Nothing secret: model servers hold no credential."""
-
-    name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=253,
-        description="Name of the variable; one of the operator's own is replaced.",
-    )
-    value: Text = Field(description="Its value, as plain text.")
-
-
-def _each_name_once(variables: list[EnvironmentVariable]) -> list[EnvironmentVariable]:
-    counts = Counter(variable.name for variable in variables)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise ValueError(f"{', '.join(twice)} is given twice; give each variable once")
-    return variables
-
-
-Environment = Annotated[list[EnvironmentVariable], AfterValidator(_each_name_once)]
-
-
-class Resources(_Part):
-    """Requests and limits of one server, GPUs aside."""
-
-    requests: dict[str, Quantity] = Field(
-        default_factory=dict, description='What a server is promised, such as cpu: 4 or "500m".'
-    )
-    limits: dict[str, Quantity] = Field(
-        default_factory=dict, description="What a server may use at most, such as memory: 24Gi."
-    )
-
-
-class ModelVolume(_Part):
+class ModelVolume(Part):
     """A volume of models or weights, mounted read-only."""
 
     claim_name: Name = Field(description="PersistentVolumeClaim in the pool's namespace.")
@@ -102,7 +26,7 @@ class ModelVolume(_Part):
     )
 
 
-class PoolTemplate(_Part):
+class PoolTemplate(PodFields):
     """One model server of the pool: the operator keeps `minReplicas` to `maxReplicas` of it."""
 
     image: Text = Field(description="Image of the model server.")
@@ -185,3 +109,14 @@ class PoolTemplate(_Part):
         if self.max_surge == 0 and self.max_unavailable == 0:
             raise ValueError("maxSurge and maxUnavailable must not both be 0")
         return self
+
+    def variables(self) -> Iterator[EnvironmentVariable]:
+        yield from self.env
+        yield from super().variables()
+
+    def images(self) -> set[str]:
+        return {self.image} | super().images()
+
+    def claims(self) -> set[str]:
+        own = {self.model_volume.claim_name} if self.model_volume else set()
+        return own | super().claims()

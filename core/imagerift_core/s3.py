@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import boto3
 from botocore.config import Config
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagerift_core.clock_watch import date_of
 from imagerift_core.errors import CapacityUnavailable, ObjectsRefused, PayloadTooLarge
 from imagerift_core.proxies import proxy_to
 from imagerift_core.refused_writes import count_refused_write
+from imagerift_core.s3_credentials import SigningCredentials, open_credentials, session_with
 from imagerift_core.s3_signing import UrlSigner
 from imagerift_core.settings import SharedSettings
 
@@ -75,17 +75,23 @@ class ObjectStore:
     def __init__(
         self,
         internal: S3Client,
-        public: S3Client,
+        credentials: SigningCredentials,
         http: aiohttp.ClientSession,
         settings: SharedSettings,
     ) -> None:
         self._internal = internal
-        self._public = public
         self._bucket = settings.s3_bucket
         self._http = http
         self._endpoint = settings.s3_internal_url
-        self._internal_urls = _url_signer(settings, settings.s3_internal_url)
-        self._public_urls = _url_signer(settings, settings.s3_public_url)
+        self._internal_urls = _url_signer(settings, credentials, settings.s3_internal_url)
+        self._public_urls = _url_signer(settings, credentials, settings.s3_public_url)
+
+    def lifetime(self, seconds: int) -> int:
+        """How many of `seconds` a URL or a form holds that is signed now.
+
+        Raises `CapacityUnavailable`, as signing does, where there are no credentials.
+        """
+        return self._public_urls.lifetime(seconds)
 
     def presign_get(self, key: str, *, seconds: int) -> str:
         """A URL by which a model server reads `key`."""
@@ -110,18 +116,11 @@ class ObjectStore:
         The store takes it with these very fields alone.
         """
         fields = {"Content-Type": content_type, **_FIXED_FIELDS}
-        made = self._public.generate_presigned_post(
-            self._bucket,
-            key,
-            # It adds to what it is given.
-            Fields=dict(fields),
-            Conditions=[
-                *({name: value} for name, value in fields.items()),
-                ["content-length-range", 1, max_bytes],
-            ],
-            ExpiresIn=seconds,
-        )
-        return UploadForm(made["url"], made["fields"])
+        conditions = [
+            *({name: value} for name, value in fields.items()),
+            ["content-length-range", 1, max_bytes],
+        ]
+        return UploadForm(*self._public_urls.form(key, fields, conditions, seconds=seconds))
 
     async def put(self, key: str, data: bytes, *, content_type: str) -> None:
         """Writes an object. Raises `CapacityUnavailable` where the bucket does not take it."""
@@ -307,34 +306,39 @@ async def open_store(settings: SharedSettings) -> AsyncIterator[ObjectStore]:
     timeout = aiohttp.ClientTimeout(total=_PUT_TIMEOUT_SECONDS, sock_connect=5)
     # Every request of this session goes to the one endpoint.
     proxy = proxy_to(settings.s3_internal_url)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=False, proxy=proxy) as http:
-        internal = _client(settings, settings.s3_internal_url)
-        public = _client(settings, settings.s3_public_url)
+    async with (
+        open_credentials(settings) as credentials,
+        aiohttp.ClientSession(timeout=timeout, trust_env=False, proxy=proxy) as http,
+    ):
+        internal = _client(settings, credentials)
         try:
-            yield ObjectStore(internal, public, http, settings)
+            yield ObjectStore(internal, credentials, http, settings)
         finally:
             internal.close()
-            public.close()
 
 
-def _url_signer(settings: SharedSettings, endpoint: str) -> UrlSigner:
-    credentials = Credentials(
-        settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
+def _url_signer(
+    settings: SharedSettings, credentials: SigningCredentials, endpoint: str
+) -> UrlSigner:
+    return UrlSigner(
+        credentials,
+        settings.s3_region,
+        endpoint,
+        settings.s3_bucket,
+        addressing=settings.s3_addressing,
     )
-    return UrlSigner(credentials, settings.s3_region, endpoint, settings.s3_bucket)
 
 
-def _client(settings: SharedSettings, endpoint: str) -> S3Client:
+def _client(settings: SharedSettings, credentials: SigningCredentials) -> S3Client:
+    endpoint = settings.s3_internal_url
     proxy = proxy_to(endpoint)
-    return boto3.client(
+    return boto3.Session(botocore_session=session_with(credentials)).client(
         "s3",
         endpoint_url=endpoint,
         region_name=settings.s3_region,
-        aws_access_key_id=settings.s3_access_key.get_secret_value(),
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
         config=Config(
             signature_version="s3v4",
-            s3={"addressing_style": "path"},
+            s3={"addressing_style": settings.s3_addressing},
             # Never None: botocore would look for some itself, and knows no networks in NO_PROXY.
             proxies={urlsplit(endpoint).scheme: proxy} if proxy else {},
             connect_timeout=5,

@@ -59,7 +59,7 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         url = settings.mongo_url.get_secret_value()
-        database = await enter(connect(url, settings.mongo_database))
+        database = await enter(connect(url, settings.mongo_database, settings.mongo_tls))
         store = await enter(open_store(settings))
         kube = await enter(connect_kube(settings.kubeconfig, settings.namespace))
         meter = await enter(serve_metrics(settings.operator_host, settings.operator_metrics_port))

@@ -10,6 +10,7 @@ import orjson
 from imagerift_core.job_pods import JobPods
 from imagerift_core.resources import GROUP
 
+from imagerift_operator.pod_parts import pod_metadata, with_fields
 from imagerift_operator.pool_objects import environment
 
 RUN_LABEL = f"{GROUP}/run"
@@ -63,7 +64,7 @@ def run_job(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "labels": run_labels(shard)},
+        "metadata": {"name": name, "labels": {**pods.labels, **run_labels(shard)}},
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
@@ -71,8 +72,8 @@ def run_job(
             "activeDeadlineSeconds": max(1, deadline_seconds),
             "ttlSecondsAfterFinished": 600,
             "template": {
-                "metadata": {"labels": run_labels(shard)},
-                "spec": _pod_spec(name, pods, s3_origin),
+                "metadata": pod_metadata(run_labels(shard), pods),
+                "spec": with_fields(_pod_spec(name, pods, s3_origin), pods, {SHARD_LABEL: shard}),
             },
         },
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagerift_core.pool_template import EnvironmentVariable, PoolTemplate
+from imagerift_core.pod_fields import EnvironmentVariable
+from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
+
+from imagerift_operator.pod_parts import pod_metadata, variable, with_fields
 
 POOL_LABEL = f"{GROUP}/pool"
 CONTROL_DIR = "/tmp/imagerift-control"  # noqa: S108 - a folder inside the server's own container
@@ -53,8 +56,8 @@ def deployment(
             # Loading weights is no lack of progress.
             "progressDeadlineSeconds": template.startup_seconds + 600,
             "template": {
-                "metadata": {"labels": pool_labels(pool)},
-                "spec": _pod_spec(template, s3_origin),
+                "metadata": pod_metadata(pool_labels(pool), template),
+                "spec": with_fields(_pod_spec(template, s3_origin), template, {POOL_LABEL: pool}),
             },
         },
     }
@@ -92,14 +95,14 @@ def disruption_budget(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
-def environment(given: list[EnvironmentVariable], s3_origin: str) -> list[dict[str, str]]:
+def environment(given: list[EnvironmentVariable], s3_origin: str) -> list[dict[str, Any]]:
     """The variables of a server or job pod: the operator's own, but for those that are given.
 
     A name that were there twice would have the API server refuse the whole object.
     """
     own = {"IMAGERIFT_S3_ORIGIN": s3_origin, "IMAGERIFT_CONTROL_DIR": CONTROL_DIR}
-    values = own | {variable.name: variable.value for variable in given}
-    return [{"name": name, "value": value} for name, value in values.items()]
+    made = {name: {"name": name, "value": value} for name, value in own.items()}
+    return list((made | {one.name: variable(one) for one in given}).values())
 
 
 def _metadata(pool: str, uid: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class PoolRules:
     priority_classes: frozenset[str] = _ONLY_ANY
     runtime_classes: frozenset[str] = _ONLY_ANY
     endpoint_hosts: frozenset[str] = _ONLY_ANY
+    secrets: frozenset[str] = _ONLY_ANY
+    service_accounts: frozenset[str] = _ONLY_ANY
 
     def refusal(self, spec: TritonPoolSpec) -> str | None:
         """Why a pool with this spec is not served, in words for whoever made it."""
@@ -41,25 +43,26 @@ class PoolRules:
 
     def _refusal_of(self, template: PoolTemplate) -> str | None:
         claim = template.model_volume.claim_name if template.model_volume else None
-        checks = (
-            ("template.image", template.image, _names_of(template.image), self.images),
-            ("template.modelVolume.claimName", claim, {claim}, self.claims),
-            (
-                "template.priorityClassName",
-                template.priority_class_name,
-                {template.priority_class_name},
-                self.priority_classes,
-            ),
-            (
-                "template.runtimeClassName",
-                template.runtime_class_name,
-                {template.runtime_class_name},
-                self.runtime_classes,
-            ),
+        account = template.service_account_name
+        checks: tuple[tuple[str, Iterable[str | None], frozenset[str]], ...] = (
+            ("image", [template.image], self.images),
+            ("initContainers and volumes", sorted(template.images()), self.images),
+            ("modelVolume.claimName", [claim], self.claims),
+            ("volumes", sorted(template.claims()), self.claims),
+            ("env, envFrom and volumes", sorted(template.secrets()), self.secrets),
+            ("serviceAccountName", [account], self.service_accounts),
+            ("priorityClassName", [template.priority_class_name], self.priority_classes),
+            ("runtimeClassName", [template.runtime_class_name], self.runtime_classes),
         )
         refusals = (
-            _unless_allowed(field, value, names, allowed)
-            for field, value, names, allowed in checks
+            _unless_allowed(
+                f"template.{field}",
+                value,
+                _names_of(value) if allowed is self.images else {value},
+                allowed,
+            )
+            for field, values, allowed in checks
+            for value in values
             if value is not None
         )
         return next((words for words in refusals if words is not None), None)

@@ -45,6 +45,10 @@ class OperatorSettings(SharedSettings):
     pool_claims: str = Field("*", description="PersistentVolumeClaims that pools may mount.")
     pool_priority_classes: str = Field("*", description="Priority classes that pools may have.")
     pool_runtime_classes: str = Field("*", description="Runtime classes that pools may have.")
+    pool_secrets: str = Field(
+        "*", description="Secrets that pools' variables and volumes may name."
+    )
+    pool_service_accounts: str = Field("*", description="Service accounts that pools may have.")
     pool_endpoint_hosts: str = Field(
         "*", description="Hosts of the endpoints that pools may name; .example.com: all within."
     )
@@ -61,6 +65,8 @@ class OperatorSettings(SharedSettings):
             claims=_listed(self.pool_claims),
             priority_classes=_listed(self.pool_priority_classes),
             runtime_classes=_listed(self.pool_runtime_classes),
+            secrets=_listed(self.pool_secrets),
+            service_accounts=_listed(self.pool_service_accounts),
             endpoint_hosts=_listed(self.pool_endpoint_hosts.lower()),
         )
 

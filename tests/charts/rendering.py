@@ -33,8 +33,11 @@ CURRENT, OLD = "1.37.0", "1.20.2"
 OLD_EXAMPLE = "kubernetes-1.20"
 
 # Kinds that other projects define, and our own; the schemas of Kubernetes know neither.
-FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "HTTPRoute", "ScaledObject"}
 CUSTOM = {"TritonPool", "GenerationJob"}
+
+# Where the images are, for files that say nothing of it.
+HOME = {"global": {"imageRegistry": "registry.example.com"}}
 
 Manifest = dict[str, Any]
 Values = Mapping[str, Any]
@@ -78,15 +81,17 @@ class Helm:
         """
         named = EXAMPLES[example] if example is not None else file
         options: list[str | Path] = [] if named is None else ["-f", named]
+        first = HOME if chart == MAIN else {}
         if kubernetes is None:
             kubernetes = OLD if example == OLD_EXAMPLE or _is_for_old(values) else CURRENT
         if chart == MAIN and new_secrets:
             options += ["--set", "secrets.allowNewEachRender=true"]
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as more:
-            more.write(json.dumps(values or {}))
-            more.flush()
+        with tempfile.TemporaryDirectory() as folder:
+            below, above = Path(folder, "below.json"), Path(folder, "above.json")
+            below.write_text(json.dumps(first))
+            above.write_text(json.dumps(values or {}))
             command = ("template", RELEASE, chart, "-n", NAMESPACE, "--kube-version", kubernetes)
-            return self.run(*command, *options, "-f", more.name)
+            return self.run(*command, "-f", below, *options, "-f", above)
 
     def render(self, chart: Path = MAIN, **options: Any) -> Objects:
         """The objects of `helm template` (see there), which must succeed."""

@@ -185,10 +185,14 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "plans": {"team": plan},
         "modes": {"style": mode},
         "secrets": {"existingSecret": "mine"},
+        "mongodb": {
+            **{"bundled": {"enabled": False}, "existingSecret": {"name": "mine"}},
+            "tls": {"caSecret": "ca", "clientSecret": "client"},
+        },
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
-        "networkPolicies": {"tracing": [{"podSelector": {}}]},
+        "networkPolicies": {"tracing": [{"podSelector": {}}], "mongodb": [{"podSelector": {}}]},
     }
     rendered = set(variables(helm.render(values=everything).pods[name]))
     assert rendered == chart_variables(settings)

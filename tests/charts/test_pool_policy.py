@@ -21,6 +21,9 @@ VALUES = {
             "template": {
                 "image": "registry:5000/own/triton:7",
                 "modelVolume": {"claimName": "weights", "mountPath": "/models"},
+                "serviceAccountName": "weights",
+                "envFrom": [{"secretRef": {"name": "hub"}}],
+                "initContainers": [{"name": "c", "image": "registry:5000/own/fetch:1"}],
             },
         },
         "outside": {"modes": ["style"], "endpoint": "http://triton.gpu.svc:8000"},
@@ -35,6 +38,25 @@ VALUES = {
 ENVIRONMENT = celpy.Environment()
 IMAGE = {"image": "docker.io/more:1"}
 VOLUME = {"claimName": "weights", "mountPath": "/models"}
+
+
+def volume(**source: Any) -> dict[str, Any]:
+    return {"volumes": [{"name": "v"} | source]}
+
+
+def claim_volume(name: str) -> dict[str, Any]:
+    return volume(persistentVolumeClaim={"claimName": name})
+
+
+def variable(secret: str) -> dict[str, Any]:
+    source = {"secretKeyRef": {"name": secret, "key": "k"}}
+    return {"env": [{"name": "A", "valueFrom": source}]}
+
+
+def before(**container: Any) -> dict[str, Any]:
+    return {"initContainers": [{"name": "c"} | container]}
+
+
 SPECS: list[tuple[dict[str, Any], bool]] = [
     ({"template": IMAGE}, True),
     ({"template": {"image": "docker.io/more@sha256:" + "0" * 64}}, True),
@@ -46,6 +68,25 @@ SPECS: list[tuple[dict[str, Any], bool]] = [
     ({"template": IMAGE | {"runtimeClassName": "nvidia"}}, True),
     ({"template": IMAGE | {"runtimeClassName": "runc"}}, False),
     ({"template": IMAGE | {"priorityClassName": "system-node-critical"}}, False),
+    ({"template": IMAGE | {"serviceAccountName": "weights"}}, True),
+    ({"template": IMAGE | {"serviceAccountName": "imagerift-operator"}}, False),
+    ({"template": IMAGE | claim_volume("weights")}, True),
+    ({"template": IMAGE | claim_volume("data-mongodb-0")}, False),
+    ({"template": IMAGE | volume(image={"reference": "docker.io/more:2"})}, True),
+    ({"template": IMAGE | volume(image={"reference": "docker.io/other:2"})}, False),
+    ({"template": IMAGE | volume(secret={"secretName": "hub"})}, True),
+    ({"template": IMAGE | volume(secret={"secretName": "imagerift-api"})}, False),
+    ({"template": IMAGE | variable("hub")}, True),
+    ({"template": IMAGE | variable("imagerift-api")}, False),
+    ({"template": IMAGE | {"env": [{"name": "A", "value": "1"}]}}, True),
+    ({"template": IMAGE | {"envFrom": [{"secretRef": {"name": "hub"}}]}}, True),
+    ({"template": IMAGE | {"envFrom": [{"secretRef": {"name": "imagerift-api"}}]}}, False),
+    ({"template": IMAGE | {"envFrom": [{"configMapRef": {"name": "any"}}]}}, True),
+    ({"template": IMAGE | before(image="registry:5000/own/fetch:1")}, True),
+    ({"template": IMAGE | before(image="registry:5000/own/fetch:2")}, False),
+    ({"template": IMAGE | before(**IMAGE, **variable("hub"))}, True),
+    ({"template": IMAGE | before(**IMAGE, **variable("imagerift-api"))}, False),
+    ({"template": IMAGE | before(**IMAGE, envFrom=[{"secretRef": {"name": "x"}}])}, False),
     ({"endpoint": "http://triton.gpu.svc:8000"}, True),
     ({"endpoint": "https://a.models.example.com"}, True),
     ({"endpoint": "http://models.example.com"}, False),
@@ -65,16 +106,12 @@ def evaluated(expression: str, values: dict[str, Any]) -> Any:
 
 def refusals(policy: dict[str, Any], spec: dict[str, Any]) -> list[str]:
     body = json_to_cel({"spec": spec})
-    known = {
-        one["name"]: evaluated(one["expression"], {"object": body})
-        for one in policy["spec"]["variables"]
-    }
-    given = {
-        "object": body,
-        "variables": celpy.celtypes.MapType(
-            {celpy.celtypes.StringType(name): value for name, value in known.items()}
-        ),
-    }
+    known: dict[Any, Any] = {}
+    # Each may name those before it.
+    for one in policy["spec"]["variables"]:
+        given = {"object": body, "variables": celpy.celtypes.MapType(known)}
+        known[celpy.celtypes.StringType(one["name"])] = evaluated(one["expression"], given)
+    given = {"object": body, "variables": celpy.celtypes.MapType(known)}
     return [
         rule["message"]
         for rule in policy["spec"]["validations"]

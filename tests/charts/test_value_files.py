@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import pytest
 from imagerift_core.resources import TritonPoolSpec
 from kubernetes_validate import validate
 
+import tests.charts.cluster_meanings  # noqa: F401 - registers what its files mean
+from tests.charts.meaning import INTERNET, MEANINGS, means, outside, policies
 from tests.charts.network import Place, pod, reaches
 from tests.charts.rendering import (
     CUSTOM,
@@ -28,22 +29,7 @@ from tests.charts.rendering import (
 FOLDER = Path(__file__).with_name("values")
 GOOD = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 REFUSED = {path.stem: path for path in sorted((FOLDER / "refused").glob("*.yaml"))}
-# What a rendering is validated against here; the examples are against every version between.
-CLUSTERS = ("1.29", "1.37")
-INTERNET = Place(address="198.51.100.10")
-
-Meaning = Callable[[Objects], None]
-MEANINGS: dict[str, Meaning] = {}
-
-
-def means(name: str) -> Callable[[Meaning], Meaning]:
-    """Registers what the file `name` has to mean."""
-
-    def register(meaning: Meaning) -> Meaning:
-        MEANINGS[name] = meaning
-        return meaning
-
-    return register
+CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +37,40 @@ def rendered(helm: Helm) -> dict[str, Objects]:
     return {name: helm.render(file=path) for name, path in GOOD.items()}
 
 
+def test_every_file_has_a_sentence_and_a_meaning() -> None:
+    assert set(MEANINGS) == set(GOOD)
+    for path in [*GOOD.values(), *REFUSED.values()]:
+        assert path.read_text().startswith("# "), path
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_file_renders_what_it_means(rendered: dict[str, Objects], name: str) -> None:
     MEANINGS[name](rendered[name])
 
 
+@pytest.fixture(scope="module")
+def standard(rendered: dict[str, Objects]) -> list[Manifest]:
+    """Every different object of Kubernetes' own kinds that any file makes."""
+    found = {
+        json.dumps(body, sort_keys=True): body
+        for objects in rendered.values()
+        for body in objects.all
+        if body["kind"] not in FOREIGN | CUSTOM | {"Secret"}
+    }
+    return list(found.values())
+
+
+@pytest.mark.parametrize("version", CLUSTERS)
+def test_every_current_kubernetes_takes_what_the_files_render(
+    standard: list[Manifest], version: str, quick_schemas: None
+) -> None:
+    for body in standard:
+        assert validate(body, version, strict=True) == version, body["metadata"]["name"]
+
+
 @pytest.mark.parametrize("name", GOOD)
-def test_kubernetes_takes_what_a_file_renders(
-    rendered: dict[str, Objects], name: str, quick_schemas: None
+def test_a_file_names_each_variable_once_and_pools_that_the_operator_takes(
+    rendered: dict[str, Objects], name: str
 ) -> None:
     for body in rendered[name].all:
         for entry in all_variables(body):
@@ -66,9 +78,6 @@ def test_kubernetes_takes_what_a_file_renders(
             assert len(names) == len(set(names)), body["metadata"]["name"]
         if body["kind"] == "TritonPool":
             TritonPoolSpec.model_validate(body["spec"])
-        if body["kind"] not in FOREIGN | CUSTOM:
-            for version in CLUSTERS:
-                assert validate(body, version, strict=True) == version
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -80,9 +89,13 @@ def test_a_file_is_refused_with_the_sentence_at_its_head(helm: Helm, name: str) 
     assert sentence in done.stderr
 
 
-@pytest.mark.parametrize("name", ["gitops", "external-stores"])
+@pytest.mark.parametrize("name", GOOD)
 def test_two_renderings_without_a_cluster_are_the_same(helm: Helm, name: str) -> None:
-    one, two = (helm.template(file=GOOD[name], new_secrets=False) for _ in range(2))
+    kept = {"existingSecret": "kept", "existingBundledSecret": "kept-too"}
+    one, two = (
+        helm.template(file=GOOD[name], values={"secrets": kept}, new_secrets=False)
+        for _ in range(2)
+    )
     assert one.returncode == 0, one.stderr
     assert one.stdout == two.stdout
     assert "kind: Secret\n" not in one.stdout
@@ -96,15 +109,6 @@ def all_variables(node: Any) -> list[list[dict[str, Any]]]:
         return []
     own = [node["env"]] if isinstance(node.get("env"), list) else []
     return own + [found for part in node.values() for found in all_variables(part)]
-
-
-def policies(objects: Objects) -> list[Manifest]:
-    return objects.of("NetworkPolicy")
-
-
-def outside(namespace: str) -> Place:
-    """Some pod of a namespace that is not the release's."""
-    return Place({"app": "any"}, namespace)
 
 
 @means("mongodb-atlas")
@@ -298,18 +302,21 @@ def _(objects: Objects) -> None:
     service = objects.one("Service", "imagerift-api")
     assert service["spec"]["type"] == "LoadBalancer"
     assert list(service["metadata"]["annotations"].values()) == ["internal"]
+    assert service["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"
+    assert service["spec"]["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
     # What listens there is the API alone, never its metrics.
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
 
 
 @means("job-pods-runner-1")
 def _(objects: Objects) -> None:
-    assert job_pods(objects).image == "r/runner:1"
+    assert job_pods(objects).image == "registry.example.com/r/runner:1"
 
 
 @means("job-pods-runner-2")
 def _(objects: Objects) -> None:
-    assert job_pods(objects).image == "r/runner:2"
+    assert job_pods(objects).image == "registry.example.com/r/runner:2"
 
 
 @means("own-variables")

@@ -48,7 +48,8 @@ def is_old(server_version: str) -> bool:
 @pytest.fixture(scope="module")
 def options(server_version: str) -> list[str]:
     # Old servers refuse to apply what has fields that they do not know.
-    return [*versions.compatibility(server_version), "--server-side=false"]
+    images = ("--set", "global.imageRegistry=registry.example.com")
+    return [*versions.compatibility(server_version), "--server-side=false", *images]
 
 
 @pytest.fixture(scope="module")

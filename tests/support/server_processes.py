@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +146,14 @@ class _Process:
 class Mongod:
     """A private one-node replica set; `kill` is a power cut, after which `start` recovers."""
 
-    def __init__(self, folder: Path, *, can_fail: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, can_fail: bool = False, options: Sequence[str] = ()
+    ) -> None:
         self._process = _Process("mongod", folder)
         self._data = folder / "data"
         # The server's own failpoints: which command fails, how, and how often.
         self._more = ["--setParameter=enableTestCommands=1"] if can_fail else []
+        self._more += options
         self._port = free_port()
         self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
 

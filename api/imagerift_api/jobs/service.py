@@ -88,7 +88,7 @@ class Jobs:
             for output in record.outputs
             if output.thumbnail_key is not None
         }
-        expire_at = clock.now() + timedelta(seconds=DOWNLOAD_SECONDS)
+        expire_at = clock.now() + timedelta(seconds=self._store.lifetime(DOWNLOAD_SECONDS))
         return JobView(record, None, urls, thumbnails, expire_at)
 
     async def page(self, workspace: str, query: ListQuery) -> JobPage:

@@ -88,7 +88,9 @@ class Uploads:
     def _presigned(self, upload: Upload, at: datetime, *, replayed: bool) -> PresignedUpload:
         # A form must not outlive its upload.
         latest = upload.created_at + UNUSED_LIFETIME
-        seconds = max(1, min(FORM_SECONDS, int((latest - at).total_seconds())))
+        seconds = self._store.lifetime(
+            max(1, min(FORM_SECONDS, int((latest - at).total_seconds())))
+        )
         form = self._store.presign_post(
             upload.key,
             content_type=upload.content_type,

@@ -9,6 +9,20 @@
     secretKeyRef:
       name: {{ include "imagerift.mongoSecret" . }}
       key: {{ include "imagerift.mongoKey" . }}
+{{- if .Values.mongodb.tls.caSecret }}
+- name: IMAGERIFT_MONGO_CA_FILE
+  value: /etc/imagerift-mongodb/ca.crt
+{{- end }}
+{{- if .Values.mongodb.tls.clientSecret }}
+- name: IMAGERIFT_MONGO_CLIENT_CERTIFICATE_FILE
+  value: /etc/imagerift-mongodb/client.pem
+{{- end }}
+{{- if include "imagerift.trusts" . }}
+{{- range list "SSL_CERT_FILE" "AWS_CA_BUNDLE" "REQUESTS_CA_BUNDLE" }}
+- name: {{ . }}
+  value: /etc/imagerift-trust/ca.crt
+{{- end }}
+{{- end }}
 {{- if .Values.plans }}
 - name: IMAGERIFT_PLANS_FILE
   value: /etc/imagerift/plans.json
@@ -28,6 +42,9 @@
   value: {{ .Values.s3.bucket | quote }}
 - name: IMAGERIFT_S3_REGION
   value: {{ .Values.s3.region | quote }}
+- name: IMAGERIFT_S3_ADDRESSING
+  value: {{ .Values.s3.addressing }}
+{{- if not .Values.s3.workloadIdentity }}
 - name: IMAGERIFT_S3_ACCESS_KEY
   valueFrom:
     secretKeyRef:
@@ -38,6 +55,7 @@
     secretKeyRef:
       name: {{ include "imagerift.s3Secret" . }}
       key: {{ ternary "s3-secret-key" .Values.s3.existingSecret.secretKey .Values.s3.bundled.enabled }}
+{{- end }}
 {{- end }}
 
 {{- define "imagerift.optionalEnv" -}}
@@ -143,6 +161,10 @@
   value: {{ join "," $pools.priorityClasses | quote }}
 - name: IMAGERIFT_POOL_RUNTIME_CLASSES
   value: {{ join "," $pools.runtimeClasses | quote }}
+- name: IMAGERIFT_POOL_SECRETS
+  value: {{ join "," $pools.secrets | quote }}
+- name: IMAGERIFT_POOL_SERVICE_ACCOUNTS
+  value: {{ join "," $pools.serviceAccounts | quote }}
 - name: IMAGERIFT_POOL_ENDPOINT_HOSTS
   value: {{ join "," $pools.endpointHosts | quote }}
 - name: IMAGERIFT_DRAIN_SECONDS
@@ -154,23 +176,23 @@
 {{- end }}
 
 {{- /* The chart's variables and those of the values, which win: Kubernetes takes no name twice.
-       (dict "chart" a list as YAML "more" values by name) */}}
+       (dict "chart" a list as YAML "more" values by name, or a list) */}}
 {{- define "imagerift.env" -}}
+{{- $more := include "imagerift.variables" .more | fromYamlArray }}
+{{- $named := dict }}
+{{- range $more }}{{ $_ := set $named .name true }}{{ end }}
 {{- $own := list }}
 {{- range fromYamlArray .chart }}
-{{- if not (hasKey $.more .name) }}{{ $own = append $own . }}{{ end }}
+{{- if not (hasKey $named .name) }}{{ $own = append $own . }}{{ end }}
 {{- end }}
-{{- range $name, $value := .more }}
-{{- $own = append $own (dict "name" $name "value" $value) }}
-{{- end }}
-{{- toYaml $own }}
+{{- toYaml (concat $own $more) }}
 {{- end }}
 
 {{- /* Proxy variables among a component's own, as KEY: URL. */}}
 {{- define "imagerift.proxies" -}}
 {{- $found := dict }}
-{{- range $name, $value := . }}
-{{- if has (lower $name) (list "https_proxy" "http_proxy" "all_proxy") }}{{ $_ := set $found $name $value }}{{ end }}
+{{- range include "imagerift.variables" . | fromYamlArray }}
+{{- if and .value (has (lower .name) (list "https_proxy" "http_proxy" "all_proxy")) }}{{ $_ := set $found .name .value }}{{ end }}
 {{- end }}
 {{- if $found }}{{ toYaml $found }}{{ end }}
 {{- end }}

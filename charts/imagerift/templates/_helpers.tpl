@@ -4,6 +4,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- /* Labels that select the pods of one component: (dict "root" $ "component" "api"). */}}
@@ -13,9 +16,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{- /* (dict "root" $ "component" "api" "more" labels of the values) */}}
 {{- define "imagerift.podLabels" -}}
 {{ include "imagerift.selector" . }}
 app.kubernetes.io/name: imagerift-{{ .component }}
+{{- with merge dict (.more | default dict) .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "imagerift.metadata" -}}
@@ -28,9 +35,24 @@ labels:
   {{- end }}
 {{- end }}
 
+{{- /* A repository with its registry: its own, else the one for all. */}}
+{{- define "imagerift.repository" -}}
+{{- $repository := .image.repository | default .shipped.repository -}}
+{{- if include "imagerift.namesRegistry" $repository -}}
+{{ $repository }}
+{{- else -}}
+{{ printf "%s/%s" (.root.Values.global.imageRegistry | default "docker.io") $repository }}
+{{- end -}}
+{{- end }}
+
+{{- /* Not empty where a repository begins with a registry. */}}
+{{- define "imagerift.namesRegistry" -}}
+{{- if regexMatch "^(localhost|[^/]*[.:][^/]*)/" . }}yes{{ end -}}
+{{- end }}
+
 {{- /* (dict "root" $ "image" .Values.images.api "shipped" .Values.images.api) */}}
 {{- define "imagerift.image" -}}
-{{- $repository := .image.repository | default .shipped.repository -}}
+{{- $repository := include "imagerift.repository" . -}}
 {{- if .image.digest -}}
 {{ printf "%s@%s" $repository .image.digest }}
 {{- else if .image.tag -}}
@@ -103,20 +125,27 @@ affinity:
 {{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with .runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
 {{- end }}
 
 {{- /* (dict "root" $ "component" "api" "spread" .Values.api.spread) */}}
 {{- define "imagerift.spread" -}}
-{{- with .spread.topologyKeys }}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (include "imagerift.selector" . | fromYaml)) }}
+{{- $all := list }}
+{{- range .spread.topologyKeys }}
+{{- $all = append $all (merge (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" $.spread.whenUnsatisfiable) $selector) }}
+{{- end }}
+{{- range .spread.constraints }}
+{{- $all = append $all (hasKey . "labelSelector" | ternary . (merge dict . $selector)) }}
+{{- end }}
+{{- with $all }}
 topologySpreadConstraints:
-  {{- range . }}
-  - maxSkew: 1
-    topologyKey: {{ . }}
-    whenUnsatisfiable: {{ $.spread.whenUnsatisfiable }}
-    labelSelector:
-      matchLabels:
-        {{- include "imagerift.selector" $ | nindent 8 }}
-  {{- end }}
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -161,21 +190,35 @@ topologySpreadConstraints:
 {{- .Values.s3.internalUrl | default (printf "http://imagerift-s3.%s.svc:8333" .Release.Namespace) -}}
 {{- end }}
 
+{{- /* Host names of an Ingress with their certificates, as YAML. */}}
+{{- define "imagerift.hosts" -}}
+{{- $all := .hosts }}
+{{- if .host }}{{ $all = prepend $all (dict "host" .host "tlsSecret" .tlsSecret) }}{{ end }}
+{{- toYaml $all }}
+{{- end }}
+
 {{- define "imagerift.originOfIngress" -}}
-{{- if and .enabled .host }}{{ ternary "https" "http" (ne .tlsSecret "") }}://{{ .host }}{{ end -}}
+{{- $hosts := include "imagerift.hosts" . | fromYamlArray -}}
+{{- if and .enabled $hosts }}{{ with first $hosts }}{{ ternary "https" "http" (ne (.tlsSecret | default "") "") }}://{{ .host }}{{ end }}{{ end -}}
+{{- end }}
+
+{{- define "imagerift.originOfGateway" -}}
+{{- if and .enabled .hostnames (not (hasPrefix "*" (first .hostnames | default "*"))) }}{{ ternary "https" "http" .https }}://{{ first .hostnames }}{{ end -}}
 {{- end }}
 
 {{- define "imagerift.s3PublicUrl" -}}
 {{- $ingress := include "imagerift.originOfIngress" .Values.s3.bundled.ingress -}}
-{{- .Values.s3.publicUrl | default $ingress | default (include "imagerift.s3PortForward" .) -}}
+{{- $gateway := include "imagerift.originOfGateway" .Values.s3.bundled.gateway -}}
+{{- .Values.s3.publicUrl | default $ingress | default $gateway | default (include "imagerift.s3PortForward" .) -}}
 {{- end }}
 
 {{- define "imagerift.apiPublicUrl" -}}
-{{- .Values.api.publicUrl | default (include "imagerift.originOfIngress" .Values.api.ingress) -}}
+{{- $gateway := include "imagerift.originOfGateway" .Values.api.gateway -}}
+{{- .Values.api.publicUrl | default (include "imagerift.originOfIngress" .Values.api.ingress) | default $gateway -}}
 {{- end }}
 
 {{- define "imagerift.forwardedHops" -}}
-{{- if kindIs "invalid" .Values.api.forwardedHops }}{{ ternary 1 0 .Values.api.ingress.enabled }}{{ else }}{{ .Values.api.forwardedHops }}{{ end -}}
+{{- if kindIs "invalid" .Values.api.forwardedHops }}{{ ternary 1 0 (or .Values.api.ingress.enabled .Values.api.gateway.enabled) }}{{ else }}{{ .Values.api.forwardedHops }}{{ end -}}
 {{- end }}
 
 {{- /* Port of an origin: its own, else the scheme's. */}}
@@ -206,6 +249,18 @@ plans.json: {{ toPrettyJson . | quote }}
 {{- end }}
 {{- if not $pods.imagePullSecrets }}
 {{- $_ := set $pods "imagePullSecrets" .Values.images.pullSecrets }}
+{{- end }}
+{{- if .Values.commonLabels }}
+{{- $_ := set $pods "labels" (merge dict $pods.labels .Values.commonLabels) }}
+{{- $_ := set $pods "podLabels" (merge dict $pods.podLabels .Values.commonLabels) }}
+{{- end }}
+{{- if include "imagerift.trusts" . }}
+{{- $trust := include "imagerift.trustForServers" . | fromYaml }}
+{{- $_ := set $pods "volumes" (prepend $pods.volumes $trust.volume) }}
+{{- $_ := set $pods "volumeMounts" (prepend $pods.volumeMounts $trust.mount) }}
+{{- $named := dict }}
+{{- range $pods.env }}{{ $_ := set $named .name true }}{{ end }}
+{{- if not $named.SSL_CERT_FILE }}{{ $_ := set $pods "env" (prepend $pods.env $trust.variable) }}{{ end }}
 {{- end }}
 job-pods.json: {{ toPrettyJson $pods | quote }}
 {{- end }}

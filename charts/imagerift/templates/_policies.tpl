@@ -87,6 +87,25 @@ spec:
 {{- end }}
 {{- end }}
 
+{{- /* The cloud's token service, and the agent of EKS Pod Identity on each node. */}}
+{{- define "imagerift.identityRule" -}}
+{{- if .Values.s3.workloadIdentity }}
+- to:
+    - ipBlock:
+        cidr: 169.254.170.23/32
+    - ipBlock:
+        cidr: fd00:ec2::23/128
+  ports:
+    - port: 80
+- ports:
+    - port: 443
+  {{- with .Values.networkPolicies.identity }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* The proxy that a component's variables name: (dict "root" $ "env" .Values.api.env) */}}
 {{- define "imagerift.proxyRule" -}}
 {{- $proxies := include "imagerift.proxies" .env | fromYaml }}

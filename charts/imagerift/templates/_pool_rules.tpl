@@ -6,6 +6,9 @@
 {{- $priorities := list }}
 {{- $runtimes := list }}
 {{- $hosts := list }}
+{{- $secrets := list }}
+{{- $accounts := list }}
+{{- with .Values.trust.secret }}{{ $secrets = append $secrets . }}{{ end }}
 {{- range $pool := .Values.pools }}
 {{- if $pool }}
 {{- with $pool.endpoint }}{{ $hosts = append $hosts (regexReplaceAll ":[0-9]+$" (urlParse .).host "") }}{{ end }}
@@ -14,6 +17,17 @@
 {{- with .modelVolume }}{{ $claims = append $claims .claimName }}{{ end }}
 {{- with .priorityClassName }}{{ $priorities = append $priorities . }}{{ end }}
 {{- with .runtimeClassName }}{{ $runtimes = append $runtimes . }}{{ end }}
+{{- with .serviceAccountName }}{{ $accounts = append $accounts . }}{{ end }}
+{{- range .volumes }}
+{{- with .persistentVolumeClaim }}{{ $claims = append $claims .claimName }}{{ end }}
+{{- with .image }}{{ $images = append $images .reference }}{{ end }}
+{{- with .secret }}{{ $secrets = append $secrets .secretName }}{{ end }}
+{{- end }}
+{{- range .initContainers }}{{ $images = append $images .image }}{{ end }}
+{{- range prepend (.initContainers | default list) . }}
+{{- range .env }}{{ with .valueFrom }}{{ with .secretKeyRef }}{{ $secrets = append $secrets .name }}{{ end }}{{ end }}{{ end }}
+{{- range .envFrom }}{{ with .secretRef }}{{ $secrets = append $secrets .name }}{{ end }}{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -21,5 +35,7 @@ images: {{ concat $images $allowed.images | uniq | toJson }}
 claims: {{ concat $claims $allowed.claims | uniq | toJson }}
 priorityClasses: {{ concat $priorities $allowed.priorityClasses | uniq | toJson }}
 runtimeClasses: {{ concat $runtimes $allowed.runtimeClasses | uniq | toJson }}
+secrets: {{ concat $secrets $allowed.secrets | uniq | toJson }}
+serviceAccounts: {{ concat $accounts $allowed.serviceAccounts | uniq | toJson }}
 endpointHosts: {{ concat $hosts $allowed.endpointHosts | uniq | toJson }}
 {{- end }}

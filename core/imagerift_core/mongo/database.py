@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -125,7 +125,10 @@ class Database:
 
 
 @asynccontextmanager
-async def connect(url: str, name: str) -> AsyncIterator[Database]:
+async def connect(
+    url: str, name: str, tls: Mapping[str, str | bool] | None = None
+) -> AsyncIterator[Database]:
+    """The database `name`; `tls` are options of the driver (`SharedSettings.mongo_tls`)."""
     with translating():
         client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             url,
@@ -135,6 +138,7 @@ async def connect(url: str, name: str) -> AsyncIterator[Database]:
             socketTimeoutMS=20_000,
             maxPoolSize=64,
             appname=APP_NAME,
+            **(tls or {}),
         )
     try:
         database = Database(client, name)

@@ -41,6 +41,7 @@ PERMITTED = {
     "properties",
     "items",
     "additionalProperties",
+    "x-kubernetes-preserve-unknown-fields",
     "oneOf",
     "anyOf",
     "x-kubernetes-int-or-string",

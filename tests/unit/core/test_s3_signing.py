@@ -14,8 +14,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
-from botocore.credentials import Credentials
 from imagerift_core import s3_signing
+from imagerift_core.s3_credentials import SigningCredentials
 from imagerift_core.s3_signing import UrlSigner
 from urllib3 import HTTPResponse
 
@@ -30,14 +30,17 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_signing, "now", lambda: MOMENT)
 
 
-def client_at(endpoint: str) -> Any:
+WHO = SigningCredentials.fixed("who", "secret/+")
+
+
+def client_at(endpoint: str, addressing: Any = "path") -> Any:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="eu-central-1",
         aws_access_key_id="who",
         aws_secret_access_key="secret/+",
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+        config=Config(signature_version="s3v4", s3={"addressing_style": addressing}, proxies={}),
     )
 
 
@@ -45,7 +48,7 @@ def client_at(endpoint: str) -> Any:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None:
     client = client_at(endpoint)
-    ours = UrlSigner(Credentials("who", "secret/+"), "eu-central-1", endpoint, BUCKET)
+    ours = UrlSigner(WHO, "eu-central-1", endpoint, BUCKET)
     named = {"Bucket": BUCKET, "Key": key}
     disposition = 'inline; filename="a ä+0.png"'
 
@@ -63,9 +66,7 @@ def test_a_url_is_the_one_that_the_client_makes(endpoint: str, key: str) -> None
 
 
 def test_every_signature_is_dated_by_the_clock_that_all_else_goes_by() -> None:
-    url = UrlSigner(Credentials("who", "secret"), "eu-central-1", ENDPOINTS[0], BUCKET).sign(
-        "GET", "key", seconds=61
-    )
+    url = UrlSigner(WHO, "eu-central-1", ENDPOINTS[0], BUCKET).sign("GET", "key", seconds=61)
     assert parse_qs(urlsplit(url).query)["X-Amz-Date"] == ["20261122T120000Z"]
 
     client = client_at(ENDPOINTS[0])
@@ -82,3 +83,26 @@ def test_every_signature_is_dated_by_the_clock_that_all_else_goes_by() -> None:
     client.meta.events.register("before-send.s3.HeadBucket", answer)
     client.head_bucket(Bucket=BUCKET)
     assert sent == [b"20261122T120000Z"]
+
+
+def test_a_bucket_in_the_host_is_where_the_client_puts_it() -> None:
+    endpoint, bucket = "https://s3.eu-central-1.amazonaws.com", "pictures"
+    client = client_at(endpoint, "virtual")
+    ours = UrlSigner(WHO, "eu-central-1", endpoint, bucket, addressing="virtual")
+    theirs = client.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": KEYS[1]}, ExpiresIn=61
+    )
+    assert ours.sign("GET", KEYS[1], seconds=61) == theirs
+    assert theirs.startswith("https://pictures.s3.eu-central-1.amazonaws.com/")
+
+
+@pytest.mark.parametrize("addressing", ["path", "virtual"])
+def test_a_form_is_the_one_that_the_client_makes(addressing: Any) -> None:
+    endpoint, bucket = "https://store.example:9000", "pictures"
+    fields, conditions = {"Content-Type": "image/png"}, [{"Content-Type": "image/png"}]
+    theirs = client_at(endpoint, addressing).generate_presigned_post(
+        bucket, KEYS[1], Fields=dict(fields), Conditions=list(conditions), ExpiresIn=60
+    )
+    signer = UrlSigner(WHO, "eu-central-1", endpoint, bucket, addressing=addressing)
+    url, ours = signer.form(KEYS[1], fields, conditions, seconds=60)
+    assert (url.rstrip("/"), ours) == (theirs["url"].rstrip("/"), theirs["fields"])

@@ -31,6 +31,7 @@ def test_the_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert settings.kubeconfig == Path("/etc/kube")
     assert settings.namespace == settings.s3_bucket == settings.mongo_database == "imagerift"
     assert settings.crash_dir is None
+    assert settings.s3_secret_key is not None
     assert settings.s3_secret_key.get_secret_value() == "hunter4"
 
 

@@ -11,6 +11,7 @@ from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pool_rules import PoolRules
 from imagerift_operator.pools import Pools
 from imagerift_operator.settings import OperatorSettings
+from pydantic import ValidationError
 
 from tests.unit.operator.builders import isolation
 
@@ -20,8 +21,14 @@ RULES = PoolRules(
     priority_classes=frozenset(),
     runtime_classes=frozenset({"nvidia"}),
     endpoint_hosts=frozenset({"triton.gpu.svc", ".models.example.com"}),
+    secrets=frozenset({"hub"}),
+    service_accounts=frozenset({"weights"}),
 )
 TEMPLATE = {"image": "registry:5000/triton:2.51"}
+SECRET_VARIABLE = {
+    "name": "PEPPER",
+    "valueFrom": {"secretKeyRef": {"name": "imagerift-api", "key": "key-pepper"}},
+}
 
 
 def spec_of(**fields: Any) -> dict[str, Any]:
@@ -73,6 +80,47 @@ def test_no_other_image_may(image: str) -> None:
         ),
         ({"priorityClassName": "system-node-critical"}, "template.priorityClassName"),
         ({"runtimeClassName": "runc"}, "template.runtimeClassName"),
+        ({"serviceAccountName": "imagerift-operator"}, "template.serviceAccountName"),
+        (
+            {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]},
+            "template.volumes",
+        ),
+        (
+            {"volumes": [{"name": "v", "image": {"reference": "evil"}}]},
+            "template.initContainers and volumes",
+        ),
+        (
+            {"initContainers": [{"name": "c", "image": "evil"}]},
+            "template.initContainers and volumes",
+        ),
+        (
+            {"volumes": [{"name": "v", "secret": {"secretName": "imagerift-api"}}]},
+            "template.env, envFrom and volumes",
+        ),
+        ({"env": [SECRET_VARIABLE]}, "template.env, envFrom and volumes"),
+        (
+            {"envFrom": [{"secretRef": {"name": "imagerift-api"}}]},
+            "template.env, envFrom and volumes",
+        ),
+        (
+            {
+                "initContainers": [
+                    {"name": "c", "image": "docker.io/one:1", "env": [SECRET_VARIABLE]}
+                ]
+            },
+            "template.env, envFrom and volumes",
+        ),
+        (
+            {
+                "initContainers": [
+                    {
+                        **{"name": "c", "image": "docker.io/one:1"},
+                        "envFrom": [{"secretRef": {"name": "imagerift-api"}}],
+                    }
+                ]
+            },
+            "template.env, envFrom and volumes",
+        ),
     ],
 )
 def test_a_template_names_no_disk_and_no_class_that_is_not_allowed(
@@ -85,9 +133,43 @@ def test_a_template_names_no_disk_and_no_class_that_is_not_allowed(
 
 def test_a_template_may_name_what_is_allowed() -> None:
     volume = {"claimName": "weights", "mountPath": "/models"}
-    assert (
-        refusal(template=TEMPLATE | {"modelVolume": volume, "runtimeClassName": "nvidia"}) is None
-    )
+    more = {
+        "runtimeClassName": "nvidia",
+        "serviceAccountName": "weights",
+        "envFrom": [{"secretRef": {"name": "hub"}}, {"configMapRef": {"name": "any"}}],
+        "volumes": [
+            {"name": "a", "persistentVolumeClaim": {"claimName": "weights"}},
+            {"name": "b", "image": {"reference": "registry:5000/triton:1"}},
+        ],
+        "initContainers": [{"name": "c", "image": "docker.io/one:1"}],
+    }
+    assert refusal(template=TEMPLATE | {"modelVolume": volume} | more) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "hostPath"),
+        ({"volumes": [{"name": "v", "csi": {"driver": "x"}}]}, "csi"),
+        ({"volumes": [{"name": "v"}]}, "exactly one of emptyDir"),
+        ({"volumes": [{"name": "tmp", "emptyDir": {}}]}, "the operator's own"),
+        ({"hostNetwork": True}, "hostNetwork"),
+        ({"hostPID": True}, "hostPID"),
+        ({"securityContext": {"privileged": True}}, "securityContext"),
+        ({"automountServiceAccountToken": True}, "automountServiceAccountToken"),
+        (
+            {"initContainers": [{"name": "c", "image": "i", "securityContext": {}}]},
+            "securityContext",
+        ),
+        ({"podLabels": {"app.kubernetes.io/component": "operator"}}, "the operator's own"),
+        ({"podLabels": {"imagerift.dev/pool": "other"}}, "the operator's own"),
+        ({"env": [{"name": "A"}]}, "exactly one of value and valueFrom"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_open_the_pod_is_refused_by_its_name(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TritonPoolSpec.model_validate(spec_of(template=TEMPLATE | more))
 
 
 @pytest.mark.parametrize(
