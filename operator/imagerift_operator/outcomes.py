@@ -151,7 +151,7 @@ class Outcomes:
             await self._settle_without_result(entry, ended)
             return
         self._crash.reach("operator-settled")
-        self._metrics.ended(record.status.value)
+        self._metrics.ended(record)
         self._metrics.charged(record.quota.charged_units, record.spec.mode)
         # The job is over; that it is in flight no more must not wait for the API server.
         self._memory.in_flight.drop(entry.job_id)
