@@ -88,6 +88,8 @@ class Outcomes:
             if again is not None and await self._requeue(
                 entry, record.attempt, owner, failed=again.failed, not_before=again.not_before
             ):
+                if again.not_before is not None:
+                    self._writer.events.job_retried(entry, record, answer.error.code)
                 return
         await self._settle(entry, settlement_of(record, owner, answer))
 
