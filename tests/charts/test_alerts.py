@@ -58,7 +58,8 @@ def expected(rule: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 def own_labels(rule: dict[str, Any], case: dict[str, Any]) -> dict[str, str]:
     """The case's labels; what is recorded keeps its namespace."""
     named = {"namespace": NAMESPACE} if "imagerift:" in rule["expr"] else {}
-    return named | case.get("labels", {})
+    labels: dict[str, str] = case.get("labels", {})
+    return named | labels
 
 
 def test_every_alert_has_a_case(groups: list[dict[str, Any]]) -> None:
@@ -70,7 +71,7 @@ def test_promtool_takes_the_rules(
 ) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(yaml.safe_dump({"groups": groups}))
-    command = [promtool, "check", "rules", rules]
+    command = [str(promtool), "check", "rules", str(rules)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -99,6 +100,6 @@ def test_alerts_fire_and_are_silent(
             )
     file = tmp_path / "tests.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [rules.name], "tests": tests}))
-    command = [promtool, "test", "rules", file]
+    command = [str(promtool), "test", "rules", str(file)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
