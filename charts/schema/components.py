@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from imagerift_contract.values import ExportSize
 from imagerift_core.generation import ModeName
@@ -274,11 +274,25 @@ class JobPodsValues(JobPods):
     resources: Resources = Field(default_factory=Resources)  # type: ignore[assignment]
 
 
+class ServiceLevels(Part):
+    """What customers may rely on; alerts tell when a month's share of exceptions is used up."""
+
+    submits: float = Field(
+        99.9, gt=0, lt=100, description="Per cent of submits without an error of the API's own."
+    )
+    starts: float = Field(
+        95, gt=0, lt=100, description="Per cent of jobs, of each band, that start in time."
+    )
+    start_seconds: Literal[10, 30, 60, 300, 900] = Field(
+        60, description="In time is within so many seconds."
+    )
+
+
 class Monitoring(Part):
     """Objects for the Prometheus operator and for Grafana's sidecar."""
 
     monitors: bool = Field(
-        False, description="ServiceMonitor of the API, PodMonitor of the operator."
+        False, description="ServiceMonitor of the API, PodMonitors of operator and model servers."
     )
     interval: str = Field("30s", pattern=r"^[0-9]+s$", description="Between two scrapes.")
     alerts: bool = Field(False, description="PrometheusRule with the alerts of docs/operations.md.")
@@ -292,6 +306,7 @@ class Monitoring(Part):
     wait_seconds: int = Field(
         120, ge=1, description="A median wait in the queue above this is an alert."
     )
+    slos: ServiceLevels = Field(default_factory=ServiceLevels)
     runbook_url: str = Field(
         "https://www.imagerift.com/docs/operations",
         pattern=r"^https?://[^#]+$",

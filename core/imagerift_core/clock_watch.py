@@ -42,6 +42,9 @@ class ClockWatch:
         self._stores = stores
         # By each store's clock, when our ticks were 0.
         self._origins: dict[str, datetime] = {}
+        # Whether each answered when it was last asked, and how long the quickest answer took.
+        self._answers: dict[str, bool] = {}
+        self._took: dict[str, timedelta] = {}
         self.follows = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,11 +64,19 @@ class ClockWatch:
         return datetime.now(UTC) - clock.ticks() - self._origins[store]
 
     def show(self, meter: Meter) -> None:
-        """Registers the gauge of skews, which is read when it is scraped."""
+        """Registers the gauges of the stores, which are read when they are scraped."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             for store in list(self._origins):
                 yield Observation(self.skew(store).total_seconds(), {"store": store})
+
+        def answers(_: CallbackOptions) -> Iterable[Observation]:
+            for store, answered in list(self._answers.items()):
+                yield Observation(int(answered), {"store": store})
+
+        def took(_: CallbackOptions) -> Iterable[Observation]:
+            for store, duration in list(self._took.items()):
+                yield Observation(duration.total_seconds(), {"store": store})
 
         meter.create_observable_gauge(
             "imagerift_clock_skew",
@@ -73,12 +84,25 @@ class ClockWatch:
             callbacks=[observe],
             description="How far this machine's wall clock is ahead of a store's.",
         )
+        meter.create_observable_gauge(
+            "imagerift_store_answers",
+            callbacks=[answers],
+            description="1 where the store answered when it was last asked.",
+        )
+        meter.create_observable_gauge(
+            "imagerift_store_answer",
+            unit="s",
+            callbacks=[took],
+            description="How long the store's quickest answer took when it last answered.",
+        )
 
     async def _watch(self, store: str) -> None:
         while True:
             try:
                 await self._read(store)
+                self._answers[store] = True
             except Exception as error:  # noqa: BLE001 - who uses the store says what ails it
+                self._answers[store] = False
                 log.info("clock_not_read", store=store, error=type(error).__name__)
             known = store in self._origins
             await asyncio.sleep(PAUSE_SECONDS if known else FIRST_PAUSE_SECONDS)
@@ -88,6 +112,7 @@ class ClockWatch:
         if error > MAX_ERROR:
             raise TimeoutError("the store took too long")
         self._origins[store] = origin
+        self._took[store] = 2 * error
         if store == FOLLOWED:
             clock.follow(origin)
             self.follows.set()

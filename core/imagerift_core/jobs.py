@@ -33,6 +33,20 @@ DEFAULT_BACKOFF_LIMIT = 3
 SCHEMA_VERSION = 1
 
 
+# What the picture or the request is to blame for; of every other error the installation is.
+CUSTOMERS_ERRORS: frozenset[JobErrorCode] = frozenset(
+    {
+        "unsupported_image",
+        "image_unreadable",
+        "image_too_large",
+        "content_filtered",
+        "no_face_found",
+        "subject_unclear",
+        "invalid_request",
+    }
+)
+
+
 class Status(StrEnum):
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -274,3 +288,11 @@ class JobRecord(_Record):
     def document(self) -> dict[str, object]:
         """The record as MongoDB stores it."""
         return self.model_dump(by_alias=True) | {"status": self.status.value}
+
+
+def fault_of(record: JobRecord) -> Literal["none", "customer", "ours"]:
+    """Whose fault it is that a job failed; none where it did not."""
+    if record.status is not Status.FAILED:
+        return "none"
+    customers = record.error is not None and record.error.code in CUSTOMERS_ERRORS
+    return "customer" if customers else "ours"

@@ -116,6 +116,19 @@ class Condition(_Part):
     )
 
 
+class QueuePlace(_Part):
+    """Where a waiting job stood. Written anew every 30 s at most, later where many jobs wait."""
+
+    position: int = Field(
+        ge=0, description="Place in the queue, counted in units; 1 is the next to start."
+    )
+    reason: str = Field(max_length=1024, description="Why the job waits, as one word.")
+    estimate: Moment | None = Field(
+        None, description="When it will probably start; not there where nothing is known to say."
+    )
+    at: Moment = Field(description="When this was so; the REST API has the present.")
+
+
 Phase = Literal["Queued", "Running", "Succeeded", "Failed", "Canceled"]
 
 
@@ -134,11 +147,8 @@ class GenerationJobStatus(_Part):
     message: str | None = Field(
         None, max_length=MAX_MESSAGE, description="The reason as a sentence."
     )
-    position: int | None = Field(
-        None,
-        ge=0,
-        description="Place in the queue, counted in units, when the reason for waiting was "
-        "written; the REST API has the present one.",
+    queue: QueuePlace | None = Field(
+        None, description="Where the job waits, once it has waited for 15 s, and until it runs."
     )
     conditions: list[Condition] = Field(
         default_factory=list, description="Complete, Failed or Canceled, once the job has ended."

@@ -71,7 +71,7 @@ class Claims:
         if record is None:
             return None
         if record.attempt == 1:
-            self._metrics.waited((at - record.created_at).total_seconds())
+            self._metrics.waited((at - record.created_at).total_seconds(), entry.band)
         self._crash.reach("operator-claimed")
         return record
 

@@ -22,6 +22,7 @@ from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.plan_limits import PlanLimitsCache
 from imagerift_operator.pool_controller import PoolController
+from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodReplica, Pools
 from imagerift_operator.queue_publisher import QueuePublisher
@@ -29,6 +30,7 @@ from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.sweeps.charges import ChargeAudit
 from imagerift_operator.sweeps.schedule import repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
@@ -90,6 +92,7 @@ class OperatorContext:
             isolated=isolated("pools"),
             rules=self._settings.pool_rules(),
             job_pods=_job_pod_replica(job_pods, given),
+            loaded=given.metrics.loaded,
         )
         self._stack.push_async_callback(pools.close)
         pool_controller = PoolController(
@@ -128,6 +131,7 @@ class OperatorContext:
             waiting_reasons=reasons,
             namespace=settings.namespace,
         )
+        charges = ChargeAudit(stores.audit, leadership)
         sweeps = sweeps_of(
             given,
             watch=job_watch,
@@ -144,6 +148,8 @@ class OperatorContext:
             dispatcher,
         )
         _register_gauges(given, outcomes)
+        charges.show(given.metrics)
+        PoolFigures(pools, memory.scheduler, leadership).show(given.metrics)
         loops.start("settler", settler.run)
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
@@ -152,7 +158,7 @@ class OperatorContext:
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
-        for sweep in sweeps:
+        for sweep in (*sweeps, charges.sweep()):
             loops.start(sweep.name, partial(repeat, sweep, leadership, loops))
         return self
 

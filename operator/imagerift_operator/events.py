@@ -1,4 +1,4 @@
-"""Writes Kubernetes Events of trouble, in the background and ten a second at most."""
+"""Writes Kubernetes Events, in the background and ten a second at most; trouble comes first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any, Literal
 import structlog
 from cachetools import TTLCache
 from imagerift_core.clock import now
+from imagerift_core.jobs import JobRecord
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable, words_of
 from imagerift_core.kube_events import EventCalls, Regarding
 
 from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.job_status import duration
 from imagerift_operator.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,10 @@ REPEAT_AFTER = timedelta(minutes=1)
 _KNOWN_SECONDS = 1_800
 _MAX_KNOWN = 1_000
 _MAX_NAME = 200
+# An Event that tells of no trouble waits behind so many at most: the rest is for trouble.
+MOST_BEFORE_NORMAL = 20
+# Jobs that start sooner have gone straight, and say nothing.
+SLOW_START = timedelta(seconds=15)
 
 Kind = Literal["Normal", "Warning"]
 
@@ -69,10 +75,39 @@ class EventWriter:
 
     def job_failed(self, entry: JobEntry, status: dict[str, Any]) -> None:
         """Queues the one Event of a failed job, however often its status is written."""
-        digest = hashlib.sha256(f"{entry.uid}/Failed".encode()).hexdigest()[:16]
-        name = f"{_prefix(entry.name)}.{digest}"
-        job = Regarding("GenerationJob", entry.name, entry.uid)
-        self._take(_Event(job, "Warning", status["reason"], status["message"], name))
+        self._once(entry, "Warning", status["reason"], status["message"], of="Failed")
+
+    def job_accepted(self, entry: JobEntry) -> None:
+        """Queues the one Event of a resource that somebody made by hand and that was admitted."""
+        self._once(entry, "Normal", "Accepted", f"Queued as job {entry.job_id}.")
+
+    def job_dispatched(self, entry: JobEntry, record: JobRecord) -> None:
+        """Queues that a job is sent to a server, where it has waited for long or has failed."""
+        if _went_straight(record):
+            return
+        began = record.started_at or record.created_at
+        note = f"Attempt {record.attempt} is sent to the pool {record.pool}."
+        if record.attempt == 1:
+            note = f"{note} It has waited for {duration(record.created_at, began)}."
+        self.tell(_job(entry), "Normal", "Dispatched", note)
+
+    def job_retried(self, entry: JobEntry, record: JobRecord, code: str) -> None:
+        """Queues that an attempt has failed and the job waits for another one."""
+        note = f"Attempt {record.attempt} failed ({code}); the job is tried again."
+        self.tell(_job(entry), "Warning", "Retried", note)
+
+    def job_completed(self, entry: JobEntry, record: JobRecord) -> None:
+        """Queues the end of a job that has delivered, where its way was told before."""
+        if not _went_straight(record):
+            ended = record.completed_at or record.created_at
+            took = duration(record.created_at, ended)
+            note = f"{len(record.outputs)} output(s) delivered, {took} after it was accepted."
+            self._once(entry, "Normal", "Completed", note)
+
+    def _once(self, entry: JobEntry, kind: Kind, reason: str, note: str, of: str = "") -> None:
+        """Queues an Event that happens once in a job's life, however often it is told."""
+        digest = hashlib.sha256(f"{entry.uid}/{of or reason}".encode()).hexdigest()[:16]
+        self._take(_Event(_job(entry), kind, reason, note, f"{_prefix(entry.name)}.{digest}"))
 
     def tell(self, regarding: Regarding, kind: Kind, reason: str, note: str) -> None:
         """Queues an Event that may happen to the object again: it is counted then."""
@@ -99,6 +134,8 @@ class EventWriter:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _take(self, event: _Event) -> None:
+        if event.kind == "Normal" and self._waiting.qsize() >= MOST_BEFORE_NORMAL:
+            return
         try:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:
@@ -135,6 +172,16 @@ class EventWriter:
         )
         if created:
             self._metrics.kubernetes_write("event")
+
+
+def _job(entry: JobEntry) -> Regarding:
+    return Regarding("GenerationJob", entry.name, entry.uid)
+
+
+def _went_straight(record: JobRecord) -> bool:
+    """Whether a job's first attempt began soon."""
+    began = record.started_at or record.created_at
+    return record.attempt <= 1 and began - record.created_at < SLOW_START
 
 
 def _prefix(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from imagerift_core.clock import rfc3339
@@ -113,8 +113,20 @@ def waiting_status(
         "queuedAt": rfc3339(entry.created_at),
         "reason": camel_case(queue_position.reason),
         "message": f"{where}: {WAITING[queue_position.reason]}",
-        "position": queue_position.position,
+        "queue": queue_place(queue_position, at=at),
     }
+
+
+def queue_place(queue_position: QueuePosition, *, at: datetime) -> dict[str, Any]:
+    """A place in the queue as it was at `at`."""
+    place: dict[str, Any] = {
+        "position": queue_position.position,
+        "reason": camel_case(queue_position.reason),
+        "at": rfc3339(at),
+    }
+    if queue_position.eta_seconds is not None:
+        place["estimate"] = rfc3339(at + timedelta(seconds=queue_position.eta_seconds))
+    return place
 
 
 def duration(start: datetime, end: datetime) -> str:

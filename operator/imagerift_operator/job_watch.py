@@ -122,6 +122,7 @@ class JobWatch:
             await self._writer.try_write(entry, record)
             return False
         self._memory.index.set_attempt(entry, record.attempt)
+        self._writer.events.job_accepted(entry)
         return True
 
     async def _cancel(self, entry: JobEntry, reason: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+from imagerift_core.jobs import JobRecord, fault_of
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -19,13 +20,14 @@ _VIEWS = [
     for name, bounds in {
         "imagerift_job_wait": _SECONDS,
         "imagerift_attempt": _SECONDS,
+        "imagerift_pool_load": _SECONDS,
         "imagerift_settlement_group_jobs": _JOBS,
     }.items()
 ]
 
 
 class Metrics:
-    """Counters and gauges of the hot path. Labels are statuses and pools, never ids."""
+    """Counters and gauges of the hot path. Labels are statuses, modes and pools, never ids."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -50,9 +52,15 @@ class Metrics:
         self._run = meter.create_histogram(
             "imagerift_attempt", unit="s", description="From claim to the model's answer."
         )
+        self._load = meter.create_histogram(
+            "imagerift_pool_load",
+            unit="s",
+            description="From a server's first answer until it has its models.",
+        )
 
-    def ended(self, status: str) -> None:
-        self._ended.add(1, {"status": status})
+    def ended(self, record: JobRecord) -> None:
+        of = {"status": record.status.value, "mode": record.spec.mode, "fault": fault_of(record)}
+        self._ended.add(1, of)
 
     def charged(self, units: int, mode: str) -> None:
         if units:
@@ -67,11 +75,14 @@ class Metrics:
     def kubernetes_write(self, verb: str) -> None:
         self._writes.add(1, {"verb": verb})
 
-    def waited(self, seconds: float) -> None:
-        self._wait.record(seconds)
+    def waited(self, seconds: float, band: int) -> None:
+        self._wait.record(seconds, {"band": str(band)})
 
     def ran(self, seconds: float, pool: str) -> None:
         self._run.record(seconds, {"pool": pool})
+
+    def loaded(self, pool: str, seconds: float) -> None:
+        self._load.record(seconds, {"pool": pool})
 
     def watch_bands(
         self, name: str, description: str, read: Callable[[], dict[int, int]], *, bands: set[int]
@@ -87,11 +98,24 @@ class Metrics:
 
         self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
 
-    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
-        """Registers a gauge that is read when it is scraped."""
+    def watch_pools(
+        self, name: str, description: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Registers a gauge by pool."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            yield Observation(read())
+            for pool, value in read().items():
+                yield Observation(value, {"pool": pool})
+
+        self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
+
+    def watch(self, name: str, description: str, read: Callable[[], float | None]) -> None:
+        """Registers a gauge that is read when it is scraped, and not shown where it is None."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            value = read()
+            if value is not None:
+                yield Observation(value)
 
         self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
 

@@ -63,6 +63,7 @@ class ModelCalls:
 
     async def run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
         """Returns the model's answer; where its server refuses or goes away, one with an error."""
+        self._writer.events.job_dispatched(entry, record)
         answer = await self._run(entry, record, replica)
         self._crash.reach("operator-answered")
         return answer

@@ -88,6 +88,8 @@ class Outcomes:
             if again is not None and await self._requeue(
                 entry, record.attempt, owner, failed=again.failed, not_before=again.not_before
             ):
+                if again.not_before is not None:
+                    self._writer.events.job_retried(entry, record, answer.error.code)
                 return
         await self._settle(entry, settlement_of(record, owner, answer))
 
@@ -151,7 +153,7 @@ class Outcomes:
             await self._settle_without_result(entry, ended)
             return
         self._crash.reach("operator-settled")
-        self._metrics.ended(record.status.value)
+        self._metrics.ended(record)
         self._metrics.charged(record.quota.charged_units, record.spec.mode)
         # The job is over; that it is in flight no more must not wait for the API server.
         self._memory.in_flight.drop(entry.job_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +16,7 @@ from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
 from imagerift_core.pool_template import PoolTemplate
 
 from imagerift_operator.leadership import Leadership
+from imagerift_operator.pool_figures import waiting_jobs
 from imagerift_operator.pool_objects import (
     deployment,
     disruption_budget,
@@ -215,13 +215,9 @@ class PoolController:
 
     def _jobs(self, pool: Pool) -> int:
         """Jobs that run here or wait for this pool; one that n pools may take counts as 1/n."""
-        sharing = Counter(target for other in self._pools for target in other.intended_targets)
-        waiting = sum(
-            count / sharing[target]
-            for target, count in self._scheduler.waiting_by_target().items()
-            if target in pool.intended_targets
-        )
-        return math.ceil(waiting) + sum(replica.slots.busy for replica in pool.replicas.values())
+        by_pool = waiting_jobs(self._pools, self._scheduler.waiting_by_target())
+        waiting = math.ceil(by_pool.get(pool.name, 0))
+        return waiting + sum(replica.slots.busy for replica in pool.replicas.values())
 
     async def _remove_servers(self, pool: Pool) -> None:
         """A pool that was changed from a template to an endpoint keeps no servers of ours."""

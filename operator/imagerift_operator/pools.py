@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from imagerift_contract.values import EXPORT_LONG_EDGE
+from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from imagerift_operator.job_entry import POD_TARGET, target_of
 from imagerift_operator.job_pod_server import JobPodServer
+from imagerift_operator.load_time import LoadTime
 from imagerift_operator.pool_objects import selector
 from imagerift_operator.pool_rules import ANYTHING, PoolRules
 from imagerift_operator.pool_status import (
@@ -56,6 +58,7 @@ class Replica:
     models: list[str] = field(default_factory=list)
     # Ends the jobs it has and gets no more.
     draining: bool = False
+    load_time: LoadTime = field(default_factory=LoadTime)
     _targets: frozenset[str] = frozenset()
     _targets_of: tuple[object, object] = (None, None)
 
@@ -162,8 +165,10 @@ class Pools:
         isolated: Isolation,
         rules: PoolRules = ANYTHING,
         job_pods: JobPodReplica | None = None,
+        loaded: Callable[[str, float], None] = lambda _pool, _seconds: None,
     ) -> None:
         self._job_pods = job_pods
+        self._loaded = loaded
         self._reporter = reporter
         self._modes = modes
         self._changed = changed
@@ -175,6 +180,10 @@ class Pools:
 
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
+
+    @property
+    def has_job_pods(self) -> bool:
+        return self._job_pods is not None
 
     async def observe(self, body: dict[str, Any]) -> None:
         """Takes a pool's present state from the watch."""
@@ -255,6 +264,9 @@ class Pools:
     async def _ask(self, pool: Pool, replica: Replica, models: set[str]) -> None:
         before = replica.ready
         replica.models = await replica.server.ready_models(models)
+        seconds = replica.load_time.follow(ready=replica.ready, at=now())
+        if seconds is not None:
+            self._loaded(pool.name, seconds)
         if replica.ready != before:
             log.info("replica_ready", pool=pool.name, ready=replica.ready)
             self._changed.set()

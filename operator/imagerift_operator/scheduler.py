@@ -149,8 +149,9 @@ class Scheduler:
 
     def waiting_by_target(self) -> Counter[str]:
         """How many jobs wait for each target, those that wait for their time included."""
-        delayed = (entry for _, entry in self._delayed_jobs.values())
-        now_due = (waiting.entry for waiting in self._waiting.values())
+        # Copies, since a scrape reads them from a thread of its own.
+        delayed = (entry for _, entry in list(self._delayed_jobs.values()))
+        now_due = (waiting.entry for waiting in list(self._waiting.values()))
         return Counter(entry.target for entry in chain(now_due, delayed))
 
     def order(self) -> Iterator[JobEntry]:

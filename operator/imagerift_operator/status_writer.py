@@ -14,7 +14,7 @@ from imagerift_core import telemetry
 from imagerift_core.clock import now
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.isolation import Isolation
-from imagerift_core.jobs import JobRecord
+from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.kube import Kube, KubeUnavailable
 from imagerift_core.kube_calls import KubeRefused, words_of
 from imagerift_core.kube_events import Regarding
@@ -33,7 +33,7 @@ _DELETES_AT_ONCE = 8
 
 
 class StatusWriter:
-    """The operator's only writer of GenerationJobs."""
+    """The operator's only writer of GenerationJobs; `events` tells of them."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class StatusWriter:
     ) -> None:
         self._kube = kube
         self._index = index
-        self._events = events
+        self.events = events
         self._metrics = metrics
         self._crash = crash
         self._deletions = deletions
@@ -65,7 +65,9 @@ class StatusWriter:
 
     async def try_write(self, entry: JobEntry, record: JobRecord) -> None:
         """Writes a record's status. Raises `KubeUnavailable` or `KubeRefused`."""
-        await self.try_status(entry, job_status(record))
+        there = await self.try_status(entry, job_status(record))
+        if there and record.status is Status.SUCCEEDED:
+            self.events.job_completed(entry, record)
 
     async def show_running(self, entry: JobEntry, record: JobRecord) -> None:
         """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
@@ -73,8 +75,8 @@ class StatusWriter:
         await self._write(entry, status)
         self._metrics.kubernetes_write("status")
 
-    async def try_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
-        """Writes a status, and an Event where it is Failed.
+    async def try_status(self, entry: JobEntry, status: dict[str, Any]) -> bool:
+        """Writes a status, and an Event where it is Failed; False where the resource is gone.
 
         Raises `KubeUnavailable` or `KubeRefused`.
         """
@@ -82,9 +84,10 @@ class StatusWriter:
         with telemetry.span("resource.status", kind=telemetry.SpanKind.CLIENT):
             there = await self._write(entry, status)
         if there and status["phase"] == "Failed":
-            self._events.job_failed(entry, status)
+            self.events.job_failed(entry, status)
         self._metrics.kubernetes_write("status")
         self._crash.reach("operator-status-written")
+        return there
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
         """Writes why a job waits; False where its resource was written to since it was seen.
@@ -116,7 +119,7 @@ class StatusWriter:
     def _tell(self, name: str, uid: str, reason: str, error: KubeRefused) -> None:
         """Has an Event say on the resource what was refused, in the API server's words."""
         regarding = Regarding("GenerationJob", name, uid)
-        self._events.tell(regarding, "Warning", reason, words_of(error))
+        self.events.tell(regarding, "Warning", reason, words_of(error))
 
     def delete_later(self, entry: JobEntry) -> None:
         """Has an ended resource deleted when its TTL is over. Saying it twice changes nothing."""

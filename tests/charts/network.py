@@ -61,8 +61,13 @@ def is_peer(peer: dict[str, Any], place: Place, policy_namespace: str) -> bool:
     return "podSelector" not in peer or matches(peer["podSelector"], place.labels)
 
 
-def allows(rules: list[dict[str, Any]], side: str, place: Place, port: int, home: str) -> bool:
-    """Whether one of the rules (`side` is `from` or `to`) covers the place and the TCP port."""
+def allows(
+    rules: list[dict[str, Any]], side: str, place: Place, port: int | str, home: str
+) -> bool:
+    """Whether one of the rules (`side` is `from` or `to`) covers the place and the TCP port.
+
+    A port is a number or a name, and a rule has to speak of it by the same.
+    """
     for rule in rules:
         ports = rule.get("ports")
         covered = ports is None or any(
@@ -76,14 +81,14 @@ def allows(rules: list[dict[str, Any]], side: str, place: Place, port: int, home
     return False
 
 
-def reaches(policies: list[Manifest], source: Place, target: Place, port: int) -> bool:
+def reaches(policies: list[Manifest], source: Place, target: Place, port: int | str) -> bool:
     """Whether a connection from the one to the other's port is let out and let in."""
     return _passes(policies, "Egress", source, target, port) and _passes(
         policies, "Ingress", target, source, port
     )
 
 
-def _passes(policies: list[Manifest], way: str, at: Place, other: Place, port: int) -> bool:
+def _passes(policies: list[Manifest], way: str, at: Place, other: Place, port: int | str) -> bool:
     if at.address:
         return True
     selecting = [

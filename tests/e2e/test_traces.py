@@ -111,8 +111,8 @@ def test_metrics_tell_of_requests_queue_wait_run_charges_settlements_and_writes(
     patches = 'imagerift_kubernetes_writes_total{verb="status"}'
     grown = {
         'imagerift_units_charged_total{mode="noop"}': 3,
-        'imagerift_jobs_ended_total{status="succeeded"}': 1,
-        "imagerift_job_wait_seconds_count": 1,
+        'imagerift_jobs_ended_total{fault="none",mode="noop",status="succeeded"}': 1,
+        'imagerift_job_wait_seconds_count{band="2"}': 1,
         'imagerift_attempt_seconds_count{pool="test"}': 1,
         "imagerift_settlement_group_jobs_count": 1,
         patches: 1,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.charts.versions import compatibility
+from tests.node.kind_node import KindNode
 from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
 from tests.node.release import CHARTS, NAMESPACE, RUNNERS, Release, s3_from_outside
 from tests.platform_under_test import CHECKOUT
@@ -17,10 +18,15 @@ from tests.platform_under_test import CHECKOUT
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[NodeUnderTest]:
-    """A node that was started from nothing, without images."""
+    """A node that was started from nothing, without images; of kind where a version is named."""
     folder = temporary_folder()
     transcript = Path(os.environ.get("IMAGERIFT_NODE_TRANSCRIPT", folder / "transcript.md"))
-    node = NodeUnderTest(folder, Transcript(transcript))
+    version = os.environ.get("IMAGERIFT_TEST_KIND")
+    node = (
+        KindNode(folder, Transcript(transcript), version)
+        if version
+        else NodeUnderTest(folder, Transcript(transcript))
+    )
     try:
         node.start()
         yield node

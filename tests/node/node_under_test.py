@@ -21,7 +21,7 @@ from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
 from imagerift_local.provision.programs import PROGRAMS, provision
 from imagerift_local.settings import PlatformSettings
-from imagerift_node.layout import NodeFolder
+from imagerift_node.layout import NodeAddresses, NodeFolder
 from imagerift_node.mounts import KERNEL_SETTINGS
 from imagerift_node.outside import enter
 
@@ -65,10 +65,10 @@ class NodeUnderTest:
         self._process: subprocess.Popen[bytes] | None = None
         self.kernel_settings = kernel_settings()
         cache = Cache(PlatformSettings().cache_dir.absolute())
-        workshop = Workshop(cache, Debian(cache.root), _ignore)
+        self.workshop = Workshop(cache, Debian(cache.root), _ignore)
         programs = [
-            provision(PROGRAMS["kubectl"], workshop).files["kubectl"],
-            provision(HELM, workshop).files["helm"],
+            provision(PROGRAMS["kubectl"], self.workshop).files["kubectl"],
+            provision(HELM, self.workshop).files["helm"],
         ]
         tools = ":".join(str(program.parent) for program in programs)
         # Helm and kubectl keep what they have learnt there, and nothing of this machine's counts.
@@ -82,6 +82,11 @@ class NodeUnderTest:
             "HELM_CONFIG_HOME": str(home / "helm-config"),
             "HELM_DATA_HOME": str(home / "helm-data"),
         }
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches the node's ports."""
+        return NodeAddresses().node
 
     def start(self) -> float:
         """Starts the node; returns the seconds until it was ready."""

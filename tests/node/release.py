@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from imagerift_node.layout import NodeAddresses
 from PIL import Image
 
 from tests.charts.versions import compatibility
@@ -68,7 +67,7 @@ class Release:
             *(command, RELEASE, str(CHARTS / "imagerift"), "-n", NAMESPACE),
             *("-f", str(VALUES)),
             *compatibility(self.node.server_version),
-            *("--set", f"s3.publicUrl=http://{NodeAddresses().node}:{S3_PORT}"),
+            *("--set", f"s3.publicUrl=http://{self.node.address}:{S3_PORT}"),
             *more,
         )
 
@@ -101,7 +100,7 @@ class Release:
     def url(self) -> str:
         """The API's address on the node, for this machine."""
         service = self.node.get("-n", NAMESPACE, "service/imagerift-api")
-        return f"http://{NodeAddresses().node}:{service['spec']['ports'][0]['nodePort']}"
+        return f"http://{self.node.address}:{service['spec']['ports'][0]['nodePort']}"
 
     def curl(self, script: str, folder: Path) -> Any:
         """What the script of a seed's call prints, decoded."""

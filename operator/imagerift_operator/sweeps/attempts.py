@@ -69,7 +69,7 @@ async def fail_overdue(
         if failed is None:
             return
         memory.scheduler.remove(record.id)
-        metrics.ended(failed.status.value)
+        metrics.ended(failed)
         entry = memory.index.by_uid(failed.resource_uid)
         if entry is not None:
             await writer.try_write(entry, failed)

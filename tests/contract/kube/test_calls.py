@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from imagerift_core.kube import Kube
+from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_core.resources import build_generation_job
+from imagerift_operator.job_status import queue_place
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
@@ -75,7 +77,10 @@ async def test_a_status_for_one_version_is_written_on_no_other(kube: Kube) -> No
     resource = await created(kube)
     metadata = resource["metadata"]
     name, uid, version = metadata["name"], metadata["uid"], metadata["resourceVersion"]
-    waiting = {"phase": "Queued", "reason": "PoolUnavailable"}
+    queue_position = QueuePosition(position=3, eta_seconds=90, reason="pool_unavailable")
+    place = queue_place(queue_position, at=datetime(2026, 11, 28, 12, 0, tzinfo=UTC))
+    # The schema takes the place away neither whole nor in part.
+    waiting = {"phase": "Queued", "reason": "PoolUnavailable", "queue": place}
     first = await kube.patch_unchanged_job_status(name, waiting, uid=uid, version=version)
     assert first is not None and first["status"] == waiting
     await kube.patch_job_status(name, {"phase": "Succeeded"}, uid=uid)

@@ -142,17 +142,21 @@ async def test_what_is_shown_is_how_far_this_machine_is_ahead(ours: Clock) -> No
         watch.show(provider.get_meter("test"))
         data = reader.get_metrics_data()
     assert data is not None
-    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
     shown = {
-        str((point.attributes or {})["store"]): point.value  # type: ignore[union-attr]
-        for point in metric.data.data_points
+        metric.name: {
+            str((point.attributes or {})["store"]): point.value  # type: ignore[union-attr]
+            for point in metric.data.data_points
+        }
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
     }
     provider.shutdown()
-    assert (metric.name, metric.unit) == ("imagerift_clock_skew", "s")
-    assert {store: round(seconds, -2) for store, seconds in shown.items()} == {
+    skew = shown["imagerift_clock_skew"]
+    assert {store: round(seconds, -2) for store, seconds in skew.items()} == {
         "mongodb": -3600,
         "s3": 3600,
     }
+    assert shown["imagerift_store_answers"] == {"mongodb": 1, "s3": 1, "kubernetes": 0}
+    assert shown["imagerift_store_answer"] == {"mongodb": 0, "s3": 0}
 
 
 def test_the_date_of_an_answer_is_the_middle_of_its_second() -> None:

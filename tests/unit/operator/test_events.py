@@ -10,10 +10,11 @@ import pytest
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
 from imagerift_core.kube_events import Regarding
 from imagerift_operator import events
-from imagerift_operator.events import EventWriter
+from imagerift_operator.events import MOST_BEFORE_NORMAL, EventWriter
 
-from tests.unit.operator.builders import START, make_entry
+from tests.unit.operator.builders import START, make_entry, make_record
 
+SECOND = timedelta(seconds=1)
 POOL = Regarding("TritonPool", "l4", "uid-1")
 FAILED = {"reason": "Timeout", "message": "too late"}
 
@@ -24,6 +25,7 @@ class Server:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.reasons: list[str] = []
+        self.notes: list[str] = []
         self.counts: list[int] = []
         self.trouble: list[Exception] = []
         self.gone = False
@@ -35,6 +37,7 @@ class Server:
             return False
         self.names.append(name)
         self.reasons.append(more["reason"])
+        self.notes.append(more["note"])
         return True
 
     async def repeat(self, _: str, *, count: int, **__: Any) -> bool:
@@ -128,3 +131,44 @@ async def test_an_event_that_cannot_be_written_is_let_go(
     writing.writer.tell(POOL, "Warning", "FailedCreate", "words")
     await writing.written()
     assert writing.server.reasons == ["FailedCreate"]
+
+
+async def test_a_job_that_goes_straight_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = Writing(monkeypatch)
+    entry = make_entry("job-1")
+    record = make_record(started_at=START + 14 * SECOND, completed_at=START + 16 * SECOND)
+    writing.writer.job_dispatched(entry, record)
+    writing.writer.job_completed(entry, record)
+    await writing.written()
+    assert writing.server.reasons == []
+
+
+async def test_the_way_of_a_job_that_waited_or_failed_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writing = Writing(monkeypatch)
+    entry = make_entry("job-1")
+    late = make_record(started_at=START + 75 * SECOND, completed_at=START + 80 * SECOND, pool="l4")
+    writing.writer.job_dispatched(entry, late)
+    again = make_record(attempt=2, started_at=START, completed_at=START + SECOND, pool="l4")
+    writing.writer.job_retried(entry, make_record(attempt=1), "out_of_memory")
+    writing.writer.job_dispatched(entry, again)
+    for _ in range(2):
+        writing.writer.job_completed(entry, again)
+    await writing.written()
+    # The second Dispatched is the first one's, counted; the end is told once.
+    assert writing.server.reasons == ["Dispatched", "Retried", "Completed"]
+    assert writing.server.notes[0] == ("Attempt 1 is sent to the pool l4. It has waited for 1m15s.")
+    assert writing.server.notes[1] == "Attempt 1 failed (out_of_memory); the job is tried again."
+    assert writing.server.notes[2] == "0 output(s) delivered, 1.0s after it was accepted."
+
+
+async def test_what_is_no_trouble_waits_behind_little_and_takes_no_place_of_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writing = Writing(monkeypatch)
+    for number in range(MOST_BEFORE_NORMAL + 5):
+        writing.writer.job_accepted(make_entry(f"job-{number}", uid=f"uid-{number}"))
+    writing.writer.job_failed(make_entry("bad", uid="bad"), FAILED)
+    await writing.written()
+    assert writing.server.reasons == ["Accepted"] * MOST_BEFORE_NORMAL + ["Timeout"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from imagerift_core.clock import now
@@ -59,7 +60,7 @@ async def run(server: Server, record: JobRecord) -> str:
     calls = ModelCalls(
         stand_in,
         load_modes(),
-        cast(Any, None),
+        MagicMock(),
         stand_in,
         CrashPoints(None),
         running_status_after=60,

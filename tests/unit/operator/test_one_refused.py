@@ -26,6 +26,7 @@ from tests.unit.operator.started_operator import names_of_an_operator
 REFUSED = KubeRefused(status=403, reason="Forbidden")
 # The loops that have no members, and what would be the one member of each.
 WHOLE = {
+    "ChargeAudit.look": "one transaction of reads",
     "QueuePublisher.publish": "one snapshot",
     "end_abandoned_transactions": "one command to MongoDB",
     "leadership": "one Lease: test_leadership.py",

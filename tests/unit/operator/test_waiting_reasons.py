@@ -1,4 +1,4 @@
-"""Which waiting jobs are told why they wait: those that have waited for 15 s, once a wait."""
+"""Which waiting jobs are told why they wait: after 15 s, and anew where there is news."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imagerift_operator.job_entry import JobEntry, entry_of
 from imagerift_operator.job_index import JobIndex
 from imagerift_operator.job_status import waiting_status
 from imagerift_operator.scheduler import Scheduler
-from imagerift_operator.waiting_reasons import MOST_AT_ONCE, WaitingReasons
+from imagerift_operator.waiting_reasons import MOST_AT_ONCE, REFRESHED_AT_ONCE, WaitingReasons
 
 from tests.unit.operator.builders import START, isolation, make_entry
 
@@ -28,6 +28,7 @@ class Queue:
         self.at = START
         self.isolated = isolation()
         self.refused: set[str] = set()
+        self.eta: float | None = None
         monkeypatch.setattr(waiting_reasons, "now", lambda: self.at)
 
     async def show_waiting(self, entry: JobEntry, status: dict[str, Any]) -> bool:
@@ -43,7 +44,7 @@ class Queue:
         values = reasons or {entry.job_id: "waiting_for_turn" for entry in self.scheduler.order()}
         positions = {
             job_id.replace("_", "-"): QueuePosition.model_validate(
-                {"position": position, "eta_seconds": None, "reason": reason}
+                {"position": position, "eta_seconds": self.eta, "reason": reason}
             )
             for position, (job_id, reason) in enumerate(values.items(), start=1)
         }
@@ -105,7 +106,12 @@ def test_a_status_says_itself_whether_it_tells() -> None:
     status = waiting_status(make_entry("a"), queue_position, at=START)
     assert status["reason"] == "PoolUnavailable"
     assert status["message"].startswith("At 12:00:00 UTC, number 3 in the queue: no pool")
-    assert (status["phase"], status["position"]) == ("Queued", 3)
+    assert status["phase"] == "Queued"
+    assert status["queue"] == {
+        "position": 3,
+        "reason": "PoolUnavailable",
+        "at": "2026-11-22T12:00:00.000Z",
+    }
     assert entry_of(body(status)).explained
     # As the server fills it in, before anybody has written.
     assert not entry_of(body({"phase": "Queued"})).explained
@@ -119,3 +125,63 @@ async def test_those_that_are_refused_take_no_others_place(monkeypatch: pytest.M
     queue.refused = {f"job-{number:02}" for number in range(MOST_AT_ONCE)}
     assert await queue.look(15) == []
     assert await queue.look(20) == ["job-20", "job-21", "job-22"]
+
+
+async def test_news_are_told_30_s_after_the_last_at_the_earliest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = Queue(monkeypatch)
+    queue.scheduler.add(make_entry("a"))
+    assert await queue.look(15, a="waiting_for_turn") == ["a"]
+    assert await queue.look(44, a="pool_unavailable") == []
+    assert await queue.look(45, a="pool_unavailable") == ["a"]
+    assert queue.told[-1][1]["queue"]["reason"] == "PoolUnavailable"
+    assert await queue.look(75, a="pool_unavailable") == []
+    assert await queue.look(76, a="waiting_for_slot") == ["a"]
+
+
+async def test_an_estimate_that_holds_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(monkeypatch)
+    queue.scheduler.add(make_entry("a"))
+    queue.eta = 600
+    await queue.look(20)
+    assert queue.told[0][1]["queue"]["estimate"] == "2026-11-22T12:10:20.000Z"
+    queue.eta = 560
+    assert await queue.look(60) == []
+    queue.eta = 580
+    assert await queue.look(60) == ["a"]
+    queue.eta = None
+    assert await queue.look(90) == ["a"]
+    assert "estimate" not in queue.told[-1][1]["queue"]
+
+
+async def test_news_of_a_deep_queue_stay_within_their_budget_the_oldest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = Queue(monkeypatch)
+    names = [f"job_{number}" for number in range(MOST_AT_ONCE)]
+    for name in names:
+        queue.scheduler.add(make_entry(name.replace("_", "-")))
+    told = await queue.look(15, **dict.fromkeys(names, "waiting_for_turn"))
+    assert len(told) == MOST_AT_ONCE
+    news = dict.fromkeys(names, "waiting_for_slot")
+    again = [job for seconds in range(60, 70, 2) for job in await queue.look(seconds, **news)]
+    assert again == told and len(again) == 5 * REFRESHED_AT_ONCE
+    # Those of whom nothing was said yet come before.
+    more = [f"more_{number}" for number in range(MOST_AT_ONCE)]
+    for name in more:
+        queue.scheduler.add(make_entry(name.replace("_", "-")))
+    stuck = dict.fromkeys([*names, *more], "pool_unavailable")
+    assert set(await queue.look(110, **stuck)) == {name.replace("_", "-") for name in more}
+
+
+async def test_what_another_process_has_told_is_told_anew_30_s_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = Queue(monkeypatch)
+    entry = make_entry("a")
+    JobIndex().set_explained(entry)
+    queue.scheduler.add(entry)
+    assert await queue.look(100) == []
+    assert await queue.look(129) == []
+    assert await queue.look(130) == ["a"]
