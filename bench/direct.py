@@ -43,6 +43,7 @@ async def echo_calls(
 ) -> float:
     """Calls per second of a model that does nothing, `size` bytes in and out."""
     address = platform.environment["IMAGERIFT_TRITON_URL"].removeprefix("http://")
+    token = platform.environment["IMAGERIFT_MODEL_TOKEN"]
     payload = np.random.default_rng(0).integers(0, 255, size, np.uint8)
     async with InferenceServerClient(address, conn_limit=workers) as client:
 
@@ -53,7 +54,7 @@ async def echo_calls(
                 "echo",
                 [tensor],
                 outputs=[InferRequestedOutput("OUTPUT")],
-                headers={"Accept-Encoding": "identity"},
+                headers={"Accept-Encoding": "identity", "Authorization": f"Bearer {token}"},
             )
             if answer.as_numpy("OUTPUT").size != size:
                 raise RuntimeError("the echo is not whole")
@@ -79,9 +80,10 @@ async def entry_calls(
     folder = object_keys.job_prefix("ws_bench", new_job_id())
     await store.put(folder + "source", photo, content_type="image/jpeg")
     source = store.presign_get(folder + "source", seconds=3600)
-    endpoint = adapters.platform.environment["IMAGERIFT_TRITON_URL"]
+    variables = adapters.platform.environment
+    endpoint, token = variables["IMAGERIFT_TRITON_URL"], variables["IMAGERIFT_MODEL_TOKEN"]
     left = iter(range(calls))
-    async with connect_triton(endpoint) as server:
+    async with connect_triton(endpoint, token=token) as server:
 
         async def call(number: int) -> None:
             request = request_of(adapters, f"{folder}{number}", source, mode, prompt)

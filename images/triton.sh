@@ -16,8 +16,5 @@ if [ -d /models/extra ]; then
 fi
 OMP_NUM_THREADS=${IMAGERIFT_THREADS:-1}
 export OMP_NUM_THREADS
-# Interfaces that would change what the server runs want a header that nobody is told.
-lock=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-exec tritonserver --http-port=8000 --allow-grpc=false --metrics-port=8002 --model-control-mode=none \
-  --http-restricted-api="model-repository,shared-memory,trace,logging:imagerift-lock=$lock" \
-  --exit-timeout-secs=30 "$@"
+# The front alone listens, for whoever has the installation's token; Triton is behind it on a socket.
+exec python3 -m imagerift_front tritonserver --model-control-mode=none --exit-timeout-secs=30 "$@"

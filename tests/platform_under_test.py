@@ -190,6 +190,8 @@ def started(
         "IMAGERIFT_PLANS_FILE": str(CHECKOUT / "tests/data/plans.json"),
         "IMAGERIFT_MODES_FILE": str(folder / "modes.json"),
         "IMAGERIFT_LEASE_SECONDS": "4",
+        # Tests make pools at ports of their own.
+        "IMAGERIFT_MODEL_TOKEN_HOSTS": "127.0.0.1",
         "IMAGERIFT_RECORD_GRACE_SECONDS": "5",
         "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),

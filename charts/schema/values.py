@@ -161,11 +161,37 @@ class Secrets(Part):
         description="Secret with the passwords of the bundled servers (docs/install.md#gitops). "
         "Empty: they are made once and kept.",
     )
+    existing_model_secret: NameOrNone = Field(
+        "",
+        description="Secret with `model-token`, by which model servers know the operator. "
+        "Empty: it is made once and kept.",
+    )
     allow_new_each_render: bool = Field(
         False,
         description="To look at what is rendered without the cluster, where nothing can be kept: "
         "make new secrets each time.",
     )
+
+
+class ModelTls(Part):
+    """TLS between the operator and the servers of pools with a template."""
+
+    existing_secret: NameOrNone = Field(
+        "",
+        description="Secret with `tls.crt` and `tls.key` of the servers, and `ca.crt` of an "
+        "authority that signs nothing else: servers are called by address. Empty: no TLS.",
+    )
+
+
+class ModelServers(Part):
+    """How the operator and the model servers know one another."""
+
+    token_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts, or host:port, of pools' endpoints that are told the token; "
+        "servers of pools with a template always are.",
+    )
+    tls: ModelTls = Field(default_factory=ModelTls)
 
 
 class NetworkPolicies(Part):
@@ -306,6 +332,7 @@ class Values(Part):
         description="TritonPools by name, any number; `default: null` takes the shipped one away.",
     )
     allowed_pools: AllowedPools = Field(default_factory=AllowedPools)
+    model_servers: ModelServers = Field(default_factory=ModelServers)
     job_pods: JobPodsValues = Field(default_factory=JobPodsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)

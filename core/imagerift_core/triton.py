@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,9 +42,12 @@ class TritonRefused(Exception):
 class ModelServer:
     """One Triton replica at its own address."""
 
-    def __init__(self, client: InferenceServerClient, address: str) -> None:
+    def __init__(
+        self, client: InferenceServerClient, address: str, token: str | None = None
+    ) -> None:
         self._client = client
         self._address = address
+        self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
 
     async def call(
         self, model: str, request: dict[str, Any], *, timeout_seconds: float
@@ -77,7 +81,7 @@ class ModelServer:
         try:
             async with asyncio.timeout(_QUICK_SECONDS):
                 for name in names:
-                    if await self._client.is_model_ready(name, headers=dict(_HEADERS)):
+                    if await self._client.is_model_ready(name, headers=dict(self._headers)):
                         ready.append(name)
         except (aiohttp.ClientError, InferenceServerException, OSError, TimeoutError):
             return []
@@ -95,7 +99,7 @@ class ModelServer:
                     model,
                     [tensor],
                     outputs=[InferRequestedOutput("RESULT")],
-                    headers=_HEADERS | ({"traceparent": parent} if parent else {}),
+                    headers=self._headers | ({"traceparent": parent} if parent else {}),
                 )
         except InferenceServerException as error:
             text = error.message()
@@ -114,13 +118,19 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def connect_triton(endpoint: str) -> AsyncIterator[ModelServer]:
-    """A client of the replica at `endpoint`, such as `http://10.0.0.7:8000`."""
+async def connect_triton(
+    endpoint: str, *, token: str | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ModelServer]:
+    """A client of the replica at `endpoint`, such as `http://10.0.0.7:8000`.
+
+    The replica is told the token. An https endpoint is believed by `tls`, or as the system does.
+    """
     address = urlsplit(endpoint)
     async with InferenceServerClient(
         address.netloc,
         ssl=address.scheme == "https",
+        ssl_context=tls or True,
         conn_limit=_MAX_CONNECTIONS,
         conn_timeout=_LONGEST_CALL_SECONDS,
     ) as client:
-        yield ModelServer(client, address.netloc)
+        yield ModelServer(client, address.netloc, token)

@@ -41,8 +41,9 @@ class DataFolder:
     ports = Place("ports.json")
     # Versions of the servers whose data are here, as JSON.
     versions = Place("versions.json")
-    # Triton's model repository, laid out anew at each start.
+    # Triton's model repository and the token of its callers, made anew at each start.
     models = Place("models")
+    model_token = Place("model-token")
     # One log file for each part; certificates and keys; one kubeconfig for each user.
     logs = Place("logs")
     pki = Place("pki")

@@ -43,7 +43,10 @@ def closed_insecure_port(version: tuple[int, ...]) -> list[str]:
 
 
 def build_triton_command(
-    binary: Path, repositories: Sequence[Path], traces_url: str | None, **values: object
+    program: Sequence[object],
+    repositories: Sequence[Path],
+    traces_url: str | None,
+    **values: object,
 ) -> list[str]:
     """tritonserver over HTTP only; with `traces_url` it sends spans there, and no tensors."""
     tracing = [
@@ -52,7 +55,8 @@ def build_triton_command(
         "opentelemetry,resource=service.name=imagerift-triton",
     ]
     return [
-        *build_command("triton", binary, **values),
+        *map(str, program),
+        *(flag.format_map(values) for flag in TABLE["triton"]["flags"]),
         *(f"--model-repository={repository}" for repository in repositories),
         *(f"--trace-config={setting}" for setting in tracing if traces_url),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 from dataclasses import asdict, dataclass
@@ -24,6 +25,11 @@ class PlatformSecrets:
     s3_access_key: str
     s3_secret_key: str
 
+    @property
+    def model_token(self) -> str:
+        """By which model servers know the operator."""
+        return hmac.new(self.key_pepper.encode(), b"model servers", "sha256").hexdigest()
+
 
 def load_secrets(path: Path) -> PlatformSecrets:
     """The secrets in `path`; generates and writes them when the file does not exist.
@@ -32,13 +38,7 @@ def load_secrets(path: Path) -> PlatformSecrets:
         PlatformError: the file can be read by others, or is not what was written.
     """
     if not path.exists():
-        created = PlatformSecrets(
-            key_pepper=secrets.token_hex(32),
-            jwt_key=secrets.token_hex(32),
-            # The usual 20 characters of such an id.
-            s3_access_key=secrets.token_hex(10),
-            s3_secret_key=secrets.token_hex(32),
-        )
+        created = PlatformSecrets(*map(secrets.token_hex, (32, 32, 10, 32)))
         write_private(path, json.dumps(asdict(created), indent=2))
         return created
     if path.stat().st_mode & 0o077:

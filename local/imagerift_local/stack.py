@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets as random_secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -96,6 +95,7 @@ class Stack:
             "IMAGERIFT_S3_SECRET_KEY": secret.get_secret_value() if secret else own.s3_secret_key,
             "IMAGERIFT_NAMESPACE": settings.namespace,
             "IMAGERIFT_KEY_PEPPER": own.key_pepper,
+            "IMAGERIFT_MODEL_TOKEN": os.environ.get("IMAGERIFT_MODEL_TOKEN") or own.model_token,
             "IMAGERIFT_API_HOST": LOOPBACK,
             "IMAGERIFT_API_PORT": str(self.ports.api),
             "IMAGERIFT_API_METRICS_PORT": str(self.ports.api_metrics),
@@ -121,16 +121,13 @@ class Stack:
             "operator": partial(self._service, "operator"),
             "api": self._api,
         }
+        triton_ready = f"{self.triton_url}{parts.TABLE['triton']['health']}"
         existing = {
             "kube-apiserver": self._existing_apiserver,
             # The connection string may hold a password and name several servers.
             "mongod": lambda: Part("mongod", "as set", always_ready),
             "seaweedfs": self._existing_s3,
-            "triton": lambda: Part(
-                "triton",
-                self.triton_url,
-                http_probe(f"{self.triton_url}{parts.TABLE['triton']['health']}"),
-            ),
+            "triton": lambda: Part("triton", self.triton_url, http_probe(triton_ready)),
         }
         wanted, started = wanted_parts(self.settings), started_parts(self.settings)
         builders = {name: (own if name in started else existing).get(name) for name in ALL_PARTS}
@@ -255,21 +252,21 @@ class Stack:
         if "diffusion" in pool.provisions:
             chosen["IMAGERIFT_DIFFUSION_SITE"] = str(self.provisions["diffusion"].files["site"])
         origin = urlsplit(self.s3_url)
+        write_private(self.data.model_token, self.environment()["IMAGERIFT_MODEL_TOKEN"])
         return self._child(
             "triton",
             parts.build_triton_command(
-                triton.files["tritonserver"],
+                [triton.files["python"], "-m", "imagerift_front", triton.files["tritonserver"]],
                 [self.data.models, *self.settings.extra_models],
                 parts.traces_url(os.environ),
                 backends=triton.files["backends"],
                 data=self.data,
-                lock=random_secrets.token_hex(16),
-                ports=self.ports,
             ),
             environment={
+                "IMAGERIFT_FRONT_PORT": str(self.ports.triton),
+                "IMAGERIFT_FRONT_TOKEN_FILE": str(self.data.model_token),
                 "PATH": f"{triton.files['environment'] / 'bin'}:{os.environ.get('PATH', '')}",
                 "PYTHONPATH": f"{VISION}:{triton.files['site']}",
-                "PYTHONDONTWRITEBYTECODE": "1",
                 "LD_LIBRARY_PATH": library_path(triton),
                 "IMAGERIFT_S3_ORIGIN": f"{origin.scheme}://{origin.netloc}",
                 "IMAGERIFT_CONTROL_DIR": str(self.data.control),
@@ -312,8 +309,9 @@ class Stack:
             for name, value in os.environ.items()
             if name.startswith(("IMAGERIFT_", "OTEL_")) and not name.startswith("IMAGERIFT_LOCAL_")
         }
+        told = {"IMAGERIFT_MODEL_TOKEN_HOSTS": urlsplit(self._address("triton")).netloc}
         own = {**self.environment(), "KUBECONFIG": str(self.data.kubeconfig(account))}
-        return {**passed, **own}
+        return {**told, **passed, **own}
 
     def _address(self, part: str) -> str:
         return str(parts.TABLE[part]["address"].format(ports=self.ports))

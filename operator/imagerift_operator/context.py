@@ -90,7 +90,8 @@ class OperatorContext:
             given.modes,
             changed=memory.changed,
             isolated=isolated("pools"),
-            rules=self._settings.pool_rules(),
+            rules=settings.pool_rules(),
+            access=settings.model_access(),
             job_pods=_job_pod_replica(job_pods, given),
             loaded=given.metrics.loaded,
         )
@@ -102,6 +103,7 @@ class OperatorContext:
             leadership,
             isolated("pool servers"),
             s3_origin=settings.s3_internal_origin,
+            access=settings.model_access(),
         )
         pace = Pace()
         dispatcher = Dispatcher(

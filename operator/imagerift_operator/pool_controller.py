@@ -16,6 +16,7 @@ from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
 from imagerift_core.pool_template import PoolTemplate
 
 from imagerift_operator.leadership import Leadership
+from imagerift_operator.model_access import NO_TOKEN, ModelAccess
 from imagerift_operator.pool_figures import waiting_jobs
 from imagerift_operator.pool_objects import (
     deployment,
@@ -66,6 +67,7 @@ class PoolController:
         isolated: Isolation,
         *,
         s3_origin: str,
+        access: ModelAccess = NO_TOKEN,
     ) -> None:
         self._workloads = workloads
         self._pools = pools
@@ -73,6 +75,7 @@ class PoolController:
         self._leadership = leadership
         self._isolated = isolated
         self._s3_origin = s3_origin
+        self._access = access
         self._scales: dict[str, PoolScale] = {}
         self._written: dict[str, _Written] = {}
 
@@ -115,7 +118,7 @@ class PoolController:
         await self._pools.set_replicas(
             pool.name,
             {
-                pod.uid: _endpoint(pod.address, template.port)
+                pod.uid: _endpoint(self._access.scheme, pod.address, template.port)
                 for pod in pods
                 if pod.running and pod.address
             },
@@ -180,7 +183,12 @@ class PoolController:
         desired = (template, replicas)
         failures = before.failures if before is not None and before.desired == desired else 0
         body = deployment(
-            pool.name, pool.uid, template, replicas=replicas, s3_origin=self._s3_origin
+            pool.name,
+            pool.uid,
+            template,
+            replicas=replicas,
+            s3_origin=self._s3_origin,
+            access=self._access,
         )
         try:
             await self._workloads.apply_service(service(pool.name, pool.uid, template))
@@ -229,6 +237,6 @@ class PoolController:
         self._written[pool.uid] = _Written(pool.spec.endpoint, 0, now())
 
 
-def _endpoint(address: str, port: int) -> str:
+def _endpoint(scheme: str, address: str, port: int) -> str:
     host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"

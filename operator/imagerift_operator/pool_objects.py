@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imagerift_core.pod_fields import EnvironmentVariable
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
 
+from imagerift_operator.model_access import NO_TOKEN, TOKEN_KEY, ModelAccess
 from imagerift_operator.pod_parts import pod_metadata, variable, with_fields
 
 POOL_LABEL = f"{GROUP}/pool"
 CONTROL_DIR = "/tmp/imagerift-control"  # noqa: S108 - a folder inside the server's own container
 _PROBE_SECONDS = 5
 _MODELS = "models"
+# Where a server's front finds its token and its certificate.
+_TOKEN = "front-token"  # noqa: S105 - a volume's name
+_TLS = "front-tls"
+_MOUNTS = "/etc/imagerift"
 
 
 def object_name(pool: str) -> str:
@@ -36,7 +43,13 @@ def selector(pool: str) -> str:
 
 
 def deployment(
-    pool: str, uid: str, template: PoolTemplate, *, replicas: int, s3_origin: str
+    pool: str,
+    uid: str,
+    template: PoolTemplate,
+    *,
+    replicas: int,
+    s3_origin: str,
+    access: ModelAccess = NO_TOKEN,
 ) -> dict[str, Any]:
     """The Deployment that keeps `replicas` servers of the template."""
     return {
@@ -57,7 +70,9 @@ def deployment(
             "progressDeadlineSeconds": template.startup_seconds + 600,
             "template": {
                 "metadata": pod_metadata(pool_labels(pool), template),
-                "spec": with_fields(_pod_spec(template, s3_origin), template, {POOL_LABEL: pool}),
+                "spec": with_fields(
+                    _pod_spec(template, s3_origin, access), template, {POOL_LABEL: pool}
+                ),
             },
         },
     }
@@ -95,12 +110,14 @@ def disruption_budget(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
-def environment(given: list[EnvironmentVariable], s3_origin: str) -> list[dict[str, Any]]:
+def environment(
+    given: list[EnvironmentVariable], s3_origin: str, more: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """The variables of a server or job pod: the operator's own, but for those that are given.
 
     A name that were there twice would have the API server refuse the whole object.
     """
-    own = {"IMAGERIFT_S3_ORIGIN": s3_origin, "IMAGERIFT_CONTROL_DIR": CONTROL_DIR}
+    own = {"IMAGERIFT_S3_ORIGIN": s3_origin, "IMAGERIFT_CONTROL_DIR": CONTROL_DIR, **more}
     made = {name: {"name": name, "value": value} for name, value in own.items()}
     return list((made | {one.name: variable(one) for one in given}).values())
 
@@ -122,7 +139,7 @@ def _metadata(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
-def _pod_spec(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
+def _pod_spec(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "tmp", "emptyDir": {"sizeLimit": template.temporary_storage}},
         {
@@ -133,6 +150,12 @@ def _pod_spec(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
     if template.model_volume is not None:
         claim = {"claimName": template.model_volume.claim_name, "readOnly": True}
         volumes.append({"name": _MODELS, "persistentVolumeClaim": claim})
+    if access.secret:
+        token = [{"key": TOKEN_KEY, "path": TOKEN_KEY}]
+        volumes.append({"name": _TOKEN, "secret": {"secretName": access.secret, "items": token}})
+    if access.tls_secret:
+        pair = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
+        volumes.append({"name": _TLS, "secret": {"secretName": access.tls_secret, "items": pair}})
     optional = {
         "imagePullSecrets": [{"name": name} for name in template.image_pull_secrets],
         "nodeSelector": template.node_selector,
@@ -152,14 +175,15 @@ def _pod_spec(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(template, s3_origin)],
+        "containers": [_container(template, s3_origin, access)],
         "volumes": volumes,
     } | {name: value for name, value in optional.items() if value}
 
 
-def _container(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
-    ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 5}
-    live = {"httpGet": {"path": "/v2/health/live", "port": "http"}, "timeoutSeconds": 10}
+def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
+    asked = {"port": "http"} | ({"scheme": "HTTPS"} if access.tls_secret else {})
+    ready = {"httpGet": {"path": "/v2/health/ready", **asked}, "timeoutSeconds": 5}
+    live = {"httpGet": {"path": "/v2/health/live", **asked}, "timeoutSeconds": 10}
     mounts: list[dict[str, Any]] = [
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container
         {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
@@ -168,10 +192,13 @@ def _container(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
         mounts.append(
             {"name": _MODELS, "mountPath": template.model_volume.mount_path, "readOnly": True}
         )
+    for volume, held in ((_TOKEN, access.secret), (_TLS, access.tls_secret)):
+        if held:
+            mounts.append({"name": volume, "mountPath": f"{_MOUNTS}/{volume}", "readOnly": True})
     container: dict[str, Any] = {
         "name": "triton",
         "image": template.image,
-        "env": environment(template.env, s3_origin),
+        "env": environment(template.env, s3_origin, _front(template, access)),
         "ports": [
             {"name": "http", "containerPort": template.port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},
@@ -202,6 +229,17 @@ def _container(template: PoolTemplate, s3_origin: str) -> dict[str, Any]:
     if resources:
         container["resources"] = resources
     return container
+
+
+def _front(template: PoolTemplate, access: ModelAccess) -> dict[str, str]:
+    """What the front in the server's image is told (imagerift_front.settings)."""
+    told = {"PORT": str(template.port), "METRICS_PORT": str(template.metrics_port)}
+    if access.secret:
+        told["TOKEN_FILE"] = f"{_MOUNTS}/{_TOKEN}/{TOKEN_KEY}"
+    if access.tls_secret:
+        told["TLS_CERTIFICATE"] = f"{_MOUNTS}/{_TLS}/tls.crt"
+        told["TLS_KEY"] = f"{_MOUNTS}/{_TLS}/tls.key"
+    return {f"IMAGERIFT_FRONT_{name}": value for name, value in told.items()}
 
 
 def _resources(template: PoolTemplate) -> dict[str, dict[str, str]]:

@@ -129,7 +129,7 @@ def endpoint_conditions(*, ready: int, present: int) -> list[Condition]:
     """The conditions of a pool whose server somebody else runs."""
     if ready:
         return [_answers(ready, present)]
-    words = "The server does not answer, or has no control model."
+    words = "The server does not answer, does not take the token, or has no control model."
     return [condition("Ready", "False", "NoReplicaReady", words)]
 
 

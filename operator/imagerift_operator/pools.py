@@ -20,13 +20,13 @@ from imagerift_core.triton import (
     ModelServer,
     TritonRefused,
     TritonUnavailable,
-    connect_triton,
 )
 from pydantic import ValidationError
 
 from imagerift_operator.job_entry import POD_TARGET, target_of
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.load_time import LoadTime
+from imagerift_operator.model_access import NO_TOKEN, ModelAccess
 from imagerift_operator.pool_objects import selector
 from imagerift_operator.pool_rules import ANYTHING, PoolRules
 from imagerift_operator.pool_status import (
@@ -164,6 +164,7 @@ class Pools:
         changed: asyncio.Event,
         isolated: Isolation,
         rules: PoolRules = ANYTHING,
+        access: ModelAccess = NO_TOKEN,
         job_pods: JobPodReplica | None = None,
         loaded: Callable[[str, float], None] = lambda _pool, _seconds: None,
     ) -> None:
@@ -174,6 +175,7 @@ class Pools:
         self._changed = changed
         self._isolated = isolated
         self._rules = rules
+        self._access = access
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -343,7 +345,9 @@ class Pools:
         for key, endpoint in endpoints.items():
             if key not in pool.replicas:
                 connections = AsyncExitStack()
-                server = await connections.enter_async_context(connect_triton(endpoint))
+                own = pool.spec.template is not None
+                client = self._access.connect(endpoint, own=own)
+                server = await connections.enter_async_context(client)
                 slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)
 

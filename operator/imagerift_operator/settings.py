@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from imagerift_core.settings import SharedSettings
-from pydantic import Field
+from pathlib import Path
 
+from imagerift_core.settings import SharedSettings
+from pydantic import Field, SecretStr
+
+from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_rules import PoolRules
 
 
@@ -52,6 +55,23 @@ class OperatorSettings(SharedSettings):
     pool_endpoint_hosts: str = Field(
         "*", description="Hosts of the endpoints that pools may name; .example.com: all within."
     )
+    model_token: SecretStr | None = Field(
+        None, min_length=32, description="Token by which model servers know the operator."
+    )
+    model_token_hosts: str = Field(
+        "",
+        description="Hosts, or hosts with their ports, of pools' endpoints that are told it, "
+        "comma-separated; servers made from templates always are.",
+    )
+    model_token_secret: str = Field(
+        "", description="Secret with `model-token` that servers made from templates mount."
+    )
+    model_tls_secret: str = Field(
+        "", description="Secret with `tls.crt` and `tls.key` of servers made from templates."
+    )
+    model_tls_authority: Path | None = Field(
+        None, description="PEM file of the authority that signs model servers' certificates."
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )
@@ -68,6 +88,15 @@ class OperatorSettings(SharedSettings):
             secrets=_listed(self.pool_secrets),
             service_accounts=_listed(self.pool_service_accounts),
             endpoint_hosts=_listed(self.pool_endpoint_hosts.lower()),
+        )
+
+    def model_access(self) -> ModelAccess:
+        return ModelAccess(
+            token=self.model_token,
+            trusted_hosts=_listed(self.model_token_hosts.lower()),
+            secret=self.model_token_secret,
+            tls_secret=self.model_tls_secret,
+            authority=self.model_tls_authority,
         )
 
 

@@ -12,6 +12,7 @@ from imagerift_api.settings import ApiSettings
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.cluster import RBAC_FILE, rbac_manifests
 from imagerift_operator.job_pod_objects import run_job
+from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
 from kubernetes_validate import utils, validate
@@ -189,6 +190,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
             **{"bundled": {"enabled": False}, "existingSecret": {"name": "mine"}},
             "tls": {"caSecret": "ca", "clientSecret": "client"},
         },
+        "modelServers": {"tokenHosts": ["triton.example"], "tls": {"existingSecret": "pairs"}},
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
@@ -201,6 +203,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
 def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:
     secret = {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER", "IMAGERIFT_OIDC_CLIENT_SECRET"}
     secret |= {"IMAGERIFT_S3_ACCESS_KEY", "IMAGERIFT_S3_SECRET_KEY", "IMAGERIFT_SESSION_KEY"}
+    secret |= {"IMAGERIFT_MODEL_TOKEN"}
     for objects in examples.values():
         for pod in objects.pods.values():
             for name, value in variables(pod).items():
@@ -210,7 +213,7 @@ def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:
 def test_existing_secrets_leave_nothing_to_generate(examples: dict[str, Objects]) -> None:
     assert examples["production"].of("Secret") == []
     names = {body["metadata"]["name"] for body in examples["default"].of("Secret")}
-    assert names == {"imagerift-api", "imagerift-bundled"}
+    assert names == {"imagerift-api", "imagerift-bundled", "imagerift-models"}
 
 
 def test_no_example_books_a_gpu_for_models_that_use_none(examples: dict[str, Objects]) -> None:
@@ -265,9 +268,10 @@ def gpu_form(examples: dict[str, Objects]) -> list[Manifest]:
     template = pool_template(pools, "gpu")
     on_gpus = job_pods(objects).model_copy(update={"gpus": 1, "runtime_class_name": "nvidia"})
     origin = "https://s3.internal.example.com"
+    access = ModelAccess(secret="imagerift-model-secrets")
     return [
         pools.one("TritonPool", "gpu"),
-        deployment("gpu", "UID", template, replicas=1, s3_origin=origin),
+        deployment("gpu", "UID", template, replicas=1, s3_origin=origin, access=access),
         service("gpu", "UID", template),
         disruption_budget("gpu", "UID"),
         objects.one("NetworkPolicy", "imagerift-triton"),

@@ -13,7 +13,11 @@ from imagerift_operator.settings import OperatorSettings
 from tests.charts.rendering import Helm, Objects, variables
 
 VALUES = {
-    "secrets": {"existingSecret": "mine", "existingBundledSecret": "mine"},
+    "secrets": {
+        "existingSecret": "mine",
+        "existingBundledSecret": "mine",
+        "existingModelSecret": "mine",
+    },
     "pools": {
         "default": {"modes": ["style"], "template": {"runtimeClassName": "nvidia"}},
         "weights": {

@@ -99,6 +99,7 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
         "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
         "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
         "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
+        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
     }
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--only", "triton", "--port-base", "auto"]

@@ -205,6 +205,8 @@ class Shard:
             "IMAGERIFT_MODES_FILE": str(self.folder / "modes.json"),
             "IMAGERIFT_CRASH_DIR": str(self.folder),
             "IMAGERIFT_JOB_TTL_SECONDS": "5",
+            # Its pool is reached through a link.
+            "IMAGERIFT_MODEL_TOKEN_HOSTS": "127.0.0.1",
             "KUBECONFIG": str(kubeconfig),
             **self.overrides,
         }

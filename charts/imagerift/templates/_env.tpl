@@ -167,6 +167,23 @@
   value: {{ join "," $pools.serviceAccounts | quote }}
 - name: IMAGERIFT_POOL_ENDPOINT_HOSTS
   value: {{ join "," $pools.endpointHosts | quote }}
+- name: IMAGERIFT_MODEL_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.modelSecret" . }}
+      key: model-token
+- name: IMAGERIFT_MODEL_TOKEN_SECRET
+  value: {{ include "imagerift.modelSecret" . }}
+{{- with .Values.modelServers.tokenHosts }}
+- name: IMAGERIFT_MODEL_TOKEN_HOSTS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.modelServers.tls.existingSecret }}
+- name: IMAGERIFT_MODEL_TLS_SECRET
+  value: {{ . }}
+- name: IMAGERIFT_MODEL_TLS_AUTHORITY
+  value: /etc/imagerift-models/ca.crt
+{{- end }}
 - name: IMAGERIFT_DRAIN_SECONDS
   value: {{ .Values.operator.drainSeconds | quote }}
 {{- if not (kindIs "invalid" .Values.jobTtlSeconds) }}

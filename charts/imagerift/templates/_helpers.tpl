@@ -173,6 +173,10 @@ topologySpreadConstraints:
 {{ .Values.secrets.existingSecret | default "imagerift-api" }}
 {{- end }}
 
+{{- define "imagerift.modelSecret" -}}
+{{ .Values.secrets.existingModelSecret | default "imagerift-models" }}
+{{- end }}
+
 {{- define "imagerift.bundledSecret" -}}
 {{ .Values.secrets.existingBundledSecret | default "imagerift-bundled" }}
 {{- end }}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -37,9 +38,10 @@ MODES = {
 class Triton:
     """A running server, spoken to over plain KServe HTTP."""
 
-    def __init__(self, url: str, pid: int = 0) -> None:
+    def __init__(self, url: str, pid: int = 0, token: str = "") -> None:
         self.url = url
         self.pid = pid
+        self.token = token
 
     def generate(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer a REQUEST with its RESULT."""
@@ -64,7 +66,11 @@ class Triton:
         call = urllib.request.Request(  # noqa: S310 - a loopback URL of our own
             f"{self.url}/v2/models/{model}/infer",
             json.dumps(body).encode(),
-            {"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            {
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+                "Authorization": f"Bearer {self.token}",
+            },
         )
         with urllib.request.urlopen(call, timeout=120) as response:  # noqa: S310
             answer = json.load(response)
@@ -104,7 +110,12 @@ print(json.dumps({
 
 @contextmanager
 def run(
-    python: Path, origin: str, folder: Path, repositories: Sequence[Path] = REPOSITORIES
+    python: Path,
+    origin: str,
+    folder: Path,
+    repositories: Sequence[Path] = REPOSITORIES,
+    *,
+    behind_front: bool = False,
 ) -> Iterator[Triton]:
     """Start Triton from the models' environment that `python` belongs to; stop it at the end.
 
@@ -145,13 +156,24 @@ def run(
         "--http-address=127.0.0.1",
         f"--http-port={port}",
         "--allow-grpc=false",
-        "--allow-metrics=false",
+        f"--allow-metrics={str(behind_front).lower()}",
         "--exit-timeout-secs=2",
     ]
+    token = secrets.token_hex(32)
+    if behind_front:
+        command = [str(python), "-m", "imagerift_front", *command]
+        (folder / "token").write_text(token)
+        environment |= {
+            "PYTHONPATH": f"{ROOT / 'triton_models'}:{site}",
+            "IMAGERIFT_FRONT_HOST": "127.0.0.1",
+            "IMAGERIFT_FRONT_PORT": str(port),
+            "IMAGERIFT_FRONT_METRICS_PORT": str(_free_port()),
+            "IMAGERIFT_FRONT_TOKEN_FILE": str(folder / "token"),
+        }
     log = (folder / "triton.log").open("wb")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        triton = Triton(f"http://127.0.0.1:{port}", process.pid)
+        triton = Triton(f"http://127.0.0.1:{port}", process.pid, token)
         _wait_until_ready(triton, process, folder / "triton.log")
         yield triton
     finally:

@@ -48,7 +48,11 @@ def controller_manager(
 
 def triton(data: DataFolder, repositories: list[Path], traces_url: str | None = None) -> list[str]:
     return parts.build_triton_command(
-        BINARY, repositories, traces_url, backends="/backends", data=data, lock="abc", ports=PORTS
+        ["python3", "-m", "imagerift_front", str(BINARY)],
+        repositories,
+        traces_url,
+        backends="/backends",
+        data=data,
     )
 
 
@@ -67,7 +71,8 @@ def test_every_listener_binds_to_loopback(data: DataFolder, pki: ControlPlanePki
     assert "--bind-address=127.0.0.1" in commands["kube-controller-manager"]
     assert "--bind_ip=127.0.0.1" in commands["mongod"]
     assert "-ip.bind=127.0.0.1" in commands["seaweedfs"]
-    assert "--http-address=127.0.0.1" in commands["triton"]
+    # The front adds where it listens: on a socket.
+    assert not any("address" in word or "-port" in word for word in commands["triton"])
     assert not any("=0.0.0.0" in word for command in commands.values() for word in command)
 
 
@@ -143,7 +148,7 @@ def test_triton_takes_several_repositories_and_serves_http_only(data: DataFolder
         "--model-repository=/a",
         "--model-repository=/b",
     ]
-    assert "--allow-grpc=false" in command
+    assert command[:4] == ["python3", "-m", "imagerift_front", str(BINARY)]
     assert "--allow-metrics=false" in command
 
 

@@ -27,6 +27,7 @@ EXPOSED = {
     ("pillow", "services"),
     ("pyjwt", "services"),
     ("pymongo", "services"),
+    ("aiohttp", "models"),
     ("numpy", "models"),
     ("onnxruntime", "models"),
     ("opencv-contrib-python-headless", "models"),

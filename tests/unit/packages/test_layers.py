@@ -14,6 +14,7 @@ from imagerift_local.settings import CHECKOUT
 
 PARTS = ("contract", "core", "api", "operator", "client", "local", "tests/support/node")
 MODELS = "triton_models/imagerift_vision"
+FRONT = "triton_models/imagerift_front"
 # By contract: a module, and an import that the contract forbids there.
 WRONG = {
     "platform-alone": ("local/imagerift_local/state.py", "imagerift_core.settings"),
@@ -24,6 +25,7 @@ WRONG = {
     "operator-layers": ("operator/imagerift_operator/pools.py", "imagerift_operator.context"),
     "core-layers": ("core/imagerift_core/jobs.py", "imagerift_core.kube"),
     "vision-layers": (f"{MODELS}/control.py", "imagerift_vision.generate"),
+    "front-alone": (f"{FRONT}/calls.py", "imagerift_vision.errors"),
     "models-alone": (f"{MODELS}/storage.py", "imagerift_core.s3"),
     "no-circles": ("core/imagerift_core/ids.py", "imagerift_core.api_keys"),
 }
@@ -35,7 +37,8 @@ def checkout(tmp_path: Path) -> Path:
     skipped = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     for part in PARTS:
         shutil.copytree(CHECKOUT / part, tmp_path / part, ignore=skipped)
-    shutil.copytree(CHECKOUT / MODELS, tmp_path / MODELS, ignore=skipped)
+    for part in (MODELS, FRONT):
+        shutil.copytree(CHECKOUT / part, tmp_path / part, ignore=skipped)
     shutil.copy(CHECKOUT / ".importlinter", tmp_path)
     return tmp_path
 
