@@ -1,8 +1,8 @@
 """Colour spaces that a file tells by numbers, as ICC profiles.
 
-A PNG tells its colours in one of four ways, an AVIF in one of two (PNG Third Edition, section 4.3:
-cICP before iCCP before sRGB before gAMA and cHRM). Written as a profile, each goes through the one
-conversion to sRGB. HDR is brought down to sRGB's range by the profile's curves.
+A PNG tells its colours in one of four ways, AVIF and HEIC in one of two (PNG Third Edition, section
+4.3: cICP before iCCP before sRGB before gAMA and cHRM). Written as a profile, each goes through the
+one conversion to sRGB. HDR is brought down to sRGB's range by the profile's curves.
 """
 
 import struct
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from imagerift_contract.picture_files.avif_boxes import code_points_of
 from imagerift_contract.picture_files.opening import OpenedPicture
 from imagerift_contract.picture_files.png_chunks import chunks_before_pixels
 from imagerift_contract.picture_files.rules import Kind
@@ -79,8 +78,8 @@ D50 = np.array([0.9642, 1.0, 0.8249])
 def space_of(opened: OpenedPicture) -> ColourSpace | bytes | None:
     """What a file tells of its colours: by numbers, by a profile, or nothing (they are sRGB)."""
     embedded: bytes | None = opened.image.info.get("icc_profile") or None
-    if opened.kind is Kind.AVIF and embedded is None:
-        return _by_code_points(*(code_points_of(opened.data) or (0, 0)))
+    if opened.kind in {Kind.AVIF, Kind.HEIC} and embedded is None:
+        return _by_code_points(*(opened.code_points() or (0, 0)))
     if opened.kind is not Kind.PNG:
         return embedded
     chunks = chunks_before_pixels(opened.data)

@@ -22,6 +22,9 @@ class UploadBody(RequestBody):
         "image/png",
         "image/webp",
         "image/avif",
+        "image/heic",
+        # The same, as some systems name it.
+        "image/heif",
         "image/gif",
         "image/tiff",
         "image/bmp",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from .rules import MAX_METADATA_BYTES, animated, check_size
+from .rules import MAX_METADATA_BYTES, check_size
 
 _SCREEN_END = 13
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 
 
 def check_gif(data: bytes) -> None:
-    """Checks size, number of frames and the bytes of text and other extensions.
+    """Checks the first frame's size and the bytes of text and other extensions before it.
+
+    What comes behind it is not read: the picture is the first frame.
 
     Raises `Refused`, or `ValueError` for a damaged file.
     """
     width, height = _pair(data, 6)
     offset = _SCREEN_END + _table_bytes(data[10])
-    frames = 0
     left = MAX_METADATA_BYTES
     while offset < len(data) and data[offset] != _TRAILER:
         if data[offset] == _EXTENSION:
@@ -25,19 +26,14 @@ def check_gif(data: bytes) -> None:
             if left < 0:
                 raise ValueError("too much text")
         elif data[offset] == _IMAGE:
-            frames += 1
-            if frames > 1:
-                raise animated()
             right, below, wide, high = *_pair(data, offset + 1), *_pair(data, offset + 5)
             # Decoders make the canvas as large as the frame needs.
             check_size(max(width, right + wide), max(height, below + high))
-            # The table, and the byte that starts the pixels.
-            offset = _behind_parts(data, offset + 11 + _table_bytes(data[offset + 9]))
+            return
         else:
             # Encoders leave odd bytes between blocks; decoders skip them.
             offset += 1
-    if not frames:
-        raise ValueError("no picture")
+    raise ValueError("no picture")
 
 
 def _pair(data: bytes, at: int) -> tuple[int, int]:

@@ -13,11 +13,15 @@ _STARTS = {
     b"MM\0*": Kind.TIFF,
     b"BM": Kind.BMP,
 }
-_HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+# By their codec; the last two are pictures and sequences of any.
+_HEIF_BRANDS = {
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
+    *(b"mif1", b"msf1"),
+}
 
 
 def kind_of(data: bytes) -> Kind:
-    """Raises `Refused`, with a hint for photos that phones store as HEIC."""
+    """Raises `Refused` where it is none that is taken."""
     for start, kind in _STARTS.items():
         if data.startswith(start):
             return kind
@@ -25,7 +29,7 @@ def kind_of(data: bytes) -> Kind:
         return Kind.WEBP
     if data[4:8] == b"ftyp":
         return _of_brands(data)
-    raise _not_taken("")
+    raise _not_taken()
 
 
 def _of_brands(data: bytes) -> Kind:
@@ -36,13 +40,10 @@ def _of_brands(data: bytes) -> Kind:
         raise animated()
     if b"avif" in brands:
         return Kind.AVIF
-    if _HEVC_BRANDS & set(brands):
-        raise _not_taken(
-            " This one is HEIC: export it as JPEG. An iPhone stores JPEG itself with Settings, "
-            "Camera, Formats, Most Compatible."
-        )
-    raise _not_taken("")
+    if _HEIF_BRANDS & set(brands):
+        return Kind.HEIC
+    raise _not_taken()
 
 
-def _not_taken(hint: str) -> Refused:
-    return unsupported(f"The image must be a {FORMATS} file.{hint}")
+def _not_taken() -> Refused:
+    return unsupported(f"The image must be a {FORMATS} file.")

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pi_heif.options
+from pi_heif import HeifImageFile
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -17,8 +19,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from .avif_boxes import check_avif
+from .avif_boxes import check_avif, code_points_of
 from .gif_blocks import check_gif
+from .heic_boxes import check_heic, still_alone
 from .jpeg_segments import check_segments
 from .kinds import kind_of
 from .png_chunks import check_chunks, png_size
@@ -37,7 +40,14 @@ from .webp_chunks import read_header
 
 # Each thread has frames of its own.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16", "I;16B"}
+pi_heif.options.DECODE_THREADS = 0
+# What else stands in a HEIC is not read.
+pi_heif.options.THUMBNAILS = False
+pi_heif.options.DEPTH_IMAGES = False
+pi_heif.options.AUX_IMAGES = False
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "I;16", "I;16B"}
+# Of several frames or pages the first is the picture, of a HEIC's the primary one.
+_FIRST_OF_SEVERAL = {Kind.GIF, Kind.TIFF, Kind.HEIC}
 _END_MARKER = b"\xff\xd9"
 # What a decoder makes of each, where it still wants bits, differs.
 _BEHIND = (b"", b"\0", b"\x55", b"\xaa", b"\xfe")
@@ -69,8 +79,18 @@ class OpenedPicture:
 
     def orientation(self) -> int:
         """How EXIF says that the loaded picture lies, 1 to 8. XMP has no say, as in browsers."""
-        # Pillow turns a TIFF itself.
-        return 1 if self.kind is Kind.TIFF else orientation_of(self.image.info.get("exif") or b"")
+        # Pillow turns a TIFF itself. A HEIC's own properties turn it, and its decoder obeys them:
+        # what EXIF says beside them is no second turn (ISO 23008-12, annex A.2.1).
+        if self.kind in {Kind.TIFF, Kind.HEIC}:
+            return 1
+        return orientation_of(self.image.info.get("exif") or b"")
+
+    def code_points(self) -> tuple[int, int] | None:
+        """Primaries and transfer (ITU-T H.273) where AVIF or HEIC tell its colours by numbers."""
+        if self.kind is Kind.HEIC:
+            told = self.image.info.get("nclx_profile")
+            return (told["color_primaries"], told["transfer_characteristics"]) if told else None
+        return code_points_of(self.data) if self.kind is Kind.AVIF else None
 
     def _lacks_the_end_marker_alone(self) -> bool:
         """Whether every pixel is there: what is put behind the file then changes none of them."""
@@ -103,7 +123,7 @@ def open_picture(data: bytes) -> OpenedPicture:
         # Parsers of hostile bytes raise anything.
         raise damaged() from error
     check_size(*image.size)
-    if getattr(image, "is_animated", False):
+    if kind not in _FIRST_OF_SEVERAL and getattr(image, "is_animated", False):
         raise animated()
     check_profile(len(image.info.get("icc_profile") or b""))
     if image.mode not in _MODES:
@@ -116,7 +136,13 @@ def open_picture(data: bytes) -> OpenedPicture:
 def _load(image: ImageFile, within: int | None) -> Image.Image:
     if within is not None:
         image.draft(image.mode, (within, within))
+    told = image.size
     image.load()
+    if isinstance(image, _PrimaryPicture):
+        if image.size != told:
+            raise ValueError("another size than the file told")
+        if image.mode == "RGBa":
+            return image.convert("RGBA")
     return image
 
 
@@ -147,6 +173,19 @@ def _opened_avif(data: bytes) -> ImageFile:
     return AvifImageFile(io.BytesIO(data))
 
 
+class _PrimaryPicture(HeifImageFile):
+    """Of the pictures that a HEIC may hold, the one that it is shown by."""
+
+    @property
+    def n_frames(self) -> int:
+        return 1
+
+
+def _opened_heic(data: bytes) -> ImageFile:
+    check_heic(data)
+    return _PrimaryPicture(io.BytesIO(still_alone(data)))
+
+
 def _opened_gif(data: bytes) -> ImageFile:
     check_gif(data)
     return GifImageFile(io.BytesIO(data))
@@ -171,6 +210,7 @@ _OPENERS: dict[Kind, Callable[[bytes], ImageFile]] = {
     Kind.PNG: _opened_png,
     Kind.WEBP: _opened_webp,
     Kind.AVIF: _opened_avif,
+    Kind.HEIC: _opened_heic,
     Kind.GIF: _opened_gif,
     Kind.TIFF: _opened_tiff,
     Kind.BMP: _opened_bmp,

@@ -24,12 +24,13 @@ class Kind(StrEnum):
     PNG = "image/png"
     WEBP = "image/webp"
     AVIF = "image/avif"
+    HEIC = "image/heic"
     GIF = "image/gif"
     TIFF = "image/tiff"
     BMP = "image/bmp"
 
 
-FORMATS = "JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP"
+FORMATS = "JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP"
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .rules import MAX_BYTES, animated, check_profile, check_size, unsupported
+from .rules import MAX_BYTES, check_profile, check_size, unsupported
 
 _ENTRY_BYTES = 12
 _MAX_TAGS = 200
@@ -49,7 +49,6 @@ class _Directory:
     data: bytes
     order: Literal["big", "little"]
     tags: dict[int, _Tag]
-    next_at: int
 
     def numbers(self, name: int) -> list[int]:
         """The first eight values of a tag of whole numbers; none where it is absent."""
@@ -75,13 +74,11 @@ class _Directory:
 
 
 def check_tiff(data: bytes) -> None:
-    """Takes one page of whole numbers in strips, in the compressions of baseline TIFF and Deflate.
+    """Takes a first page of whole numbers in strips: baseline TIFF's compressions, LZW, Deflate.
 
     Raises `Refused` (by name where the file is sound) or `ValueError` for a damaged one.
     """
     first = _first_directory(data)
-    if first.next_at:
-        raise animated()
     check_size(first.number(_WIDTH, 0), first.number(_HEIGHT, 0))
     if first.claimed_bytes() > MAX_BYTES:
         raise ValueError("the tags claim more than there is")
@@ -142,4 +139,4 @@ def _directory(data: bytes, at: int, order: Literal["big", "little"]) -> _Direct
         name, kind = (int.from_bytes(data[p : p + 2], order) for p in (offset, offset + 2))
         length = int.from_bytes(data[offset + 4 : offset + 8], order)
         tags[name] = _Tag(kind, length, data[offset + 8 : offset + 12])
-    return _Directory(data, order, tags, int.from_bytes(data[end : end + 4], order))
+    return _Directory(data, order, tags)

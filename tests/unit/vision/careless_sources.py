@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.support.heif.files import heic, turned
+
 IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
 # Linear sRGB to linear Display P3.
 TO_P3 = np.array([[0.8225, 0.1774, 0], [0.0332, 0.9669, 0], [0.0171, 0.0724, 0.9108]])
+# As a phone writes it beside the property that turns the picture.
+ON_ITS_SIDE = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
 # A picture that is upright, whatever this says (orientation 6 turns it).
 STALE_XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -110,6 +114,10 @@ def _other_formats(sample: Image.Image, rgb: NDArray[np.uint8]) -> Iterable[Care
         file = io.BytesIO()
         sample.save(file, kind)
         yield CarelessSource(name, file.getvalue(), colours=rgb, off=off)
+    on_its_side = sample.rotate(90, expand=True)
+    phone = heic(on_its_side, chroma=420, tile=256, properties=[turned(3)], exif=ON_ITS_SIDE)
+    yield CarelessSource("phone.heic", phone, colours=rgb)
+    yield CarelessSource("cut.heic", phone[: len(phone) // 2], accepted=False)
 
 
 def _shapes(sample: Image.Image, portrait: Image.Image) -> Iterable[CarelessSource]:

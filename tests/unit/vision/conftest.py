@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[2] / "triton_models")]
+CHECKOUT = HERE.parents[2]
+sys.path[:0] = [str(HERE), str(CHECKOUT / "triton_models"), str(CHECKOUT)]
 
 # The servers' environment has no OpenCV: there, the models' environment runs these files.
 collect_ignore_glob = [] if find_spec("cv2") else ["*"]

@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from tests.support.heif.files import heic, turned
+
 WIDTH, HEIGHT = 480, 320
 PORTRAIT = Path(__file__).resolve().parents[3] / "docs" / "images" / "portrait.jpg"
 
@@ -134,6 +136,10 @@ READABLE: dict[str, Callable[[Image.Image], bytes]] = {
     "png": lambda image: saved(image, "PNG"),
     "webp": lambda image: saved(image, "WEBP", quality=90),
     "avif": lambda image: saved(image, "AVIF", quality=90),
+    "heic": lambda image: heic(image, chroma=420, tile=256),
+    "heic on its side": lambda image: heic(
+        image.rotate(90, expand=True), depth=10, properties=[turned(3)]
+    ),
     "gif": lambda image: saved(image, "GIF"),
     "tiff": lambda image: saved(image, "TIFF"),
     "bmp": lambda image: saved(image, "BMP"),
@@ -158,6 +164,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "truncated jpeg": (lambda: _half("jpeg"), "image_unreadable"),
     "truncated png": (lambda: _half("png"), "image_unreadable"),
     "truncated webp": (lambda: _half("webp"), "image_unreadable"),
+    "truncated heic": (lambda: _half("heic"), "image_unreadable"),
     "50,000 pixels a side": (bomb, "image_too_large"),
     "8,000 pixels a side": (lambda: bomb(8_000), "image_too_large"),
     "two frames": (animated, "unsupported_image"),

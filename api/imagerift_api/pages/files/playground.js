@@ -74,9 +74,14 @@ async function choosePicture() {
 async function faultOf(file, preview) {
   if (file.size > MOST_BYTES) return `“${file.name}” has ${(file.size / 2 ** 20).toFixed(1)} MiB; 20 MiB is the most.`;
   if (!file.size) return `“${file.name}” is empty.`;
-  if (!SHOWN.has(file.type)) return file.type.startsWith("image/") ? null : `“${file.name}” is no picture.`;
+  if (!SHOWN.has(file.type)) return file.type.startsWith("image/") || await isHeic(file) ? null : `“${file.name}” is no picture.`;
   preview.src = URL.createObjectURL(file);
   return preview.decode().then(() => null, () => `“${file.name}” is broken: it cannot be shown as a picture.`);
+}
+
+// Systems that do not know HEIC leave its type out.
+async function isHeic(file) {
+  return (await file.slice(4, 8).text()) === "ftyp";
 }
 
 async function base64Of(file) {
