@@ -43,7 +43,7 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
     }
     assert json.loads(told["IMAGERIFT_DIFFUSION"])["weights"] == "/weights"
     assert pool.provisions == {"diffusion"}
-    assert served_modes(pool, []) == ["avatar", "enhance", "style"]
+    assert served_modes(pool, []) == ["avatar", "cutout", "enhance", "style"]
     kinds = {
         path.name: (path / "config.pbtxt").read_text().split("kind: ")[1].split()[0]
         for path in (tmp_path / "models").iterdir()
