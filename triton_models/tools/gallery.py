@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from imagerift_contract.cutouts import CUTOUT_PRESETS, CutoutOptions
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "triton_models"))
 
+from imagerift_contract.cutouts import CUTOUT_PRESETS, CutoutOptions  # noqa: E402
 from imagerift_vision.avatar import PRESETS as AVATARS  # noqa: E402
 from imagerift_vision.avatar import AvatarMode  # noqa: E402
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard  # noqa: E402

@@ -50,6 +50,7 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
     }
     assert kinds == {
         "control": "KIND_CPU",
+        "cutout": "KIND_CPU",
         "diffusion": "KIND_GPU",
         "enhance": "KIND_CPU",
         "generate": "KIND_CPU",

@@ -32,8 +32,8 @@ def canvas(guard, subject=None, size=(400, 300), **options):
 
 
 def box_of(picture):
-    """left, top, right, bottom of what is solid red."""
-    solid = (np.abs(picture[..., :3].astype(int) - RED).sum(axis=2) < 60) & (
+    """left, top, right, bottom of what is more red than not."""
+    solid = (np.abs(picture[..., :3].astype(int) - RED).sum(axis=2) < 240) & (
         picture[..., 3] > 127 if picture.shape[2] == 4 else True
     )
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
