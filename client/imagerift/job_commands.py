@@ -38,11 +38,12 @@ def submit(
         say("error: -o needs --wait")
         raise typer.Exit(EXIT_USAGE)
     key = asked.get("idempotency_key") or str(uuid.uuid4())
+    asked["idempotency_key"] = key
     with connected(url) as api, JobProgress() as progress:
         if output is not None:
             prepare(output)
         with maybe_accepted(key):
-            job = api.generate(**{**asked, "idempotency_key": key})
+            job = api.generate(**asked)
         if wait:
             progress.say(f"accepted as job {job.job_id}")
             job = watched(api, job, progress)
