@@ -51,13 +51,16 @@ def spot_of(subject: CutSubject, size: tuple[int, int], options: CutoutOptions) 
     """Where the subject stands on a canvas of `size`, width and height.
 
     Unless it is to be placed, it stays where the source has it. A border of the source that cuts
-    it lies on the canvas' own border, so that no cut edge hangs in the air.
+    it lies on the canvas' own border, so that no cut edge hangs in the air; one that is cut on two
+    opposite sides takes the whole canvas.
     """
     width, height = size
     touches = touched_borders(subject.alpha > VISIBLE)
     room = (options.padding or 0.0) * min(size)
     left, top, right, bottom = _box(subject.alpha, placed=options.placed)
     fill = options.fill or 1.0
+    if {"left", "right"} <= touches or {"top", "bottom"} <= touches:
+        room, fill = 0.0, 1.0
     wide, high = right - left, bottom - top
     scale = min(
         min(width - 2 * room, fill * width) / wide, min(height - 2 * room, fill * height) / high

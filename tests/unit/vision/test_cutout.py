@@ -86,6 +86,12 @@ def test_a_side_that_the_frame_cuts_lies_on_the_canvas_own(guard) -> None:
         assert picture[-1, 300, 3] == 255
 
 
+def test_a_subject_that_is_cut_on_both_sides_takes_the_whole_width(guard) -> None:
+    cut = thing(box=(0, 100, 400, 240))
+    left, _, right, _ = box_of(canvas(guard, cut, size=(800, 900), fill=0.5, padding=0.1))
+    assert (left, right) == (0, 800)
+
+
 @pytest.mark.parametrize("shadow", ["contact", "drop"])
 @pytest.mark.parametrize("size", [(400, 300), (2000, 1500)])
 def test_a_shadow_lies_below_and_beside_the_subject_alone(guard, shadow, size) -> None:
