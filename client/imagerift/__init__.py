@@ -10,7 +10,7 @@ with ImageRift("http://127.0.0.1:8080", api_key) as api:
 """
 
 from imagerift.async_client import AsyncImageRift
-from imagerift.calls import GenerateOptions, ListOptions
+from imagerift.calls import Cutout, GenerateOptions, ListOptions
 from imagerift.client import ImageRift
 from imagerift.errors import (
     ApiError,
@@ -35,6 +35,7 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "ConflictError",
+    "Cutout",
     "GenerateOptions",
     "ImageRift",
     "ImageRiftError",

@@ -38,6 +38,22 @@ class Call(Generic[Answer]):
     repeatable: bool = True
 
 
+class Cutout(TypedDict, total=False):
+    """What a cut-out is to look like; what is left out is the preset's to choose.
+
+    `background` is `transparent` or `#rrggbb`; `padding` and `fill` are shares of the canvas;
+    `width` and `height`, in pixels, come together.
+    """
+
+    background: str
+    padding: float
+    fill: float
+    align: str
+    shadow: str
+    width: int
+    height: int
+
+
 class GenerateOptions(TypedDict, total=False):
     """What a submit may say. What is left out or None is not sent: the server's defaults hold.
 
@@ -59,6 +75,7 @@ class GenerateOptions(TypedDict, total=False):
     output_aspect: str | None
     output_format: str | None
     on_unclear_subject: str | None
+    cutout: Cutout | None
     variations: int | None
     seed: int | None
     metadata: dict[str, str] | None

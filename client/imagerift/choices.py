@@ -11,8 +11,13 @@ from typing import Literal
 
 Size = Literal["base", "2k", "4k"]
 Aspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
-Format = Literal["png", "jpeg", "webp"]
-OnUnclearSubject = Literal["grade", "fail"]
+Format = Literal["png", "jpeg", "webp", "avif"]
+OnUnclearSubject = Literal["grade", "cut", "fail"]
+CutoutShadow = Literal["none", "contact", "drop"]
+CutoutAlign = Literal[
+    "center", "top", "bottom", "left", "right",
+    "top-left", "top-right", "bottom-left", "bottom-right",
+]  # fmt: skip
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 
 SHIPPED_PRESETS: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +37,7 @@ SHIPPED_PRESETS: Mapping[str, tuple[str, ...]] = {
     ),
     "avatar": ("anime", "cartoon3d", "oilpaint"),
     "enhance": (),
+    "cutout": ("transparent", "marketplace"),
 }
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -14,26 +11,40 @@ from typing import Annotated
 import typer
 
 from imagerift import choices
-from imagerift.choices import Aspect, Format, JobStatus, OnUnclearSubject, Size
-from imagerift.client import ImageRift
-from imagerift.connection import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from imagerift.calls import GenerateOptions
+from imagerift.choices import JobStatus, OnUnclearSubject
+from imagerift.connection import DEFAULT_URL, KEY_VARIABLE
 from imagerift.console import (
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_JOB_NOT_SUCCEEDED,
-    EXIT_USAGE,
     JobProgress,
-    describe,
     explain,
     one_line,
     print_json,
     print_line,
-    prompt_read,
     say,
-    subject_found,
 )
-from imagerift.errors import ConfigurationError, ImageRiftError, ServerError, Unreachable
-from imagerift.jobs import Job
+from imagerift.job_commands import connected, print_job, saved_pictures, submit, watched
+from imagerift.options import (
+    Align,
+    AsJson,
+    Background,
+    FileFormat,
+    Fill,
+    Folder,
+    Height,
+    IdempotencyKey,
+    JobId,
+    LongEdge,
+    Mask,
+    Padding,
+    Photo,
+    Shadow,
+    Shape,
+    Url,
+    Wait,
+    Width,
+    cutout_of,
+)
 from imagerift.plugins import PluginGroup
 from imagerift.saving import prepare, save_pictures
 
@@ -60,14 +71,6 @@ _PRESETS_HELP = "A preset of the mode. " + " ".join(
     for mode, presets in choices.SHIPPED_PRESETS.items()
     if presets
 )
-# The key comes from the environment only: an argument would show in the list of processes.
-Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Address of the API.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the API's own JSON.")]
-JobId = Annotated[uuid.UUID, typer.Argument(help="Id of the job.", metavar="JOB_ID")]
-Folder = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", help="Save the pictures in this folder.", file_okay=False),
-]
 ModeOption = Annotated[
     str,
     typer.Option(
@@ -97,7 +100,7 @@ def options(
 
 @app.command()
 def generate(
-    photo: Annotated[Path, typer.Argument(help="The photo.", exists=True, dir_okay=False)],
+    photo: Photo,
     *,
     prompt: Annotated[str | None, typer.Option(help="What to make of it.")] = None,
     mode: ModeOption = "style",
@@ -106,23 +109,26 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same picture.")
     ] = None,
-    aspect: Annotated[Aspect | None, typer.Option(help="Shape of the pictures.")] = None,
-    output_format: Annotated[
-        Format | None, typer.Option("--format", help="Format of the files.")
-    ] = None,
-    size: Annotated[Size | None, typer.Option(help="Long edge: 1024, 2048 or 4096 pixels.")] = None,
+    aspect: Shape = None,
+    output_format: FileFormat = None,
+    size: LongEdge = None,
     on_unclear_subject: Annotated[
         OnUnclearSubject | None,
-        typer.Option(help="Where the subject cannot be cut out well: grade the photo, or fail."),
+        typer.Option(
+            help="Where the subject cannot be cut out well: grade the photo, or fail; cut "
+            "delivers a cut-out all the same."
+        ),
     ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="Your own matte: white is the subject.", exists=True, dir_okay=False),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Sent twice with the same key, it is accepted once.")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+    mask: Mask = None,
+    background: Background = None,
+    padding: Padding = None,
+    fill: Fill = None,
+    align: Align = None,
+    shadow: Shadow = None,
+    width: Width = None,
+    height: Height = None,
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = False,
     output: Folder = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -132,34 +138,74 @@ def generate(
     Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 failed or
     canceled, 130 interrupted.
     """
-    if output is not None and not wait:
-        say("error: -o needs --wait")
-        raise typer.Exit(EXIT_USAGE)
-    key = idempotency_key or str(uuid.uuid4())
-    with _api(url) as api, JobProgress() as progress:
-        if output is not None:
-            prepare(output)
-        with _maybe_accepted(key):
-            job = api.generate(
-                mode=mode,
-                image=photo,
-                prompt=prompt,
-                preset=preset,
-                export_size=size,
-                output_aspect=aspect,
-                output_format=output_format,
-                variations=variations,
-                seed=seed,
-                on_unclear_subject=on_unclear_subject,
-                mask=mask,
-                idempotency_key=key,
-            )
-        if wait:
-            progress.say(f"accepted as job {job.job_id}")
-            job = _watched(api, job, progress)
-        saved = _saved(api, job, output)
-    with _goes_on(job):
-        _print(job, saved, as_json=as_json, ended=wait)
+    asked = GenerateOptions(
+        mode=mode,
+        image=photo,
+        prompt=prompt,
+        preset=preset,
+        export_size=size,
+        output_aspect=aspect,
+        output_format=output_format,
+        variations=variations,
+        seed=seed,
+        on_unclear_subject=on_unclear_subject,
+        mask=mask,
+        cutout=cutout_of(
+            background=background, padding=padding, fill=fill, align=align, shadow=shadow,
+            width=width, height=height,
+        ),
+        idempotency_key=idempotency_key,
+    )  # fmt: skip
+    submit(asked, url, output=output, wait=wait, as_json=as_json)
+
+
+@app.command()
+def cutout(
+    photo: Photo,
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{' or '.join(choices.SHIPPED_PRESETS['cutout'])}; the other options come on top."
+        ),
+    ] = None,
+    background: Background = None,
+    padding: Padding = None,
+    fill: Fill = None,
+    align: Align = None,
+    shadow: Shadow = None,
+    width: Width = None,
+    height: Height = None,
+    aspect: Shape = None,
+    output_format: FileFormat = None,
+    size: LongEdge = None,
+    even_if_unclear: Annotated[
+        bool, typer.Option("--even-if-unclear", help="Deliver it also where it is in doubt.")
+    ] = False,
+    mask: Mask = None,
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = False,
+    output: Folder = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Cut the subject out of a photo: generate --mode cutout. Exit codes as of generate."""
+    asked = GenerateOptions(
+        mode="cutout",
+        image=photo,
+        preset=preset,
+        export_size=size,
+        output_aspect=aspect,
+        output_format=output_format,
+        on_unclear_subject="cut" if even_if_unclear else None,
+        mask=mask,
+        cutout=cutout_of(
+            background=background, padding=padding, fill=fill, align=align, shadow=shadow,
+            width=width, height=height,
+        ),
+        idempotency_key=idempotency_key,
+    )  # fmt: skip
+    submit(asked, url, output=output, wait=wait, as_json=as_json)
 
 
 @jobs_app.callback(invoke_without_command=True)
@@ -181,7 +227,7 @@ def list_jobs(
     url: Url = DEFAULT_URL,
 ) -> None:
     """List jobs, newest first: id, status, time (UTC), mode, prompt."""
-    with _api(url) as api:
+    with connected(url) as api:
         page = api.list_jobs(status=status, mode=mode, limit=limit, cursor=cursor)
     if as_json:
         print_json({"data": [job.raw for job in page.jobs], "nextCursor": page.next_cursor})
@@ -197,9 +243,9 @@ def list_jobs(
 @jobs_app.command("get")
 def get_job(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """Show a job."""
-    with _api(url) as api:
+    with connected(url) as api:
         job = api.get_job(str(job_id))
-    _print(job, [], as_json=as_json)
+    print_job(job, [], as_json=as_json)
 
 
 @jobs_app.command("wait")
@@ -207,12 +253,12 @@ def wait_for_job(
     job_id: JobId, output: Folder = None, as_json: AsJson = False, url: Url = DEFAULT_URL
 ) -> None:
     """Wait until a job has ended; with -o, save its pictures. Exit codes as of generate."""
-    with _api(url) as api, JobProgress() as progress:
+    with connected(url) as api, JobProgress() as progress:
         if output is not None:
             prepare(output)
-        job = _watched(api, api.get_job(str(job_id)), progress)
-        saved = _saved(api, job, output)
-    _print(job, saved, as_json=as_json, ended=True)
+        job = watched(api, api.get_job(str(job_id)), progress)
+        saved = saved_pictures(api, job, output)
+    print_job(job, saved, as_json=as_json, ended=True)
 
 
 @jobs_app.command("download")
@@ -224,7 +270,7 @@ def download(
     url: Url = DEFAULT_URL,
 ) -> None:
     """Save the pictures of a job that has succeeded."""
-    with _api(url) as api:
+    with connected(url) as api:
         prepare(output)
         job = api.get_job(str(job_id))
         saved = save_pictures(api, job, output)
@@ -238,88 +284,9 @@ def download(
 @jobs_app.command("cancel")
 def cancel_job(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """Cancel a job; it ends uncharged."""
-    with _api(url) as api:
+    with connected(url) as api:
         job = api.cancel(str(job_id))
-    _print(job, [], as_json=as_json)
-
-
-@contextmanager
-def _api(url: str) -> Iterator[ImageRift]:
-    try:
-        with ImageRift(url) as api:
-            yield api
-    except ConfigurationError as error:
-        explain(error)
-        raise typer.Exit(EXIT_USAGE) from None
-    except (ImageRiftError, OSError) as error:
-        explain(error)
-        raise typer.Exit(EXIT_FAILED) from None
-
-
-@contextmanager
-def _maybe_accepted(key: str) -> Iterator[None]:
-    """Where no answer comes to a submit, says how to send it again without a second job."""
-    try:
-        yield
-    except (KeyboardInterrupt, Unreachable, ServerError) as error:
-        if not isinstance(error, KeyboardInterrupt):
-            explain(error)
-        say("whether the job was accepted is not known; the same command is accepted once with")
-        say(f"  --idempotency-key {key}")
-        raise typer.Exit(_code_of(error)) from None
-
-
-@contextmanager
-def _goes_on(job: Job) -> Iterator[None]:
-    """Whatever ends the wait for an accepted job, says that it goes on and how to come back."""
-    try:
-        yield
-    except (KeyboardInterrupt, ImageRiftError, OSError) as error:
-        if not isinstance(error, KeyboardInterrupt):
-            explain(error)
-        say(f"job {job.job_id} {'goes on' if not job.ended else 'has its pictures'}:")
-        if not job.ended:
-            say(f"  imagerift jobs wait {job.job_id} -o FOLDER")
-            say(f"  imagerift jobs cancel {job.job_id}")
-        else:
-            say(f"  imagerift jobs download {job.job_id} -o FOLDER")
-        raise typer.Exit(_code_of(error)) from None
-
-
-def _code_of(error: BaseException) -> int:
-    return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
-
-
-def _watched(api: ImageRift, job: Job, progress: JobProgress) -> Job:
-    with _goes_on(job):
-        for seen in api.watch(job):
-            job = seen
-            progress.show(job)
-    return job
-
-
-def _saved(api: ImageRift, job: Job, folder: Path | None) -> list[Path]:
-    if folder is None or job.status != "succeeded":
-        return []
-    with _goes_on(job):
-        return save_pictures(api, job, folder)
-
-
-def _print(job: Job, saved: list[Path], *, as_json: bool, ended: bool = False) -> None:
-    """The job, and where its pictures are; one that was waited for and failed exits so."""
-    if as_json:
-        print_json(job.raw)
-    else:
-        print_line(f"{job.job_id}  {describe(job)}")
-        if job.error_code:
-            say(f"error: {job.error_message} [{job.error_code}]")
-        for line in [*prompt_read(job), *subject_found(job)]:
-            say(line)
-        urls = [output.download_url or "" for output in job.outputs]
-        for place in [str(path) for path in saved] or urls:
-            print_line(place)
-    if ended and job.status != "succeeded":
-        raise typer.Exit(EXIT_JOB_NOT_SUCCEEDED)
+    print_job(job, [], as_json=as_json)
 
 
 def main() -> int:

@@ -9,7 +9,12 @@ from pathlib import Path
 from imagerift.client import ImageRift
 from imagerift.jobs import Job
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/avif": "avif",
+}
 
 
 def prepare(folder: Path) -> None:

@@ -13,18 +13,19 @@ DEFAULT_EXPORT_SIZE: ExportSize = "base"
 OutputAspect = Literal["source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2", "4:3"]
 DEFAULT_OUTPUT_ASPECT: OutputAspect = "source"
 
-OutputFormat = Literal["png", "jpeg", "webp"]
+OutputFormat = Literal["png", "jpeg", "webp", "avif"]
 CONTENT_TYPES: dict[OutputFormat, str] = {
     "png": "image/png",
     "jpeg": "image/jpeg",
     "webp": "image/webp",
+    "avif": "image/avif",
 }
 DEFAULT_OUTPUT_FORMAT: OutputFormat = "png"
 THUMBNAIL_TYPE = "image/webp"
 
-# What is done where the subject cannot be cut out well: the whole picture is graded, or the job
-# fails with `subject_unclear`.
-OnUnclearSubject = Literal["grade", "fail"]
+# What is done where the subject cannot be cut out well: the whole picture is graded, it is cut out
+# all the same, or the job fails with `subject_unclear`. A cut-out has nothing to grade: it fails.
+OnUnclearSubject = Literal["grade", "cut", "fail"]
 DEFAULT_ON_UNCLEAR_SUBJECT: OnUnclearSubject = "grade"
 
 MAX_PROMPT_CHARACTERS = 2_000

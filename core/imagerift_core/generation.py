@@ -22,6 +22,7 @@ from imagerift_contract.values import (
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from imagerift_core.cutouts import CutoutOptions, check_cutout
 from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRequest
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import Plan
@@ -62,8 +63,9 @@ class GenerationSpec(BaseModel):
     on_unclear_subject: Annotated[OnUnclearSubject, KEPT] = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="What is done where the subject cannot be cut out well: grade the whole "
-        "picture, or fail.",
+        "picture, or fail. A cutout fails for either word; cut delivers it all the same.",
     )
+    cutout: CutoutOptions | None = Field(None, description="What a cutout is to look like.")
     variations: int = Field(
         1,
         ge=1,
@@ -73,6 +75,12 @@ class GenerationSpec(BaseModel):
     seed: int = Field(
         0, ge=0, le=MAX_SEED, description="Seed of the first output; each further one adds 1."
     )
+
+    @property
+    def schema_version(self) -> int:
+        """The oldest version of records that may run it; see docs/compatibility.md."""
+        newer = self.cutout is not None or self.on_unclear_subject == "cut"
+        return 2 if newer or self.output_format == "avif" else 1
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % SEED_SPACE
@@ -101,6 +109,7 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
     if spec.preset is not None and spec.preset not in mode.presets:
         offered = ", ".join(mode.presets)
         raise InvalidRequest(f"preset must be one of: {offered}.", param="preset")
+    _check_subject(spec, mode)
     if spec.variations > mode.max_variations:
         raise InvalidRequest(
             f"variations must be at most {mode.max_variations} for mode '{spec.mode}'.",
@@ -117,3 +126,22 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
             f"exportSize must be one of: {offered} for mode '{spec.mode}'.", param="exportSize"
         )
     return mode
+
+
+def _check_subject(spec: GenerationSpec, mode: Mode) -> None:
+    if mode.takes_cutout:
+        check_cutout(
+            spec.cutout,
+            spec.preset,
+            export_size=spec.export_size,
+            aspect=spec.output_aspect,
+            output_format=spec.output_format,
+        )
+        return
+    if spec.cutout is not None:
+        raise InvalidRequest(f"cutout is no option of mode '{spec.mode}'.", param="cutout")
+    if spec.on_unclear_subject == "cut":
+        raise InvalidRequest(
+            f"onUnclearSubject must be grade or fail for mode '{spec.mode}'.",
+            param="onUnclearSubject",
+        )

@@ -30,7 +30,7 @@ from imagerift_core.stored import KEPT, STORED
 MAX_ATTEMPTS = 10
 DEFAULT_BACKOFF_LIMIT = 3
 # Raised by a version that writes what those before it must not run; see docs/compatibility.md.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 # What the picture or the request is to blame for; of every other error the installation is.
@@ -258,7 +258,7 @@ class JobRecord(_Record):
     attempt_deadline_at: datetime | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
 
     @field_validator("spec", mode="before")
     @classmethod

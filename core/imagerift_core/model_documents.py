@@ -33,6 +33,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.jobs import Analysis, ModelVersion, OmittedOutput
 
 Index = Annotated[int, Field(ge=0, lt=MAX_VARIATIONS)]
@@ -97,6 +98,7 @@ class GenerateRequest(_Document):
     output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
+    cutout: CutoutOptions | None = Field(None, description="What a cut-out is to look like.")
     targets: list[Target] = Field(
         min_length=1, max_length=MAX_VARIATIONS, description="Each variation once."
     )
@@ -176,6 +178,9 @@ class ModeParameters(_Document):
     width: int = Field(ge=1, le=4096, description="Of every picture, in pixels.")
     height: int = Field(ge=1, le=4096)
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
+    cutout: CutoutOptions | None = Field(
+        None, description="What a cut-out is to look like; the preset fills in what is left out."
+    )
     masked: bool = Field(False, description="Whether IMAGE's alpha is the caller's own matte.")
 
 

@@ -16,6 +16,7 @@ class Mode(BaseModel):
 
     `model` is the entry model in Triton; `attempt_seconds` bounds one attempt, so that a
     stuck model server gives its slot back. A prompt that holds one of `refused_words` is refused.
+    `takes_cutout` says that it makes cut-outs, and takes their options.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -27,6 +28,7 @@ class Mode(BaseModel):
     export_sizes: list[ExportSize]
     max_variations: int = Field(ge=1, le=MAX_VARIATIONS)
     attempt_seconds: int = Field(ge=1, le=3600)
+    takes_cutout: bool = False
     refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "avif": "avif"}
 
 
 def workspace_prefix(workspace: str) -> str:

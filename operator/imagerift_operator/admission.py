@@ -246,6 +246,7 @@ def _record(
         remaining_after_queue=0,
     )
     annotations = metadata.get("annotations") or {}
+    making = spec.generation_spec()
     return JobRecord(
         _id=metadata["uid"],
         workspace=spec.workspace,
@@ -258,7 +259,8 @@ def _record(
         execution=spec.execution,
         band=plan.band,
         retention_days=plan.retention_days,
-        spec=spec.generation_spec(),
+        spec=making,
+        schema_version=making.schema_version,
         source=copies[0],
         mask=copies[1] if len(copies) > 1 else None,
         quota=reservation,

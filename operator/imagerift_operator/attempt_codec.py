@@ -60,6 +60,7 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         output_aspect=spec.output_aspect,
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
+        cutout=spec.cutout,
         targets=[
             Target(
                 index=index,

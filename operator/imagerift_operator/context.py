@@ -84,7 +84,13 @@ class OperatorContext:
             crash=given.crash,
         )
         job_pods = _job_pod_server(given)
-        reporter = PoolReporter(given.kube, events, leadership, isolated("pool reports"))
+        reporter = PoolReporter(
+            given.kube,
+            events,
+            leadership,
+            isolated("pool reports"),
+            loaded=given.metrics.loaded,
+        )
         pools = Pools(
             reporter,
             given.modes,
@@ -93,7 +99,6 @@ class OperatorContext:
             rules=settings.pool_rules(),
             access=settings.model_access(),
             job_pods=_job_pod_replica(job_pods, given),
-            loaded=given.metrics.loaded,
         )
         self._stack.push_async_callback(pools.close)
         pool_controller = PoolController(

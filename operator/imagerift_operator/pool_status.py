@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -65,11 +66,21 @@ class ReportedStatus:
 
 
 class PoolReporter:
-    """Writes the pools' status where it changed, and tells of trouble; only while leading."""
+    """Writes the pools' status where it changed, and tells of trouble; only while leading.
+
+    `loaded` is told a pool's name, and the seconds in which one of its servers became ready.
+    """
 
     def __init__(
-        self, kube: Kube, events: EventWriter, leadership: Leadership, isolated: Isolation
+        self,
+        kube: Kube,
+        events: EventWriter,
+        leadership: Leadership,
+        isolated: Isolation,
+        *,
+        loaded: Callable[[str, float], None] = lambda _pool, _seconds: None,
     ) -> None:
+        self.loaded = loaded
         self._kube = kube
         self._events = events
         self._leadership = leadership

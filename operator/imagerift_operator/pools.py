@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -166,10 +166,8 @@ class Pools:
         rules: PoolRules = ANYTHING,
         access: ModelAccess = NO_TOKEN,
         job_pods: JobPodReplica | None = None,
-        loaded: Callable[[str, float], None] = lambda _pool, _seconds: None,
     ) -> None:
         self._job_pods = job_pods
-        self._loaded = loaded
         self._reporter = reporter
         self._modes = modes
         self._changed = changed
@@ -268,7 +266,7 @@ class Pools:
         replica.models = await replica.server.ready_models(models)
         seconds = replica.load_time.follow(ready=replica.ready, at=now())
         if seconds is not None:
-            self._loaded(pool.name, seconds)
+            self._reporter.loaded(pool.name, seconds)
         if replica.ready != before:
             log.info("replica_ready", pool=pool.name, ready=replica.ready)
             self._changed.set()

@@ -20,6 +20,7 @@ SPEC: dict[str, Any] = {
     "outputAspect": "source",
     "outputFormat": "png",
     "onUnclearSubject": "grade",
+    "cutout": {"background": "#ffffff"},
     "variations": 1,
     "seed": 7,
     "execution": "Pool",
@@ -40,6 +41,7 @@ CHANGES: dict[str, Any] = {
     "outputAspect": "1:1",
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
+    "cutout": {"background": "#ffffff", "shadow": "drop"},
     "variations": 2,
     "seed": 8,
     "execution": "Pod",
@@ -47,7 +49,7 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask")
+OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
 
 

@@ -40,6 +40,9 @@ class Framed:
     """None where nobody looked for faces."""
     models: tuple[ModelVersion, ...] = ()
     """What had a hand in it."""
+    window: tuple[int, int, int, int] | None = None
+    """left, top, width, height of what is shown, in the source's pixels: it may reach beyond them.
+    None where all of the source is shown."""
 
 
 class Framer:
@@ -71,7 +74,8 @@ class Framer:
             rgb = extended(rgb, cv2.resize(interest, (width, height)), beyond, guard)
         part = np.ascontiguousarray(rgb[top : top + window.height, left : left + window.width])
         people = People(len(contents.faces), contents.faces_in(window))
-        return Framed(part, how, people, (self._matting.version, self._faces.version))
+        shown = (window.left, window.top, window.width, window.height)
+        return Framed(part, how, people, (self._matting.version, self._faces.version), shown)
 
     def _contents(self, rgb: Pixels) -> tuple[Contents, Float]:
         digest = hashlib.blake2b(rgb.tobytes(), digest_size=16).digest() + repr(rgb.shape).encode()

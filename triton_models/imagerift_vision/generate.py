@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from imagerift_contract.cutouts import CutoutOptions
 from imagerift_contract.values import (
     CONTENT_TYPES,
     DEFAULT_ON_UNCLEAR_SUBJECT,
@@ -54,6 +55,7 @@ class ModeCall:
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     masked: bool = False
     """Whether the image's alpha is the caller's own matte."""
+    cutout: CutoutOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class ModeAnswer:
     """What a mode's model gave: the pictures of the seeds that are not omitted, in order."""
 
     images: NDArray[np.uint8]
+    """[N, height, width, 3] sRGB, or 4 with straight alpha."""
     preset: str | None
     models: tuple[ModelVersion, ...]
     omitted: tuple[tuple[int, str], ...] = ()
@@ -93,9 +96,7 @@ class Pipeline:
         source = self._source(request, guard, result)
         self._screen(request, source, guard, result)
         source = self._masked(source, request, guard, result)
-        width, height = output_size(
-            request.export_size, request.output_aspect, source.width, source.height
-        )
+        width, height = _size(request, source)
         first_failure: VisionError | None = None
         for targets in _batches(request.targets, width * height):
             guard.check()
@@ -200,6 +201,7 @@ class Pipeline:
                 height=size[1],
                 on_unclear_subject=request.on_unclear_subject,
                 masked=request.mask_url is not None,
+                cutout=request.cutout,
             )
         )
 
@@ -282,17 +284,26 @@ def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
     return VisionError("model_error", "no variation could be made")
 
 
+def _size(request: GenerateRequest, source: Source) -> tuple[int, int]:
+    """Width and height of the outputs in pixels."""
+    asked = request.cutout
+    if asked is not None and asked.width is not None and asked.height is not None:
+        return asked.width, asked.height
+    return output_size(request.export_size, request.output_aspect, source.width, source.height)
+
+
 def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
     """Check a mode's answer against the contract: anyone may write a model.
 
     Raises VisionError `model_error`.
     """
     lost = {position for position, _ in answer.omitted}
-    expected = (asked - len(lost), height, width, 3)
+    expected = (asked - len(lost), height, width)
     known = all(code in ERROR_CODES for _, code in answer.omitted)
     if not known or not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
         raise VisionError("model_error", "the mode's model broke its contract")
-    if answer.images.shape != expected and (expected[0] or len(answer.images)):
+    fits = answer.images.shape[:3] == expected and answer.images.shape[3:] in ((3,), (4,))
+    if not fits and (expected[0] or len(answer.images)):
         raise VisionError("model_error", "the mode's model gave pictures of another size")
 
 

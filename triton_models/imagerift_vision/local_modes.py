@@ -13,6 +13,7 @@ _MODES = {
     "style": ("imagerift_vision.style", "StyleMode"),
     "avatar": ("imagerift_vision.avatar", "AvatarMode"),
     "enhance": ("imagerift_vision.enhance", "EnhanceMode"),
+    "cutout": ("imagerift_vision.cutout", "CutoutMode"),
 }
 
 

@@ -132,6 +132,18 @@ def estimate_foreground(rgb: NDArray[np.uint8], alpha: Float) -> Float:
     return mixed
 
 
+def bled(rgb: NDArray[np.uint8], alpha: Float) -> Float:
+    """Spread the subject's colours under its transparent surroundings, for clean resampling."""
+    colours = rgb.astype(np.float32) / 255
+    weight = alpha[..., None]
+    sigma = max(2.0, max(alpha.shape) / 200)
+    spread = cv2.GaussianBlur(colours * weight, (0, 0), sigma)
+    share = cv2.GaussianBlur(alpha, (0, 0), sigma)[..., None]
+    known = np.clip(weight * 4, 0, 1)
+    filled: Float = colours * known + spread / np.maximum(share, 1e-4) * (1 - known)
+    return filled.clip(0, 1).astype(np.float32)
+
+
 def _fuse(
     image: Float, foreground: Float, background: Float, alpha: Float, radius: int
 ) -> tuple[Float, Float]:

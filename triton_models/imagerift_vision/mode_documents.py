@@ -12,6 +12,7 @@ from imagerift_contract.values import DEFAULT_ON_UNCLEAR_SUBJECT
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import read_analysis
+from imagerift_vision.cutout_options import cutout_document, read_cutout
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
@@ -30,6 +31,7 @@ def parameters_of(call: ModeCall) -> str:
             "height": call.height,
             "onUnclearSubject": call.on_unclear_subject,
             "masked": call.masked,
+            "cutout": cutout_document(call.cutout),
         }
     )
 
@@ -52,6 +54,7 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
         height=parameters["height"],
         on_unclear_subject=parameters.get("onUnclearSubject", DEFAULT_ON_UNCLEAR_SUBJECT),
         masked=parameters.get("masked", False),
+        cutout=read_cutout(parameters.get("cutout")),
     )
 
 

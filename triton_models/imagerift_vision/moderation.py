@@ -63,7 +63,9 @@ class Gate(Protocol):
 
 
 def opaque(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures [N, H, W, 3] with an opaque alpha: [N, H, W, 4]."""
+    """Pictures [N, H, W, 3] with an opaque alpha, [N, H, W, 4]; those that have alpha as is."""
+    if pictures.shape[3] == 4:
+        return pictures
     count, height, width = pictures.shape[:3]
     solid = np.full((count, height, width, 4), OPAQUE, np.uint8)
     solid[..., :3] = pictures

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar, get_args
 
+from imagerift_contract.cutouts import CutoutOptions
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
     DEFAULT_ON_UNCLEAR_SUBJECT,
@@ -20,6 +21,7 @@ from imagerift_contract.values import (
 )
 
 from imagerift_vision.analysis import Analysis
+from imagerift_vision.cutout_options import read_cutout
 from imagerift_vision.errors import VisionError
 
 SIZES: tuple[ExportSize, ...] = get_args(ExportSize)
@@ -60,6 +62,7 @@ class GenerateRequest:
     output_format: OutputFormat
     on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
+    cutout: CutoutOptions | None = None
 
     def seed_of(self, index: int) -> int:
         """The seed of a variation."""
@@ -177,6 +180,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         on_unclear_subject=_one_of(
             document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
         ),
+        cutout=read_cutout(document.get("cutout")),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MODE_MODELS = {"style": "style", "avatar": "avatar", "enhance": "enhance"}
+MODE_MODELS = {"style": "style", "avatar": "avatar", "enhance": "enhance", "cutout": "cutout"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, is_ratio
 from imagerift_vision.generate import ModeAnswer, ModeCall
-from imagerift_vision.matting import Matte, Matting, estimate_foreground, own_matte
+from imagerift_vision.matting import Matte, Matting, bled, estimate_foreground, own_matte
 from imagerift_vision.painting import PAINT_EDGE, Painter
 from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead
@@ -179,7 +179,7 @@ class StyleMode:
             # Colours under the own alpha are the subject's already; only bare paper is filled in.
             share = matte.alpha[..., None]
             rgb = (rgba[..., :3] * share + PAPER * (1 - share)).astype(np.uint8)
-            colours = _bled(rgba[..., :3], matte.alpha)
+            colours = bled(rgba[..., :3], matte.alpha)
         subject = None
         if matte.separable and colours is not None:
             found = describe(colours, matte.alpha)
@@ -274,15 +274,3 @@ def _whole_wants_detail(rgb: NDArray[np.uint8], call: ModeCall) -> bool:
 
 def _pays(pixels: int, scale: float) -> bool:
     return scale >= DETAIL_FROM_SCALE and pixels <= MOST_PIXELS_TO_RESOLVE
-
-
-def _bled(rgb: NDArray[np.uint8], alpha: Float) -> Float:
-    """Spread the subject's colours under its transparent surroundings, for clean resampling."""
-    colours = rgb.astype(np.float32) / 255
-    weight = alpha[..., None]
-    sigma = max(2.0, max(alpha.shape) / 200)
-    spread = cv2.GaussianBlur(colours * weight, (0, 0), sigma)
-    share = cv2.GaussianBlur(alpha, (0, 0), sigma)[..., None]
-    known = np.clip(weight * 4, 0, 1)
-    filled: Float = colours * known + spread / np.maximum(share, 1e-4) * (1 - known)
-    return filled.clip(0, 1).astype(np.float32)

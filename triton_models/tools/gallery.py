@@ -1,6 +1,6 @@
 """Make the pictures of docs/gallery.md, and a small preview of every preset, by the real modes.
 
-    MODELS_PYTHON triton_models/tools/gallery.py [--only style avatar enhance previews]
+    MODELS_PYTHON triton_models/tools/gallery.py [--only style avatar enhance cutout previews]
 
 Everything is made from the two sample photos in docs/images.
 """
@@ -19,9 +19,11 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "triton_models"))
 
+from imagerift_contract.cutouts import CUTOUT_PRESETS, CutoutOptions  # noqa: E402
 from imagerift_vision.avatar import PRESETS as AVATARS  # noqa: E402
 from imagerift_vision.avatar import AvatarMode  # noqa: E402
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard  # noqa: E402
+from imagerift_vision.cutout import CutoutMode  # noqa: E402
 from imagerift_vision.decoding import decode  # noqa: E402
 from imagerift_vision.enhance import EnhanceMode  # noqa: E402
 from imagerift_vision.generate import ModeAnswer, ModeCall  # noqa: E402
@@ -44,6 +46,7 @@ LABEL = 20
 QUALITY = 87
 PREVIEW_SIDE = 192
 FIRST_SEED = 100
+CHECK = 32
 PREVIEW_SEED = 101
 
 
@@ -56,7 +59,13 @@ class Mode(Protocol):
 @cache
 def mode_of(name: str) -> Mode:
     """A mode's networks, loaded once."""
-    return {"style": StyleMode, "avatar": AvatarMode, "enhance": EnhanceMode}[name](THREADS)
+    modes = {
+        "style": StyleMode,
+        "avatar": AvatarMode,
+        "enhance": EnhanceMode,
+        "cutout": CutoutMode,
+    }
+    return modes[name](THREADS)
 
 
 def made(
@@ -67,13 +76,26 @@ def made(
     *,
     aspect: str = "1:1",
     size: str = "base",
+    cutout: CutoutOptions | None = None,
 ) -> list[Pixels]:
     """Pictures of a photo, one a seed."""
     source = decode(photo.read_bytes(), 4096)
     width, height = output_size(size, aspect, source.width, source.height)
     guard = AttemptGuard.begun(CancelFlags(Path("/nonexistent")), "gallery", 3600)
-    call = ModeCall(mode, source.rgba, "gallery", 3600, "", preset, tuple(seeds), width, height)
-    return list(mode_of(mode).run(call, guard).images)
+    call = ModeCall(
+        mode, source.rgba, "gallery", 3600, "", preset, tuple(seeds), width, height, cutout=cutout
+    )
+    return [on_checks(picture) for picture in mode_of(mode).run(call, guard).images]
+
+
+def on_checks(picture: Pixels) -> Pixels:
+    """[h, w, 3]: what is transparent on a checkerboard."""
+    if picture.shape[2] == 3:
+        return picture
+    rows, columns = np.indices(picture.shape[:2]) // CHECK
+    checks = np.where((rows + columns) % 2, 207, 255)[..., None]
+    share = picture[..., 3:] / 255
+    return (picture[..., :3] * share + checks * (1 - share) + 0.5).astype(np.uint8)
 
 
 def original(photo: Path) -> Pixels:
@@ -159,6 +181,26 @@ def enhance() -> None:
     write(page([details], 380), "enhance-detail")
 
 
+def cutout() -> None:
+    """Both photos cut out, with each shadow, and as a marketplace's main image."""
+    rows = []
+    warm = CutoutOptions(background="#e9e4da", shadow="contact", padding=0.1, align="bottom")
+    for photo in (PRODUCT, PERSON):
+        rows.append(
+            [
+                ("the photo", original(photo)),
+                ("transparent", made("cutout", photo, None, aspect="source")[0]),
+                ("marketplace", made("cutout", photo, "marketplace")[0]),
+                (
+                    "marketplace, drop",
+                    made("cutout", photo, "marketplace", cutout=CutoutOptions(shadow="drop"))[0],
+                ),
+                ("a colour, contact", made("cutout", photo, None, cutout=warm)[0]),
+            ]
+        )
+    write(page(rows, 240), "cutout")
+
+
 def previews() -> None:
     """One small square picture a preset."""
     PREVIEWS.mkdir(parents=True, exist_ok=True)
@@ -167,6 +209,8 @@ def previews() -> None:
     for mode, photo, preset in shown:
         _preview(f"{mode}-{preset}", made(mode, photo, preset, (PREVIEW_SEED,))[0])
     _preview("enhance", made("enhance", PERSON, None)[0])
+    for preset in CUTOUT_PRESETS:
+        _preview(f"cutout-{preset}", made("cutout", PRODUCT, preset)[0])
 
 
 def _preview(name: str, picture: Pixels) -> None:
@@ -174,7 +218,13 @@ def _preview(name: str, picture: Pixels) -> None:
     small.save(PREVIEWS / f"{name}.jpg", quality=85, optimize=True)
 
 
-PARTS = {"style": style, "avatar": avatar, "enhance": enhance, "previews": previews}
+PARTS = {
+    "style": style,
+    "avatar": avatar,
+    "enhance": enhance,
+    "cutout": cutout,
+    "previews": previews,
+}
 
 
 def main() -> None:

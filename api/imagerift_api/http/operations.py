@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -91,6 +91,7 @@ class Operation:
     any_query: bool = False
     private: bool = False
     body_example: Any = None
+    body_examples: Mapping[str, Any] = field(default_factory=dict)
     max_body_bytes: int = SMALL_BODY_BYTES
     errors: tuple[str, ...] = ()
 

@@ -89,6 +89,7 @@ class Drafts:
                 "execution": self._execution(caller, spec),
                 "retention_days": caller.plan.retention_days,
                 "spec": spec,
+                "schema_version": spec.schema_version,
                 "quota": reservation,
                 "metadata": body.metadata,
                 "webhook_url": body.webhook_url,

@@ -15,6 +15,7 @@ from imagerift_api.jobs.analysis_schemas import (
     SubjectObject,
 )
 from imagerift_api.jobs.schemas import (
+    CutoutObject,
     JobErrorObject,
     JobObject,
     MetricsObject,
@@ -72,6 +73,7 @@ def job_object(
         output_aspect=spec.output_aspect,
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
+        cutout=spec.cutout and CutoutObject(**spec.cutout.model_dump()),
         variations=spec.variations,
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),

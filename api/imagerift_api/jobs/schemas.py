@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from imagerift_contract.cutouts import CutoutAlign, CutoutShadow
 from imagerift_contract.values import (
     DEFAULT_EXPORT_SIZE,
     DEFAULT_ON_UNCLEAR_SUBJECT,
@@ -21,6 +22,7 @@ from imagerift_contract.values import (
     OutputAspect,
     OutputFormat,
 )
+from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.errors import InvalidRequest, JobNotFound
 from imagerift_core.generation import GenerationSpec, ModeName, PresetName, random_seed
 from imagerift_core.ids import is_job_id
@@ -85,6 +87,10 @@ def _not_both(*names: str) -> dict[str, Any]:
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
+class CutoutBody(RequestBody, CutoutOptions):
+    """What a cut-out is to look like; what is left out is the preset's to choose."""
+
+
 class StoredSourceBody(RequestBody):
     """What to make from a picture that the workspace has already."""
 
@@ -105,7 +111,11 @@ class StoredSourceBody(RequestBody):
     on_unclear_subject: OnUnclearSubject = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="Where the subject cannot be cut out well: `grade` the whole picture, or "
-        "`fail`, uncharged, with `subject_unclear`.",
+        "`fail`, uncharged, with `subject_unclear`. A `cutout` has nothing to grade and fails for "
+        "either word; with `cut` it is delivered all the same.",
+    )
+    cutout: CutoutBody | None = Field(
+        None, description="Of mode `cutout` alone: what it is to look like."
     )
     mask_key: str | None = Field(
         None,
@@ -246,6 +256,18 @@ class QueueObject(AnswerBody):
     reason: Annotated[WaitingReason, SHOWN] | None
 
 
+class CutoutObject(AnswerBody):
+    """What the cut-out was to look like; null is the preset's to choose."""
+
+    background: str | None
+    padding: float | None
+    fill: float | None
+    align: Annotated[CutoutAlign, SHOWN] | None
+    shadow: Annotated[CutoutShadow, SHOWN] | None
+    width: int | None
+    height: int | None
+
+
 class OutputObject(AnswerBody):
     """One delivered picture; its URLs are signed at every read and live for ten minutes."""
 
@@ -324,6 +346,7 @@ class JobObject(AnswerBody):
     output_aspect: Annotated[OutputAspect, SHOWN]
     output_format: Annotated[OutputFormat, SHOWN]
     on_unclear_subject: Annotated[OnUnclearSubject, SHOWN]
+    cutout: Annotated[CutoutObject | None, Field(description="Null where none was sent.")]
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 from imagerift_contract.values import ExportSize, OutputAspect
+from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
 from pydantic import Field
@@ -40,6 +41,13 @@ class ModeObject(AnswerBody):
     export_sizes: list[ModeExportSize]
     output_aspects: list[str]
     max_variations: int
+    cutout_options: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="The JSON schema of `cutout` in a submit; null for a mode that makes no "
+            "cut-outs."
+        ),
+    ]
 
 
 class ModeList(AnswerBody):
@@ -68,6 +76,7 @@ def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObj
         ],
         output_aspects=list(get_args(OutputAspect)),
         max_variations=mode.max_variations,
+        cutout_options=CutoutOptions.model_json_schema() if mode.takes_cutout else None,
     )
 
 

@@ -106,6 +106,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         media: dict[str, Any] = {"schema": schemas.of(operation.body)}
         if operation.body_example is not None:
             media["example"] = operation.body_example
+        if operation.body_examples:
+            named = operation.body_examples.items()
+            media["examples"] = {name: {"value": value} for name, value in named}
         described["requestBody"] = {"required": True, "content": {"application/json": media}}
     for status, codes in _codes_by_status(operation).items():
         described["responses"][str(status)] = _refusal(

@@ -105,7 +105,7 @@ BAD_FIELDS: dict[str, BadField] = {
         400,
         "invalid_request",
         "onUnclearSubject",
-        "'grade' or 'fail'",
+        "'grade', 'cut' or 'fail'",
     ),
     "a 1-byte file": (
         {"imageBase64": encode(b"x")},

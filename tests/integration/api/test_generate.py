@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from typing import Any
 
 import pytest
 from imagerift_core import clock, object_keys
@@ -185,6 +186,58 @@ async def test_a_mask_is_kept_as_the_job_s_own_and_can_be_used_again(
         assert record.mask.key == object_keys.mask_key(tenant.workspace, record.id)
         assert await api.store.get(record.mask.key, max_bytes=10**6) == matte
     assert record.spec.on_unclear_subject == "fail"
+
+
+CUTOUT = {"mode": "cutout", "prompt": None, "preset": None}
+
+
+async def test_a_cutout_is_asked_for_with_options_that_the_job_shows(
+    api: Api, tenant: Tenant
+) -> None:
+    options = {"background": "#FFffff", "fill": 1, "shadow": "drop", "width": 640.0, "height": 480}
+
+    answer = await api.generate(
+        tenant, **CUTOUT, cutout=options, outputFormat="avif", onUnclearSubject="cut"
+    )
+
+    assert answer.status == 202, answer.body
+    assert answer.body["cutout"] == options | {"padding": None, "align": None}
+    assert answer.body["quota"]["units"] == 1
+    record = await record_of(api, answer.body["jobId"])
+    assert record.spec.cutout is not None and record.spec.cutout.width == 640
+    # No version that knows no cut-outs may run it.
+    assert record.schema_version == 2
+    plain = await api.generate(tenant, **CUTOUT)
+    assert (plain.status, plain.body["cutout"]) == (202, None)
+    modes = (await api.call("GET", "/api/v1/modes", headers=tenant.headers)).body["data"]
+    schemas = {mode["mode"]: mode["cutoutOptions"] for mode in modes}
+    assert [name for name, schema in schemas.items() if schema is not None] == ["cutout"]
+    assert set(options) < set(schemas["cutout"]["properties"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "told"),
+    [
+        ({"cutout": {"padding": 0.5}}, "cutout.padding", "0.45"),
+        ({"cutout": {"fill": 0.01}}, "cutout.fill", "0.1"),
+        ({"cutout": {"width": 5000, "height": 500}}, "cutout.width", "4096"),
+        ({"cutout": {"width": 2000, "height": 500}}, "cutout.width", "at most 1024"),
+        ({"cutout": {"width": 500}}, "cutout.height", "come together"),
+        ({"cutout": {"background": "white"}}, "cutout.background", "#"),
+        ({"cutout": {"blur": 1}}, "cutout.blur", ""),
+        ({"mode": "style", "prompt": "p", "cutout": {}}, "cutout", "mode 'style'"),
+        ({"outputFormat": "jpeg"}, "outputFormat", "transparent"),
+        ({"variations": 2}, "variations", "at most 1"),
+    ],
+)
+async def test_a_cutout_s_refusal_names_the_option_and_its_limit(
+    api: Api, tenant: Tenant, fields: dict[str, Any], param: str, told: str
+) -> None:
+    answer = await api.generate(tenant, **(CUTOUT | fields))
+
+    assert (answer.status, answer.body["param"]) == (400, param), answer.body
+    assert told in answer.body["detail"]
+    assert await api.counted(tenant) == (0, 0)
 
 
 async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: Tenant) -> None:

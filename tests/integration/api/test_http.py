@@ -196,7 +196,7 @@ async def test_the_documents_own_example_is_taken(api: Api, tenant: Tenant) -> N
     answer = await api.call(
         "POST",
         "/api/v1/generate",
-        json=content["application/json"]["example"],
+        json=next(iter(content["application/json"]["examples"].values()))["value"],
         headers=tenant.headers,
     )
 

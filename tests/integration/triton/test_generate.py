@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from cutout_cases import CutoutCases
 from generate_cases import GenerateCases, request_for
 from odd_images import READABLE, scene
 from origin import Origin
@@ -52,6 +53,10 @@ class TestGenerate(GenerateCases):
                 triton.cancel(request["attemptId"])
             assert [job.result()["error"]["code"] for job in running] == ["canceled"] * 2
             assert waiting.result()["error"] is None
+
+
+class TestCutouts(CutoutCases):
+    """All shared cases of cut-outs: their pictures have four channels on the wire."""
 
 
 class TestBenchModels:

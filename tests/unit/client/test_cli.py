@@ -16,6 +16,7 @@ from typing import get_args
 import pytest
 from imagerift import choices
 from imagerift.cli import app
+from imagerift_contract.cutouts import CutoutAlign, CutoutShadow
 from imagerift_contract.values import ExportSize, OnUnclearSubject, OutputAspect, OutputFormat
 from imagerift_core.jobs import Status
 from imagerift_core.modes import load_modes
@@ -81,6 +82,38 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         "onUnclearSubject": "fail",
         "maskBase64": base64.b64encode(b"matte").decode(),
     }
+
+
+async def test_a_cutout_is_a_generate_of_that_mode(server: FakeApi, photo: str) -> None:
+    options = (
+        *("--background", "#ffffff", "--padding", "0.1", "--fill", "0.85", "--align", "top-left"),
+        *("--shadow", "drop", "--width", "800", "--height", "600", "--format", "avif"),
+    )
+    bodies = []
+    for command in (["cutout", photo], ["generate", photo, "--mode", "cutout"]):
+        server.will_answer(job(), 202)
+        result = await run(server, *command, "--preset", "marketplace", *options)
+        assert result.exit_code == 0, result.output
+        bodies.append(server.seen[-1][3])
+
+    assert bodies[0] == bodies[1]
+    assert bodies[0]["cutout"] == {
+        "background": "#ffffff",
+        "padding": 0.1,
+        "fill": 0.85,
+        "align": "top-left",
+        "shadow": "drop",
+        "width": 800,
+        "height": 600,
+    }
+
+
+async def test_a_plain_cutout_sends_no_options(server: FakeApi, photo: str) -> None:
+    server.will_answer(job(), 202)
+    assert (await run(server, "cutout", photo, "--even-if-unclear")).exit_code == 0
+    body = server.seen[0][3]
+    del body["imageBase64"]
+    assert body == {"mode": "cutout", "onUnclearSubject": "cut"}
 
 
 async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Path) -> None:
@@ -248,7 +281,7 @@ async def test_what_an_option_may_be_is_said_without_asking_the_server(
     ("typed", "offered"),
     [
         ("generate a.jpg --size ", ["base", "2k", "4k"]),
-        ("generate a.jpg --mode ", ["style", "avatar", "enhance"]),
+        ("generate a.jpg --mode ", ["style", "avatar", "enhance", "cutout"]),
         ("generate a.jpg --preset go", ["golden_hour"]),
         ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
         ("jobs list --status s", ["succeeded"]),
@@ -273,6 +306,8 @@ def test_the_choices_are_those_of_the_api() -> None:
     assert get_args(choices.Aspect) == get_args(OutputAspect)
     assert get_args(choices.Format) == get_args(OutputFormat)
     assert get_args(choices.OnUnclearSubject) == get_args(OnUnclearSubject)
+    assert get_args(choices.CutoutShadow) == get_args(CutoutShadow)
+    assert get_args(choices.CutoutAlign) == get_args(CutoutAlign)
     assert set(get_args(choices.JobStatus)) == set(Status)
     shipped = {name: tuple(mode.presets) for name, mode in load_modes().items()}
     assert shipped == choices.SHIPPED_PRESETS

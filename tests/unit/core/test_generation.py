@@ -35,6 +35,18 @@ MODES = {
 }
 
 
+MODES["cutout"] = Mode(
+    model="generate",
+    promptRequired=False,
+    presetRequired=False,
+    presets=["transparent", "marketplace", "ours"],
+    exportSizes=["base", "2k", "4k"],
+    maxVariations=1,
+    attemptSeconds=60,
+    takesCutout=True,
+)
+
+
 def make_spec(**fields: Any) -> GenerationSpec:
     return GenerationSpec.model_validate({"mode": "style", "prompt": "rain"} | fields)
 
@@ -46,6 +58,13 @@ def make_spec(**fields: Any) -> GenerationSpec:
         {"preset": "noir"},
         {"variations": 4, "export_size": "2k"},
         {"mode": "avatar", "prompt": "", "preset": "anime", "variations": 8},
+        {"mode": "cutout"},
+        {"mode": "cutout", "on_unclear_subject": "cut", "cutout": {"fill": 0.5, "padding": 0.45}},
+        {"mode": "cutout", "cutout": {"width": 1024, "height": 16}},
+        {"mode": "cutout", "export_size": "4k", "cutout": {"width": 1025, "height": 4096}},
+        {"mode": "cutout", "preset": "marketplace", "output_format": "jpeg"},
+        {"mode": "cutout", "preset": "ours", "output_format": "jpeg"},
+        {"mode": "cutout", "output_format": "jpeg", "cutout": {"background": "#0A0b0c"}},
     ],
 )
 def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
@@ -114,3 +133,76 @@ def test_a_random_seed_is_a_seed() -> None:
     seeds = {random_seed() for _ in range(100)}
     assert len(seeds) > 90
     assert all(make_spec(seed=seed) for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "told"),
+    [
+        ({"mode": "style", "cutout": {}}, "cutout", "mode 'style'"),
+        ({"mode": "style", "on_unclear_subject": "cut"}, "onUnclearSubject", "grade or fail"),
+        ({"cutout": {"width": 800}}, "cutout.height", "come together"),
+        ({"cutout": {"height": 800}}, "cutout.width", "come together"),
+        ({"cutout": {"width": 1025, "height": 800}}, "cutout.width", "at most 1024"),
+        ({"cutout": {"width": 800, "height": 1025}}, "cutout.height", "exportSize 'base'"),
+        (
+            {"output_aspect": "1:1", "cutout": {"width": 800, "height": 800}},
+            "outputAspect",
+            "must be left out",
+        ),
+        ({"output_format": "jpeg"}, "outputFormat", "cannot be transparent"),
+        (
+            {
+                "preset": "marketplace",
+                "output_format": "jpeg",
+                "cutout": {"background": "transparent"},
+            },
+            "outputFormat",
+            "cannot be transparent",
+        ),
+    ],
+)
+def test_options_of_a_cutout_that_cannot_be_kept_are_named(
+    fields: dict[str, Any], param: str, told: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=told) as refusal:
+        check_permitted(make_spec(**({"mode": "cutout"} | fields)), MODES, PLANS["business"])
+    assert refusal.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("background", "white"),
+        ("background", "#fff"),
+        ("padding", -0.1),
+        ("padding", 0.5),
+        ("fill", 0.05),
+        ("fill", 1.1),
+        ("fill", "0.5"),
+        ("align", "middle"),
+        ("shadow", "long"),
+        ("width", 15),
+        ("width", 4097),
+        ("height", 20.5),
+        ("blur", 1),
+    ],
+)
+def test_an_option_of_a_cutout_keeps_to_its_bounds(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=rf"cutout\.{field}"):
+        make_spec(mode="cutout", cutout={field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "version"),
+    [
+        ({}, 1),
+        ({"output_format": "avif"}, 2),
+        ({"mode": "cutout"}, 1),
+        ({"mode": "cutout", "cutout": {}}, 2),
+        ({"mode": "cutout", "on_unclear_subject": "cut"}, 2),
+    ],
+)
+def test_what_older_versions_would_make_otherwise_is_kept_from_them(
+    fields: dict[str, Any], version: int
+) -> None:
+    assert make_spec(**fields).schema_version == version

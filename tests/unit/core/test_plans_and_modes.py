@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imagerift_contract.cutouts import CUTOUT_PRESETS
 from imagerift_core.modes import load_modes
 from imagerift_core.plans import load_plans
 from pydantic import ValidationError
@@ -43,6 +44,8 @@ def test_the_shipped_modes_can_be_read() -> None:
     # Its picture depends on the source alone, so a second one would be the same.
     assert modes["enhance"].max_variations == 1
     assert not modes["enhance"].prompt_required
+    assert [name for name, mode in modes.items() if mode.takes_cutout] == ["cutout"]
+    assert modes["cutout"].presets == list(CUTOUT_PRESETS)
     assert modes["avatar"].preset_required
     assert modes["avatar"].presets == ["anime", "cartoon3d", "oilpaint"]
     assert all(mode.export_sizes == ["base", "2k", "4k"] for mode in modes.values())

@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from imagerift_core.cutouts import CutoutOptions
+from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import JobRecord, Status
 from imagerift_core.model_documents import ModelAnswer
 from imagerift_core.mongo.account_log import LogEntry
@@ -33,6 +35,7 @@ from tests.support.job_records import make_record
 
 Word = Literal["one", "two"]
 Path = tuple[str | int, ...]
+CUT = GenerationSpec(mode="cutout", cutout=CutoutOptions())
 READ = {"preset": "studio", "why": "default", "applied": [], "ignored": []}
 
 
@@ -111,6 +114,8 @@ def test_a_status_of_another_version_is_none_of_ours() -> None:
         (("spec", "outputAspect"), lambda record: record.spec.output_aspect),
         (("spec", "outputFormat"), lambda record: record.spec.output_format),
         (("spec", "mode"), lambda record: record.spec.mode),
+        (("spec", "cutout", "align"), lambda record: record.spec.cutout.align),
+        (("spec", "cutout", "shadow"), lambda record: record.spec.cutout.shadow),
         (("analysis", "framing"), lambda record: record.analysis.framing),
         (("analysis", "preset_reason"), lambda record: record.analysis.preset_reason),
         (("analysis", "prompt_read", "why"), lambda record: record.analysis.prompt_read.why),
@@ -119,17 +124,17 @@ def test_a_status_of_another_version_is_none_of_ours() -> None:
 def test_a_record_keeps_the_words_of_another_version(path: Path, read_as: Any) -> None:
     error = {"code": "model_error", "message": "m"}
     told = {"preset_reason": "default", "framing": "whole", "prompt_read": READ}
-    document = document_with({path: "other"}, error=error, analysis=told)
+    document = document_with({path: "other"}, spec=CUT, error=error, analysis=told)
     record = read(JobRecord, document)
     assert read_as(record) == "other"
     assert record.document() == document
 
 
 def test_members_of_another_version_are_passed_over() -> None:
-    places: list[Path] = [(), ("spec",), ("source",), ("quota",)]
+    places: list[Path] = [(), ("spec",), ("spec", "cutout"), ("source",), ("quota",)]
     later = {(*place, "later"): {"a": 1} for place in places}
-    record = read(JobRecord, document_with(later, job_id="job-1"))
-    assert record == make_record("job-1")
+    record = read(JobRecord, document_with(later, job_id="job-1", spec=CUT))
+    assert record == make_record("job-1", spec=CUT)
 
 
 def test_what_is_sent_and_what_models_answer_stays_closed() -> None:

@@ -43,13 +43,14 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
     }
     assert json.loads(told["IMAGERIFT_DIFFUSION"])["weights"] == "/weights"
     assert pool.provisions == {"diffusion"}
-    assert served_modes(pool, []) == ["avatar", "enhance", "style"]
+    assert served_modes(pool, []) == ["avatar", "cutout", "enhance", "style"]
     kinds = {
         path.name: (path / "config.pbtxt").read_text().split("kind: ")[1].split()[0]
         for path in (tmp_path / "models").iterdir()
     }
     assert kinds == {
         "control": "KIND_CPU",
+        "cutout": "KIND_CPU",
         "diffusion": "KIND_GPU",
         "enhance": "KIND_CPU",
         "generate": "KIND_CPU",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from imagerift_core import model_schemas
+from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import (
     Analysis,
@@ -47,6 +48,15 @@ RECORD = make_record(
         output_aspect="4:5",
         output_format="webp",
         on_unclear_subject="fail",
+        cutout=CutoutOptions(
+            background="#ffffff",
+            padding=0.05,
+            fill=0.85,
+            align="bottom",
+            shadow="contact",
+            width=1000,
+            height=800,
+        ),
     ),
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from imagerift_contract.cutouts import CutoutOptions
 from imagerift_vision.analysis import Analysis, Applied, Ignored, People, SubjectFound, Understood
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
@@ -57,6 +58,7 @@ def test_every_member_of_a_request_is_read() -> None:
         output_aspect="4:5",
         output_format="webp",
         on_unclear_subject="fail",
+        cutout=CutoutOptions("#ffffff", 0.05, 0.85, "bottom", "contact", 1000, 800),
         targets=tuple(
             Target(
                 index=index,
@@ -73,7 +75,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     read = parse_request((EXAMPLES / "request-least.json").read_bytes())
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
-    assert (read.mask_url, read.on_unclear_subject) == (None, "grade")
+    assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
     [target] = read.targets
     assert target.thumbnail_url is None
 
@@ -130,6 +132,7 @@ def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
         height=1024,
         on_unclear_subject="fail",
         masked=True,
+        cutout=CutoutOptions("transparent", fill=0.5, shadow="drop"),
     )
     assert json.loads(parameters_of(call)) == asked
 

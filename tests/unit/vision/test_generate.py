@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from cutout_cases import CutoutCases
 from generate_cases import GenerateCases, request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.entry_model import answer
@@ -57,6 +58,10 @@ def service(origin: Origin, loaded: Mapping[str, Mode], tmp_path: Path):
     plain = Plain(origin, CancelFlags(tmp_path), loaded)
     yield plain
     plain.pipeline.client.close()
+
+
+class TestCutouts(CutoutCases):
+    """All shared cases of cut-outs."""
 
 
 class TestMasks(MaskCases):

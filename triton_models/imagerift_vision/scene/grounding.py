@@ -39,6 +39,26 @@ def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     return _both(preset.shadow * total, 0.55 * preset.shadow * contact)
 
 
+def contact_shadow(alpha: Float) -> Float:
+    """[h, w]: the shadow along the contour that a subject stands on; 0 where it is bright."""
+    height, width = alpha.shape
+    solid = alpha > 0.5
+    columns = np.flatnonzero(solid.any(axis=0))
+    if columns.size == 0:
+        return np.zeros_like(alpha)
+    lowest, base, subject_height = _standing(solid, columns)
+    return _contact(lowest, columns, base, subject_height, (height, width))
+
+
+def _standing(solid: NDArray[np.bool_], columns: NDArray[np.intp]) -> tuple[Float, float, float]:
+    """The lowest row of each column, the row it stands on, and its height above that."""
+    height, width = solid.shape
+    lowest = np.full(width, -1.0, np.float32)
+    lowest[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
+    base = float(np.percentile(lowest[columns], 98))
+    return lowest, base, max(1.0, base - float(np.flatnonzero(solid.any(axis=1))[0]))
+
+
 def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
     """Seen from the front: contact along the bottom contour, the silhouette laid on the floor."""
     height, width = alpha.shape
@@ -47,10 +67,7 @@ def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     columns = np.flatnonzero(solid.any(axis=0))
     if columns.size == 0:
         return np.zeros_like(alpha)
-    lowest = np.full(width, -1.0, np.float32)
-    lowest[columns] = height - 1 - np.argmax(solid[::-1, columns], axis=0)
-    base = float(np.percentile(lowest[columns], 98))
-    subject_height = max(1.0, base - float(np.flatnonzero(solid.any(axis=1))[0]))
+    lowest, base, subject_height = _standing(solid, columns)
     contact = _contact(lowest, columns, base, subject_height, (height, width))
     flatten = float(rng.uniform(0.16, 0.26))
     shear = -lamp.side * float(rng.uniform(0.45, 0.85))

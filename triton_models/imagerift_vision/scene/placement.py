@@ -60,11 +60,12 @@ def describe(colours: Float, alpha: Float) -> Subject:
         box = (0, 0, width, height)
     else:
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    touches = _touched_borders(solid)
+    touches = touched_borders(solid)
     return Subject(colours, alpha, box, touches, _grounding(solid, box, touches))
 
 
-def _touched_borders(solid: NDArray[np.bool_]) -> frozenset[str]:
+def touched_borders(solid: NDArray[np.bool_]) -> frozenset[str]:
+    """The borders of the picture that cut what is solid in [h, w]."""
     strips = {
         "top": solid[:2].any(axis=0),
         "bottom": solid[-2:].any(axis=0),

@@ -31,10 +31,14 @@ function chooseMode() {
   form.outputAspect.replaceChildren(...chosen.outputAspects.map((aspect) =>
     make("option", { value: aspect, textContent: aspect === "source" ? "as the source" : aspect })));
   const presets = chosen.presets.map((name) => preset(name, name.replaceAll("_", " "), chosen.presetPreviewUrls[name]));
-  const none = chosen.presetRequired ? [] : [preset("", "by prompt", null)];
+  const none = chosen.presetRequired ? [] : [preset("", chosen.cutoutOptions === null ? "by prompt" : "default", null)];
   byId("preset-list").replaceChildren(...none, ...presets);
   byId("preset-list").querySelector("input").checked = true;
   show(byId("presets"), presets.length > 0);
+  const cuts = chosen.cutoutOptions !== null;
+  show(byId("cutout"), cuts);
+  show(byId("cut-unclear"), cuts);
+  show(byId("fail-unclear"), !cuts);
   if (current !== null) drafts.set(current, form.prompt.value);
   else drafts.set(chosen.mode, form.prompt.value);
   current = chosen.mode;
@@ -91,13 +95,26 @@ async function base64Of(file) {
   return reader.result.slice(reader.result.indexOf(",") + 1);
 }
 
+function cutsOut(mode) {
+  return modes.some((entry) => entry.mode === mode && entry.cutoutOptions !== null);
+}
+
+function cutoutOf(fields) {
+  const chosen = ["background", "shadow"].filter((name) => fields.get(name)).map((name) => [name, fields.get(name)]);
+  return { ...Object.fromEntries(chosen), ...(fields.get("fill") ? { fill: Number(fields.get("fill")) } : {}) };
+}
+
 async function generate(form) {
   const status = byId("play-status");
   const fields = new FormData(form);
   const body = { imageBase64: await base64Of(fields.get("image")) };
   for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
-  if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  if (cutsOut(body.mode)) {
+    if (fields.get("cutUnclear")) body.onUnclearSubject = "cut";
+    const cutout = cutoutOf(fields);
+    if (Object.keys(cutout).length) body.cutout = cutout;
+  } else if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
   if (fields.get("mask")?.size) body.maskBase64 = await base64Of(fields.get("mask"));
   if (fields.get("preset")) body.preset = fields.get("preset");
   show(byId("result"), false);
@@ -112,7 +129,7 @@ async function generate(form) {
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
-  status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
+  status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job), sureness(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
   if (job.downloadUrl) showResult(job);
   await followOverview();
 }
@@ -151,6 +168,13 @@ const WHOLE = {
 function wholePicture({ analysis }) {
   const why = analysis?.subject?.treatment === "graded" ? WHOLE[analysis.subject.reason] : null;
   return why ? `The whole picture was graded, the subject not cut out: ${why}.` : "";
+}
+
+// How sure the model is of a cut-out.
+function sureness({ mode, analysis }) {
+  const { treatment, confidence } = analysis?.subject ?? {};
+  if (!cutsOut(mode) || treatment !== "cut_out" || confidence === null) return "";
+  return `Confidence in the cut-out: ${Math.round(100 * confidence)} %.`;
 }
 
 function showResult(job) {
