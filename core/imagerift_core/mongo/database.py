@@ -126,7 +126,7 @@ class Database:
 
 @asynccontextmanager
 async def connect(
-    url: str, name: str, tls: Mapping[str, str | bool] | None = None
+    url: str, name: str, tls: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Database]:
     """The database `name`; `tls` are options of the driver (`SharedSettings.mongo_tls`)."""
     with translating():

@@ -29,7 +29,7 @@ class Secured:
     client: Path
     stranger: Path
 
-    def settings(self, **files: Path) -> MongoSettings:
+    def settings(self, **files: Any) -> MongoSettings:
         return MongoSettings(mongo_url=SecretStr(self.url), **files)
 
 

@@ -6,6 +6,7 @@ import os
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -168,7 +169,7 @@ def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:
         blob.write_to_path(tmp_path / "tls.crt", append=number > 0)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    settings = {
+    settings: dict[str, Any] = {
         "TLS_CERTIFICATE": str(tmp_path / "tls.crt"),
         "TLS_KEY": str(tmp_path / "tls.key"),
     }

@@ -144,7 +144,7 @@ def test_with_certificates_servers_are_probed_and_called_by_tls() -> None:
 
 
 def test_a_short_token_is_no_setting_and_none_is_shown() -> None:
-    needed = {
+    needed: dict[str, Any] = {
         **{"mongo_url": "mongodb://x", "s3_internal_url": "http://x", "s3_public_url": "http://x"},
         **{"s3_access_key": "a", "s3_secret_key": "b"},
     }
