@@ -182,23 +182,17 @@ def enhance() -> None:
 
 
 def cutout() -> None:
-    """Both photos cut out, with each shadow, and as a marketplace's main image."""
-    rows = []
+    """The product cut out, with each shadow, and as a marketplace's main image."""
+    drop = CutoutOptions(shadow="drop")
     warm = CutoutOptions(background="#e9e4da", shadow="contact", padding=0.1, align="bottom")
-    for photo in (PRODUCT, PERSON):
-        rows.append(
-            [
-                ("the photo", original(photo)),
-                ("transparent", made("cutout", photo, None, aspect="source")[0]),
-                ("marketplace", made("cutout", photo, "marketplace")[0]),
-                (
-                    "marketplace, drop",
-                    made("cutout", photo, "marketplace", cutout=CutoutOptions(shadow="drop"))[0],
-                ),
-                ("a colour, contact", made("cutout", photo, None, cutout=warm)[0]),
-            ]
-        )
-    write(page(rows, 240), "cutout")
+    row = [
+        ("the photo", original(PRODUCT)),
+        ("transparent", made("cutout", PRODUCT, None, aspect="source")[0]),
+        ("marketplace", made("cutout", PRODUCT, "marketplace")[0]),
+        ("marketplace, drop", made("cutout", PRODUCT, "marketplace", cutout=drop)[0]),
+        ("a colour, contact", made("cutout", PRODUCT, None, cutout=warm)[0]),
+    ]
+    write(page([row], 240), "cutout")
 
 
 def previews() -> None:
