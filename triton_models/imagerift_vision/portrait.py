@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Box, People
+from imagerift_vision.backlight import balanced
 from imagerift_vision.errors import VisionError
 from imagerift_vision.faces import Face, FaceFinder, Iris
 from imagerift_vision.matting import Matting, own_matte
@@ -18,6 +19,11 @@ Pixels = NDArray[np.uint8]
 FRAME = 2.4
 TIGHTEST_FRAME = 1.7
 EYE_LINE = 0.44
+# So much of a face beyond the border is more than its hairline.
+CUT_FACE = 0.08
+# How far the face may be off the middle, as a share of the frame's width: where a person stands at
+# the border, the frame rather goes beyond it than to leave most of itself empty.
+OFF_MIDDLE = 0.14
 # A border of the picture that cuts the person fades out over this share of the frame.
 FADE_SHARE = 0.07
 MATTE_EDGE = 768
@@ -72,7 +78,7 @@ def portray(
     faces = finder.find(rgb)
     if not faces:
         raise VisionError("no_face_found", "no face was found in the picture")
-    face = faces[0]
+    face = _most_prominent(faces, rgb.shape[1], rgb.shape[0])
     left, top, frame = _frame(face, rgb.shape[1], rgb.shape[0], width / height)
     scale = height / frame
     view = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
@@ -91,14 +97,31 @@ def portray(
         alpha = cv2.warpAffine(own.alpha, view, (width, height), flags=cv2.INTER_LINEAR)
     else:
         alpha = _person(canvas, placed, matting)
-    others = [other.moved(scale, -left * scale, -top * scale) for other in faces[1:]]
+    others = [
+        other.moved(scale, -left * scale, -top * scale) for other in faces if other is not face
+    ]
     alpha = _alone(alpha, placed, others)
+    canvas = balanced(canvas, alpha, placed)
     alpha = alpha * _inside(view, rgb.shape[1], width, height)
     return Portrait(
         canvas, alpha.astype(np.float32), placed, finder.irises(canvas, placed),
         own is None or masked,
         People(len(faces), 1, _share(face, rgb.shape[1], rgb.shape[0])),
     )  # fmt: skip
+
+
+def _most_prominent(faces: tuple[Face, ...], width: int, height: int) -> Face:
+    """The first face that the picture's border does not cut.
+
+    Raises VisionError `no_face_found` where it cuts them all: nobody knows the rest.
+    """
+    for face in faces:
+        beyond = (face.mesh[:, :2] < 0) | (face.mesh[:, :2] > (width, height))
+        if float(beyond.any(axis=1).mean()) <= CUT_FACE:
+            return face
+    raise VisionError(
+        "no_face_found", "the border of the picture cuts the face: an avatar needs all of it"
+    )
 
 
 def _share(face: Face, width: int, height: int) -> Box:
@@ -175,7 +198,9 @@ def _frame(face: Face, width: int, height: int, ratio: float) -> tuple[float, fl
     start = min(start, face.head[1] - 0.02 * frame, height - frame)
     middle = (left + right) / 2 - ratio * frame / 2
     if ratio * frame <= width:
-        middle = min(max(middle, 0.0), width - ratio * frame)
+        inside = min(max(middle, 0.0), width - ratio * frame)
+        most = OFF_MIDDLE * ratio * frame
+        middle = min(max(inside, middle - most), middle + most)
     return middle, start, frame
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imagerift_contract.picture_files.rules import FORMATS
+
 ADVICE: dict[str, str] = {
     "invalid_request": "Something in the request is missing, unknown or out of bounds. `errors` "
     "names every field at fault and its limit. Mend them and send it again.",
@@ -47,7 +49,7 @@ ADVICE: dict[str, str] = {
     "last_owner": "Make somebody else an owner first.",
     "key_not_rotatable": "The key was revoked or has expired. Make another one.",
     "payload_too_large": "Send a smaller picture: 20 MiB decoded, 28 MiB for the whole body.",
-    "unsupported_image": "Send a JPEG, PNG or WebP of one frame.",
+    "unsupported_image": f"Send a {FORMATS} file of one frame.",
     "image_unreadable": "The picture is damaged, cut off or too small. Save it again.",
     "image_too_large": "Make the picture smaller: 50 megapixels at most.",
     "content_rejected": "This installation's operator refuses what the prompt asks for.",
