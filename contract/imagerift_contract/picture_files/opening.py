@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pi_heif.options
-from pi_heif import HeifImageFile
+from pi_heif.as_plugin import HeifImageFile
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -181,9 +181,13 @@ class _PrimaryPicture(HeifImageFile):
         return 1
 
 
+# pi-heif's classes say nothing of their arguments' types.
+_primary_picture: Callable[[io.BytesIO], ImageFile] = _PrimaryPicture
+
+
 def _opened_heic(data: bytes) -> ImageFile:
     check_heic(data)
-    return _PrimaryPicture(io.BytesIO(still_alone(data)))
+    return _primary_picture(io.BytesIO(still_alone(data)))
 
 
 def _opened_gif(data: bytes) -> ImageFile:
