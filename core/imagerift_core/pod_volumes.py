@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 
 # Volumes that the operator makes itself.
-_TAKEN = {"tmp", "shared-memory", "models", "request"}
+_TAKEN = {"tmp", "shared-memory", "models", "request", "front-token", "front-tls"}
 _SOURCES = ("empty_dir", "config_map", "secret", "persistent_volume_claim", "image")
 
 

@@ -143,6 +143,18 @@ def test_with_certificates_servers_are_probed_and_called_by_tls() -> None:
         assert "scheme" not in pod(access())["containers"][0][probe]["httpGet"]
 
 
+def test_no_volume_of_a_template_takes_the_name_of_one_of_ours() -> None:
+    spec = pod(
+        access(secret="models", tls_secret="pairs"),
+        modelVolume={"claimName": "weights", "mountPath": "/weights"},
+    )
+    names = [volume["name"] for volume in spec["volumes"]]
+    assert len(names) == 5
+    for name in names:
+        with pytest.raises(ValidationError, match="the operator's own"):
+            pod(access(), volumes=[{"name": name, "emptyDir": {}}])
+
+
 def test_a_short_token_is_no_setting_and_none_is_shown() -> None:
     needed: dict[str, Any] = {
         **{"mongo_url": "mongodb://x", "s3_internal_url": "http://x", "s3_public_url": "http://x"},
