@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pi_heif.options
-from pi_heif import HeifImageFile
+from pi_heif.as_plugin import HeifImageFile
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -176,6 +176,9 @@ def _opened_avif(data: bytes) -> ImageFile:
 class _PrimaryPicture(HeifImageFile):
     """Of the pictures that a HEIC may hold, the one that it is shown by."""
 
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))  # type: ignore[no-untyped-call]
+
     @property
     def n_frames(self) -> int:
         return 1
@@ -183,7 +186,7 @@ class _PrimaryPicture(HeifImageFile):
 
 def _opened_heic(data: bytes) -> ImageFile:
     check_heic(data)
-    return _PrimaryPicture(io.BytesIO(still_alone(data)))
+    return _PrimaryPicture(still_alone(data))
 
 
 def _opened_gif(data: bytes) -> ImageFile:
