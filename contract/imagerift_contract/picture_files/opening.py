@@ -176,18 +176,17 @@ def _opened_avif(data: bytes) -> ImageFile:
 class _PrimaryPicture(HeifImageFile):
     """Of the pictures that a HEIC may hold, the one that it is shown by."""
 
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))  # type: ignore[no-untyped-call]
+
     @property
     def n_frames(self) -> int:
         return 1
 
 
-# pi-heif's classes say nothing of their arguments' types.
-_primary_picture: Callable[[io.BytesIO], ImageFile] = _PrimaryPicture
-
-
 def _opened_heic(data: bytes) -> ImageFile:
     check_heic(data)
-    return _primary_picture(io.BytesIO(still_alone(data)))
+    return _PrimaryPicture(still_alone(data))
 
 
 def _opened_gif(data: bytes) -> ImageFile:
