@@ -68,7 +68,7 @@ def test_what_is_run_is_in_the_image() -> None:
 def test_the_servers_of_others_are_those_of_the_chart_with_its_flags() -> None:
     shipped = Values().images
     for name, image in (("mongodb", shipped.mongodb), ("s3", shipped.s3)):
-        assert SERVICES[name]["image"] == f"{image.repository}:{image.tag}"
+        assert SERVICES[name]["image"] == f"docker.io/{image.repository}:{image.tag}"
     text = (CHECKOUT / "charts" / "imagerift" / "templates" / "bundled.yaml").read_text()
     flags = set(re.findall(r"^ +- (-{1,2}[^{\n]+)$", text, re.MULTILINE))
     for name in ("mongodb", "s3"):
