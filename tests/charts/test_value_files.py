@@ -91,7 +91,8 @@ def test_a_file_is_refused_with_the_sentence_at_its_head(helm: Helm, name: str) 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_two_renderings_without_a_cluster_are_the_same(helm: Helm, name: str) -> None:
-    kept = {"existingSecret": "kept", "existingBundledSecret": "kept-too"}
+    names = ("existingSecret", "existingBundledSecret", "existingModelSecret")
+    kept = {name: f"kept-{number}" for number, name in enumerate(names)}
     one, two = (
         helm.template(file=GOOD[name], values={"secrets": kept}, new_secrets=False)
         for _ in range(2)
