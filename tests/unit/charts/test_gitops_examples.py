@@ -16,7 +16,7 @@ from imagerift_operator.pool_status import (
 )
 from lupa import LuaRuntime
 
-FOLDER = Path(__file__).parents[3] / "docs" / "examples" / "gitops"
+FOLDER = Path(__file__).parents[3] / "docs" / "gitops"
 SCRIPTS: dict[str, str] = yaml.safe_load((FOLDER / "argocd-cm.yaml").read_text())["data"]
 PULL = Trouble("ImagePullBackOff", "the image cannot be had")
 POOLS: list[tuple[list[dict[str, Any]], str]] = [
