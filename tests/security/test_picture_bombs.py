@@ -130,7 +130,7 @@ def test_a_large_progressive_picture_of_a_camera_is_taken(size: tuple[int, int],
 
 # What stands in the place of a decoder, in its process: `data` says what it does.
 def hostile_decoder(data: bytes, _param: str) -> InspectedImage:
-    picture_inspection._CPU_SECONDS = 1
+    picture_inspection._CPU_SECONDS = 2
     picture_inspection._MEMORY_BYTES = 64 * 1024 * 1024
     picture_inspection._bound_this_process()
     if data.startswith(b"burn"):
@@ -144,7 +144,7 @@ def hostile_decoder(data: bytes, _param: str) -> InspectedImage:
     if data.startswith(b"wait"):
         path = Path(data.split(b"\n")[1].decode())
         while not path.exists():
-            time.sleep(0.01)
+            time.sleep(0.05)
     return InspectedImage("image/png", 1, 1, "")
 
 
