@@ -29,7 +29,9 @@ PASSING = [10107, 11600, 11602, 13435, 189, 91, 13, 14031, 134]
 
 @pytest.fixture
 async def failing(failing_mongod: Mongod) -> AsyncIterator[Database]:
-    async with connect(failing_mongod.url, f"doubt_{secrets.token_hex(4)}") as database:
+    # The driver forgets a server that says it is shutting down, until the next heartbeat.
+    url = f"{failing_mongod.url}&heartbeatFrequencyMS=500"
+    async with connect(url, f"doubt_{secrets.token_hex(4)}") as database:
         await database.ensure_indexes()
         yield database
 
