@@ -5,14 +5,15 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 times=$(mktemp)
-log=$(mktemp)
-beside=
+logs=$(mktemp -d)
+lanes=()
 finish() {
-  # The half in the background is a group of its own, so that it can be ended whole.
-  [ -z "$beside" ] || kill -- "-$beside" 2> /dev/null || true
+  # A lane in the background is a group of its own, so that it can be ended whole.
+  local lane
+  for lane in "${lanes[@]}"; do kill -- "-$lane" 2> /dev/null || true; done
   printf '\n== %d s in all\n' "$SECONDS"
   cat "$times"
-  rm -f "$times" "$log"
+  rm -rf "$times" "$logs"
 }
 trap finish EXIT
 
@@ -35,15 +36,19 @@ part "servers" provision
 IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
 export IMAGERIFT_TEST_MODELS_PYTHON
 
-# Much of every test is waiting: the slow half runs beside the other, on a platform of its own.
-beside() {
-  part "pixel code, in the models' environment" make --no-print-directory test-vision || return 1
-  part "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
-}
+# Much of every test is waiting: what takes long runs beside the rest, on a platform of its own.
 set -m
-# The traps are the script's own: the half beside it ends without them.
-(trap - EXIT; beside "$@") > "$log" 2>&1 &
-beside=$!
+# The traps are the script's own: a lane ends without them.
+(
+  trap - EXIT
+  part "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
+) > "$logs/1" 2>&1 &
+lanes+=("$!")
+(
+  trap - EXIT
+  part "pixel code, in the models' environment" make --no-print-directory test-vision
+) > "$logs/2" 2>&1 &
+lanes+=("$!")
 set +m
 
 failed=0
@@ -51,7 +56,7 @@ part "unit tests, with coverage" bash scripts/coverage.sh || failed=1
 part "charts" .venv/bin/python -m pytest tests/charts || failed=1
 part "contract, integration and security tests" on_a_platform tests/contract tests/integration tests/security "$@" || failed=1
 
-wait "$beside" || failed=1
-beside=
-cat "$log"
+for lane in "${lanes[@]}"; do wait "$lane" || failed=1; done
+lanes=()
+cat "$logs"/*
 exit "$failed"
