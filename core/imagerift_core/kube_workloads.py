@@ -19,6 +19,8 @@ _BUDGETS = "poddisruptionbudgets"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 # A container that waits for one of these is on its way.
 _ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
+# Characters of what a container has said before its end.
+_LAST_WORDS = 600
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,9 @@ def _container_trouble(pod: Any) -> Trouble | None:
                 f"The server ended with exit code {ended.exit_code} ({ended.reason or 'no reason'})"
                 f" and was started anew {status.restart_count} time(s)."
             )
+            if ended.message:
+                # What the server's front has left in the termination log: models with their error.
+                words += f" It said: {' '.join(ended.message.split())[:_LAST_WORDS]}"
             if ended.reason == "OOMKilled":
                 return Trouble("OOMKilled", words)
             waits_for = waiting and waiting.reason

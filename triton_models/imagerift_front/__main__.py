@@ -35,7 +35,7 @@ async def run(command: Sequence[str], settings: FrontSettings) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, triton.stop)
-        return await triton.ended()
+        return await triton.ended(settings.termination_log)
 
 
 def main() -> int:

@@ -27,6 +27,8 @@ class FrontSettings:
     """The time in which a body has to arrive."""
     connections: int = 512
     """Connections at once; more are closed."""
+    termination_log: Path = Path("/dev/termination-log")
+    """Where Kubernetes reads why a container has ended; nothing is written where it is not."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "FrontSettings":
@@ -58,4 +60,5 @@ class FrontSettings:
             body_bytes=int(text("BODY_BYTES") or cls.body_bytes),
             body_seconds=float(text("BODY_SECONDS") or cls.body_seconds),
             connections=int(text("CONNECTIONS") or cls.connections),
+            termination_log=path("TERMINATION_LOG") or cls.termination_log,
         )

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, UnixConnector, hdrs
 
+from imagerift_front.last_words import LastWords
 from imagerift_front.settings import PREFIX
 
 _PR_SET_PDEATHSIG = 1
 # A socket's path may have 107 bytes.
 _LONGEST_PATH = 100
+_LAST_WORDS_SECONDS = 2
 # Longer than any attempt: the operator gives a call up by its own clock.
 _TIMEOUT = ClientTimeout(total=3 * 3600, sock_connect=5)
 
@@ -70,8 +72,9 @@ async def session_of(socket: Path) -> AsyncIterator[ClientSession]:
 class Triton:
     """The server's process. It dies with this one, however this one dies."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, said: asyncio.StreamReader) -> None:
         self._process = process
+        self._said = said
         self._asked = False
 
     @classmethod
@@ -82,9 +85,12 @@ class Triton:
         process = await asyncio.create_subprocess_exec(
             *command,
             env=environment,
+            stderr=asyncio.subprocess.PIPE,
             preexec_fn=lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
         )
-        return cls(process)
+        if process.stderr is None:
+            raise RuntimeError("a process without a pipe that was asked for")
+        return cls(process, process.stderr)
 
     def stop(self) -> None:
         """Ask it to end the calls that it has, and then itself."""
@@ -92,9 +98,18 @@ class Triton:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
-    async def ended(self) -> int:
-        """Its exit status as a shell tells it; never 0 where nobody has asked it to end."""
+    async def ended(self, termination_log: Path) -> int:
+        """Its exit status as a shell tells it; never 0 where nobody has asked it to end.
+
+        Which models it could not load is then in `termination_log`, where that file is there.
+        """
+        words = LastWords()
+        following = asyncio.create_task(words.follow(self._said))
         code = await self._process.wait()
+        # A process that it has left behind may hold the pipe open.
+        await asyncio.wait([following], timeout=_LAST_WORDS_SECONDS)
+        following.cancel()
+        words.leave(termination_log)
         if code < 0:
             return 128 - code
         return code if code or self._asked else 1

@@ -38,6 +38,9 @@ def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict
     }
 
 
+SAID = {"reason": "Error", "message": "style: Internal:\n no such file\n"}
+
+
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
@@ -75,6 +78,11 @@ async def seen(kube: Kube, administrator: client.ApiClient, status: dict[str, An
         (container(waiting("CrashLoopBackOff"), {"terminated": ENDED}), "OOMKilled", "137"),
         (container({"running": {}}, {"terminated": ENDED}), "OOMKilled", "137"),
         (container({"terminated": ENDED | {"reason": "Error"}}), "ServerEnded", "137 (Error)"),
+        (
+            container(waiting("CrashLoopBackOff"), {"terminated": ENDED | SAID}),
+            "CrashLoopBackOff",
+            "It said: style: Internal: no such file",
+        ),
         (
             {
                 "conditions": [

@@ -1,6 +1,7 @@
 """A real Triton behind its front, and beside it one that whoever likes may call."""
 
 import os
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -65,6 +66,24 @@ def test_the_request_that_crashes_triton_ends_at_its_front(python: Path, tmp_pat
         assert "error" in triton.infer("noop", "REQUEST", REQUEST)
         listening = [c for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN]
         assert listening == []
+
+
+def test_a_model_that_does_not_load_is_the_last_word_of_the_server(
+    python: Path, tmp_path: Path
+) -> None:
+    """Which is all that Kubernetes shows of a container that has ended."""
+    models = tmp_path / "broken-models"
+    shutil.copytree(LIGHT[0] / "noop", models / "broken")
+    (models / "broken" / "config.pbtxt").write_text('backend: "python"\nmax_batch_size: 0\n')
+    (models / "broken" / "1" / "model.py").write_text("import weights_that_nobody_has\n")
+    with (
+        pytest.raises(RuntimeError, match="did not become ready"),
+        run(python, "http://127.0.0.1:1", tmp_path, [models], behind_front=True),
+    ):
+        pass
+    (line,) = (tmp_path / "termination-log").read_text().splitlines()
+    assert line.startswith("broken: ")
+    assert "No module named 'weights_that_nobody_has'" in line
 
 
 def test_a_real_server_answers_through_its_front_to_the_token_alone(

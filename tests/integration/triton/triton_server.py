@@ -169,7 +169,10 @@ def run(
             "IMAGERIFT_FRONT_PORT": str(port),
             "IMAGERIFT_FRONT_METRICS_PORT": str(_free_port()),
             "IMAGERIFT_FRONT_TOKEN_FILE": str(folder / "token"),
+            "IMAGERIFT_FRONT_TERMINATION_LOG": str(folder / "termination-log"),
         }
+        # As the kubelet puts it there.
+        (folder / "termination-log").touch()
     log = (folder / "triton.log").open("wb")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
