@@ -186,6 +186,8 @@ def test_a_doubtful_one_is_delivered_only_where_that_was_asked_for(
     loaded, guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matting, "confidence", lambda _signs: 0.2)
+    # What is kept of this doubt is gone with it.
+    monkeypatch.setattr(loaded["cutout"], "_last", None)
     data = READABLE["jpeg"](scene())
     for way in ("grade", "fail"):
         with pytest.raises(VisionError, match="in doubt") as refusal:
