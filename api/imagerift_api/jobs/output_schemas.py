@@ -13,6 +13,18 @@ from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
+# As JSON schema: none of them is there, and not null, beside outputs.
+OUTPUTS_ALONE: dict[str, Any] = {
+    "allOf": [
+        {
+            "not": {
+                "required": ["outputs", name],
+                "properties": {"outputs": {"type": "array"}, name: {"type": "string"}},
+            }
+        }
+        for name in ONE_SHAPE
+    ]
+}
 
 
 class OutputBody(RequestBody, RequestedOutput):

@@ -48,6 +48,7 @@ from imagerift_api.http.requests import RequestQuery, once
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 from imagerift_api.jobs.analysis_schemas import AnalysisObject
 from imagerift_api.jobs.output_schemas import (
+    OUTPUTS_ALONE,
     OutputBody,
     OutputObject,
     RequestedOutputObject,
@@ -103,7 +104,8 @@ class StoredSourceBody(RequestBody):
     """What to make from a picture that the workspace has already."""
 
     model_config = ConfigDict(
-        strict=True, json_schema_extra=_one_source("imageKey", "sourceGenerationId")
+        strict=True,
+        json_schema_extra=_one_source("imageKey", "sourceGenerationId") | OUTPUTS_ALONE,
     )
 
     mode: ModeName
@@ -160,7 +162,9 @@ class StoredSourceBody(RequestBody):
 class GenerateBody(StoredSourceBody):
     """The body of a submit."""
 
-    model_config = ConfigDict(json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS))
+    model_config = ConfigDict(
+        json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS) | OUTPUTS_ALONE
+    )
 
     image_base64: str | None = None
     mask_base64: str | None = Field(None, description="Your own matte, as `maskKey`.")
