@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from imagerift_api.app import build_application
+from imagerift_api.batches.schemas import BatchBody
 from imagerift_api.http import requests
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.idempotency import IdempotencyHeaders, request_key
@@ -213,3 +214,11 @@ async def test_a_request_with_other_outputs_is_another_request() -> None:
     one, other = [await fingerprint({"outputs": [{"aspect": a}]}) for a in ("1:1", "4:5")]
     assert plain == null
     assert len({plain, one, other}) == 3
+
+
+def test_in_a_batch_the_job_is_named_that_says_its_shape_twice() -> None:
+    job = {"mode": "style", "prompt": "p", "imageKey": "k"}
+    twice = job | {"outputs": [{}], "outputAspect": "1:1"}
+    with pytest.raises(InvalidRequest) as caught:
+        parse_body(BatchBody, {"jobs": [job, twice]})
+    assert [fault["param"] for fault in caught.value.errors] == ["jobs.1.outputAspect"]
