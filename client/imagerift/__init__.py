@@ -10,7 +10,7 @@ with ImageRift("http://127.0.0.1:8080", api_key) as api:
 """
 
 from imagerift.async_client import AsyncImageRift
-from imagerift.calls import Cutout, GenerateOptions, ListOptions
+from imagerift.calls import Cutout, GenerateOptions, ListOptions, RequestedOutput
 from imagerift.client import ImageRift
 from imagerift.errors import (
     ApiError,
@@ -49,6 +49,7 @@ __all__ = [
     "QueuePosition",
     "QuotaExhaustedError",
     "RateLimitError",
+    "RequestedOutput",
     "ServerError",
     "Unreachable",
     "WaitTimeout",

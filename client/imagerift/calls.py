@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
@@ -54,11 +54,21 @@ class Cutout(TypedDict, total=False):
     height: int
 
 
+class RequestedOutput(TypedDict, total=False):
+    """One shape of each variation; what is left out is `source`, `base` and `png`."""
+
+    aspect: str
+    size: str
+    format: str
+
+
 class GenerateOptions(TypedDict, total=False):
     """What a submit may say. What is left out or None is not sent: the server's defaults hold.
 
     `image` is the picture's bytes, the path of its file, or a file open for reading bytes; so is
     `mask`, the caller's own matte: opaque or white where the subject is.
+    `outputs` are shapes to make each variation in, in place of `export_size`, `output_aspect` and
+    `output_format`.
     `idempotency_key` names this submit; without one a random one is sent, so that it is safe to
     send again.
     """
@@ -76,6 +86,7 @@ class GenerateOptions(TypedDict, total=False):
     output_format: str | None
     on_unclear_subject: str | None
     cutout: Cutout | None
+    outputs: Sequence[RequestedOutput] | None
     variations: int | None
     seed: int | None
     metadata: dict[str, str] | None

@@ -36,6 +36,7 @@ from imagerift.options import (
     JobId,
     LongEdge,
     Mask,
+    Outputs,
     Padding,
     Photo,
     Shadow,
@@ -44,6 +45,7 @@ from imagerift.options import (
     Wait,
     Width,
     cutout_of,
+    outputs_of,
 )
 from imagerift.plugins import PluginGroup
 from imagerift.saving import prepare, save_pictures
@@ -112,6 +114,7 @@ def generate(
     aspect: Shape = None,
     output_format: FileFormat = None,
     size: LongEdge = None,
+    outputs: Outputs = None,
     on_unclear_subject: Annotated[
         OnUnclearSubject | None,
         typer.Option(
@@ -146,6 +149,7 @@ def generate(
         export_size=size,
         output_aspect=aspect,
         output_format=output_format,
+        outputs=outputs_of(outputs),
         variations=variations,
         seed=seed,
         on_unclear_subject=on_unclear_subject,
@@ -179,6 +183,7 @@ def cutout(
     aspect: Shape = None,
     output_format: FileFormat = None,
     size: LongEdge = None,
+    outputs: Outputs = None,
     even_if_unclear: Annotated[
         bool, typer.Option("--even-if-unclear", help="Deliver it also where it is in doubt.")
     ] = False,
@@ -197,6 +202,7 @@ def cutout(
         export_size=size,
         output_aspect=aspect,
         output_format=output_format,
+        outputs=outputs_of(outputs),
         on_unclear_subject="cut" if even_if_unclear else None,
         mask=mask,
         cutout=cutout_of(

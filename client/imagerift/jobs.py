@@ -11,7 +11,11 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled"})
 
 @dataclass(frozen=True)
 class Output:
-    """One picture: its size in pixels and bytes, and URLs that live for ten minutes."""
+    """One picture: its size in pixels and bytes, and URLs that live for ten minutes.
+
+    `variation` and `output` (its place among the requested `outputs`) are None where the server
+    does not tell.
+    """
 
     job_id: str
     index: int
@@ -24,6 +28,9 @@ class Output:
     sha256: str
     download_url: str | None
     thumbnail_url: str | None = None
+    variation: int | None = None
+    output: int | None = None
+    aspect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,4 +106,7 @@ def _output(job_id: str, item: dict[str, Any]) -> Output:
         sha256=item["sha256"],
         download_url=item.get("downloadUrl"),
         thumbnail_url=item.get("thumbnailUrl"),
+        variation=item.get("variation"),
+        output=item.get("output"),
+        aspect=item.get("aspect"),
     )

@@ -8,7 +8,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from imagerift.calls import Cutout
+from imagerift import choices
+from imagerift.calls import Cutout, RequestedOutput
 from imagerift.choices import Aspect, CutoutAlign, CutoutShadow, Format, Size
 from imagerift.connection import URL_VARIABLE
 
@@ -16,6 +17,16 @@ Photo = Annotated[Path, typer.Argument(help="The photo.", exists=True, dir_okay=
 Shape = Annotated[Aspect | None, typer.Option(help="Shape of the pictures.")]
 FileFormat = Annotated[Format | None, typer.Option("--format", help="Format of the files.")]
 LongEdge = Annotated[Size | None, typer.Option(help="Long edge: 1024, 2048 or 4096 pixels.")]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as",
+        help="Make each picture as SHAPE,SIZE,FORMAT, such as 1:1,2k,jpeg: in any order, each may "
+        "be left out. Once for each output, in place of --aspect, --size and --format.",
+        metavar="SHAPE,SIZE,FORMAT",
+        autocompletion=choices.outputs,
+    ),
+]
 # The key comes from the environment only: an argument would show in the list of processes.
 Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Address of the API.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's own JSON.")]
@@ -64,6 +75,14 @@ Height = Annotated[
     int | None,
     typer.Option(help="Of a cut-out: exact height in pixels, with --width.", min=16, max=4096),
 ]
+
+
+def outputs_of(texts: list[str] | None) -> list[RequestedOutput] | None:
+    """The outputs that were given, None where none was. Raises `typer.BadParameter`."""
+    try:
+        return [cast(RequestedOutput, choices.output_of(text)) for text in texts or []] or None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--as") from None
 
 
 def cutout_of(**options: Any) -> Cutout | None:

@@ -30,6 +30,10 @@ DEFAULT_ON_UNCLEAR_SUBJECT: OnUnclearSubject = "grade"
 
 MAX_PROMPT_CHARACTERS = 2_000
 MAX_VARIATIONS = 8
+# A variation may be wanted in several shapes: so many of them, and so many pictures of a job. The
+# picture of variation `v` in shape `k` of `n` has the index `v * n + k`.
+MAX_OUTPUTS = 8
+MAX_PICTURES = 24
 # Variation `i` has the seed `(seed + i) % SEED_SPACE`.
 SEED_SPACE = 2**32
 MAX_SEED = SEED_SPACE - 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from imagerift_contract.values import MAX_PICTURES
 from pydantic import BaseModel
 
 from imagerift_core.resources import (
@@ -104,6 +105,28 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     return out
 
 
+def _output_rules() -> list[dict[str, str]]:
+    """CEL: what `outputs` stand in place of is left as it is; they differ and are not too many."""
+    spec = structural_schema(GenerationJobSpec)["properties"]
+    left = " && ".join(
+        f"self.{name} == '{spec[name]['default']}'"
+        for name in ("exportSize", "outputAspect", "outputFormat")
+    )
+    once = "self.outputs.all(one, self.outputs.exists_one(other, other == one))"
+    pictures = f"self.variations * size(self.outputs) <= {MAX_PICTURES}"
+    return [
+        {
+            "rule": f"!has(self.outputs) || {left}",
+            "message": "outputs stand in place of exportSize, outputAspect and outputFormat",
+        },
+        {"rule": f"!has(self.outputs) || {once}", "message": "outputs must differ"},
+        {
+            "rule": f"!has(self.outputs) || {pictures}",
+            "message": f"variations in all outputs must be {MAX_PICTURES} pictures at most",
+        },
+    ]
+
+
 def _definition(
     *,
     plural: str,
@@ -170,7 +193,7 @@ def _column(name: str, path: str, kind: str = "string", *, wide: bool = False) -
 
 def generation_job_definition() -> dict[str, Any]:
     spec = structural_schema(GenerationJobSpec)
-    spec["x-kubernetes-validations"] = _immutable_rules()
+    spec["x-kubernetes-validations"] = _immutable_rules() + _output_rules()
     return _definition(
         plural=JOBS,
         singular="generationjob",

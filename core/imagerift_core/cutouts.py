@@ -16,11 +16,12 @@ from imagerift_contract.cutouts import (
     CutoutAlign,
     CutoutShadow,
 )
-from imagerift_contract.values import EXPORT_LONG_EDGE, ExportSize, OutputAspect, OutputFormat
+from imagerift_contract.values import EXPORT_LONG_EDGE
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from imagerift_core.errors import InvalidRequest
-from imagerift_core.stored import KEPT, STORED
+from imagerift_core.requested_outputs import RequestedOutput
+from imagerift_core.stored import KEPT, known_members
 
 
 def _whole(value: Any) -> Any:
@@ -70,23 +71,16 @@ class CutoutOptions(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _pass_over_unknown(cls, content: Any, info: ValidationInfo) -> Any:
-        """What was stored may hold more options than are known here."""
-        if info.context == STORED and isinstance(content, dict):
-            return {name: value for name, value in content.items() if name in cls.model_fields}
-        return content
+        return known_members(cls, content, info)
 
 
 def check_cutout(
-    options: CutoutOptions | None,
-    preset: str | None,
-    *,
-    export_size: ExportSize,
-    aspect: OutputAspect,
-    output_format: OutputFormat,
+    options: CutoutOptions | None, preset: str | None, shape: RequestedOutput, *, at: str | None
 ) -> None:
-    """Whether these options of a cut-out can be kept together.
+    """Whether these options of a cut-out can be kept together in that shape.
 
-    Raises `InvalidRequest`, with `param`.
+    `at` is the shape's place among the requested outputs, None where there are none. Raises
+    `InvalidRequest`, with `param`.
     """
     given = cutouts.CutoutOptions(**({} if options is None else options.model_dump()))
     if (given.width is None) != (given.height is None):
@@ -94,14 +88,19 @@ def check_cutout(
         raise InvalidRequest(
             "cutout.width and cutout.height come together.", param=f"cutout.{missing}"
         )
-    limit = EXPORT_LONG_EDGE[export_size]
+    if given.width is not None and at is not None:
+        raise InvalidRequest(
+            "cutout.width and cutout.height must be left out where outputs are given.",
+            param="cutout.width",
+        )
+    limit = EXPORT_LONG_EDGE[shape.size]
     for name, side in (("width", given.width), ("height", given.height)):
         if side is not None and side > limit:
             raise InvalidRequest(
-                f"cutout.{name} must be at most {limit} with exportSize '{export_size}'.",
+                f"cutout.{name} must be at most {limit} with exportSize '{shape.size}'.",
                 param=f"cutout.{name}",
             )
-    if given.width is not None and aspect != "source":
+    if given.width is not None and shape.aspect != "source":
         raise InvalidRequest(
             "outputAspect must be left out where cutout.width and cutout.height say the size.",
             param="outputAspect",
@@ -109,9 +108,10 @@ def check_cutout(
     # A preset of the installation's own chooses what nobody here knows.
     if preset not in (None, *CUTOUT_PRESETS):
         return
-    if cutouts.chosen(given, preset).transparent and output_format == "jpeg":
+    if cutouts.chosen(given, preset).transparent and shape.format == "jpeg":
+        name = "outputFormat" if at is None else f"{at}.format"
         raise InvalidRequest(
-            "outputFormat 'jpeg' cannot be transparent: choose png, webp or avif, or a colour as "
+            f"{name} 'jpeg' cannot be transparent: choose png, webp or avif, or a colour as "
             "cutout.background.",
-            param="outputFormat",
+            param=name,
         )

@@ -10,6 +10,7 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_PICTURES,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
     MAX_VARIATIONS,
@@ -27,6 +28,7 @@ from imagerift_core.errors import ContentRejected, ExportNotPermitted, InvalidRe
 from imagerift_core.modes import Mode, Modes
 from imagerift_core.plans import Plan
 from imagerift_core.refused_words import contains_refused_words, is_blank
+from imagerift_core.requested_outputs import RequestedOutput, RequestedOutputs, largest_size
 from imagerift_core.stored import KEPT
 
 ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
@@ -36,7 +38,8 @@ PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_lengt
 class GenerationSpec(BaseModel):
     """What a job is to make, the same in a request, a record and a resource.
 
-    Variation `i` uses seed `(seed + i) mod 2^32`.
+    Variation `i` uses seed `(seed + i) mod 2^32`. With `outputs` each variation is made in every
+    one of them: the picture of variation `i` in output `k` of `n` has the index `i * n + k`.
     """
 
     model_config = ConfigDict(
@@ -70,20 +73,59 @@ class GenerationSpec(BaseModel):
         1,
         ge=1,
         le=MAX_VARIATIONS,
-        description="Outputs to make; each that is delivered costs one unit.",
+        description="Variations to make, each of one picture or of one an entry of outputs; each "
+        "picture that is delivered costs one unit.",
     )
     seed: int = Field(
-        0, ge=0, le=MAX_SEED, description="Seed of the first output; each further one adds 1."
+        0, ge=0, le=MAX_SEED, description="Seed of the first variation; each further one adds 1."
     )
+    outputs: RequestedOutputs | None = Field(
+        None,
+        description="Shapes to make each variation in, in place of exportSize, outputAspect and "
+        "outputFormat.",
+    )
+
+    @property
+    def shapes(self) -> list[RequestedOutput]:
+        """The shapes that each variation is made in: one, where no outputs are asked for."""
+        if self.outputs is not None:
+            return self.outputs
+        # What another version has stored is kept, whatever its words.
+        one = RequestedOutput.model_construct(
+            aspect=self.output_aspect, size=self.export_size, format=self.output_format
+        )
+        return [one]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the job is to make: its units."""
+        return self.variations * len(self.shapes)
+
+    @property
+    def largest_size(self) -> ExportSize:
+        """The size that whoever makes the job has to serve."""
+        return largest_size([shape.size for shape in self.shapes])
+
+    def shape_of(self, index: int) -> RequestedOutput:
+        """The shape of the picture of that index."""
+        shapes = self.shapes
+        return shapes[index % len(shapes)]
+
+    def variation_of(self, index: int) -> int:
+        """The variation that the picture of that index shows."""
+        return index // len(self.shapes)
 
     @property
     def schema_version(self) -> int:
         """The oldest version of records that may run it; see docs/compatibility.md."""
+        if self.outputs is not None:
+            return 3
         newer = self.cutout is not None or self.on_unclear_subject == "cut"
         return 2 if newer or self.output_format == "avif" else 1
 
     def seed_of(self, index: int) -> int:
-        return (self.seed + index) % SEED_SPACE
+        """The seed of the picture of that index."""
+        return (self.seed + self.variation_of(index)) % SEED_SPACE
 
 
 def random_seed() -> int:
@@ -109,34 +151,57 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
     if spec.preset is not None and spec.preset not in mode.presets:
         offered = ", ".join(mode.presets)
         raise InvalidRequest(f"preset must be one of: {offered}.", param="preset")
+    if spec.outputs is not None:
+        _check_outputs(spec, mode, plan)
     _check_subject(spec, mode)
     if spec.variations > mode.max_variations:
         raise InvalidRequest(
             f"variations must be at most {mode.max_variations} for mode '{spec.mode}'.",
             param="variations",
         )
-    if not plan.permits_export(spec.export_size):
-        raise ExportNotPermitted(
-            f"exportSize '{spec.export_size}' is above this plan's '{plan.max_export}'.",
-            param="exportSize",
-        )
-    if spec.export_size not in mode.export_sizes:
-        offered = ", ".join(mode.export_sizes)
-        raise InvalidRequest(
-            f"exportSize must be one of: {offered} for mode '{spec.mode}'.", param="exportSize"
-        )
+    for index, shape in enumerate(spec.shapes):
+        name = "exportSize" if spec.outputs is None else f"outputs.{index}.size"
+        if not plan.permits_export(shape.size):
+            raise ExportNotPermitted(
+                f"{name} '{shape.size}' is above this plan's '{plan.max_export}'.", param=name
+            )
+        if shape.size not in mode.export_sizes:
+            offered = ", ".join(mode.export_sizes)
+            raise InvalidRequest(
+                f"{name} must be one of: {offered} for mode '{spec.mode}'.", param=name
+            )
     return mode
+
+
+def _check_outputs(spec: GenerationSpec, mode: Mode, plan: Plan) -> None:
+    shapes = spec.shapes
+    if mode.max_outputs == 0:
+        raise InvalidRequest(f"outputs is no option of mode '{spec.mode}'.", param="outputs")
+    if len(shapes) > mode.max_outputs:
+        raise InvalidRequest(
+            f"outputs must be at most {mode.max_outputs} for mode '{spec.mode}'.", param="outputs"
+        )
+    for name, value, default in (
+        ("exportSize", spec.export_size, DEFAULT_EXPORT_SIZE),
+        ("outputAspect", spec.output_aspect, DEFAULT_OUTPUT_ASPECT),
+        ("outputFormat", spec.output_format, DEFAULT_OUTPUT_FORMAT),
+    ):
+        if value != default:
+            raise InvalidRequest(f"{name} must be left out where outputs are given.", param=name)
+    most_pictures = min(MAX_PICTURES, plan.queue_units or MAX_PICTURES)
+    if spec.pictures > most_pictures:
+        raise InvalidRequest(
+            f"{spec.variations} variations in {len(shapes)} outputs are {spec.pictures} pictures; "
+            f"a job makes at most {most_pictures}.",
+            param="outputs",
+        )
 
 
 def _check_subject(spec: GenerationSpec, mode: Mode) -> None:
     if mode.takes_cutout:
-        check_cutout(
-            spec.cutout,
-            spec.preset,
-            export_size=spec.export_size,
-            aspect=spec.output_aspect,
-            output_format=spec.output_format,
-        )
+        for index, shape in enumerate(spec.shapes):
+            at = None if spec.outputs is None else f"outputs.{index}"
+            check_cutout(spec.cutout, spec.preset, shape, at=at)
         return
     if spec.cutout is not None:
         raise InvalidRequest(f"cutout is no option of mode '{spec.mode}'.", param="cutout")

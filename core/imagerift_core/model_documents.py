@@ -13,6 +13,8 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_OUTPUTS,
+    MAX_PICTURES,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
     MAX_VARIATIONS,
@@ -36,7 +38,7 @@ from pydantic.alias_generators import to_camel
 from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.jobs import Analysis, ModelVersion, OmittedOutput
 
-Index = Annotated[int, Field(ge=0, lt=MAX_VARIATIONS)]
+Index = Annotated[int, Field(ge=0, lt=MAX_PICTURES)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 # Read as any text: an unknown code becomes `model_error`, and the rest of the answer stays.
 Code = Annotated[str, WithJsonSchema({"type": "string", "enum": list(get_args(ErrorCode))})]
@@ -76,6 +78,14 @@ class Target(_Document):
     )
 
 
+class WantedOutput(_Document):
+    """One shape of each variation."""
+
+    aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
+    size: ExportSize = DEFAULT_EXPORT_SIZE
+    format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+
+
 class GenerateRequest(_Document):
     """REQUEST: one attempt at one job, sent to the entry model `generate`."""
 
@@ -99,13 +109,22 @@ class GenerateRequest(_Document):
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     cutout: CutoutOptions | None = Field(None, description="What a cut-out is to look like.")
+    outputs: list[WantedOutput] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_OUTPUTS,
+        description="Shapes to make each variation in; null: the one of exportSize, outputAspect "
+        "and outputFormat.",
+    )
     targets: list[Target] = Field(
-        min_length=1, max_length=MAX_VARIATIONS, description="Each variation once."
+        min_length=1,
+        max_length=MAX_PICTURES,
+        description="Each picture once: that of variation i in output k of n has index i * n + k.",
     )
 
 
 class DeliveredOutput(_Document):
-    """A variation that was uploaded."""
+    """A picture that was uploaded."""
 
     index: int
     seed: int
@@ -126,7 +145,7 @@ class ModelProblem(_Document):
 
 
 class Omitted(OmittedOutput):
-    """A variation that failed alone."""
+    """A picture that failed alone."""
 
     code: Code
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import resources
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
-from imagerift_contract.values import MAX_VARIATIONS, ExportSize
+from imagerift_contract.values import MAX_OUTPUTS, MAX_PICTURES, MAX_VARIATIONS, ExportSize
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
+
+MAX_ATTEMPT_SECONDS = 3600
 
 
 class Mode(BaseModel):
@@ -16,7 +19,9 @@ class Mode(BaseModel):
 
     `model` is the entry model in Triton; `attempt_seconds` bounds one attempt, so that a
     stuck model server gives its slot back. A prompt that holds one of `refused_words` is refused.
-    `takes_cutout` says that it makes cut-outs, and takes their options.
+    `takes_cutout` says that it makes cut-outs, and takes their options. A job may want each
+    variation in as many shapes as `max_outputs` says; 0 where the same seed is not the same picture
+    in another shape.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -27,9 +32,20 @@ class Mode(BaseModel):
     presets: list[str]
     export_sizes: list[ExportSize]
     max_variations: int = Field(ge=1, le=MAX_VARIATIONS)
-    attempt_seconds: int = Field(ge=1, le=3600)
+    attempt_seconds: int = Field(ge=1, le=MAX_ATTEMPT_SECONDS)
     takes_cutout: bool = False
+    max_outputs: int = Field(0, ge=0, le=MAX_OUTPUTS)
     refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
+
+    @property
+    def max_pictures(self) -> int:
+        """How many pictures one job makes at most."""
+        return min(MAX_PICTURES, self.max_variations * max(1, self.max_outputs))
+
+    def seconds_for(self, pictures: int) -> int:
+        """How long an attempt at so many pictures may take: `attempt_seconds` are for as many as
+        the mode has variations."""
+        return min(MAX_ATTEMPT_SECONDS, self.attempt_seconds * ceil(pictures / self.max_variations))
 
 
 Modes = dict[str, Mode]

@@ -70,6 +70,16 @@ def try_read(model: type[Model], document: Mapping[str, Any]) -> Model | Unreada
         return error
 
 
+def known_members(model: type[BaseModel], content: Any, info: ValidationInfo) -> Any:
+    """What is read of a part that was stored: members that `model` does not know are passed over.
+
+    For a part whose form is also one of requests, where unknown members are refused.
+    """
+    if info.context == STORED and isinstance(content, dict):
+        return {name: value for name, value in content.items() if name in model.model_fields}
+    return content
+
+
 async def readable(
     model: type[Model], documents: AsyncIterable[Mapping[str, Any]]
 ) -> AsyncIterator[Model]:

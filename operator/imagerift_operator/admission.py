@@ -241,7 +241,7 @@ def _record(
         counter=quota.counter_id(spec.workspace, quota.period_of(at)),
         scope=plan.quota_scope,
         limit=plan.units_per_month,
-        units=spec.variations,
+        units=spec.pictures,
         remaining=0,
         remaining_after_queue=0,
     )

@@ -18,6 +18,7 @@ from imagerift_core.model_documents import (
     RequestedMask,
     RequestedSource,
     Target,
+    WantedOutput,
 )
 from imagerift_core.object_keys import output_key, thumbnail_key
 from imagerift_core.settlement_rules import Settlement, backoff_seconds, may_retry
@@ -45,7 +46,6 @@ def attempt_id(job_id: str, attempt: int) -> str:
 def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dict[str, Any]:
     """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else."""
     spec = record.spec
-    content_type = CONTENT_TYPES[spec.output_format]
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
         seconds_left=seconds_left,
@@ -61,17 +61,21 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout,
-        targets=[
-            Target(
-                index=index,
-                url=signer.put(_key(record, index), content_type),
-                content_type=content_type,
-                thumbnail_url=signer.put(_thumbnail_key(record, index), THUMBNAIL_TYPE),
-            )
-            for index in range(spec.variations)
-        ],
+        outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
+        targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )
-    return request.model_dump(mode="json", by_alias=True)
+    without = {"outputs"} if request.outputs is None else None
+    return request.model_dump(mode="json", by_alias=True, exclude=without)
+
+
+def _target(record: JobRecord, index: int, signer: Signer) -> Target:
+    content_type = CONTENT_TYPES[record.spec.shape_of(index).format]
+    return Target(
+        index=index,
+        url=signer.put(_key(record, index), content_type),
+        content_type=content_type,
+        thumbnail_url=signer.put(_thumbnail_key(record, index), THUMBNAIL_TYPE),
+    )
 
 
 def read_answer(answer: dict[str, Any]) -> ModelAnswer:
@@ -87,7 +91,7 @@ def read_answer(answer: dict[str, Any]) -> ModelAnswer:
 
 def settlement_of(record: JobRecord, owner: str, answer: ModelAnswer) -> Settlement:
     """How the attempt ended. Outputs that were not asked for are left out."""
-    wanted = range(record.spec.variations)
+    wanted = range(record.spec.pictures)
     outputs = {
         output.index: Output(
             index=output.index,
@@ -184,4 +188,5 @@ def _thumbnail_key(record: JobRecord, index: int) -> str:
 
 
 def _key(record: JobRecord, index: int) -> str:
-    return output_key(record.workspace, record.id, record.attempt, index, record.spec.output_format)
+    file_format = record.spec.shape_of(index).format
+    return output_key(record.workspace, record.id, record.attempt, index, file_format)

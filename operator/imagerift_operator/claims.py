@@ -95,7 +95,7 @@ class Claims:
 
     def _time_for(self, entry: JobEntry) -> timedelta:
         mode = self._modes.get(entry.mode)
-        seconds = mode.attempt_seconds if mode is not None else UNKNOWN_MODE_SECONDS
+        seconds = mode.seconds_for(entry.units) if mode is not None else UNKNOWN_MODE_SECONDS
         if entry.execution == "Pod":
             seconds += self._pod_start_seconds
         return timedelta(seconds=seconds)

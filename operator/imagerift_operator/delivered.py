@@ -37,7 +37,7 @@ class Deliveries:
         While the bucket is away this waits for it. An output whose thumbnail alone is missing
         stays, without it.
         """
-        asked = [one for one in answer.outputs if one.index in range(record.spec.variations)]
+        asked = [one for one in answer.outputs if one.index in range(record.spec.pictures)]
         looked = await asyncio.gather(*(self._confirmed(record, output) for output in asked))
         outputs = [output for output in looked if output is not None]
         if len(outputs) == len(asked):

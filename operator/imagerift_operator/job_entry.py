@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagerift_contract.values import DEFAULT_EXPORT_SIZE
+from imagerift_contract.values import DEFAULT_EXPORT_SIZE, ExportSize
 from imagerift_core.jobs import JobRecord
+from imagerift_core.requested_outputs import largest_size
 from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
 
 ANY_POOL = "*"
@@ -29,7 +30,8 @@ class JobEntry:
 
     `verified` says that the job's end is known from its record, not from the resource alone,
     whose status anybody with the right may have edited; `explained` that it is queued and its
-    status gives a reason.
+    status gives a reason. `export_size` is that of its largest pictures, `of_one_size` if
+    it is that of all.
     """
 
     job_id: str
@@ -52,6 +54,7 @@ class JobEntry:
     version: str | None = None
     verified: bool = False
     explained: bool = False
+    of_one_size: bool = True
 
     @property
     def ended(self) -> bool:
@@ -90,6 +93,7 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
     metadata = body["metadata"]
     spec = body.get("spec") or {}
     status = body.get("status") or {}
+    sizes = _sizes(spec)
     by_api = (metadata.get("labels") or {}).get(ORIGIN_LABEL) == "api"
     return JobEntry(
         job_id=metadata["name"] if by_api else metadata["uid"],
@@ -98,8 +102,8 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         by_api=by_api,
         workspace=spec.get("workspace", ""),
         mode=spec.get("mode", ""),
-        export_size=spec.get("exportSize", DEFAULT_EXPORT_SIZE),
-        units=spec.get("variations", 1),
+        export_size=largest_size(sizes),
+        units=spec.get("variations", 1) * len(sizes),
         pool=spec.get("pool"),
         execution=spec.get("execution", "Pool"),
         created_at=_time(metadata.get("creationTimestamp")) or _EARLIEST,
@@ -111,7 +115,16 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         finished_at=_time(status.get("finishedAt")),
         version=metadata.get("resourceVersion"),
         explained=status.get("phase") == "Queued" and "reason" in status,
+        of_one_size=len(set(sizes)) == 1,
     )
+
+
+def _sizes(spec: dict[str, Any]) -> list[ExportSize]:
+    """The size of each picture of a variation."""
+    outputs = spec.get("outputs")
+    if outputs:
+        return [output.get("size", DEFAULT_EXPORT_SIZE) for output in outputs]
+    return [spec.get("exportSize", DEFAULT_EXPORT_SIZE)]
 
 
 def _time(text: Any) -> datetime | None:

@@ -27,7 +27,13 @@ class Pace:
         self._seconds: dict[tuple[str, str, str], float] = {}
 
     def ran(self, entry: JobEntry, seconds: float) -> None:
-        """Counts an attempt that delivered all its units in `seconds`."""
+        """Counts an attempt that delivered all its units in `seconds`.
+
+        One whose pictures are of several sizes says nothing of any of them: it is expected to take
+        as long as one of the largest, at most.
+        """
+        if not entry.of_one_size:
+            return
         kind, newest = _kind(entry), seconds / entry.units
         before = self._seconds.get(kind, newest)
         self._seconds[kind] = before + NEWEST_WEIGHT * (newest - before)

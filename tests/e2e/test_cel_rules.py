@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from tests.platform_under_test import PlatformUnderTest
-from tests.support.cel_cases import CASES, ONE_KIND, POOL_CASES
+from tests.support.cel_cases import CASES, NEW_CASES, ONE_KIND, POOL_CASES
 
 FIRST_WITH_RULES = (1, 25)
 NAMES = {re.sub("[^a-z]+", "-", case.name.lower()): case for case in CASES}
+NEW_NAMES = {case.name.replace(" ", "-"): case for case in NEW_CASES}
 POOL_NAMES = {case.name.replace(" ", "-"): case for case in POOL_CASES}
 
 
@@ -67,6 +68,19 @@ def test_the_server_takes_and_refuses_updates_by_the_rules(
             continue
         said = [line for line in updated.stderr.splitlines() if f'"{name}" is invalid' in line]
         assert not taken and case.refusal in "".join(said), (name, said)
+
+
+def test_the_server_takes_and_refuses_new_jobs_by_the_rules(
+    platform: PlatformUnderTest, namespace: str
+) -> None:
+    body = manifests(namespace, {name: case.spec for name, case in NEW_NAMES.items()})
+    created = platform.run("kubectl", "create", "-f", "-", stdin=body, check=False)
+    knows_rules = server_version(platform) >= FIRST_WITH_RULES
+    for name, case in NEW_NAMES.items():
+        taken = f"generationjob.imagerift.dev/{name} created" in created.stdout
+        assert taken is (case.refusal is None or not knows_rules), (name, created.stderr)
+        if not taken:
+            assert str(case.refusal) in created.stderr
 
 
 def test_the_server_takes_and_refuses_pools_by_the_rules(

@@ -21,6 +21,7 @@ SPEC: dict[str, Any] = {
     "outputFormat": "png",
     "onUnclearSubject": "grade",
     "cutout": {"background": "#ffffff"},
+    "outputs": [{"aspect": "1:1", "size": "base", "format": "png"}],
     "variations": 1,
     "seed": 7,
     "execution": "Pool",
@@ -42,6 +43,7 @@ CHANGES: dict[str, Any] = {
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
     "cutout": {"background": "#ffffff", "shadow": "drop"},
+    "outputs": [{"aspect": "1:1", "size": "base", "format": "jpeg"}],
     "variations": 2,
     "seed": 8,
     "execution": "Pod",
@@ -49,7 +51,9 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout")
+OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "outputs")
+# Outputs stand in place of these.
+ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
 
 
@@ -67,6 +71,11 @@ def _without(field: str) -> dict[str, Any]:
     return {key: value for key, value in SPEC.items() if key != field}
 
 
+def _having(field: str) -> dict[str, Any]:
+    """A spec in which that field may have another value."""
+    return _without("outputs") if field in ONE_SHAPE else SPEC
+
+
 CASES = [
     Case("nothing changes", SPEC, SPEC, None),
     Case("nothing optional, nothing changes", BARE, BARE, None),
@@ -74,15 +83,50 @@ CASES = [
     Case("cancel stays", SPEC | {"cancel": True}, SPEC | {"cancel": True}, None),
     Case("cancel is taken back", SPEC | {"cancel": True}, SPEC | {"cancel": False}, FINAL),
     *(
-        Case(f"{field} changes", SPEC, SPEC | {field: other}, IMMUTABLE)
+        Case(f"{field} changes", _having(field), _having(field) | {field: other}, IMMUTABLE)
         for field, other in CHANGES.items()
     ),
     *(
-        Case(f"{field} changes with cancel", SPEC, SPEC | {field: other, "cancel": True}, IMMUTABLE)
+        Case(
+            f"{field} changes with cancel",
+            _having(field),
+            _having(field) | {field: other, "cancel": True},
+            IMMUTABLE,
+        )
         for field, other in CHANGES.items()
     ),
     *(Case(f"{field} goes", SPEC, _without(field), IMMUTABLE) for field in OPTIONAL),
     *(Case(f"{field} comes", _without(field), SPEC, IMMUTABLE) for field in OPTIONAL),
+]
+
+IN_PLACE = "outputs stand in place of exportSize, outputAspect and outputFormat"
+DIFFER = "outputs must differ"
+TOO_MANY = "variations in all outputs must be 24 pictures at most"
+ASPECTS = ("source", "1:1", "4:5", "3:4", "2:3", "16:9", "9:16", "3:2")
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """A new job's spec; `refusal` is the message that it must meet, None for none."""
+
+    name: str
+    spec: dict[str, Any]
+    refusal: str | None
+
+
+def _outputs(count: int, **fields: Any) -> dict[str, Any]:
+    shapes = [{"aspect": a, "size": "base", "format": "png"} for a in ASPECTS[:count]]
+    return _without("outputs") | {"outputs": shapes} | fields
+
+
+NEW_CASES = [
+    NewCase("one output", _outputs(1), None),
+    NewCase("as many pictures as there may be", _outputs(8, variations=3), None),
+    NewCase("a picture more", _outputs(5, variations=5), TOO_MANY),
+    NewCase("outputs and a size", _outputs(2, exportSize="2k"), IN_PLACE),
+    NewCase("outputs and an aspect", _outputs(2, outputAspect="1:1"), IN_PLACE),
+    NewCase("outputs and a format", _outputs(2, outputFormat="webp"), IN_PLACE),
+    NewCase("the same output twice", SPEC | {"outputs": [*SPEC["outputs"]] * 2}, DIFFER),
 ]
 
 # Rules of TritonPool look at one spec alone.

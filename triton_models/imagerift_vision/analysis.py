@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from imagerift_contract.values import (
@@ -108,6 +108,17 @@ class Analysis:
             "promptRead": None if read is None else asdict(read),
             "subject": None if self.subject is None else asdict(self.subject),
         }
+
+
+def common(first: Analysis | None, second: Analysis | None) -> Analysis | None:
+    """What holds of both answers to one job: in other proportions a picture is framed otherwise."""
+    if first is None or second is None:
+        return first or second
+    return replace(
+        first,
+        framing=first.framing if first.framing == second.framing else None,
+        people=first.people if first.people == second.people else None,
+    )
 
 
 def read_analysis(document: Any) -> Analysis | None:

@@ -11,12 +11,13 @@ from imagerift_contract.cutouts import CutoutOptions
 from imagerift_contract.values import (
     CONTENT_TYPES,
     DEFAULT_ON_UNCLEAR_SUBJECT,
+    EXPORT_LONG_EDGE,
     THUMBNAIL_TYPE,
     OnUnclearSubject,
 )
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import Analysis
+from imagerift_vision.analysis import Analysis, common
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source, decode, masked
 from imagerift_vision.encoding import encode
@@ -24,7 +25,14 @@ from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.moderation import Gate, Look, opaque
 from imagerift_vision.provenance import Provenance
-from imagerift_vision.requests import GenerateRequest, ModelVersion, Output, Result, Target
+from imagerift_vision.requests import (
+    GenerateRequest,
+    ModelVersion,
+    Output,
+    Result,
+    Target,
+    WantedOutput,
+)
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
 from imagerift_vision.thumbnails import thumbnail
@@ -37,6 +45,8 @@ PIXELS_PER_CALL = 8 * 1024 * 1024
 # would be thrown away.
 SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
+# What these models draw of a seed is another picture in each aspect.
+ANOTHER_IN_EACH_ASPECT = frozenset({"diffusion"})
 
 
 @dataclass(frozen=True)
@@ -90,15 +100,16 @@ class Pipeline:
     def run(self, request: GenerateRequest, guard: Guard, result: Result) -> None:
         """Fill `result`. Outputs are uploaded as soon as each is encoded.
 
-        Raises VisionError when the whole attempt fails; a variation that fails alone is omitted.
+        Raises VisionError when the whole attempt fails; a picture that fails alone is omitted. All
+        calls of the mode's model have the same source: what it found in that it has kept.
         """
         model = model_of(self.mode_models, request.mode, request.preset)
+        _check_shapes(request, model)
         source = self._source(request, guard, result)
         self._screen(request, source, guard, result)
         source = self._masked(source, request, guard, result)
-        width, height = _size(request, source)
         first_failure: VisionError | None = None
-        for targets in _batches(request.targets, width * height):
+        for (width, height), targets in _calls(request, source):
             guard.check()
             with timed(result.metrics, "modelMs"):
                 answer = self._render(model, request, source, targets, (width, height), guard=guard)
@@ -106,7 +117,7 @@ class Pipeline:
                 raise answer.error
             _check(answer, len(targets), width, height)
             result.preset = answer.preset
-            result.analysis = answer.analysis
+            result.analysis = common(result.analysis, answer.analysis)
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
             made = [position for position in range(len(targets)) if position not in lost]
@@ -155,7 +166,7 @@ class Pipeline:
         return verdict.blocked
 
     def _source(self, request: GenerateRequest, guard: Guard, result: Result) -> Source:
-        wanted, _ = output_size(request.export_size, "1:1", 1, 1)
+        wanted = max(EXPORT_LONG_EDGE[shape.size] for shape in request.shapes)
         edge = min(MAX_SOURCE_EDGE, round(wanted * SOURCE_OVERSAMPLING))
         return self._picture(request.source_url, edge, guard, result)
 
@@ -215,10 +226,11 @@ class Pipeline:
     ) -> None:
         guard.check()
         seed = request.seed_of(target.index)
+        file_format = request.shape_of(target.index).format
         provenance = Provenance(request.mode, result.preset, seed, tuple(result.models))
         with timed(result.metrics, "encodeMs"):
-            body = encode(pixels, request.output_format, provenance)
-        content_type = CONTENT_TYPES[request.output_format]
+            body = encode(pixels, file_format, provenance)
+        content_type = CONTENT_TYPES[file_format]
         if target.content_type != content_type:
             raise VisionError("invalid_request", "a target's contentType is not outputFormat's")
         guard.check()
@@ -277,6 +289,15 @@ def model_of(mode_models: Mapping[str, str], mode: str, preset: str | None) -> s
     raise VisionError("invalid_request", "this model server does not have the mode")
 
 
+def _check_shapes(request: GenerateRequest, model: str) -> None:
+    """Raises VisionError `invalid_request` where the model would make other pictures of a shape."""
+    if model in ANOTHER_IN_EACH_ASPECT and len({shape.aspect for shape in request.shapes}) > 1:
+        raise VisionError(
+            "invalid_request",
+            "this mode's model makes pictures of one aspect a job",
+        )
+
+
 def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
     """Why a job without any output failed: the one reason of all, where there is one."""
     if {code for _, code in omitted} == {"content_filtered"}:
@@ -284,12 +305,24 @@ def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
     return VisionError("model_error", "no variation could be made")
 
 
-def _size(request: GenerateRequest, source: Source) -> tuple[int, int]:
-    """Width and height of the outputs in pixels."""
+def _calls(
+    request: GenerateRequest, source: Source
+) -> Iterator[tuple[tuple[int, int], tuple[Target, ...]]]:
+    """The calls of the mode's model: width and height in pixels, and the pictures of that size."""
+    shapes = request.shapes
+    for place, shape in enumerate(shapes):
+        size = _size(request, shape, source)
+        targets = tuple(each for each in request.targets if each.index % len(shapes) == place)
+        for batch in _batches(targets, size[0] * size[1]):
+            yield size, batch
+
+
+def _size(request: GenerateRequest, shape: WantedOutput, source: Source) -> tuple[int, int]:
+    """Width and height of the pictures of a shape, in pixels."""
     asked = request.cutout
     if asked is not None and asked.width is not None and asked.height is not None:
         return asked.width, asked.height
-    return output_size(request.export_size, request.output_aspect, source.width, source.height)
+    return output_size(shape.size, shape.aspect, source.width, source.height)
 
 
 def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
@@ -308,7 +341,7 @@ def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
 
 
 def _batches(targets: tuple[Target, ...], pixels_each: int) -> Iterator[tuple[Target, ...]]:
-    """Cut the variations into calls whose pictures fit the memory bound together."""
+    """Cut pictures of one size into calls that fit the memory bound together."""
     step = max(1, PIXELS_PER_CALL // pixels_each)
     for start in range(0, len(targets), step):
         yield targets[start : start + step]

@@ -11,6 +11,8 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_OUTPUTS,
+    MAX_PICTURES,
     MAX_SEED,
     MAX_VARIATIONS,
     SEED_SPACE,
@@ -34,12 +36,21 @@ _Choice = TypeVar("_Choice", bound=str)
 
 @dataclass(frozen=True)
 class Target:
-    """Where one variation is put, and its thumbnail where one is wanted."""
+    """Where one picture is put, and its thumbnail where one is wanted."""
 
     index: int
     url: str
     content_type: str
     thumbnail_url: str | None = None
+
+
+@dataclass(frozen=True)
+class WantedOutput:
+    """One shape of each variation."""
+
+    aspect: OutputAspect
+    size: ExportSize
+    format: OutputFormat
 
 
 @dataclass(frozen=True)
@@ -63,15 +74,27 @@ class GenerateRequest:
     on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
     cutout: CutoutOptions | None = None
+    outputs: tuple[WantedOutput, ...] = ()
+    """Empty where no others than the one shape are wanted."""
+
+    @property
+    def shapes(self) -> tuple[WantedOutput, ...]:
+        """The shapes that each variation is made in."""
+        one = WantedOutput(self.output_aspect, self.export_size, self.output_format)
+        return self.outputs or (one,)
+
+    def shape_of(self, index: int) -> WantedOutput:
+        """The shape of the picture of that index."""
+        return self.shapes[index % len(self.shapes)]
 
     def seed_of(self, index: int) -> int:
-        """The seed of a variation."""
-        return (self.seed + index) % SEED_SPACE
+        """The seed of the picture of that index: its variation's."""
+        return (self.seed + index // len(self.shapes)) % SEED_SPACE
 
 
 @dataclass(frozen=True)
 class Output:
-    """One delivered variation."""
+    """One delivered picture."""
 
     index: int
     seed: int
@@ -161,9 +184,11 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
     source = _take(document, "source", dict)
     mask = None if document.get("mask") is None else _take(document, "mask", dict)
     variations = _whole(document, "variations", 1, MAX_VARIATIONS)
+    outputs = _outputs(document.get("outputs"))
+    pictures = variations * max(1, len(outputs))
     targets = tuple(_target(item) for item in _take(document, "targets", list))
-    if sorted(target.index for target in targets) != list(range(variations)):
-        raise VisionError("invalid_request", "targets must name each variation once")
+    if sorted(target.index for target in targets) != list(range(pictures)):
+        raise VisionError("invalid_request", "targets must name each picture once")
     return GenerateRequest(
         attempt_id=_take(document, "attemptId", str),
         seconds_left=_seconds_left(document),
@@ -181,7 +206,25 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
             document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
         ),
         cutout=read_cutout(document.get("cutout")),
+        outputs=outputs,
         targets=tuple(sorted(targets, key=lambda target: target.index)),
+    )
+
+
+def _outputs(items: Any) -> tuple[WantedOutput, ...]:
+    if items is None:
+        return ()
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_OUTPUTS:
+        raise VisionError("invalid_request", f"outputs must be a list of 1 to {MAX_OUTPUTS}")
+    if not all(isinstance(item, dict) for item in items):
+        raise VisionError("invalid_request", "one of the outputs is not an object")
+    return tuple(
+        WantedOutput(
+            _one_of(item, "aspect", ASPECTS, DEFAULT_OUTPUT_ASPECT),
+            _one_of(item, "size", SIZES, DEFAULT_EXPORT_SIZE),
+            _one_of(item, "format", FORMATS, DEFAULT_OUTPUT_FORMAT),
+        )
+        for item in items
     )
 
 
@@ -189,7 +232,7 @@ def _target(item: Any) -> Target:
     if not isinstance(item, dict):
         raise VisionError("invalid_request", "a target is not an object")
     return Target(
-        index=_whole(item, "index", 0, MAX_VARIATIONS - 1),
+        index=_whole(item, "index", 0, MAX_PICTURES - 1),
         url=_take(item, "url", str),
         content_type=_take(item, "contentType", str),
         thumbnail_url=_optional_text(item, "thumbnailUrl"),

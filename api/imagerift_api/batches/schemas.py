@@ -13,7 +13,13 @@ from pydantic.alias_generators import to_camel
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 from imagerift_api.jobs.job_object import JOBS_PATH
-from imagerift_api.jobs.schemas import SOURCES, RateLimitObject, StoredSourceBody, source_faults
+from imagerift_api.jobs.output_schemas import shape_faults
+from imagerift_api.jobs.schemas import (
+    SOURCES,
+    RateLimitObject,
+    StoredSourceBody,
+    source_faults,
+)
 
 BATCHES_PATH = "/api/v1/batches"
 MAX_BATCH_JOBS = 100
@@ -36,7 +42,7 @@ class BatchBody(RequestBody):
             {**fault, "param": f"jobs.{index}.{fault['param']}"}
             for index, job in enumerate(jobs)
             if isinstance(job, dict)
-            for fault in source_faults(job, _STORED_SOURCES)
+            for fault in [*source_faults(job, _STORED_SOURCES), *shape_faults(job)]
         ]
 
 

@@ -120,7 +120,7 @@ class Drafts:
         if self._job_pods is None:
             return "Pool"
         return self._job_pods.execution(
-            plan=caller.plan_name, mode=spec.mode, export_size=spec.export_size
+            plan=caller.plan_name, mode=spec.mode, export_size=spec.largest_size
         )
 
 
@@ -137,7 +137,7 @@ def _reservation(caller: Caller, spec: GenerationSpec, period: str) -> QuotaRese
         counter=quota.counter_id(caller.workspace, period),
         scope=caller.plan.quota_scope,
         limit=limit,
-        units=spec.variations,
+        units=spec.pictures,
         remaining=limit,
         remaining_after_queue=limit,
     )

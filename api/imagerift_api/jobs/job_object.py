@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import JobRecord, Output
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
@@ -14,6 +15,7 @@ from imagerift_api.jobs.analysis_schemas import (
     PromptReadObject,
     SubjectObject,
 )
+from imagerift_api.jobs.output_schemas import OutputObject, RequestedOutputObject
 from imagerift_api.jobs.schemas import (
     CutoutObject,
     JobErrorObject,
@@ -21,7 +23,6 @@ from imagerift_api.jobs.schemas import (
     MetricsObject,
     ModelObject,
     OmittedObject,
-    OutputObject,
     QueueObject,
     QuotaObject,
     RateLimitObject,
@@ -54,10 +55,17 @@ def job_object(
     urls, thumbnails = download_urls or {}, thumbnail_urls or {}
     path = job_path(record.id)
     outputs = [
-        _output(output, urls.get(output.index), thumbnails.get(output.index), urls_expire_at)
+        _output(
+            record.spec,
+            output,
+            urls.get(output.index),
+            thumbnails.get(output.index),
+            urls_expire_at,
+        )
         for output in record.outputs
     ]
     spec = record.spec
+    first = spec.shapes[0]
     return JobObject(
         job_id=record.id,
         status=record.status.value,
@@ -69,9 +77,11 @@ def job_object(
         mode=spec.mode,
         preset=spec.preset or record.preset_used,
         prompt=spec.prompt,
-        export_size=spec.export_size,
-        output_aspect=spec.output_aspect,
-        output_format=spec.output_format,
+        export_size=first.size,
+        output_aspect=first.aspect,
+        output_format=first.format,
+        requested_outputs=spec.outputs
+        and [RequestedOutputObject(**dict(each)) for each in spec.outputs],
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout and CutoutObject(**spec.cutout.model_dump()),
         variations=spec.variations,
@@ -173,10 +183,20 @@ def _quota(record: JobRecord) -> QuotaObject:
 
 
 def _output(
-    output: Output, url: str | None, thumbnail_url: str | None, expires_at: datetime | None
+    spec: GenerationSpec,
+    output: Output,
+    url: str | None,
+    thumbnail_url: str | None,
+    expires_at: datetime | None,
 ) -> OutputObject:
+    shape = spec.shape_of(output.index)
     return OutputObject(
         index=output.index,
+        variation=spec.variation_of(output.index),
+        output=output.index % len(spec.shapes),
+        aspect=shape.aspect,
+        size=shape.size,
+        format=shape.format,
         generation_id=output.generation_id,
         seed=output.seed,
         width=output.width,

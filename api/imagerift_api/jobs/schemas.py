@@ -13,6 +13,7 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_OUTPUTS,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
     MAX_VARIATIONS,
@@ -29,6 +30,7 @@ from imagerift_core.ids import is_job_id
 from imagerift_core.jobs import Status
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.plans import QuotaScope
+from imagerift_core.requested_outputs import each_once
 from imagerift_core.stored import SHOWN
 from multidict import MultiMapping
 from pydantic import (
@@ -45,6 +47,13 @@ from imagerift_api.http.bodies import GenerationId, RequestBody, Whole, present
 from imagerift_api.http.requests import RequestQuery, once
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 from imagerift_api.jobs.analysis_schemas import AnalysisObject
+from imagerift_api.jobs.output_schemas import (
+    OUTPUTS_ALONE,
+    OutputBody,
+    OutputObject,
+    RequestedOutputObject,
+    shape_faults,
+)
 
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
@@ -95,7 +104,8 @@ class StoredSourceBody(RequestBody):
     """What to make from a picture that the workspace has already."""
 
     model_config = ConfigDict(
-        strict=True, json_schema_extra=_one_source("imageKey", "sourceGenerationId")
+        strict=True,
+        json_schema_extra=_one_source("imageKey", "sourceGenerationId") | OUTPUTS_ALONE,
     )
 
     mode: ModeName
@@ -104,6 +114,13 @@ class StoredSourceBody(RequestBody):
     export_size: ExportSize = DEFAULT_EXPORT_SIZE
     output_aspect: OutputAspect = DEFAULT_OUTPUT_ASPECT
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
+    outputs: Annotated[list[OutputBody], AfterValidator(each_once)] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_OUTPUTS,
+        description="Shapes to make each variation in, each other than the rest, in place of "
+        "`exportSize`, `outputAspect` and `outputFormat`. Each picture is a unit.",
+    )
     variations: Whole = Field(1, ge=1, le=MAX_VARIATIONS)
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
     image_key: str | None = Field(None, min_length=1, max_length=MAX_KEY_CHARACTERS)
@@ -132,6 +149,10 @@ class StoredSourceBody(RequestBody):
     )
     deadline_seconds: Whole = Field(DEFAULT_DEADLINE_SECONDS, ge=10, le=3600)
 
+    @classmethod
+    def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
+        return shape_faults(content)
+
     def spec(self) -> GenerationSpec:
         """What to make, with a random seed where none was asked for."""
         spec = self.model_dump(include=set(GenerationSpec.model_fields) - {"seed"})
@@ -141,14 +162,16 @@ class StoredSourceBody(RequestBody):
 class GenerateBody(StoredSourceBody):
     """The body of a submit."""
 
-    model_config = ConfigDict(json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS))
+    model_config = ConfigDict(
+        json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS) | OUTPUTS_ALONE
+    )
 
     image_base64: str | None = None
     mask_base64: str | None = Field(None, description="Your own matte, as `maskKey`.")
 
     @classmethod
     def faults_between_fields(cls, content: dict[str, Any]) -> list[dict[str, str]]:
-        faults = source_faults(content, SOURCES)
+        faults = source_faults(content, SOURCES) + shape_faults(content)
         if all(content.get(name) is not None for name in MASKS):
             message = f"Send at most one of {' and '.join(MASKS)}; both came."
             faults += [{"param": name, "message": message} for name in MASKS]
@@ -268,27 +291,8 @@ class CutoutObject(AnswerBody):
     height: int | None
 
 
-class OutputObject(AnswerBody):
-    """One delivered picture; its URLs are signed at every read and live for ten minutes."""
-
-    index: int
-    generation_id: Uuid
-    seed: int
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
-    sha256: str
-    download_url: str | None
-    download_url_expires_at: Time | None
-    thumbnail_url: Annotated[
-        str | None,
-        Field(description="A WebP of at most 320 pixels; null where the model made none."),
-    ]
-
-
 class OmittedObject(AnswerBody):
-    """A variation that was not delivered, and is not charged."""
+    """A picture that was not delivered, and is not charged."""
 
     index: int
     code: str
@@ -342,9 +346,13 @@ class JobObject(AnswerBody):
     mode: str
     preset: str | None
     prompt: str
-    export_size: Annotated[ExportSize, SHOWN]
-    output_aspect: Annotated[OutputAspect, SHOWN]
-    output_format: Annotated[OutputFormat, SHOWN]
+    export_size: Annotated[ExportSize, SHOWN, Field(description="The first output's.")]
+    output_aspect: Annotated[OutputAspect, SHOWN, Field(description="The first output's.")]
+    output_format: Annotated[OutputFormat, SHOWN, Field(description="The first output's.")]
+    requested_outputs: Annotated[
+        list[RequestedOutputObject] | None,
+        Field(description="What came as `outputs`; null where none were sent."),
+    ]
     on_unclear_subject: Annotated[OnUnclearSubject, SHOWN]
     cutout: Annotated[CutoutObject | None, Field(description="Null where none was sent.")]
     variations: int

@@ -126,6 +126,17 @@ OPERATIONS = (
                 "exportSize": "base",
                 "outputAspect": "source",
             },
+            "a product in the shapes of a shop, an advertisement and a story": {
+                "mode": "style",
+                "imageBase64": _SMALLEST_PNG,
+                "prompt": "cinematic product photo on a clean studio background",
+                "variations": 2,
+                "outputs": [
+                    {"aspect": "1:1", "format": "jpeg"},
+                    {"aspect": "16:9"},
+                    {"aspect": "9:16"},
+                ],
+            },
             "a transparent cut-out": {
                 "mode": "cutout",
                 "imageBase64": _SMALLEST_PNG,

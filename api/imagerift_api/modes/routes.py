@@ -41,6 +41,12 @@ class ModeObject(AnswerBody):
     export_sizes: list[ModeExportSize]
     output_aspects: list[str]
     max_variations: int
+    max_outputs: Annotated[
+        int, Field(description="Entries of `outputs` at most; 0 for a mode that takes none.")
+    ]
+    max_pictures: Annotated[
+        int, Field(description="Variations times outputs at most; the plan's queue may be shorter.")
+    ]
     cutout_options: Annotated[
         dict[str, Any] | None,
         Field(
@@ -76,6 +82,8 @@ def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObj
         ],
         output_aspects=list(get_args(OutputAspect)),
         max_variations=mode.max_variations,
+        max_outputs=mode.max_outputs,
+        max_pictures=mode.max_pictures,
         cutout_options=CutoutOptions.model_json_schema() if mode.takes_cutout else None,
     )
 

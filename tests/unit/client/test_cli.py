@@ -108,6 +108,37 @@ async def test_a_cutout_is_a_generate_of_that_mode(server: FakeApi, photo: str) 
     }
 
 
+async def test_outputs_are_sent_in_their_order_with_what_was_said_of_each(
+    server: FakeApi, photo: str
+) -> None:
+    server.will_answer(job(), 202)
+    shapes = ("--as", "1:1,2k,jpeg", "--as", "webp,9:16", "--as", "source")
+    result = await run(server, "generate", photo, "--prompt", "p", *shapes)
+    assert result.exit_code == 0, result.output
+    assert server.seen[0][3]["outputs"] == [
+        {"aspect": "1:1", "size": "2k", "format": "jpeg"},
+        {"aspect": "9:16", "format": "webp"},
+        {"aspect": "source"},
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["1:1,8k", "1:1,4:5", "", "png,"])
+async def test_an_output_that_is_none_is_wrong_usage(
+    server: FakeApi, photo: str, wrong: str
+) -> None:
+    result = await run(server, "generate", photo, "--prompt", "p", "--as", wrong)
+    assert (result.exit_code, server.seen) == (2, [])
+    assert "--as" in result.stderr
+
+
+def test_an_output_is_completed_part_by_part() -> None:
+    assert choices.outputs("9") == ["9:16"]
+    assert choices.outputs("1:1,") == ["1:1,base", "1:1,2k", "1:1,4k"] + [
+        f"1:1,{word}" for word in get_args(OutputFormat)
+    ]
+    assert choices.outputs("2k,webp,4") == ["2k,webp,4:5", "2k,webp,4:3"]
+
+
 async def test_a_plain_cutout_sends_no_options(server: FakeApi, photo: str) -> None:
     server.will_answer(job(), 202)
     assert (await run(server, "cutout", photo, "--even-if-unclear")).exit_code == 0

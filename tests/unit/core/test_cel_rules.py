@@ -10,7 +10,16 @@ import pytest
 from celpy.adapter import json_to_cel
 from imagerift_core import crds
 
-from tests.support.cel_cases import CASES, CHANGES, POOL_CASES, SPEC, Case, PoolCase
+from tests.support.cel_cases import (
+    CASES,
+    CHANGES,
+    NEW_CASES,
+    POOL_CASES,
+    SPEC,
+    Case,
+    NewCase,
+    PoolCase,
+)
 from tests.unit.core.structural import nodes
 
 JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()
@@ -61,7 +70,8 @@ def messages(definition: dict[str, Any]) -> set[str | None]:
 
 
 def test_the_cases_are_of_every_rule_and_every_field() -> None:
-    assert messages(JOB) == {case.refusal for case in CASES} - {None}
+    wanted = {case.refusal for case in CASES} | {case.refusal for case in NEW_CASES}
+    assert messages(JOB) == wanted - {None}
     assert messages(POOL) == {case.refusal for case in POOL_CASES} - {None}
     fields = schema_of(JOB)["properties"]["spec"]["properties"]
     assert set(fields) == set(SPEC) | {"cancel"} == set(CHANGES) | {"cancel"}
@@ -71,6 +81,13 @@ def test_the_cases_are_of_every_rule_and_every_field() -> None:
 def test_an_update_is_taken_or_refused(case: Case) -> None:
     wanted = set() if case.refusal is None else {case.refusal}
     assert refusals(JOB, stored(case.new), stored(case.old)) == wanted
+
+
+@pytest.mark.parametrize("case", NEW_CASES, ids=lambda case: case.name)
+def test_a_new_job_is_taken_or_refused(case: NewCase) -> None:
+    wanted = set() if case.refusal is None else {case.refusal}
+    # Until it changes, a spec is its own old one.
+    assert refusals(JOB, stored(case.spec), stored(case.spec)) == wanted
 
 
 @pytest.mark.parametrize("case", POOL_CASES, ids=lambda case: case.name)

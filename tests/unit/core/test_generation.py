@@ -22,6 +22,7 @@ MODES = {
         exportSizes=["base", "2k"],
         maxVariations=4,
         attemptSeconds=60,
+        maxOutputs=4,
     ),
     "avatar": Mode(
         model="generate",
@@ -44,7 +45,13 @@ MODES["cutout"] = Mode(
     maxVariations=1,
     attemptSeconds=60,
     takesCutout=True,
+    maxOutputs=8,
 )
+SHAPES = [
+    {"aspect": "1:1", "size": "2k", "format": "jpeg"},
+    {"aspect": "9:16"},
+    {"size": "2k", "format": "webp"},
+]
 
 
 def make_spec(**fields: Any) -> GenerationSpec:
@@ -65,6 +72,9 @@ def make_spec(**fields: Any) -> GenerationSpec:
         {"mode": "cutout", "preset": "marketplace", "output_format": "jpeg"},
         {"mode": "cutout", "preset": "ours", "output_format": "jpeg"},
         {"mode": "cutout", "output_format": "jpeg", "cutout": {"background": "#0A0b0c"}},
+        {"outputs": SHAPES, "variations": 4},
+        {"outputs": [{"aspect": aspect} for aspect in ("1:1", "3:4", "4:3", "2:3")]},
+        {"mode": "cutout", "preset": "marketplace", "outputs": SHAPES},
     ],
 )
 def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
@@ -85,6 +95,32 @@ def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
         ({"export_size": "2k"}, "free", ExportNotPermitted, "exportSize"),
         ({"export_size": "4k"}, "pro", ExportNotPermitted, "exportSize"),
         ({"export_size": "4k"}, "business", InvalidRequest, "exportSize"),
+        ({"outputs": [{}, {"size": "2k"}]}, "free", ExportNotPermitted, "outputs.1.size"),
+        ({"outputs": [{}, {"size": "4k"}]}, "business", InvalidRequest, "outputs.1.size"),
+        ({"outputs": SHAPES, "export_size": "2k"}, "pro", InvalidRequest, "exportSize"),
+        ({"outputs": SHAPES, "output_aspect": "1:1"}, "pro", InvalidRequest, "outputAspect"),
+        ({"outputs": SHAPES, "output_format": "webp"}, "pro", InvalidRequest, "outputFormat"),
+        ({"outputs": [{}], "mode": "avatar", "preset": "anime"}, "pro", InvalidRequest, "outputs"),
+        (
+            {"outputs": [{"aspect": a} for a in ("1:1", "3:4", "4:3", "2:3", "3:2")]},
+            "pro",
+            InvalidRequest,
+            "outputs",
+        ),
+        # Its plan's queue never has room for twelve.
+        (
+            {"outputs": [{}, {"aspect": "1:1"}, {"format": "webp"}], "variations": 4},
+            "free",
+            InvalidRequest,
+            "outputs",
+        ),
+        ({"mode": "cutout", "outputs": SHAPES}, "pro", InvalidRequest, "outputs.0.format"),
+        (
+            {"mode": "cutout", "outputs": [{}], "cutout": {"width": 800, "height": 600}},
+            "pro",
+            InvalidRequest,
+            "cutout.width",
+        ),
     ],
 )
 def test_what_is_not_permitted_is_refused_by_name(
@@ -116,6 +152,17 @@ def test_a_refusal_never_repeats_the_prompt() -> None:
         {"mode": "Style"},
         {"preset": "no spaces"},
         {"colour": "red"},
+        {"outputs": []},
+        {
+            "outputs": [
+                {"aspect": a, "size": s}
+                for a in ("1:1", "3:4", "4:3")
+                for s in ("base", "2k", "4k")
+            ]
+        },
+        {"outputs": [{"aspect": "1:1"}, {"size": "2k"}, {"aspect": "1:1", "format": "png"}]},
+        {"outputs": [{"aspect": "5:4"}]},
+        {"outputs": [{"width": 800}]},
     ],
 )
 def test_what_is_out_of_bounds_is_no_wish(fields: dict[str, Any]) -> None:
@@ -200,9 +247,27 @@ def test_an_option_of_a_cutout_keeps_to_its_bounds(field: str, value: object) ->
         ({"mode": "cutout"}, 1),
         ({"mode": "cutout", "cutout": {}}, 2),
         ({"mode": "cutout", "on_unclear_subject": "cut"}, 2),
+        ({"outputs": [{}]}, 3),
     ],
 )
 def test_what_older_versions_would_make_otherwise_is_kept_from_them(
     fields: dict[str, Any], version: int
 ) -> None:
     assert make_spec(**fields).schema_version == version
+
+
+def test_each_variation_has_each_shape_and_one_seed() -> None:
+    spec = make_spec(outputs=SHAPES, variations=2, seed=MAX_SEED)
+    assert spec.pictures == 6
+    assert [spec.variation_of(index) for index in range(6)] == [0, 0, 0, 1, 1, 1]
+    assert [spec.seed_of(index) for index in range(6)] == [MAX_SEED] * 3 + [0] * 3
+    assert [spec.shape_of(index).format for index in range(6)] == ["jpeg", "png", "webp"] * 2
+    assert spec.largest_size == "2k"
+
+
+def test_without_outputs_a_variation_is_a_picture_of_the_one_shape() -> None:
+    spec = make_spec(variations=3, output_aspect="4:5", export_size="4k", output_format="avif")
+    assert (spec.pictures, spec.largest_size) == (3, "4k")
+    for index in range(3):
+        assert (spec.variation_of(index), spec.seed_of(index)) == (index, index)
+        assert dict(spec.shape_of(index)) == {"aspect": "4:5", "size": "4k", "format": "avif"}

@@ -45,6 +45,8 @@ def test_the_shipped_modes_can_be_read() -> None:
     assert modes["enhance"].max_variations == 1
     assert not modes["enhance"].prompt_required
     assert [name for name, mode in modes.items() if mode.takes_cutout] == ["cutout"]
+    assert {mode.max_outputs for mode in modes.values()} == {8}
+    assert [modes[name].max_pictures for name in ("style", "enhance")] == [24, 8]
     assert modes["cutout"].presets == list(CUTOUT_PRESETS)
     assert modes["avatar"].preset_required
     assert modes["avatar"].presets == ["anime", "cartoon3d", "oilpaint"]
@@ -82,6 +84,21 @@ def test_an_installation_brings_its_own(tmp_path: Path) -> None:
     assert load_modes(written(tmp_path, {"fast": GOOD_MODE}))["fast"].attempt_seconds == 5
 
 
+def test_a_mode_that_does_not_say_so_takes_no_outputs(tmp_path: Path) -> None:
+    plain = load_modes(written(tmp_path, {"fast": GOOD_MODE}))["fast"]
+    assert (plain.max_outputs, plain.max_pictures) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "seconds"), [(1, 300), (4, 300), (5, 600), (12, 900), (24, 1800), (100, 3600)]
+)
+def test_more_pictures_than_a_mode_has_variations_may_take_as_much_longer(
+    tmp_path: Path, pictures: int, seconds: int
+) -> None:
+    mode = GOOD_MODE | {"maxVariations": 4, "attemptSeconds": 300}
+    assert load_modes(written(tmp_path, {"slow": mode}))["slow"].seconds_for(pictures) == seconds
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -102,7 +119,13 @@ def test_a_wrong_plan_names_plan_and_field(tmp_path: Path, field: str, value: ob
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("maxVariations", 9), ("exportSizes", ["huge"]), ("attemptSeconds", 0), ("modell", "x")],
+    [
+        ("maxVariations", 9),
+        ("exportSizes", ["huge"]),
+        ("attemptSeconds", 0),
+        ("modell", "x"),
+        ("maxOutputs", 9),
+    ],
 )
 def test_a_wrong_mode_names_mode_and_field(tmp_path: Path, field: str, value: object) -> None:
     path = written(tmp_path, {"fast": GOOD_MODE | {field: value}})

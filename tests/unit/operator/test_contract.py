@@ -104,6 +104,34 @@ def test_the_operator_sends_the_example_and_nothing_else() -> None:
     assert sent == example("request.json")
 
 
+def test_the_operator_asks_for_each_picture_of_each_output() -> None:
+    def sign(key: str, _content_type: str = "") -> str:
+        return f"https://s3.example.com/imagerift/{key}?X-Amz-Signature=example"
+
+    shapes = [
+        {"aspect": "1:1", "size": "2k", "format": "webp"},
+        {"aspect": "9:16", "format": "jpeg"},
+    ]
+    spec = GenerationSpec.model_validate(
+        {"mode": "style", "preset": "neon", "prompt": "neon light", "seed": 7, "variations": 2}
+        | {"outputs": shapes}
+    )
+    record = RECORD.model_copy(update={"spec": spec, "mask": None})
+    assert build_request(record, 119.5, Signer(get=sign, put=sign)) == (
+        example("request-outputs.json")
+    )
+    told = [
+        {"index": index, "seed": spec.seed_of(index), "width": 8, "height": 8}
+        | {"contentType": "image/webp", "sizeBytes": 5, "sha256": "0" * 64}
+        for index in (3, 0, 4)
+    ]
+    ended = settlement_of(record, "me", read_answer({"outputs": told}))
+    assert [(output.index, output.key.rsplit("/", 1)[1]) for output in ended.outputs] == [
+        (0, "output-0.webp"),
+        (3, "output-3.jpg"),
+    ]
+
+
 def test_what_may_be_left_out_of_a_request_has_the_defaults_of_a_job() -> None:
     read = GenerateRequest.model_validate(example("request-least.json"))
     spec = GenerationSpec(mode="duotone", seed=7)

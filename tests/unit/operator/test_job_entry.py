@@ -80,3 +80,14 @@ def test_a_ttl_of_another_version_does_not_overflow() -> None:
 def test_a_phase_of_another_version_is_no_end() -> None:
     entry = entry_of(body(status={"phase": "Paused", "later": {"a": 1}}))
     assert not entry.ended and entry.delete_at is None
+
+
+def test_a_job_of_several_outputs_counts_each_picture_and_wants_the_largest_size() -> None:
+    resource = body()
+    resource["spec"] |= {"variations": 2}
+    resource["spec"]["outputs"] = [{"aspect": "1:1"}, {"size": "4k"}, {"size": "2k"}]
+    entry = entry_of(resource)
+    assert (entry.units, entry.target, entry.of_one_size) == (6, "*/style/4k", False)
+    resource["spec"]["outputs"] = [{"size": "2k", "aspect": "1:1"}, {"size": "2k"}]
+    entry = entry_of(resource)
+    assert (entry.units, entry.target, entry.of_one_size) == (4, "*/style/2k", True)

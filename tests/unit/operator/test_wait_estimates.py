@@ -179,3 +179,12 @@ def test_a_thousand_places_are_made_without_going_through_the_rest() -> None:
     coming = forecast(waiting(), [], Pace(), limits={}, running={})
     assert len(list(islice(coming, 1_000))) == 1_000
     assert len(read) == 1_000
+
+
+def test_a_job_of_several_sizes_takes_its_largest_ones_time_and_says_nothing_of_it() -> None:
+    pace = Pace()
+    pace.ran(make_entry("large", export_size="4k", units=2), 20.0)
+    mixed = make_entry("mixed", export_size="4k", units=3, of_one_size=False)
+    assert pace.expected_seconds(mixed) == 30.0
+    pace.ran(mixed, 3.0)
+    assert pace.expected_seconds(make_entry("next", export_size="4k")) == 10.0

@@ -44,17 +44,18 @@ def request_for(origin: Origin, data: bytes | None = None, **changes: Any) -> di
         "traceparent": None,
     }
     document.update(changes)
-    kind = CONTENT_TYPES[document["outputFormat"]]
+    shapes = document.get("outputs") or [{"format": document["outputFormat"]}]
+    formats = [shape.get("format", "png") for shape in shapes] * document["variations"]
     document.setdefault(
         "targets",
         [
             {
                 "index": i,
                 "url": origin.target(f"{i}"),
-                "contentType": kind,
+                "contentType": CONTENT_TYPES[output_format],
                 "thumbnailUrl": origin.target(f"small-{i}"),
             }
-            for i in range(document["variations"])
+            for i, output_format in enumerate(formats)
         ],
     )
     return document
@@ -265,6 +266,29 @@ class GenerateCases:
         assert [output["seed"] for output in several["outputs"]] == [40, 41, 42]
         assert several["outputs"][2]["sha256"] == single["outputs"][0]["sha256"]
 
+    def test_each_output_of_a_variation_is_the_single_picture_of_its_seed_in_that_shape(
+        self, service: Service, origin: Origin
+    ) -> None:
+        shapes = [{"aspect": "9:16", "format": "webp"}, {"aspect": "1:1", "format": "jpeg"}]
+        result = service.generate(request_for(origin, seed=40, variations=2, outputs=shapes))
+        told = {output["index"]: output for output in result["outputs"]}
+        assert {index: output["seed"] for index, output in told.items()} == {
+            0: 40, 1: 40, 2: 41, 3: 41,
+        }  # fmt: skip
+        for index, size in enumerate([(576, 1024), (1024, 1024)] * 2):
+            content_type, body = origin.outputs[f"{index}"]
+            assert (
+                content_type
+                == told[index]["contentType"]
+                == ("image/webp", "image/jpeg")[index % 2]
+            )
+            assert (told[index]["width"], told[index]["height"]) == size
+            assert Image.open(io.BytesIO(body)).size == size
+        single = service.generate(
+            request_for(origin, seed=41, outputAspect="9:16", outputFormat="webp")
+        )
+        assert single["outputs"][0]["sha256"] == told[2]["sha256"]
+
     def test_seeds_go_round_at_their_end(self, service: Service, origin: Origin) -> None:
         result = service.generate(request_for(origin, seed=2**32 - 1, variations=2))
         assert [output["seed"] for output in result["outputs"]] == [2**32 - 1, 0]
@@ -337,6 +361,9 @@ class GenerateCases:
         [
             {"variations": 0},
             {"variations": 9, "targets": []},
+            {"outputs": []},
+            {"outputs": [{"aspect": "1:1"}] * 9},
+            {"outputs": [{"aspect": "1:1"}, {"format": "webp"}], "targets": []},
             {"seed": -1},
             {"seed": 1.5},
             {"targets": []},

@@ -22,6 +22,7 @@ from imagerift_vision.requests import (
     Output,
     Result,
     Target,
+    WantedOutput,
     parse_request,
 )
 
@@ -71,11 +72,20 @@ def test_every_member_of_a_request_is_read() -> None:
     )
 
 
+def test_outputs_of_a_request_are_read() -> None:
+    read = parse_request((EXAMPLES / "request-outputs.json").read_bytes())
+    square, tall = WantedOutput("1:1", "2k", "webp"), WantedOutput("9:16", "base", "jpeg")
+    assert read.shapes == (square, tall)
+    assert [read.shape_of(target.index) for target in read.targets] == [square, tall] * 2
+    assert [read.seed_of(target.index) for target in read.targets] == [7, 7, 8, 8]
+
+
 def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     read = parse_request((EXAMPLES / "request-least.json").read_bytes())
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
     assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
+    assert read.shapes == (WantedOutput("source", "base", "png"),)
     [target] = read.targets
     assert target.thumbnail_url is None
 

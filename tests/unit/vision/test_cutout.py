@@ -186,6 +186,8 @@ def test_a_doubtful_one_is_delivered_only_where_that_was_asked_for(
     loaded, guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matting, "confidence", lambda _signs: 0.2)
+    # What is kept of this doubt is gone with it.
+    monkeypatch.setattr(loaded["cutout"], "_last", None)
     data = READABLE["jpeg"](scene())
     for way in ("grade", "fail"):
         with pytest.raises(VisionError, match="in doubt") as refusal:
@@ -210,3 +212,23 @@ def test_an_unknown_preset_and_several_seeds_are_refused(loaded, guard) -> None:
         with pytest.raises(VisionError) as refusal:
             loaded["cutout"].run(replace(call(two_things()), **wrong), guard)
         assert refusal.value.code == "invalid_request"
+
+
+def test_a_source_is_cut_out_once_however_many_canvases_want_it(
+    loaded, guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode, made = loaded["cutout"], []
+    matte = mode._matting.matte
+    monkeypatch.setattr(mode._matting, "matte", lambda rgb: made.append(1) or matte(rgb))
+    square = replace(call(READABLE["png"](scene())), on_unclear_subject="cut")
+    tall = replace(square, width=360, height=640)
+    first, second = mode.run(square, guard), mode.run(tall, guard)
+    assert len(made) == 1
+    assert (first.images.shape, second.images.shape) == ((1, 480, 640, 4), (1, 640, 360, 4))
+    assert first.analysis == second.analysis
+    # Another source, or the same one as its own matte, is another cut-out.
+    mode.run(call(two_things(), on_unclear_subject="cut"), guard)
+    assert len(made) == 2
+    again = mode.run(square, guard)
+    assert len(made) == 3
+    assert np.array_equal(again.images, first.images)

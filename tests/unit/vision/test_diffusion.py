@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generate_cases import request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError, from_exception
-from imagerift_vision.generate import ModeCall
+from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.presets import PRESETS
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.storage import OriginClient
 from odd_images import scene
+from origin import Origin
 
 SETTINGS = {
     "weights": "/weights",
@@ -25,6 +29,13 @@ SETTINGS = {
     "facePresets": ["anime"],
     "presets": {"painted": {"prompt": "in oil", "steps": 8, "edge": 64}, "anime": {}},
 }
+
+
+class NoModes:
+    """Has no memory for any mode."""
+
+    def call(self, _call: ModeCall) -> ModeAnswer:
+        raise VisionError("out_of_memory", "no memory")
 
 
 class Plates:
@@ -196,3 +207,18 @@ def test_the_variable_names_the_weights_over_the_pool_s_file() -> None:
         {"IMAGERIFT_DIFFUSION": json.dumps(SETTINGS), "IMAGERIFT_DIFFUSION_WEIGHTS": "/mnt/sdxl"}
     )
     assert settings.weights == Path("/mnt/sdxl")
+
+
+def test_a_job_of_several_aspects_is_refused_since_each_would_be_another_picture(
+    origin: Origin, tmp_path: Path
+) -> None:
+    pipeline = Pipeline(OriginClient(origin.url), NoModes(), {"style": "diffusion"})
+
+    def code(*shapes: dict[str, str]) -> str:
+        request = request_for(origin, outputs=[*shapes])
+        return answer(json.dumps(request), CancelFlags(tmp_path), pipeline.run).error.code
+
+    assert code({"aspect": "1:1"}, {"aspect": "9:16"}) == "invalid_request"
+    # Drawn once in one aspect, it may be had in several sizes and formats.
+    assert code({"aspect": "1:1"}, {"aspect": "1:1", "size": "2k"}) == "out_of_memory"
+    pipeline.client.close()

@@ -163,3 +163,16 @@ def test_half_a_verdict_is_none(raw: str) -> None:
 def test_a_whole_verdict_is_read() -> None:
     raw = '{"blocked": [1, 0, 1], "models": [{"name": "eye", "version": "1"}]}'
     assert read_verdict(raw, 2) == Verdict(frozenset({0, 1}), (EYE,))
+
+
+def test_the_gate_sees_each_picture_of_each_output_once(run, plates) -> None:
+    eye = Eye(lambda look, one: look.stage == "output" and one.shape[:2] == (1024, 1024))
+    shapes = [{"aspect": "16:9", "size": "2k"}, {"aspect": "1:1"}]
+    result = run(eye, variations=2, seed=3, outputs=shapes)
+    # One call a shape, and in it each variation.
+    assert [look.images.shape[:3] for look in eye.looks[1:]] == [(2, 1152, 2048), (2, 1024, 1024)]
+    assert [output["index"] for output in result["outputs"]] == [0, 2]
+    assert {item["index"]: item["code"] for item in result["omitted"]} == {
+        1: "content_filtered",
+        3: "content_filtered",
+    }

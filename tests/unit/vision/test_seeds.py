@@ -31,6 +31,15 @@ def cut_out() -> np.ndarray:
     return np.asarray(whole)
 
 
+def meadow() -> np.ndarray:
+    """[h, w, 4]: sky over grass, in which nothing stands out."""
+    down = np.linspace(0, 1, 160)[:, None, None]
+    colours = (1 - down) * (120, 160, 220) + down * (60, 110, 50)
+    noise = np.random.default_rng(1).normal(0, 18, (20, 30, 3)).astype(np.float32)
+    lit = np.broadcast_to(colours, (160, 240, 3)) + cv2.resize(noise, (240, 160))
+    return np.dstack([np.clip(lit, 0, 255), np.full((160, 240), 255)]).astype(np.uint8)
+
+
 def sides_of(source: np.ndarray, preset: str) -> tuple[np.ndarray, np.ndarray]:
     """Where on the canvas the subject surely is, and where it surely is not."""
     alpha = source[..., 3].astype(np.float32) / 255
@@ -54,3 +63,15 @@ def test_five_seeds_are_five_scenes_around_one_subject(
         # Grain alone lowers the likeness of plain walls: light and colours must differ as well.
         calm = [cv2.GaussianBlur(p, (0, 0), 3).astype(np.float32) for p in (first, second)]
         assert np.abs(calm[0] - calm[1])[outside].mean() > 5
+
+
+@pytest.mark.parametrize("preset", ["studio", "golden_hour", "neon", "noir"])
+def test_five_seeds_of_a_picture_that_is_graded_whole_are_five_pictures(
+    loaded: Mapping[str, Any], guard: Guard, preset: str
+) -> None:
+    call = ModeCall("style", meadow(), "seeds", float("inf"), "", preset, SEEDS, 240, 160)
+    answer = loaded["style"].run(call, guard)
+    assert answer.analysis.subject.treatment == "graded"
+    for first, second in itertools.combinations(answer.images, 2):
+        calm = [cv2.GaussianBlur(p, (0, 0), 2).astype(np.float32) for p in (first, second)]
+        assert np.abs(calm[0] - calm[1]).mean() > 2

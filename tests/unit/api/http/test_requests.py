@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from imagerift_api.app import build_application
+from imagerift_api.batches.schemas import BatchBody
 from imagerift_api.http import requests
 from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.idempotency import IdempotencyHeaders, request_key
@@ -172,3 +173,52 @@ async def fingerprint(content: dict[str, Any]) -> str:
     )
     assert key is not None
     return key.fingerprint
+
+
+@pytest.mark.parametrize("name", ["exportSize", "outputAspect", "outputFormat"])
+def test_outputs_stand_in_place_of_the_one_shape(name: str) -> None:
+    # Also where it says what would be without it.
+    one = {"exportSize": "base", "outputAspect": "source", "outputFormat": "png"}[name]
+    assert set(faults_of(GOOD | {"outputs": [{}], name: one})) == {name}
+    # Null is absent.
+    assert parse_body(GenerateBody, GOOD | {"outputs": [{}], name: None}).outputs is not None
+    assert parse_body(GenerateBody, GOOD | {"outputs": None, name: one}).outputs is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "param"),
+    [
+        ([], "outputs"),
+        ([{"aspect": "1:1"}] * 2, "outputs"),
+        ([{}, {"aspect": "source", "size": "base"}], "outputs"),
+        ([{"size": size} for size in ("base", "2k", "4k")] * 3, "outputs"),
+        ([{}, {"size": "8k"}], "outputs.1.size"),
+        ([{}, {"sizes": "2k"}], "outputs.1.sizes"),
+        (["1:1"], "outputs.0"),
+        ({"aspect": "1:1"}, "outputs"),
+    ],
+)
+def test_wrong_outputs_are_named(outputs: Any, param: str) -> None:
+    assert set(faults_of(GOOD | {"outputs": outputs})) == {param}
+
+
+async def test_a_request_with_other_outputs_is_another_request() -> None:
+    async def fingerprint(content: dict[str, Any]) -> str:
+        headers = IdempotencyHeaders.model_validate({"Idempotency-Key": ["k"]})
+        body = parse_body(GenerateBody, GOOD | content)
+        key = await request_key(headers, workspace="ws_a", operation="generate", body=body)
+        assert key is not None
+        return key.fingerprint
+
+    plain, null = await fingerprint({}), await fingerprint({"outputs": None})
+    one, other = [await fingerprint({"outputs": [{"aspect": a}]}) for a in ("1:1", "4:5")]
+    assert plain == null
+    assert len({plain, one, other}) == 3
+
+
+def test_in_a_batch_the_job_is_named_that_says_its_shape_twice() -> None:
+    job = {"mode": "style", "prompt": "p", "imageKey": "k"}
+    twice = job | {"outputs": [{}], "outputAspect": "1:1"}
+    with pytest.raises(InvalidRequest) as caught:
+        parse_body(BatchBody, {"jobs": [job, twice]})
+    assert [fault["param"] for fault in caught.value.errors] == ["jobs.1.outputAspect"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from imagerift_api.jobs import job_object as job_objects
+from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import (
     Analysis,
     AppliedWords,
@@ -223,3 +224,36 @@ def test_no_bucket_key_of_an_output_is_shown() -> None:
 
     assert record.outputs[0].key not in text
     assert make_output(record).key not in text
+
+
+def test_each_output_says_which_variation_and_which_shape_it_is() -> None:
+    record = make_record(units=4)
+    shapes = [{"aspect": "1:1", "size": "2k", "format": "jpeg"}, {"aspect": "9:16"}]
+    spec = GenerationSpec.model_validate(
+        record.spec.model_dump() | {"outputs": shapes, "variations": 2}
+    )
+    outputs = [make_output(record, index) for index in (0, 1, 3)]
+    record = record.model_copy(update={"spec": spec, "outputs": outputs})
+    told = job_object(record, remaining_this_minute=1)
+    wide = {"aspect": "1:1", "size": "2k", "format": "jpeg"}
+    tall = {"aspect": "9:16", "size": "base", "format": "png"}
+    assert told["requestedOutputs"] == [wide, tall]
+    names = ("variation", "output", *wide)
+    assert [{name: output[name] for name in names} for output in told["outputs"]] == [
+        {"variation": 0, "output": 0} | wide,
+        {"variation": 0, "output": 1} | tall,
+        {"variation": 1, "output": 1} | tall,
+    ]
+    assert (told["exportSize"], told["outputAspect"], told["outputFormat"]) == tuple(
+        wide[name] for name in ("size", "aspect", "format")
+    )
+
+
+def test_without_outputs_each_is_a_variation_of_the_one_shape() -> None:
+    told = job_object(succeeded(), remaining_this_minute=1)
+    assert told["requestedOutputs"] is None
+    assert [(output["variation"], output["output"]) for output in told["outputs"]] == [
+        (0, 0),
+        (1, 0),
+    ]
+    assert {output["aspect"] for output in told["outputs"]} == {told["outputAspect"]}
