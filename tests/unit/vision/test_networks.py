@@ -1,7 +1,6 @@
 """Networks in the place of packaged ones: each family is fed, read and told as it must be."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from imagerift_vision.faces import FaceFinder
 from imagerift_vision.generate import ModeCall
 from imagerift_vision.matting import SIDE, Matting
 from imagerift_vision.networks import OnnxNetwork
-from imagerift_vision.portrait import portray
+from imagerift_vision.portrait import Portrait, portray
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.superres import TEXTURE_SHARE, TILE, SuperResolver
-from imagerift_vision.weights.families import FAMILIES, SLOTS, Family
+from imagerift_vision.weights.families import FAMILIES, SLOTS
 from imagerift_vision.weights.shelf import Shelf, summary
 from odd_images import portrait
 from tiny_networks import Layer, layers, shelf_with, written
@@ -127,9 +126,20 @@ def test_an_enlarging_network_draws_tile_by_tile_without_a_seam(
     np.testing.assert_allclose(large, expected, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+@pytest.fixture(scope="module")
+def person(finder: FaceFinder) -> Portrait:
+    rgba = np.dstack([np.asarray(portrait()), np.full(portrait().size[::-1], 255, np.uint8)])
+    return portray(rgba, 96, 96, finder, Matting(1, Shelf(None)))
+
+
 @pytest.mark.parametrize("family", SLOTS["anime"].families)
 def test_lines_are_drawn_by_the_network_of_the_slot(
-    tmp_path: Path, family: str, loaded: Mapping[str, Any], guard: Guard
+    tmp_path: Path, family: str, person: Portrait, guard: Guard
 ) -> None:
     network = inker(1, shelf_with(tmp_path / "shelf", "anime", family))
     assert network.version.name == f"tiny-{family}"
@@ -142,16 +152,8 @@ def test_lines_are_drawn_by_the_network_of_the_slot(
     strip = picture[: len(picture) // 2]
     shape = (256, 512, 3) if family == "animegan" else (4 * len(strip), 4 * len(picture), 3)
     assert network.draw(strip, guard).shape == shape
-    rgba = np.dstack([np.asarray(portrait()), np.full(portrait().size[::-1], 255, np.uint8)])
-    mode = loaded["avatar"]
-    person = portray(rgba, 192, 192, mode._faces, mode._matting)
     colours, _ = anime(person, network, guard)
-    assert colours.shape == (192, 192, 3)
-
-
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return FaceFinder()
+    assert colours.shape == (96, 96, 3)
 
 
 def test_faces_are_drawn_anew_and_nothing_else_is(
@@ -210,10 +212,6 @@ def test_enhance_tells_who_drew_the_faces(
     assert (before.images != after.images).any()
 
 
-def as_kind(name: str, **changes: Any) -> Family:
-    return replace(FAMILIES[name], **changes)
-
-
 @pytest.mark.parametrize(
     ("made", "taken", "sentence"),
     [
@@ -227,7 +225,7 @@ def test_a_network_of_another_family_is_refused_with_what_is_wrong(
     tmp_path: Path, made: str, taken: str, sentence: str
 ) -> None:
     path = written(tmp_path / "network.onnx", made)
-    with pytest.raises(ValueError, match="network.onnx|it makes") as refusal:
+    with pytest.raises(ValueError, match=r"network\.onnx|it makes") as refusal:
         OnnxNetwork(path, taken, 1).prove()
     assert sentence in str(refusal.value)
 
