@@ -254,7 +254,8 @@ class Stack:
         networks = self.provisions.get("networks")
         if networks is not None:
             chosen["IMAGERIFT_WEIGHTS"] = str(networks.files["folder"])
-        write_private(self.data.networks, networks.version if networks else "packaged networks")
+        told = networks.version if networks else "packaged networks"
+        write_private(self.data.networks, told.replace(": ", "\n  ").replace(", ", "\n  "))
         origin = urlsplit(self.s3_url)
         write_private(self.data.model_token, self.environment()["IMAGERIFT_MODEL_TOKEN"])
         return self._child(
