@@ -17,7 +17,7 @@ import importlib
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -38,6 +38,8 @@ HOUR = 3600.0
 TRY_AGAIN = 24 * HOUR
 IMPATIENT = Patience(silence=3.0)
 MEGABYTE = 1_000_000
+# These wait for nobody, and leave no trace.
+READING = frozenset({"list", "told"})
 
 
 def show(shelf: Shelf, catalogue: dict[str, Entry]) -> Iterator[str]:
@@ -132,7 +134,7 @@ def main() -> int:
     shelf = Shelf(options.folder)
     try:
         catalogue = read_catalogue(options.catalogue)
-        with _alone(shelf):
+        with nullcontext() if options.command in READING else _alone(shelf):
             for line in _lines(options, shelf, catalogue):
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()
@@ -201,11 +203,8 @@ def _parser() -> argparse.ArgumentParser:
 @contextmanager
 def _alone(shelf: Shelf) -> Iterator[None]:
     """Two starts at once fetch a file once: the second waits."""
-    if shelf.root is None:
-        yield
-        return
-    shelf.root.mkdir(parents=True, exist_ok=True)
-    with (shelf.root / ".lock").open("w") as lock:
+    root = shelf.place("any").parent
+    with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
