@@ -83,12 +83,17 @@ class OnnxNetwork:
     def prove(self) -> None:
         """Run it once.
 
-        Raises ValueError where what comes out has another shape than the family's.
+        Raises ValueError where it does not run, or what comes out has another shape than the
+        family's.
         """
         side = self.family.side or SAMPLE_SIDE
         made = side * self.family.scale
         wanted = (made, made) if self.family.channels == 1 else (made, made, 3)
-        for drawn in self.run(np.zeros((side, side, 3), np.float32)):
+        try:
+            made_of_black = self.run(np.zeros((side, side, 3), np.float32))
+        except Exception as error:  # noqa: BLE001 - onnxruntime has one for each of its states
+            raise ValueError(f"it does not run: {str(error).splitlines()[0]}") from None
+        for drawn in made_of_black:
             if drawn.shape != wanted:
                 shown = " x ".join(map(str, drawn.shape))
                 raise ValueError(f"it makes {shown} of {side} x {side} pixels")

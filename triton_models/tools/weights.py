@@ -17,7 +17,7 @@ import importlib
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -117,13 +117,20 @@ def try_all(shelf: Shelf, catalogue: dict[str, Entry]) -> Iterator[str]:
         yield f"trying {entry.name} ({entry.size / MEGABYTE:.0f} MB, {entry.licence})"
         try:
             pull(shelf, entry, IMPATIENT, refused)
-        except (UnavailableError, ValueError) as error:
-            refusal.write_text(f"{error}\n")
+        except (OSError, UnavailableError, ValueError) as error:
+            # A full disk is a reason too.
+            with suppress(OSError):
+                refusal.write_text(f"{error}\n")
             yield f"{entry.name} cannot be had ({error}); {packaged} stays"
 
 
 def told(shelf: Shelf) -> str:
-    """What is in use, as the embedded platform's board shows it."""
+    """What is in use, as the embedded platform's board shows it.
+
+    Raises ValueError where that cannot be used, or there is no folder.
+    """
+    if shelf.root is None or not shelf.root.is_dir():
+        raise ValueError(f"there is no folder {shelf.root}")
     own = sum(shelf.used(slot) is not None for slot in SLOTS)
     return f"{own} of {len(SLOTS)} networks from {shelf.root}: {summary(shelf)}"
 

@@ -205,6 +205,8 @@ def test_a_refusal_costs_nothing_and_is_not_asked_for_again(
     assert time.monotonic() - began < 0.5
     assert lines[0].startswith("trying offered")
     assert "refused" in lines[1] and lines[1].endswith("realesr-animevideov3-x4 stays")
+    with pytest.raises(ValueError, match="there is no folder"):
+        tool.told(Shelf(tmp_path / "elsewhere"))
     assert tool.told(shelf).startswith(f"0 of 4 networks from {shelf.root}: matting u2netp")
 
     # It is there now, but was refused today.

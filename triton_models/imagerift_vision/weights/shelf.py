@@ -102,7 +102,7 @@ class Shelf:
 
         Raises ValueError where the name is none.
         """
-        if not NAME.fullmatch(network.name):
+        if not NAME.fullmatch(network.name) or network.name == PACKAGED:
             raise ValueError(f"{network.name} is no name: small letters, digits and . _ -")
         kept = self.place(network.name)
         if file.resolve() != kept.resolve():
