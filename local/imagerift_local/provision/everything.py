@@ -65,6 +65,6 @@ async def provision_everything(
         found["kubectl"] = await make("kubectl")
     if "triton" in found and settings.weights != PACKAGED:
         # With the models' own Python, in which a network has to run.
-        step = (provision_weights, settings, found["triton"], partial(report, "networks"))
-        found["networks"] = await asyncio.to_thread(*step)
+        try_better = partial(provision_weights, settings, found["triton"])
+        found["networks"] = await asyncio.to_thread(try_better, partial(report, "networks"))
     return found
