@@ -31,5 +31,6 @@ def provision_weights(settings: PlatformSettings, triton: Provision, report: Rep
         log = settings.cache_dir / "logs" / "weights.log"
         run_logged([*command, "told" if settings.weights else "try"], log=log, report=hear)
     except RouteUnavailableError as error:
-        raise PlatformError(f"the networks in {folder} cannot be used: {error}") from None
+        reason = str(error).splitlines()[-1].strip()
+        raise PlatformError(f"the networks in {folder} cannot be used: {reason}") from None
     return Provision({"folder": folder}, told[-1], str(folder))
