@@ -195,6 +195,8 @@ def started(
         "IMAGERIFT_RECORD_GRACE_SECONDS": "5",
         "IMAGERIFT_LOCAL_EXTRA_MODELS": ":".join(f"{CHECKOUT}/{folder}" for folder in MODELS),
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
+        # The same pictures on every machine: nothing is fetched.
+        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
     }
     if job_ttl_seconds is not None:
         # Long enough to look at an ended resource, short enough to see it go.

@@ -20,13 +20,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from imagerift_local.board import open_board
-from imagerift_local.demo import (
-    DEMO_PLANS,
-    SAMPLE,
-    describe_demo,
-    load_demo,
-    load_demo_person,
-)
+from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo, load_demo_person
 from imagerift_local.errors import PlatformError
 from imagerift_local.layout import DataFolder
 from imagerift_local.machine import check_machine
@@ -39,6 +33,7 @@ from imagerift_local.provision.diffusion import provision_diffusion
 from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
+from imagerift_local.provision.weights import TOOL, weights_folder
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.state import format_parts, parse_environment, read_state, running_pid
 
@@ -157,6 +152,8 @@ def status(
         typer.echo(f"No platform runs in {data.root}.")
     else:
         typer.echo(format_parts(state["parts"]))
+        if "triton" in state["parts"] and data.networks.exists():
+            typer.echo(data.networks.read_text())
         typer.echo("Keys, password and example calls: imagerift-platform demo")
     raise typer.Exit(0 if state is not None and state["ready"] else 1)
 
@@ -205,6 +202,18 @@ def models_python(
     """Print the Python of the models' environment, for their tests and tools."""
     provision = provision_diffusion if diffusion else provision_triton
     typer.echo(provision(_workshop()).files["python"])
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def weights(context: typer.Context) -> None:
+    """List the models' networks, `pull` better ones, `add` files of your own; --help tells more."""
+    python = str(provision_triton(_workshop()).files["python"])
+    folder = str(weights_folder(read_settings()))
+    command = [python, str(TOOL), "--folder", folder, *(context.args or ["list"])]
+    os.execv(python, command)  # noqa: S606
 
 
 def _workshop() -> Workshop:

@@ -41,6 +41,8 @@ class DataFolder:
     ports = Place("ports.json")
     # Versions of the servers whose data are here, as JSON.
     versions = Place("versions.json")
+    # Which networks the models have, for people to read.
+    networks = Place("networks")
     # Triton's model repository and the token of its callers, made anew at each start.
     models = Place("models")
     model_token = Place("model-token")
@@ -71,14 +73,6 @@ class DataFolder:
 
     def create(self) -> None:
         """Makes the folders; only their owner may enter them."""
-        for folder in (
-            self.root,
-            self.logs,
-            self.pki,
-            self.kubeconfigs,
-            self.etcd,
-            self.mongod,
-            self.seaweedfs,
-            self.control,
-        ):
+        servers = (self.etcd, self.mongod, self.seaweedfs, self.control)
+        for folder in (self.root, self.logs, self.pki, self.kubeconfigs, *servers):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -24,6 +24,7 @@ ALL_PARTS = (
     "operator",
     "api",
 )
+PACKAGED = "packaged"
 CONTROL_PLANE = frozenset({"etcd", "kube-apiserver", "kube-controller-manager"})
 
 
@@ -65,6 +66,11 @@ class PlatformSettings(BaseSettings):
     pool: str = Field(
         "cpu-small",
         description="Triton's settings: a name in triton_models/pools, or a file of your own.",
+    )
+    weights: str = Field(
+        "",
+        description="Folder of the models' networks, or `packaged`: none but those of packages. "
+        "Empty: one in the cache, for which better ones are tried.",
     )
     extra_models: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="More model repositories for Triton, separated like PATH."

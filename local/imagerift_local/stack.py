@@ -251,6 +251,11 @@ class Stack:
         chosen = lay_out(pool, self.data.models)
         if "diffusion" in pool.provisions:
             chosen["IMAGERIFT_DIFFUSION_SITE"] = str(self.provisions["diffusion"].files["site"])
+        networks = self.provisions.get("networks")
+        if networks is not None:
+            chosen["IMAGERIFT_WEIGHTS"] = str(networks.files["folder"])
+        told = networks.version if networks else "packaged networks"
+        write_private(self.data.networks, told.replace(": ", "\n  ").replace(", ", "\n  "))
         origin = urlsplit(self.s3_url)
         write_private(self.data.model_token, self.environment()["IMAGERIFT_MODEL_TOKEN"])
         return self._child(

@@ -95,6 +95,7 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
         **os.environ,
         "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(models),
+        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
         "IMAGERIFT_DIFFUSION_WEIGHTS": str(weights),
         "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
         "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],

@@ -18,10 +18,22 @@ from imagerift_vision.faces import FaceFinder
 from imagerift_vision.features import calmed
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting, estimate_foreground
+from imagerift_vision.networks import in_use
 from imagerift_vision.painting import Painter
 from imagerift_vision.portrait import Portrait, portray
+from imagerift_vision.redrawing import Redrawer
 from imagerift_vision.requests import ModelVersion
-from imagerift_vision.superres import NETWORK, SCALE, TILE, SuperResolver, TiledNetwork
+from imagerift_vision.superres import (
+    NETWORK,
+    SCALE,
+    TILE,
+    OwnNetwork,
+    PackagedNetwork,
+    SuperResolver,
+    TiledNetwork,
+)
+from imagerift_vision.weights.families import FAMILIES
+from imagerift_vision.weights.shelf import Shelf
 
 Float = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -59,8 +71,8 @@ class AvatarMode:
         self._faces = FaceFinder()
         self._matting = Matting(threads)
         self._painter = Painter(threads)
-        self._inker = TiledNetwork(ANIME_NETWORK, threads, ANIME_TILE)
-        self._modeller = TiledNetwork(NETWORK, threads, TILE)
+        self._inker = inker(threads)
+        self._modeller = PackagedNetwork(NETWORK, threads, TILE)
         self._resolver = SuperResolver(threads)
         self._last: tuple[bytes, Figure] | None = None
 
@@ -121,9 +133,10 @@ class AvatarMode:
         if preset == "oilpaint":
             figure = _for_oil(portrait, guard)
         else:
-            look = anime if preset == "anime" else cartoon
-            network = self._inker if preset == "anime" else self._modeller
-            colours, shaped = look(portrait, network, guard)
+            if preset == "anime":
+                colours, shaped = anime(portrait, self._inker, guard)
+            else:
+                colours, shaped = cartoon(portrait, self._modeller, guard)
             figure = _cleaned(colours, shaped)
             if (width, height) != (call.width, call.height):
                 figure = self._enlarged(figure, call, guard)
@@ -155,6 +168,19 @@ class AvatarMode:
         large = self._resolver.enlarge_pixels(painted, guard)
         size = (call.width, call.height)
         return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def inker(threads: int, shelf: Shelf | None = None) -> TiledNetwork | Redrawer:
+    """What draws the lines of `anime`: the slot's network, or the packaged one.
+
+    Raises ValueError where the network of the slot cannot be used.
+    """
+    own = in_use("anime", shelf)
+    if own is None:
+        return PackagedNetwork(ANIME_NETWORK, threads, ANIME_TILE)
+    if FAMILIES[own.family].side is None:
+        return OwnNetwork(own, threads, ANIME_TILE)
+    return Redrawer(own, threads)
 
 
 def _drawing_size(call: ModeCall) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from imagerift_vision.features import (
     with_tinted_lips,
 )  # fmt: skip
 from imagerift_vision.portrait import Portrait
+from imagerift_vision.redrawing import Redrawer
 from imagerift_vision.superres import SCALE, TiledNetwork
 
 Float = NDArray[np.float32]
@@ -41,14 +42,16 @@ def resized(portrait: Portrait, width: int, height: int) -> Portrait:
     return Portrait(rgb, alpha, face, (left, right), portrait.matted, portrait.people)
 
 
-def anime(portrait: Portrait, network: TiledNetwork, guard: Guard) -> tuple[Float, Portrait]:
+def anime(
+    portrait: Portrait, network: TiledNetwork | Redrawer, guard: Guard
+) -> tuple[Float, Portrait]:
     """Inked and cel-shaded: colours [h, w, 3], 0 to 1, and the reshaped portrait."""
     height, width = portrait.alpha.shape
     small = _at_edge(portrait, SHAPE_EDGE)
     small = reshaped(small, eyes=0.30, jaw=0.10)
     guard.check()
     even = calmed(small, 0.95)
-    tiny = _shrunk(even, ANIME_EDGE)
+    tiny = _shrunk(even, network.side if isinstance(network, Redrawer) else ANIME_EDGE)
     for _ in range(2):
         tiny = cv2.bilateralFilter(tiny, 5, 26, 5)
     drawn = network.draw(tiny.astype(np.float32) / 255, guard)

@@ -29,7 +29,8 @@ class Signs:
     """Signs that a cut-out is wrong, 0 where there is none."""
 
     scales: float
-    """How much the network's fine and coarse maps disagree: 1 minus their IoU."""
+    """How much the network's fine and coarse maps disagree: 1 minus their IoU; 0 where it makes
+    only one."""
     faint: float
     """How far what it half sees reaches beyond what it is sure of: 1 minus their boxes' IoU."""
     attached: float
@@ -46,8 +47,9 @@ def confidence(signs: Signs) -> float:
     return max(0.0, 1 - (1 - SURE) * worst)
 
 
-def signs_of(rgb: Pixels, fine: Float, coarse: Float, alpha: Float) -> Signs:
+def signs_of(rgb: Pixels, fine: Float, coarse: Float | None, alpha: Float) -> Signs:
     """The signs in [h, w, 3] pixels, the network's maps of them and the [h, w] matte."""
+    coarse = fine if coarse is None else coarse
     both = float(np.maximum(fine, coarse).sum())
     overlap = float(np.minimum(fine, coarse).sum()) / both if both else 1.0
     solid = fine > SOLID

@@ -8,6 +8,7 @@ from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.edge_colours import freed
 from imagerift_vision.errors import VisionError
+from imagerift_vision.face_restoration import FaceRestorer
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer
 from imagerift_vision.generate import ModeAnswer, ModeCall
@@ -34,8 +35,10 @@ class EnhanceMode:
 
     def __init__(self, threads: int) -> None:
         """Load the networks."""
-        self._framer = Framer(Matting(threads), FaceFinder())
+        finder = FaceFinder()
+        self._framer = Framer(Matting(threads), finder)
         self._resolver = SuperResolver(threads)
+        self._restorer = FaceRestorer(threads, finder)
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
         """The one enhanced picture: [1, height, width, 3], or 4 of a transparent source.
@@ -55,16 +58,21 @@ class EnhanceMode:
         rgb = framed.rgb
         models = [ENHANCER, *framed.models]
         guard.check()
-        picture = self._restored(rgb, call, guard)
+        picture, faces = self._restored(rgb, call, guard)
         if self._resolves(rgb, call):
             models.append(self._resolver.version)
+        if faces and self._restorer.version:
+            models.append(self._restorer.version)
         if int(call.image[..., 3].min()) < OPAQUE:
             picture = np.dstack([picture, _alpha(call, framed)])
         told = Analysis(framing=framed.how, people=framed.people)
         return ModeAnswer(picture[None], None, tuple(models), analysis=told)
 
-    def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> Pixels:
-        """Denoise at the smaller of both scales, resample, then tone and sharpen."""
+    def _restored(self, rgb: Pixels, call: ModeCall, guard: Guard) -> tuple[Pixels, int]:
+        """Denoise at the smaller of both scales, resample, then faces, tone and sharpness.
+
+        With how many faces were drawn anew.
+        """
         size = (call.width, call.height)
         if rgb.shape[1] > call.width:
             rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -80,7 +88,8 @@ class EnhanceMode:
             way = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
             clean = cv2.resize(clean, size, interpolation=way)
         guard.check()
-        return sharpened(toned(clean, guard), left, guard)
+        clean, faces = self._restorer.restore(clean, guard)
+        return sharpened(toned(clean, guard), left, guard), faces
 
     @staticmethod
     def _resolves(rgb: Pixels, call: ModeCall) -> bool:

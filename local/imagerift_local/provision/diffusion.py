@@ -15,11 +15,7 @@ from imagerift_local.provision.commands import run_logged
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.python import PYTHON, provision_environment
 from imagerift_local.provision.routes import Provision
-from imagerift_local.provision.wheels import (
-    REQUIREMENTS,
-    create_environment,
-    pinned_version,
-)
+from imagerift_local.provision.wheels import REQUIREMENTS, create_environment, pinned_version
 
 PACKAGES = REQUIREMENTS / "models-diffusion.txt"
 TORCH = REQUIREMENTS / "models-torch.txt"

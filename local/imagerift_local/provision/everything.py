@@ -16,7 +16,8 @@ from imagerift_local.provision.diffusion import provision_diffusion
 from imagerift_local.provision.programs import PROGRAMS, provision
 from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import provision_triton
-from imagerift_local.settings import PlatformSettings, started_parts
+from imagerift_local.provision.weights import provision_weights
+from imagerift_local.settings import PACKAGED, PlatformSettings, started_parts
 
 # Those that take the longest first.
 PROVISIONERS: Mapping[str, Callable[[Workshop], Provision]] = {
@@ -62,4 +63,8 @@ async def provision_everything(
     if "kubernetes" in found:
         # After the control plane, whose archive may hold it.
         found["kubectl"] = await make("kubectl")
+    if "triton" in found and settings.weights != PACKAGED:
+        # With the models' own Python, in which a network has to run.
+        try_better = partial(provision_weights, settings, found["triton"])
+        found["networks"] = await asyncio.to_thread(try_better, partial(report, "networks"))
     return found

