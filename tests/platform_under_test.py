@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.otlp_receiver import ReceivedSpan, read_spans, receiving
-from tests.support.server_processes import free_port
+from tests.support.server_processes import administrators, free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -76,6 +76,11 @@ class PlatformUnderTest:
     @property
     def crash_dir(self) -> Path:
         return self.data.parent / "crash"
+
+    @property
+    def administrator(self) -> dict[str, str]:
+        """The variables with the accounts of both stores that may do everything."""
+        return administrators(self.environment, self.data)
 
     def spans(self) -> list[ReceivedSpan]:
         """Every span that any process of the platform has sent."""

@@ -121,7 +121,9 @@ def test_the_admin_environment_is_enough_for_the_admin_commands(
     for name, value in evaluated(call("env", "--admin").stdout).items():
         monkeypatch.setenv(name, value)
     settings = AdminSettings()
-    assert settings.mongo_url.get_secret_value() == "mongodb://127.0.0.1:27117/?replicaSet=rs0"
+    password = load_secrets(data.secrets).mongo_password
+    url = settings.mongo_url.get_secret_value()
+    assert url.startswith(f"mongodb://imagerift:{password}@127.0.0.1:27117/?replicaSet=rs0&")
     assert settings.mongo_database == "imagerift"
     assert settings.key_pepper.get_secret_value() == load_secrets(data.secrets).key_pepper
 
