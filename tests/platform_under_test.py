@@ -212,7 +212,7 @@ def started(
             endpoint = stack.enter_context(receiving(folder / SPANS))
             exporter = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
             environment |= exporter
-        platform = stack.enter_context(_running(folder, environment))
+        platform = stack.enter_context(running(folder, environment))
         _add_test_pool(platform, slots)
         yield platform
     if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
@@ -222,7 +222,7 @@ def started(
 
 
 @contextlib.contextmanager
-def _running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformUnderTest]:
+def running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformUnderTest]:
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--data-dir", str(data)]
     log = (folder / "platform.log").open("w")
