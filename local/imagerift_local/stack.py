@@ -42,8 +42,11 @@ from imagerift_local.settings import (
 from imagerift_local.supervisor import STOP_GRACE, Part
 
 VISION = CHECKOUT / "triton_models"
-# What a child process sees of the environment besides its own variables.
-PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+# What a child process sees of the environment besides its own variables; at last CAs of one's own.
+PASSED_ON = (
+    *("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE"),
+)
 
 
 @dataclass(frozen=True)

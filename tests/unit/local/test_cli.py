@@ -115,6 +115,17 @@ def test_kubectl_means_the_platforms_namespace(data: DataFolder) -> None:
     assert config["contexts"][0]["context"]["namespace"] == "shard"
 
 
+def test_every_part_is_told_of_cas_of_ones_own(
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/own/ca.crt")
+    settings = PlatformSettings(data_dir=data.root, only=frozenset({"operator"}))
+    (operator,) = Stack(settings, data, Ports(), load_secrets(data.secrets), {}).build_parts()
+    assert operator.environment["SSL_CERT_FILE"] == "/own/ca.crt"
+    assert operator.environment["AWS_CA_BUNDLE"] == "/own/ca.crt"
+
+
 def test_the_admin_environment_is_enough_for_the_admin_commands(
     data: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
