@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.s3 import open_store
 from imagerift_core.settings import SharedSettings
-from imagerift_vision.errors import VisionError
-from imagerift_vision.storage import OriginClient
+from imagerift_vision.errors import VisionError  # type: ignore[import-not-found]
+from imagerift_vision.storage import OriginClient  # type: ignore[import-not-found]
 
 
 class Unhurried:
