@@ -86,17 +86,18 @@ async def test_the_services_account_does_what_they_do_in_one_database_and_nothin
         async with JobChangeStream(database).open():
             pass
 
+    orders: list[tuple[str, dict[str, Any]]] = [
+        ("admin", {"usersInfo": 1}),
+        ("admin", {"serverStatus": 1}),
+        ("local", {"find": "oplog.rs"}),
+        ("another", {"find": "jobs"}),
+        ("another", {"insert": "jobs", "documents": [{}]}),
+        (name, {"usersInfo": 1}),
+        (name, {"drop": "no_such_collection"}),
+    ]
     more = {"resource": {"db": name, "collection": ""}, "actions": ["dropDatabase"]}
     with MongoClient[dict[str, Any]](url) as client:
-        for elsewhere, order in (
-            ("admin", {"usersInfo": 1}),
-            ("admin", {"serverStatus": 1}),
-            ("local", {"find": "oplog.rs"}),
-            ("another", {"find": "jobs"}),
-            ("another", {"insert": "jobs", "documents": [{}]}),
-            (name, {"usersInfo": 1}),
-            (name, {"drop": "no_such_collection"}),
-        ):
+        for elsewhere, order in orders:
             with pytest.raises(OperationFailure, match="not authorized"):
                 client[elsewhere].command(order)
         for roles in (["root"], []):
