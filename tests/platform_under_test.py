@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.otlp_receiver import ReceivedSpan, read_spans, receiving
-from tests.support.server_processes import free_port
+from tests.support.server_processes import administrators, free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -76,6 +76,11 @@ class PlatformUnderTest:
     @property
     def crash_dir(self) -> Path:
         return self.data.parent / "crash"
+
+    @property
+    def administrator(self) -> dict[str, str]:
+        """The variables with the accounts of both stores that may do everything."""
+        return administrators(self.environment, self.data)
 
     def spans(self) -> list[ReceivedSpan]:
         """Every span that any process of the platform has sent."""
@@ -209,7 +214,7 @@ def started(
             endpoint = stack.enter_context(receiving(folder / SPANS))
             exporter = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
             environment |= exporter
-        platform = stack.enter_context(_running(folder, environment))
+        platform = stack.enter_context(running(folder, environment))
         _add_test_pool(platform, slots)
         yield platform
     if os.environ.get("IMAGERIFT_KEEP_TEST_DATA"):
@@ -219,7 +224,7 @@ def started(
 
 
 @contextlib.contextmanager
-def _running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformUnderTest]:
+def running(folder: Path, environment: Mapping[str, str]) -> Iterator[PlatformUnderTest]:
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--data-dir", str(data)]
     log = (folder / "platform.log").open("w")

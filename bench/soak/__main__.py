@@ -58,7 +58,7 @@ async def soak(
 async def _sample(platform: PlatformUnderTest, samples: list[Sample], every: float) -> None:
     """Adds a sample at once and then every so many seconds, and prints each to stderr."""
     began = time.monotonic()
-    with MongoClient[dict[str, Any]](platform.environment["IMAGERIFT_MONGO_URL"]) as client:
+    with MongoClient[dict[str, Any]](platform.administrator["IMAGERIFT_MONGO_URL"]) as client:
         database = client[platform.environment["IMAGERIFT_MONGO_DATABASE"]]
         while True:
             figures = await asyncio.to_thread(figures_of, platform, client)

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
+from imagerift_local.cluster import build_manifests
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.pki import KeyPair
-
-CLUSTER = "imagerift"
 
 
 def write_kubeconfig(
@@ -29,17 +28,8 @@ def write_kubeconfig(
     `cluster` and `credentials` are the entries `cluster` and `user` of the format; `namespace` is
     what commands mean that name none.
     """
-    context = {"cluster": CLUSTER, "user": user}
-    if namespace is not None:
-        context["namespace"] = namespace
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": CLUSTER, "cluster": dict(cluster)}],
-        "users": [{"name": user, "user": dict(credentials)}],
-        "contexts": [{"name": CLUSTER, "context": context}],
-        "current-context": CLUSTER,
-    }
+    values = {"cluster": cluster, "user": user, "credentials": credentials}
+    (document,) = build_manifests("kubeconfig", **values, namespace=namespace or "default")
     write_private(path, yaml.safe_dump(document, sort_keys=False))
 
 

@@ -46,6 +46,8 @@ class DataFolder:
     # Triton's model repository and the token of its callers, made anew at each start.
     models = Place("models")
     model_token = Place("model-token")
+    # By which mongod knows its administrator.
+    mongod_key = Place("mongod.key")
     # One log file for each part; certificates and keys; one kubeconfig for each user.
     logs = Place("logs")
     pki = Place("pki")

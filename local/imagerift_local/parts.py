@@ -69,27 +69,6 @@ def traces_url(environment: Mapping[str, str]) -> str | None:
     return own or (f"{base.rstrip('/')}/v1/traces" if base else None)
 
 
-def build_identities(access_key: str, secret_key: str) -> dict[str, object]:
-    """SeaweedFS's list of users: the platform alone."""
-    return {
-        "identities": [
-            {
-                "name": "imagerift",
-                "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-            }
-        ]
-    }
-
-
-def build_security_settings(jwt_key: str) -> str:
-    """SeaweedFS's security.toml: its internal ports want tokens, only S3 is open to users."""
-    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
-    return "\n".join(
-        f'[{section}]\nkey = "{jwt_key}"\nexpires_after_seconds = 10\n' for section in sections
-    )
-
-
 def guarded(command: Sequence[str]) -> list[str]:
     """The command, killed by the kernel when its parent dies, however the parent dies."""
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]

@@ -1,6 +1,7 @@
-"""Certificates of the embedded control plane: two authorities and their leaf certificates.
+"""Certificates of the embedded control plane and of SeaweedFS, and the authorities behind them.
 
-etcd trusts its own authority, so that a certificate for the API server opens nothing in etcd.
+etcd trusts its own authority, so that a certificate for the API server opens nothing in etcd; so
+do the parts of SeaweedFS.
 """
 
 from __future__ import annotations
@@ -100,6 +101,12 @@ def ensure_leaf(
     )
     _write(pair, leaf.cert_chain_pems[0], leaf.private_key_pem)
     return pair
+
+
+def ensure_peers(folder: Path, name: str) -> tuple[KeyPair, KeyPair]:
+    """An authority for the parts of one server, and what they know each other by."""
+    authority = _ensure_authority(folder, f"{name}-ca", f"imagerift-local-{name}-ca")
+    return authority, ensure_leaf(authority, name, identities=("127.0.0.1",))
 
 
 def _pair(folder: Path, name: str) -> KeyPair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from imagerift_local.errors import PlatformError
@@ -17,13 +17,18 @@ class PlatformSecrets:
     """Random values, each as hex; `repr` hides them so that no log can hold one.
 
     `key_pepper` goes into the hashes of API keys, `jwt_key` signs the tokens between the parts of
-    the S3 server, and the S3 keys are those of its one user.
+    the S3 server. The S3 keys and the password of MongoDB are the API's and the operator's; the
+    administrators of both stores have keys of their own, which no other program is told.
     """
 
     key_pepper: str
     jwt_key: str
     s3_access_key: str
     s3_secret_key: str
+    # Folders of earlier versions have none of these.
+    s3_administrator_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    mongod_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    mongo_password: str = field(default_factory=lambda: secrets.token_hex(32))
 
     @property
     def model_token(self) -> str:
@@ -32,18 +37,19 @@ class PlatformSecrets:
 
 
 def load_secrets(path: Path) -> PlatformSecrets:
-    """The secrets in `path`; generates and writes them when the file does not exist.
+    """The secrets in `path`; generates and writes what is not there.
 
     Raises:
         PlatformError: the file can be read by others, or is not what was written.
     """
     if not path.exists():
-        created = PlatformSecrets(*map(secrets.token_hex, (32, 32, 10, 32)))
-        write_private(path, json.dumps(asdict(created), indent=2))
-        return created
-    if path.stat().st_mode & 0o077:
+        known = PlatformSecrets(*map(secrets.token_hex, (32, 32, 10, 32)))
+    elif path.stat().st_mode & 0o077:
         raise PlatformError(f"{path} can be read by others: chmod 600 it, or make reset")
-    try:
-        return PlatformSecrets(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise PlatformError(f"{path} is damaged: restore it, or make reset") from error
+    else:
+        try:
+            known = PlatformSecrets(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise PlatformError(f"{path} is damaged: restore it, or make reset") from error
+    write_private(path, json.dumps(asdict(known), indent=2))
+    return known

@@ -7,23 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imagerift_local.errors import PlatformError
+from imagerift_local.parts import TABLE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_DATA_DIR = user_data_path("imagerift")
-ALL_PARTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "mongod",
-    "seaweedfs",
-    "triton",
-    "operator",
-    "api",
-)
+ALL_PARTS = tuple(TABLE)
 PACKAGED = "packaged"
 CONTROL_PLANE = frozenset({"etcd", "kube-apiserver", "kube-controller-manager"})
 
@@ -95,19 +87,13 @@ class PlatformSettings(BaseSettings):
         180.0, gt=0, description="Seconds that one part may take to become ready at the start."
     )
 
-    @field_validator("only", mode="before")
+    @field_validator("only", "extra_models", mode="before")
     @classmethod
-    def _split_names(cls, value: object) -> object:
-        if isinstance(value, str):
-            return frozenset(name.strip() for name in value.split(",") if name.strip())
-        return value
-
-    @field_validator("extra_models", mode="before")
-    @classmethod
-    def _split_folders(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(Path(entry) for entry in value.split(os.pathsep) if entry)
-        return value
+    def _split(cls, value: object, field: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        between = "," if field.field_name == "only" else os.pathsep
+        return [entry for part in value.split(between) if (entry := part.strip())]
 
     @field_validator("port_base")
     @classmethod

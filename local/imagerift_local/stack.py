@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imagerift_local import parts
-from imagerift_local.bucket import ensure_bucket
 from imagerift_local.cluster import Cluster, connect_cluster
 from imagerift_local.data_versions import minor_version
 from imagerift_local.demo import ensure_demo_person
@@ -24,7 +22,7 @@ from imagerift_local.files import write_private
 from imagerift_local.kubeconfig import cluster_of, holder_of, read_cluster, write_kubeconfig
 from imagerift_local.layout import DataFolder
 from imagerift_local.leftovers import sweep_shared_memory, sweep_sockets
-from imagerift_local.pki import ControlPlanePki, ensure_pki
+from imagerift_local.pki import ControlPlanePki, ensure_peers, ensure_pki
 from imagerift_local.pool import lay_out, read_pool, served_modes
 from imagerift_local.ports import LOOPBACK, Ports
 from imagerift_local.probes import Probe, always_ready, client_tls, http_probe, tcp_probe
@@ -32,6 +30,7 @@ from imagerift_local.provision.libraries import library_environment
 from imagerift_local.provision.routes import Provision
 from imagerift_local.provision.triton import library_path
 from imagerift_local.replica_set import ensure_replica_set, replica_set_url
+from imagerift_local.seaweedfs import build_identities, build_security_settings, ensure_bucket
 from imagerift_local.secrets import PlatformSecrets
 from imagerift_local.settings import (
     ALL_PARTS,
@@ -43,8 +42,11 @@ from imagerift_local.settings import (
 from imagerift_local.supervisor import STOP_GRACE, Part
 
 VISION = CHECKOUT / "triton_models"
-# What a child process sees of the environment besides its own variables.
-PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+# What a child process sees of the environment besides its own variables; at last CAs of one's own.
+PASSED_ON = (
+    *("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE"),
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Stack:
         access, secret = settings.s3_access_key, settings.s3_secret_key
         return {
             "IMAGERIFT_MONGO_URL": (
-                mongo.get_secret_value() if mongo else replica_set_url(self.ports.mongod)
+                mongo.get_secret_value()
+                if mongo
+                else replica_set_url(self.ports.mongod, settings.mongo_database, own.mongo_password)
             ),
             "IMAGERIFT_MONGO_DATABASE": settings.mongo_database,
             "IMAGERIFT_S3_INTERNAL_URL": self.s3_url,
@@ -196,12 +200,15 @@ class Stack:
 
     def _mongod(self) -> Part:
         mongod = self.provisions["mongod"].files["mongod"]
+        write_private(self.data.mongod_key, self.secrets.mongod_key)
         return self._child(
             "mongod",
             self._build("mongod", mongod),
             ready=tcp_probe(LOOPBACK, self.ports.mongod),
             environment=library_environment(mongod),
-            after_ready=partial(ensure_replica_set, self.ports.mongod),
+            after_ready=partial(
+                ensure_replica_set, self.ports.mongod, self.settings.mongo_database, self.secrets
+            ),
         )
 
     def _existing_s3(self) -> Part:
@@ -215,17 +222,20 @@ class Stack:
     def _seaweedfs(self) -> Part:
         folder, own = self.data.seaweedfs, self.secrets
         (folder / "volumes").mkdir(exist_ok=True, mode=0o700)
-        users = parts.build_identities(own.s3_access_key, own.s3_secret_key)
-        write_private(folder / "identities.json", json.dumps(users))
+        bucket = self.settings.s3_bucket
+        write_private(folder / "identities.json", build_identities(bucket, own))
+        authority, holder = ensure_peers(self.data.pki, "seaweedfs")
+        security = build_security_settings(own.jwt_key, authority, holder)
         # Read from the folder that the server runs in.
-        write_private(folder / "security.toml", parts.build_security_settings(own.jwt_key))
+        write_private(folder / "security.toml", security)
 
         async def sweep() -> None:
             sweep_sockets(self.ports)
 
         front = http_probe(self.s3_url, expected=frozenset({200, 403}))
         # Can a file be written? The volume server announces itself some time after the start.
-        master = http_probe(f"http://{LOOPBACK}:{self.ports.seaweedfs_master}/dir/assign")
+        assign = f"https://{LOOPBACK}:{self.ports.seaweedfs_master}/dir/assign"
+        master = http_probe(assign, tls=client_tls(authority, holder))
 
         async def ready() -> bool:
             return await front() and await master()
@@ -235,9 +245,7 @@ class Stack:
             self._build("seaweedfs", self.provisions["seaweedfs"].files["weed"]),
             ready=ready,
             folder=folder,
-            after_ready=partial(
-                ensure_bucket, self.ports.seaweedfs_filer, self.settings.s3_bucket, own.jwt_key
-            ),
+            after_ready=partial(ensure_bucket, self.ports.seaweedfs_filer, bucket, own.jwt_key),
             after_stop=sweep,
         )
 

@@ -69,8 +69,8 @@ def _digests(shard: Shard, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def bucket_of(shard: Shard) -> Iterator[tuple[Any, str]]:
-    """A client of the object store itself, and the bucket's name."""
-    variables = shard.platform.environment
+    """An administrator's client of the object store itself, and the bucket's name."""
+    variables = shard.platform.administrator
     client = boto3.client(
         "s3",
         endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],

@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from imagerift_local.provision.libraries import library_environment
+from imagerift_local.replica_set import administrator_url
 from pymongo.errors import OperationFailure
 
 from tests.charts.rendering import MAIN, Manifest, Objects
@@ -68,11 +69,18 @@ def key(examples: dict[str, Objects], tmp_path: Path) -> Path:
     return target
 
 
-def test_the_bundled_database_becomes_a_replica_set_that_wants_a_password(
+def variables_of(pod: Manifest, container: str) -> dict[str, str]:
+    """Those that the chart gives as they are."""
+    (found,) = [entry for entry in pod["spec"]["containers"] if entry["name"] == container]
+    return {entry["name"]: entry["value"] for entry in found["env"] if "value" in entry}
+
+
+def test_the_bundled_database_becomes_a_replica_set_with_a_user_of_one_database(
     examples: dict[str, Objects], tmp_path: Path, key: Path
 ) -> None:
     port = free_port()
-    command = arguments(examples["default"].pods["imagerift-mongodb"], "mongod")
+    pod = examples["default"].pods["imagerift-mongodb"]
+    command = arguments(pod, "mongod")
     program = find_program("mongod", "IMAGERIFT_TEST_MONGOD")
     command[0] = str(program)
     for prefix, value in (("--dbpath=", tmp_path), ("--port=", port), ("--keyFile=", key)):
@@ -81,23 +89,35 @@ def test_the_bundled_database_becomes_a_replica_set_that_wants_a_password(
     command = [*filter(None, command), "--bind_ip=127.0.0.1"]
     ready = tmp_path / "ready"
     setup = [sys.executable, str(SCRIPTS / "set_up_mongodb.py")]
-    variables = {
+    variables = variables_of(pod, "set-up") | {
         "MONGO_PORT": str(port),
         "MONGO_MEMBER": f"127.0.0.1:{port}",
         "MONGO_PASSWORD": "p4ss",
+        "MONGO_KEY": key.read_text() + "\n",
         "READY_FILE": str(ready),
     }
     url = f"mongodb://imagerift:p4ss@127.0.0.1:{port}/?replicaSet=rs0&authSource=admin"
+
+    def set_up() -> None:
+        ready.unlink(missing_ok=True)
+        with running(setup, tmp_path, **variables):
+            wait_until(ready.exists, "the database is set up")
+
     with running(command, tmp_path, **library_environment(program)):
-        for _ in range(2):  # The second as after a restart of the container.
-            ready.unlink(missing_ok=True)
-            with running(setup, tmp_path, **variables):
-                wait_until(ready.exists, "the database is set up")
+        set_up()
+        with pymongo.MongoClient[dict[str, Any]](administrator_url(port, key.read_text())) as all_:
+            # As earlier releases made it.
+            all_.admin.command("updateUser", "imagerift", pwd="old", roles=["root"])
+            all_.other.secrets.insert_one({})
+        set_up()
         with pymongo.MongoClient[dict[str, Any]](url) as client, client.start_session() as session:
             with session.start_transaction():
                 client.imagerift.jobs.insert_one({"_id": 1}, session=session)
             assert client.imagerift.jobs.count_documents({}) == 1
             assert offered_compressors(client) == []
+            for database, order in (("other", "find"), ("admin", "usersInfo")):
+                with pytest.raises(OperationFailure, match="not authorized"):
+                    client[database].command(order, "secrets")
         with (
             pymongo.MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as nobody,
             pytest.raises(OperationFailure, match="auth"),
@@ -128,14 +148,9 @@ def test_the_bundled_s3_has_the_bucket_and_keeps_the_rest_to_itself(
     command += [f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")]
     command += [f"-{part}.port.grpc={free_port()}" for part in ("master", "volume", "filer", "s3")]
     ready = tmp_path / "ready"
-    account = {
-        "S3_ACCESS_KEY": secret["s3-access-key"].decode(),
-        "S3_SECRET_KEY": secret["s3-secret-key"].decode(),
-    }
-    variables = account | {
+    variables = variables_of(objects.pods["imagerift-s3"], "set-up") | {
         "S3_URL": f"http://127.0.0.1:{port}",
-        "S3_BUCKET": "imagerift",
-        "S3_REGION": "us-east-1",
+        "S3_IDENTITIES": str(tmp_path / "identities.json"),
         "READY_FILE": str(ready),
     }
     setup = [sys.executable, str(SCRIPTS / "set_up_s3.py")]
@@ -148,12 +163,14 @@ def test_the_bundled_s3_has_the_bucket_and_keeps_the_rest_to_itself(
             "s3",
             endpoint_url=variables["S3_URL"],
             region_name="us-east-1",
-            aws_access_key_id=account["S3_ACCESS_KEY"],
-            aws_secret_access_key=account["S3_SECRET_KEY"],
+            aws_access_key_id=secret["s3-access-key"].decode(),
+            aws_secret_access_key=secret["s3-secret-key"].decode(),
             config=Config(s3={"addressing_style": "path"}, proxies={}),
         )
         s3.put_object(Bucket="imagerift", Key="a", Body=b"bytes")
         assert s3.get_object(Bucket="imagerift", Key="a")["Body"].read() == b"bytes"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.create_bucket(Bucket="another")
         stranger = boto3.client(
             "s3",
             endpoint_url=variables["S3_URL"],

@@ -45,7 +45,7 @@ def usage(tenant: Tenant) -> dict[str, Any]:
 
 def stored_text(platform: PlatformUnderTest) -> str:
     """Everything in the database."""
-    environment = platform.environment
+    environment = platform.administrator
     with MongoClient[dict[str, Any]](environment["IMAGERIFT_MONGO_URL"]) as client:
         database = client[environment["IMAGERIFT_MONGO_DATABASE"]]
         names = database.list_collection_names()

@@ -48,7 +48,7 @@ def installation(platform: PlatformUnderTest, tmp_path: Path) -> Iterator[Shard]
     """A shard with a database and a bucket of its own, as every installation has."""
     name = f"restored-{secrets.token_hex(4)}"
     own = {"IMAGERIFT_MONGO_DATABASE": name, "IMAGERIFT_S3_BUCKET": name}
-    apart = replace(platform, environment={**platform.environment, **own})
+    apart = replace(platform, environment={**platform.administrator, **own})
     with closing(s3_of(apart)) as s3:
         s3.create_bucket(Bucket=name)
         with opened_shard(apart, tmp_path) as shard:

@@ -85,7 +85,7 @@ def _documents(text: str) -> Iterator[Any]:
 
 def records(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:
     """Every document of the database, by its collection."""
-    environment = platform.environment
+    environment = platform.administrator
     with MongoClient[dict[str, Any]](environment["IMAGERIFT_MONGO_URL"]) as client:
         database = client[environment["IMAGERIFT_MONGO_DATABASE"]]
         for name in database.list_collection_names():

@@ -228,8 +228,9 @@ def opened_shard(
     with opened_links() as links, MongoClient[dict[str, Any]](url) as store:
         shard = _made(platform, folder, links, store)
         if through_mongo_link:
-            link = f"mongodb://127.0.0.1:{shard.mongo.port}/?directConnection=true"
-            shard.overrides["IMAGERIFT_MONGO_URL"] = link
+            link = url.replace(f":{_port(url)}/", f":{shard.mongo.port}/")
+            direct = link.replace("replicaSet=rs0", "directConnection=true")
+            shard.overrides["IMAGERIFT_MONGO_URL"] = direct
         known = json.loads((platform.data.parent / "modes.json").read_text())
         (folder / "modes.json").write_text(json.dumps(known | dict(modes or {})))
         pool = {

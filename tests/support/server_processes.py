@@ -18,11 +18,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import platformdirs
@@ -30,6 +31,7 @@ import psutil
 import pymongo
 from botocore.config import Config
 from imagerift_local.provision.libraries import library_environment
+from imagerift_local.replica_set import administrator_url
 from pymongo.errors import OperationFailure, PyMongoError
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def has_ended(pid: int) -> bool:
 
 
 def platform_environment() -> dict[str, str]:
-    """The variables of a running embedded platform, or nothing.
+    """The variables of a running embedded platform, as its administrators', or nothing.
 
     `IMAGERIFT_TEST_ENV` names its `platform.env`: lines of `KEY=VALUE`.
     """
@@ -65,7 +67,24 @@ def platform_environment() -> dict[str, str]:
     if not path:
         return {}
     pairs = (token.partition("=") for token in shlex.split(Path(path).read_text()))
-    return {name: value for name, _, value in pairs}
+    return administrators({name: value for name, _, value in pairs}, Path(path).parent)
+
+
+def administrators(environment: Mapping[str, str], data: Path) -> dict[str, str]:
+    """Variables of the embedded platform in `data`, with the accounts that may do everything.
+
+    The platform's own may use its one database and its one bucket alone.
+    """
+    known = json.loads((data / "secrets.json").read_text())
+    url = environment["IMAGERIFT_MONGO_URL"]
+    if "@" in url:
+        url = administrator_url(urlsplit(url).port or 0, known["mongod_key"])
+    return {
+        **environment,
+        "IMAGERIFT_MONGO_URL": url,
+        "IMAGERIFT_S3_ACCESS_KEY": "administrator",
+        "IMAGERIFT_S3_SECRET_KEY": known["s3_administrator_key"],
+    }
 
 
 def find_program(name: str, variable: str) -> Path:
@@ -192,6 +211,9 @@ class Mongod:
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
+
+    def end(self) -> None:
+        self._process.end(signal.SIGTERM)
 
     def _is_primary(self) -> bool:
         self._process.check_alive()

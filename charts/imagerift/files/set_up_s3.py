@@ -1,5 +1,6 @@
-"""Makes the bucket in the bundled S3 server, then stays beside it."""
+"""Makes the bucket in the bundled S3 server as its administrator, then stays beside it."""
 
+import json
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 READY = pathlib.Path("/tmp/ready")  # noqa: S108 (the pod's own volume)
+IDENTITIES = pathlib.Path("/secret/identities.json")
 POLL_SECONDS = 0.5
 
 
@@ -28,14 +30,22 @@ def is_ready(client, bucket):
     return True
 
 
+def administrator(path):
+    """The keys of the one who may make buckets."""
+    identities = json.loads(path.read_text())["identities"]
+    found = next(entry for entry in identities if "Admin" in entry["actions"])
+    return found["credentials"][0]
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    keys = administrator(pathlib.Path(os.environ.get("S3_IDENTITIES", IDENTITIES)))
     client = boto3.client(
         "s3",
         endpoint_url=os.environ.get("S3_URL", "http://127.0.0.1:8333"),
         region_name=os.environ["S3_REGION"],
-        aws_access_key_id=os.environ["S3_ACCESS_KEY"],
-        aws_secret_access_key=os.environ["S3_SECRET_KEY"],
+        aws_access_key_id=keys["accessKey"],
+        aws_secret_access_key=keys["secretKey"],
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},

@@ -27,6 +27,7 @@ ARCHIVE_VARIABLE = "IMAGERIFT_DEBIAN_MIRROR"
 DISTRIBUTIONS = Path("/usr/share/python-apt/templates/Debian.info")
 # As the package debian-archive-keyring has them.
 KEYS = Path(__file__).with_name("keys")
+APT_CONF = Path(__file__).with_name("apt.conf")
 # Never unpacked beside a program: the C library has to be the one of the running machine's loader.
 C_LIBRARY = frozenset({"libc6", "libc-bin", "libc-l10n", "locales"})
 # Of the machine's settings: proxies, certificates and the like, not what is fetched.
@@ -143,42 +144,19 @@ class Debian:
         return [package for package in found if package not in C_LIBRARY]
 
     def _configure(self) -> None:
-        keys, state, cache, empty = (
-            self._root / name for name in ("keys", "state", "cache", "empty")
-        )
-        for folder in (keys, state / "lists" / "partial", cache / "archives" / "partial", empty):
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in ("keys", "state/lists/partial", "cache/archives/partial", "empty"):
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
         for key in KEYS.glob("*.asc"):
-            shutil.copy2(key, keys / key.name)
-        (state / "status").touch()
-        sources = self._root / "sources.list"
-        sources.write_text(self.archive().sources())
+            shutil.copy2(key, self._root / "keys")
+        (self._root / "state" / "status").touch()
+        (self._root / "sources.list").write_text(self.archive().sources())
         taken = [
             line
             for line in _ask(["apt-config", "dump", "Acquire"]).splitlines()
             if _OWN_ACQUIRE.match(line)
         ]
-        own = {
-            "APT::Architecture": "amd64",
-            "APT::Architectures": "amd64",
-            "APT::Sandbox::User": "",
-            "APT::Update::Error-Mode": "any",
-            "Acquire::Languages": "none",
-            "Acquire::Retries": "1",
-            "Dir::Cache": str(cache),
-            "Dir::Etc::main": os.devnull,
-            "Dir::Etc::parts": str(empty),
-            "Dir::Etc::preferences": os.devnull,
-            "Dir::Etc::preferencesparts": str(empty),
-            "Dir::Etc::sourcelist": str(sources),
-            "Dir::Etc::sourceparts": str(empty),
-            "Dir::Etc::trusted": os.devnull,
-            "Dir::Etc::trustedparts": str(keys),
-            "Dir::State": str(state),
-            "Dir::State::status": str(state / "status"),
-        }
-        lines = [*taken, *(f'{name} "{value}";' for name, value in own.items())]
-        (self._root / "apt.conf").write_text("\n".join(lines) + "\n")
+        own = APT_CONF.read_text().format(root=self._root)
+        (self._root / "apt.conf").write_text("\n".join([*taken, own]))
 
     def _run(self, command: Sequence[str], folder: Path | None = None) -> None:
         run_logged(command, log=self._log, folder=folder, environment=self.environment)

@@ -17,14 +17,7 @@ from imagerift_local.provision.routes import Provision
 from imagerift_local.settings import CHECKOUT
 
 REQUIREMENTS = CHECKOUT / "requirements"
-# Leaves the folder of libraries out where nothing was missing, and goes with the environment.
-RUNNER = f"""\
-#!/bin/sh
-here=$(dirname "$(readlink -f "$0")")
-LD_LIBRARY_PATH=$here/{FOLDER}:{{libraries}}${{{{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}}}
-export LD_LIBRARY_PATH
-exec "$here/environment/bin/python" "$@"
-"""
+RUNNER = Path(__file__).with_name("runner.sh").read_text().replace("FOLDER", FOLDER)
 
 
 def find_uv(cache_root: Path) -> Path:
@@ -94,7 +87,7 @@ def create_environment(
         environment=uv_environment(libraries),
     )
     runner = target.with_name("python")
-    runner.write_text(RUNNER.format(libraries=shlex.quote(str(libraries))))
+    runner.write_text(RUNNER.replace("LIBRARIES", shlex.quote(str(libraries))))
     runner.chmod(0o755)
     for options in locks:
         install(uv, target / "bin" / "python", options, log, libraries)

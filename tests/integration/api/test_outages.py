@@ -6,6 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from imagerift_core.api_keys import new_api_key
@@ -35,8 +36,8 @@ async def test_a_replica_that_mongodb_does_not_know_yet_becomes_ready_once_it_do
     environment: dict[str, str], database_name: str
 ) -> None:
     address = environment["IMAGERIFT_MONGO_URL"]
-    late = address.replace("://", "://late:secret@")
-    late += ("&" if "?" in late else "?") + f"authSource={database_name}"
+    port = urlsplit(address).port
+    late = f"mongodb://late:secret@127.0.0.1:{port}/?replicaSet=rs0&authSource={database_name}"
     async with (
         AsyncMongoClient[dict[str, Any]](address) as admin,
         Api(settings_of(environment | {"IMAGERIFT_MONGO_URL": late})) as api,

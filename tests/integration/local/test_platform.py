@@ -17,10 +17,12 @@ from typing import Any
 
 import psutil
 import pytest
+from imagerift_local.files import write_private
 from imagerift_local.state import parse_environment
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
-from tests.support.server_processes import has_ended
+from tests.support.server_processes import Mongod, administrators, has_ended
 
 PARTS = "etcd,mongod"
 PLATFORM = [str(Path(sys.executable).with_name("imagerift-platform"))]
@@ -90,7 +92,8 @@ class Platform:
         return parse_environment((self.data / "platform.env").read_text())
 
     def mongo(self) -> MongoClient[dict[str, Any]]:
-        return MongoClient(self.environment()["IMAGERIFT_MONGO_URL"])
+        environment = administrators(self.environment(), self.data)
+        return MongoClient(environment["IMAGERIFT_MONGO_URL"])
 
     def end(self) -> None:
         if self.process is not None and self.alive():
@@ -173,6 +176,30 @@ def test_the_replica_set_follows_mongod_to_another_port(platform: Platform) -> N
     with platform.mongo() as client, client.start_session() as session, session.start_transaction():
         things = client["survival"]["things"]
         assert things.find_one(session=session) == {"_id": "kept"}
+
+
+def test_a_folder_from_before_passwords_keeps_its_data_and_gets_one(
+    platform: Platform, tmp_path: Path
+) -> None:
+    old = Mongod(tmp_path / "old")
+    old.start()
+    with MongoClient[dict[str, Any]](old.url) as client:
+        client["imagerift"]["jobs"].insert_one({"_id": "kept"})
+    old.end()
+    platform.data.mkdir(mode=0o700)
+    (tmp_path / "old" / "data").rename(platform.data / "mongod")
+    names = ("key_pepper", "jwt_key", "s3_access_key", "s3_secret_key")
+    write_private(platform.data / "secrets.json", json.dumps(dict.fromkeys(names, "old")))
+
+    platform.up()
+    with MongoClient[dict[str, Any]](platform.environment()["IMAGERIFT_MONGO_URL"]) as client:
+        assert client["imagerift"]["jobs"].find_one() == {"_id": "kept"}
+    nobody = platform.state()["parts"]["mongod"]["address"]
+    with (
+        MongoClient[dict[str, Any]](nobody, directConnection=True) as client,
+        pytest.raises(OperationFailure, match="requires authentication"),
+    ):
+        client["imagerift"]["jobs"].find_one()
 
 
 def test_killed_servers_come_back(platform: Platform) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from string import Template
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ from imagerift_operator.settings import OperatorSettings
 from charts.schema.values import Values
 from tests.unit.charts.test_images import IMAGES, STAGES, instructions
 
-GIVEN = {"IMAGERIFT_KEY_PEPPER": "ab" * 32, "IMAGERIFT_S3_SECRET_KEY": "cd" * 16}
+GIVEN = {
+    "IMAGERIFT_KEY_PEPPER": "ab" * 32,
+    "IMAGERIFT_S3_SECRET_KEY": "cd" * 16,
+    "IMAGERIFT_S3_ADMINISTRATOR_KEY": "ef" * 16,
+}
 
 
 def interpolated(text: str) -> str:
-    """As Compose does it, with the two variables that have no default."""
+    """As Compose does it, with the variables that have no default."""
 
     def value(found: re.Match[str]) -> str:
         name, default = found["name"], found["default"]
@@ -99,16 +104,25 @@ def test_the_pool_is_valid_and_allowed() -> None:
     assert SERVICES["operator"]["environment"]["IMAGERIFT_POOL_ENDPOINT_HOSTS"] == "triton"
 
 
-def test_the_bucket_is_made_with_the_account_that_the_server_knows() -> None:
-    (identity,) = json.loads(COMPOSE["configs"]["identities"]["content"])["identities"]
-    (credentials,) = identity["credentials"]
-    bucket = SERVICES["bucket"]["environment"]
-    assert credentials == {
-        "accessKey": bucket["S3_ACCESS_KEY"],
-        "secretKey": bucket["S3_SECRET_KEY"],
+def test_the_servers_users_are_those_of_the_chart() -> None:
+    keys = {
+        "s3_access_key": "imagerift",
+        "s3_secret_key": GIVEN["IMAGERIFT_S3_SECRET_KEY"],
+        "s3_administrator_key": GIVEN["IMAGERIFT_S3_ADMINISTRATOR_KEY"],
     }
+    text = (CHECKOUT / "charts/imagerift/files/seaweedfs-identities.yaml").read_text()
+    wanted = yaml.safe_load(Template(text).substitute(keys, bucket="imagerift"))
+    made = json.loads(COMPOSE["configs"]["identities"]["content"])
+    for document in (made, wanted):
+        for policy in document["policies"]:
+            policy["content"] = json.loads(policy["content"])
+    assert made == wanted
+    for name in ("s3", "bucket"):
+        (config,) = SERVICES[name]["configs"]
+        assert config == {"source": "identities", "target": "/secret/identities.json"}
     api = SERVICES["api"]["environment"]
-    assert api["IMAGERIFT_S3_SECRET_KEY"] == credentials["secretKey"]
+    told = (api["IMAGERIFT_S3_ACCESS_KEY"], api["IMAGERIFT_S3_SECRET_KEY"])
+    assert told == (keys["s3_access_key"], keys["s3_secret_key"])
 
 
 def test_a_model_server_reaches_neither_database_nor_outside() -> None:

@@ -115,13 +115,26 @@ def test_kubectl_means_the_platforms_namespace(data: DataFolder) -> None:
     assert config["contexts"][0]["context"]["namespace"] == "shard"
 
 
+def test_every_part_is_told_of_cas_of_ones_own(
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/own/ca.crt")
+    settings = PlatformSettings(data_dir=data.root, only=frozenset({"operator"}))
+    (operator,) = Stack(settings, data, Ports(), load_secrets(data.secrets), {}).build_parts()
+    assert operator.environment["SSL_CERT_FILE"] == "/own/ca.crt"
+    assert operator.environment["AWS_CA_BUNDLE"] == "/own/ca.crt"
+
+
 def test_the_admin_environment_is_enough_for_the_admin_commands(
     data: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in evaluated(call("env", "--admin").stdout).items():
         monkeypatch.setenv(name, value)
     settings = AdminSettings()
-    assert settings.mongo_url.get_secret_value() == "mongodb://127.0.0.1:27117/?replicaSet=rs0"
+    password = load_secrets(data.secrets).mongo_password
+    url = settings.mongo_url.get_secret_value()
+    assert url.startswith(f"mongodb://imagerift:{password}@127.0.0.1:27117/?replicaSet=rs0&")
     assert settings.mongo_database == "imagerift"
     assert settings.key_pepper.get_secret_value() == load_secrets(data.secrets).key_pepper
 

@@ -292,7 +292,7 @@ class TestPython:
     ) -> None:
         put(tmp_path / "environment" / "bin", "python", 'echo "$LD_LIBRARY_PATH $@"')
         runner = tmp_path / "python"
-        runner.write_text(RUNNER.format(libraries="/opt/lib"))
+        runner.write_text(RUNNER.replace("LIBRARIES", "/opt/lib"))
         runner.chmod(0o755)
         done = subprocess.run(
             [runner, "a b"],

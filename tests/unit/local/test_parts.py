@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
 from imagerift_local import parts
 from imagerift_local.layout import DataFolder
-from imagerift_local.pki import ControlPlanePki, ensure_pki
+from imagerift_local.pki import ControlPlanePki, ensure_peers, ensure_pki
 from imagerift_local.ports import Ports
 from imagerift_local.replica_set import REPLICA_SET
+from imagerift_local.seaweedfs import build_identities, build_security_settings
+from imagerift_local.secrets import load_secrets
 from imagerift_local.settings import ALL_PARTS
 
 PORTS = Ports()
@@ -137,9 +141,17 @@ def test_seaweedfs_opens_no_port_that_is_not_planned(data: DataFolder) -> None:
 def test_seaweedfs_takes_its_keys_from_a_file(data: DataFolder) -> None:
     command = parts.build_command("seaweedfs", BINARY, data=data, ports=PORTS)
     assert f"-s3.config={data.seaweedfs}/identities.json" in command
-    identity = parts.build_identities("id", "secret")["identities"]
-    assert isinstance(identity, list)
-    assert identity[0]["credentials"] == [{"accessKey": "id", "secretKey": "secret"}]
+    own = load_secrets(data.secrets)
+    services, administrator = json.loads(build_identities("photos", own))["identities"]
+    keys = {"accessKey": own.s3_access_key, "secretKey": own.s3_secret_key}
+    assert (services["credentials"], services["actions"]) == ([keys], ["Write:photos"])
+    assert administrator["credentials"][0]["secretKey"] == own.s3_administrator_key
+
+
+def test_mongod_wants_a_password_of_everybody(data: DataFolder) -> None:
+    command = parts.build_command("mongod", BINARY, data=data, ports=PORTS)
+    assert f"--keyFile={data.mongod_key}" in command
+    assert "--setParameter=enableLocalhostAuthBypass=false" in command
 
 
 def test_triton_takes_several_repositories_and_serves_http_only(data: DataFolder) -> None:
@@ -170,12 +182,12 @@ def test_a_child_dies_with_its_parent() -> None:
     ]
 
 
-def test_the_internal_ports_of_the_s3_server_want_tokens() -> None:
-    text = parts.build_security_settings("k" * 64)
-    for section in (
-        "jwt.signing",
-        "jwt.signing.read",
-        "jwt.filer_signing",
-        "jwt.filer_signing.read",
-    ):
-        assert f"[{section}]\n" in text
+def test_the_internal_ports_of_the_s3_server_want_tokens_or_certificates(tmp_path: Path) -> None:
+    authority, holder = ensure_peers(tmp_path, "seaweedfs")
+    text = tomllib.loads(build_security_settings("k" * 64, authority, holder))
+    for tokens in (text["jwt"]["signing"], text["jwt"]["filer_signing"]):
+        assert tokens["key"] == tokens["read"]["key"] == "k" * 64
+    pair = {"cert": str(holder.certificate), "key": str(holder.key)}
+    assert text["grpc"].pop("ca") == text["https"]["master"].pop("ca") == str(authority.certificate)
+    known = {"master": pair, "volume": pair, "filer": pair, "s3": pair, "client": pair}
+    assert (text["grpc"], text["https"]) == (known, {"master": pair})

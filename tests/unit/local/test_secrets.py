@@ -31,6 +31,17 @@ def test_the_key_pepper_has_at_least_32_bytes(tmp_path: Path) -> None:
     assert len(bytes.fromhex(load_secrets(tmp_path / "s.json").key_pepper)) >= 32
 
 
+def test_a_folder_of_an_earlier_version_gets_the_secrets_that_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    known = {"key_pepper": "p", "jwt_key": "j", "s3_access_key": "a", "s3_secret_key": "s"}
+    write_private(path, json.dumps(known))
+    first = load_secrets(path)
+    assert load_secrets(path) == first
+    assert json.loads(path.read_text()).items() > known.items()
+    added = (first.mongod_key, first.mongo_password, first.s3_administrator_key)
+    assert [len(bytes.fromhex(secret)) for secret in added] == [32, 32, 32]
+
+
 def test_the_secrets_file_has_mode_0600(tmp_path: Path) -> None:
     load_secrets(tmp_path / "secrets.json")
     assert mode(tmp_path / "secrets.json") == 0o600
