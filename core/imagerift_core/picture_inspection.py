@@ -25,7 +25,7 @@ _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 2, 1
 _LIGHT_BYTES = 3 * 1024 * 1024
 _LIGHT_PIXELS = 12_000_000
 _CPU_SECONDS = 10
-_MEMORY_BYTES = 640 * 1024 * 1024
+MEMORY_BYTES = 640 * 1024 * 1024
 _WALL_SECONDS = 60
 # Of a core that both want, a heavy one then has a tenth.
 _HEAVY_NICENESS = 10
@@ -44,7 +44,7 @@ class PictureInspections:
         work: str = _WORK,
         *,
         cpu_seconds: int = _CPU_SECONDS,
-        memory_bytes: int = _MEMORY_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._processes = PictureProcesses(work)
         self._thread = ThreadPoolExecutor(1, "pictures")

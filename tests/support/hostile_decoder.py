@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,34 @@ def work(data: bytes, arguments: dict[str, Any], result: int) -> dict[str, Any]:
     if data.startswith(RAISE):
         raise ZeroDivisionError(data.decode())
     if data.startswith(b"wait"):
-        path = Path(data.split(b"\n")[1].decode())
-        while not path.exists():
-            time.sleep(0.05)
+        _wait_for(data)
+    if data.startswith(b"outlive") and os.fork() == 0:
+        # In a session of its own, with every file still open.
+        os.setsid()
+        _wait_for(data)
+        with suppress(OSError):
+            os.pwrite(result, b"\xff\xff\xff\xff", 0)
+        _path_in(data).with_suffix(".done").touch()
+        os._exit(0)
     if arguments:
         # The models ask for pixels.
         os.write(result, bytes(4))
     return TOLD
+
+
+def _path_in(data: bytes) -> Path:
+    return Path(data.split(b"\n")[1].decode())
+
+
+def _wait_for(data: bytes) -> None:
+    while not _path_in(data).exists():
+        time.sleep(0.05)
+
+
+def outlives(path: Path) -> bytes:
+    """A picture whose process leaves another one, which writes into its file once `path` is there,
+    and beside it that it has tried."""
+    return b"outlive\n" + str(path).encode() + b"\n"
 
 
 def waits_for(path: Path) -> bytes:

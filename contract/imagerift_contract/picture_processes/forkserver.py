@@ -42,12 +42,12 @@ as JSON. What it raises is told by its type alone."""
 
 @dataclass(eq=False)
 class _Picture:
-    """A picture's process, while it runs."""
+    """A picture's process, until it is buried."""
 
     pid: int
     asked_by: socket.socket
     answers: int
-    """The end of the pipe that the process tells its answer by, and its death."""
+    """What the process tells can be read here."""
     ends_at: float
     told: bytearray = field(default_factory=bytearray)
     overdue: bool = False
@@ -55,8 +55,21 @@ class _Picture:
     """Whether who asked has gone away."""
 
     def kill(self) -> None:
-        # It was not waited for yet, so the number is still its own.
-        os.kill(self.pid, signal.SIGKILL)
+        """With whatever it has started. It was not waited for yet: the number is still its own."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            # It has no group of its own yet.
+            os.kill(self.pid, signal.SIGKILL)
+
+    def hear(self) -> None:
+        """Takes what the process has told since."""
+        with suppress(BlockingIOError):
+            while len(self.told) <= MAX_ANSWER_BYTES:
+                part = os.read(self.answers, MAX_ANSWER_BYTES)
+                if not part:
+                    return
+                self.told += part
 
 
 class Forkserver:
@@ -66,28 +79,48 @@ class Forkserver:
         self._requests = requests
         self._work = work
         self._running: set[_Picture] = set()
+        self._deaths, woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(requests, selectors.EVENT_READ)
+        for one in (requests, self._deaths):
+            self._selector.register(one, selectors.EVENT_READ)
+        for one in (self._deaths, woken):
+            one.setblocking(False)
+        self._woken = woken
+        # Whoever broke into a process may keep its files open in another one: only the kernel says
+        # for certain that it is gone.
+        signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
+        """Returns where nobody is left to ask."""
         while True:
             for key, _ in self._selector.select(self._until_next_deadline()):
-                if key.fileobj is self._requests:
-                    if not self._take_request():
-                        for picture in self._running:
-                            picture.kill()
-                        return
-                elif key.data in self._running:
-                    self._hear(key.data, by_process=key.fd == key.data.answers)
-            now = time.monotonic()
-            for picture in self._running:
-                if now >= picture.ends_at and not picture.overdue:
-                    picture.overdue = True
-                    picture.kill()
+                if key.fileobj is self._requests and not self._take_request():
+                    for picture in self._running:
+                        picture.kill()
+                    return
+                if key.fileobj is self._deaths:
+                    self._deaths.recv(4096)
+                if isinstance(key.data, _Picture) and not key.data.left:
+                    # Nothing is ever sent by who asked: it has gone away.
+                    key.data.left = True
+                    self._selector.unregister(key.data.asked_by)
+                    key.data.kill()
+            self._look_at_the_running()
 
     def _until_next_deadline(self) -> float | None:
         ends = [picture.ends_at for picture in self._running if not picture.overdue]
         return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+    def _look_at_the_running(self) -> None:
+        now = time.monotonic()
+        for picture in list(self._running):
+            ended, status = os.waitpid(picture.pid, os.WNOHANG)
+            if ended:
+                self._bury(picture, os.waitstatus_to_exitcode(status))
+            elif now >= picture.ends_at and not picture.overdue:
+                picture.overdue = True
+                picture.kill()
 
     def _take_request(self) -> bool:
         """False where nobody is left to ask."""
@@ -104,10 +137,9 @@ class Forkserver:
             self._become_process_of(kept, limits, document["arguments"], files[1:], to_answer)
         for file in (to_answer, *files[1:]):
             os.close(file)
+        os.set_blocking(answers, False)
         picture = _Picture(pid, asked_by, answers, time.monotonic() + limits.wall_seconds)
         self._running.add(picture)
-        self._selector.register(answers, selectors.EVENT_READ, picture)
-        # Nothing is ever sent on it: it can be read once it is closed at the other end.
         self._selector.register(asked_by, selectors.EVENT_READ, picture)
         return True
 
@@ -120,10 +152,13 @@ class Forkserver:
         to_answer: int,
     ) -> NoReturn:
         try:
+            os.setpgid(0, 0)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _close_all_but(kept)
             _die_first()
             source, result = files
-            data = _contents(source)
+            data = os.pread(source, os.fstat(source).st_size, 0)
             limits.bind_this_process()
             told = _tried(lambda: self._work(data, arguments, result))
             os.write(to_answer, json.dumps(told).encode())
@@ -131,29 +166,18 @@ class Forkserver:
             # Without a look at what was there before the fork.
             os._exit(0)
 
-    def _hear(self, picture: _Picture, *, by_process: bool) -> None:
-        if not by_process:
-            picture.left = True
-            self._selector.unregister(picture.asked_by)
-            picture.kill()
-            return
-        part = os.read(picture.answers, MAX_ANSWER_BYTES)
-        picture.told += part
-        if part and len(picture.told) <= MAX_ANSWER_BYTES:
-            return
-        picture.kill()
-        self._bury(picture)
-
-    def _bury(self, picture: _Picture) -> None:
-        _, status = os.waitpid(picture.pid, 0)
+    def _bury(self, picture: _Picture, code: int) -> None:
+        # It told what it had to tell before it ended, and fits the pipe.
+        picture.hear()
+        # What it has started goes with it; while that lives, no other group has the number.
+        with suppress(ProcessLookupError):
+            os.killpg(picture.pid, signal.SIGKILL)
         self._running.remove(picture)
-        self._selector.unregister(picture.answers)
         os.close(picture.answers)
         if not picture.left:
             self._selector.unregister(picture.asked_by)
             # Who asked may go away now.
             with suppress(OSError):
-                code = os.waitstatus_to_exitcode(status)
                 picture.asked_by.sendall(_end_of(picture, code) + LINE_END)
         picture.asked_by.close()
 
@@ -174,10 +198,6 @@ def _tried(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"raised": "MemoryError"}
     except Exception as error:  # noqa: BLE001 - who asked is told its type
         return {"raised": type(error).__name__}
-
-
-def _contents(file: int) -> bytes:
-    return os.pread(file, os.fstat(file).st_size, 0)
 
 
 def _close_all_but(kept: set[int]) -> None:

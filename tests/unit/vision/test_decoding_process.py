@@ -16,7 +16,7 @@ from odd_images import READABLE, portrait, scene
 from tests.support import hostile_decoder
 from tests.support.hostile_decoder import running, waits_for
 
-SHORT = replace(LIMITS, cpu_seconds=1, memory_bytes=64 * 1024 * 1024)
+SHORT = replace(LIMITS, cpu_seconds=1, memory_bytes=64 * 1024 * 1024, wall_seconds=30)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,16 @@ def test_a_machine_too_busy_to_tell_says_nothing_of_the_picture(hostile, guard, 
         busy.decode(waits_for(tmp_path / "never"), 300, guard)
     assert failed.value.code == "model_error"
     assert failed.value.retryable
+
+
+def test_what_a_decoder_leaves_behind_changes_nothing_any_more(hostile, guard, tmp_path) -> None:
+    released = tmp_path / "released"
+    source = hostile.decode(hostile_decoder.outlives(released), 300, guard)
+    released.touch()
+    give_up = time.monotonic() + 10
+    while not released.with_suffix(".done").exists() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert source.rgba.tolist() == [[[0, 0, 0, 0]]]
 
 
 def test_a_server_of_processes_that_was_killed_is_started_anew(hostile, guard) -> None:
