@@ -32,6 +32,8 @@ MAX_ANSWER_BYTES = 16 * 1024
 # By what an answer begins: the process ended by itself; it broke a bound or crashed; the time was
 # over; somebody else ended it, such as a kernel that was out of memory.
 ENDED, BROKE, OVERDUE, LOST, LINE_END = b"E", b"B", b"O", b"L", b"\n"
+# Where the forkserver's own output goes, which has none.
+_NOWHERE, _ERRORS = 1, 2
 # Behind the three that every process has; the server has a few for each picture.
 _FIRST_FILE, _MOST_FILES = 3, 4096
 
@@ -156,6 +158,8 @@ class Forkserver:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _close_all_but(kept)
+            # Decoders write there what they think of a file, and would fill the service's log.
+            os.dup2(_NOWHERE, _ERRORS)
             _die_first()
             source, result = files
             data = os.pread(source, os.fstat(source).st_size, 0)
