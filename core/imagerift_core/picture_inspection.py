@@ -21,9 +21,9 @@ from imagerift_core.fair_turns import FairTurns
 from imagerift_core.images import InspectedImage, check_length, refused
 
 _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 2, 1
-# A file or a picture of more takes longer than most, or more memory.
+# A file or a picture of more takes longer than most, or more memory: some 16 bytes a pixel.
 _LIGHT_BYTES = 3 * 1024 * 1024
-_LIGHT_PIXELS = 12_000_000
+_LIGHT_PIXELS = 4_000_000
 _CPU_SECONDS = 10
 MEMORY_BYTES = 640 * 1024 * 1024
 _WALL_SECONDS = 60
@@ -119,5 +119,8 @@ async def _ended(reading: Reading) -> None:
 
 
 def _is_heavy(data: bytes) -> bool:
-    """By what the file says before any decoder reads it; where it says nothing, by its length."""
-    return len(data) > _LIGHT_BYTES or (stated_pixels(data) or 0) > _LIGHT_PIXELS
+    """By what the file says before any decoder reads it. One that does not say is heavy."""
+    if len(data) > _LIGHT_BYTES:
+        return True
+    pixels = stated_pixels(data)
+    return pixels is None or pixels > _LIGHT_PIXELS

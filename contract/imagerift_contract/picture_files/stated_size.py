@@ -30,6 +30,10 @@ def stated_pixels(data: bytes) -> int | None:
             width, height = header.width, header.height
         elif kind is Kind.GIF:
             width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+        elif kind is Kind.BMP:
+            width, height = (
+                int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22)
+            )
         elif kind in {Kind.JPEG, Kind.AVIF, Kind.HEIC}:
             return _largest(_FRAME if kind is Kind.JPEG else _EXTENT, data)
         else:
@@ -37,7 +41,11 @@ def stated_pixels(data: bytes) -> int | None:
     except (Refused, ValueError):
         # Refused in no time.
         return 0
-    return width * height
+    return abs(width * height)
+
+
+def _signed(data: bytes) -> int:
+    return int.from_bytes(data, "little", signed=True)
 
 
 def _largest(pattern: re.Pattern[bytes], data: bytes) -> int | None:
