@@ -16,7 +16,7 @@ from odd_images import READABLE, portrait, scene
 from tests.support import hostile_decoder
 from tests.support.hostile_decoder import running, waits_for
 
-SHORT = replace(LIMITS, cpu_seconds=1, memory_bytes=64 * 1024 * 1024, wall_seconds=30)
+SHORT = replace(LIMITS, cpu_seconds=1, memory_bytes=64 * 1024 * 1024, wall_seconds=20)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,8 @@ def test_a_cancel_ends_a_decoder_and_so_does_the_deadline(hostile, tmp_path: Pat
         assert not running()
 
 
-def test_a_machine_too_busy_to_tell_says_nothing_of_the_picture(hostile, guard, tmp_path) -> None:
+def test_a_machine_too_busy_to_tell_says_nothing_of_the_picture(hostile, tmp_path: Path) -> None:
+    guard = AttemptGuard.begun(CancelFlags(tmp_path / "flags"), "busy/1", 15)
     busy = DecodingProcess(replace(SHORT, wall_seconds=0.2), hostile.processes)
     with pytest.raises(VisionError) as failed:
         busy.decode(waits_for(tmp_path / "never"), 300, guard)
