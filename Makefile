@@ -64,6 +64,12 @@ test-bare: venv ## Walk the README in minimal Debian 12 and 13 roots; needs root
 fuzz: venv ## Hold the API to its document at full size: thousands of generated requests.
 	@IMAGERIFT_FUZZ=full $(BIN)/python -m pytest -s tests/integration/api/test_contract.py $(ARGS)
 
+.PHONY: fuzz-pictures
+fuzz-pictures: venv ## Have the API and the models read 20,000 damaged pictures, SEED (14): both must say the same of each.
+	@IMAGERIFT_FUZZ=full IMAGERIFT_FUZZ_SEED=$(or $(SEED),14) \
+		IMAGERIFT_TEST_MODELS_PYTHON="$$($(BIN)/imagerift-platform models-python)" \
+		$(BIN)/python -m pytest -s --timeout 7200 tests/integration/test_mutated_pictures.py $(ARGS)
+
 .PHONY: reliability
 reliability: venv ## Run the tests of replicas, shards, two versions and every row of docs/failure-modes.md.
 	@$(BIN)/imagerift-platform provision

@@ -87,6 +87,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         metrics.show(clocks, loops)
         sources = Sources(stores.jobs, stores.uploads, store)
+        stack.push_async_callback(sources.close)
         key_usage = DebouncedWriter("key_usage", _mark_used(stores.keys), seconds=5)
         stack.push_async_callback(key_usage.flush)
         background = Background()

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def forget_settings() -> None:
-    """The processes that look at strangers' pictures inherit the environment: no secret is left."""
+    """Whatever is started from here finds no secret in the environment."""
     for name in [name for name in os.environ if name.startswith("IMAGERIFT_")]:
         del os.environ[name]
 

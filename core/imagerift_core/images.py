@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from imagerift_contract.picture_files.opening import OpenedPicture, open_picture
 from imagerift_contract.picture_files.rules import MAX_BYTES, Kind, Refused
@@ -19,9 +19,8 @@ from imagerift_core.errors import (
 )
 
 MAX_IMAGE_BYTES = MAX_BYTES
-# Decoders of WebP and AVIF take some 16 bytes a pixel: 200 MB, for one picture at a time.
+# Decoders of WebP and AVIF take some 16 bytes a pixel: 200 MB.
 MAX_DECODED_PIXELS = 12_500_000
-_decoding = Lock()
 _ERRORS: dict[str, type[DomainError]] = {
     "unsupported_image": UnsupportedImage,
     "image_unreadable": ImageUnreadable,
@@ -48,16 +47,38 @@ def inspect_image(data: bytes, *, param: str) -> InspectedImage:
 
     Raises `PayloadTooLarge`, `UnsupportedImage`, `ImageTooLarge` or `ImageUnreadable`.
     """
+    check_length(data, param=param)
+    try:
+        return _inspected(data)
+    except Refused as refusal:
+        raise refused(refusal, param=param) from refusal
+
+
+def check_length(data: bytes, *, param: str) -> None:
+    """Raises `PayloadTooLarge`."""
     if len(data) > MAX_IMAGE_BYTES:
         raise PayloadTooLarge(
             f"The image has {len(data)} bytes; at most {MAX_IMAGE_BYTES} (20 MiB).", param=param
         )
+
+
+def refused(refusal: Refused, *, param: str) -> DomainError:
+    """The refusal as the error that clients see."""
+    return _ERRORS[refusal.code](refusal.message, param=param)
+
+
+def tell(data: bytes, _arguments: dict[str, Any], _result: int) -> dict[str, Any]:
+    """`inspect_image` in a process of its own (a `Work`): what it gives, or the refusal."""
     try:
-        opened = open_picture(data)
-        width, height = opened.image.size
-        _decode(opened)
+        return {"image": asdict(_inspected(data))}
     except Refused as refusal:
-        raise _ERRORS[refusal.code](refusal.message, param=param) from refusal
+        return {"refused": asdict(refusal)}
+
+
+def _inspected(data: bytes) -> InspectedImage:
+    opened = open_picture(data)
+    width, height = opened.image.size
+    _decode(opened)
     return InspectedImage(opened.kind, width, height, hashlib.sha256(data).hexdigest())
 
 
@@ -66,5 +87,4 @@ def _decode(opened: OpenedPicture) -> None:
     if opened.kind is Kind.JPEG:
         opened.load(max(1, min(width, height) // 8))
     elif width * height <= MAX_DECODED_PIXELS:
-        with _decoding:
-            alpha_of(opened, opened.load())
+        alpha_of(opened, opened.load())

@@ -5,41 +5,55 @@ A decoder that takes too much CPU or memory, or that crashes, ends its own proce
 
 from __future__ import annotations
 
-import resource
-from contextlib import AsyncExitStack
-from pathlib import Path
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
 
-import anyio
 import structlog
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
-from imagerift_contract.picture_files.kinds import kind_of
-from imagerift_contract.picture_files.png_chunks import png_size
-from imagerift_contract.picture_files.rules import Kind, Refused
+from imagerift_contract.picture_files.rules import Kind, Refused, too_costly
+from imagerift_contract.picture_files.stated_size import stated_pixels
+from imagerift_contract.picture_processes.client import NotRead, PictureProcesses, Reading
+from imagerift_contract.picture_processes.limits import Limits
 
-from imagerift_core.errors import CapacityUnavailable, ImageUnreadable
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.fair_turns import FairTurns
-from imagerift_core.images import InspectedImage, inspect_image
+from imagerift_core.images import InspectedImage, check_length, refused
 
-_PROCESSES = 2
-# One at a time, so that the other process is there for ordinary pictures.
-_HEAVY_AT_ONCE = 1
-# A file or a picture of more takes longer than most, or more memory.
-_ORDINARY_BYTES = 3 * 1024 * 1024
-_ORDINARY_PIXELS = 12_000_000
+_LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 2, 1
+# A file or a picture of more takes longer than most, or more memory: some 16 bytes a pixel.
+_LIGHT_BYTES = 3 * 1024 * 1024
+_LIGHT_PIXELS = 4_000_000
 _CPU_SECONDS = 10
-_MEMORY_BYTES = 640 * 1024 * 1024
-# A machine may be busy: what ends here says nothing of the picture.
+MEMORY_BYTES = 640 * 1024 * 1024
 _WALL_SECONDS = 60
+# Of a core that both want, a heavy one then has a tenth.
+_HEAVY_NICENESS = 10
+_WORK = "imagerift_core.images:tell"
 _log = structlog.get_logger()
 
 
 class PictureInspections:
-    """Inspects pictures, some at once and fewer heavy ones, by turns of workspaces."""
+    """Inspects pictures, some at once and fewer heavy ones, by turns of workspaces.
 
-    def __init__(self) -> None:
-        self._processes = CapacityLimiter(_PROCESSES)
-        self._all = FairTurns(_PROCESSES)
+    A heavy one neither holds a place of the others nor has as much of a core as they.
+    """
+
+    def __init__(
+        self,
+        work: str = _WORK,
+        *,
+        cpu_seconds: int = _CPU_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._processes = PictureProcesses(work)
+        self._thread = ThreadPoolExecutor(1, "pictures")
+        self._light = FairTurns(_LIGHT_AT_ONCE)
         self._heavy = FairTurns(_HEAVY_AT_ONCE)
+        self._limits = Limits(cpu_seconds, memory_bytes, 0, _WALL_SECONDS)
+        self._heavy_limits = Limits(
+            cpu_seconds, memory_bytes, 0, _WALL_SECONDS, niceness=_HEAVY_NICENESS
+        )
 
     async def inspect(self, data: bytes, *, param: str, workspace: str) -> InspectedImage:
         """As `inspect_image` of the same bytes, whose errors it raises.
@@ -47,58 +61,66 @@ class PictureInspections:
         A picture that takes its process with it is unreadable. Raises `CapacityUnavailable` where
         the machine is too busy to tell.
         """
-        async with AsyncExitStack() as turns:
-            if _is_heavy(data):
-                await turns.enter_async_context(self._heavy.turn(workspace))
-            await turns.enter_async_context(self._all.turn(workspace))
+        check_length(data, param=param)
+        heavy = _is_heavy(data)
+        async with (self._heavy if heavy else self._light).turn(workspace):
             try:
-                with anyio.fail_after(_WALL_SECONDS):
-                    return await to_process.run_sync(
-                        _inspect, data, param, cancellable=True, limiter=self._processes
-                    )
-            except TimeoutError:
+                told = await self._told(data, self._heavy_limits if heavy else self._limits)
+            except NotRead as error:
+                _log.warning(
+                    "picture_not_read", why=error.why, bytes=len(data), workspace=workspace
+                )
+                if error.why == "broke":
+                    raise refused(too_costly(), param=param) from None
                 raise CapacityUnavailable("The picture could not be looked at in time.") from None
-            except (BrokenWorkerProcess, MemoryError):
-                _log.warning("picture_broke_its_process", bytes=len(data), workspace=workspace)
-                raise ImageUnreadable(
-                    "The image takes more time or memory to decode than any that is taken.",
-                    param=param,
-                ) from None
+        if "refused" in told:
+            raise refused(Refused(**told["refused"]), param=param)
+        return InspectedImage(
+            **{**told["image"], "content_type": Kind(told["image"]["content_type"])}
+        )
+
+    async def _told(self, data: bytes, limits: Limits) -> dict[str, Any]:
+        with closing(await self._begun(data, limits)) as reading:
+            await _ended(reading)
+            told, _ = reading.finish()
+            return told
+
+    async def _begun(self, data: bytes, limits: Limits) -> Reading:
+        # It copies the picture, and starts the forkserver where there is none.
+        begun = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._processes.begin, data, {}, limits
+        )
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(_abandon)
+            raise
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._processes.close)
+
+
+def _abandon(begun: asyncio.Future[Reading]) -> None:
+    if not begun.cancelled() and begun.exception() is None:
+        begun.result().close()
+
+
+async def _ended(reading: Reading) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    handle = reading.answers.fileno()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
 
 
 def _is_heavy(data: bytes) -> bool:
-    """By what the file says before any decoder reads it; formats without a short header by size."""
-    if len(data) > _ORDINARY_BYTES:
+    """By what the file says before any decoder reads it. One that does not say is heavy."""
+    if len(data) > _LIGHT_BYTES:
         return True
-    try:
-        kind = kind_of(data)
-        width, height = png_size(data) if kind is Kind.PNG else (0, 0)
-    except (Refused, ValueError):
-        # Refused in no time.
-        return False
-    return width * height > _ORDINARY_PIXELS
-
-
-def _inspect(data: bytes, param: str) -> InspectedImage:
-    """Runs in the process of its own."""
-    _bound_this_process()
-    return inspect_image(data, param=param)
-
-
-_bounded = False
-
-
-def _bound_this_process() -> None:
-    """So much more memory than now, and so much more CPU for the picture that comes."""
-    global _bounded  # noqa: PLW0603 - it is a fact of the process
-    if not _bounded:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        pages = Path("/proc/self/statm")
-        if pages.exists():
-            now = int(pages.read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (now + _MEMORY_BYTES, resource.RLIM_INFINITY))
-        _bounded = True
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    allowed = int(usage.ru_utime + usage.ru_stime) + _CPU_SECONDS
-    # Past the soft limit the kernel ends the process, whatever the decoder is at.
-    resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
+    pixels = stated_pixels(data)
+    return pixels is None or pixels > _LIGHT_PIXELS

@@ -6,19 +6,18 @@ import asyncio
 import io
 import os
 import resource
-import signal
-import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from imagerift_core import picture_inspection
 from imagerift_core.errors import DomainError, ImageUnreadable
 from imagerift_core.images import MAX_IMAGE_BYTES, InspectedImage, inspect_image
 from imagerift_core.picture_inspection import PictureInspections
 from PIL import Image
 
+from tests.support import hostile_decoder
 from tests.support.pictures import picture
 
 # Of one core, on the slowest machine that anybody would use.
@@ -128,79 +127,84 @@ def test_a_large_progressive_picture_of_a_camera_is_taken(size: tuple[int, int],
     assert seconds < 2 * CPU_SECONDS
 
 
-# What stands in the place of a decoder, in its process: `data` says what it does.
-def hostile_decoder(data: bytes, _param: str) -> InspectedImage:
-    picture_inspection._CPU_SECONDS = 2
-    picture_inspection._MEMORY_BYTES = 64 * 1024 * 1024
-    picture_inspection._bound_this_process()
-    if data.startswith(b"burn"):
-        while True:
-            pass
-    if data.startswith(b"hog"):
-        # Reserved and never touched, so that it costs no CPU.
-        bytes(1024**3)
-    if data.startswith(b"crash"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if data.startswith(b"wait"):
-        path = Path(data.split(b"\n")[1].decode())
-        while not path.exists():
-            time.sleep(0.05)
-    return InspectedImage("image/png", 1, 1, "")
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
-def hostile(monkeypatch: pytest.MonkeyPatch) -> PictureInspections:
-    monkeypatch.setattr(picture_inspection, "_inspect", hostile_decoder)
-    return PictureInspections()
+async def hostile() -> AsyncIterator[PictureInspections]:
+    inspections = PictureInspections(
+        "tests.support.hostile_decoder:work", cpu_seconds=1, memory_bytes=64 * 1024 * 1024
+    )
+    async with closed(inspections):
+        yield inspections
 
 
-@pytest.mark.parametrize("does", [b"burn", b"hog", b"crash"])
-async def test_a_decoder_that_breaks_its_bounds_ends_alone(
-    hostile: PictureInspections, does: bytes
-) -> None:
-    for _ in range(3):
-        with pytest.raises(ImageUnreadable) as refused:
+@asynccontextmanager
+async def closed(inspections: PictureInspections) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await inspections.close()
+
+
+async def test_a_decoder_that_breaks_its_bounds_ends_alone(hostile: PictureInspections) -> None:
+    for does in (hostile_decoder.BURN, hostile_decoder.HOG, hostile_decoder.CRASH):
+        with pytest.raises(ImageUnreadable, match="more time or memory") as refused:
             await hostile.inspect(does, param="imageBase64", workspace="ws_a")
         assert refused.value.param == "imageBase64"
-    found = await hostile.inspect(b"sound", param="imageBase64", workspace="ws_b")
-    assert found.content_type == "image/png"
+        found = await hostile.inspect(hostile_decoder.SOUND, param="x", workspace="ws_b")
+        assert found.content_type == "image/png"
 
 
-async def test_heavy_pictures_of_one_workspace_leave_a_process_to_the_others(
+def nice(process: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, process)
+
+
+async def test_heavy_pictures_hold_no_place_of_the_others_and_yield_the_core_to_them(
     hostile: PictureInspections, tmp_path: Path
 ) -> None:
     released = tmp_path / "released"
-    heavy = b"wait\n" + str(released).encode() + b"\n" + bytes(4 * 1024 * 1024)
+    light = hostile_decoder.waits_for(released)
+    heavy = light + bytes(4 * 1024 * 1024)
     crowd = [
         asyncio.create_task(hostile.inspect(heavy, param="x", workspace="ws_a")) for _ in range(5)
     ]
+    await until(lambda: [nice(one) > nice(0) for one in hostile_decoder.running()] == [True])
     try:
+        # Two at once have places that no heavy one holds.
+        first = asyncio.create_task(hostile.inspect(light, param="x", workspace="ws_b"))
         for _ in range(3):
-            await hostile.inspect(b"sound", param="x", workspace="ws_b")
-        assert not any(task.done() for task in crowd)
+            await hostile.inspect(hostile_decoder.SOUND, param="x", workspace="ws_b")
+        assert not any(task.done() for task in [first, *crowd])
     finally:
         released.touch()
-    assert len(await asyncio.gather(*crowd)) == 5
+    assert len(await asyncio.gather(first, *crowd)) == 6
 
 
 async def test_who_goes_away_takes_the_decoder_along(
     hostile: PictureInspections, tmp_path: Path
 ) -> None:
-    never = b"wait\n" + str(tmp_path / "never").encode() + b"\n"
+    never = hostile_decoder.waits_for(tmp_path / "never")
     for _ in range(4):
         task = asyncio.create_task(hostile.inspect(never, param="x", workspace="ws_a"))
-        await asyncio.sleep(0.1)
+        await until(lambda: len(hostile_decoder.running()) == 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await hostile.inspect(b"sound", param="x", workspace="ws_a")
+        await until(lambda: not hostile_decoder.running())
+    await hostile.inspect(hostile_decoder.SOUND, param="x", workspace="ws_a")
 
 
 async def test_an_ordinary_picture_is_read_there_as_it_is_here() -> None:
-    for kind in ("PNG", "JPEG", "WEBP"):
-        data = picture(kind)
-        found = await PictureInspections().inspect(data, param="x", workspace="ws_a")
-        assert found == inspect_image(data, param="x")
-    with pytest.raises(DomainError) as refused:
-        await PictureInspections().inspect(b"no picture", param="imageBase64", workspace="ws_a")
+    inspections = PictureInspections()
+    async with closed(inspections):
+        for kind in ("PNG", "JPEG", "WEBP"):
+            data = picture(kind)
+            found = await inspections.inspect(data, param="x", workspace="ws_a")
+            assert found == inspect_image(data, param="x")
+        with pytest.raises(DomainError) as refused:
+            await inspections.inspect(b"no picture", param="imageBase64", workspace="ws_a")
     assert (refused.value.code, refused.value.param) == ("unsupported_image", "imageBase64")

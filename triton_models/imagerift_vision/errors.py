@@ -49,4 +49,9 @@ def from_exception(error: BaseException) -> VisionError:
     text = str(error)
     if isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY_SIGNS):
         return VisionError("out_of_memory", "the model ran out of memory", retryable=True)
-    return VisionError("model_error", f"the model failed ({type(error).__name__})")
+    return failed(type(error).__name__)
+
+
+def failed(kind: str) -> VisionError:
+    """What an exception of a type that is no VisionError is shown as."""
+    return VisionError("model_error", f"the model failed ({kind})")

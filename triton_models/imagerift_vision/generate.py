@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis, common
 from imagerift_vision.control import Guard
-from imagerift_vision.decoding import Source, decode, masked
+from imagerift_vision.decoding import Source
+from imagerift_vision.decoding_process import DecodingProcess
 from imagerift_vision.encoding import encode
 from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
+from imagerift_vision.masks import masked
 from imagerift_vision.moderation import Gate, Look, opaque
 from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import (
@@ -96,6 +98,12 @@ class Pipeline:
     modes: ModeModels
     mode_models: Mapping[str, str]
     gate: Gate | None = None
+    decoding: DecodingProcess = field(default_factory=DecodingProcess)
+
+    def close(self) -> None:
+        """Close the connection to storage; end the processes that decode."""
+        self.client.close()
+        self.decoding.close()
 
     def run(self, request: GenerateRequest, guard: Guard, result: Result) -> None:
         """Fill `result`. Outputs are uploaded as soon as each is encoded.
@@ -187,7 +195,7 @@ class Pipeline:
             data = self.client.fetch(url, guard)
         guard.check()
         with timed(result.metrics, "decodeMs"):
-            return decode(data, edge)
+            return self.decoding.decode(data, edge, guard)
 
     def _render(
         self,

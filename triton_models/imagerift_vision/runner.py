@@ -30,11 +30,11 @@ def run(raw: bytes, settings: Settings) -> Result:
     flags = CancelFlags(settings.control_dir)
     _stop_on_sigterm(raw, flags)
     client = OriginClient(settings.s3_origin)
+    pipeline = Pipeline(client, LocalModes(settings), settings.mode_models)
     try:
-        pipeline = Pipeline(client, LocalModes(settings), settings.mode_models)
         return answer(raw, flags, pipeline.run)
     finally:
-        client.close()
+        pipeline.close()
 
 
 def result_document(result: Result) -> bytes:

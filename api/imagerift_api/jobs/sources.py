@@ -83,6 +83,10 @@ class Sources:
         self._store = store
         self._inspections = PictureInspections()
 
+    async def close(self) -> None:
+        """Ends the processes in which pictures are looked at."""
+        await self._inspections.close()
+
     async def find_all(self, caller: Caller, body: StoredSourceBody) -> JobPictures:
         """Source and mask that `body` names. Nothing is stored yet; raises as `find`."""
         return JobPictures(await self.find(caller, body), await self._find_mask(caller, body))

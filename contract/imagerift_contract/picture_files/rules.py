@@ -51,6 +51,14 @@ def damaged() -> Refused:
     return Refused("image_unreadable", "The image is damaged or cut off before its end.")
 
 
+def too_costly() -> Refused:
+    """The file took its decoder past its bounds, or made it crash."""
+    return Refused(
+        "image_unreadable",
+        "The image takes more time or memory to decode than any that is taken.",
+    )
+
+
 def animated() -> Refused:
     """The file holds several pictures."""
     return unsupported("The image is animated or has several pages; send one frame.")

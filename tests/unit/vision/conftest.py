@@ -43,6 +43,14 @@ def loaded():
     return Loaded()
 
 
+@pytest.fixture(scope="session")
+def decoding():
+    """Where sources are decoded: one server of processes for all tests."""
+    made = import_module("imagerift_vision.decoding_process").DecodingProcess()
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def guard(tmp_path):
     """Nothing stops the work."""

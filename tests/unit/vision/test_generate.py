@@ -9,6 +9,7 @@ import pytest
 from cutout_cases import CutoutCases
 from generate_cases import GenerateCases, request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
+from imagerift_vision.decoding_process import DecodingProcess
 from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.settings import MODE_MODELS
@@ -41,10 +42,18 @@ class Modes:
 class Plain:
     """The pipeline, called."""
 
-    def __init__(self, origin: Origin, flags: CancelFlags, loaded: Mapping[str, Mode]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        flags: CancelFlags,
+        loaded: Mapping[str, Mode],
+        decoding: DecodingProcess,
+    ) -> None:
         self.flags = flags
         self.modes = Modes(loaded, flags)
-        self.pipeline = Pipeline(OriginClient(origin.url), self.modes, MODE_MODELS)
+        self.pipeline = Pipeline(
+            OriginClient(origin.url), self.modes, MODE_MODELS, decoding=decoding
+        )
 
     def generate(self, request: dict[str, Any]) -> dict[str, Any]:
         return json.loads(answer(json.dumps(request), self.flags, self.pipeline.run).to_json())
@@ -54,8 +63,8 @@ class Plain:
 
 
 @pytest.fixture
-def service(origin: Origin, loaded: Mapping[str, Mode], tmp_path: Path):
-    plain = Plain(origin, CancelFlags(tmp_path), loaded)
+def service(origin: Origin, loaded: Mapping[str, Mode], decoding: DecodingProcess, tmp_path: Path):
+    plain = Plain(origin, CancelFlags(tmp_path), loaded, decoding)
     yield plain
     plain.pipeline.client.close()
 

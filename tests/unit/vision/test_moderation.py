@@ -55,11 +55,11 @@ def plates() -> Plates:
 
 
 @pytest.fixture
-def run(origin: Origin, plates: Plates, tmp_path: Path):
+def run(origin: Origin, plates: Plates, decoding: Any, tmp_path: Path):
     client = OriginClient(origin.url)
 
     def generate(gate: Any, **changes: Any) -> dict[str, Any]:
-        pipeline = Pipeline(client, plates, {"style": "style"}, gate)
+        pipeline = Pipeline(client, plates, {"style": "style"}, gate, decoding)
         asked = json.dumps(request_for(origin, **changes))
         return json.loads(answer(asked, CancelFlags(tmp_path), pipeline.run).to_json())
 

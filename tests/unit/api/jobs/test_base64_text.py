@@ -7,6 +7,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imagerift_api.jobs import base64_text
 from imagerift_api.jobs.base64_text import decode_base64
 from imagerift_core.errors import InvalidRequest, PayloadTooLarge
 from imagerift_core.images import MAX_IMAGE_BYTES
@@ -60,3 +61,16 @@ def test_what_is_not_clear_is_refused_by_name(text: str, why: str) -> None:
 def test_it_is_refused_by_its_length_before_it_is_decoded() -> None:
     with pytest.raises(PayloadTooLarge, match="20 MiB"):
         decoded("@" * (MAX_IMAGE_BYTES // 3 * 4 + 100))
+
+
+@pytest.mark.parametrize("size", [1, 6, 11, 12, 13, 24, 100])
+def test_a_text_that_is_read_in_parts_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(base64_text, "_PART_LETTERS", 8)
+    data = bytes(range(size))
+    text = base64.b64encode(data).decode()
+    assert decoded(text) == data
+    for wrong in (f"{text}QUJDQQ==QUJDQUJD", f"{text}QUJD=QUJ", f"{text}QUJDQUJDQ"):
+        with pytest.raises(InvalidRequest):
+            decoded(wrong)

@@ -34,5 +34,5 @@ class TritonPythonModel:
         return respond(text_tensor("RESULT", result.to_json()))
 
     def finalize(self) -> None:
-        """Close the connection to storage."""
-        self.pipeline.client.close()
+        """Close the connection to storage; end the processes that decode."""
+        self.pipeline.close()

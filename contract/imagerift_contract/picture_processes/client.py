@@ -1,0 +1,227 @@
+"""Asks for a picture to be read in a process of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+from . import forkserver
+from .limits import Limits
+
+# Of the environment, what an interpreter needs to start. No secret is among it.
+_INHERITED = {
+    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TZ"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONHOME"),
+}
+_STOP_SECONDS = 5
+
+
+@dataclass
+class NotRead(Exception):
+    """A picture whose process did not come to an end of its own.
+
+    `broke`: it broke its bounds or crashed, which is the picture's doing. `late`: the machine was
+    too busy to tell. `lost`: it was ended by neither.
+    """
+
+    why: Literal["broke", "late", "lost"]
+
+
+@dataclass
+class Raised(Exception):
+    """What reads pictures raised something that it does not say it raises."""
+
+    kind: str
+
+
+_WHY: dict[bytes, Literal["broke", "late", "lost"]] = {
+    forkserver.BROKE: "broke",
+    forkserver.OVERDUE: "late",
+    forkserver.LOST: "lost",
+}
+
+
+class PictureProcesses:
+    """Starts a process a picture, by a forkserver that has `work` imported.
+
+    `work` is `module:function`, see `forkserver.Work`. For use by several threads.
+    """
+
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self._lock = Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
+
+    def warm_up(self) -> None:
+        """Has the forkserver begin to import; does not wait for it."""
+        with self._lock:
+            self._running()
+
+    def begin(self, data: bytes, arguments: dict[str, Any], limits: Limits) -> Reading:
+        """Starts a process for the picture. Whoever has begun finishes or closes it."""
+        source, result = _shared_file(), _shared_file()
+        ours, theirs = socket.socketpair()
+        try:
+            _write(source, data)
+            request = json.dumps({"limits": asdict(limits), "arguments": arguments}).encode()
+            self._send(request.ljust(forkserver.REQUEST_BYTES), [theirs.fileno(), source, result])
+        except BaseException as error:
+            ours.close()
+            os.close(result)
+            if isinstance(error, OSError):
+                raise NotRead("lost") from error
+            raise
+        finally:
+            os.close(source)
+            theirs.close()
+        return Reading(ours, result)
+
+    def _send(self, request: bytes, files: list[int]) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._running(), [request], files)
+            except OSError:
+                # It has just ended; nothing was lost but the server.
+                self._stop()
+                socket.send_fds(self._running(), [request], files)
+
+    def close(self) -> None:
+        """Ends the forkserver, and with it every process of a picture."""
+        with self._lock:
+            self._stop()
+
+    def _running(self) -> socket.socket:
+        if self._server is None or self._requests is None or self._server.poll() is not None:
+            self._stop()
+            self._requests, theirs = socket.socketpair()
+            with theirs:
+                self._server = _started(self._work, theirs.fileno())
+        return self._requests
+
+    def _stop(self) -> None:
+        if self._requests is not None:
+            self._requests.close()
+        if self._server is not None:
+            try:
+                self._server.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        self._requests = self._server = None
+
+
+class Reading:
+    """One picture's process, as who asked for it sees it."""
+
+    def __init__(self, answers: socket.socket, result: int) -> None:
+        self.answers = answers
+        """Can be read once the process has ended."""
+        self._result: int | None = result
+
+    def finish(self) -> tuple[dict[str, Any], memoryview]:
+        """Waits for the end: what the process told, and the file that it left, mapped.
+
+        Raises `NotRead` or `Raised`.
+        """
+        try:
+            answer = b""
+            while not answer.endswith(forkserver.LINE_END):
+                part = self.answers.recv(forkserver.MAX_ANSWER_BYTES)
+                if not part:
+                    break
+                answer += part
+            return _told(answer), self._mapped()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the process where it still runs. May be called again."""
+        self.answers.close()
+        if self._result is not None:
+            os.close(self._result)
+            self._result = None
+
+    def _mapped(self) -> memoryview:
+        assert self._result is not None  # noqa: S101 - closed at the end alone
+        if hasattr(fcntl, "F_ADD_SEALS") and hasattr(os, "memfd_create"):
+            # Should a descendant of the process have outlived it, it changes nothing any more.
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+            try:
+                fcntl.fcntl(self._result, fcntl.F_ADD_SEALS, seals)
+            except OSError:
+                raise NotRead("broke") from None
+        size = os.fstat(self._result).st_size
+        if not size:
+            return memoryview(b"")
+        return memoryview(
+            mmap.mmap(self._result, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+        )
+
+
+def _told(answer: bytes) -> dict[str, Any]:
+    end, text = answer[:1], answer[1:]
+    if end != forkserver.ENDED:
+        # Without an answer the forkserver itself is gone.
+        raise NotRead(_WHY.get(end, "lost"))
+    try:
+        told = json.loads(text)
+        kind = told.get("raised")
+        done = told.get("done")
+    except (ValueError, AttributeError, RecursionError):
+        raise NotRead("broke") from None
+    if kind == "MemoryError" or not isinstance(done if kind is None else kind, dict | str):
+        raise NotRead("broke")
+    if kind is not None:
+        raise Raised(str(kind))
+    return dict(done)
+
+
+def _shared_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _write(file: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _started(work: str, requests: int) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _INHERITED & os.environ.keys()}
+    # Where this process finds its modules, that one does.
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    # A process that has threads cannot be forked safely.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    command = [_interpreter(), "-P", "-m", forkserver.__name__, str(requests), work]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        pass_fds=[requests],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _interpreter() -> str:
+    """This Python; where it is embedded in another program, the one that it belongs to."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    told = Path(sys.executable or "")
+    if told.name.startswith("python") and told.is_file():
+        return str(told)
+    beside = Path(sys.base_prefix, "bin", name)
+    return str(beside) if beside.is_file() else shutil.which(name) or "python3"
