@@ -21,6 +21,7 @@ from imagerift_operator.leadership import Leadership
 from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.plan_limits import PlanLimitsCache
+from imagerift_operator.pod_reports import PodReports
 from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
@@ -129,7 +130,7 @@ class OperatorContext:
             leadership=leadership,
         )
         leadership.on_lead(job_watch.start_leading)
-        reasons = WaitingReasons(memory.scheduler, writer)
+        reasons = WaitingReasons(memory.scheduler, writer, pools.lacks)
         queue = QueuePublisher(
             snapshots=stores.snapshots,
             memory=memory,
@@ -161,6 +162,11 @@ class OperatorContext:
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
         if job_pods is not None:
+            given.metrics.watch(
+                "imagerift_job_pods_suspended",
+                "Attempts whose Job waits in its queue.",
+                lambda: job_pods.suspended,
+            )
             loops.start("job pods", partial(job_pods.run, lambda: leadership.leading))
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
@@ -230,6 +236,7 @@ def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
         writer,
         given.metrics,
         given.crash,
+        PodReports(given.stores.jobs, writer, given.metrics),
         running_status_after=given.settings.running_status_after_seconds,
         answer_grace=given.settings.answer_grace_seconds,
     )

@@ -13,6 +13,7 @@ import structlog
 from imagerift_contract.values import EXPORT_LONG_EDGE
 from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
+from imagerift_core.kube_workloads import Trouble
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
@@ -91,9 +92,11 @@ class Replica:
 class JobPodReplica(Replica):
     """All job pods, as one replica with a slot for each: Kubernetes finds the nodes."""
 
+    server: JobPodServer
+
     @property
     def ready(self) -> bool:
-        return True
+        return self.server.ready
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,7 @@ class Pools:
             for replica in pool.replicas.values()
             if not replica.draining
         ]
-        if self._job_pods is not None:
+        if self._job_pods is not None and self._job_pods.ready:
             choices.append(Choice(JOB_PODS, self._job_pods, frozenset({POD_TARGET})))
         return [choice for choice in choices if choice.targets]
 
@@ -312,16 +315,26 @@ class Pools:
         return "waiting_for_turn"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
-        if self._job_pods is None:
+        if self._job_pods is None or not self._job_pods.ready:
             return "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
         return "waiting_for_turn" if self._job_pods.free else "waiting_for_slot"
 
-    async def cancel_everywhere(self, pool_name: str | None, attempt_id: str) -> None:
-        """Flags an attempt on every ready replica of its pool: which one has it is not known."""
+    def lacks(self, target: str) -> Trouble | None:
+        """What the installation lacks for all jobs that ask for `target`, as far as it is known."""
+        return self._job_pods.server.trouble if self._job_pods and target == POD_TARGET else None
+
+    async def cancel_everywhere(
+        self, pool_name: str | None, attempt_id: str, *, for_good: bool = True
+    ) -> None:
+        """Flags an attempt on every ready replica of its pool: which one has it is not known.
+
+        Unless the job is canceled `for_good`, a Job that waits in a queue keeps its place there.
+        """
         if self._job_pods is not None and pool_name in {None, JOB_PODS}:
-            await flag_canceled(self._job_pods, attempt_id)
+            server = self._job_pods.server
+            await (server.cancel if for_good else server.give_up)(attempt_id)
         for pool in self._pools.values():
             if pool_name in {None, pool.name}:
                 for replica in list(pool.replicas.values()):
