@@ -84,7 +84,7 @@ class OperatorContext:
             metrics=given.metrics,
             crash=given.crash,
         )
-        job_pods = _job_pod_server(given)
+        job_pods = _job_pod_server(given, writer)
         reporter = PoolReporter(
             given.kube,
             events,
@@ -200,13 +200,14 @@ class OperatorContext:
         await self._stack.aclose()
 
 
-def _job_pod_server(given: Dependencies) -> JobPodServer | None:
+def _job_pod_server(given: Dependencies, writer: StatusWriter) -> JobPodServer | None:
     if given.job_pods is None:
         return None
     return JobPodServer(
         given.kube.runs(given.job_pods.namespace),
         given.job_pods,
         given.isolations.of("job pods"),
+        PodReports(given.stores.jobs, writer, given.metrics),
         shard=given.settings.namespace,
         s3_origin=given.settings.s3_internal_origin,
     )
@@ -236,7 +237,6 @@ def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
         writer,
         given.metrics,
         given.crash,
-        PodReports(given.stores.jobs, writer, given.metrics),
         running_status_after=given.settings.running_status_after_seconds,
         answer_grace=given.settings.answer_grace_seconds,
     )

@@ -35,6 +35,7 @@ from imagerift_operator.job_pod_runs import (
     failure,
     job_of,
 )
+from imagerift_operator.pod_reports import PodReports
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ class JobPodServer:
         calls: RunCalls,
         pods: JobPods,
         isolated: Isolation,
+        reports: PodReports,
         *,
         shard: str,
         s3_origin: str,
@@ -67,6 +69,7 @@ class JobPodServer:
         self._calls = calls
         self._pods = pods
         self._isolated = isolated
+        self.reports = reports
         self._shard = shard
         self._s3_origin = s3_origin
         # By the names of their Jobs.
@@ -190,7 +193,7 @@ class JobPodServer:
                     await self._calls.delete_secret(seen.name)
                     return
         self._wait_for(run, run_name(attempt.attempt_id))
-        uid = await self._calls.create_job(self._job(run.name, attempt))
+        uid = await self._calls.create_job(self._job(run))
         if not run.suspended:
             await self._give_request(run, uid)
 
@@ -198,14 +201,15 @@ class JobPodServer:
         run.name = name
         self._waiting[name] = run
 
-    def _job(self, name: str, attempt: PodAttempt) -> dict[str, Any]:
+    def _job(self, run: Run) -> dict[str, Any]:
+        seconds = run.attempt.seconds if run.suspended else self._seconds(run)
         return run_job(
-            name,
+            run.name,
             self._shard,
             self._pods,
-            deadline_seconds=int(attempt.seconds + attempt.answer_grace),
+            deadline_seconds=int(seconds + run.attempt.answer_grace),
             s3_origin=self._s3_origin,
-            job_id=attempt.job_id,
+            job_id=run.attempt.job_id,
         )
 
     async def _jobs_of(self, job_id: str) -> list[RunSeen]:

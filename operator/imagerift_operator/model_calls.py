@@ -28,9 +28,9 @@ from imagerift_operator.attempt_codec import (
     without_urls,
 )
 from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.job_pod_runs import PodAttempt
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.metrics import Metrics
-from imagerift_operator.pod_reports import PodReports
 from imagerift_operator.pools import Replica, flag_canceled
 from imagerift_operator.status_writer import StatusWriter
 
@@ -54,7 +54,6 @@ class ModelCalls:
         writer: StatusWriter,
         metrics: Metrics,
         crash: CrashPoints,
-        pods: PodReports,
         *,
         running_status_after: float,
         answer_grace: float,
@@ -64,7 +63,6 @@ class ModelCalls:
         self._writer = writer
         self._metrics = metrics
         self._crash = crash
-        self._pods = pods
         self._running_status_after = running_status_after
         self._answer_grace = answer_grace
 
@@ -124,15 +122,13 @@ class ModelCalls:
         """The RESULT of an attempt that a server or a pod of its own is sent."""
         at = now()
         if isinstance(replica.server, JobPodServer):
-            attempt = self._pods.attempt(
-                entry,
-                record,
+            attempt = PodAttempt(
                 attempt_id=attempt_id(record.id, record.attempt),
                 seconds=_seconds_of(record.attempt_deadline_at, at) or 1.0,
                 job_seconds=_seconds_of(record.deadline_at, at),
                 answer_grace=self._answer_grace,
                 request=partial(self._request, record),
-                began=began,
+                news=replica.server.reports.of(entry, record, began),
             )
             return await replica.server.run_attempt(attempt)
         seconds = _seconds_left(record, at)

@@ -11,7 +11,7 @@ from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
 from imagerift_core.mongo.jobs import JobStore
 
 from imagerift_operator.job_entry import JobEntry
-from imagerift_operator.job_pod_runs import BY_QUEUE, PodAttempt
+from imagerift_operator.job_pod_runs import BY_QUEUE, PodNews
 from imagerift_operator.job_status import suspended_status
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.refusals import AWAY
@@ -21,47 +21,27 @@ log = structlog.get_logger(__name__)
 
 
 class PodReports:
-    """Makes the attempts that pods run, each with somebody who tells of it."""
+    """Who is told of the attempts that pods run."""
 
     def __init__(self, jobs: JobStore, writer: StatusWriter, metrics: Metrics) -> None:
-        self._jobs = jobs
-        self._writer = writer
-        self._metrics = metrics
+        self.jobs = jobs
+        self.writer = writer
+        self.metrics = metrics
 
-    def attempt(
-        self,
-        entry: JobEntry,
-        record: JobRecord,
-        *,
-        attempt_id: str,
-        seconds: float,
-        job_seconds: float | None,
-        answer_grace: float,
-        request: Callable[[float], dict[str, Any]],
-        began: Callable[[], None],
-    ) -> PodAttempt:
-        """The attempt of a claimed record; `began` is told each time that its pod may start."""
-        news = _News(entry, record, self._jobs, self._writer, self._metrics, began)
-        return PodAttempt(attempt_id, seconds, job_seconds, answer_grace, request, news)
+    def of(self, entry: JobEntry, record: JobRecord, began: Callable[[], None]) -> PodNews:
+        """Of a claimed attempt; `began` is told each time that its pod may start."""
+        return _News(self, entry, record, began)
 
 
 class _News:
     """What happens to one attempt. Nobody depends on it: what a store refuses is logged."""
 
     def __init__(
-        self,
-        entry: JobEntry,
-        record: JobRecord,
-        jobs: JobStore,
-        writer: StatusWriter,
-        metrics: Metrics,
-        began: Callable[[], None],
+        self, to: PodReports, entry: JobEntry, record: JobRecord, began: Callable[[], None]
     ) -> None:
+        self._jobs, self._writer, self._metrics = to.jobs, to.writer, to.metrics
         self._entry = entry
         self._record = record
-        self._jobs = jobs
-        self._writer = writer
-        self._metrics = metrics
         self._began = began
 
     async def suspended(self) -> None:
