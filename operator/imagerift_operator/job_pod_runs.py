@@ -73,8 +73,9 @@ class Run:
     attempt: PodAttempt
     result: asyncio.Future[dict[str, Any]]
     since: float
-    # Of its Job.
+    # Of its Job, and whether that was made.
     name: str = ""
+    made: bool = False
     suspended: bool = False
     # Whether somebody was told that it waits in its queue.
     shown: bool = False

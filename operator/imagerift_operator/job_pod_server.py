@@ -171,7 +171,9 @@ class JobPodServer:
                 if leading():
                     await self._ask_for_suspension()
                 if self._waiting or sweep_due:
+                    made = [run for run in self._waiting.values() if run.made]
                     runs = await self._calls.runs(selector(self._shard))
+                    _miss(made, {seen.name for seen in runs})
                     follow = partial(self._follow, leads=leading(), sweep=sweep_due)
                     await self._isolated.each(runs, follow, id_of=lambda seen: seen.name)
             except (KubeUnavailable, TimeoutError) as error:
@@ -191,9 +193,11 @@ class JobPodServer:
                     run.preempted(seen.pods)
                     self._wait_for(run, seen.name)
                     await self._calls.delete_secret(seen.name)
+                    run.made = True
                     return
         self._wait_for(run, run_name(attempt.attempt_id))
         uid = await self._calls.create_job(self._job(run))
+        run.made = True
         if not run.suspended:
             await self._give_request(run, uid)
 
@@ -307,3 +311,11 @@ class JobPodServer:
         seconds = left if run.suspended else self._seconds(run) + run.attempt.answer_grace
         at = asyncio.get_running_loop().time()
         run.limit.reschedule(None if seconds is None else at + max(0.0, seconds))
+
+
+def _miss(made: list[Run], names: set[str]) -> None:
+    """Gives up those of whose Jobs, made before the server was asked, none of `names` is."""
+    for run in made:
+        if run.name not in names and not run.result.done():
+            log.warning("job_pod_lost", run=run.name, reason="JobDeleted")
+            run.result.set_exception(PodLost("JobDeleted"))

@@ -214,6 +214,17 @@ async def test_one_job_sees_its_attempt_through_admission_preemption_and_readmis
         assert (cluster.jobs, cluster.secrets) == ({}, [])
 
 
+async def test_a_job_that_somebody_deletes_in_its_queue_goes_back_to_ours() -> None:
+    cluster = Cluster()
+    async with serving(cluster) as server:
+        call = asyncio.create_task(server.run_attempt(attempt_of(News(), job_seconds=5)))
+        await until(lambda: cluster.made)
+        await cluster.delete("job-1")
+        with pytest.raises(TritonUnavailable) as lost:
+            await call
+        assert not lost.value.sent
+
+
 async def test_only_the_jobs_own_deadline_ends_the_wait_in_a_queue() -> None:
     cluster = Cluster()
     async with serving(cluster) as server:
