@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
 import structlog
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.loops import Loops
+from imagerift_core.mongo.migrations import Presence, ReleaseTooOld
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.claims import Claims
@@ -38,6 +41,8 @@ from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
 
 log = structlog.get_logger(__name__)
+
+ASK_AGAIN_SECONDS = 5.0
 
 
 class OperatorContext:
@@ -168,6 +173,7 @@ class OperatorContext:
                 lambda: job_pods.suspended,
             )
             loops.start("job pods", partial(job_pods.run, lambda: leadership.leading))
+        loops.start("presence", Presence(given.migrations, leadership.identity, "operator").run)
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
@@ -182,7 +188,21 @@ class OperatorContext:
     async def _lead(self) -> None:
         # Nothing is overdue or expired by a clock that was never compared with the store's.
         await self._given.clocks.follows.wait()
+        await self._until_the_database_is_known()
         await self.leadership.run()
+
+    async def _until_the_database_is_known(self) -> None:
+        """Waits while the database has a form that this release cannot work on."""
+        while True:
+            try:
+                await self._given.migrations.check()
+            except CapacityUnavailable as error:
+                log.warning("database_not_known", error=str(error))
+            except ReleaseTooOld as error:
+                log.error("release_too_old", words=error.message)  # noqa: TRY400
+            else:
+                return
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def hand_over(self) -> None:
         """Starts no attempt more, queues again what runs too long, and releases the lease."""
