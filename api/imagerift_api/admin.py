@@ -16,7 +16,7 @@ from imagerift_core.clock import rfc3339
 from imagerift_core.clock_watch import follow
 from imagerift_core.errors import DomainError, MemberNotFound, WorkspaceNotFound
 from imagerift_core.ids import new_workspace_id
-from imagerift_core.mongo import Stores, connect
+from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.mongo.people import Person
@@ -25,6 +25,7 @@ from imagerift_core.plans import Plans, load_plans
 from imagerift_core.roles import ALL_ROLES, Role
 from pydantic import ValidationError
 
+from imagerift_api.admin_store import store_app
 from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.settings import AdminSettings
 
@@ -239,11 +240,17 @@ def _settings() -> AdminSettings:
 
 
 def _with_stores(settings: AdminSettings, work: Callable[[Stores], Awaitable[Result]]) -> Result:
+    return _with_database(settings, lambda database: work(Stores(database)))
+
+
+def _with_database(
+    settings: AdminSettings, work: Callable[[Database], Awaitable[Result]]
+) -> Result:
     async def run() -> Result:
         url = settings.mongo_url.get_secret_value()
         async with connect(url, settings.mongo_database, settings.mongo_tls) as database:
             await follow(database.time)
-            return await work(Stores(database))
+            return await work(database)
 
     try:
         return asyncio.run(run())
@@ -313,3 +320,6 @@ def _fail(error: DomainError) -> NoReturn:
 def _refuse(code: str, message: str, *, exit_code: int = 1) -> NoReturn:
     sys.stderr.write(f"{code}: {message}\n")
     raise typer.Exit(exit_code)
+
+
+app.add_typer(store_app(lambda work: _with_database(_settings(), work), _print), name="store")

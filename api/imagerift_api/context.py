@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -14,11 +16,13 @@ from aiohttp import web
 from imagerift_core.clock_watch import watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.ids import random_base62
 from imagerift_core.job_pods import load_job_pods
 from imagerift_core.kube import connect_kube
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.mongo.keys import KeyStore
+from imagerift_core.mongo.migrations import Migrations, Presence
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
@@ -113,6 +117,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         loops.start("key_usage", key_usage.run)
         loops.start("resource_uids", resource_uids.run)
         loops.start("indexes", partial(_prepare_database, database, readiness))
+        loops.start("presence", Presence(Migrations(database), _process_id(), "api").run)
         loops.start("webhooks", webhooks.run)
         # Before what they leave is written.
         stack.push_async_callback(loops.close)
@@ -217,13 +222,15 @@ def _sign_ins(
 
 
 async def _prepare_database(database: Database, readiness: Readiness) -> None:
-    """Ensures the indexes, for as long as MongoDB takes to come up and to know who we are."""
+    """Gives the database this release's form, for as long as MongoDB takes to come up and to know
+    who we are, or an administrator to go back to a form that it knows."""
+    migrations = Migrations(database)
     async for attempt in stamina.retry_context(
         on=CapacityUnavailable, attempts=None, timeout=None, wait_max=5
     ):
         with attempt:
             try:
-                await database.ensure_indexes()
+                await migrations.expand()
             except CapacityUnavailable:
                 raise
             except Exception as error:
@@ -232,6 +239,10 @@ async def _prepare_database(database: Database, readiness: Readiness) -> None:
                 raise CapacityUnavailable("The job store refuses us.") from error
     readiness.database_is_prepared()
     _log.info("database_prepared")
+
+
+def _process_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{random_base62(8)}"
 
 
 def _mark_used(keys: KeyStore) -> Callable[[Mapping[str, datetime]], Awaitable[None]]:

@@ -18,6 +18,9 @@ from imagerift_core.pod_fields import (
     Toleration,
 )
 
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+
 Execution = Literal["Pool", "Pod"]
 
 
@@ -42,6 +45,15 @@ class PodRule(_Part):
         )
 
 
+class JobQueue(_Part):
+    """A queue of Kueue's that admits the Jobs: each is made suspended, and waits there."""
+
+    name: Name = Field(description="LocalQueue of the job pods' namespace.")
+    priority_class: Name | None = Field(
+        None, description="WorkloadPriorityClass of the Jobs; without it the pods' own class."
+    )
+
+
 class JobPods(PodFields):
     """How job pods are made. They live in a namespace that holds nothing else."""
 
@@ -53,7 +65,13 @@ class JobPods(PodFields):
     image_pull_secrets: list[Name] = Field(default_factory=list)
     labels: dict[str, str] = Field(
         default_factory=dict,
-        description="Labels of the Jobs, as kueue.x-k8s.io/queue-name; podLabels: of the pods.",
+        description="Labels of the Jobs; podLabels: of the pods.",
+    )
+    queue: JobQueue | None = Field(
+        None, description="Queue of Kueue's that admits the Jobs; null: they start at once."
+    )
+    do_not_disrupt: bool = Field(
+        True, description="Ask Karpenter and the cluster autoscaler to leave the pods alone."
     )
     max_pods: int = Field(4, ge=1, le=10_000, description="Job pods at once.")
     start_seconds: int = Field(
@@ -75,6 +93,21 @@ class JobPods(PodFields):
     rules: list[PodRule] = Field(
         default_factory=list, description="A job of the API that matches one runs as a pod."
     )
+
+    @property
+    def queue_name(self) -> str | None:
+        """The queue that admits the Jobs, also where their labels alone name it."""
+        return self.queue.name if self.queue is not None else self.labels.get(QUEUE_LABEL)
+
+    @property
+    def job_labels(self) -> dict[str, str]:
+        """Labels of the Jobs, those of their queue among them."""
+        if self.queue is None:
+            return dict(self.labels)
+        of_queue = {QUEUE_LABEL: self.queue.name}
+        if self.queue.priority_class is not None:
+            of_queue[QUEUE_PRIORITY_LABEL] = self.queue.priority_class
+        return {**self.labels, **of_queue}
 
     def execution(self, *, plan: str, mode: str, export_size: str) -> Execution:
         """How a job of the API runs: as a pod where a rule matches it."""

@@ -229,6 +229,7 @@ class JobRecord(_Record):
     status: Annotated[Status, KEPT] = Status.QUEUED
     attempt: int = 0
     failures: int = 0
+    preemptions: int = 0
     backoff_limit: int = DEFAULT_BACKOFF_LIMIT
     owner: str | None = None
     cancel_requested: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,17 +16,22 @@ from imagerift_core.kube_calls import bounded_call
 
 @dataclass(frozen=True)
 class RunSeen:
-    """What is known of one run: its Job, and the last of its pods."""
+    """What is known of one run: its Job, and its pods, the oldest first.
+
+    `suspended` says that the Job is to have no pod, as while a queue of Kueue's holds it.
+    """
 
     name: str
+    uid: str
     created_at: datetime
     failed_reason: str | None
-    pod: RunPod | None
+    pods: tuple[RunPod, ...] = ()
+    suspended: bool = False
 
 
 @dataclass(frozen=True)
 class RunPod:
-    """A run's pod. `message` is the termination message; `lost` says why it went unasked."""
+    """A run's pod. `message` is the termination message; `lost` says why it goes unasked."""
 
     uid: str
     started: bool
@@ -48,51 +55,73 @@ class RunCalls:
         self._core = client.CoreV1Api(api)
         self._batch = client.BatchV1Api(api)
 
-    async def create(self, job: dict[str, Any], secret: dict[str, Any]) -> None:
-        """Creates a run's Job, then the Secret that its pod waits for, owned by the Job."""
+    async def can_suspend(self, job: dict[str, Any]) -> bool:
+        """Whether the server keeps `spec.suspend` of this Job, of which nothing is stored.
+
+        Servers before 1.22 know no such field, and drop it without a word.
+        """
+        made = await self._call(self._batch.create_namespaced_job, body=job, dry_run="All")
+        return made.spec.suspend is True
+
+    async def create_job(self, job: dict[str, Any]) -> str:
+        """Creates a run's Job, whose pod waits for its Secret; returns the Job's uid."""
         made = await self._call(self._batch.create_namespaced_job, body=job)
-        owner = {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "name": made.metadata.name,
-            "uid": made.metadata.uid,
-        }
-        metadata = secret["metadata"] | {"ownerReferences": [owner]}
-        await self._call(self._core.create_namespaced_secret, body=secret | {"metadata": metadata})
+        return str(made.metadata.uid)
+
+    async def create_secret(self, secret: dict[str, Any], *, job_uid: str) -> None:
+        """Creates the Secret of a run's pod, owned by its Job; one that is there stays."""
+        metadata = secret["metadata"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": job_uid}
+        body = secret | {"metadata": metadata | {"ownerReferences": [owner]}}
+        try:
+            await self._call(self._core.create_namespaced_secret, body=body)
+        except ApiException as error:
+            if error.status != 409:
+                raise
 
     async def delete(self, name: str) -> None:
         """Deletes a run with all that is its own; what is gone is no error."""
         options = client.V1DeleteOptions(propagation_policy="Background")
-        for method, further in (
-            (self._batch.delete_namespaced_job, {"body": options}),
-            (self._core.delete_namespaced_secret, {}),
-        ):
-            try:
-                await self._call(method, name=name, **further)
-            except ApiException as error:
-                if error.status != 404:
-                    raise
+        await self._delete(self._batch.delete_namespaced_job, name, body=options)
+        await self.delete_secret(name)
+
+    async def delete_secret(self, name: str) -> None:
+        """Deletes the Secret of a run's pod; one that is gone is no error."""
+        await self._delete(self._core.delete_namespaced_secret, name)
 
     async def runs(self, selector: str) -> list[RunSeen]:
-        """Every run that a label selector names, with the last of its pods."""
+        """Every run that a label selector names, with its pods.
+
+        The Jobs are asked for last: a pod that went since its Job was suspended is then found
+        with a Job that says so.
+        """
+        listed = await self._call(self._core.list_namespaced_pod, label_selector=selector)
         jobs = await self._call(self._batch.list_namespaced_job, label_selector=selector)
-        pods = await self._call(self._core.list_namespaced_pod, label_selector=selector)
-        last: dict[str, Any] = {}
-        for pod in sorted(pods.items, key=lambda item: item.metadata.creation_timestamp):
-            last[(pod.metadata.labels or {}).get("job-name", "")] = pod
-        return [_run_seen(job, last.get(job.metadata.name)) for job in jobs.items]
+        pods: defaultdict[str, list[RunPod]] = defaultdict(list)
+        for pod in sorted(listed.items, key=lambda item: item.metadata.creation_timestamp):
+            pods[(pod.metadata.labels or {}).get("job-name", "")].append(_pod_seen(pod))
+        return [_run_seen(job, pods[job.metadata.name]) for job in jobs.items]
+
+    async def _delete(self, method: Any, name: str, **further: Any) -> None:
+        try:
+            await self._call(method, name=name, **further)
+        except ApiException as error:
+            if error.status != 404:
+                raise
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
         return await bounded_call(method, self._timeout, namespace=self.namespace, **arguments)
 
 
-def _run_seen(job: Any, pod: Any | None) -> RunSeen:
+def _run_seen(job: Any, pods: Sequence[RunPod]) -> RunSeen:
     failed = next((c for c in job.status.conditions or () if c.type == "Failed"), None)
     return RunSeen(
         name=job.metadata.name,
+        uid=job.metadata.uid,
         created_at=job.metadata.creation_timestamp,
         failed_reason=failed.reason if failed is not None and failed.status == "True" else None,
-        pod=None if pod is None else _pod_seen(pod),
+        pods=tuple(pods),
+        suspended=job.spec.suspend is True,
     )
 
 
@@ -103,13 +132,12 @@ def _pod_seen(pod: Any) -> RunPod:
     ended = status.container_statuses[0].state.terminated if status.container_statuses else None
     disrupted = conditions.get("DisruptionTarget")
     lost = None
-    if ended is None or not ended.message:
-        if disrupted is not None and disrupted.status == "True":
-            lost = disrupted.reason
-        elif status.reason in _LOST_REASONS:
-            lost = status.reason
-        elif pod.metadata.deletion_timestamp is not None:
-            lost = "Deleted"
+    if disrupted is not None and disrupted.status == "True":
+        lost = disrupted.reason
+    elif status.reason in _LOST_REASONS:
+        lost = status.reason
+    elif pod.metadata.deletion_timestamp is not None:
+        lost = "Deleted"
     return RunPod(
         uid=pod.metadata.uid,
         started=status.phase in {"Running", "Succeeded", "Failed"},

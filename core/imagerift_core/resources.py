@@ -151,7 +151,9 @@ class GenerationJobStatus(_Part):
         None, description="Where the job waits, once it has waited for 15 s, and until it runs."
     )
     conditions: list[Condition] = Field(
-        default_factory=list, description="Complete, Failed or Canceled, once the job has ended."
+        default_factory=list,
+        description="Complete, Failed or Canceled, once the job has ended; PodsReady, false "
+        "while the installation can make no pods for such jobs.",
     )
     observed_generation: int | None = Field(
         None, description="Generation of the spec that this status is of."
@@ -159,6 +161,9 @@ class GenerationJobStatus(_Part):
     job_id: str | None = Field(None, max_length=64, description="Id of the job in the REST API.")
     attempts: int | None = Field(
         None, ge=0, description="How often a model server was given the job."
+    )
+    preemptions: int | None = Field(
+        None, ge=0, description="How often its pod was taken away for others; not charged."
     )
     queued_at: Moment | None = Field(None, description="When the job was accepted.")
     started_at: Moment | None = Field(None, description="When the last attempt began.")

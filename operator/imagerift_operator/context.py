@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
 import structlog
+from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.loops import Loops
+from imagerift_core.mongo.migrations import Presence, ReleaseTooOld
 
 from imagerift_operator.admission import HandMadeAdmission
 from imagerift_operator.claims import Claims
@@ -21,6 +24,7 @@ from imagerift_operator.leadership import Leadership
 from imagerift_operator.model_calls import ModelCalls
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.plan_limits import PlanLimitsCache
+from imagerift_operator.pod_reports import PodReports
 from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
@@ -37,6 +41,8 @@ from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
 
 log = structlog.get_logger(__name__)
+
+ASK_AGAIN_SECONDS = 5.0
 
 
 class OperatorContext:
@@ -83,7 +89,7 @@ class OperatorContext:
             metrics=given.metrics,
             crash=given.crash,
         )
-        job_pods = _job_pod_server(given)
+        job_pods = _job_pod_server(given, writer)
         reporter = PoolReporter(
             given.kube,
             events,
@@ -129,7 +135,7 @@ class OperatorContext:
             leadership=leadership,
         )
         leadership.on_lead(job_watch.start_leading)
-        reasons = WaitingReasons(memory.scheduler, writer)
+        reasons = WaitingReasons(memory.scheduler, writer, pools.lacks)
         queue = QueuePublisher(
             snapshots=stores.snapshots,
             memory=memory,
@@ -161,7 +167,13 @@ class OperatorContext:
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
         if job_pods is not None:
+            given.metrics.watch(
+                "imagerift_job_pods_suspended",
+                "Attempts whose Job waits in its queue.",
+                lambda: job_pods.suspended,
+            )
             loops.start("job pods", partial(job_pods.run, lambda: leadership.leading))
+        loops.start("presence", Presence(given.migrations, leadership.identity, "operator").run)
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
@@ -176,7 +188,21 @@ class OperatorContext:
     async def _lead(self) -> None:
         # Nothing is overdue or expired by a clock that was never compared with the store's.
         await self._given.clocks.follows.wait()
+        await self._until_the_database_is_known()
         await self.leadership.run()
+
+    async def _until_the_database_is_known(self) -> None:
+        """Waits while the database has a form that this release cannot work on."""
+        while True:
+            try:
+                await self._given.migrations.check()
+            except CapacityUnavailable as error:
+                log.warning("database_not_known", error=str(error))
+            except ReleaseTooOld as error:
+                log.error("release_too_old", words=error.message)  # noqa: TRY400
+            else:
+                return
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def hand_over(self) -> None:
         """Starts no attempt more, queues again what runs too long, and releases the lease."""
@@ -194,13 +220,14 @@ class OperatorContext:
         await self._stack.aclose()
 
 
-def _job_pod_server(given: Dependencies) -> JobPodServer | None:
+def _job_pod_server(given: Dependencies, writer: StatusWriter) -> JobPodServer | None:
     if given.job_pods is None:
         return None
     return JobPodServer(
         given.kube.runs(given.job_pods.namespace),
         given.job_pods,
         given.isolations.of("job pods"),
+        PodReports(given.stores.jobs, writer, given.metrics),
         shard=given.settings.namespace,
         s3_origin=given.settings.s3_internal_origin,
     )

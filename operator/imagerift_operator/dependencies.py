@@ -17,6 +17,7 @@ from imagerift_core.kube import Kube, connect_kube
 from imagerift_core.loops import Loops
 from imagerift_core.modes import Modes, load_modes
 from imagerift_core.mongo import Stores, connect
+from imagerift_core.mongo.migrations import Migrations
 from imagerift_core.plans import Plans, load_plans
 from imagerift_core.refused_writes import show_refused_writes
 from imagerift_core.s3 import ObjectStore, open_store
@@ -51,6 +52,7 @@ class Dependencies:
     crash: CrashPoints
     memory: Memory
     leadership: Leadership
+    migrations: Migrations
 
 
 @asynccontextmanager
@@ -79,6 +81,7 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
             modes=load_modes(settings.modes_file),
             job_pods=load_job_pods(settings.job_pods_file),
             stores=Stores(database),
+            migrations=Migrations(database),
             store=store,
             kube=kube,
             metrics=Metrics(meter),

@@ -84,7 +84,7 @@ class Dispatcher:
             if attempt.answered:
                 continue
             if attempt.number is not None:
-                await attempt.flag_canceled()
+                await attempt.give_up()
                 owner = self._leadership.identity
                 await self._outcomes.return_to_queue(attempt.entry, attempt.number, owner)
             if attempt.task:
@@ -143,7 +143,7 @@ class Dispatcher:
         return record
 
     async def _answered(self, attempt: RunningAttempt, record: JobRecord) -> ModelAnswer:
-        answer = await self._calls.run(attempt.entry, record, attempt.replica)
+        answer = await self._calls.run(attempt.entry, record, attempt.replica, attempt.begin_anew)
         attempt.answered = True
         if len(answer.outputs) == attempt.entry.units:
             self._pace.ran(attempt.entry, (now() - attempt.since).total_seconds())

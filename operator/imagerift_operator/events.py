@@ -96,6 +96,11 @@ class EventWriter:
         note = f"Attempt {record.attempt} failed ({code}); the job is tried again."
         self.tell(_job(entry), "Warning", "Retried", note)
 
+    def job_preempted(self, entry: JobEntry, record: JobRecord, by: str) -> None:
+        """Queues that a job's pod had to make room for others."""
+        note = f"The pod of attempt {record.attempt} was taken away for others ({by})."
+        self.tell(_job(entry), "Warning", "Preempted", note)
+
     def job_completed(self, entry: JobEntry, record: JobRecord) -> None:
         """Queues the end of a job that has delivered, where its way was told before."""
         if not _went_straight(record):

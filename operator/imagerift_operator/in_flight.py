@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from imagerift_core.clock import now
+
 from imagerift_operator.attempt_codec import attempt_id
 from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pools import Replica, flag_canceled
 
 
@@ -33,6 +36,18 @@ class RunningAttempt:
         """Has the model stop at its next check, if the attempt was sent to it."""
         if self.number is not None:
             await flag_canceled(self.replica, attempt_id(self.entry.job_id, self.number))
+
+    async def give_up(self) -> None:
+        """As `flag_canceled`; a Job that waits in a queue keeps its place for the next attempt."""
+        server = self.replica.server
+        if self.number is not None and isinstance(server, JobPodServer):
+            await server.give_up(attempt_id(self.entry.job_id, self.number))
+        else:
+            await self.flag_canceled()
+
+    def begin_anew(self) -> None:
+        """Counts its time from now on: until now it had to wait for its pod."""
+        self.since = now()
 
 
 class InFlight:

@@ -13,9 +13,14 @@ from imagerift_core.resources import GROUP
 from imagerift_operator.pod_parts import pod_metadata, with_fields
 from imagerift_operator.pool_objects import environment
 
-RUN_LABEL = f"{GROUP}/run"
+JOB_LABEL = f"{GROUP}/job"
 SHARD_LABEL = f"{GROUP}/shard"
 CONTAINER = "runner"
+# What Karpenter and the cluster autoscaler read of a pod that is not to be moved.
+DO_NOT_DISRUPT = {
+    "karpenter.sh/do-not-disrupt": "true",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+}
 _REQUEST_DIR = "/run/imagerift"
 _REQUEST = "request.json"
 _RESULT = "/dev/termination-log"
@@ -24,11 +29,25 @@ _RESULT = "/dev/termination-log"
 def run_name(attempt_id: str) -> str:
     """Name of the Job and the Secret of an attempt, `job id/number`."""
     job_id, number = attempt_id.rsplit("/", 1)
-    name = f"{job_id}-{number}"
-    # A hand-made job's id is a uid, an API job's a UUID: both fit a name as they are.
-    if len(name) <= 63 and name.replace("-", "").isalnum() and name == name.lower():
-        return name
-    return f"run-{hashlib.sha256(attempt_id.encode()).hexdigest()[:32]}"
+    return _plain(f"{job_id}-{number}") or f"run-{_digest(attempt_id)}"
+
+
+def job_label(job_id: str) -> str:
+    """What the Jobs of a job's attempts bear as `JOB_LABEL`."""
+    return _plain(job_id) or f"job-{_digest(job_id)}"
+
+
+def _plain(name: str) -> str | None:
+    """The name where Kubernetes takes it as it is.
+
+    A hand-made job's id is a uid, an API job's a UUID: both fit.
+    """
+    fits = len(name) <= 63 and name.replace("-", "").isalnum() and name == name.lower()
+    return name if fits else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def run_labels(shard: str) -> dict[str, str]:
@@ -45,6 +64,11 @@ def selector(shard: str) -> str:
     return f"app.kubernetes.io/name=imagerift-runner,{SHARD_LABEL}={shard}"
 
 
+def job_selector(shard: str, job_id: str) -> str:
+    """The label selector of the Jobs of one job's attempts."""
+    return f"{selector(shard)},{JOB_LABEL}={job_label(job_id)}"
+
+
 def run_secret(name: str, shard: str, request: dict[str, Any]) -> dict[str, Any]:
     """The Secret of the REQUEST and its signed URLs, which expire with the attempt's deadline."""
     document = base64.b64encode(orjson.dumps(request)).decode()
@@ -58,21 +82,37 @@ def run_secret(name: str, shard: str, request: dict[str, Any]) -> dict[str, Any]
 
 
 def run_job(
-    name: str, shard: str, pods: JobPods, *, deadline_seconds: int, s3_origin: str
+    name: str,
+    shard: str,
+    pods: JobPods,
+    *,
+    deadline_seconds: int,
+    s3_origin: str,
+    job_id: str = "",
 ) -> dict[str, Any]:
-    """The Job of an attempt: one pod, never retried by Kubernetes; the operator decides that."""
+    """The Job of an attempt: one pod, never retried by Kubernetes; the operator decides that.
+
+    One of a queue begins suspended. Kubernetes counts `activeDeadlineSeconds` from its resumption.
+    """
+    labels = {**pods.job_labels, **run_labels(shard)}
+    if job_id:
+        labels[JOB_LABEL] = job_label(job_id)
+    suspended = {"suspend": True} if pods.queue_name is not None else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "labels": {**pods.labels, **run_labels(shard)}},
+        "metadata": {"name": name, "labels": labels},
         "spec": {
+            **suspended,
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
             "activeDeadlineSeconds": max(1, deadline_seconds),
             "ttlSecondsAfterFinished": 600,
             "template": {
-                "metadata": pod_metadata(run_labels(shard), pods),
+                "metadata": pod_metadata(
+                    run_labels(shard), pods, DO_NOT_DISRUPT if pods.do_not_disrupt else {}
+                ),
                 "spec": with_fields(_pod_spec(name, pods, s3_origin), pods, {SHARD_LABEL: shard}),
             },
         },

@@ -7,6 +7,7 @@ from typing import Any
 
 from imagerift_core.clock import rfc3339
 from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.kube_workloads import Trouble
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition, WaitingReason
 from imagerift_core.resources import MAX_MESSAGE
 
@@ -51,6 +52,8 @@ def job_status(record: JobRecord) -> dict[str, Any]:
     }
     if record.pool:
         status["pool"] = record.pool
+    if record.preemptions:
+        status["preemptions"] = record.preemptions
     if record.started_at is not None:
         status["startedAt"] = rfc3339(record.started_at)
     if record.completed_at is not None:
@@ -101,19 +104,42 @@ def refused_status(code: str, message: str, *, at: datetime) -> dict[str, Any]:
     }
 
 
+def suspended_status(record: JobRecord, *, preempted: bool) -> dict[str, Any]:
+    """The status of a job whose Job waits in a queue of the cluster's for its pod."""
+    words = "Its Job is suspended until its queue admits it."
+    if preempted:
+        words = f"Its queue gave its place to others, {record.preemptions} time(s) so far. {words}"
+    reason = "Preempted" if preempted else "Suspended"
+    return job_status(record) | {"phase": "Queued", "reason": reason, "message": words}
+
+
 def waiting_status(
-    entry: JobEntry, queue_position: QueuePosition, *, at: datetime
+    entry: JobEntry, queue_position: QueuePosition, *, at: datetime, lacks: Trouble | None = None
 ) -> dict[str, Any]:
-    """The status of a job that has waited for some time: why, as it was at `at`."""
+    """The status of a job that has waited for some time: why, as it was at `at`.
+
+    `lacks` says what the installation lacks for jobs such as this one.
+    """
     where = f"At {at:%H:%M:%S} UTC, number {queue_position.position} in the queue"
-    return {
+    conditions = {} if lacks is None else {"conditions": [_cannot_start(lacks, at)]}
+    return conditions | {
         "phase": "Queued",
         "jobId": entry.job_id,
         "attempts": entry.attempt,
         "queuedAt": rfc3339(entry.created_at),
         "reason": camel_case(queue_position.reason),
-        "message": f"{where}: {WAITING[queue_position.reason]}",
+        "message": f"{where}: {WAITING[queue_position.reason] if lacks is None else lacks.words}",
         "queue": queue_place(queue_position, at=at),
+    }
+
+
+def _cannot_start(lacks: Trouble, at: datetime) -> dict[str, Any]:
+    return {
+        "type": "PodsReady",
+        "status": "False",
+        "reason": lacks.reason,
+        "message": lacks.words,
+        "lastTransitionTime": rfc3339(at),
     }
 
 

@@ -37,6 +37,9 @@ class Metrics:
         self._retried = meter.create_counter(
             "imagerift_attempts_requeued", description="Attempts given up and queued again."
         )
+        self._preempted = meter.create_counter(
+            "imagerift_job_pods_preempted", description="Job pods taken away for others, by whom."
+        )
         self._groups = meter.create_histogram(
             "imagerift_settlement_group_jobs", description="Jobs in one settling transaction."
         )
@@ -68,6 +71,9 @@ class Metrics:
 
     def requeued(self, *, failed: bool) -> None:
         self._retried.add(1, {"failed": str(failed).lower()})
+
+    def preempted(self, by: str) -> None:
+        self._preempted.add(1, {"by": by})
 
     def settled(self, jobs: int) -> None:
         self._groups.record(jobs)

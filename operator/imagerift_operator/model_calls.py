@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import structlog
 from imagerift_core.clock import now
@@ -25,6 +28,8 @@ from imagerift_operator.attempt_codec import (
     without_urls,
 )
 from imagerift_operator.job_entry import JobEntry
+from imagerift_operator.job_pod_runs import PodAttempt
+from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.metrics import Metrics
 from imagerift_operator.pools import Replica, flag_canceled
 from imagerift_operator.status_writer import StatusWriter
@@ -61,24 +66,38 @@ class ModelCalls:
         self._running_status_after = running_status_after
         self._answer_grace = answer_grace
 
-    async def run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
-        """Returns the model's answer; where its server refuses or goes away, one with an error."""
+    async def run(
+        self,
+        entry: JobEntry,
+        record: JobRecord,
+        replica: Replica,
+        began: Callable[[], None] = lambda: None,
+    ) -> ModelAnswer:
+        """Returns the model's answer; where its server refuses or goes away, one with an error.
+
+        `began` is told when an attempt that had to wait for its pod may begin at last.
+        """
         self._writer.events.job_dispatched(entry, record)
-        answer = await self._run(entry, record, replica)
+        answer = await self._run(entry, record, replica, began)
         self._crash.reach("operator-answered")
         return answer
 
-    async def _run(self, entry: JobEntry, record: JobRecord, replica: Replica) -> ModelAnswer:
+    async def _run(
+        self, entry: JobEntry, record: JobRecord, replica: Replica, began: Callable[[], None]
+    ) -> ModelAnswer:
         at = now()
-        seconds = _seconds_left(record, at)
-        request = build_request(record, seconds, self._signer(int(seconds) + URL_GRACE_SECONDS))
         model = self._modes[record.spec.mode].model
-        call = asyncio.create_task(
-            replica.server.call(model, request, timeout_seconds=seconds + self._answer_grace)
-        )
+        waits = isinstance(replica.server, JobPodServer) and replica.server.waits
+
+        def begin() -> None:
+            nonlocal at
+            at = now()
+            began()
+
+        call = asyncio.create_task(self._sent(entry, record, replica, begin))
         try:
             await asyncio.wait([call], timeout=self._running_status_after)
-            if not call.done():
+            if not call.done() and not waits:
                 with contextlib.suppress(KubeUnavailable):
                     await self._writer.show_running(entry, record)
             answer = await call
@@ -97,6 +116,31 @@ class ModelCalls:
             self._metrics.ran((now() - at).total_seconds(), record.pool or "")
         return read_answer(answer)
 
+    async def _sent(
+        self, entry: JobEntry, record: JobRecord, replica: Replica, began: Callable[[], None]
+    ) -> dict[str, Any]:
+        """The RESULT of an attempt that a server or a pod of its own is sent."""
+        at = now()
+        if isinstance(replica.server, JobPodServer):
+            attempt = PodAttempt(
+                attempt_id=attempt_id(record.id, record.attempt),
+                seconds=_seconds_of(record.attempt_deadline_at, at) or 1.0,
+                job_seconds=_seconds_of(record.deadline_at, at),
+                answer_grace=self._answer_grace,
+                request=partial(self._request, record),
+                news=replica.server.reports.of(entry, record, began),
+            )
+            return await replica.server.run_attempt(attempt)
+        seconds = _seconds_left(record, at)
+        return await replica.server.call(
+            self._modes[record.spec.mode].model,
+            self._request(record, seconds),
+            timeout_seconds=seconds + self._answer_grace,
+        )
+
+    def _request(self, record: JobRecord, seconds: float) -> dict[str, Any]:
+        return build_request(record, seconds, self._signer(int(seconds) + URL_GRACE_SECONDS))
+
     def _signer(self, lifetime: int) -> Signer:
         return Signer(
             get=lambda key: self._store.presign_get(key, seconds=lifetime),
@@ -110,6 +154,11 @@ def _seconds_left(record: JobRecord, at: datetime) -> float:
     if record.deadline_at is not None:
         deadline = min(deadline, record.deadline_at)
     return max(1.0, (deadline - at).total_seconds())
+
+
+def _seconds_of(deadline: datetime | None, at: datetime) -> float | None:
+    """Until a deadline; a second at least, None where there is none."""
+    return None if deadline is None else max(1.0, (deadline - at).total_seconds())
 
 
 def _failed(code: str, message: str) -> ModelAnswer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from imagerift_core.pod_fields import EnvironmentVariable, ExtraContainer, PodFields
@@ -13,11 +15,13 @@ CONTAINER_SECURITY = {
 }
 
 
-def pod_metadata(labels: dict[str, str], fields: PodFields) -> dict[str, Any]:
-    """Metadata of a pod: `labels` are the operator's own."""
+def pod_metadata(
+    labels: dict[str, str], fields: PodFields, annotations: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Metadata of a pod: `labels` are the operator's own, `annotations` give way to the fields'."""
     metadata: dict[str, Any] = {"labels": {**fields.pod_labels, **labels}}
-    if fields.pod_annotations:
-        metadata["annotations"] = dict(fields.pod_annotations)
+    if annotations or fields.pod_annotations:
+        metadata["annotations"] = {**annotations, **fields.pod_annotations}
     return metadata
 
 

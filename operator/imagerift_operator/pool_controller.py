@@ -39,6 +39,8 @@ REPAIR = timedelta(seconds=10)
 
 # What is refused is tried again after a second, then ever later up to this.
 LONGEST_PAUSE = timedelta(minutes=1)
+# Servers whose cost is written before there are to be fewer, at most: each takes a call.
+MOST_MARKED = 20
 
 
 @dataclass(frozen=True)
@@ -210,13 +212,19 @@ class PoolController:
         return _Written(desired, replicas, at + pause, trouble, failures + 1)
 
     async def _mark_busy(self, pool: Pool, pods: list[PodSeen]) -> None:
-        """Has Kubernetes take idle servers first: it removes the pods of the lowest cost."""
+        """Has Kubernetes take idle servers first: it removes the pods of the lowest cost.
+
+        Written where it has changed, of the busiest first, and of no more than `MOST_MARKED`.
+        """
+        costs = {
+            pod.name: replica.slots.busy if (replica := pool.replicas.get(pod.uid)) else 0
+            for pod in pods
+        }
+        changed = [pod.name for pod in pods if costs[pod.name] != pod.deletion_cost]
+        changed.sort(key=costs.__getitem__, reverse=True)
         try:
-            for pod in pods:
-                replica = pool.replicas.get(pod.uid)
-                cost = replica.slots.busy if replica is not None else 0
-                if cost != pod.deletion_cost:
-                    await self._workloads.set_deletion_cost(pod.name, cost)
+            for name in changed[:MOST_MARKED]:
+                await self._workloads.set_deletion_cost(name, costs[name])
         except (KubeRefused, KubeUnavailable) as error:
             # A busy server that goes ends its jobs first, so this costs time alone.
             log.warning("busy_servers_not_marked", pool=pool.name, error=str(error)[:MAX_WORDS])

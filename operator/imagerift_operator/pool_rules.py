@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import TritonPoolSpec
+from pydantic import ValidationError
 
 ANY = "*"
 _ONLY_ANY = frozenset({ANY})
@@ -87,3 +88,10 @@ def _names_of(image: str) -> set[str]:
     head, _, last = repository.rpartition("/")
     name = last.partition(":")[0]
     return {image, f"{head}/{name}" if head else name}
+
+
+def first_fault(error: ValidationError) -> str:
+    """What is wrong with a spec that a server without validation rules has let through."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(["spec", *(str(part) for part in first["loc"])])
+    return f"{path}: {first['msg']}"

@@ -13,6 +13,7 @@ import structlog
 from imagerift_contract.values import EXPORT_LONG_EDGE
 from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
+from imagerift_core.kube_workloads import Trouble
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
@@ -28,7 +29,7 @@ from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.load_time import LoadTime
 from imagerift_operator.model_access import NO_TOKEN, ModelAccess
 from imagerift_operator.pool_objects import selector
-from imagerift_operator.pool_rules import ANYTHING, PoolRules
+from imagerift_operator.pool_rules import ANYTHING, PoolRules, first_fault
 from imagerift_operator.pool_status import (
     Condition,
     PoolReporter,
@@ -91,9 +92,11 @@ class Replica:
 class JobPodReplica(Replica):
     """All job pods, as one replica with a slot for each: Kubernetes finds the nodes."""
 
+    server: JobPodServer
+
     @property
     def ready(self) -> bool:
-        return True
+        return self.server.ready
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class Pools:
             try:
                 spec = TritonPoolSpec.model_validate(body["spec"])
             except ValidationError as error:
-                conditions = refused_conditions("Invalid", _first_fault(error))
+                conditions = refused_conditions("Invalid", first_fault(error))
             else:
                 words = self._rules.refusal(spec)
                 conditions = [] if words is None else refused_conditions("NotAllowed", words)
@@ -283,7 +286,7 @@ class Pools:
             for replica in pool.replicas.values()
             if not replica.draining
         ]
-        if self._job_pods is not None:
+        if self._job_pods is not None and self._job_pods.ready:
             choices.append(Choice(JOB_PODS, self._job_pods, frozenset({POD_TARGET})))
         return [choice for choice in choices if choice.targets]
 
@@ -312,19 +315,27 @@ class Pools:
         return "waiting_for_turn"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
-        if self._job_pods is None:
+        if self._job_pods is None or not self._job_pods.ready:
             return "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
         return "waiting_for_turn" if self._job_pods.free else "waiting_for_slot"
 
-    async def cancel_everywhere(self, pool_name: str | None, attempt_id: str) -> None:
-        """Flags an attempt on every ready replica of its pool: which one has it is not known."""
-        if self._job_pods is not None and pool_name in {None, JOB_PODS}:
-            await flag_canceled(self._job_pods, attempt_id)
-        for pool in self._pools.values():
-            if pool_name in {None, pool.name}:
-                for replica in list(pool.replicas.values()):
+    def lacks(self, target: str) -> Trouble | None:
+        """What the installation lacks for all jobs that ask for `target`, as far as it is known."""
+        return self._job_pods.server.trouble if self._job_pods and target == POD_TARGET else None
+
+    async def cancel_everywhere(self, pool: str | None, attempt_id: str, *, for_good: bool) -> None:
+        """Flags an attempt on every ready replica of its pool: which one has it is not known.
+
+        Unless `for_good`, a Job that waits in a queue keeps its place there.
+        """
+        if self._job_pods is not None and pool in {None, JOB_PODS}:
+            server = self._job_pods.server
+            await (server.cancel if for_good else server.give_up)(attempt_id)
+        for each in self._pools.values():
+            if pool in {None, each.name}:
+                for replica in list(each.replicas.values()):
                     if replica.ready:
                         await flag_canceled(replica, attempt_id)
 
@@ -371,13 +382,6 @@ class Pools:
             seen["selector"] = selector(pool.name)
             conditions = template_conditions(pool.servers, ready=ready)
         await self._reporter.report(pool.status, seen, conditions)
-
-
-def _first_fault(error: ValidationError) -> str:
-    """What is wrong with a spec that a server without validation rules has let through."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(["spec", *(str(part) for part in first["loc"])])
-    return f"{path}: {first['msg']}"
 
 
 def intended_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:

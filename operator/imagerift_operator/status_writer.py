@@ -71,7 +71,10 @@ class StatusWriter:
 
     async def show_running(self, entry: JobEntry, record: JobRecord) -> None:
         """Shows a long job as running. Raises `KubeUnavailable`; nobody depends on it."""
-        status = job_status(record)
+        await self.show_status(entry, job_status(record))
+
+    async def show_status(self, entry: JobEntry, status: dict[str, Any]) -> None:
+        """Shows how a job stands that has not ended. Raises as `show_running`."""
         await self._write(entry, status)
         self._metrics.kubernetes_write("status")
 

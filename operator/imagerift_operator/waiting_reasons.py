@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
+from imagerift_core.kube_workloads import Trouble
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 
 from imagerift_operator.job_entry import JobEntry
@@ -52,8 +53,14 @@ class _Told:
 class WaitingReasons:
     """Follows which jobs wait, from one look at the queue's positions to the next."""
 
-    def __init__(self, scheduler: Scheduler, writer: StatusWriter) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        writer: StatusWriter,
+        lacks: Callable[[str], Trouble | None] = lambda _target: None,
+    ) -> None:
         self._scheduler = scheduler
+        self._lacks = lacks
         self._writer = writer
         self._since: dict[str, datetime] = {}
         self._positions: Mapping[str, QueuePosition] = {}
@@ -95,7 +102,7 @@ class WaitingReasons:
 
         async def show(due: tuple[JobEntry, QueuePosition]) -> None:
             entry, queue_position = due
-            status = waiting_status(entry, queue_position, at=at)
+            status = waiting_status(entry, queue_position, at=at, lacks=self._lacks(entry.target))
             if await self._writer.show_waiting(entry, status):
                 self._told[entry.job_id] = _Told(at, queue_position)
 

@@ -276,9 +276,20 @@ def _(objects: Objects) -> None:
     body = run_job("RUN", NAMESPACE, job_pods(objects), deadline_seconds=600, s3_origin=ORIGIN)
     for version in ("1.29", "1.37"):
         assert validate(body, version, strict=True) == version
-    queue = "kueue.x-k8s.io/queue-name"
-    assert body["metadata"]["labels"][queue] == "gpu"
+    labels = body["metadata"]["labels"]
+    queue, priority = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
+    assert (labels[queue], labels[priority], body["spec"]["suspend"]) == ("gpu", "batch", True)
     made = body["spec"]["template"]["metadata"]
     # Kueue admits the Job; a pod of that label it would admit once more.
     assert queue not in made["labels"]
-    assert made["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    busy = {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }
+    assert made["annotations"] == busy
+    own = job_pods(objects).model_copy(update={"pod_annotations": {"a": "b"}})
+    moved = own.model_copy(update={"do_not_disrupt": False, "queue": None})
+    for pods, wanted, suspended in ((own, busy | {"a": "b"}, True), (moved, {"a": "b"}, None)):
+        body = run_job("RUN", NAMESPACE, pods, deadline_seconds=600, s3_origin=ORIGIN)
+        assert body["spec"]["template"]["metadata"]["annotations"] == wanted
+        assert body["spec"].get("suspend") is suspended

@@ -19,7 +19,7 @@ from pymongo.write_concern import WriteConcern
 
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo.driver_errors import marked, translated, translating
-from imagerift_core.mongo.indexes import INDEXES, REPLACED
+from imagerift_core.mongo.indexes import INDEXES
 from imagerift_core.mongo.transactions import MAJORITY, Session, run_transaction
 
 Result = TypeVar("Result")
@@ -73,6 +73,8 @@ class Database:
         self.upload_bytes = marked(database.upload_bytes)
         self.batches = marked(database.batches)
         self.streams = marked(database.streams)
+        self.schema = marked(database.schema)
+        self.processes = marked(database.processes)
         self.snapshots = marked(database.scheduler_snapshots)
         self.rate_windows: AsyncIOMotorCollection[dict[str, Any]] = database.get_collection(
             "rate_windows", write_concern=WriteConcern(w=1)
@@ -106,17 +108,12 @@ class Database:
 
     @translated
     async def ensure_indexes(self) -> None:
-        """Creates what is missing and drops what was replaced; again, it changes nothing.
+        """Creates what is missing; again, it changes nothing.
 
         Collections are read and written meanwhile, and releases that know none of this go on.
         """
-        collections = self.jobs.database
         for name, indexes in INDEXES.items():
-            await collections[name].create_indexes(indexes)
-        for name, replaced in REPLACED.items():
-            known = await collections[name].index_information()
-            for index in set(replaced) & set(known):
-                await collections[name].drop_index(index)
+            await self.jobs.database[name].create_indexes(indexes)
 
     async def transaction(self, body: Callable[[Session], Awaitable[Result]]) -> Result:
         """Runs `body(session)` in one transaction; see `run_transaction`."""

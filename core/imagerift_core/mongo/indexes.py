@@ -2,7 +2,8 @@
 it returns, which `tests/contract/mongo/test_examined.py` holds.
 
 They are made at the start of each API process, while the collection goes on being read and
-written. One that a release replaces is named in `REPLACED`: it goes once its successor is there.
+written. One that a release replaces is in `REPLACED`: it goes once nobody of the release before is
+left, and comes again on the way back to it (`migrations.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 
 _TOMBSTONE_SECONDS = 7 * 24 * 3600
+_GONE_SECONDS = 3600
 _NEWEST_FIRST = [("created_at", DOWN), ("_id", DOWN)]
 # Rows that go by themselves at a time of their own.
 _AT_ITS_TIME = IndexModel("expires_at", expireAfterSeconds=0)
@@ -69,10 +71,16 @@ INDEXES: dict[str, list[IndexModel]] = {
     "uploads": [IndexModel("expires_at"), IndexModel([("workspace", UP), ("size_bytes", UP)])],
     "streams": [_AT_ITS_TIME],
     "rate_windows": [_AT_ITS_TIME],
+    "processes": [IndexModel("seen_at", expireAfterSeconds=_GONE_SECONDS)],
 }
 
-# By the names that MongoDB gave them.
-REPLACED: dict[str, list[str]] = {
-    "jobs": ["namespace_1_created_at_1"],
-    "ledger": ["counter_1"],
+# As the release before made them.
+REPLACED: dict[str, list[IndexModel]] = {
+    "jobs": [
+        IndexModel(
+            [("namespace", UP), ("created_at", UP)],
+            partialFilterExpression={"resource_uid": None},
+        )
+    ],
+    "ledger": [IndexModel("counter")],
 }

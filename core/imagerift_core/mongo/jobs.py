@@ -217,6 +217,23 @@ class JobStore(Store):
         )
         return read(JobRecord, document) if document else None
 
+    async def count_preemption(self, job_id: str, *, attempt: int, owner: str) -> JobRecord | None:
+        """Counts that the pod of this attempt was taken away; None where it holds the job no more.
+
+        Nothing else of the job changes: neither its attempts nor its failures, nor its charge.
+        """
+        document = await self._database.jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "status": Status.PROCESSING.value,
+                "attempt": attempt,
+                "owner": owner,
+            },
+            {"$inc": {"preemptions": 1}},
+            return_document=True,
+        )
+        return read(JobRecord, document) if document else None
+
     async def cancel(self, job_id: str, *, workspace: str, reason: str, at: datetime) -> JobRecord:
         """Cancels a queued job at once, or marks a processing one so that settlement cancels it.
 

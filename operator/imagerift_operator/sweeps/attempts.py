@@ -45,7 +45,11 @@ async def recover_attempts(
                 await memory.in_flight.cancel(record.id)
         elif leadership.leading and outcomes.may_take_over(record):
             # The old call may still occupy a slot, and which replica has it is not known.
-            await pools.cancel_everywhere(record.pool, attempt_id(record.id, record.attempt))
+            await pools.cancel_everywhere(
+                record.pool,
+                attempt_id(record.id, record.attempt),
+                for_good=record.cancel_requested,
+            )
             await outcomes.take_over(memory.index.entry_for(record), record)
 
     processing = await jobs.processing(namespace=namespace)

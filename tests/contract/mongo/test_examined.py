@@ -16,7 +16,6 @@ from imagerift_core.mongo.account_log import ADMIN_COMMAND, LogEntry
 from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Try
 from imagerift_core.mongo.idempotency import AcceptedKey, KeyClaim
-from imagerift_core.mongo.indexes import INDEXES, REPLACED
 from imagerift_core.mongo.invitations import Invitation
 from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.keys import ApiKey, NewSecret
@@ -349,20 +348,3 @@ async def test_a_query_without_an_index_is_found(busy: Database, examiner: Exami
         assert len(await Stores(busy).usage.periods(BIG)) == 12
     (query,) = examiner.queries
     assert query.fault is not None
-
-
-async def test_indexes_of_an_older_release_are_replaced(database: Database) -> None:
-    """The fixture has the present ones; a release of before makes its own again, and goes on."""
-    collections = database.jobs.database
-    try:
-        await database.ledger.create_index("counter")
-        await database.jobs.create_index(
-            [("namespace", 1), ("created_at", 1)], partialFilterExpression={"resource_uid": None}
-        )
-        for name, replaced in REPLACED.items():
-            assert set(replaced) <= set(await collections[name].index_information())
-    finally:
-        await database.ensure_indexes()
-    for name, indexes in INDEXES.items():
-        known = set(await collections[name].index_information())
-        assert known == {"_id_", *(index.document["name"] for index in indexes)}

@@ -12,6 +12,7 @@ from imagerift_core.mongo.idempotency import AcceptedKey, KeyClaim
 from imagerift_core.mongo.indexes import INDEXES
 from imagerift_core.mongo.invitations import Invitation
 from imagerift_core.mongo.members import Member
+from imagerift_core.mongo.migrations import Migrations
 from imagerift_core.mongo.sessions import AccountSession
 from imagerift_core.mongo.uploads import Upload
 from imagerift_core.mongo.webhooks import Webhook
@@ -32,6 +33,7 @@ KEPT = {
     "people",
     "quota_counters",
     "scheduler_snapshots",
+    "schema",
     "upload_bytes",
     "webhook_secrets",
     "webhooks",
@@ -82,6 +84,7 @@ async def test_every_row_that_goes_by_itself_says_when(database: Database) -> No
     await stores.sessions.begin(session)
     await stores.rate_windows.count(workspace, limit=1, at=LATE)
     await stores.stream_leases.take(workspace, "lease", limit=1)
+    await Migrations(database).say_it_is_there("api-1", "api", LATE)
     upload = Upload(
         _id="upl",
         workspace=workspace,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from imagerift_core import clock
@@ -123,3 +124,25 @@ async def test_the_audit_finds_a_counter_that_was_changed(api: Api, run: Any) ->
     assert json.loads(found.stdout)["differences"] == [
         {"counter": tenant.counter, "field": "reserved", "stored": 2, "recomputed": 1}
     ]
+
+
+async def test_a_backup_is_rehearsed_beside_the_database_and_put_back_into_none(
+    api: Api, run: Any, tmp_path: Path
+) -> None:
+    tenant = await api.tenant()
+    await api.generate(tenant)
+    file = str(tmp_path / "imagerift.archive")
+    written = json.loads((await run("store", "backup", "--file", file)).stdout)
+    rehearsed = await run("store", "drill", "--file", file)
+    told = json.loads(rehearsed.stdout)
+    assert (rehearsed.exit_code, told["differences"]) == (0, [])
+    assert told["documents"] == written["documents"]
+    assert told["documents"]["jobs"] >= 1
+
+    refused = await run("store", "restore", "--file", file)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("archive_refused: ")
+    assert (await run("store", "backup", "--file", file)).exit_code == 2
+    status = json.loads((await run("store", "status")).stdout)
+    assert status["expanded"] == status["release"]
+    assert "api" in {process["kind"] for process in status["processes"]}

@@ -30,7 +30,10 @@ from tests.support.members import MEMBERS, Members
 from tests.support.named_loops import NamedLoops
 
 # The loops that have no members, and what would be the one member of each.
-WHOLE = {"indexes": "made once, and tried until they are"}
+WHOLE = {
+    "indexes": "made once, and tried until they are",
+    "presence": "one row of the process's own",
+}
 
 
 async def values_are_written(members: Members) -> None:

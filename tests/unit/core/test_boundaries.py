@@ -12,7 +12,7 @@ FOLDER = Path(imagerift_core.__file__).parent
 OPERATOR_FOLDER = FOLDER.parents[1] / "operator"
 API_FOLDER = FOLDER.parents[1] / "api"
 # What is the driver's own in a database is for `imagerift_core.mongo` alone.
-DATABASE_OF_CALLERS = {"ping", "ensure_indexes", "time"}
+DATABASE_OF_CALLERS = {"ping", "time"}
 
 
 def imported_names(path: Path) -> Iterator[str]:
@@ -66,8 +66,10 @@ def test_services_hold_stores_and_no_database() -> None:
         if set(imported_names(path))
         & {"imagerift_core.mongo.Database", "imagerift_core.mongo.database.Database"}
     }
-    # What prepares it, and what tells whether it answers.
+    # What prepares it, what an administrator asks of all of it, and what tells whether it answers.
     assert holders == {
+        "imagerift_api/admin.py",
+        "imagerift_api/admin_store.py",
         "imagerift_api/context.py",
         "health/service.py",
     }

@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock, MagicMock
 
 from imagerift_core.clock import now
 from imagerift_core.clock_watch import ClockWatch
+from imagerift_core.job_pods import JobPods
 from imagerift_core.kube_events import Regarding
 from imagerift_core.kube_job_pods import RunSeen
 from imagerift_core.modes import load_modes
@@ -130,9 +131,12 @@ async def pools_are_followed(members: Members) -> None:
 
 @CASES.of("job pods")
 async def job_pods_are_swept(members: Members) -> None:
-    seen = [RunSeen(member, now() - timedelta(hours=1), None, None) for member in MEMBERS]
+    seen = [RunSeen(member, "uid", now() - timedelta(hours=1), None) for member in MEMBERS]
     runs = cast(Any, calls(runs=returning(seen), delete=members.act))
-    server = JobPodServer(runs, NOTHING, isolation(), shard="imagerift", s3_origin="http://s3")
+    pods = JobPods(namespace="runners", image="runner:1")
+    server = JobPodServer(
+        runs, pods, isolation(), NOTHING, shard="imagerift", s3_origin="http://s3"
+    )
     await members.while_running(server.run(lambda: True))
 
 

@@ -53,7 +53,8 @@ async def attempts_are_taken_over(members: Members) -> None:
 
 @CASES.of("recover_attempts")
 async def replicas_are_told(members: Members) -> None:
-    async def cancel(_pool: object, attempt: str) -> None:
+    async def cancel(_pool: object, attempt: str, *, for_good: bool) -> None:
+        assert not for_good
         members.serve(next(member for member in MEMBERS if attempt.startswith(member)))
 
     await attempts.recover_attempts(

@@ -30,6 +30,7 @@ WHOLE = {
     "QueuePublisher.publish": "one snapshot",
     "end_abandoned_transactions": "one command to MongoDB",
     "leadership": "one Lease: test_leadership.py",
+    "presence": "one row of the process's own",
 }
 
 

@@ -196,10 +196,24 @@ async def test_idle_servers_go_before_busy_ones(monkeypatch: pytest.MonkeyPatch)
     assert world.cluster.costs == []
     world.give(replicas=2)
     await world.follow(1)
-    assert world.cluster.costs == [("pod-was-busy", 0), ("pod-busy", 3)]
+    assert world.cluster.costs == [("pod-busy", 3), ("pod-was-busy", 0)]
     await world.follow(60)
     assert len(world.cluster.costs) == 2
     assert world.cluster.applied == [4, 4, 2, 2]
+
+
+async def test_of_many_servers_only_the_busiest_are_marked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, replicas=40)
+    world.cluster.seen = [pod(str(number)) for number in range(40)]
+    for number in range(40):
+        replica = Replica(NOTHING, NOTHING, taken_slots(number % 4, of=4))
+        world.pool.replicas[str(number)] = replica
+    await world.follow()
+    world.give(replicas=20)
+    await world.follow(1)
+    assert sorted(cost for _, cost in world.cluster.costs) == [2] * 10 + [3] * 10
 
 
 async def test_a_server_less_is_asked_for_even_where_none_may_be_marked(

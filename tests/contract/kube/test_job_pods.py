@@ -1,0 +1,187 @@
+"""Job pods in a queue, on a real API server; the test plays Kueue and the kubelet.
+
+A server before 1.22 drops `spec.suspend`: there the queue's word is an annotation of the Job, which
+these calls read in its place. All else, Jobs, Secrets and pods, is the server's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from imagerift_core.job_pods import JobPods
+from imagerift_core.kube import Kube
+from imagerift_core.kube_job_pods import RunCalls, RunSeen
+from imagerift_operator import job_pod_server
+from imagerift_operator.job_pod_objects import run_job
+from imagerift_operator.job_pod_runs import BY_QUEUE, PodAttempt
+from imagerift_operator.job_pod_server import JobPodServer
+from kubernetes.aio import client
+from kubernetes.aio.client.exceptions import ApiException
+
+from tests.contract.kube.bodies import new_name
+from tests.unit.operator.builders import isolation
+from tests.unit.operator.test_job_pods import News
+
+HELD = "test/held-by-the-queue"
+PODS = JobPods.model_validate(
+    {"namespace": "x", "image": "runner:1", "queue": {"name": "gpu", "priorityClass": "batch"}}
+)
+DONE = '{"outputs": [{"index": 0}]}'
+
+
+class Queued(RunCalls):
+    """The calls of the operator, where the server cannot suspend with the queue's annotation."""
+
+    keeps_suspend = False
+
+    async def can_suspend(self, job: dict[str, Any]) -> bool:
+        self.keeps_suspend = await super().can_suspend(job)
+        return True
+
+    async def create_job(self, job: dict[str, Any]) -> str:
+        annotations = {HELD: str(job["spec"]["suspend"])}
+        return await super().create_job(
+            job | {"metadata": job["metadata"] | {"annotations": annotations}}
+        )
+
+    async def runs(self, selector: str) -> list[RunSeen]:
+        seen = await super().runs(selector)
+        if self.keeps_suspend:
+            return seen
+        listed = await self._call(self._batch.list_namespaced_job, label_selector=selector)
+        held = {job.metadata.name: job.metadata.annotations[HELD] == "True" for job in listed.items}
+        return [replace(run, suspended=held.get(run.name, False)) for run in seen]
+
+
+class Cluster:
+    """What Kueue and the kubelet do to the Job of the test's one attempt."""
+
+    def __init__(self, api: client.ApiClient, calls: Queued) -> None:
+        self.core, self.batch = client.CoreV1Api(api), client.BatchV1Api(api)
+        self.calls, self.namespace = calls, calls.namespace
+
+    async def hold(self, name: str, *, suspended: bool) -> None:
+        body: dict[str, Any] = {"metadata": {"annotations": {HELD: str(suspended)}}}
+        if self.calls.keeps_suspend:
+            body["spec"] = {"suspend": suspended}
+        await self.batch.patch_namespaced_job(name, self.namespace, body)
+        if suspended and not self.calls.keeps_suspend:
+            for pod in await self.pods(name):
+                await self.core.delete_namespaced_pod(pod, self.namespace, grace_period_seconds=0)
+
+    async def pods(self, job: str) -> list[str]:
+        listed = await self.core.list_namespaced_pod(
+            self.namespace, label_selector=f"job-name={job}"
+        )
+        return [pod.metadata.name for pod in listed.items]
+
+    async def new_pods(self, job: str, *, but: Sequence[str] = ()) -> list[str]:
+        """The pods that the server's own controller makes for the Job, once there are others."""
+        async with asyncio.timeout(60):
+            while not (new := set(await self.pods(job)) - set(but)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return sorted(new)
+
+    async def jobs(self, shard: str) -> list[tuple[str, str]]:
+        listed = await self.batch.list_namespaced_job(
+            self.namespace, label_selector=f"imagerift.dev/shard={shard}"
+        )
+        return [(job.metadata.name, job.metadata.uid) for job in listed.items]
+
+    async def has_secret(self, name: str) -> bool:
+        try:
+            await self.core.read_namespaced_secret(name, self.namespace)
+        except ApiException as error:
+            assert error.status == 404, error
+            return False
+        return True
+
+    async def end(self, pod: str, message: str) -> None:
+        terminated = {"exitCode": 0, "reason": "Completed", "message": message}
+        status = {
+            "name": "runner",
+            "image": "runner:1",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {"terminated": terminated},
+        }
+        body = {"status": {"phase": "Succeeded", "containerStatuses": [status]}}
+        await self.core.patch_namespaced_pod_status(pod, self.namespace, body)
+
+
+@asynccontextmanager
+async def following(server: JobPodServer) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.run(lambda: True))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def calls_of(kube: Kube, kind: type[RunCalls] = RunCalls) -> RunCalls:
+    return kind(kube._api, kube.namespace, timeout_seconds=10)
+
+
+async def test_whether_the_server_can_suspend_jobs_is_asked_without_making_one(
+    kube: Kube, administrator: client.ApiClient
+) -> None:
+    version = await client.VersionApi(administrator).get_code()
+    minor = int(re.match(r"\d+", version.minor)[0])  # type: ignore[index]
+    shard = new_name()
+    job = run_job(new_name(), shard, PODS, deadline_seconds=1, s3_origin="http://s3")
+    calls = calls_of(kube)
+    assert await calls.can_suspend(job) is ((int(version.major), minor) >= (1, 22))
+    assert await calls.runs(f"imagerift.dev/shard={shard}") == []
+
+
+async def test_a_job_keeps_its_place_while_its_queue_admits_takes_back_and_admits_it(
+    kube: Kube, administrator: client.ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_pod_server, "FOLLOW_SECONDS", 0.05)
+    calls = cast(Queued, calls_of(kube, Queued))
+    cluster, news, shard, name = Cluster(administrator, calls), News(), new_name(), new_name()
+    server = JobPodServer(
+        calls, PODS, isolation(), cast(Any, None), shard=shard, s3_origin="http://s3"
+    )
+    attempt = PodAttempt(f"{name}/1", 60, 600, 5, lambda _: {"attemptId": f"{name}/1"}, news)
+    run = f"{name}-1"
+    async with following(server):
+        await until(lambda: server.ready)
+        call = asyncio.create_task(server.run_attempt(attempt))
+        await until(lambda: news.told == ["suspended"])
+        (made,) = await cluster.jobs(shard)
+        assert made[0] == run
+        assert not await cluster.has_secret(run)
+
+        await cluster.hold(run, suspended=False)
+        await until(lambda: news.told[-1] == "started")
+        assert await cluster.has_secret(run)
+        first = await cluster.new_pods(run)
+
+        await cluster.hold(run, suspended=True)
+        await until(lambda: news.told[-1] == f"preempted by {BY_QUEUE}")
+        assert not await cluster.has_secret(run)
+        assert not call.done()
+        assert await cluster.jobs(shard) == [made]
+
+        await cluster.hold(run, suspended=False)
+        await until(lambda: news.told[-1] == "started")
+        (second,) = await cluster.new_pods(run, but=first)
+        await cluster.end(second, DONE)
+        assert (await call)["outputs"]
+        # Its pods go with it once the garbage collector comes by.
+        assert await cluster.jobs(shard) == []
+        assert not await cluster.has_secret(run)
