@@ -34,10 +34,12 @@ part "style, types, layers" make --no-print-directory lint
 part "servers" provision
 IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
 export IMAGERIFT_TEST_MODELS_PYTHON
+diffusion_site=$(dirname "$(.venv/bin/imagerift-platform models-python --diffusion)")/site
 
 # Much of every test is waiting: the slow half runs beside the other, on a platform of its own.
 beside() {
-  part "pixel code, in the models' environment" make --no-print-directory test-vision || return 1
+  part "pixel code, in the models' environment" \
+    env IMAGERIFT_DIFFUSION_SITE="$diffusion_site" make --no-print-directory test-vision || return 1
   part "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
 }
 set -m

@@ -1,4 +1,4 @@
-"""What a diffusion network is asked to draw, and what is looked at before a picture is given out."""
+"""What a diffusion network is asked to draw, and the last look at each picture."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.errors import VisionError
-from imagerift_vision.families.family import Task
 
 Pixels = NDArray[np.uint8]
 

@@ -10,9 +10,9 @@ import diffusers
 import torch
 from diffusers import PipelineQuantizationConfig
 
+from imagerift_vision.diffusion_families.catalogue import Weights
 from imagerift_vision.diffusion_options import Lora, Options
 from imagerift_vision.diffusion_text import readers
-from imagerift_vision.families.catalogue import Weights
 
 GIB = 1 << 30
 
@@ -54,9 +54,7 @@ def load(weights: Weights, options: Options, loras: Sequence[Lora], device: str)
             use_safetensors=True,
         )
     if options.quantization == "fp8":
-        denoiser.enable_layerwise_casting(
-            storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype
-        )
+        denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     if options.vae_tiling:
         pipeline.vae.enable_tiling()
     if options.vae_slicing:

@@ -23,11 +23,11 @@ from PIL import Image
 
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_drawing import Drawing, finished
+from imagerift_vision.diffusion_families.catalogue import weights_in
+from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_loading import adapter_name, load, sibling
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.errors import VisionError
-from imagerift_vision.families.catalogue import weights_in
-from imagerift_vision.families.family import Task
 from imagerift_vision.requests import ModelVersion
 
 Pixels = NDArray[np.uint8]
@@ -57,9 +57,7 @@ class DiffusersNetwork:
         self._pipelines = {type(pipeline).__name__: pipeline}
         self._last = pipeline
         self._vae_dtype = pipeline.vae.dtype
-        self._version = ModelVersion(
-            settings.weights.resolve().name, fingerprint(settings.weights)
-        )
+        self._version = ModelVersion(settings.weights.resolve().name, fingerprint(settings.weights))
         self._warm(settings.base)
 
     @property
@@ -151,8 +149,8 @@ class DiffusersNetwork:
             wanted["strength"] = recipe.strength
         if way.sized:
             wanted |= {"width": drawing.width, "height": drawing.height}
-        if way.extra is not None:
-            wanted |= way.extra(drawing.width, drawing.height)
+        if way.further is not None:
+            wanted |= way.further(drawing.width, drawing.height)
         return wanted
 
     def _pipeline(self, task: Task) -> Any:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from imagerift_vision.diffusion_families.family import Defaults, Task
 from imagerift_vision.diffusion_options import Lora, Options
-from imagerift_vision.families.family import Defaults, Task
 
 # Names in the settings and of the recipe's members.
 MEMBERS = {

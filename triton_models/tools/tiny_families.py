@@ -136,7 +136,7 @@ def stable_diffusion_xl() -> Any:
 
 
 def flux(name: str = "FluxPipeline", *, guided: bool = True, inputs: int = 16) -> Any:
-    """FLUX.1's parts; `inputs` are the transformer's channels: Fill's takes mask and picture too."""
+    """FLUX.1's parts; of the transformer's `inputs`, Fill's has some for mask and picture."""
     words, pieces = clip_tokenizer(), t5_tokenizer()
     config = transformers.T5Config(
         vocab_size=len(pieces), d_model=WIDTH, d_ff=37, d_kv=8, num_heads=4, num_layers=1
@@ -144,7 +144,10 @@ def flux(name: str = "FluxPipeline", *, guided: bool = True, inputs: int = 16) -
     return getattr(diffusers, name)(
         scheduler=flow(use_dynamic_shifting=True),
         vae=autoencoder(
-            4, shift_factor=0.0609, scaling_factor=1.5035, use_quant_conv=False,
+            4,
+            shift_factor=0.0609,
+            scaling_factor=1.5035,
+            use_quant_conv=False,
             use_post_quant_conv=False,
         ),
         text_encoder=clip(len(words)),
@@ -183,12 +186,20 @@ def flux2(*, klein: bool) -> Any:
         encoder = transformers.Mistral3ForConditionalGeneration(
             transformers.Mistral3Config(
                 text_config={
-                    "model_type": "mistral", **layers, **attention, "num_hidden_layers": 31,
+                    "model_type": "mistral",
+                    **layers,
+                    **attention,
+                    "num_hidden_layers": 31,
                 },
                 vision_config={
-                    "model_type": "pixtral", "hidden_size": hidden, "intermediate_size": 16,
-                    "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 8,
-                    "image_size": 32, "patch_size": 16,
+                    "model_type": "pixtral",
+                    "hidden_size": hidden,
+                    "intermediate_size": 16,
+                    "num_hidden_layers": 1,
+                    "num_attention_heads": 2,
+                    "head_dim": 8,
+                    "image_size": 32,
+                    "patch_size": 16,
                 },
             )
         )
@@ -223,15 +234,25 @@ def qwen_image(name: str = "QwenImagePipeline") -> Any:
     words = byte_tokenizer()
     config = transformers.Qwen2_5_VLConfig(
         text_config={
-            "vocab_size": len(words), "hidden_size": 16, "intermediate_size": 16,
-            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+            "vocab_size": len(words),
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
             "rope_parameters": {
-                "rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6,
+                "rope_type": "default",
+                "mrope_section": [1, 1, 2],
+                "rope_theta": 1e6,
             },
         },
         vision_config={
-            "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2,
-            "out_hidden_size": 16, "fullatt_block_indexes": [0],
+            "depth": 1,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 16,
+            "fullatt_block_indexes": [0],
         },
         image_token_id=words.convert_tokens_to_ids("<|image_pad|>"),
         video_token_id=words.convert_tokens_to_ids("<|video_pad|>"),
@@ -273,8 +294,13 @@ def z_image() -> Any:
         vae=autoencoder(4, shift_factor=0.1159, scaling_factor=0.3611),
         text_encoder=transformers.Qwen3Model(
             transformers.Qwen3Config(
-                vocab_size=512, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
-                num_attention_heads=2, num_key_value_heads=2, head_dim=8,
+                vocab_size=512,
+                hidden_size=16,
+                intermediate_size=16,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                num_key_value_heads=2,
+                head_dim=8,
             )
         ),
         tokenizer=words,

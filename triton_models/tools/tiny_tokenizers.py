@@ -6,7 +6,8 @@ import transformers
 
 # Roles and texts as they come: the templates of the real ones need no more to be gone through.
 CHAT = (
-    "{% for message in messages %}{{ message.role }}: {% if message.content is string %}{{ message.content }}"
+    "{% for message in messages %}{{ message.role }}: "
+    "{% if message.content is string %}{{ message.content }}"
     "{% else %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endif %}\n"
     "{% endfor %}"
 )

@@ -31,7 +31,7 @@ class TritonPythonModel:
         settings = DiffusionSettings.from_environment()
 
         def make(threads: int) -> DiffusionMode:
-            network = network_of(settings.weights, device, threads)
+            network = network_of(settings, device, threads)
             return DiffusionMode(settings, network, threads)
 
         self.server = ModeServer("diffusion", make)

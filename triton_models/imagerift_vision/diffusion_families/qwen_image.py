@@ -1,6 +1,6 @@
 """Qwen-Image, and the two that edit: their text encoder is shown the picture as well."""
 
-from imagerift_vision.families.family import Defaults, Family, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Way
 
 DEFAULTS = Defaults(steps=50, guidance=4.0)
 LICENCE = "Apache-2.0"

@@ -1,6 +1,6 @@
 """FLUX.2 of Black Forest Labs: dev, and the smaller klein."""
 
-from imagerift_vision.families.family import Defaults, Family, Folder, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Way
 
 
 def _distilled(folder: Folder) -> bool:

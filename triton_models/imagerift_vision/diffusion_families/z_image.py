@@ -1,6 +1,6 @@
 """Z-Image and Z-Image-Turbo of Tongyi Lab."""
 
-from imagerift_vision.families.family import Defaults, Family, Folder, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Way
 
 
 def _turbo(folder: Folder) -> bool:
@@ -13,9 +13,7 @@ Z_IMAGE = Family(
     ways={
         "generate": Way("ZImagePipeline"),
         "img2img": Way("ZImageImg2ImgPipeline", "init", strength=True, repeated=True),
-        "inpaint": Way(
-            "ZImageInpaintPipeline", "init", masked=True, strength=True, repeated=True
-        ),
+        "inpaint": Way("ZImageInpaintPipeline", "init", masked=True, strength=True, repeated=True),
     },
     # Pictures come out black in float16.
     precision="bfloat16",

@@ -26,7 +26,7 @@ class Way:
     """Whether it is told a size; one that is not draws at its picture's, or at one of its own."""
     repeated: bool = False
     """Whether prompt and picture are given once a seed; where not, once, for all seeds."""
-    extra: Callable[[int, int], Mapping[str, Any]] | None = None
+    further: Callable[[int, int], Mapping[str, Any]] | None = None
     """More arguments, by width and height."""
 
 
@@ -53,8 +53,6 @@ class Family:
     """The argument that says how closely the prompt is followed."""
     negative: bool = True
     """Whether it takes a negative prompt."""
-    batchable: bool = True
-    """Whether one call draws several pictures."""
     denoiser: Literal["unet", "transformer"] = "transformer"
     heavy: tuple[str, ...] = ("transformer", "text_encoder")
     """The parts that are worth holding in fewer bits."""
@@ -78,8 +76,3 @@ class Folder:
     """`unet/config.json` or `transformer/config.json`; empty where there is none."""
     scheduler: Mapping[str, Any]
     """`scheduler/scheduler_config.json`, likewise."""
-
-
-def as_given(**arguments: Any) -> Callable[[int, int], Mapping[str, Any]]:
-    """The same arguments at every size."""
-    return lambda _width, _height: arguments

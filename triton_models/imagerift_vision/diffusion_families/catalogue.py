@@ -7,16 +7,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from imagerift_vision.families.family import Defaults, Family, Folder
-from imagerift_vision.families.flux import FLUX, FLUX_FILL, FLUX_KONTEXT
-from imagerift_vision.families.flux2 import FLUX2, FLUX2_KLEIN
-from imagerift_vision.families.qwen_image import (
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder
+from imagerift_vision.diffusion_families.flux import FLUX, FLUX_FILL, FLUX_KONTEXT
+from imagerift_vision.diffusion_families.flux2 import FLUX2, FLUX2_KLEIN
+from imagerift_vision.diffusion_families.qwen_image import (
     QWEN_IMAGE,
     QWEN_IMAGE_EDIT,
     QWEN_IMAGE_EDIT_PLUS,
 )
-from imagerift_vision.families.stable_diffusion import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
-from imagerift_vision.families.z_image import Z_IMAGE
+from imagerift_vision.diffusion_families.stable_diffusion import (
+    STABLE_DIFFUSION,
+    STABLE_DIFFUSION_XL,
+)
+from imagerift_vision.diffusion_families.z_image import Z_IMAGE
 
 FAMILIES = (
     STABLE_DIFFUSION,

@@ -1,6 +1,6 @@
 """Stable Diffusion 1.5 and XL: a U-Net on latents, guided by what the prompt is not as well."""
 
-from imagerift_vision.families.family import Defaults, Family, Folder, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Way
 
 
 def _trailing(folder: Folder) -> bool:
@@ -11,12 +11,8 @@ def _trailing(folder: Folder) -> bool:
 def _ways(name: str) -> dict[str, Way]:
     return {
         "generate": Way(f"{name}Pipeline", repeated=True),
-        "img2img": Way(
-            f"{name}Img2ImgPipeline", "init", strength=True, sized=False, repeated=True
-        ),
-        "inpaint": Way(
-            f"{name}InpaintPipeline", "init", masked=True, strength=True, repeated=True
-        ),
+        "img2img": Way(f"{name}Img2ImgPipeline", "init", strength=True, sized=False, repeated=True),
+        "inpaint": Way(f"{name}InpaintPipeline", "init", masked=True, strength=True, repeated=True),
     }
 
 

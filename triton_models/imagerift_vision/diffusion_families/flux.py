@@ -1,6 +1,6 @@
 """FLUX.1 of Black Forest Labs: dev and schnell, Fill (masks), Kontext (instructions)."""
 
-from imagerift_vision.families.family import Defaults, Family, Folder, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Way
 
 HEAVY = ("transformer", "text_encoder_2")
 NON_COMMERCIAL = "FLUX.1 [dev] Non-Commercial: selling needs an agreement"
@@ -47,15 +47,15 @@ FLUX_FILL = Family(
 FLUX_KONTEXT = Family(
     name="flux-kontext",
     ways={
-        "generate": Way("FluxKontextPipeline", extra=_at_this_size),
-        "edit": Way("FluxKontextPipeline", "references", extra=_at_this_size),
+        "generate": Way("FluxKontextPipeline", further=_at_this_size),
+        "edit": Way("FluxKontextPipeline", "references", further=_at_this_size),
         "inpaint": Way(
             "FluxKontextInpaintPipeline",
             "init",
             masked=True,
             strength=True,
             repeated=True,
-            extra=_at_this_size,
+            further=_at_this_size,
         ),
     },
     precision="bfloat16",
