@@ -4,16 +4,13 @@ What is made of the source depends on the recipe's task: it is drawn over (`img2
 instruction (`edit`), given other surroundings (`inpaint`), or not looked at (`generate`).
 """
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
-from imagerift_vision.diffusion_drawing import Drawing
+from imagerift_vision.diffusion_drawing import Drawing, Network
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.entry_model import log_failure
@@ -24,7 +21,6 @@ from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
 from imagerift_vision.portrait import portray
 from imagerift_vision.presets import PRESETS
-from imagerift_vision.requests import ModelVersion
 from imagerift_vision.superres import SuperResolver
 
 Pixels = NDArray[np.uint8]
@@ -38,25 +34,6 @@ MOST_PIXELS_TO_RESOLVE = 2_000_000
 # So many pixels around the subject stay as well, where it is drawn: the network mixes what touches.
 MARGIN = 4
 SUBJECT_FROM = 0.5
-
-
-class Network(Protocol):
-    """Runs the pipelines of one set of weights."""
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """What the weights can do, the one that is taken by default first."""
-
-    def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
-        """Names and versions of what draws so."""
-
-    def draw(
-        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
-    ) -> list[Pixels | VisionError]:
-        """One picture of the drawing's size a seed, or why there is none.
-
-        Raises VisionError `canceled` or `timeout` between steps; may raise anything else.
-        """
 
 
 class DiffusionMode:
@@ -127,7 +104,7 @@ class DiffusionMode:
         self, call: ModeCall, recipe: Recipe, guard: Guard
     ) -> tuple[Drawing, Framed | None]:
         """What to draw, and how the source was framed; None where it is not looked at."""
-        task = recipe.task or self._network.tasks[0]
+        task = self._network.task_of(recipe)
         prompt = ", ".join(text for text in (call.prompt.strip(), recipe.prompt) if text)
         wide, high = _drawing_size(call, recipe.edge)
         if task == "generate":

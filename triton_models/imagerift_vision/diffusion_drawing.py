@@ -1,13 +1,18 @@
 """What a diffusion network is asked to draw, and the last look at each picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_families.family import Task
+from imagerift_vision.diffusion_settings import Recipe
 from imagerift_vision.errors import VisionError
+from imagerift_vision.requests import ModelVersion
 
 Pixels = NDArray[np.uint8]
 
@@ -27,6 +32,27 @@ class Drawing:
     """[height, width, 3]: drawn over (`img2img`, `inpaint`) or looked at (`edit`)."""
     mask: Pixels | None = None
     """[height, width]: 255 where `inpaint` draws, 0 where the picture stays as it is."""
+
+
+class Network(Protocol):
+    """Runs the pipelines of some weights."""
+
+    def task_of(self, recipe: Recipe) -> Task:
+        """What is done with the source; where the recipe says nothing, what its weights do."""
+
+    def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
+        """Names and versions of what draws so."""
+
+    def draw(
+        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[Pixels | VisionError]:
+        """One picture of the drawing's size a seed, or why there is none.
+
+        Raises VisionError `canceled` or `timeout` between steps; may raise anything else.
+        """
+
+    def close(self) -> None:
+        """Give the device's memory back. Nothing is drawn with it afterwards."""
 
 
 def finished(drawn: NDArray[np.float32], drawing: Drawing) -> Pixels | VisionError:

@@ -3,10 +3,12 @@
 Weights come from a folder, never from the network, and never as pickles: only safetensors are read.
 """
 
+import gc
 import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ from PIL import Image
 
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_drawing import Drawing, finished
-from imagerift_vision.diffusion_families.catalogue import weights_in
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_loading import adapter_name, load, sibling
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
@@ -45,9 +46,7 @@ class DiffusersNetwork:
         ValueError when its family is not known or cannot do what the settings want, RuntimeError
         when the device is not there, is too small, or draws nothing.
         """
-        self._weights = weights_in(settings.weights)
-        for recipe in settings.recipes:
-            self._check(recipe)
+        self._weights = settings.checked()
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
@@ -60,10 +59,9 @@ class DiffusersNetwork:
         self._version = ModelVersion(settings.weights.resolve().name, fingerprint(settings.weights))
         self._warm(settings.base)
 
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """What the weights can do, the one that is taken by default first."""
-        return self._weights.family.tasks
+    def task_of(self, recipe: Recipe) -> Task:
+        """The recipe's, or the first that the weights can do."""
+        return recipe.task or self._weights.family.tasks[0]
 
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """The weights by their folder's name and fingerprint, LoRAs, and the pipeline that runs."""
@@ -71,7 +69,7 @@ class DiffusersNetwork:
             ModelVersion(f"lora {lora.weights.stem}", fingerprint(lora.weights))
             for lora in recipe.loras
         ]
-        way = self._weights.family.ways[self._task(recipe)]
+        way = self._weights.family.ways[self.task_of(recipe)]
         return (
             self._version,
             *worn,
@@ -94,6 +92,13 @@ class DiffusersNetwork:
 
         guard.check()
         return self._drawn(drawing, recipe, seeds, check)
+
+    def close(self) -> None:
+        """Let the parts go, and give the GPU's memory back."""
+        del self._pipelines, self._last
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _drawn(
         self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], check: Callable[..., Any]
@@ -121,7 +126,7 @@ class DiffusersNetwork:
 
     def _arguments(self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int]) -> dict[str, Any]:
         family, count = self._weights.family, len(seeds)
-        recipe = recipe.completed(self._weights.defaults)
+        recipe = recipe.completed(self._weights.defaults, drawing.task)
         way = family.ways[drawing.task]
         # On the CPU, whatever the device: a seed's noise is the same everywhere.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
@@ -140,10 +145,10 @@ class DiffusersNetwork:
         if family.negative:
             # Guided by true_cfg_scale, without any there is no guidance at all.
             wanted["negative_prompt"] = each(recipe.negative_prompt or " ")
-        if way.picture != "none":
+        if way.picture != "none" and drawing.picture is not None:
             picture = Image.fromarray(drawing.picture)
             wanted["image"] = [picture] if way.picture == "references" else each(picture)
-        if way.masked:
+        if way.masked and drawing.mask is not None:
             wanted["mask_image"] = each(Image.fromarray(drawing.mask))
         if way.strength:
             wanted["strength"] = recipe.strength
@@ -177,35 +182,18 @@ class DiffusersNetwork:
             [lora.scale for lora in recipe.loras],
         )
 
-    def _task(self, recipe: Recipe) -> Task:
-        return recipe.task or self.tasks[0]
-
-    def _check(self, recipe: Recipe) -> None:
-        """Raises ValueError when the weights cannot draw so."""
-        recipe.completed(self._weights.defaults)
-        family = self._weights.family
-        if self._task(recipe) not in family.ways:
-            raise ValueError(
-                f"diffusion: {family.name} has no {recipe.task}: {', '.join(family.tasks)}"
-            )
-
     def _warm(self, recipe: Recipe) -> None:
         """Draw one picture of as few steps as there can be: kernels are chosen and compiled.
 
         Raises RuntimeError when it is none.
         """
-        edge, task = max(64, recipe.edge // 16 * 16), self._task(recipe)
+        edge, task = max(64, recipe.edge // 16 * 16), self.task_of(recipe)
         grey = np.linspace(0, 255, edge, dtype=np.uint8)
         picture = np.broadcast_to(grey[:, None, None], (edge, edge, 3)).copy()
         mask = np.full((edge, edge), 255, np.uint8)
         drawing = Drawing(task, "", edge, edge, picture, mask)
-        few = Recipe(
-            steps=math.ceil(1 / recipe.strength),
-            strength=recipe.strength,
-            guidance_scale=recipe.guidance_scale,
-            task=task,
-            loras=recipe.loras,
-        )
+        strength = recipe.completed(self._weights.defaults, task).strength or 1.0
+        few = replace(recipe, steps=math.floor(1 / strength) + 1, strength=strength)
         (drawn,) = self._drawn(drawing, few, [0], lambda _pipeline, _step, _time, kwargs: kwargs)
         if isinstance(drawn, VisionError) and drawn.code == "model_error":
             raise RuntimeError(f"these weights do not draw: {drawn.message}")

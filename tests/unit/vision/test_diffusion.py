@@ -37,14 +37,15 @@ SETTINGS = {
 class Plates:
     """Gives a plate of grey, 40 a seed, and remembers what it was asked; may refuse or raise."""
 
-    tasks = ("img2img", "inpaint", "generate")
-
     def __init__(self) -> None:
         self.asked: list[tuple[str, Recipe, tuple[int, ...], tuple[int, ...]]] = []
         self.drawings: list[Drawing] = []
         self.refuses: dict[int, str] = {}
         self.raises: dict[int, Exception] = {}
         self.most = 8
+
+    def task_of(self, recipe: Recipe) -> str:
+        return recipe.task or "img2img"
 
     def versions(self, _recipe: Recipe) -> tuple[ModelVersion, ...]:
         return (ModelVersion("plates", "1"),)

@@ -157,8 +157,8 @@ def test_each_task_draws_what_its_seeds_say_in_batches_and_alone(network: Any, t
 
 @pytest.mark.parametrize("network", [family.name for family in FAMILIES], indirect=True)
 def test_each_family_reads_its_prompt_and_stops_between_steps(network: Any) -> None:
-    task = network.tasks[0]
-    recipe = Recipe(steps=STEPS, strength=1.0, edge=64, task=task)
+    recipe = Recipe(steps=STEPS, strength=1.0, edge=64)
+    task = network.task_of(recipe)
     mug, lamp = (
         network.draw(drawing(task, prompt), recipe, [7], Stops())[0]
         for prompt in ("a mug", "zzzz qqq 8888 a lamp of brass")

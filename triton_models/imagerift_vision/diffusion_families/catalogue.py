@@ -70,8 +70,10 @@ def weights_in(path: Path) -> Weights:
     )
     if family.denoiser == "unet" and folder.denoiser.get("in_channels") == MASKED_CHANNELS:
         family = replace(family, ways={"inpaint": family.ways["inpaint"]})
-    few = family.distilled is not None and family.is_distilled(folder)
-    return Weights(path, family, (few and family.distilled) or family.defaults)
+    defaults = family.defaults
+    if family.distilled is not None and family.is_distilled(folder):
+        defaults = family.distilled
+    return Weights(path, family, defaults)
 
 
 def _document(path: Path) -> dict[str, Any]:
