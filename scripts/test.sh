@@ -35,6 +35,7 @@ part "style, types, layers" make --no-print-directory lint
 part "servers" provision
 IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
 export IMAGERIFT_TEST_MODELS_PYTHON
+diffusion_site=$(dirname "$(.venv/bin/imagerift-platform models-python --diffusion)")/site
 
 # Much of every test is waiting: what takes long runs beside the rest, on a platform of its own.
 set -m
@@ -46,7 +47,8 @@ set -m
 lanes+=("$!")
 (
   trap - EXIT
-  part "pixel code, in the models' environment" make --no-print-directory test-vision
+  part "pixel code, in the models' environment" \
+    env IMAGERIFT_DIFFUSION_SITE="$diffusion_site" make --no-print-directory test-vision
 ) > "$logs/2" 2>&1 &
 lanes+=("$!")
 set +m

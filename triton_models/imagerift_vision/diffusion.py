@@ -1,7 +1,8 @@
-"""The mode behind GPU pools: a source redrawn by a diffusion model, one picture a seed."""
+"""The mode behind GPU pools: a source redrawn by a diffusion model, one picture a seed.
 
-from collections.abc import Sequence
-from typing import Protocol
+What is made of the source depends on the recipe's task: it is drawn over (`img2img`), changed by
+instruction (`edit`), given other surroundings (`inpaint`), or not looked at (`generate`).
+"""
 
 import cv2
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
+from imagerift_vision.diffusion_drawing import Drawing, Network
+from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
@@ -18,7 +21,6 @@ from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
 from imagerift_vision.portrait import portray
 from imagerift_vision.presets import PRESETS
-from imagerift_vision.requests import ModelVersion
 from imagerift_vision.superres import SuperResolver
 
 Pixels = NDArray[np.uint8]
@@ -29,20 +31,9 @@ RESOLVE_FROM_SCALE = 1.25
 MOST_PIXELS_TO_RESOLVE = 2_000_000
 
 
-class Network(Protocol):
-    """Runs a diffusion pipeline."""
-
-    @property
-    def versions(self) -> tuple[ModelVersion, ...]:
-        """Names and versions of what draws."""
-
-    def draw(
-        self, picture: Pixels, prompt: str, recipe: Recipe, seeds: Sequence[int], guard: Guard
-    ) -> list[Pixels | None]:
-        """One picture of `picture`'s size a seed; None where the weights' own checker refused it.
-
-        Raises VisionError `canceled` or `timeout` between steps; may raise anything else.
-        """
+# So many pixels around the subject stay as well, where it is drawn: the network mixes what touches.
+MARGIN = 4
+SUBJECT_FROM = 0.5
 
 
 class DiffusionMode:
@@ -65,43 +56,82 @@ class DiffusionMode:
         """
         guard.check()
         recipe = self._recipe(call.preset)
-        prompt = ", ".join(text for text in (call.prompt.strip(), recipe.prompt) if text)
-        framed = self._framed(call, guard)
-        models = framed.models
-        picture = cv2.resize(
-            framed.rgb, _drawing_size(call, recipe.edge), interpolation=cv2.INTER_AREA
-        )
+        drawing, framed = self._drawing(call, recipe, guard)
         images: list[Pixels] = []
         omitted: list[tuple[int, str]] = []
         first: VisionError | None = None
-        for start in range(0, len(call.seeds), self._settings.batch):
-            seeds = call.seeds[start : start + self._settings.batch]
+        start, batch = 0, self._settings.batch
+        while start < len(call.seeds):
+            seeds = call.seeds[start : start + batch]
             guard.check()
             try:
-                drawn = self._network.draw(picture, prompt, recipe, seeds, guard)
-                ready = [one if one is None else self._sized(one, call, guard) for one in drawn]
+                drawn = self._network.draw(drawing, recipe, seeds, guard)
+                ready = [
+                    one if isinstance(one, VisionError) else self._sized(one, call, guard)
+                    for one in drawn
+                ]
             except Exception as failure:  # noqa: BLE001 - one batch fails alone
                 reason = from_exception(failure)
                 if reason.code in JOB_ENDING:
                     raise reason from None
+                if reason.code == "out_of_memory" and len(seeds) > 1:
+                    batch = len(seeds) // 2
+                    continue
                 log_failure(failure)
-                first = first or reason
-                omitted += [(start + index, reason.code) for index in range(len(seeds))]
-                continue
-            refused = [start + index for index, one in enumerate(ready) if one is None]
-            omitted += [(position, "content_filtered") for position in refused]
-            images += [one for one in ready if one is not None]
+                ready = [reason] * len(seeds)
+            for position, one in enumerate(ready, start):
+                if not isinstance(one, VisionError):
+                    images.append(one)
+                    continue
+                omitted.append((position, one.code))
+                if one.code != "content_filtered":
+                    first = first or one
+            start += len(seeds)
         if first is not None and not images:
             raise first
-        if _resolves(picture, call):
+        models = () if framed is None else framed.models
+        if _resolves(drawing.height, drawing.width, call):
             models = (*models, self._resolver.version)
         return ModeAnswer(
             images=np.stack(images) if images else np.zeros((0, 1, 1, 3), np.uint8),
             preset=call.preset,
-            models=(*self._network.versions, *models),
+            models=(*self._network.versions(recipe), *models),
             omitted=tuple(omitted),
-            analysis=Analysis(framing=framed.how, people=framed.people),
+            analysis=None if framed is None else Analysis(framing=framed.how, people=framed.people),
         )
+
+    def _drawing(
+        self, call: ModeCall, recipe: Recipe, guard: Guard
+    ) -> tuple[Drawing, Framed | None]:
+        """What to draw, and how the source was framed; None where it is not looked at."""
+        task = self._network.task_of(recipe)
+        prompt = ", ".join(text for text in (call.prompt.strip(), recipe.prompt) if text)
+        wide, high = _drawing_size(call, recipe.edge)
+        if task == "generate":
+            return Drawing(task, prompt, wide, high), None
+        framed = self._framed(call, task, guard)
+        picture = cv2.resize(framed.rgb, (wide, high), interpolation=cv2.INTER_AREA)
+        mask = None
+        if task == "inpaint":
+            subject = cv2.resize(self._subject(call, framed), (wide, high)) >= SUBJECT_FROM
+            around = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
+            kept = cv2.dilate(subject.astype(np.uint8), around)
+            mask = np.where(kept > 0, 0, 255).astype(np.uint8)
+        return Drawing(task, prompt, wide, high, np.asarray(picture, np.uint8), mask), framed
+
+    def _subject(self, call: ModeCall, framed: Framed) -> NDArray[np.float32]:
+        """[h, w] of the framed source, 0 to 1: what `inpaint` leaves as it is.
+
+        Raises VisionError `subject_unclear`.
+        """
+        alpha = call.image[..., 3]
+        if int(alpha.min()) < 255 and call.preset not in self._settings.face_presets:
+            return windowed(alpha, framed.window).astype(np.float32) / 255
+        matte = self._matting.matte(framed.rgb)
+        if not matte.separable and call.on_unclear_subject != "cut":
+            why = "the subject cannot be told from its surroundings"
+            raise VisionError("subject_unclear", f"{why}; a mask of your own says what it is")
+        return matte.alpha
 
     def _recipe(self, preset: str | None) -> Recipe:
         settings = self._settings
@@ -115,7 +145,7 @@ class DiffusionMode:
             return recipe
         return recipe.saying(shipped.meaning)
 
-    def _framed(self, call: ModeCall, guard: Guard) -> Framed:
+    def _framed(self, call: ModeCall, task: Task, guard: Guard) -> Framed:
         if call.preset in self._settings.face_presets:
             portrait = portray(
                 call.image,
@@ -126,13 +156,14 @@ class DiffusionMode:
                 masked=call.masked,
             )
             return Framed(portrait.rgb, "cropped", portrait.people, (self._faces.version,))
-        if call.masked:
+        if call.masked and task != "inpaint":
             raise VisionError("invalid_request", "the diffusion model cuts nothing out: no mask")
-        ratio = call.width / call.height
-        return self._framer.framed(on_paper(call.image), ratio, guard)
+        # Beyond the caller's own matte the picture goes on.
+        rgb = np.ascontiguousarray(call.image[..., :3]) if call.masked else on_paper(call.image)
+        return self._framer.framed(rgb, call.width / call.height, guard)
 
     def _sized(self, drawn: Pixels, call: ModeCall, guard: Guard) -> Pixels:
-        if _resolves(drawn, call):
+        if _resolves(*drawn.shape[:2], call):
             drawn = self._resolver.enlarge_pixels(drawn, guard)
         if drawn.shape[:2] == (call.height, call.width):
             return drawn
@@ -152,7 +183,23 @@ def _drawing_size(call: ModeCall, edge: int) -> tuple[int, int]:
     return wide, high
 
 
-def _resolves(picture: Pixels, call: ModeCall) -> bool:
-    height, width = picture.shape[:2]
+def _resolves(height: int, width: int, call: ModeCall) -> bool:
     large = call.width >= width * RESOLVE_FROM_SCALE
     return large and height * width <= MOST_PIXELS_TO_RESOLVE
+
+
+def windowed(alpha: Pixels, window: tuple[int, int, int, int] | None) -> Pixels:
+    """The part of [h, w] in a window (left, top, width, height); 0 beyond its borders."""
+    if window is None:
+        return alpha
+    left, top, width, height = window
+    canvas = np.zeros((height, width), np.uint8)
+    high, wide = alpha.shape
+    rows = slice(max(0, top), min(high, top + height))
+    columns = slice(max(0, left), min(wide, left + width))
+    part = alpha[rows, columns]
+    canvas[
+        rows.start - top : rows.start - top + part.shape[0],
+        columns.start - left : columns.start - left + part.shape[1],
+    ] = part
+    return canvas

@@ -1,13 +1,14 @@
-"""A diffusers image-to-image pipeline on one device. The only module that needs PyTorch.
+"""A family's diffusers pipelines on one device. With what it loads by, the only PyTorch there is.
 
-Weights come from a folder (SD 1.5, SDXL and SDXL-Turbo, FLUX and their like), never from the
-network, and never as pickles: only safetensors are read.
+Weights come from a folder, never from the network, and never as pickles: only safetensors are read.
 """
 
+import gc
 import hashlib
-import inspect
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import numpy as np
 import torch
-from diffusers import AutoPipelineForImage2Image
 from numpy.typing import NDArray
 from PIL import Image
 
 from imagerift_vision.control import Guard
-from imagerift_vision.diffusion_settings import Recipe
+from imagerift_vision.diffusion_drawing import Drawing, finished
+from imagerift_vision.diffusion_families.family import Task
+from imagerift_vision.diffusion_loading import adapter_name, load, sibling
+from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.errors import VisionError
 from imagerift_vision.requests import ModelVersion
 
 Pixels = NDArray[np.uint8]
@@ -33,79 +37,166 @@ EDGE_BYTES = 1 << 20
 
 
 class DiffusersNetwork:
-    """One pipeline, loaded once."""
+    """One set of weights, loaded once."""
 
-    def __init__(self, weights: Path, device: str, threads: int) -> None:
-        """Load the weights in half precision on CUDA, in full precision on the CPU.
+    def __init__(self, settings: DiffusionSettings, device: str, threads: int) -> None:
+        """Load the weights, and draw one step with them.
 
         `device` is `cpu` or `cuda:N`. Raises FileNotFoundError when the folder holds no pipeline,
-        RuntimeError when the device is not there.
+        ValueError when its family is not known or cannot do what the settings want, RuntimeError
+        when the device is not there, is too small, or draws nothing.
         """
-        if not (weights / "model_index.json").is_file():
-            raise FileNotFoundError(f"{weights} holds no model_index.json")
+        self._weights = settings.checked()
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
-        half = device.startswith("cuda")
-        only_half = not any(weights.glob("unet/*model.safetensors"))
-        pipeline: Any = AutoPipelineForImage2Image.from_pretrained(
-            weights,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float16 if half else torch.float32,
-            variant="fp16" if only_half and any(weights.rglob("*.fp16.safetensors")) else None,
-        )
-        pipeline.set_progress_bar_config(disable=True)
-        self._pipeline = pipeline.to(device)
-        self._accepts = frozenset(inspect.signature(pipeline.__call__).parameters)
-        self._versions = (
-            ModelVersion(weights.resolve().name, fingerprint(weights)),
-            ModelVersion(f"diffusers {type(pipeline).__name__}", version("diffusers")),
-        )
+        self._loras = [lora for recipe in settings.recipes for lora in recipe.loras]
+        self._offloads = settings.options.offload == "model" and device
+        pipeline = load(self._weights, settings.options, self._loras, device)
+        self._pipelines = {type(pipeline).__name__: pipeline}
+        self._last = pipeline
+        self._vae_dtype = pipeline.vae.dtype
+        self._version = ModelVersion(settings.weights.resolve().name, fingerprint(settings.weights))
+        self._warm(settings.base)
 
-    @property
-    def versions(self) -> tuple[ModelVersion, ...]:
-        """The weights by their folder's name and fingerprint, and the pipeline that runs them."""
-        return self._versions
+    def task_of(self, recipe: Recipe) -> Task:
+        """The recipe's, or the first that the weights can do."""
+        return recipe.task or self._weights.family.tasks[0]
+
+    def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
+        """The weights by their folder's name and fingerprint, LoRAs, and the pipeline that runs."""
+        worn = [
+            ModelVersion(f"lora {lora.weights.stem}", fingerprint(lora.weights))
+            for lora in recipe.loras
+        ]
+        way = self._weights.family.ways[self.task_of(recipe)]
+        return (
+            self._version,
+            *worn,
+            ModelVersion(f"diffusers {way.pipeline}", version("diffusers")),
+        )
 
     def draw(
-        self, picture: Pixels, prompt: str, recipe: Recipe, seeds: Sequence[int], guard: Guard
-    ) -> list[Pixels | None]:
-        """One picture of `picture`'s size a seed; None where the weights' own checker refused it.
+        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[Pixels | VisionError]:
+        """One picture of the drawing's size a seed, or what is wrong with it.
 
-        Raises VisionError `canceled` or `timeout` before each step, and whatever PyTorch raises.
+        That is `content_filtered` where the weights' own checker refused it, `model_error` where
+        it is flat or no numbers. Raises VisionError `canceled` or `timeout` before each step, and
+        whatever PyTorch raises.
         """
 
         def check(_pipeline: Any, _step: int, _time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
             guard.check()
             return kwargs
 
-        height, width = picture.shape[:2]
-        wanted: dict[str, Any] = {
-            "prompt": [prompt] * len(seeds),
-            "negative_prompt": [recipe.negative_prompt] * len(seeds),
-            "image": [Image.fromarray(picture)] * len(seeds),
-            "width": width,
-            "height": height,
-            "strength": recipe.strength,
-            "num_inference_steps": recipe.steps,
-            "guidance_scale": recipe.guidance_scale,
-            # On the CPU, whatever the device: a seed's noise is the same everywhere.
-            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            "callback_on_step_end": check,
-            "output_type": "np",
-        }
+        guard.check()
+        return self._drawn(drawing, recipe, seeds, check)
+
+    def close(self) -> None:
+        """Let the parts go, and give the GPU's memory back."""
+        del self._pipelines, self._last
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _drawn(
+        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], check: Callable[..., Any]
+    ) -> list[Pixels | VisionError]:
+        pipeline = self._pipeline(drawing.task)
+        self._wear(pipeline, recipe)
+        if pipeline.vae.dtype != self._vae_dtype:
+            # A decoding in float32 broke off, as for want of memory.
+            pipeline.vae.to(self._vae_dtype)
         try:
             with torch.inference_mode():
-                result = self._pipeline(
-                    **{name: value for name, value in wanted.items() if name in self._accepts}
+                result = pipeline(
+                    **self._arguments(drawing, recipe, seeds), callback_on_step_end=check
                 )
         finally:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         refused = getattr(result, "nsfw_content_detected", None) or [False] * len(seeds)
-        pixels = (np.clip(result.images, 0, 1) * 255 + 0.5).astype(np.uint8)
-        return [None if bad else one for one, bad in zip(pixels, refused, strict=True)]
+        return [
+            VisionError("content_filtered", "the weights' own checker refused it")
+            if bad
+            else finished(one, drawing)
+            for one, bad in zip(result.images, refused, strict=True)
+        ]
+
+    def _arguments(self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int]) -> dict[str, Any]:
+        family, count = self._weights.family, len(seeds)
+        recipe = recipe.completed(self._weights.defaults, drawing.task)
+        way = family.ways[drawing.task]
+        # On the CPU, whatever the device: a seed's noise is the same everywhere.
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+
+        def each(value: Any) -> Any:
+            return [value] * count if way.repeated else value
+
+        wanted: dict[str, Any] = {
+            "prompt": each(drawing.prompt),
+            "num_inference_steps": recipe.steps,
+            "num_images_per_prompt": 1 if way.repeated else count,
+            family.guidance: recipe.guidance_scale,
+            "generator": generators,
+            "output_type": "np",
+        }
+        if family.negative:
+            # Guided by true_cfg_scale, without any there is no guidance at all.
+            wanted["negative_prompt"] = each(recipe.negative_prompt or " ")
+        if way.picture != "none" and drawing.picture is not None:
+            picture = Image.fromarray(drawing.picture)
+            wanted["image"] = [picture] if way.picture == "references" else each(picture)
+        if way.masked and drawing.mask is not None:
+            wanted["mask_image"] = each(Image.fromarray(drawing.mask))
+        if way.strength:
+            wanted["strength"] = recipe.strength
+        if way.sized:
+            wanted |= {"width": drawing.width, "height": drawing.height}
+        if way.further is not None:
+            wanted |= way.further(drawing.width, drawing.height)
+        return wanted
+
+    def _pipeline(self, task: Task) -> Any:
+        name = self._weights.family.ways[task].pipeline
+        if name not in self._pipelines:
+            self._pipelines[name] = sibling(self._last, name)
+        pipeline = self._pipelines[name]
+        if self._offloads and pipeline is not self._last:
+            # The hooks that bring parts onto the GPU belong to one pipeline.
+            self._last.remove_all_hooks()
+            pipeline.enable_model_cpu_offload(device=self._offloads)
+        self._last = pipeline
+        return pipeline
+
+    def _wear(self, pipeline: Any, recipe: Recipe) -> None:
+        if not self._loras:
+            return
+        if not recipe.loras:
+            pipeline.disable_lora()
+            return
+        pipeline.enable_lora()
+        pipeline.set_adapters(
+            [adapter_name(lora.weights) for lora in recipe.loras],
+            [lora.scale for lora in recipe.loras],
+        )
+
+    def _warm(self, recipe: Recipe) -> None:
+        """Draw one picture of as few steps as there can be: kernels are chosen and compiled.
+
+        Raises RuntimeError when it is none.
+        """
+        edge, task = max(64, recipe.edge // 16 * 16), self.task_of(recipe)
+        grey = np.linspace(0, 255, edge, dtype=np.uint8)
+        picture = np.broadcast_to(grey[:, None, None], (edge, edge, 3)).copy()
+        mask = np.full((edge, edge), 255, np.uint8)
+        drawing = Drawing(task, "", edge, edge, picture, mask)
+        strength = recipe.completed(self._weights.defaults, task).strength or 1.0
+        few = replace(recipe, steps=math.floor(1 / strength) + 1, strength=strength)
+        (drawn,) = self._drawn(drawing, few, [0], lambda _pipeline, _step, _time, kwargs: kwargs)
+        if isinstance(drawn, VisionError) and drawn.code == "model_error":
+            raise RuntimeError(f"these weights do not draw: {drawn.message}")
 
 
 def fingerprint(weights: Path) -> str:
@@ -114,9 +205,11 @@ def fingerprint(weights: Path) -> str:
     Reading gigabytes twice at every start would only make it slower.
     """
     digest = hashlib.sha256()
-    for path in sorted(path for path in weights.rglob("*") if path.is_file()):
+    files = [weights] if weights.is_file() else weights.rglob("*")
+    for path in sorted(path for path in files if path.is_file()):
         size = path.stat().st_size
-        digest.update(f"{path.relative_to(weights)}\0{size}\0".encode())
+        name = path.name if path == weights else path.relative_to(weights)
+        digest.update(f"{name}\0{size}\0".encode())
         with path.open("rb") as file:
             digest.update(file.read(EDGE_BYTES))
             if size > 2 * EDGE_BYTES:

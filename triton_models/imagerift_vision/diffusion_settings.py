@@ -4,9 +4,13 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from imagerift_vision.diffusion_families.catalogue import Weights, weights_in
+from imagerift_vision.diffusion_families.family import Defaults, Task
+from imagerift_vision.diffusion_options import Lora, Options
 
 # Names in the settings and of the recipe's members.
 MEMBERS = {
@@ -16,7 +20,12 @@ MEMBERS = {
     "strength": "strength",
     "guidanceScale": "guidance_scale",
     "edge": "edge",
+    "task": "task",
+    "loras": "loras",
+    "model": "model",
 }
+# What is drawn around a subject is all new.
+STRENGTHS: Mapping[Task, float] = {"img2img": 0.55, "inpaint": 1.0}
 
 
 @dataclass(frozen=True)
@@ -26,24 +35,52 @@ class Recipe:
     prompt: str = ""
     """Set behind the user's words."""
     negative_prompt: str = ""
-    steps: int = 30
-    """Of the whole schedule; `strength` of them are taken."""
-    strength: float = 0.55
-    """How far the picture may leave its source, over 0 to 1."""
-    guidance_scale: float = 7.0
+    steps: int | None = None
+    """Of the whole schedule; `strength` of them are taken. None: what the weights want."""
+    strength: float | None = None
+    """How far the picture may leave its source, over 0 to 1. None: what the task wants."""
+    guidance_scale: float | None = None
+    """None: what the weights want."""
     edge: int = 1024
     """Long edge that the network draws at, in pixels."""
+    task: Task | None = None
+    """None: the first that the weights can do."""
+    loras: tuple[Lora, ...] = ()
+    model: str | None = None
+    """Which of the pool's weights; None: the first."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where nothing could be drawn so."""
-        if not 0 < self.strength <= 1 or math.floor(self.steps * self.strength) < 1:
+        strength = 1.0 if self.strength is None else self.strength
+        least = 1 if self.steps is None else math.floor(self.steps * strength)
+        if not 0 < strength <= 1 or least < 1:
             raise ValueError("diffusion: steps x strength must give at least one step")
-        if not 0 <= self.guidance_scale <= 100 or self.edge < 64:
+        if not 0 <= (self.guidance_scale or 0) <= 100 or self.edge < 64:
             raise ValueError("diffusion: guidanceScale or edge is out of range")
+        if self.task is not None and self.task not in get_args(Task):
+            raise ValueError(f"diffusion: {self.task} is no task: {', '.join(get_args(Task))}")
+
+    def completed(self, defaults: Defaults, task: Task) -> "Recipe":
+        """The same recipe with the weights' and the task's own numbers where it names none.
+
+        Raises ValueError where those steps and that strength give no step.
+        """
+        steps = defaults.steps if self.steps is None else self.steps
+        scale = defaults.guidance if self.guidance_scale is None else self.guidance_scale
+        strength = STRENGTHS.get(task, 1.0) if self.strength is None else self.strength
+        return replace(self, steps=steps, guidance_scale=scale, strength=strength)
 
     def saying(self, prompt: str) -> "Recipe":
         """The same recipe with another prompt."""
         return replace(self, prompt=prompt)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Further weights of a pool, by which a preset may be drawn."""
+
+    weights: Path
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -57,7 +94,54 @@ class DiffusionSettings:
     face_presets: frozenset[str]
     """Presets that draw a person: the source is framed as a portrait, or `no_face_found`."""
     batch: int
-    """Pictures drawn at once."""
+    """Pictures drawn at once, at most."""
+    options: Options = field(default_factory=Options)
+    """How the weights are held."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    budget_gib: float | None = None
+    """What all that are loaded at once may take on the GPU; None: none is ever let go."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a preset names no model, or the budget cannot be reckoned."""
+        for recipe in self.recipes:
+            if recipe.model is not None and recipe.model not in self.models:
+                raise ValueError(f"diffusion: {recipe.model} is none of models")
+        if self.budget_gib is None:
+            return
+        for options in (self.options, *(model.options for model in self.models.values())):
+            if options.vram_gib is None or options.vram_gib > self.budget_gib:
+                raise ValueError("diffusion: with vramBudgetGiB each model wants a vramGiB in it")
+
+    def of(self, model: str | None) -> "DiffusionSettings":
+        """The settings of one set of weights alone."""
+        one = Model(self.weights, self.options) if model is None else self.models[model]
+        ours = {name: each for name, each in self.presets.items() if each.model == model}
+        base = self.base if self.base.model == model else next(iter(ours.values()), Recipe())
+        ours = {name: replace(each, model=None) for name, each in ours.items()}
+        base = replace(base, model=None)
+        return replace(
+            self, weights=one.weights, options=one.options, base=base, presets=ours,
+            models={}, budget_gib=None,
+        )  # fmt: skip
+
+    def checked(self) -> Weights:
+        """The weights, which can draw all that the settings want of them.
+
+        Raises FileNotFoundError when the folder holds no pipeline, ValueError when its family is
+        not known or cannot do what is wanted.
+        """
+        weights = weights_in(self.weights)
+        for recipe in self.recipes:
+            recipe.completed(weights.defaults, recipe.task or weights.family.tasks[0])
+            if recipe.task is not None and recipe.task not in weights.family.ways:
+                tasks = ", ".join(weights.family.tasks)
+                raise ValueError(f"diffusion: {weights.family.name} has no {recipe.task}: {tasks}")
+        return weights
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """All that may be drawn with."""
+        return (self.base, *self.presets.values())
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DiffusionSettings":
@@ -77,13 +161,30 @@ class DiffusionSettings:
         batch = int(document.pop("batch", 4))
         if batch < 1:
             raise ValueError("diffusion: batch must be at least 1")
+        options = Options.taken_from(document)
+        models = {name: _model(one) for name, one in document.pop("models", {}).items()}
+        budget = document.pop("vramBudgetGiB", None)
         base = _with(Recipe(), document)
         recipes = {name: _with(base, changes) for name, changes in presets.items()}
-        return cls(Path(folder), base, recipes, faces, batch)
+        return cls(Path(folder), base, recipes, faces, batch, options, models, budget)
+
+
+def _model(document: Mapping[str, Any]) -> Model:
+    rest = dict(document)
+    folder = rest.pop("weights", None)
+    options = Options.taken_from(rest)
+    if not folder or rest:
+        raise ValueError(
+            f"diffusion: a model is weights and options, not {', '.join(sorted(rest)) or 'neither'}"
+        )
+    return Model(Path(folder), options)
 
 
 def _with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     unknown = set(changes) - set(MEMBERS)
     if unknown:
         raise ValueError(f"diffusion: {', '.join(sorted(unknown))} is not known")
-    return replace(recipe, **{MEMBERS[name]: value for name, value in changes.items()})
+    values = {MEMBERS[name]: value for name, value in changes.items()}
+    if "loras" in values:
+        values["loras"] = tuple(Lora.read(one) for one in values["loras"])
+    return replace(recipe, **values)

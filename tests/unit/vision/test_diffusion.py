@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from generate_cases import request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
-from imagerift_vision.diffusion import DiffusionMode
+from imagerift_vision.diffusion import DiffusionMode, windowed
+from imagerift_vision.diffusion_drawing import Drawing, finished
+from imagerift_vision.diffusion_options import Lora
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError, from_exception
@@ -27,7 +29,12 @@ SETTINGS = {
     "steps": 4,
     "strength": 0.5,
     "facePresets": ["anime"],
-    "presets": {"painted": {"prompt": "in oil", "steps": 8, "edge": 64}, "anime": {}},
+    "presets": {
+        "painted": {"prompt": "in oil", "steps": 8, "edge": 64},
+        "anime": {},
+        "around": {"task": "inpaint"},
+        "dreamt": {"task": "generate"},
+    },
 }
 
 
@@ -41,28 +48,35 @@ class NoModes:
 class Plates:
     """Gives a plate of grey, 40 a seed, and remembers what it was asked; may refuse or raise."""
 
-    versions = (ModelVersion("plates", "1"),)
-
     def __init__(self) -> None:
         self.asked: list[tuple[str, Recipe, tuple[int, ...], tuple[int, ...]]] = []
-        self.refuses: set[int] = set()
+        self.drawings: list[Drawing] = []
+        self.refuses: dict[int, str] = {}
         self.raises: dict[int, Exception] = {}
+        self.most = 8
+
+    def task_of(self, recipe: Recipe) -> str:
+        return recipe.task or "img2img"
+
+    def versions(self, _recipe: Recipe) -> tuple[ModelVersion, ...]:
+        return (ModelVersion("plates", "1"),)
 
     def draw(
-        self,
-        picture: np.ndarray,
-        prompt: str,
-        recipe: Recipe,
-        seeds: Sequence[int],
-        guard: Guard,
-    ) -> list[np.ndarray | None]:
+        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[np.ndarray | VisionError]:
         guard.check()
-        self.asked.append((prompt, recipe, tuple(seeds), picture.shape))
+        shape = (drawing.height, drawing.width, 3)
+        self.asked.append((drawing.prompt, recipe, tuple(seeds), shape))
+        self.drawings.append(drawing)
+        if len(seeds) > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         for seed in seeds:
             if seed in self.raises:
                 raise self.raises[seed]
         return [
-            None if seed in self.refuses else np.full(picture.shape, 40 * seed, np.uint8)
+            VisionError(self.refuses[seed], "refused")
+            if seed in self.refuses
+            else np.full(shape, 40 * seed, np.uint8)
             for seed in seeds
         ]
 
@@ -143,11 +157,69 @@ def test_a_preset_that_draws_a_person_needs_a_face(mode, plates, guard) -> None:
     assert plates.asked == []
 
 
-def test_what_the_weights_own_checker_refuses_is_left_out(mode, plates, guard) -> None:
-    plates.refuses = {2}
+@pytest.mark.parametrize("code", ["content_filtered", "model_error"])
+def test_a_picture_that_the_network_refuses_is_left_out(mode, plates, guard, code) -> None:
+    plates.refuses = {2: code}
     answer = mode.run(call(), guard)
     assert seeds_of(answer.images) == [1, 3]
-    assert answer.omitted == ((1, "content_filtered"),)
+    assert answer.omitted == ((1, code),)
+
+
+def test_where_all_pictures_are_broken_the_job_fails(mode, plates, guard) -> None:
+    plates.refuses = dict.fromkeys((1, 2, 3), "model_error")
+    with pytest.raises(VisionError, match="model_error"):
+        mode.run(call(), guard)
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(mode, plates, guard) -> None:
+    plates.most = 1
+    answer = mode.run(call(), guard)
+    assert seeds_of(answer.images) == [1, 2, 3]
+    assert answer.omitted == ()
+    assert [asked[2] for asked in plates.asked] == [(1, 2), (1,), (2,), (3,)]
+
+
+def test_no_source_is_looked_at_where_the_task_is_to_generate(mode, plates, guard) -> None:
+    answer = mode.run(call(preset="dreamt", seeds=(1,)), guard)
+    assert (plates.drawings[0].picture, answer.analysis) == (None, None)
+    assert answer.images.shape == (1, 96, 128, 3)
+
+
+def test_what_lies_around_the_caller_s_own_subject_is_drawn(mode, plates, guard) -> None:
+    masked = call(preset="around", seeds=(1,), masked=True)
+    height, width = masked.image.shape[:2]
+    matte = masked.image.copy()
+    matte[..., 3] = 0
+    matte[height // 4 : height // 2, width // 4 : width // 2, 3] = 255
+    mode.run(replace(masked, image=matte, width=width, height=height), guard)
+    drawing = plates.drawings[0]
+    kept = drawing.mask == 0
+    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    high, wide = drawing.mask.shape
+    assert abs(rows[0] - (high / 4 - 4)) <= 2
+    assert abs(rows[-1] - (high / 2 + 4)) <= 2
+    assert abs(columns[0] - (wide / 4 - 4)) <= 2
+    # What the caller's matte leaves out is shown to the network all the same, not white paper.
+    assert drawing.picture[0, 0].tolist() != [255, 255, 255]
+
+
+def test_a_matte_goes_with_its_picture_s_window() -> None:
+    alpha = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert windowed(alpha, None) is alpha
+    assert windowed(alpha, (1, 1, 2, 2)).tolist() == [[5, 6], [9, 10]]
+    assert windowed(alpha, (-1, 2, 3, 2)).tolist() == [[0, 8, 9], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 0.5], ids=["no number", "flat"])
+def test_a_picture_that_is_none_is_a_model_error(wrong: float) -> None:
+    drawn = np.full((64, 64, 3), wrong, np.float32)
+    failure = finished(drawn, Drawing("generate", "", 64, 64))
+    assert isinstance(failure, VisionError)
+    assert failure.code == "model_error"
+    drawn[5, 5] = 1.0
+    assert isinstance(finished(drawn, Drawing("generate", "", 64, 64)), VisionError) == (
+        wrong != 0.5
+    )
 
 
 def test_a_batch_that_fails_is_left_out_alone(mode, plates, guard) -> None:
@@ -172,7 +244,7 @@ def test_a_batch_that_fails_is_left_out_alone(mode, plates, guard) -> None:
 def test_when_nothing_can_be_drawn_the_job_fails_with_the_first_reason(
     mode, plates, guard, raised, code
 ) -> None:
-    plates.raises = dict.fromkeys((1, 3), raised)
+    plates.raises = dict.fromkeys((1, 2, 3), raised)
     with pytest.raises((VisionError, RuntimeError)) as failure:
         mode.run(call(), guard)
     assert from_exception(failure.value).code == code
@@ -195,6 +267,10 @@ def test_a_cancel_ends_it_between_steps(mode, plates, tmp_path: Path) -> None:
         ({"batch": 0}, "batch"),
         ({"stepz": 3}, "stepz"),
         ({"presets": {"neon": {"prompts": "x"}}}, "prompts"),
+        ({"task": "dream"}, "dream"),
+        ({"quantization": "nf3"}, "nf3"),
+        ({"loras": [{"weights": "/loras/ink.bin"}]}, "safetensors"),
+        ({"loras": ["/loras/ink.safetensors"]}, "LoRA"),
     ],
 )
 def test_wrong_settings_are_named(wrong: dict[str, object], said: str) -> None:
@@ -222,3 +298,20 @@ def test_a_job_of_several_aspects_is_refused_since_each_would_be_another_picture
     # Drawn once in one aspect, it may be had in several sizes and formats.
     assert code({"aspect": "1:1"}, {"aspect": "1:1", "size": "2k"}) == "out_of_memory"
     pipeline.client.close()
+
+
+def test_options_and_loras_are_read_from_the_pool_s_file() -> None:
+    ink = {"weights": "/loras/ink.safetensors", "scale": 0.5}
+    told = {
+        "quantization": "fp8",
+        "vaeTiling": True,
+        "vramGiB": 20,
+        "presets": {"inked": {"loras": [ink], "task": "edit"}},
+    }
+    settings = DiffusionSettings.from_environment(
+        {"IMAGERIFT_DIFFUSION": json.dumps(SETTINGS | told)}
+    )
+    options = settings.options
+    assert (options.quantization, options.vae_tiling, options.vram_gib) == ("fp8", True, 20)
+    assert settings.presets["inked"].loras == (Lora(Path(ink["weights"]), 0.5),)
+    assert settings.presets["inked"].task == "edit"

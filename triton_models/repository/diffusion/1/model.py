@@ -10,13 +10,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_settings import DiffusionSettings
+from imagerift_vision.diffusion_shelf import Shelf
 from imagerift_vision.mode_server import ModeServer
 
 SITE = "IMAGERIFT_DIFFUSION_SITE"
 
 
 class TritonPythonModel:
-    """One slot: one pipeline on one device."""
+    """One slot: the pool's weights on one device."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the weights on the device that the pool gives this instance."""
@@ -31,8 +32,8 @@ class TritonPythonModel:
         settings = DiffusionSettings.from_environment()
 
         def make(threads: int) -> DiffusionMode:
-            network = network_of(settings.weights, device, threads)
-            return DiffusionMode(settings, network, threads)
+            shelf = Shelf(settings, lambda one: network_of(one, device, threads))
+            return DiffusionMode(settings, shelf, threads)
 
         self.server = ModeServer("diffusion", make)
 

@@ -1,0 +1,323 @@
+"""Every family's own diffusers classes, with tiny random weights, on the CPU.
+
+They need PyTorch, which the models' environment has not: IMAGERIFT_DIFFUSION_SITE names the
+packages, as it does for a pool's Triton.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from imagerift_vision.diffusion_drawing import Drawing
+from imagerift_vision.diffusion_families.catalogue import FAMILIES
+from imagerift_vision.diffusion_options import Lora, Options
+from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.errors import VisionError
+
+SITE = os.environ.get("IMAGERIFT_DIFFUSION_SITE", "")
+pytestmark = [
+    pytest.mark.skipif(not SITE, reason="IMAGERIFT_DIFFUSION_SITE names no PyTorch"),
+    # The libraries warn of each other.
+    pytest.mark.filterwarnings("ignore"),
+]
+TOOLS = Path(__file__).resolve().parents[3] / "triton_models/tools"
+WIDTH, HEIGHT, STEPS = 80, 64, 4
+# Rounding differs between a picture alone and one among others.
+ROUNDING = 3
+CASES = [(family.name, task) for family in FAMILIES for task in family.tasks]
+CASES.append(("flux-schnell", "img2img"))
+FEW = Recipe(steps=STEPS, strength=0.5, edge=64)
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[ModuleType]:
+    """The builders of tiny weights."""
+    sys.path += [SITE, str(TOOLS)]
+    yield import_module("tiny_families")
+    sys.path.remove(str(TOOLS))
+
+
+@pytest.fixture(scope="module")
+def small_references(tools: ModuleType) -> Iterator[None]:
+    """Qwen's editors bring each picture to a megapixel, which is most of a minute for nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("edit", "edit_inpaint", "edit_plus"):
+            module = import_module(f"diffusers.pipelines.qwenimage.pipeline_qwenimage_{name}")
+            whole = module.calculate_dimensions
+
+            def fewer(area: int, ratio: float, whole: Any = whole) -> Any:
+                return whole(area // 256 + 32 * 32, ratio)
+
+            patch.setattr(module, "calculate_dimensions", fewer)
+        yield
+
+
+@pytest.fixture(scope="module")
+def weights(tools: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A family's folder, made once."""
+    made: dict[str, Path] = {}
+
+    def of(family: str) -> Path:
+        if family not in made:
+            made[family] = tools.save(family, tmp_path_factory.mktemp("weights") / family)
+        return made[family]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def load(weights: Callable[[str], Path], small_references: None) -> Callable[..., Any]:
+    """A network on the CPU; a whole DiffusionSettings' members may be given."""
+
+    def loaded(family: str | Path, base: Recipe = FEW, **members: Any) -> Any:
+        folder = weights(family) if isinstance(family, str) else family
+        settings = DiffusionSettings(
+            weights=folder,
+            base=base,
+            presets=members.pop("presets", {}),
+            face_presets=frozenset(),
+            batch=4,
+            options=Options(**members),
+        )
+        return import_module("imagerift_vision.diffusion_network").DiffusersNetwork(
+            settings, "cpu", 1
+        )
+
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def network(load: Callable[..., Any], request: pytest.FixtureRequest) -> Any:
+    """The family's that the test names, loaded once for all its tests."""
+    return load(request.param)
+
+
+def photo(seed: int = 0) -> np.ndarray:
+    """Noise: the weights see no more in a photo."""
+    noise = np.random.default_rng(seed).random((HEIGHT, WIDTH, 3))
+    return (noise * 255).astype(np.uint8)
+
+
+def drawing(task: str, prompt: str = "a mug", picture: np.ndarray | None = None) -> Drawing:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[16:40, 8:50] = 255
+    picture = photo() if picture is None else picture
+    return Drawing(
+        task,
+        prompt,
+        WIDTH,
+        HEIGHT,
+        None if task == "generate" else picture,
+        mask if task == "inpaint" else None,
+    )
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+class Stops:
+    """A guard that lets so many checks pass."""
+
+    def __init__(self, after: int = 1000) -> None:
+        self.left = after
+
+    def check(self) -> None:
+        if self.left == 0:
+            raise VisionError("canceled", "the job was canceled")
+        self.left -= 1
+
+
+@pytest.mark.parametrize(("network", "task"), CASES, indirect=["network"])
+def test_each_task_draws_what_its_seeds_say_in_batches_and_alone(network: Any, task: str) -> None:
+    recipe = Recipe(steps=STEPS, strength=0.5, edge=64, task=task)
+    asked = drawing(task)
+    four = network.draw(asked, recipe, [5, 6, 7, 8], Stops())
+    assert [one.shape for one in four] == [(HEIGHT, WIDTH, 3)] * 4
+    (alone,) = network.draw(asked, recipe, [7], Stops())
+    assert apart(alone, four[2]) <= ROUNDING
+    assert all(apart(alone, four[other]) > 2 * ROUNDING for other in (0, 1, 3))
+    if task != "generate":
+        (other,) = network.draw(drawing(task, picture=photo(1)), recipe, [7], Stops())
+        inside = asked.mask > 0 if asked.mask is not None else np.ones((HEIGHT, WIDTH), bool)
+        assert apart(other[inside], alone[inside]) > 0
+    if asked.mask is not None:
+        outside = asked.mask == 0
+        assert all((one[outside] == asked.picture[outside]).all() for one in four)
+        assert apart(alone[~outside], asked.picture[~outside]) > 2 * ROUNDING
+
+
+@pytest.mark.parametrize("network", [family.name for family in FAMILIES], indirect=True)
+def test_each_family_reads_its_prompt_and_stops_between_steps(network: Any) -> None:
+    recipe = Recipe(steps=STEPS, strength=1.0, edge=64)
+    task = network.task_of(recipe)
+    mug, lamp = (
+        network.draw(drawing(task, prompt), recipe, [7], Stops())[0]
+        for prompt in ("a mug", "zzzz qqq 8888 a lamp of brass")
+    )
+    assert not np.array_equal(mug, lamp)
+    guard = Stops(after=2)
+    with pytest.raises(VisionError, match="canceled"):
+        network.draw(drawing(task), recipe, [7, 8], guard)
+    assert guard.left == 0
+
+
+@pytest.fixture(scope="module")
+def loras(load: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two, of random weights that are not near nothing."""
+    torch, peft = import_module("torch"), import_module("peft")
+    pipeline = load("stable-diffusion")._last
+    folder, made = tmp_path_factory.mktemp("loras"), []
+    for seed, name in enumerate(("ink.v1", "gold")):
+        torch.manual_seed(seed)
+        config = peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False)
+        pipeline.unet.add_adapter(config, adapter_name=f"a{seed}")
+        layers = {
+            key: 4 * value
+            for key, value in peft.get_peft_model_state_dict(
+                pipeline.unet, adapter_name=f"a{seed}"
+            ).items()
+        }
+        file = f"{name}.safetensors"
+        pipeline.save_lora_weights(folder, unet_lora_layers=layers, weight_name=file)
+        pipeline.unet.delete_adapters(f"a{seed}")
+        made.append(folder / file)
+    return made
+
+
+def test_loras_are_worn_by_the_presets_that_name_them(
+    load: Callable[..., Any], loras: list[Path]
+) -> None:
+    ink, gold = (Lora(path) for path in loras)
+    worn = {
+        name: Recipe(steps=STEPS, strength=0.5, edge=64, loras=these)
+        for name, these in {
+            "ink": (ink,),
+            "both": (ink, gold),
+            "faint": (Lora(ink.weights, 0.1), gold),
+        }.items()
+    }
+    network, bare = load("stable-diffusion", presets=worn), load("stable-diffusion")
+    (plain,) = bare.draw(drawing("img2img"), FEW, [7], Stops())
+    made = {}
+    for name in ("ink", "both", "faint"):
+        (made[name],) = network.draw(drawing("img2img"), worn[name], [7], Stops())
+        (without,) = network.draw(drawing("img2img"), FEW, [7], Stops())
+        assert np.array_equal(without, plain)
+    assert all(apart(one, plain) > 0 for one in made.values())
+    assert apart(made["ink"], made["both"]) > 0
+    assert apart(made["both"], made["faint"]) > 0
+    names = [version.name for version in network.versions(worn["both"])]
+    assert names[1:3] == ["lora ink.v1", "lora gold"]
+    assert names[3] == "diffusers StableDiffusionImg2ImgPipeline"
+
+
+def test_fp8_holds_the_denoiser_in_eight_bits_and_draws_much_the_same(
+    load: Callable[..., Any],
+) -> None:
+    torch = import_module("torch")
+    network, whole = load("flux", quantization="fp8"), load("flux")
+    blocks = network._last.transformer.transformer_blocks
+    assert torch.float8_e4m3fn in {parameter.dtype for parameter in blocks.parameters()}
+    (eight,) = network.draw(drawing("img2img"), FEW, [7], Stops())
+    (full,) = whole.draw(drawing("img2img"), FEW, [7], Stops())
+    assert 0 < np.abs(eight.astype(int) - full).mean() < 16
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"quantization": "nf4"}, "nf4 wants bitsandbytes"),
+        ({"quantization": "int8"}, "int8 wants bitsandbytes"),
+        ({"offload": "model"}, "model wants a GPU"),
+        ({"attention": "telepathy"}, "telepathy"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_it_is_ready(
+    load: Callable[..., Any], options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        load("stable-diffusion", **options)
+
+
+def test_a_task_that_the_weights_have_not_is_refused_before_they_are_loaded(
+    load: Callable[..., Any],
+) -> None:
+    with pytest.raises(ValueError, match="stable-diffusion has no edit: img2img, inpaint"):
+        load("stable-diffusion", presets={"wet": Recipe(task="edit")})
+
+
+def test_a_gpu_that_is_too_full_is_refused(
+    tools: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, torch = import_module("imagerift_vision.diffusion_loading"), import_module("torch")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (15 << 30, 24 << 30))
+    loading.check_memory(Options(vram_gib=15), "cuda:0")
+    with pytest.raises(RuntimeError, match=r"15\.0 GiB free, and these weights want 16"):
+        loading.check_memory(Options(vram_gib=16), "cuda:0")
+
+
+def test_a_gpu_computes_in_what_its_family_is_right_in(
+    tools: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, torch = import_module("imagerift_vision.diffusion_loading"), import_module("torch")
+    for family in FAMILIES:
+        weights = SimpleNamespace(family=family)
+        half = torch.float16 if family.denoiser == "unet" else torch.bfloat16
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _emulated: True)
+        assert loading.precision_of(weights, Options(), on_gpu=True) is half
+        assert loading.precision_of(weights, Options(), on_gpu=False) is torch.float32
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _emulated: False)
+    with pytest.raises(RuntimeError, match="this GPU has no bfloat16, which z-image"):
+        loading.precision_of(weights, Options(), on_gpu=True)
+
+
+def test_xl_decodes_in_float32_and_draws_on_after_a_decoding_that_broke_off(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = import_module("torch")
+    network = load("stable-diffusion-xl", precision="float16")
+    vae, seen = network._last.vae, []
+    decode = vae.decode
+
+    def once_too_large(latents: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(latents.dtype)
+        if len(seen) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return decode(latents, *args, **kwargs)
+
+    monkeypatch.setattr(vae, "decode", once_too_large)
+    with pytest.raises(torch.OutOfMemoryError):
+        network.draw(drawing("img2img"), FEW, [7, 8], Stops())
+    (drawn,) = network.draw(drawing("img2img"), FEW, [7], Stops())
+    assert drawn.shape == (HEIGHT, WIDTH, 3)
+    assert seen == [torch.float32, torch.float32]
+
+
+def test_weights_that_draw_no_numbers_never_become_ready(
+    load: Callable[..., Any], weights: Callable[[str], Path], tmp_path: Path
+) -> None:
+    diffusers, torch = import_module("diffusers"), import_module("torch")
+    broken = diffusers.StableDiffusionPipeline.from_pretrained(
+        weights("stable-diffusion"), local_files_only=True
+    )
+    with torch.no_grad():
+        broken.vae.decoder.conv_out.weight.fill_(float("nan"))
+    broken.save_pretrained(tmp_path)
+    with pytest.raises(RuntimeError, match="the model drew no numbers"):
+        load(tmp_path)
+
+
+def test_the_decoder_and_attention_are_as_the_options_say(load: Callable[..., Any]) -> None:
+    network = load("flux", vae_tiling=True, vae_slicing=True, attention="native")
+    assert (network._last.vae.use_tiling, network._last.vae.use_slicing) == (True, True)
+    two = network.draw(drawing("generate"), Recipe(steps=2, edge=64), [7, 8], Stops())
+    assert [one.shape for one in two] == [(HEIGHT, WIDTH, 3)] * 2
