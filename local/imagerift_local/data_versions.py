@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imagerift_local.errors import DataVersionError
-from imagerift_local.files import write_private
+from imagerift_local.files import read_json, write_json
 from imagerift_local.layout import DataFolder
 
 Version = tuple[int, ...]
@@ -107,7 +106,7 @@ class DataVersions:
             # mongod leaves the data of an older version as they are.
             known[part] = known.get(part, used) if part == "mongod" else used
         texts = {part: ".".join(map(str, version)) for part, version in sorted(known.items())}
-        write_private(self._data.versions, json.dumps(texts, indent=2))
+        write_json(self._data.versions, texts)
 
     @property
     def _etcd_database(self) -> Path:
@@ -115,9 +114,9 @@ class DataVersions:
 
     def _recorded(self) -> dict[str, Version]:
         try:
-            stored = json.loads(self._data.versions.read_text())
+            stored = read_json(self._data.versions)
             return {part: minor_version(text) for part, text in stored.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError):
             return {}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from imagerift_local.errors import PlatformError
-from imagerift_local.files import write_private
+from imagerift_local.files import read_json, write_json
 from imagerift_local.settings import DEFAULT_DATA_DIR
 
 NAME = "demo"
@@ -40,9 +40,8 @@ class DemoAccount:
 def load_demo(path: Path) -> dict[str, DemoAccount]:
     """The accounts that were made so far, by plan."""
     try:
-        stored = json.loads(path.read_text())
-        return {plan: DemoAccount(**entry) for plan, entry in stored.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {plan: DemoAccount(**entry) for plan, entry in read_json(path).items()}
+    except TypeError:
         return {}
 
 
@@ -68,8 +67,7 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
             environment, "key", "create", "--workspace", workspace_id, "--name", "demo"
         )
         accounts[plan] = DemoAccount(plan, workspace_id, str(key["token"]))
-        stored = {plan: asdict(account) for plan, account in accounts.items()}
-        write_private(path, json.dumps(stored, indent=2))
+        write_json(path, {plan: asdict(account) for plan, account in accounts.items()})
     return accounts
 
 
@@ -104,8 +102,8 @@ class DemoPerson:
 def load_demo_person(path: Path) -> DemoPerson | None:
     """The person who was made on the first start, or None."""
     try:
-        return DemoPerson(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return DemoPerson(**read_json(path))
+    except TypeError:
         return None
 
 
@@ -117,10 +115,10 @@ def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
     person = load_demo_person(path)
     if person is None:
         person = DemoPerson(NAME, secrets.token_urlsafe(PASSWORD_BYTES))
-        write_private(path, json.dumps(asdict(person)))
+        write_json(path, asdict(person))
         users_file.unlink(missing_ok=True)
     if not users_file.exists():
-        write_private(users_file, json.dumps({person.name: PasswordHasher().hash(person.password)}))
+        write_json(users_file, {person.name: PasswordHasher().hash(person.password)})
     return person
 
 

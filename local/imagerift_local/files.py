@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file; empty where there is none, or it is something else."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """`write_private` of the object; a member that JSON does not know becomes text."""
+    write_private(path, json.dumps(document, indent=2, default=str))
 
 
 def write_private(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -13,7 +12,7 @@ import psutil
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from imagerift_local.errors import PlatformError
-from imagerift_local.files import write_private
+from imagerift_local.files import read_json, write_json
 
 LOOPBACK = "127.0.0.1"
 PREFIX = "IMAGERIFT_LOCAL_PORT_"
@@ -89,22 +88,16 @@ def choose_ports(port_base: str, chosen: Mapping[str, int], saved: Path) -> Port
     addresses survive a restart. `chosen` (name to port) wins over all of it.
     """
     if port_base == "auto":
-        plan = _saved_ports(saved)
-        if set(plan) != set(NAMES) or not all(map(is_free, plan.values())):
+        plan = read_json(saved)
+        numbers = all(isinstance(port, int) for port in plan.values())
+        if set(plan) != set(NAMES) or not numbers or not all(map(is_free, plan.values())):
             plan = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
-        write_private(saved, json.dumps(plan, indent=2))
+        write_json(saved, plan)
     elif port_base:
         plan = {name: int(port_base) + offset for offset, name in enumerate(NAMES)}
     else:
         plan = {}
     return Ports.model_validate({**plan, **chosen})
-
-
-def _saved_ports(saved: Path) -> dict[str, int]:
-    try:
-        return {name: int(port) for name, port in json.loads(saved.read_text()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
 
 
 def check_ports(ports: Ports, parts: frozenset[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from imagerift_local.errors import PlatformError
-from imagerift_local.files import write_private
+from imagerift_local.files import write_json
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,5 +51,5 @@ def load_secrets(path: Path) -> PlatformSecrets:
             known = PlatformSecrets(**json.loads(path.read_text()))
         except (ValueError, TypeError) as error:
             raise PlatformError(f"{path} is damaged: restore it, or make reset") from error
-    write_private(path, json.dumps(asdict(known), indent=2))
+    write_json(path, asdict(known))
     return known

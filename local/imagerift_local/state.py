@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from imagerift_local.errors import PlatformError
-from imagerift_local.files import write_private
+from imagerift_local.files import read_json, write_json, write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.supervisor import Status
 
@@ -24,17 +23,12 @@ def write_state(data: DataFolder, statuses: Mapping[str, Status], *, ready: bool
     parts = {name: asdict(status) for name, status in statuses.items()}
     for part in parts.values():
         del part["name"]
-    document = {"ready": ready, "parts": parts, "env": data.environment}
-    write_private(data.state, json.dumps(document, indent=2, default=str))
+    write_json(data.state, {"ready": ready, "parts": parts, "env": data.environment})
 
 
 def read_state(data: DataFolder) -> dict[str, Any] | None:
     """The last state that was written, or None."""
-    try:
-        document = json.loads(data.state.read_text())
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
+    return read_json(data.state) or None
 
 
 def format_parts(parts: Mapping[str, Mapping[str, Any]]) -> str:
