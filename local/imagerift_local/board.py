@@ -85,7 +85,8 @@ class Board:
         """Called about every second: repeats the steps that have taken long, with their time."""
         now = time.monotonic()
         for name, step in list(self._steps.items()):
-            if now - step.shown >= HEARTBEAT and not _is_result(step.line):
+            is_result = " from " in step.line and step.line[:1].isdigit()
+            if now - step.shown >= HEARTBEAT and not is_result:
                 step.shown = now
                 self._change(f"{name}: {step.line} ... {now - step.since:.0f} s")
 
@@ -128,7 +129,3 @@ def open_board() -> Board:
     """The board that fits where the output goes."""
     console = Console()
     return LiveBoard(console) if console.is_terminal else Board()
-
-
-def _is_result(line: str) -> bool:
-    return " from " in line and line[:1].isdigit()

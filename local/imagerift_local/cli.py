@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from imagerift_local.board import open_board
-from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo, load_demo_person
+from imagerift_local.demo import DEMO_PLANS, SAMPLE, describe_demo, load_demo
 from imagerift_local.errors import PlatformError
 from imagerift_local.layout import DataFolder
 from imagerift_local.machine import check_machine
@@ -34,6 +34,7 @@ from imagerift_local.provision.programs import PROGRAMS
 from imagerift_local.provision.programs import provision as provision_program
 from imagerift_local.provision.triton import provision_triton
 from imagerift_local.provision.weights import TOOL, weights_folder
+from imagerift_local.secrets import load_secrets
 from imagerift_local.settings import CHECKOUT, PlatformSettings
 from imagerift_local.state import format_parts, parse_environment, read_state, running_pid
 
@@ -132,7 +133,8 @@ def reset(
     pid = running_pid(data)
     if pid is not None:
         stop(pid)
-    if not _is_ours(data):
+    ours = data.secrets.exists() or data.lock.exists() or not any(data.root.iterdir())
+    if not ours:
         raise PlatformError(f"{data.root} holds no platform's data: delete it by hand")
     shutil.rmtree(data.root)
     typer.echo(f"Deleted {data.root}.")
@@ -162,11 +164,12 @@ def status(
 def demo(data_dir: DataDir = None) -> None:
     """Print the demo workspaces' keys, the account page's password and the example calls again."""
     data = _data_folder(data_dir)
-    accounts, person = load_demo(data.demo), load_demo_person(data.demo_person)
-    if not accounts.keys() >= set(DEMO_PLANS) or person is None:
+    accounts = load_demo(data.demo)
+    if not accounts.keys() >= set(DEMO_PLANS):
         raise PlatformError(f"there are no demo accounts in {data.root} yet: run `make up`")
     api_url = _variables(data)["IMAGERIFT_API_URL"]
-    typer.echo(describe_demo(accounts, person, api_url, CHECKOUT / SAMPLE))
+    password = load_secrets(data.secrets).demo_password
+    typer.echo(describe_demo(accounts, password, api_url, CHECKOUT / SAMPLE))
 
 
 @app.command()
@@ -230,10 +233,6 @@ def _variables(data: DataFolder) -> dict[str, str]:
 
 def _data_folder(data_dir: Path | None) -> DataFolder:
     return DataFolder(read_settings(data_dir=data_dir).data_dir.absolute())
-
-
-def _is_ours(data: DataFolder) -> bool:
-    return data.secrets.exists() or data.lock.exists() or not any(data.root.iterdir())
 
 
 def stop(pid: int) -> None:

@@ -1,11 +1,10 @@
-"""The demo workspaces and the demo person, who signs in: made once, kept in private files."""
+"""The demo workspaces, made once and kept in a private file, and the person who signs in there."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import secrets
 import shlex
 import sys
 from collections.abc import Mapping
@@ -21,7 +20,6 @@ from imagerift_local.settings import DEFAULT_DATA_DIR
 
 NAME = "demo"
 ISSUER = "imagerift-built-in"
-PASSWORD_BYTES = 12
 DEMO_PLANS = ("business", "pro")
 SAMPLE = Path("docs") / "images" / "sample.jpg"
 # Its first call sends the body through standard input: as an argument an image would be too long.
@@ -72,12 +70,11 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
 
 
 def describe_demo(
-    accounts: Mapping[str, DemoAccount], person: DemoPerson, api_url: str, sample: Path
+    accounts: Mapping[str, DemoAccount], password: str, api_url: str, sample: Path
 ) -> str:
     """The keys, two calls ready to paste into bash, and where to sign in as whom."""
-    return TEXT.read_text().format(
-        **accounts, person=person, api_url=api_url, sample=shlex.quote(str(sample))
-    )
+    given = {"name": NAME, "password": password, "api_url": api_url}
+    return TEXT.read_text().format(**accounts, **given, sample=shlex.quote(str(sample)))
 
 
 def describe_commands(data_dir: Path) -> str:
@@ -91,35 +88,9 @@ def describe_commands(data_dir: Path) -> str:
     )
 
 
-@dataclass(frozen=True, repr=False)
-class DemoPerson:
-    """A name and password; `repr` hides them so that no log can hold one."""
-
-    name: str
-    password: str
-
-
-def load_demo_person(path: Path) -> DemoPerson | None:
-    """The person who was made on the first start, or None."""
-    try:
-        return DemoPerson(**read_json(path))
-    except TypeError:
-        return None
-
-
-def ensure_demo_person(path: Path, users_file: Path) -> DemoPerson:
-    """The person in `path`, made on the first start; `users_file` is what the API reads.
-
-    The API gets the password's hash alone.
-    """
-    person = load_demo_person(path)
-    if person is None:
-        person = DemoPerson(NAME, secrets.token_urlsafe(PASSWORD_BYTES))
-        write_json(path, asdict(person))
-        users_file.unlink(missing_ok=True)
-    if not users_file.exists():
-        write_json(users_file, {person.name: PasswordHasher().hash(person.password)})
-    return person
+def write_sign_in_users(path: Path, password: str) -> None:
+    """Lets the demo person sign in: the API reads names with the hash of each one's password."""
+    write_json(path, {NAME: PasswordHasher().hash(password)})
 
 
 async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:

@@ -15,10 +15,6 @@ class DataVersionError(RouteUnavailableError):
     """A program is of a version that cannot open the data that are there."""
 
 
-class PartFailedError(PlatformError):
-    """A part did not become ready when the platform was started."""
-
-
 class SetUpError(Exception):
     """A part answers but cannot be set up now; tried again until the time for the start is over.
 

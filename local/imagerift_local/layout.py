@@ -32,9 +32,8 @@ class DataFolder:
     environment = Place("platform.env")
     # Secrets that were generated once.
     secrets = Place("secrets.json")
-    # Demo workspaces and their API keys; name and password of the demo person.
+    # Demo workspaces and their API keys.
     demo = Place("demo.json")
-    demo_person = Place("demo-person.json")
     # Names and password hashes of those who may sign in at the account page.
     sign_in_users = Place("sign-in-users.json")
     # Ports that were chosen automatically.

@@ -10,11 +10,7 @@ from typing import Any
 TABLE: Mapping[str, Mapping[str, Any]] = tomllib.loads(
     Path(__file__).with_name("parts.toml").read_text()
 )
-# Controllers of nodes, clouds and workloads: no node belongs to this cluster.
-UNUSED_CONTROLLERS = (
-    *("nodeipam", "nodelifecycle", "attachdetach", "persistentvolume-expander", "ttl"),
-    *("route", "service", "cloud-node-lifecycle"),
-)
+UNUSED_CONTROLLERS: tuple[str, ...] = tuple(TABLE["kube-controller-manager"]["unused"])
 
 
 def build_command(part: str, binary: Path, **values: object) -> list[str]:
@@ -30,11 +26,9 @@ def build_controller_manager_command(
     **values: object,
 ) -> list[str]:
     """kube-controller-manager without the controllers `unused`."""
-    return [
-        *build_command("kube-controller-manager", binary, **values),
-        "--controllers=*," + ",".join(f"-{name}" for name in unused),
-        *closed_insecure_port(version),
-    ]
+    without = ",".join(f"-{name}" for name in unused)
+    command = build_command("kube-controller-manager", binary, without=without, **values)
+    return [*command, *closed_insecure_port(version)]
 
 
 def closed_insecure_port(version: tuple[int, ...]) -> list[str]:

@@ -18,7 +18,6 @@ from imagerift_local.demo import (
     describe_commands,
     describe_demo,
     ensure_demo,
-    ensure_demo_person,
 )
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
@@ -90,8 +89,8 @@ async def _run_owned(settings: PlatformSettings, data: DataFolder, board: Board)
         supervisor.settled = True
         write_state(data, supervisor.statuses, ready=True)
         if accounts:
-            person = ensure_demo_person(data.demo_person, data.sign_in_users)
-            board.say(describe_demo(accounts, person, stack.api_url, CHECKOUT / SAMPLE))
+            password = stack.secrets.demo_password
+            board.say(describe_demo(accounts, password, stack.api_url, CHECKOUT / SAMPLE))
             board.say(describe_commands(data.root))
             if shutil.which("curl") is None:
                 board.say("curl is not on this machine yet: apt-get install curl\n")

@@ -14,11 +14,12 @@ from imagerift_local.files import write_json
 
 @dataclass(frozen=True, repr=False)
 class PlatformSecrets:
-    """Random values, each as hex; `repr` hides them so that no log can hold one.
+    """Random values; `repr` hides them so that no log can hold one.
 
     `key_pepper` goes into the hashes of API keys, `jwt_key` signs the tokens between the parts of
     the S3 server. The S3 keys and the password of MongoDB are the API's and the operator's; the
-    administrators of both stores have keys of their own, which no other program is told.
+    administrators of both stores have keys of their own, which no other program is told. People
+    type `demo_password`; the API has its hash alone.
     """
 
     key_pepper: str
@@ -29,6 +30,7 @@ class PlatformSecrets:
     s3_administrator_key: str = field(default_factory=lambda: secrets.token_hex(32))
     mongod_key: str = field(default_factory=lambda: secrets.token_hex(32))
     mongo_password: str = field(default_factory=lambda: secrets.token_hex(32))
+    demo_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
     @property
     def model_token(self) -> str:

@@ -98,13 +98,9 @@ class PlatformSettings(BaseSettings):
     @field_validator("port_base")
     @classmethod
     def _check_port_base(cls, value: str) -> str:
-        if value in {"", "auto"}:
-            return value
-        if value == "0":
-            return "auto"
-        if not value.isdigit() or not 1 <= int(value) <= 65000:
+        if value not in {"", "0", "auto"} and not (value.isdigit() and int(value) <= 65000):
             raise ValueError("port base must be `auto` or a number from 1 to 65000")
-        return value
+        return "auto" if value == "0" else value
 
 
 def wanted_parts(settings: PlatformSettings) -> frozenset[str]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from imagerift_local import parts
 from imagerift_local.cluster import Cluster, connect_cluster
 from imagerift_local.data_versions import minor_version
-from imagerift_local.demo import ensure_demo_person
+from imagerift_local.demo import write_sign_in_users
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.kubeconfig import cluster_of, holder_of, read_cluster, write_kubeconfig
@@ -291,7 +291,7 @@ class Stack:
         )
 
     def _api(self) -> Part:
-        ensure_demo_person(self.data.demo_person, self.data.sign_in_users)
+        write_sign_in_users(self.data.sign_in_users, self.secrets.demo_password)
         return self._service("api")
 
     def _service(self, name: str) -> Part:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imagerift_local.errors import PartFailedError, SetUpError
+from imagerift_local.errors import PlatformError, SetUpError
 from imagerift_local.parts import guarded
 from imagerift_local.probes import Probe
 from imagerift_local.provision.commands import tail_of
@@ -158,7 +158,7 @@ class Supervisor:
         """Starts every part as soon as what it needs is ready; returns when all are ready.
 
         Raises:
-            PartFailedError: a part did not become ready; the others still run.
+            PlatformError: a part did not become ready; the others still run.
         """
         self._keepers = [asyncio.create_task(self._keep(part)) for part in self._parts.values()]
         await first_of(self.wait_failed(), self.wait_ready(*self._parts))
@@ -211,7 +211,7 @@ class Supervisor:
             failures = 1 if ran > self._backoff.calm else failures + 1
             if not was_ready and (ending.final or failures >= self._start_attempts):
                 self._set(part, state=State.FAILED, pid=None, note=ending.reason)
-                raise PartFailedError(_failure(part, ending))
+                raise PlatformError(_failure(part, ending))
             delay = self._backoff.delay(failures, ran)
             self._set(
                 part,

@@ -33,7 +33,8 @@ class Account:
 
 def sign_in(platform: PlatformUnderTest, http: httpx.Client) -> Account:
     """`http` keeps the session's cookie from here on."""
-    person = json.loads((platform.data / "demo-person.json").read_text())
+    secrets = json.loads((platform.data / "secrets.json").read_text())
+    person = {"name": "demo", "password": secrets["demo_password"]}
     signed_in = http.post(f"{ACCOUNT}/session", json=person, headers={"Origin": platform.api_url})
     assert signed_in.status_code == 204, signed_in.text
     account = http.get(ACCOUNT).json()

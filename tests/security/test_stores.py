@@ -190,11 +190,9 @@ def secrets_of(folder: Path) -> tuple[set[str], set[str]]:
     """What the services are told, and what neither they nor any other program is."""
     known: dict[str, str] = json.loads((folder / "secrets.json").read_text())
     hidden = {known.pop(name) for name in ADMINISTRATORS}
-    demo, person = folder / "demo.json", folder / "demo-person.json"
+    demo = folder / "demo.json"
     if demo.exists():
         hidden |= {account["token"] for account in json.loads(demo.read_text()).values()}
-    if person.exists():
-        hidden.add(json.loads(person.read_text())["password"])
     return set(known.values()), hidden
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from imagerift_local.errors import PartFailedError, SetUpError
+from imagerift_local.errors import PlatformError, SetUpError
 from imagerift_local.supervisor import Backoff, Part, State, Status, Supervisor, become_subreaper
 
 from tests.support.server_processes import has_ended
@@ -201,7 +201,7 @@ async def test_a_part_that_never_starts_ends_the_start_with_its_log(stage: Stage
         log=stage.folder / "broken.log",
     )
     supervisor = stage.supervisor(stage.part("fine"), broken)
-    with pytest.raises(PartFailedError, match=r"broken does not start: exited with 3(.|\n)*went"):
+    with pytest.raises(PlatformError, match=r"broken does not start: exited with 3(.|\n)*went"):
         async with running(supervisor):
             pass
     assert has_ended(stage.pid("fine"))
@@ -215,7 +215,7 @@ async def test_a_part_that_never_answers_is_given_up(stage: Stage) -> None:
         command=["sleep", "1000"],
         environment={"PATH": os.environ["PATH"]},
     )
-    with pytest.raises(PartFailedError, match="not ready after 0 s"):
+    with pytest.raises(PlatformError, match="not ready after 0 s"):
         async with running(stage.supervisor(silent, start_timeout=0.2)):
             pass
 
@@ -238,7 +238,7 @@ async def test_a_set_up_that_is_refused_ends_the_start_at_once(stage: Stage) -> 
     async def set_up() -> None:
         raise SetUpError("the definition is wrong", final=True)
 
-    with pytest.raises(PartFailedError, match="the definition is wrong"):
+    with pytest.raises(PlatformError, match="the definition is wrong"):
         async with running(stage.supervisor(_with_set_up(stage, set_up))):
             pass
 

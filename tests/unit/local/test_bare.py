@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from imagerift_local.demo import DEMO_PLANS, DemoAccount, DemoPerson, describe_demo
+from imagerift_local.demo import DEMO_PLANS, DemoAccount, describe_demo
 
 from tests.bare.__main__ import table
 from tests.bare.walk import WalkError, printed_calls
@@ -13,9 +13,7 @@ from tests.bare.walk import WalkError, printed_calls
 
 def test_the_two_calls_are_read_as_they_are_printed() -> None:
     accounts = {plan: DemoAccount(plan, "ws_1", f"ir_live_{plan}") for plan in DEMO_PLANS}
-    printed = describe_demo(
-        accounts, DemoPerson("demo", "x"), "http://127.0.0.1:8080", Path("/a/sample.jpg")
-    )
+    printed = describe_demo(accounts, "x", "http://127.0.0.1:8080", Path("/a/sample.jpg"))
     generate, poll = printed_calls(f"api: ready\n{printed}\nImageRift is ready\n")
     assert generate.startswith("curl -X POST http://127.0.0.1:8080/api/v1/generate")
     assert generate.endswith("\nEOF")

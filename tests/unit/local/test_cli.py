@@ -14,7 +14,7 @@ import yaml
 from imagerift_api.admin import app as admin_app
 from imagerift_api.settings import AdminSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
-from imagerift_local.demo import DEMO_PLANS, ensure_demo_person
+from imagerift_local.demo import DEMO_PLANS
 from imagerift_local.files import write_private
 from imagerift_local.layout import DataFolder
 from imagerift_local.ports import Ports
@@ -75,7 +75,7 @@ def put_demo(data: DataFolder) -> str:
         for plan in DEMO_PLANS
     }
     write_private(data.demo, json.dumps(accounts))
-    return ensure_demo_person(data.demo_person, data.sign_in_users).password
+    return load_secrets(data.secrets).demo_password
 
 
 def call(*arguments: str) -> Result:

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
+from imagerift_local.demo import write_sign_in_users
 from imagerift_local.errors import PlatformError
 from imagerift_local.files import write_private
 from imagerift_local.secrets import load_secrets
@@ -40,6 +42,15 @@ def test_a_folder_of_an_earlier_version_gets_the_secrets_that_it_lacks(tmp_path:
     assert json.loads(path.read_text()).items() > known.items()
     added = (first.mongod_key, first.mongo_password, first.s3_administrator_key)
     assert [len(bytes.fromhex(secret)) for secret in added] == [32, 32, 32]
+    assert len(first.demo_password) == 16
+
+
+def test_the_api_knows_the_demo_person_by_a_hash_alone(tmp_path: Path) -> None:
+    users, password = tmp_path / "users.json", load_secrets(tmp_path / "s.json").demo_password
+    write_sign_in_users(users, password)
+    assert password not in users.read_text()
+    assert PasswordHasher().verify(json.loads(users.read_text())["demo"], password)
+    assert mode(users) == 0o600
 
 
 def test_the_secrets_file_has_mode_0600(tmp_path: Path) -> None:
