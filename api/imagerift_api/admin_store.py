@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 from imagerift_core import clock
 from imagerift_core.clock import rfc3339
-from imagerift_core.ids import random_base62
 from imagerift_core.mongo import Database
 from imagerift_core.mongo.archive import Archive
 from imagerift_core.mongo.migrations import DATABASE_VERSION, Form, Migrations, Process
@@ -81,9 +80,8 @@ def store_app(with_database: WithDatabase, print_document: Print) -> typer.Typer
     @app.command("drill")
     def drill(file: _FILE) -> None:
         """Rehearse a restore beside the live database, and audit it. Exit code 1 as for audit."""
-        scratch = f"imagerift-drill-{random_base62(8)}"
         with _read(file) as source:
-            told = with_database(lambda database: Archive(database).rehearse(source, scratch))
+            told = with_database(lambda database: Archive(database).rehearse(source))
         print_document(told)
         if told["differences"]:
             raise typer.Exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from string import Template
 from typing import Any
-from urllib.parse import quote_plus
 
 import yaml
 from pymongo import AsyncMongoClient
@@ -30,9 +29,9 @@ ELECTION_TIMEOUT = 30.0
 Client = AsyncMongoClient[dict[str, Any]]
 
 
-def replica_set_url(port: int, database: str, password: str) -> str:
-    """The connection string of the embedded replica set, as the user of that database."""
-    options = f"replicaSet={REPLICA_SET}&authSource={quote_plus(database)}"
+def replica_set_url(port: int, password: str) -> str:
+    """The connection string of the embedded replica set, as the services' user."""
+    options = f"replicaSet={REPLICA_SET}&authSource=admin"
     return f"mongodb://{USER}:{password}@{LOOPBACK}:{port}/?{options}"
 
 
@@ -61,8 +60,9 @@ async def ensure_replica_set(port: int, database: str, own: PlatformSecrets) -> 
                 await asyncio.sleep(0.05)
             privileges = Template(PRIVILEGES.read_text()).substitute(database=database)
             may = yaml.safe_load(privileges)
-            await _ensure(client[database], "Role", privileges=may, roles=[])
-            await _ensure(client[database], "User", pwd=own.mongo_password, roles=[USER])
+            # A role with rights on two databases can be of this one alone.
+            await _ensure(client.admin, "Role", privileges=may, roles=[])
+            await _ensure(client.admin, "User", pwd=own.mongo_password, roles=[USER])
     except TimeoutError:
         raise SetUpError("mongod did not become primary") from None
     except PyMongoError as error:

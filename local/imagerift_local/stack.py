@@ -88,7 +88,7 @@ class Stack:
             "IMAGERIFT_MONGO_URL": (
                 mongo.get_secret_value()
                 if mongo
-                else replica_set_url(self.ports.mongod, settings.mongo_database, own.mongo_password)
+                else replica_set_url(self.ports.mongod, own.mongo_password)
             ),
             "IMAGERIFT_MONGO_DATABASE": settings.mongo_database,
             "IMAGERIFT_S3_INTERNAL_URL": self.s3_url,

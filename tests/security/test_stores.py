@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from imagerift_core.mongo.abandoned import AbandonedTransactions
+from imagerift_core.mongo.archive import Archive
 from imagerift_core.mongo.database import connect
 from imagerift_core.mongo.job_changes import JobChangeStream
 from pymongo import MongoClient
@@ -85,6 +87,11 @@ async def test_the_services_account_does_what_they_do_in_one_database_and_nothin
         await AbandonedTransactions(database).end()
         async with JobChangeStream(database).open():
             pass
+        file = io.BytesIO()
+        written = await Archive(database).back_up(file)
+        file.seek(0)
+        rehearsed = await Archive(database).rehearse(file)
+        assert rehearsed["documents"] == written.documents
 
     orders: list[tuple[str, dict[str, Any]]] = [
         ("admin", {"usersInfo": 1}),

@@ -53,11 +53,9 @@ def is_set_up(port):
                 client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
                 return False
             if "MONGO_KEY" in os.environ:
-                database = client[os.environ["MONGO_DATABASE"]]
                 privileges = json.loads(os.environ["MONGO_PRIVILEGES"])
-                ensure(database, "Role", {"privileges": privileges, "roles": []})
-                roles = [{"role": USER, "db": database.name}]
-                user = {"pwd": os.environ["MONGO_PASSWORD"], "roles": roles}
+                ensure(client.admin, "Role", {"privileges": privileges, "roles": []})
+                user = {"pwd": os.environ["MONGO_PASSWORD"], "roles": [USER]}
                 ensure(client.admin, "User", user)
         except OperationFailure as error:
             sys.stderr.write(f"not yet: {error.details.get('codeName')}\n")

@@ -57,7 +57,7 @@ class Archive(Store):
         began, documents = time.monotonic(), Counter[str]()
         names = [
             name
-            for name in sorted(await self._collections.list_collection_names())
+            for name in await _names(self._collections)
             if name not in _LEFT_OUT and not name.startswith("system.")
         ]
         with gzip.GzipFile(fileobj=to, mode="wb", compresslevel=1, mtime=0) as file:
@@ -77,7 +77,7 @@ class Archive(Store):
         Raises `ArchiveRefused`.
         """
         began, documents = time.monotonic(), Counter[str]()
-        for name in await self._collections.list_collection_names():
+        for name in await _names(self._collections):
             taken = await self._collections[name].find_one({}, {"_id": 1})
             if name not in _LEFT_OUT and taken is not None:
                 raise ArchiveRefused(f"The database has documents already (in {name}).")
@@ -91,9 +91,12 @@ class Archive(Store):
             documents[name] += len(group)
         return Kept(dict(documents), round(time.monotonic() - began, 2))
 
-    async def rehearse(self, source: IO[bytes], scratch: str) -> dict[str, Any]:
-        """Puts a file back into the database `scratch`, audits it there, and drops it again."""
-        async with _beside(self._collections, scratch) as database:
+    async def rehearse(self, source: IO[bytes]) -> dict[str, Any]:
+        """Puts a file back into the database `NAME-drill`, audits it there, and drops it again.
+
+        Raises `ArchiveRefused`, also where there is such a database.
+        """
+        async with _beside(self._collections, f"{self._collections.name}-drill") as database:
             kept = await Archive(database).put_back(source)
             began = time.monotonic()
             differences = await QuotaAudit(database).differences()
@@ -106,14 +109,21 @@ class Archive(Store):
 @asynccontextmanager
 async def _beside(collections: AsyncIOMotorDatabase[dict[str, Any]], name: str) -> Any:
     """An empty database on the same server, which is dropped at the block's end."""
-    if await collections.client[name].list_collection_names():
-        raise ArchiveRefused(f"There is a database {name} already.")
+    if await _names(collections.client[name]):
+        raise ArchiveRefused(
+            f"There is a database {name}: another rehearsal runs, or one was killed; then drop it."
+        )
     database = Database(collections.client, name)
     try:
         yield database
     finally:
         database.close()
         await collections.client.drop_database(name)
+
+
+async def _names(collections: AsyncIOMotorDatabase[dict[str, Any]]) -> list[str]:
+    # A user with rights on collections alone may see which ones there are, and no more of them.
+    return sorted(await collections.list_collection_names(authorizedCollections=True))
 
 
 def _groups(source: IO[bytes]) -> Iterator[tuple[str, list[dict[str, Any]]]]:

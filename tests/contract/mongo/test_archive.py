@@ -14,8 +14,6 @@ from imagerift_core.mongo.jobs import JobStore
 from tests.support import job_states
 from tests.support.job_records import ACCEPTED_AT
 
-SCRATCH = "test_drill"
-
 
 async def documents_of(database: Database) -> dict[str, list[Any]]:
     collections = database.jobs.database
@@ -64,10 +62,15 @@ async def test_a_backup_is_of_one_moment_though_jobs_come_and_end_meanwhile(
         files.append(await archived(database))
     await changing
     for file in files:
-        told = await Archive(database).rehearse(file, SCRATCH)
+        told = await Archive(database).rehearse(file)
         assert told["differences"] == []
         assert told["documents"]["jobs"] >= 20
-    assert SCRATCH not in await database.jobs.database.client.list_database_names()
+    assert await drills(database) == []
+
+
+async def drills(database: Database) -> list[str]:
+    names = await database.jobs.database.client.list_database_names()
+    return [name for name in names if name.endswith("-drill")]
 
 
 async def test_a_rehearsal_finds_a_counter_that_is_wrong_and_a_file_that_is_cut_off(
@@ -76,9 +79,9 @@ async def test_a_rehearsal_finds_a_counter_that_is_wrong_and_a_file_that_is_cut_
     await job_states.queued(database)
     await database.counters.update_one({}, {"$inc": {"charged": 1}})
     file = await archived(database)
-    told = await Archive(database).rehearse(file, SCRATCH)
+    told = await Archive(database).rehearse(file)
     assert [each["field"] for each in told["differences"]] == ["charged"]
     for cut in (file.getvalue()[:-20], b"", b"no archive"):
         with pytest.raises(ArchiveRefused):
-            await Archive(database).rehearse(io.BytesIO(cut), SCRATCH)
-        assert SCRATCH not in await database.jobs.database.client.list_database_names()
+            await Archive(database).rehearse(io.BytesIO(cut))
+        assert await drills(database) == []
