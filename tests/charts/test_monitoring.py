@@ -61,6 +61,7 @@ GAUGES = (
     "imagerift_in_flight_jobs",
     "imagerift_set_aside_jobs",
     "imagerift_leading",
+    "imagerift_job_pods_suspended",
 )
 
 
@@ -99,6 +100,7 @@ async def shown() -> dict[str, set[str]]:
         operator.charged(1, "style")
         operator.watch_bands("imagerift_queue_jobs", "Jobs.", lambda: {1: 2}, bands={0, 1})
         operator.requeued(failed=True)
+        operator.preempted("queue")
         operator.settled(1)
         operator.kubernetes_write("patch")
         operator.waited(1, 0)

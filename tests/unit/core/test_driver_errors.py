@@ -9,7 +9,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import date, datetime
-from typing import Any, get_type_hints
+from io import BytesIO
+from typing import IO, Any, get_type_hints
 
 import pytest
 from imagerift_core import mongo, object_keys
@@ -128,6 +129,7 @@ VALUES: dict[Any, Any] = {
     int: 1,
     bool: True,
     bytes: b"x",
+    IO[bytes]: BytesIO(),
     datetime: AT,
     date: AT.date(),
     list[str]: ["x"],
@@ -225,10 +227,15 @@ def public_callables() -> Iterator[tuple[str, type | None, Callable[..., Any]]]:
                         yield f"{info.name}.{name}.{method}", member, function
 
 
+def holds_the_store(owner: type) -> bool:
+    """Whether a class is made of the database: others reach it through those that are."""
+    return owner is Database or "database" in inspect.signature(owner).parameters
+
+
 CALLABLES = {
     name: (owner, function)
     for name, owner, function in public_callables()
-    if reaches_the_store(function)
+    if reaches_the_store(function) and (owner is None or holds_the_store(owner))
 }
 
 
