@@ -297,7 +297,7 @@ def test_a_job_of_several_aspects_is_refused_since_each_would_be_another_picture
     assert code({"aspect": "1:1"}, {"aspect": "9:16"}) == "invalid_request"
     # Drawn once in one aspect, it may be had in several sizes and formats.
     assert code({"aspect": "1:1"}, {"aspect": "1:1", "size": "2k"}) == "out_of_memory"
-    pipeline.client.close()
+    pipeline.close()
 
 
 def test_options_and_loras_are_read_from_the_pool_s_file() -> None:

@@ -96,6 +96,7 @@ def test_what_was_cut_out_by_which_network_is_told(
     shelf = shelf_with(tmp_path / "shelf", "matting", family, outputs)
     mode = loaded["cutout"]
     monkeypatch.setattr(mode, "_matting", Matting(1, shelf))
+    monkeypatch.setattr(mode, "_last", None)
     source = np.full((200, 240, 4), (30, 34, 30, 255), np.uint8)
     cv2.circle(source, (120, 100), 60, (250, 246, 240, 255), -1)
     call = ModeCall("cutout", source, "a/1", 60, "", None, (1,), 240, 200)

@@ -65,11 +65,17 @@ def test_a_mode_ends_at_whichever_look_says_so(loaded, mode: str) -> None:
     # A matte of its own, so that no network has to be asked.
     rgba[:, :60, 3] = 0
     options = CutoutOptions(shadow="drop") if mode == "cutout" else None
-    asked = ModeCall(mode, rgba, "t", 9.0, "", None, (1,), width, height, cutout=options)
+
+    def asked(number: int) -> ModeCall:
+        """Another picture each time: of the one before, a mode keeps what it has found."""
+        pixels = rgba.copy()
+        pixels[0, -1, 0] = number
+        return ModeCall(mode, pixels, "t", 9.0, "", None, (1,), width, height, cutout=options)
+
     whole = Counted()
-    loaded[mode].run(asked, whole)
+    loaded[mode].run(asked(0), whole)
     # Before the matte, before and in the edge's colours, before and in each strip of the canvas.
     assert whole.seen >= 6
     for looks in {0, whole.seen // 2, whole.seen - 1}:
         with pytest.raises(VisionError, match="timeout"):
-            loaded[mode].run(asked, Counted(looks))
+            loaded[mode].run(asked(looks + 1), Counted(looks))
