@@ -56,7 +56,7 @@ def compressed_ping() -> bytes:
 def test_the_server_decompresses_nothing(mongo_url: str) -> None:
     with MongoClient[dict[str, Any]](mongo_url) as client:
         assert offered_compressors(client) == []
-        address = client.primary
+        address = client.address
     assert address is not None
     # Nor for a caller that did not ask: the connection is closed without an answer.
     with socket.create_connection(address, timeout=10) as caller:

@@ -193,6 +193,9 @@ def job_changes(s: Stores) -> dict[str, list[Call]]:
             lambda: s.jobs.claim_all([claim(OTHER)]),
             lambda: s.jobs.claim_all([claim(workspace(n)) for n in range(20, 40)]),
         ],
+        "jobs.count_preemption": [
+            lambda: s.jobs.count_preemption(job_id(OTHER, 0), attempt=1, owner="me")
+        ],
         "jobs.requeue": [
             lambda: s.jobs.requeue(job_id(OTHER, 0), attempt=1, owner="me", failed=True)
         ],
