@@ -1,7 +1,8 @@
 """Job pods in a queue, on a real API server; the test plays Kueue and the kubelet.
 
 A server before 1.22 drops `spec.suspend`: there the queue's word is an annotation of the Job, which
-these calls read in its place. All else, Jobs, Secrets and pods, is the server's own.
+these calls read in its place, and a parallelism of none, by which the server's controller makes no
+pods and takes away those that there are. All else, Jobs, Secrets and pods, is the server's own.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ class Queued(RunCalls):
 
     async def create_job(self, job: dict[str, Any]) -> str:
         annotations = {HELD: str(job["spec"]["suspend"])}
-        return await super().create_job(
-            job | {"metadata": job["metadata"] | {"annotations": annotations}}
-        )
+        job = job | {"metadata": job["metadata"] | {"annotations": annotations}}
+        if job["spec"]["suspend"] and not self.keeps_suspend:
+            job["spec"] = job["spec"] | {"parallelism": 0}
+        return await super().create_job(job)
 
     async def runs(self, selector: str) -> list[RunSeen]:
         seen = await super().runs(selector)
@@ -70,10 +72,9 @@ class Cluster:
         body: dict[str, Any] = {"metadata": {"annotations": {HELD: str(suspended)}}}
         if self.calls.keeps_suspend:
             body["spec"] = {"suspend": suspended}
+        else:
+            body["spec"] = {"parallelism": 0 if suspended else 1}
         await self.batch.patch_namespaced_job(name, self.namespace, body)
-        if suspended and not self.calls.keeps_suspend:
-            for pod in await self.pods(name):
-                await self.core.delete_namespaced_pod(pod, self.namespace, grace_period_seconds=0)
 
     async def pods(self, job: str) -> list[str]:
         listed = await self.core.list_namespaced_pod(
