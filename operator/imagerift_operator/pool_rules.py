@@ -47,7 +47,7 @@ class PoolRules:
         """Why weights with this spec are not downloaded, or not mounted."""
         claim = spec.claim.name if spec.claim is not None else None
         image = spec.place if spec.scheme == "oci" else None
-        checks = (
+        checks: tuple[tuple[str, str | None, Iterable[str | None], frozenset[str]], ...] = (
             ("source", claim, {claim}, self.claims),
             ("source", image, _names_of(image or ""), self.images),
             ("secretName", spec.secret_name, {spec.secret_name}, self.secrets),

@@ -99,7 +99,8 @@ class Weights:
         `execution` says for whom: servers of pools, or job pods, whose volumes lie in their own
         namespace.
         """
-        volumes, mounts = [], []
+        volumes: list[dict[str, Any]] = []
+        mounts: list[dict[str, Any]] = []
         for number, name in enumerate(names):
             seen = self._seen.get(name)
             words = _lack(name, seen, execution)

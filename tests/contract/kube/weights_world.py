@@ -107,18 +107,18 @@ class World:
 
     async def pod(self, *, but: str | None = None) -> str:
         """The pod that the server's own controller makes for the Job."""
-        (seen,) = self.weights
-        core = client.CoreV1Api(self.api)
         async with asyncio.timeout(60):
-            while True:
-                listed = await core.list_namespaced_pod(
-                    self.kube.namespace, label_selector=objects_of(seen).selector
-                )
-                names = [pod.metadata.name for pod in listed.items if pod.metadata.name != but]
-                if names:
-                    return str(names[0])
+            while not (names := [name for name in await self._pods() if name != but]):
                 await asyncio.sleep(0.1)
                 await self.follow()
+        return names[0]
+
+    async def _pods(self) -> list[str]:
+        (seen,) = self.weights
+        listed = await client.CoreV1Api(self.api).list_namespaced_pod(
+            self.kube.namespace, label_selector=objects_of(seen).selector
+        )
+        return [str(pod.metadata.name) for pod in listed.items]
 
     async def runs(self, pod: str) -> None:
         await self._status(pod, {"phase": "Running", "podIP": "10.0.0.9"})
