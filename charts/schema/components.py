@@ -8,6 +8,7 @@ from imagerift_contract.values import ExportSize
 from imagerift_core.generation import ModeName
 from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.weights_pods import WeightsPods
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -272,6 +273,18 @@ class JobPodsValues(JobPods):
     namespace: str = Field("imagerift-runners", min_length=1, max_length=253)
     image: str = Field("", max_length=4096, description="Empty: images.runner.")
     resources: Resources = Field(default_factory=Resources)  # type: ignore[assignment]
+
+
+class WeightsValues(WeightsPods):
+    """Pods that download weights (docs/weights.md)."""
+
+    image: str = Field("", max_length=4096, description="Empty: images.weights.")
+    fs_group: int | None = Field(
+        None, ge=1, description="Group that may write to the volume; null: podSecurityContext's."
+    )
+    resources: Resources = Field(  # type: ignore[assignment]
+        default=Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "512Mi"})
+    )
 
 
 class ServiceLevels(Part):

@@ -20,6 +20,7 @@ from charts.schema.components import (
     Pool,
     Probe,
     Template,
+    WeightsValues,
 )
 from charts.schema.parts import (
     Global,
@@ -54,6 +55,7 @@ class Images(Part):
     operator: Image = Field(default=Image(repository="imagerift/operator"))
     triton: Image = Field(default=Image(repository="imagerift/triton"))
     runner: Image = Field(default=Image(repository="imagerift/runner"))
+    weights: Image = Field(default=Image(repository="imagerift/weights"))
     mongodb: Image = Field(default=Image(repository="library/mongo", tag="8.0.32"))
     s3: Image = Field(default=Image(repository="chrislusf/seaweedfs", tag="4.48"))
 
@@ -194,6 +196,17 @@ class ModelServers(Part):
     tls: ModelTls = Field(default_factory=ModelTls)
 
 
+_PRIVATE_4 = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+]
+_PRIVATE_6 = ["::1/128", "fc00::/7", "fe80::/10"]
+
+
 class NetworkPolicies(Part):
     """Who may talk to whom. Peers are written as in a NetworkPolicy."""
 
@@ -241,6 +254,19 @@ class NetworkPolicies(Part):
         description="Rules (to, ports) of what model servers reach besides the object store, as "
         "where their init containers fetch weights; they are sent prompts and photos.",
     )
+    weights_egress: list[Object] = Field(
+        default=[
+            {
+                "to": [
+                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE_4}},
+                    {"ipBlock": {"cidr": "::/0", "except": _PRIVATE_6}},
+                ],
+                "ports": [{"port": 443}],
+            }
+        ],
+        description="Rules (to, ports) of what pods that download weights reach besides the object "
+        "store: by default the internet by HTTPS, and nothing inside.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."
@@ -273,17 +299,7 @@ class NetworkPolicies(Part):
         description="Ports on which its servers listen: 8443 with minikube, 16443 with MicroK8s.",
     )
     refused_by_webhooks: list[str] = Field(
-        default=[
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "::1/128",
-            "fc00::/7",
-            "fe80::/10",
-        ],
+        default=[*_PRIVATE_4, *_PRIVATE_6],
         description="Where the API may not connect to for webhooks, nor for an issuer that `oidc` "
         "does not name.",
     )
@@ -334,6 +350,7 @@ class Values(Part):
     allowed_pools: AllowedPools = Field(default_factory=AllowedPools)
     model_servers: ModelServers = Field(default_factory=ModelServers)
     job_pods: JobPodsValues = Field(default_factory=JobPodsValues)
+    weights: WeightsValues = Field(default_factory=WeightsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)
     secrets: Secrets = Field(default_factory=Secrets)

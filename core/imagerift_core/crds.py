@@ -10,11 +10,13 @@ import yaml
 from imagerift_contract.values import MAX_PICTURES
 from pydantic import BaseModel
 
+from imagerift_core.model_weights import ModelWeightsSpec, ModelWeightsStatus
 from imagerift_core.resources import (
     GROUP,
     JOBS,
     POOLS,
     VERSION,
+    WEIGHTS,
     GenerationJobSpec,
     GenerationJobStatus,
     TritonPoolSpec,
@@ -266,6 +268,46 @@ def triton_pool_definition() -> dict[str, Any]:
     )
 
 
+def model_weights_definition() -> dict[str, Any]:
+    spec = structural_schema(ModelWeightsSpec)
+    downloaded = "!self.source.startsWith('pvc://') && !self.source.startsWith('oci://')"
+    spec["x-kubernetes-validations"] = [
+        {
+            "rule": "self.source == oldSelf.source && self.execution == oldSelf.execution",
+            "message": "source and execution stay as they are: make another object",
+        },
+        {
+            "rule": f"has(self.storage) == ({downloaded})",
+            "message": "give storage for what is downloaded (hf, s3, https), and for nothing else",
+        },
+        {
+            "rule": "!self.source.startsWith('https://') || has(self.checksums)",
+            "message": "give checksums: an https source has the files that are named there",
+        },
+    ]
+    return _definition(
+        plural=WEIGHTS,
+        singular="modelweights",
+        kind="ModelWeights",
+        short="mw",
+        about="Weights of models: downloaded by a Job, verified, and then mounted where pools and "
+        "job pods name them. Deleting them waits until no pool does.",
+        spec=spec,
+        status=_keyed(structural_schema(ModelWeightsStatus), "conditions", "type"),
+        columns=[
+            _column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            _column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+            _column("Progress", ".status.progress"),
+            _column("Size", ".status.size"),
+            _column("Licence", ".status.licence"),
+            _column("Digest", ".status.digest"),
+            _column("Source", ".spec.source", wide=True),
+            _column("Pools", ".status.pools", wide=True),
+            _column("Age", ".metadata.creationTimestamp", "date"),
+        ],
+    )
+
+
 def _keyed(schema: dict[str, Any], field: str, key: str) -> dict[str, Any]:
     """`schema` with a list whose items `key` tells apart: the server takes each key once."""
     schema["properties"][field] |= {
@@ -280,7 +322,11 @@ def manifests() -> dict[str, str]:
     return {
         f"{definition['metadata']['name'].split('.', 1)[1]}_{definition['spec']['names']['plural']}"
         ".yaml": yaml.safe_dump(definition, sort_keys=False, width=100)
-        for definition in (generation_job_definition(), triton_pool_definition())
+        for definition in (
+            generation_job_definition(),
+            triton_pool_definition(),
+            model_weights_definition(),
+        )
     }
 
 

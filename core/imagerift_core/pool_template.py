@@ -9,11 +9,13 @@ from pydantic import Field, model_validator
 
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 from imagerift_core.pod_fields import (
+    WEIGHTS_FOLDER,
     Environment,
     EnvironmentVariable,
     PodFields,
     Resources,
     Toleration,
+    WeightsNames,
 )
 
 
@@ -74,6 +76,12 @@ class PoolTemplate(PodFields):
     model_volume: ModelVolume | None = Field(
         None, description="A volume of models or weights, mounted read-only."
     )
+    weights: WeightsNames = Field(
+        default_factory=list,
+        max_length=16,
+        description="ModelWeights that the servers have, read-only, each at /weights/NAME; no "
+        "server is made before they are Ready.",
+    )
     node_selector: dict[str, Name] = Field(
         default_factory=dict, description="Labels that a node must have to take a server."
     )
@@ -108,7 +116,17 @@ class PoolTemplate(PodFields):
             raise ValueError("minReplicas must not exceed maxReplicas")
         if self.max_surge == 0 and self.max_unavailable == 0:
             raise ValueError("maxSurge and maxUnavailable must not both be 0")
+        if self.weights:
+            self._leave_room_for_weights()
         return self
+
+    def _leave_room_for_weights(self) -> None:
+        mounts = [mount.mount_path for mount in self.volume_mounts]
+        if self.model_volume is not None:
+            mounts.append(self.model_volume.mount_path)
+        for path in mounts:
+            if f"{path.rstrip('/')}/".startswith(f"{WEIGHTS_FOLDER}/"):
+                raise ValueError(f"{path} is taken: weights are mounted below {WEIGHTS_FOLDER}")
 
     def variables(self) -> Iterator[EnvironmentVariable]:
         yield from self.env

@@ -16,6 +16,7 @@ GROUP = "imagerift.dev"
 VERSION = "v1"
 JOBS = "generationjobs"
 POOLS = "tritonpools"
+WEIGHTS = "modelweights"
 
 ORIGIN_LABEL = f"{GROUP}/origin"
 WORKSPACE_LABEL = f"{GROUP}/workspace"
@@ -235,7 +236,8 @@ class TritonPoolStatus(_Part):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready and, for a template, Progressing and Unschedulable.",
+        description="Ready and, for a template, Progressing and Unschedulable; WeightsReady where "
+        "it names weights.",
     )
     observed_generation: int | None = Field(
         None, description="Generation of the spec that this status is of."

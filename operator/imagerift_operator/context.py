@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+import aiohttp
 import structlog
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.kube_weights import WeightsCalls
 from imagerift_core.loops import Loops
 from imagerift_core.mongo.migrations import Presence, ReleaseTooOld
 
@@ -39,6 +41,10 @@ from imagerift_operator.sweeps.schedule import repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
+from imagerift_operator.weights import Weights
+from imagerift_operator.weights_controller import WeightsController
+from imagerift_operator.weights_downloads import WeightsDownloads
+from imagerift_operator.weights_progress import ProgressAsker
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +61,7 @@ class OperatorContext:
         self._given: Dependencies
         self.job_watch: JobWatch
         self.pools: Pools
+        self.weights = Weights()
         self.dispatcher: Dispatcher
 
     @property
@@ -114,7 +121,22 @@ class OperatorContext:
             leadership,
             isolated("pool servers"),
             s3_origin=settings.s3_internal_origin,
-            access=settings.model_access(),
+            weights=self.weights,
+        )
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
+        weights_controller = WeightsController(
+            given.kube,
+            self.weights,
+            pools,
+            WeightsDownloads(
+                _places_of_weights(given),
+                settings.weights_pods,
+                settings.pool_rules(),
+                ProgressAsker(http),
+            ),
+            leadership,
+            isolated=isolated("weights"),
+            events=events,
         )
         pace = Pace()
         dispatcher = Dispatcher(
@@ -166,6 +188,7 @@ class OperatorContext:
         loops.start("settler", settler.run)
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
+        loops.start("weights", weights_controller.run)
         if job_pods is not None:
             given.metrics.watch(
                 "imagerift_job_pods_suspended",
@@ -237,6 +260,14 @@ def _job_pod_replica(server: JobPodServer | None, given: Dependencies) -> JobPod
     if server is None or given.job_pods is None:
         return None
     return JobPodReplica(server, AsyncExitStack(), Slots(given.job_pods.max_pods))
+
+
+def _places_of_weights(given: Dependencies) -> dict[str, WeightsCalls]:
+    """Where the volumes of weights lie, by what mounts them."""
+    places = {"Pool": given.kube.weights_objects(given.settings.namespace)}
+    if given.job_pods is not None:
+        places["Pod"] = given.kube.weights_objects(given.job_pods.namespace)
+    return places
 
 
 def _claims(given: Dependencies) -> Claims:

@@ -11,7 +11,13 @@ from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
 
 from imagerift_operator.model_access import NO_TOKEN, TOKEN_KEY, ModelAccess
-from imagerift_operator.pod_parts import pod_metadata, variable, with_fields
+from imagerift_operator.pod_parts import (
+    NO_WEIGHTS,
+    MountedWeights,
+    pod_metadata,
+    variable,
+    with_fields,
+)
 
 POOL_LABEL = f"{GROUP}/pool"
 CONTROL_DIR = "/tmp/imagerift-control"  # noqa: S108 - a folder inside the server's own container
@@ -50,6 +56,7 @@ def deployment(
     replicas: int,
     s3_origin: str,
     access: ModelAccess = NO_TOKEN,
+    weights: MountedWeights = NO_WEIGHTS,
 ) -> dict[str, Any]:
     """The Deployment that keeps `replicas` servers of the template."""
     return {
@@ -71,7 +78,9 @@ def deployment(
             "template": {
                 "metadata": pod_metadata(pool_labels(pool), template),
                 "spec": with_fields(
-                    _pod_spec(template, s3_origin, access), template, {POOL_LABEL: pool}
+                    weights.put_into(_pod_spec(template, s3_origin, access)),
+                    template,
+                    {POOL_LABEL: pool},
                 ),
             },
         },

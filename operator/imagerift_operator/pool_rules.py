@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import TritonPoolSpec
 from pydantic import ValidationError
@@ -41,6 +42,22 @@ class PoolRules:
         host = urlsplit(spec.endpoint or "").hostname or ""
         domains = {host[at:] for at, letter in enumerate(host) if letter == "."}
         return _unless_allowed("endpoint", host, {host, *domains}, self.endpoint_hosts)
+
+    def refusal_of_weights(self, spec: ModelWeightsSpec) -> str | None:
+        """Why weights with this spec are not downloaded, or not mounted."""
+        claim = spec.claim.name if spec.claim is not None else None
+        image = spec.place if spec.scheme == "oci" else None
+        checks: tuple[tuple[str, str | None, Iterable[str | None], frozenset[str]], ...] = (
+            ("source", claim, {claim}, self.claims),
+            ("source", image, _names_of(image or ""), self.images),
+            ("secretName", spec.secret_name, {spec.secret_name}, self.secrets),
+        )
+        refusals = (
+            _unless_allowed(field, value, names, allowed)
+            for field, value, names, allowed in checks
+            if value is not None
+        )
+        return next((words for words in refusals if words is not None), None)
 
     def _refusal_of(self, template: PoolTemplate) -> str | None:
         claim = template.model_volume.claim_name if template.model_volume else None

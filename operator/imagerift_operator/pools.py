@@ -176,7 +176,7 @@ class Pools:
         self._changed = changed
         self._isolated = isolated
         self._rules = rules
-        self._access = access
+        self.access = access
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -355,7 +355,7 @@ class Pools:
             if key not in pool.replicas:
                 connections = AsyncExitStack()
                 own = pool.spec.template is not None
-                client = self._access.connect(endpoint, own=own)
+                client = self.access.connect(endpoint, own=own)
                 server = await connections.enter_async_context(client)
                 slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)

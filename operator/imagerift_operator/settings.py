@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagerift_core.settings import SharedSettings
+from imagerift_core.weights_pods import WeightsPods
 from pydantic import Field, SecretStr
 
 from imagerift_operator.model_access import ModelAccess
@@ -71,6 +72,11 @@ class OperatorSettings(SharedSettings):
     )
     model_tls_authority: Path | None = Field(
         None, description="PEM file of the authority that signs model servers' certificates."
+    )
+    weights_pods: WeightsPods | None = Field(
+        None,
+        description="JSON of the pods that download weights (imagerift_core.weights_pods); "
+        "default: nothing is downloaded.",
     )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."

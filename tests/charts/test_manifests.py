@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 from imagerift_api.settings import ApiSettings
+from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.cluster import RBAC_FILE, rbac_manifests
 from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
+from imagerift_operator.weights_objects import WeightsObjects
 from kubernetes_validate import utils, validate
 
 from tests.charts.rendering import (
@@ -30,6 +32,7 @@ from tests.charts.rendering import (
     job_pods,
     pool_template,
     variables,
+    weights_pods,
 )
 from tests.unit.charts.variables import chart_variables
 from tests.unit.core.structural import faults
@@ -288,6 +291,31 @@ def test_current_kubernetes_takes_what_the_operator_makes(
     for body in made:
         for version in CLUSTERS:
             assert validate(body, version, strict=True) == version
+
+
+def test_current_kubernetes_takes_what_is_made_for_weights(
+    examples: dict[str, Objects], quick_schemas: None
+) -> None:
+    pods = weights_pods(examples["production"])
+    assert pods is not None and pods.image.startswith("registry.example.com/imagerift/weights:")
+    spec = {"acceptLicence": "MIT", "source": "hf://a/b@c", "storage": {"size": "1Gi"}}
+    hub = WeightsObjects("w", "UID", ModelWeightsSpec.model_validate(spec))
+    image = f"oci://registry/w@sha256:{'0' * 64}"
+    by_image = ModelWeightsSpec.model_validate({"acceptLicence": "MIT", "source": image})
+    probe = WeightsObjects("w", "UID", by_image).image_volume_job()
+    assert hub.spec.storage is not None
+    for body in (hub.claim(hub.spec.storage), hub.download_job(pods)):
+        for version in CLUSTERS:
+            assert validate(body, version, strict=True) == version
+    assert validate(probe, CLUSTERS[-1], strict=True) == CLUSTERS[-1]
+    with pytest.raises(utils.ValidationError, match="image"):
+        validate(probe, "1.29", strict=True)
+
+
+def test_an_installation_whose_image_has_no_home_downloads_nothing(helm: Helm) -> None:
+    at_home = {name: {"repository": f"r.io/{name}"} for name in ("api", "operator", "triton")}
+    values = {"global": {"imageRegistry": ""}, "images": at_home}
+    assert weights_pods(helm.render(values=values)) is None
 
 
 def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> None:

@@ -24,6 +24,7 @@ from tests.charts.rendering import (
     job_pods,
     pool_template,
     variables,
+    weights_pods,
 )
 
 FOLDER = Path(__file__).with_name("values")
@@ -230,6 +231,8 @@ def _(objects: Objects) -> None:
         security = body["spec"]["securityContext"]
         assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(security), name
         assert security["runAsNonRoot"] is True, name
+    downloads = weights_pods(objects)
+    assert downloads is not None and downloads.fs_group is None
     for component in ("api", "operator", "triton", "probe", "mongodb"):
         assert reaches(policies(objects), pod(component), outside("openshift-dns"), 5353)
 

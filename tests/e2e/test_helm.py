@@ -146,6 +146,7 @@ def test_people_see_and_change_what_their_role_is_for(
     for verb in ("create", "patch", "delete"):
         assert may(verb, "generationjobs.imagerift.dev") is (role == "job-editor")
         assert may(verb, "tritonpools.imagerift.dev") is (role == "pool-admin")
+        assert may(verb, "modelweights.imagerift.dev") is (role == "pool-admin")
     for refused in ("secrets", "pods", "serviceaccounts"):
         assert not may("get", refused)
     assert not may("list", "generationjobs.imagerift.dev", "default")

@@ -28,6 +28,10 @@ ALLOWED = {
         ("patch", "pods"),
         ("create", "events.events.k8s.io"),
         ("patch", "events.events.k8s.io"),
+        ("patch", "modelweights.imagerift.dev"),
+        ("patch", "modelweights.imagerift.dev/status"),
+        ("create", "jobs.batch"),
+        ("create", "persistentvolumeclaims"),
     ],
 }
 REFUSED = {
@@ -35,6 +39,7 @@ REFUSED = {
         ("list", "generationjobs.imagerift.dev"),
         ("patch", "generationjobs.imagerift.dev/status"),
         ("create", "tritonpools.imagerift.dev"),
+        ("create", "jobs.batch"),
         ("patch", "deployments.apps"),
         ("list", "pods"),
         ("get", "leases.coordination.k8s.io/imagerift-operator"),
@@ -44,6 +49,8 @@ REFUSED = {
         ("list", "events.events.k8s.io"),
         ("delete", "events.events.k8s.io"),
         ("patch", "tritonpools.imagerift.dev"),
+        ("create", "modelweights.imagerift.dev"),
+        ("delete", "persistentvolumeclaims"),
         ("update", "leases.coordination.k8s.io/someone-else"),
         ("delete", "pods"),
         ("create", "daemonsets.apps"),
@@ -61,7 +68,6 @@ ALWAYS_REFUSED = [
     ("create", "pods/portforward"),
     ("get", "pods/log"),
     ("get", "configmaps"),
-    ("create", "jobs.batch"),
     ("impersonate", "serviceaccounts"),
 ]
 

@@ -167,3 +167,46 @@ POOL_CASES = [
     PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
     PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
 ]
+
+
+@dataclass(frozen=True)
+class WeightsCase:
+    """Old and new specs of weights; `refusal` is the message that is to be met, None for none."""
+
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
+STAYS = "source and execution stay as they are: make another object"
+STORED = "give storage for what is downloaded (hf, s3, https), and for nothing else"
+SUMMED = "give checksums: an https source has the files that are named there"
+HUB: dict[str, Any] = {
+    "source": "hf://acme/sdxl@main",
+    "acceptLicence": "MIT",
+    "storage": {"size": "1Gi"},
+    "execution": "Pool",
+}
+_BARE = {name: value for name, value in HUB.items() if name != "storage"}
+_HOST = HUB | {"source": "https://host/a.onnx"}
+_CLAIM = _BARE | {"source": "pvc://disk/w"}
+_IMAGE = _BARE | {"source": "oci://registry/w@sha256:0"}
+
+
+def _weights(name: str, spec: dict[str, Any], refusal: str | None = None) -> WeightsCase:
+    return WeightsCase(name, spec, spec, refusal)
+
+
+WEIGHTS_CASES = [
+    _weights("of the hub", HUB),
+    _weights("of a host", _HOST | {"checksums": {"a.onnx": "0"}}),
+    _weights("of a host without checksums", _HOST, SUMMED),
+    _weights("of a claim", _CLAIM),
+    _weights("of an image", _IMAGE),
+    _weights("of the hub without a volume", _BARE, STORED),
+    _weights("of a claim with a volume", _CLAIM | {"storage": {"size": "1Gi"}}, STORED),
+    WeightsCase("another licence", HUB, HUB | {"acceptLicence": "Apache-2.0"}, None),
+    WeightsCase("another source", HUB, HUB | {"source": "hf://acme/sdxl@v2"}, STAYS),
+    WeightsCase("for others", HUB, HUB | {"execution": "Pod"}, STAYS),
+]

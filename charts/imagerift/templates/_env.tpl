@@ -184,6 +184,10 @@
 - name: IMAGERIFT_MODEL_TLS_AUTHORITY
   value: /etc/imagerift-models/ca.crt
 {{- end }}
+{{- with include "imagerift.weightsPods" . }}
+- name: IMAGERIFT_WEIGHTS_PODS
+  value: {{ fromYaml . | toJson | quote }}
+{{- end }}
 - name: IMAGERIFT_DRAIN_SECONDS
   value: {{ .Values.operator.drainSeconds | quote }}
 {{- if not (kindIs "invalid" .Values.jobTtlSeconds) }}

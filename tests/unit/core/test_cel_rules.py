@@ -16,13 +16,16 @@ from tests.support.cel_cases import (
     NEW_CASES,
     POOL_CASES,
     SPEC,
+    WEIGHTS_CASES,
     Case,
     NewCase,
     PoolCase,
+    WeightsCase,
 )
 from tests.unit.core.structural import nodes
 
 JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()
+WEIGHTS = crds.model_weights_definition()
 ENVIRONMENT = celpy.Environment()
 
 
@@ -73,6 +76,7 @@ def test_the_cases_are_of_every_rule_and_every_field() -> None:
     wanted = {case.refusal for case in CASES} | {case.refusal for case in NEW_CASES}
     assert messages(JOB) == wanted - {None}
     assert messages(POOL) == {case.refusal for case in POOL_CASES} - {None}
+    assert messages(WEIGHTS) == {case.refusal for case in WEIGHTS_CASES} - {None}
     fields = schema_of(JOB)["properties"]["spec"]["properties"]
     assert set(fields) == set(SPEC) | {"cancel"} == set(CHANGES) | {"cancel"}
 
@@ -93,3 +97,10 @@ def test_a_new_job_is_taken_or_refused(case: NewCase) -> None:
 @pytest.mark.parametrize("case", POOL_CASES, ids=lambda case: case.name)
 def test_a_pool_is_taken_or_refused(case: PoolCase) -> None:
     assert refusals(POOL, case.spec) == (set() if case.refusal is None else {case.refusal})
+
+
+@pytest.mark.parametrize("case", WEIGHTS_CASES, ids=lambda case: case.name)
+def test_weights_are_taken_or_refused(case: WeightsCase) -> None:
+    assert refusals(WEIGHTS, case.new, case.old) == (
+        set() if case.refusal is None else {case.refusal}
+    )

@@ -106,7 +106,11 @@ def test_kubectl_explain_has_a_text_for_every_field(schema: dict[str, Any]) -> N
 def test_definitions_name_themselves_as_people_type_them() -> None:
     for text, names in zip(
         crds.manifests().values(),
-        [("generationjobs", "GenerationJob", "gj"), ("tritonpools", "TritonPool", "tp")],
+        [
+            ("generationjobs", "GenerationJob", "gj"),
+            ("tritonpools", "TritonPool", "tp"),
+            ("modelweights", "ModelWeights", "mw"),
+        ],
         strict=True,
     ):
         definition = yaml.safe_load(text)

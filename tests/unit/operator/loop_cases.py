@@ -28,6 +28,9 @@ from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.weights import Weights
+from imagerift_operator.weights_controller import WeightsController
+from imagerift_operator.weights_status import Found
 
 from tests.support.members import MEMBERS, Members
 from tests.unit.operator.builders import isolation
@@ -42,6 +45,7 @@ from tests.unit.operator.member_cases import (
     returning,
 )
 from tests.unit.operator.test_dispatcher import Shard
+from tests.unit.operator.weights_bodies import body
 
 CASES = Cases()
 
@@ -124,7 +128,37 @@ async def pools_are_followed(members: Members) -> None:
     stands_by = cast(Any, SimpleNamespace(leading=False))
     workloads = cast(Any, calls(pods=pods))
     controller = PoolController(
-        workloads, pools, Scheduler(), stands_by, isolation(), s3_origin="http://s3"
+        workloads,
+        pools,
+        Scheduler(),
+        stands_by,
+        isolation(),
+        s3_origin="http://s3",
+        weights=Weights(),
+    )
+    await members.while_running(controller.run())
+
+
+@CASES.of("weights")
+async def weights_are_looked_at(members: Members) -> None:
+    weights, downloads = Weights(), MagicMock()
+    for member in MEMBERS:
+        weights.observe(None, body(member))
+
+    async def found(seen: Any) -> Found:
+        members.serve(seen.name)
+        return Found("Pending", "It waits.", waits=True)
+
+    downloads.found = found
+    kube = cast(Any, calls(patch_weights_status=returning(None)))
+    controller = WeightsController(
+        kube,
+        weights,
+        pools_of(AsyncMock(), NOTHING),
+        downloads,
+        LEADS,
+        isolated=isolation(),
+        events=MagicMock(),
     )
     await members.while_running(controller.run())
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_settings import DiffusionSettings
-from imagerift_vision.diffusion_shelf import Shelf
+from imagerift_vision.loaded_networks import LoadedNetworks
 from imagerift_vision.mode_server import ModeServer
 
 SITE = "IMAGERIFT_DIFFUSION_SITE"
@@ -32,8 +32,8 @@ class TritonPythonModel:
         settings = DiffusionSettings.from_environment()
 
         def make(threads: int) -> DiffusionMode:
-            shelf = Shelf(settings, lambda one: network_of(one, device, threads))
-            return DiffusionMode(settings, shelf, threads)
+            loaded = LoadedNetworks(settings, lambda one: network_of(one, device, threads))
+            return DiffusionMode(settings, loaded, threads)
 
         self.server = ModeServer("diffusion", make)
 

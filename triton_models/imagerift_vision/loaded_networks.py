@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 
 
-class Shelf:
+class LoadedNetworks:
     """A pool's networks, each loaded when it is first drawn with; the pool's own at once."""
 
     def __init__(
