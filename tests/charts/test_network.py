@@ -30,7 +30,6 @@ WANTED = {
     ("triton", "s3"),
     ("probe", "api"),
     ("probe", "s3"),
-    ("probe", "mongodb"),
     ("mongodb", "mongodb"),
 }
 METADATA_SERVICE = Place(address="169.254.169.254")

@@ -167,3 +167,41 @@ POOL_CASES = [
     PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
     PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
 ]
+
+
+@dataclass(frozen=True)
+class TenantCase:
+    """An update of a Workspace or an ApiKey, as `Case`."""
+
+    kind: str
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
+_WORKSPACE = {"name": "Acme", "plan": "pro"}
+_TAKEN_OVER = _WORKSPACE | {"workspaceId": "ws_a"}
+SAME_WORKSPACE = "workspaceId is immutable"
+_KEY = {"workspaceRef": {"name": "acme"}, "scopes": ["jobs:read"], "secretName": "token"}
+SAME_KEY = "spec is immutable: make another ApiKey"
+_MOVED = {"name": "B", "plan": "free"}
+TENANT_CASES = [
+    TenantCase("Workspace", "name and plan change", _WORKSPACE, _MOVED, None),
+    TenantCase("Workspace", "one taken over changes", _TAKEN_OVER, _TAKEN_OVER | _MOVED, None),
+    TenantCase("Workspace", "an id comes", _WORKSPACE, _TAKEN_OVER, SAME_WORKSPACE),
+    TenantCase("Workspace", "an id goes", _TAKEN_OVER, _WORKSPACE, SAME_WORKSPACE),
+    TenantCase(
+        "Workspace",
+        "an id changes",
+        _TAKEN_OVER,
+        _TAKEN_OVER | {"workspaceId": "ws_b"},
+        SAME_WORKSPACE,
+    ),
+    TenantCase("ApiKey", "nothing changes", _KEY, _KEY, None),
+    TenantCase("ApiKey", "scopes grow", _KEY, _KEY | {"scopes": ["jobs:write"]}, SAME_KEY),
+    TenantCase("ApiKey", "a name comes", _KEY, _KEY | {"name": "ci"}, SAME_KEY),
+    TenantCase(
+        "ApiKey", "another workspace", _KEY, _KEY | {"workspaceRef": {"name": "b"}}, SAME_KEY
+    ),
+]
