@@ -87,7 +87,19 @@ class KeyKeeper:
             if error.retryable:
                 raise
             return refused(error)
-        return _outcome(key, spec, body)
+        return _outcome(key, spec, body, self._differs(key, spec, body))
+
+    def _differs(self, key: ApiKey, spec: ApiKeySpec, body: Body) -> list[str]:
+        """Fields by which the key was made otherwise: of a Workspace that was made anew meanwhile,
+        or on a server that lets the spec change."""
+        named = self._objects.named(WORKSPACES, spec.workspace_ref.name)
+        is_same = {
+            "workspaceRef": named is None or self._workspaces.id_of(named) == key.workspace,
+            "name": key.name == _name(spec, body),
+            "scopes": ordered_scopes(key.scopes) == _scopes(spec),
+            "expiresAt": spec.expires_at is None or is_same_moment(spec.expires_at, key.expires_at),
+        }
+        return [field for field, same in is_same.items() if not same]
 
     async def let_go(self, body: Body) -> Outcome | None:
         """Revokes the key of the deleted resource."""
@@ -135,7 +147,7 @@ class KeyKeeper:
             )
 
 
-def _outcome(key: ApiKey, spec: ApiKeySpec, body: Body) -> Outcome:
+def _outcome(key: ApiKey, spec: ApiKeySpec, body: Body, differs: list[str]) -> Outcome:
     secret_name = spec.secret_name or body["metadata"]["name"]
     status = {
         "keyId": key.id,
@@ -152,22 +164,11 @@ def _outcome(key: ApiKey, spec: ApiKeySpec, body: Body) -> Outcome:
     if key.expires_at is not None and key.expires_at <= now():
         words = f"The key expired at {rfc3339(key.expires_at)}; make another ApiKey."
         return Outcome([not_ready("Expired", words), as_applied()], status)
-    differs = _changed(key, spec, body)
     if differs:
-        words = f"{', '.join(differs)}: a key cannot be changed; make another ApiKey."
+        words = f"The key was made with another {', '.join(differs)}; make another ApiKey."
         return Outcome([not_ready("SpecChanged", words), drifted("SpecChanged", words)], status)
     words = f"The token was written into the Secret '{secret_name}'."
     return Outcome([ready("TokenWritten", words), as_applied()], status)
-
-
-def _changed(key: ApiKey, spec: ApiKeySpec, body: Body) -> list[str]:
-    """Fields of the spec that the key was made otherwise by, on servers that let them change."""
-    fields = {
-        "name": key.name == _name(spec, body),
-        "scopes": ordered_scopes(key.scopes) == _scopes(spec),
-        "expiresAt": spec.expires_at is None or is_same_moment(spec.expires_at, key.expires_at),
-    }
-    return [field for field, is_same in fields.items() if not is_same]
 
 
 def _secret(spec: ApiKeySpec, body: Body, workspace: str, token: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class WorkspaceKeeper:
 
     async def let_go(self, body: Body) -> Outcome | None:
         """Ends what the deleted resource holds. None once there is nothing left to wait for."""
-        workspace = await self._stores.workspaces.get(self._id_of(body))
+        workspace = await self._stores.workspaces.get(self.id_of(body))
         uid = uid_of(body)
         if workspace is None or workspace.managed_by is None or workspace.managed_by.uid != uid:
             return None
@@ -96,7 +96,7 @@ class WorkspaceKeeper:
         """
         spec = checked_spec(WorkspaceSpec, body)
         await self._check_binding(spec)
-        workspace = await self._stores.workspaces.get(self._id_of(body))
+        workspace = await self._stores.workspaces.get(self.id_of(body))
         if workspace is None or not is_held(body):
             raise WorkspaceNotFound(f"The Workspace '{body['metadata']['name']}' is not made yet.")
         if workspace.managed_by is None or workspace.managed_by.uid != uid_of(body):
@@ -106,7 +106,7 @@ class WorkspaceKeeper:
     async def _held(self, spec: WorkspaceSpec, body: Body) -> Workspace:
         """The workspace, which the resource holds from now on. Raises as `holds` does."""
         await self._check_binding(spec)
-        holder, workspace_id = holder_of(body), self._id_of(body)
+        holder, workspace_id = holder_of(body), self.id_of(body)
         if spec.workspace_id is None:
             made = Workspace(
                 _id=workspace_id,
@@ -126,7 +126,7 @@ class WorkspaceKeeper:
         """Raises `InvalidRequest` where the spec names another workspace than the one that is held,
         which servers before 1.25 let it."""
         held = (body.get("status") or {}).get("workspaceId")
-        if held is not None and held != self._id_of(body):
+        if held is not None and held != self.id_of(body):
             raise InvalidRequest("spec.workspaceId is immutable.", param="spec.workspaceId")
 
     async def _check_binding(self, spec: WorkspaceSpec) -> None:
@@ -167,7 +167,8 @@ class WorkspaceKeeper:
         )
 
     @staticmethod
-    def _id_of(body: Body) -> str:
+    def id_of(body: Body) -> str:
+        """Id of the workspace that the resource makes, or names."""
         named = (body.get("spec") or {}).get("workspaceId")
         return str(named) if named else workspace_id_of(uid_of(body))
 

@@ -475,6 +475,19 @@ async def test_a_key_waits_for_its_workspace_and_names_only_those_of_its_namespa
     assert conditions(await cluster.seen(API_KEYS, key))["Ready"][0] == "True"
 
 
+async def test_a_key_is_of_the_workspace_that_it_was_made_of(cluster: Cluster) -> None:
+    workspace, workspace_id = await cluster.workspace(deletionPolicy="Retain")
+    name = await cluster.apply(API_KEYS, workspaceRef={"name": workspace})
+    assert conditions(await cluster.seen(API_KEYS, name))["Ready"][0] == "True"
+    await cluster.delete(WORKSPACES, workspace)
+    await cluster.look()
+    await cluster.apply(WORKSPACES, workspace, name="Anew", plan="pro")
+    shown = await cluster.seen(API_KEYS, name)
+    assert conditions(shown)["Ready"] == ("False", "SpecChanged")
+    assert "workspaceRef" in message(shown, "Ready")
+    assert shown["status"]["workspaceId"] == workspace_id
+
+
 async def test_a_standby_changes_nothing(cluster: Cluster) -> None:
     cluster.leading.leading = False
     name = await cluster.apply(WORKSPACES, name="Acme", plan="pro")
