@@ -336,6 +336,7 @@ def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> N
         "imagerift-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"],
         "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
         "imagerift-pool-admin": [],
+        "imagerift-tenant-admin": [],
     }
 
 

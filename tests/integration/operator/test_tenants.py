@@ -92,7 +92,7 @@ class Cluster:
     objects: TenantObjects
     leading: Leading
 
-    async def apply(self, plural: str, name: str | None = None, **spec: Any) -> str:
+    async def apply(self, plural: str, name: str | None = None, /, **spec: Any) -> str:
         """Makes a resource, or changes its spec; its name."""
         if name is not None and await self.found(plural, name):
             await self.api.patch_namespaced_custom_object(
