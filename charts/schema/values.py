@@ -385,7 +385,8 @@ class CrdsValues(Part):
         False, description="Upgrade although stored fields would be dropped."
     )
     roles: bool = Field(
-        True, description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants."
+        True,
+        description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants.",
     )
     aggregate_roles: bool = Field(
         False,

@@ -23,7 +23,9 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def admin(*arguments):
     done = subprocess.run(
         ["imagerift", "admin", *arguments],
-        env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        env={
+            name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+        },
         stdout=subprocess.PIPE,
         check=True,
     )
