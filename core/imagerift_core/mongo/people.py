@@ -12,7 +12,7 @@ from imagerift_core.errors import SUSPENDED, AccountSuspended
 from imagerift_core.ids import new_person_id, new_workspace_id
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import Member, MemberStore, insert_member
-from imagerift_core.mongo.places import IdPage, page_by_id
+from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.mongo.workspaces import Workspace
@@ -70,7 +70,9 @@ class PersonStore(Store):
 
     async def page(self, *, after: str, limit: int) -> IdPage[Person]:
         """Up to `limit` of everybody in the order of their ids, after the id `after`."""
-        return await page_by_id(Person, self._database.people, after=after, limit=limit)
+        rows = self._database.people.find({"_id": {"$gt": after}}).sort("_id", 1)
+        documents = [document async for document in rows.limit(limit + 1)]
+        return id_page(Person, documents, limit=limit)
 
     async def refresh(
         self, issuer: str, subject: str, *, name: str, email: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -32,15 +33,13 @@ class IdPage(Generic[Model]):
     after: str | None
 
 
-async def page_by_id(
-    model: type[Model], collection: Any, *, after: str, limit: int
+def id_page(
+    model: type[Model], documents: Sequence[Mapping[str, Any]], *, limit: int
 ) -> IdPage[Model]:
-    """Up to `limit` of a whole collection in the order of their ids, after the id `after`."""
-    rows = collection.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit + 1)
-    documents = [document async for document in rows]
+    """The page of up to `limit` that these documents, in the order of their ids, are; one more than
+    that says that another page follows."""
     read = [try_read(model, document) for document in documents[:limit]]
-    more = len(documents) > limit
     return IdPage(
         [one for one in read if not isinstance(one, Unreadable)],
-        after=documents[limit - 1]["_id"] if more else None,
+        after=documents[limit - 1]["_id"] if len(documents) > limit else None,
     )

@@ -19,7 +19,7 @@ from imagerift_core.mongo.account_log import (
     Logged,
     logged,
 )
-from imagerift_core.mongo.places import IdPage, page_by_id
+from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.stored import read, readable
@@ -113,7 +113,9 @@ class WorkspaceStore(Store):
 
     async def page(self, *, after: str, limit: int) -> IdPage[Workspace]:
         """Up to `limit` of all workspaces in the order of their ids, after the id `after`."""
-        return await page_by_id(Workspace, self._database.workspaces, after=after, limit=limit)
+        rows = self._database.workspaces.find({"_id": {"$gt": after}}).sort("_id", 1)
+        documents = [document async for document in rows.limit(limit + 1)]
+        return id_page(Workspace, documents, limit=limit)
 
     async def set_plan(self, workspace_id: str, plan: str, *, actor: Actor = ADMIN_COMMAND) -> bool:
         """Moves the workspace to another plan, and notes who did. False where there is none."""
