@@ -26,10 +26,13 @@ from imagerift_core.mongo.migrations import Migrations, Presence
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
+from imagerift_core.tenants import KeyMaker, WorkspaceRules
 
 from imagerift_api.account.service import ACCOUNTS, Accounts
+from imagerift_api.administration.service import ADMINISTRATION, Administration
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
 from imagerift_api.auth.address_limit import AddressLimit
+from imagerift_api.auth.administrators import ADMINISTRATORS, Administrators
 from imagerift_api.auth.callers import KEY_USAGE, RATE_WINDOWS
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
@@ -182,9 +185,13 @@ def _open_accounts(
     application[ACCOUNTS] = Accounts(
         stores.workspaces, stores.members, stores.sessions, stores.account_log
     )
-    application[API_KEYS] = ApiKeys(
-        stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+    maker = KeyMaker(stores.keys, stores.workspaces, plans, settings.pepper())
+    application[API_KEYS] = ApiKeys(stores.keys, stores.members, maker)
+    application[ADMINISTRATORS] = Administrators(
+        settings.admin_token, limit=AddressLimit(settings.unidentified_requests_per_minute)
     )
+    rules = WorkspaceRules(stores.workspaces, plans)
+    application[ADMINISTRATION] = Administration(stores, rules, maker)
     application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
 
 

@@ -180,6 +180,9 @@ class Api(PodParts):
         description="Trusted proxies before the API that append to X-Forwarded-For; "
         "null: 1 with the Ingress, else 0.",
     )
+    admin_requests_per_minute: int = Field(
+        600, ge=1, description="Requests of all administrators to the admin REST API together."
+    )
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
     )

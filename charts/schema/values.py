@@ -155,8 +155,9 @@ class Secrets(Part):
 
     existing_secret: NameOrNone = Field(
         "",
-        description="Secret with `key-pepper`, and where wanted `session-key`, `webhook-key`, "
-        "`oidc-client-secret`, `sign-in-users.json`. Empty: a pepper is made once and kept.",
+        description="Secret with `key-pepper`, and where wanted `admin-token` (of the admin REST "
+        "API), `session-key`, `webhook-key`, `oidc-client-secret`, `sign-in-users.json`. Empty: a "
+        "pepper and a token are made once and kept.",
     )
     existing_bundled_secret: NameOrNone = Field(
         "",
@@ -172,6 +173,16 @@ class Secrets(Part):
         False,
         description="To look at what is rendered without the cluster, where nothing can be kept: "
         "make new secrets each time.",
+    )
+
+
+class Tenants(Part):
+    """Workspaces and API keys as resources: Workspace, ApiKey (docs/tenants.md)."""
+
+    enabled: bool = Field(
+        False,
+        description="Have the operator follow them: it may make Secrets, which hold keys' tokens, "
+        "and is told the pepper. The definitions of imagerift-crds must be installed.",
     )
 
 
@@ -354,6 +365,7 @@ class Values(Part):
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)
     secrets: Secrets = Field(default_factory=Secrets)
+    tenants: Tenants = Field(default_factory=Tenants)
     plans: dict[str, Plan] = Field(
         default_factory=dict, description="Your plans by name; empty: the shipped ones."
     )
@@ -390,10 +402,11 @@ class CrdsValues(Part):
         False, description="Upgrade although stored fields would be dropped."
     )
     roles: bool = Field(
-        True, description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools."
+        True,
+        description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants.",
     )
     aggregate_roles: bool = Field(
         False,
         description="Make viewers part of Kubernetes' own `view`, editors of jobs of `edit`: then "
-        "who has those reads every prompt. Keepers of pools are never part of them.",
+        "who has those reads every prompt. Keepers of pools and of tenants are never part of them.",
     )

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from imagerift import choices
+from imagerift.admin_commands import app as admin_app
 from imagerift.calls import GenerateOptions
 from imagerift.choices import JobStatus, OnUnclearSubject
 from imagerift.connection import DEFAULT_URL, KEY_VARIABLE
@@ -56,6 +57,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(admin_app, name="admin")
 jobs_app = typer.Typer(help="See, wait for, download and cancel jobs; alone, list them.")
 app.add_typer(jobs_app, name="jobs")
 

@@ -16,6 +16,7 @@ from imagerift_core.kube_calls import KubeUnavailable, bounded_call
 from imagerift_core.kube_events import EventCalls
 from imagerift_core.kube_job_pods import RunCalls
 from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
+from imagerift_core.kube_tenants import TenantCalls
 from imagerift_core.kube_weights import WeightsCalls
 from imagerift_core.kube_workloads import Workloads
 from imagerift_core.proxies import proxy_to
@@ -41,6 +42,7 @@ class Kube:
         self._coordination = client.CoordinationV1Api(api)
         self._version = client.VersionApi(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
+        self.tenants = TenantCalls(api, namespace, timeout_seconds=timeout_seconds)
         self.events = EventCalls(api, namespace, timeout_seconds=timeout_seconds)
         self._api = api
 

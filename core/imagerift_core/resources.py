@@ -31,13 +31,15 @@ DEFAULT_TTL_SECONDS = 300
 MAX_MESSAGE = 32_768
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a custom resource: in camelCase, and nothing unknown in it."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
     )
 
 
-class SourceReference(_Part):
+class SourceReference(Part):
     """Where the source picture lies."""
 
     key: str = Field(
@@ -47,7 +49,7 @@ class SourceReference(_Part):
     )
 
 
-class MaskReference(_Part):
+class MaskReference(Part):
     """Where the caller's own matte lies."""
 
     key: str = Field(
@@ -88,7 +90,7 @@ class GenerationJobSpec(GenerationSpec):
         )
 
 
-class ResourceOutput(_Part):
+class ResourceOutput(Part):
     """One picture made."""
 
     key: str = Field(description="Its key in the bucket; the REST API signs URLs for it.")
@@ -102,7 +104,7 @@ class ResourceOutput(_Part):
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-class Condition(_Part):
+class Condition(Part):
     """A condition in the Kubernetes sense."""
 
     type: str = Field(max_length=316, description="Name of the condition; there is one of each.")
@@ -117,7 +119,7 @@ class Condition(_Part):
     )
 
 
-class QueuePlace(_Part):
+class QueuePlace(Part):
     """Where a waiting job stood. Written anew every 30 s at most, later where many jobs wait."""
 
     position: int = Field(
@@ -133,7 +135,7 @@ class QueuePlace(_Part):
 Phase = Literal["Queued", "Running", "Succeeded", "Failed", "Canceled"]
 
 
-class GenerationJobStatus(_Part):
+class GenerationJobStatus(Part):
     """How the job stands: a projection of its record, and repaired from it."""
 
     phase: Phase | None = Field(
@@ -182,7 +184,7 @@ class GenerationJobStatus(_Part):
     )
 
 
-class TritonPoolSpec(_Part):
+class TritonPoolSpec(Part):
     """Model servers that jobs are sent to: one that exists, or ones that the operator makes."""
 
     endpoint: str | None = Field(
@@ -220,7 +222,7 @@ class TritonPoolSpec(_Part):
         return self
 
 
-class TritonPoolStatus(_Part):
+class TritonPoolStatus(Part):
     """What the operator sees of the pool."""
 
     replicas: int | None = Field(None, description="Servers that are there, ready or not.")

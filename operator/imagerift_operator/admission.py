@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from cachetools import TTLCache
 from imagerift_core import quota, telemetry
@@ -182,10 +182,7 @@ class HandMadeAdmission:
             bound = bound_workspaces(await self._kube.namespace_annotations())
             self._binding["bound"] = bound
         if workspace not in bound:
-            raise WorkspaceNotBound(
-                f"This namespace is not bound to workspace '{workspace}'; an administrator binds "
-                f"it by the namespace's annotation {WORKSPACE_BINDING_PREFIX}{workspace}=true."
-            )
+            raise WorkspaceNotBound.of(workspace)
 
 
 def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
@@ -201,6 +198,13 @@ def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
 
 class WorkspaceNotBound(DomainError):
     code = "workspace_not_bound"
+
+    @classmethod
+    def of(cls, workspace: str) -> Self:
+        return cls(
+            f"This namespace is not bound to workspace '{workspace}'; an administrator binds "
+            f"it by the namespace's annotation {WORKSPACE_BINDING_PREFIX}{workspace}=true."
+        )
 
 
 def _checked_spec(body: dict[str, Any]) -> GenerationJobSpec:

@@ -39,6 +39,8 @@ from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.charges import ChargeAudit
 from imagerift_operator.sweeps.schedule import repeat
 from imagerift_operator.sweeps.table import sweeps_of
+from imagerift_operator.tenants.controller import TenantController
+from imagerift_operator.tenants.parts import tenant_controller
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
 from imagerift_operator.weights import Weights
@@ -63,6 +65,7 @@ class OperatorContext:
         self.pools: Pools
         self.weights = Weights()
         self.dispatcher: Dispatcher
+        self.tenants: TenantController | None = None
 
     @property
     def leadership(self) -> Leadership:
@@ -185,6 +188,9 @@ class OperatorContext:
         _register_gauges(given, outcomes)
         charges.show(given.metrics)
         PoolFigures(pools, memory.scheduler, leadership).show(given.metrics)
+        self.tenants = tenant_controller(given)
+        if self.tenants is not None:
+            loops.start("tenants", self.tenants.run)
         loops.start("settler", settler.run)
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)

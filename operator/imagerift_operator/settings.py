@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from imagerift_core.settings import SharedSettings
+from imagerift_core.settings import HexSecret, SharedSettings
 from imagerift_core.weights_pods import WeightsPods
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_rules import PoolRules
@@ -78,12 +79,24 @@ class OperatorSettings(SharedSettings):
         description="JSON of the pods that download weights (imagerift_core.weights_pods); "
         "default: nothing is downloaded.",
     )
+    tenants: bool = Field(
+        False, description="Follow Workspace and ApiKey resources; their definitions must exist."
+    )
+    key_pepper: HexSecret | None = Field(
+        None, description="The API's own pepper: keys of ApiKey resources are hashed under it."
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )
     drain_seconds: float = Field(
         10.0, ge=0, description="How long a stopping operator waits for attempts in flight."
     )
+
+    @model_validator(mode="after")
+    def _tenants_need_the_pepper(self) -> Self:
+        if self.tenants and self.key_pepper is None:
+            raise ValueError("TENANTS needs KEY_PEPPER")
+        return self
 
     def pool_rules(self) -> PoolRules:
         return PoolRules(

@@ -11,7 +11,7 @@ import yaml
 from imagerift_api.settings import ApiSettings
 from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.resources import TritonPoolSpec
-from imagerift_local.cluster import RBAC_FILE, rbac_manifests
+from imagerift_local.cluster import RBAC_FILE, TENANTS_FILE, rbac_manifests
 from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
@@ -154,14 +154,45 @@ def test_only_the_api_and_the_operator_hold_a_kubernetes_token(
 
 
 def test_the_charts_rights_are_those_of_the_embedded_platform(
-    examples: dict[str, Objects],
+    examples: dict[str, Objects], helm: Helm
 ) -> None:
-    wanted = rbac_manifests(RBAC_FILE.read_text(), NAMESPACE)
-    for body in wanted:
-        rendered = examples["default"].one(body["kind"], body["metadata"]["name"])
-        for field in ("rules", "roleRef", "subjects"):
-            assert rendered.get(field) == body.get(field)
-        assert rendered["metadata"]["namespace"] == NAMESPACE
+    alone = RBAC_FILE.read_text()
+    with_tenants = helm.render(values={"tenants": {"enabled": True}})
+    for objects, text in (
+        (examples["default"], alone),
+        (with_tenants, alone + TENANTS_FILE.read_text()),
+    ):
+        for body in rbac_manifests(text, NAMESPACE):
+            rendered = objects.one(body["kind"], body["metadata"]["name"])
+            for field in ("rules", "roleRef", "subjects"):
+                assert rendered.get(field) == body.get(field)
+            assert rendered["metadata"]["namespace"] == NAMESPACE
+
+
+def test_only_where_tenants_are_resources_may_the_operator_make_secrets(
+    examples: dict[str, Objects], helm: Helm
+) -> None:
+    def of_operator(objects: Objects) -> str:
+        return json.dumps(objects.one("Role", "imagerift-operator")["rules"])
+
+    assert "secrets" not in of_operator(examples["default"])
+    assert "IMAGERIFT_KEY_PEPPER" not in variables(examples["default"].pods["imagerift-operator"])
+    enabled = helm.render(values={"tenants": {"enabled": True}})
+    (rule,) = [
+        rule
+        for rule in enabled.one("Role", "imagerift-operator")["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    assert rule["verbs"] == ["create"]
+    assert variables(enabled.pods["imagerift-operator"])["IMAGERIFT_TENANTS"] == "true"
+
+
+def test_helm_test_knows_neither_the_database_nor_the_pepper(examples: dict[str, Objects]) -> None:
+    for objects in examples.values():
+        for name in objects.pods.keys() & {"imagerift-probe"}:
+            known = set(variables(objects.pods[name]))
+            assert "IMAGERIFT_ADMIN_TOKEN" in known
+            assert not known & {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER"}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +227,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "modelServers": {"tokenHosts": ["triton.example"], "tls": {"existingSecret": "pairs"}},
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
+        "tenants": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
         "networkPolicies": {"tracing": [{"podSelector": {}}], "mongodb": [{"podSelector": {}}]},
     }
@@ -206,7 +238,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
 def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:
     secret = {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER", "IMAGERIFT_OIDC_CLIENT_SECRET"}
     secret |= {"IMAGERIFT_S3_ACCESS_KEY", "IMAGERIFT_S3_SECRET_KEY", "IMAGERIFT_SESSION_KEY"}
-    secret |= {"IMAGERIFT_MODEL_TOKEN"}
+    secret |= {"IMAGERIFT_MODEL_TOKEN", "IMAGERIFT_ADMIN_TOKEN"}
     for objects in examples.values():
         for pod in objects.pods.values():
             for name, value in variables(pod).items():
@@ -332,6 +364,7 @@ def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> N
         "imagerift-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"],
         "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
         "imagerift-pool-admin": [],
+        "imagerift-tenant-admin": [],
     }
 
 

@@ -33,7 +33,6 @@ WANTED = {
     ("triton", "s3"),
     ("probe", "api"),
     ("probe", "s3"),
-    ("probe", "mongodb"),
     ("mongodb", "mongodb"),
 }
 WEIGHTS = {"source": "hf://a/b@c", "acceptLicence": "MIT", "storage": {"size": "1Gi"}}

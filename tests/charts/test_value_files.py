@@ -115,19 +115,20 @@ def all_variables(node: Any) -> list[list[dict[str, Any]]]:
 
 @means("mongodb-atlas")
 def _(objects: Objects) -> None:
-    for name in ("imagerift-api", "imagerift-operator", "imagerift-probe"):
+    for name in ("imagerift-api", "imagerift-operator"):
         assert variables(objects.pods[name])["IMAGERIFT_MONGO_URL"] == {
             "secretKeyRef": {"name": "atlas", "key": "connectionStringStandardSrv"}
         }
-    for component in ("api", "operator", "probe"):
+    for component in ("api", "operator"):
         assert reaches(policies(objects), pod(component), INTERNET, 27017)
+    assert not reaches(policies(objects), pod("probe"), INTERNET, 27017)
     assert not [body for body in objects.of("StatefulSet") if "mongodb" in str(body["metadata"])]
 
 
 @means("mongodb-other-port")
 def _(objects: Objects) -> None:
+    assert reaches(policies(objects), pod("operator"), INTERNET, 1024)
     for component in ("operator", "probe"):
-        assert reaches(policies(objects), pod(component), INTERNET, 1024)
         assert not reaches(policies(objects), pod(component), INTERNET, 27017)
 
 

@@ -179,6 +179,17 @@ class WeightsCase:
     refusal: str | None
 
 
+@dataclass(frozen=True)
+class TenantCase:
+    """An update of a Workspace or an ApiKey, as `Case`."""
+
+    kind: str
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
 STAYS = "source and execution stay as they are: make another object"
 STORED = "give storage for what is downloaded (hf, s3, https), and for nothing else"
 SUMMED = "give checksums: an https source has the files that are named there"
@@ -209,4 +220,30 @@ WEIGHTS_CASES = [
     WeightsCase("another licence", HUB, HUB | {"acceptLicence": "Apache-2.0"}, None),
     WeightsCase("another source", HUB, HUB | {"source": "hf://acme/sdxl@v2"}, STAYS),
     WeightsCase("for others", HUB, HUB | {"execution": "Pod"}, STAYS),
+]
+
+_WORKSPACE = {"name": "Acme", "plan": "pro"}
+_TAKEN_OVER = _WORKSPACE | {"workspaceId": "ws_a"}
+SAME_WORKSPACE = "workspaceId is immutable"
+_KEY = {"workspaceRef": {"name": "acme"}, "scopes": ["jobs:read"], "secretName": "token"}
+SAME_KEY = "spec is immutable: make another ApiKey"
+_MOVED = {"name": "B", "plan": "free"}
+TENANT_CASES = [
+    TenantCase("Workspace", "name and plan change", _WORKSPACE, _MOVED, None),
+    TenantCase("Workspace", "one taken over changes", _TAKEN_OVER, _TAKEN_OVER | _MOVED, None),
+    TenantCase("Workspace", "an id comes", _WORKSPACE, _TAKEN_OVER, SAME_WORKSPACE),
+    TenantCase("Workspace", "an id goes", _TAKEN_OVER, _WORKSPACE, SAME_WORKSPACE),
+    TenantCase(
+        "Workspace",
+        "an id changes",
+        _TAKEN_OVER,
+        _TAKEN_OVER | {"workspaceId": "ws_b"},
+        SAME_WORKSPACE,
+    ),
+    TenantCase("ApiKey", "nothing changes", _KEY, _KEY, None),
+    TenantCase("ApiKey", "scopes grow", _KEY, _KEY | {"scopes": ["jobs:write"]}, SAME_KEY),
+    TenantCase("ApiKey", "a name comes", _KEY, _KEY | {"name": "ci"}, SAME_KEY),
+    TenantCase(
+        "ApiKey", "another workspace", _KEY, _KEY | {"workspaceRef": {"name": "b"}}, SAME_KEY
+    ),
 ]

@@ -19,6 +19,7 @@ from tests.unit.charts.test_images import IMAGES, STAGES, instructions
 
 GIVEN = {
     "IMAGERIFT_KEY_PEPPER": "ab" * 32,
+    "IMAGERIFT_ADMIN_TOKEN": "01" * 32,
     "IMAGERIFT_S3_SECRET_KEY": "cd" * 16,
     "IMAGERIFT_S3_ADMINISTRATOR_KEY": "ef" * 16,
 }

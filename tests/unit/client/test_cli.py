@@ -349,8 +349,8 @@ async def test_it_tells_its_version(server: FakeApi) -> None:
 
 
 async def test_other_packages_add_commands(server: FakeApi) -> None:
-    result = await run(server, "--help")
+    result = await run(server, "admin", "--help")
 
-    assert "admin" in result.stdout
-    assert (await run(server, "admin", "key", "--help")).exit_code == 0
+    assert "audit" in result.stdout and "store" in result.stdout
+    assert (await run(server, "admin", "store", "drill", "--help")).exit_code == 0
     assert (await run(server, "nothing")).exit_code == 2
