@@ -86,6 +86,8 @@ class GenerateOptions(TypedDict, total=False):
     output_format: str | None
     on_unclear_subject: str | None
     cutout: Cutout | None
+    negative_prompt: str | None
+    keep_subject: bool | None
     outputs: Sequence[RequestedOutput] | None
     variations: int | None
     seed: int | None

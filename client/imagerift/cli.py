@@ -34,8 +34,10 @@ from imagerift.options import (
     Height,
     IdempotencyKey,
     JobId,
+    KeepSubject,
     LongEdge,
     Mask,
+    NegativePrompt,
     Outputs,
     Padding,
     Photo,
@@ -119,10 +121,12 @@ def generate(
         OnUnclearSubject | None,
         typer.Option(
             help="Where the subject cannot be cut out well: grade the photo, or fail; cut "
-            "delivers a cut-out all the same."
+            "delivers a cut-out or a scene all the same."
         ),
     ] = None,
     mask: Mask = None,
+    negative_prompt: NegativePrompt = None,
+    keep_subject: KeepSubject = None,
     background: Background = None,
     padding: Padding = None,
     fill: Fill = None,
@@ -154,6 +158,8 @@ def generate(
         seed=seed,
         on_unclear_subject=on_unclear_subject,
         mask=mask,
+        negative_prompt=negative_prompt,
+        keep_subject=keep_subject,
         cutout=cutout_of(
             background=background, padding=padding, fill=fill, align=align, shadow=shadow,
             width=width, height=height,

@@ -43,6 +43,17 @@ Mask = Annotated[
     Path | None,
     typer.Option(help="Your own matte: white is the subject.", exists=True, dir_okay=False),
 ]
+NegativePrompt = Annotated[
+    str | None, typer.Option(help="What is not to be seen; of modes that take it.")
+]
+KeepSubject = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-subject/--relight-subject",
+        help="Of a scene: the subject's own pixels (as without either), or lit with the scene.",
+        show_default=False,
+    ),
+]
 Background = Annotated[
     str | None,
     typer.Option(help="Of a cut-out: transparent, or a colour as #rrggbb.", metavar="COLOUR"),

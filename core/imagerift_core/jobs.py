@@ -30,7 +30,7 @@ from imagerift_core.stored import KEPT, STORED
 MAX_ATTEMPTS = 10
 DEFAULT_BACKOFF_LIMIT = 3
 # Raised by a version that writes what those before it must not run; see docs/compatibility.md.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 # What the picture or the request is to blame for; of every other error the installation is.

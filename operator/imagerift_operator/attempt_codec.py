@@ -61,6 +61,8 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout,
+        negative_prompt=spec.negative_prompt,
+        keep_subject=spec.keep_subject,
         outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
         targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )

@@ -21,6 +21,8 @@ SPEC: dict[str, Any] = {
     "outputFormat": "png",
     "onUnclearSubject": "grade",
     "cutout": {"background": "#ffffff"},
+    "negativePrompt": "text",
+    "keepSubject": True,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "png"}],
     "variations": 1,
     "seed": 7,
@@ -43,6 +45,8 @@ CHANGES: dict[str, Any] = {
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
     "cutout": {"background": "#ffffff", "shadow": "drop"},
+    "negativePrompt": "hands",
+    "keepSubject": False,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "jpeg"}],
     "variations": 2,
     "seed": 8,
@@ -51,7 +55,7 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "outputs")
+OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "negativePrompt", "outputs")
 # Outputs stand in place of these.
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}

@@ -40,6 +40,9 @@ class Network(Protocol):
     def task_of(self, recipe: Recipe) -> Task:
         """What is done with the source; where the recipe says nothing, what its weights do."""
 
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """What its weights can do."""
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """Names and versions of what draws so."""
 

@@ -63,6 +63,10 @@ class DiffusersNetwork:
         """The recipe's, or the first that the weights can do."""
         return recipe.task or self._weights.family.tasks[0]
 
+    def tasks_of(self, _recipe: Recipe) -> tuple[Task, ...]:
+        """What the weights can do."""
+        return self._weights.family.tasks
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """The weights by their folder's name and fingerprint, LoRAs, and the pipeline that runs."""
         worn = [

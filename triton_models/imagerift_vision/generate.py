@@ -37,6 +37,7 @@ from imagerift_vision.requests import (
 )
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
+from imagerift_vision.subject_proof import SubjectProof
 from imagerift_vision.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,12 @@ class ModeCall:
     masked: bool = False
     """Whether the image's alpha is the caller's own matte."""
     cutout: CutoutOptions | None = None
+    mode: str | None = None
+    """The job's mode; None where a model is called for something else."""
+    negative_prompt: str = ""
+    """What is not to be seen."""
+    keep_subject: bool = True
+    """Whether the subject's own pixels are to be in the picture."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class ModeAnswer:
     omitted: tuple[tuple[int, str], ...] = ()
     error: VisionError | None = None
     analysis: Analysis | None = None
+    proofs: tuple[SubjectProof | None, ...] = ()
+    """Of each of `images`, or none at all: that the subject in it was kept."""
 
 
 class ModeModels(Protocol):
@@ -132,12 +141,19 @@ class Pipeline:
             pictures = dict(zip(made, answer.images, strict=True))
             for index in self._blocked(request, answer, guard, result):
                 lost[made[index]] = "content_filtered"
+            proofs = dict(zip(made, answer.proofs, strict=False))
             for position, target in enumerate(targets):
                 if position in lost:
                     result.omitted.append((target.index, lost[position]))
                     continue
+                proof = proofs.get(position)
+                if proof is not None and not proof.holds:
+                    result.omitted.append((target.index, "model_error"))
+                    continue
                 try:
-                    self._deliver(request, target, pictures[position], guard, result)
+                    self._deliver(
+                        request, target, pictures[position], proof, guard=guard, result=result
+                    )
                 except Exception as failure:  # noqa: BLE001 - one variation fails alone
                     reason = from_exception(failure)
                     if reason.code in JOB_ENDING:
@@ -221,6 +237,9 @@ class Pipeline:
                 on_unclear_subject=request.on_unclear_subject,
                 masked=request.mask_url is not None,
                 cutout=request.cutout,
+                mode=request.mode,
+                negative_prompt=request.negative_prompt,
+                keep_subject=request.keep_subject,
             )
         )
 
@@ -229,13 +248,15 @@ class Pipeline:
         request: GenerateRequest,
         target: Target,
         pixels: NDArray[np.uint8],
+        proof: SubjectProof | None,
+        *,
         guard: Guard,
         result: Result,
     ) -> None:
         guard.check()
         seed = request.seed_of(target.index)
         file_format = request.shape_of(target.index).format
-        provenance = Provenance(request.mode, result.preset, seed, tuple(result.models))
+        provenance = Provenance(request.mode, result.preset, seed, tuple(result.models), proof)
         with timed(result.metrics, "encodeMs"):
             body = encode(pixels, file_format, provenance)
         content_type = CONTENT_TYPES[file_format]
@@ -341,7 +362,8 @@ def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
     lost = {position for position, _ in answer.omitted}
     expected = (asked - len(lost), height, width)
     known = all(code in ERROR_CODES for _, code in answer.omitted)
-    if not known or not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
+    proven = len(answer.proofs) in (0, expected[0])
+    if not (known and proven and lost <= set(range(asked))) or answer.images.dtype != np.uint8:
         raise VisionError("model_error", "the mode's model broke its contract")
     fits = answer.images.shape[:3] == expected and answer.images.shape[3:] in ((3,), (4,))
     if not fits and (expected[0] or len(answer.images)):

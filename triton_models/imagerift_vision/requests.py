@@ -74,6 +74,8 @@ class GenerateRequest:
     on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
     cutout: CutoutOptions | None = None
+    negative_prompt: str = ""
+    keep_subject: bool = True
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
 
@@ -206,6 +208,8 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
             document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
         ),
         cutout=read_cutout(document.get("cutout")),
+        negative_prompt=_optional_text(document, "negativePrompt") or "",
+        keep_subject=_optional_flag(document, "keepSubject", default=True),
         outputs=outputs,
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
@@ -248,6 +252,10 @@ def _take(document: dict[str, Any], name: str, kind: type) -> Any:
 
 def _optional_text(document: dict[str, Any], name: str) -> str | None:
     return None if document.get(name) is None else str(_take(document, name, str))
+
+
+def _optional_flag(document: dict[str, Any], name: str, *, default: bool) -> bool:
+    return default if document.get(name) is None else bool(_take(document, name, bool))
 
 
 def _seconds_left(document: dict[str, Any]) -> float:

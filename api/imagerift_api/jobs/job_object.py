@@ -84,6 +84,8 @@ def job_object(
         and [RequestedOutputObject(**dict(each)) for each in spec.outputs],
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout and CutoutObject(**spec.cutout.model_dump()),
+        negative_prompt=spec.negative_prompt,
+        keep_subject=spec.keep_subject,
         variations=spec.variations,
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),

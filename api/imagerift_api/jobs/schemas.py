@@ -128,11 +128,21 @@ class StoredSourceBody(RequestBody):
     on_unclear_subject: OnUnclearSubject = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="Where the subject cannot be cut out well: `grade` the whole picture, or "
-        "`fail`, uncharged, with `subject_unclear`. A `cutout` has nothing to grade and fails for "
-        "either word; with `cut` it is delivered all the same.",
+        "`fail`, uncharged, with `subject_unclear`. A `cutout` or `scene` has nothing to grade and "
+        "fails for either word; with `cut` it is delivered all the same.",
     )
     cutout: CutoutBody | None = Field(
         None, description="Of mode `cutout` alone: what it is to look like."
+    )
+    negative_prompt: str = Field(
+        "",
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="Of modes that take it: what is not to be seen.",
+    )
+    keep_subject: bool = Field(
+        True,
+        description="Of mode `scene` alone: whether the subject's own pixels are in the pictures, "
+        "which is proven, or it is lit and graded with the scene.",
     )
     mask_key: str | None = Field(
         None,
@@ -355,6 +365,8 @@ class JobObject(AnswerBody):
     ]
     on_unclear_subject: Annotated[OnUnclearSubject, SHOWN]
     cutout: Annotated[CutoutObject | None, Field(description="Null where none was sent.")]
+    negative_prompt: str
+    keep_subject: bool
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject

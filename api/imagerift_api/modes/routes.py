@@ -47,6 +47,10 @@ class ModeObject(AnswerBody):
     max_pictures: Annotated[
         int, Field(description="Variations times outputs at most; the plan's queue may be shorter.")
     ]
+    keeps_subject: Annotated[
+        bool, Field(description="Whether it takes `keepSubject`, and `cut` of `onUnclearSubject`.")
+    ]
+    takes_negative_prompt: Annotated[bool, Field(description="Whether it takes `negativePrompt`.")]
     cutout_options: Annotated[
         dict[str, Any] | None,
         Field(
@@ -84,6 +88,8 @@ def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObj
         max_variations=mode.max_variations,
         max_outputs=mode.max_outputs,
         max_pictures=mode.max_pictures,
+        keeps_subject=mode.keeps_subject,
+        takes_negative_prompt=mode.takes_negative_prompt,
         cutout_options=CutoutOptions.model_json_schema() if mode.takes_cutout else None,
     )
 

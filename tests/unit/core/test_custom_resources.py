@@ -168,6 +168,8 @@ BAD_SPECS: list[dict[str, Any]] = [
     {"outputAspect": "5:4"},
     {"outputFormat": "gif"},
     {"onUnclearSubject": "guess"},
+    {"negativePrompt": "x" * 2001},
+    {"keepSubject": "maybe"},
     {"mask": {}},
     {"mask": {"key": ""}},
     {"variations": 0},

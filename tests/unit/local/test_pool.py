@@ -43,7 +43,8 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
     }
     assert json.loads(told["IMAGERIFT_DIFFUSION"])["weights"] == "/weights"
     assert pool.provisions == {"diffusion"}
-    assert served_modes(pool, []) == ["avatar", "cutout", "enhance", "style"]
+    assert served_modes(pool, []) == ["avatar", "cutout", "enhance", "scene", "style"]
+    assert told["IMAGERIFT_BACKGROUND_MODEL"] == "diffusion"
     kinds = {
         path.name: (path / "config.pbtxt").read_text().split("kind: ")[1].split()[0]
         for path in (tmp_path / "models").iterdir()
@@ -54,6 +55,7 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
         "diffusion": "KIND_GPU",
         "enhance": "KIND_CPU",
         "generate": "KIND_CPU",
+        "scene": "KIND_CPU",
     }
     assert (tmp_path / "models" / "diffusion" / "1" / "model.py").is_file()
 

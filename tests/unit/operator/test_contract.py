@@ -57,6 +57,8 @@ RECORD = make_record(
             width=1000,
             height=800,
         ),
+        negative_prompt="text, hands",
+        keep_subject=False,
     ),
 )
 
