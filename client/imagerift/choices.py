@@ -46,6 +46,8 @@ SHIPPED_PRESETS: Mapping[str, tuple[str, ...]] = {
         "vintage",
         "nature",
     ),
+    "edit": (),
+    "generate": (),
     "avatar": ("anime", "cartoon3d", "oilpaint"),
     "enhance": (),
     "cutout": ("transparent", "marketplace"),

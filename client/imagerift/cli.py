@@ -41,6 +41,7 @@ from imagerift.options import (
     Outputs,
     Padding,
     Photo,
+    PhotoOrNone,
     Shadow,
     Shape,
     Url,
@@ -104,7 +105,7 @@ def options(
 
 @app.command()
 def generate(
-    photo: Photo,
+    photo: PhotoOrNone = None,
     *,
     prompt: Annotated[str | None, typer.Option(help="What to make of it.")] = None,
     mode: ModeOption = "style",
@@ -140,7 +141,7 @@ def generate(
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Send a photo; with --wait, stay until its pictures are there.
+    """Send a photo, or a prompt alone; with --wait, stay until its pictures are there.
 
     Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 failed or
     canceled, 130 interrupted.

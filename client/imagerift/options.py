@@ -14,6 +14,12 @@ from imagerift.choices import Aspect, CutoutAlign, CutoutShadow, Format, Size
 from imagerift.connection import URL_VARIABLE
 
 Photo = Annotated[Path, typer.Argument(help="The photo.", exists=True, dir_okay=False)]
+PhotoOrNone = Annotated[
+    Path | None,
+    typer.Argument(
+        help="The photo; none for a mode that looks at none.", exists=True, dir_okay=False
+    ),
+]
 Shape = Annotated[Aspect | None, typer.Option(help="Shape of the pictures.")]
 FileFormat = Annotated[Format | None, typer.Option("--format", help="Format of the files.")]
 LongEdge = Annotated[Size | None, typer.Option(help="Long edge: 1024, 2048 or 4096 pixels.")]

@@ -35,6 +35,7 @@ from imagerift_vision.requests import (
     Target,
     WantedOutput,
 )
+from imagerift_vision.settings import ANOTHER_IN_EACH_ASPECT
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
 from imagerift_vision.subject_proof import SubjectProof
@@ -48,8 +49,6 @@ PIXELS_PER_CALL = 8 * 1024 * 1024
 # would be thrown away.
 SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
-# What these models draw of a seed is another picture in each aspect.
-ANOTHER_IN_EACH_ASPECT = frozenset({"diffusion"})
 
 
 @dataclass(frozen=True)

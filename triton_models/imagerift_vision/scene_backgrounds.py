@@ -13,13 +13,12 @@ from imagerift_vision.diffusion_settings import DiffusionSettings
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeCall, ModeModels
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.settings import DIFFUSION
 
 Float = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 MODE = "scene"
-# The model whose weights this process can read about.
-DIFFUSION = "diffusion"
 # What an editor is shown is the set without the product: what it moves or doubles is not there.
 INSTRUCTION = (
     "Make a photograph of this empty set: {prompt}. Keep the camera, the floor, the direction of "

@@ -14,6 +14,10 @@ MODE_MODELS = {
     "cutout": "cutout",
     "scene": "scene",
 }
+# The model whose weights a pool's file names.
+DIFFUSION = "diffusion"
+# What these models draw of a seed is another picture in each aspect.
+ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION})
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,13 @@ from imagerift_api.jobs.output_schemas import (
     RequestedOutputObject,
     shape_faults,
 )
+from imagerift_api.jobs.source_names import (
+    MASKS,
+    SOURCES,
+    STORED_SOURCES,
+    one_at_most,
+    source_faults,
+)
 
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
@@ -62,8 +69,6 @@ _METADATA_FILTER = "metadata."
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 # In a query a plus sign stands for a space, unless it was escaped.
 _UNESCAPED_OFFSET = re.compile(r"(?<=\d) (?=\d{2}:?\d{2}$)")
-SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
-MASKS = ("maskBase64", "maskKey")
 
 StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 # The store's names of fields cannot hold a null character.
@@ -80,19 +85,6 @@ def _rfc3339(value: Any) -> Any:
     return date + _UNESCAPED_OFFSET.sub("+", time)
 
 
-def _one_source(*names: str) -> dict[str, Any]:
-    """The JSON schema of: exactly one of these is there and not null."""
-    return {
-        "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]
-    }
-
-
-def _not_both(*names: str) -> dict[str, Any]:
-    """The JSON schema of: not all of these are there and not null."""
-    given = {name: {"type": "string"} for name in names}
-    return {"not": {"required": list(names), "properties": given}}
-
-
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
@@ -105,7 +97,7 @@ class StoredSourceBody(RequestBody):
 
     model_config = ConfigDict(
         strict=True,
-        json_schema_extra=_one_source("imageKey", "sourceGenerationId") | OUTPUTS_ALONE,
+        json_schema_extra={"allOf": [*one_at_most(STORED_SOURCES), *OUTPUTS_ALONE]},
     )
 
     mode: ModeName
@@ -173,7 +165,7 @@ class GenerateBody(StoredSourceBody):
     """The body of a submit."""
 
     model_config = ConfigDict(
-        json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS) | OUTPUTS_ALONE
+        json_schema_extra={"allOf": [*one_at_most(SOURCES), *one_at_most(MASKS), *OUTPUTS_ALONE]}
     )
 
     image_base64: str | None = None
@@ -238,15 +230,6 @@ class ListQuery(RequestQuery):
             else:
                 content[name] = once(query, name)
         return content | ({"metadata": metadata} if metadata else {})
-
-
-def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, str]]:
-    """The fault of a body that does not name exactly one of the sources."""
-    sent = [name for name in names if content.get(name) is not None]
-    if len(sent) == 1:
-        return []
-    message = f"Send exactly one of {', '.join(names)}; {' and '.join(sent) or 'none'} came."
-    return [{"param": name, "message": message} for name in sent or names[:1]]
 
 
 class QuotaObject(AnswerBody):

@@ -28,6 +28,11 @@ from imagerift_api.auth.keys import Caller
 from imagerift_api.jobs.base64_text import decode_base64
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 
+# 16 x 16 pixels of white, a PNG: the smallest picture that is taken.
+BLANK = (
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFElEQVR42mP4TyJgGNUwqmH4agAAr639H23ooMoA"
+    "AAAASUVORK5CYII="
+)
 _BASE64, _MASK_BASE64 = "imageBase64", "maskBase64"
 _log = structlog.get_logger()
 
@@ -92,7 +97,10 @@ class Sources:
         return JobPictures(await self.find(caller, body), await self._find_mask(caller, body))
 
     async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
-        """The source that `body` names. Nothing is stored yet.
+        """The source that `body` names; a blank one where its mode looks at none.
+
+        Nothing is stored yet. A record, a resource and a model's request always name a source, as
+        versions beside this one want it.
 
         Raises `InvalidRequest`, `SourceNotFound`, or what `inspect_image` raises.
         """
@@ -101,7 +109,8 @@ class Sources:
             return await self._inline(workspace, body.image_base64, _BASE64)
         if body.image_key is not None:
             return await self._by_key(caller, body.image_key, "imageKey")
-        assert body.source_generation_id is not None  # noqa: S101 - exactly one was checked
+        if body.source_generation_id is None:
+            return await self._inline(workspace, BLANK, _BASE64)
         return await self._by_generation(workspace, body.source_generation_id)
 
     async def _find_mask(self, caller: Caller, body: StoredSourceBody) -> Source | None:

@@ -315,7 +315,7 @@ async def test_what_an_option_may_be_is_said_without_asking_the_server(
     ("typed", "offered"),
     [
         ("generate a.jpg --size ", ["base", "2k", "4k"]),
-        ("generate a.jpg --mode ", ["style", "scene", "avatar", "enhance", "cutout"]),
+        ("generate a.jpg --mode ", list(load_modes())),
         ("generate a.jpg --preset go", ["golden_hour"]),
         ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
         ("jobs list --status s", ["succeeded"]),

@@ -1,0 +1,80 @@
+"""What a model server says that it can do of each mode, and what jobs may so ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from imagerift_contract.values import EXPORT_LONG_EDGE
+from imagerift_core.mongo.scheduler_snapshot import ServedMode
+from imagerift_core.resources import TritonPoolSpec
+from imagerift_core.triton import TritonUnavailable
+
+from imagerift_operator.job_entry import in_several_aspects, target_of
+
+# By mode; a mode that is not there the server cannot do.
+Abilities = Mapping[str, ServedMode]
+_log = structlog.get_logger(__name__)
+
+
+class Describes(Protocol):
+    """A model server."""
+
+    async def abilities(self) -> dict[str, Any] | None:
+        """What its `control` says of each mode; None where it says nothing."""
+
+
+class Described(Protocol):
+    """A server as the pool knows it."""
+
+    abilities: Abilities | None
+    draining: bool
+
+
+async def abilities_of(server: Describes) -> Abilities | None:
+    """What the server can do; None where nobody knows: then it is believed to do all it is for."""
+    try:
+        told = await server.abilities()
+    except TritonUnavailable as error:
+        _log.warning("abilities_not_told", error=type(error).__name__)
+        return None
+    if told is None:
+        return None
+    return {
+        mode: ServedMode(one_aspect=isinstance(said, dict) and said.get("oneAspect") is True)
+        for mode, said in told.items()
+    }
+
+
+def intended_targets(
+    pool: str, spec: TritonPoolSpec, modes: Iterable[str], abilities: Abilities | None = None
+) -> frozenset[str]:
+    """What jobs may ask for so that this pool runs them, once it has models for `modes`."""
+    sizes = spec.export_sizes or EXPORT_LONG_EDGE
+    able = [mode for mode in modes if abilities is None or mode in abilities]
+    plain = {
+        target_of(asked, mode, size): mode
+        for asked in (None, pool)
+        for mode in able
+        for size in sizes
+    }
+    several = {
+        in_several_aspects(target)
+        for target, mode in plain.items()
+        if abilities is None or not abilities[mode].one_aspect
+    }
+    return frozenset(several.union(plain))
+
+
+def told_by(servers: Iterable[Described]) -> list[Abilities | None]:
+    """What each server says; of a pool without any, that nobody knows."""
+    return [each.abilities for each in servers if not each.draining] or [None]
+
+
+def possible_targets(
+    pool: str, spec: TritonPoolSpec, servers: Iterable[Described]
+) -> frozenset[str]:
+    """What this pool is for, less what all of its servers, each of which has told, cannot do."""
+    each = (intended_targets(pool, spec, spec.modes, told) for told in told_by(servers))
+    return frozenset[str]().union(*each)

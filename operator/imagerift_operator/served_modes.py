@@ -1,0 +1,30 @@
+"""Which modes the pools of the shard serve: from this the API knows what to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imagerift_core.modes import Modes
+from imagerift_core.mongo.scheduler_snapshot import ServedMode
+
+from imagerift_operator.abilities import told_by
+from imagerift_operator.pools import Pool
+
+_ANYTHING = ServedMode()
+
+
+def served_modes(pools: Iterable[Pool], modes: Modes) -> dict[str, ServedMode]:
+    """The modes that some pool is for, unless all of its servers say that they cannot do them.
+
+    A pool whose servers are away, or scaled to none, serves what it is for: jobs wait for it.
+    """
+    several: dict[str, bool] = {}
+    for pool in pools:
+        told = told_by(pool.replicas.values())
+        for mode in pool.spec.modes:
+            said = [_ANYTHING if each is None else each.get(mode) for each in told]
+            able = [one for one in said if one is not None]
+            if mode in modes and able:
+                here = any(not one.one_aspect for one in able)
+                several[mode] = several.get(mode, False) or here
+    return {mode: ServedMode(one_aspect=not more) for mode, more in several.items()}
