@@ -1,0 +1,106 @@
+"""Which modes are offered: those of the file, as far as pools serve them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from imagerift_api.jobs.drafts import check_source
+from imagerift_api.jobs.offers import Offers
+from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
+from imagerift_core.errors import CapacityUnavailable, InvalidRequest
+from imagerift_core.generation import GenerationSpec
+from imagerift_core.modes import load_modes
+from imagerift_core.mongo.scheduler_snapshot import ServedMode
+
+MODES = load_modes()
+ASPECTS = [{"aspect": "1:1"}, {"aspect": "9:16"}]
+
+
+class Snapshots:
+    """The store, which may be away."""
+
+    def __init__(self, **served: ServedMode) -> None:
+        self.served: dict[str, ServedMode] | None = served
+        self.reads = 0
+
+    async def served_modes(self, _shard: str) -> dict[str, ServedMode]:
+        self.reads += 1
+        if self.served is None:
+            raise CapacityUnavailable("away")
+        return self.served
+
+
+def offers(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch | None = None) -> Offers:
+    if monkeypatch is not None:
+        monkeypatch.setattr("imagerift_api.jobs.offers._FRESH_SECONDS", 0.0)
+    return Offers(MODES, cast(Any, snapshots), "imagerift")
+
+
+async def test_what_needs_a_pool_is_offered_where_one_serves_it() -> None:
+    plain = await offers(Snapshots()).modes()
+    assert set(MODES) - set(plain) == {"edit", "generate"}
+    both = await offers(Snapshots(edit=ServedMode(), dream=ServedMode())).modes()
+    assert set(MODES) - set(both) == {"generate"}
+
+
+async def test_while_the_store_is_away_what_was_known_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshots = Snapshots(edit=ServedMode(one_aspect=True))
+    offered = offers(snapshots, monkeypatch)
+    assert "edit" in await offered.modes()
+    snapshots.served = None
+    assert "edit" in await offered.modes()
+    assert await offered.one_aspect("edit")
+
+
+async def test_the_store_is_asked_once_for_many() -> None:
+    snapshots = Snapshots()
+    offered = offers(snapshots)
+    for _ in range(50):
+        await offered.modes()
+    assert snapshots.reads == 1
+
+
+def spec(mode: str, **fields: Any) -> GenerationSpec:
+    return GenerationSpec.model_validate({"mode": mode, "prompt": "p", "seed": 1} | fields)
+
+
+async def test_several_aspects_are_refused_where_each_would_be_another_picture() -> None:
+    offered = offers(Snapshots(style=ServedMode(one_aspect=True), scene=ServedMode()))
+    with pytest.raises(InvalidRequest) as refusal:
+        await offered.check(spec("style", outputs=ASPECTS))
+    assert refusal.value.param == "outputs"
+    for fine in (
+        spec("style", outputs=[{"aspect": "1:1"}, {"aspect": "1:1", "size": "2k"}]),
+        spec("style"),
+        spec("scene", outputs=ASPECTS),
+        # Of what no pool is told of, nothing is known.
+        spec("avatar", preset="anime", outputs=ASPECTS),
+    ):
+        await offered.check(fine)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (GenerateBody(mode="style"), "imageBase64"),
+        (StoredSourceBody(mode="style"), "imageKey"),
+        (GenerateBody(mode="style", mask_key="k"), "imageBase64"),
+        (GenerateBody(mode="generate", image_base64="QUJD"), "imageBase64"),
+        (StoredSourceBody(mode="generate", source_generation_id="g"), "sourceGenerationId"),
+        (GenerateBody(mode="generate", mask_base64="QUJD"), "maskBase64"),
+        (GenerateBody(mode="generate"), None),
+        (StoredSourceBody(mode="style", image_key="k"), None),
+        (GenerateBody(mode="style", image_base64="QUJD", mask_key="k"), None),
+    ],
+)
+def test_a_mode_gets_a_picture_or_none(body: StoredSourceBody, param: str | None) -> None:
+    mode = MODES[body.mode]
+    if param is None:
+        check_source(body, mode)
+        return
+    with pytest.raises(InvalidRequest) as refusal:
+        check_source(body, mode)
+    assert refusal.value.param == param
