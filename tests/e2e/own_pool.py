@@ -29,7 +29,13 @@ POOL: dict[str, Any] = {
     "kind": "KIND_CPU",
     "threads": 1,
     "instances": {"control": 1, "diffusion": 1, "generate": 1, "scene": 1},
-    "modes": {"redraw": "diffusion", "redraw/warm": "duotone", "staged": "scene"},
+    "modes": {
+        "redraw": "diffusion",
+        "redraw/warm": "duotone",
+        "staged": "scene",
+        "edit": "diffusion",
+        "generate": "diffusion",
+    },
     "backgrounds": "diffusion",
     "moderation": "gate",
     "diffusion": {
@@ -126,7 +132,11 @@ def _manifest(address: str) -> dict[str, Any]:
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "own"},
-        "spec": {"endpoint": address, "slotsPerReplica": 1, "modes": ["redraw", "staged"]},
+        "spec": {
+            "endpoint": address,
+            "slotsPerReplica": 1,
+            "modes": ["redraw", "staged", "edit", "generate"],
+        },
     }
 
 

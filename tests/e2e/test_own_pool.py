@@ -120,6 +120,37 @@ def test_a_product_stays_the_product_in_a_scene_that_was_drawn(
     assert charges() == (3 if size == "base" else 1)
 
 
+def offered(tenant: Tenant) -> dict[str, Any]:
+    listed = tenant.request("GET", "/api/v1/modes").json()["data"]
+    return {mode["mode"]: mode for mode in listed}
+
+
+def test_what_a_pool_s_weights_can_do_is_offered_and_no_more(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
+) -> None:
+    """Stable Diffusion makes pictures of words, and takes no instructions."""
+    wait_until(lambda: "generate" in offered(tenant), seconds=30, what="generate is offered")
+    modes = offered(tenant)
+    assert "edit" not in modes
+    assert (modes["generate"]["takesSource"], modes["generate"]["oneAspect"]) == (False, True)
+    assert (modes["style"]["takesSource"], modes["style"]["oneAspect"]) == (True, False)
+    ask = {"mode": "generate", "prompt": "a quay in the rain", "imageBase64": None, "seed": 4}
+    job = tenant.wait_for(tenant.submitted(b"", **ask), seconds=120)
+    assert job["status"] == "succeeded", job
+    (body,) = pictures(job)
+    assert Image.open(io.BytesIO(body)).size == (1024, 1024)
+    again = tenant.wait_for(tenant.submitted(b"", **ask), seconds=120)
+    assert pictures(again) == [body]
+    shapes = [{"aspect": "1:1"}, {"aspect": "9:16"}]
+    refused = tenant.submit(b"", outputs=shapes, **ask)
+    assert (refused.status_code, refused.json()["param"]) == (400, "outputs")
+    refused = tenant.submit(small_photo, mode="edit", prompt="in the rain")
+    assert (refused.status_code, refused.json()["param"]) == (400, "mode")
+    refused = tenant.submit(small_photo, mode="generate")
+    assert (refused.status_code, refused.json()["param"]) == (400, "imageBase64")
+    assert charges() == 2
+
+
 def test_a_canceled_diffusion_stops_at_its_next_step(
     pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
 ) -> None:
