@@ -13,8 +13,9 @@ from imagerift_core.triton import TritonUnavailable
 
 from imagerift_operator.job_entry import in_several_aspects, target_of
 
-# By mode; a mode that is not there the server cannot do.
-Abilities = Mapping[str, ServedMode]
+# By mode: None is one that the server cannot do; of one that is not there nothing is known.
+Abilities = Mapping[str, ServedMode | None]
+ANYTHING = ServedMode()
 _log = structlog.get_logger(__name__)
 
 
@@ -33,7 +34,7 @@ class Described(Protocol):
 
 
 async def abilities_of(server: Describes) -> Abilities | None:
-    """What the server can do; None where nobody knows: then it is believed to do all it is for."""
+    """What the server says that it can do; None where it says nothing."""
     try:
         told = await server.abilities()
     except TritonUnavailable as error:
@@ -41,10 +42,12 @@ async def abilities_of(server: Describes) -> Abilities | None:
         return None
     if told is None:
         return None
-    return {
-        mode: ServedMode(one_aspect=isinstance(said, dict) and said.get("oneAspect") is True)
-        for mode, said in told.items()
-    }
+    return {mode: None if said is None else _served(said) for mode, said in told.items()}
+
+
+def ability(abilities: Abilities | None, mode: str) -> ServedMode | None:
+    """What a server can do of a mode; None for nothing. It is believed to do what it is for."""
+    return ANYTHING if abilities is None else abilities.get(mode, ANYTHING)
 
 
 def intended_targets(
@@ -52,19 +55,15 @@ def intended_targets(
 ) -> frozenset[str]:
     """What jobs may ask for so that this pool runs them, once it has models for `modes`."""
     sizes = spec.export_sizes or EXPORT_LONG_EDGE
-    able = [mode for mode in modes if abilities is None or mode in abilities]
-    plain = {
-        target_of(asked, mode, size): mode
-        for asked in (None, pool)
-        for mode in able
-        for size in sizes
-    }
-    several = {
-        in_several_aspects(target)
-        for target, mode in plain.items()
-        if abilities is None or not abilities[mode].one_aspect
-    }
-    return frozenset(several.union(plain))
+    targets: set[str] = set()
+    for mode in modes:
+        able = ability(abilities, mode)
+        plain = [target_of(asked, mode, size) for asked in (None, pool) for size in sizes]
+        if able is not None:
+            targets.update(plain)
+        if able is not None and not able.one_aspect:
+            targets.update(map(in_several_aspects, plain))
+    return frozenset(targets)
 
 
 def told_by(servers: Iterable[Described]) -> list[Abilities | None]:
@@ -78,3 +77,7 @@ def possible_targets(
     """What this pool is for, less what all of its servers, each of which has told, cannot do."""
     each = (intended_targets(pool, spec, spec.modes, told) for told in told_by(servers))
     return frozenset[str]().union(*each)
+
+
+def _served(said: object) -> ServedMode:
+    return ServedMode(one_aspect=isinstance(said, dict) and said.get("oneAspect") is True)

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import ServedMode
 
-from imagerift_operator.abilities import told_by
+from imagerift_operator.abilities import ability, told_by
 from imagerift_operator.pools import Pool
-
-_ANYTHING = ServedMode()
 
 
 def served_modes(pools: Iterable[Pool], modes: Modes) -> dict[str, ServedMode]:
@@ -22,8 +20,7 @@ def served_modes(pools: Iterable[Pool], modes: Modes) -> dict[str, ServedMode]:
     for pool in pools:
         told = told_by(pool.replicas.values())
         for mode in pool.spec.modes:
-            said = [_ANYTHING if each is None else each.get(mode) for each in told]
-            able = [one for one in said if one is not None]
+            able = [one for each in told if (one := ability(each, mode)) is not None]
             if mode in modes and able:
                 here = any(not one.one_aspect for one in able)
                 several[mode] = several.get(mode, False) or here

@@ -19,20 +19,28 @@ def is_question(raw: bytes) -> bool:
     return isinstance(document, dict) and document.get("describe") is True
 
 
-def abilities(settings: Settings, environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """By mode, `oneAspect`: whether another aspect is another picture of a seed.
+def abilities(
+    settings: Settings, environment: Mapping[str, str]
+) -> dict[str, dict[str, Any] | None]:
+    """By mode of `generate`, `oneAspect`: whether another aspect is another picture of a seed.
 
-    A mode of which any preset is so is so as a whole. A mode that wants a task which the pool's
-    weights cannot do is not there.
+    A mode of which any preset is so is so as a whole. None: one that wants a task which no model
+    here can do. Modes with entry models of their own are not told of.
     """
-    found: dict[str, dict[str, Any]] = {}
+    drawn = {
+        name.partition("/")[0]
+        for name, model in settings.mode_models.items()
+        if model in ANOTHER_IN_EACH_ASPECT
+    }
+    modes = {name.partition("/")[0] for name in settings.mode_models}
+    found: dict[str, dict[str, Any] | None] = {
+        mode: {"oneAspect": mode in drawn} for mode in sorted(modes)
+    }
     lacking = _lacking(settings, environment)
-    for name, model in settings.mode_models.items():
-        mode = name.partition("/")[0]
-        if model == DIFFUSION and mode in lacking:
-            continue
-        one = model in ANOTHER_IN_EACH_ASPECT or found.get(mode, {}).get("oneAspect", False)
-        found[mode] = {"oneAspect": one}
+    for mode in MODE_TASKS:
+        by_diffusion = settings.mode_models.get(mode) == DIFFUSION
+        if mode not in modes or (by_diffusion and mode in lacking):
+            found[mode] = None
     return found
 
 

@@ -9,7 +9,7 @@ from imagerift_core.modes import load_modes
 from imagerift_core.mongo.scheduler_snapshot import ServedMode
 from imagerift_core.resources import TritonPoolSpec, build_generation_job
 from imagerift_core.triton import TritonUnavailable
-from imagerift_operator.abilities import abilities_of, intended_targets, possible_targets
+from imagerift_operator.abilities import Abilities, abilities_of, intended_targets, possible_targets
 from imagerift_operator.job_entry import entry_of
 from imagerift_operator.pools import CONTROL_MODEL, Pool, Replica
 from imagerift_operator.served_modes import served_modes
@@ -24,7 +24,7 @@ SEVERAL, ONE = ServedMode(), ServedMode(one_aspect=True)
 PLAIN = {f"{pool}/{mode}/base" for pool in ("*", "gpu") for mode in ("style", "edit")}
 
 
-def replica(abilities: dict[str, ServedMode] | None, *, draining: bool = False) -> Replica:
+def replica(abilities: Abilities | None, *, draining: bool = False) -> Replica:
     models = [CONTROL_MODEL, "generate"]
     slots = taken_slots(0, of=1)
     return Replica(NOTHING, NOTHING, slots, models, draining=draining, abilities=abilities)
@@ -40,14 +40,14 @@ def test_a_server_that_says_nothing_is_believed_to_do_what_its_pool_is_for() -> 
 
 
 def test_a_server_gets_no_mode_that_it_cannot_do_and_no_aspects_that_it_draws_anew() -> None:
-    told = {"style": ONE, "avatar": SEVERAL}
+    told = {"style": ONE, "edit": None, "avatar": SEVERAL}
     assert replica(told).targets("gpu", SPEC, load_modes()) == {"*/style/base", "gpu/style/base"}
     assert "*/style/base/aspects" in replica({"style": SEVERAL}).targets("gpu", SPEC, load_modes())
 
 
 def test_a_pool_is_for_what_one_of_its_servers_may_do() -> None:
     assert possible_targets("gpu", SPEC, []) == intended_targets("gpu", SPEC, SPEC.modes)
-    both = [replica({"style": ONE}), replica({"edit": SEVERAL})]
+    both = [replica({"style": ONE, "edit": None}), replica({"style": None})]
     targets = possible_targets("gpu", SPEC, both)
     assert "*/style/base" in targets and "*/style/base/aspects" not in targets
     assert "*/edit/base/aspects" in targets
@@ -75,11 +75,14 @@ def test_the_api_is_told_what_any_pool_may_do() -> None:
     assert served_modes([], modes) == {}
     # Scaled to none, or not there yet: jobs wait for it.
     assert served_modes([pool()], modes) == {"style": SEVERAL, "edit": SEVERAL}
-    drawn = pool(replica({"style": ONE}))
+    drawn = pool(replica({"style": ONE, "edit": None}))
     assert served_modes([drawn], modes) == {"style": ONE}
-    assert served_modes([drawn, pool(replica({"style": SEVERAL}))], modes) == {"style": SEVERAL}
-    assert served_modes([pool(replica({"style": SEVERAL})), drawn], modes) == {"style": SEVERAL}
-    going = pool(replica({"style": ONE}), replica(None, draining=True))
+    other = pool(replica({"style": SEVERAL, "edit": None}))
+    assert served_modes([drawn, other], modes) == {"style": SEVERAL}
+    assert served_modes([other, drawn], modes) == {"style": SEVERAL}
+    # Of what a server says nothing, it is believed.
+    assert served_modes([pool(replica({}))], modes) == {"style": SEVERAL, "edit": SEVERAL}
+    going = pool(replica({"style": ONE, "edit": None}), replica(None, draining=True))
     assert served_modes([going], modes) == {"style": ONE}
     assert served_modes([pool(replica(None))], {}) == {}
 
@@ -102,7 +105,7 @@ class Server:
         (None, None),
         (TritonUnavailable("gone", sent=True), None),
         ({}, {}),
-        ({"style": {"oneAspect": True}, "edit": {}}, {"style": ONE, "edit": SEVERAL}),
+        ({"style": {"oneAspect": True}, "edit": None}, {"style": ONE, "edit": None}),
         ({"style": "well", "edit": {"oneAspect": "yes"}}, {"style": SEVERAL, "edit": SEVERAL}),
     ],
 )
