@@ -22,7 +22,7 @@ from imagerift_vision.prompts import DEFAULT_PRESET, PromptReader
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, warp
-from imagerift_vision.scene.render import placed, posed, render
+from imagerift_vision.scene.render import lamp_of, placed, posed, render
 from imagerift_vision.scene_backgrounds import Backgrounds
 from imagerift_vision.study import Studied, Study, digest_of, unclear
 from imagerift_vision.subject_proof import SubjectProof
@@ -74,6 +74,10 @@ class SceneMode:
         if subject is None or studied.original is None:
             raise unclear(studied)
         read = read.showing(lambda item: can_show(item, base, subject))
+        if self._backgrounds is not None:
+            # What the studio has no word for is drawn all the same.
+            known = tuple(item for item in read.ignored if item.reason != "unknown")
+            read = replace(read, ignored=known)
         preset = direct(base, read.scene, subject)
         product = Product.of(subject, studied.original)
         made: list[Made] = []
@@ -164,7 +168,10 @@ class SceneMode:
         spot = placed(subject, preset, small)
         init = pasted(stage, View(product, spot, small[0]), guard)
         _, alpha = warp(subject, spot, *small)
-        asked = replace(call, preset=preset.name, seconds_left=guard.seconds_left())
+        light = "light from the left" if lamp_of(preset, seed).side < 0 else "light from the right"
+        prompt = ", ".join(text for text in (call.prompt.strip(), light) if text)
+        left = guard.seconds_left()
+        asked = replace(call, prompt=prompt, preset=preset.name, seconds_left=left)
         drawn, models = self._backgrounds.draw(asked, seed, stage, init, alpha)
         guard.check()
         if preset.shadow > 0:

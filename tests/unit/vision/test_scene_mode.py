@@ -17,6 +17,7 @@ from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.render import lamp_of
 from imagerift_vision.scene_backgrounds import DrawnBackgrounds, backgrounds_of
 from imagerift_vision.scene_mode import LOOKS, SceneMode
 from imagerift_vision.storage import OriginClient
@@ -137,7 +138,8 @@ def test_the_background_is_drawn_around_the_product_on_the_studio_s_set(
     made = drawn.run(asked, guard)
     (seen,) = painter.asked
     assert (seen.model, seen.mode, seen.masked) == ("diffusion", "scene", True)
-    assert (seen.prompt, seen.negative_prompt) == ("on a quay", "ships")
+    side = "left" if lamp_of(LOOKS["studio"], 7).side < 0 else "right"
+    assert (seen.prompt, seen.negative_prompt) == (f"on a quay, light from the {side}", "ships")
     assert (seen.seeds, seen.width, seen.height, seen.preset) == ((7,), 640, 512, "studio")
     assert seen.attempt_id == "job/1"
     # It is shown the product itself, and the matte around which it draws.
@@ -150,6 +152,10 @@ def test_the_background_is_drawn_around_the_product_on_the_studio_s_set(
     assert np.abs(made.images[0][:20].astype(int) - noise[:20]).mean() < 12
     assert ModelVersion("painter", "1") in made.models
     assert made.models[0] == scene_mode.COMPOSITOR
+    # Words that the studio does not know are drawn.
+    assert made.analysis is not None
+    assert made.analysis.prompt_read is not None
+    assert made.analysis.prompt_read.ignored == ()
 
 
 @pytest.mark.parametrize("drawn", ["edit"], indirect=True)

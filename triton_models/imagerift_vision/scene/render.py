@@ -48,7 +48,7 @@ def render(
     """
     width, height = size
     subject = posed(subject, preset)
-    rng = np.random.default_rng([seed, *preset.name.encode()])
+    rng = _chance(preset, seed)
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
     shrink = min(1.0, SET_EDGE / max(width, height))
@@ -95,6 +95,15 @@ def render(
         picture = picture * corners[top : top + count, :, None] + grain[..., None]
         out[top : top + count] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     return out
+
+
+def lamp_of(preset: Preset, seed: int) -> Lamp:
+    """The main lamp of a seed's set."""
+    return hang_lamp(seed, _chance(preset, seed))
+
+
+def _chance(preset: Preset, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *preset.name.encode()])
 
 
 def placed(subject: Subject, preset: Preset, size: tuple[int, int]) -> Placement:

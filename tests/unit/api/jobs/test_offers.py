@@ -82,18 +82,22 @@ async def test_several_aspects_are_refused_where_each_would_be_another_picture()
         await offered.check(fine)
 
 
+def sent(kind: type[StoredSourceBody], **members: str) -> StoredSourceBody:
+    return kind.model_validate(members)
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        (GenerateBody(mode="style"), "imageBase64"),
-        (StoredSourceBody(mode="style"), "imageKey"),
-        (GenerateBody(mode="style", mask_key="k"), "imageBase64"),
-        (GenerateBody(mode="generate", image_base64="QUJD"), "imageBase64"),
-        (StoredSourceBody(mode="generate", source_generation_id="g"), "sourceGenerationId"),
-        (GenerateBody(mode="generate", mask_base64="QUJD"), "maskBase64"),
-        (GenerateBody(mode="generate"), None),
-        (StoredSourceBody(mode="style", image_key="k"), None),
-        (GenerateBody(mode="style", image_base64="QUJD", mask_key="k"), None),
+        (sent(GenerateBody, mode="style"), "imageBase64"),
+        (sent(StoredSourceBody, mode="style"), "imageKey"),
+        (sent(GenerateBody, mode="style", maskKey="k"), "imageBase64"),
+        (sent(GenerateBody, mode="generate", imageBase64="QUJD"), "imageBase64"),
+        (sent(StoredSourceBody, mode="generate", sourceGenerationId="g"), "sourceGenerationId"),
+        (sent(GenerateBody, mode="generate", maskBase64="QUJD"), "maskBase64"),
+        (sent(GenerateBody, mode="generate"), None),
+        (sent(StoredSourceBody, mode="style", imageKey="k"), None),
+        (sent(GenerateBody, mode="style", imageBase64="QUJD", maskKey="k"), None),
     ],
 )
 def test_a_mode_gets_a_picture_or_none(body: StoredSourceBody, param: str | None) -> None:
