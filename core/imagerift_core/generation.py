@@ -74,10 +74,10 @@ class GenerationSpec(BaseModel):
         max_length=MAX_PROMPT_CHARACTERS,
         description="What is not to be seen, of modes that take it.",
     )
-    keep_subject: bool = Field(
-        True,
-        description="Of a scene: whether the subject's own pixels are in it, or it is lit and "
-        "graded with the scene.",
+    keep_subject: bool | None = Field(
+        None,
+        description="Of a scene: false for a subject that is lit and graded with it; else its own "
+        "pixels are in it.",
     )
     variations: int = Field(
         1,
@@ -128,7 +128,7 @@ class GenerationSpec(BaseModel):
     @property
     def schema_version(self) -> int:
         """The oldest version of records that may run it; see docs/compatibility.md."""
-        if self.negative_prompt or not self.keep_subject:
+        if self.negative_prompt or self.keep_subject is False:
             return 4
         if self.outputs is not None:
             return 3
@@ -214,7 +214,7 @@ def _check_outputs(spec: GenerationSpec, mode: Mode, plan: Plan) -> None:
 
 
 def _check_subject(spec: GenerationSpec, mode: Mode) -> None:
-    if not (spec.keep_subject or mode.keeps_subject):
+    if spec.keep_subject is False and not mode.keeps_subject:
         raise InvalidRequest(
             f"keepSubject is no option of mode '{spec.mode}'.", param="keepSubject"
         )

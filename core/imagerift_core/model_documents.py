@@ -90,9 +90,7 @@ class WantedOutput(_Document):
 NegativePrompt = Annotated[
     str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What is not to be seen.")
 ]
-KeepSubject = Annotated[
-    bool, Field(description="Whether a scene has the subject's own pixels in it.")
-]
+_KEEP_SUBJECT = "False: a scene's subject is lit with it, and its pixels are not its own."
 
 
 class GenerateRequest(_Document):
@@ -119,7 +117,7 @@ class GenerateRequest(_Document):
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     cutout: CutoutOptions | None = Field(None, description="What a cut-out is to look like.")
     negative_prompt: NegativePrompt = ""
-    keep_subject: KeepSubject = True
+    keep_subject: bool | None = Field(None, description=_KEEP_SUBJECT)
     outputs: list[WantedOutput] | None = Field(
         None,
         min_length=1,
@@ -216,7 +214,7 @@ class ModeParameters(_Document):
         None, description="The job's, since one model may be behind several modes."
     )
     negative_prompt: NegativePrompt = ""
-    keep_subject: KeepSubject = True
+    keep_subject: bool = Field(True, description=_KEEP_SUBJECT)
 
 
 class SubjectProof(_Document):

@@ -55,7 +55,9 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "negativePrompt", "outputs")
+OPTIONAL = (
+    "prompt", "preset", "pool", "mask", "cutout", "negativePrompt", "keepSubject", "outputs",
+)  # fmt: skip
 # Outputs stand in place of these.
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}

@@ -85,7 +85,7 @@ def job_object(
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout and CutoutObject(**spec.cutout.model_dump()),
         negative_prompt=spec.negative_prompt,
-        keep_subject=spec.keep_subject,
+        keep_subject=spec.keep_subject is not False,
         variations=spec.variations,
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),

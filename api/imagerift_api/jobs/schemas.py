@@ -131,10 +131,10 @@ class StoredSourceBody(RequestBody):
         max_length=MAX_PROMPT_CHARACTERS,
         description="Of modes that take it: what is not to be seen.",
     )
-    keep_subject: bool = Field(
-        True,
-        description="Of mode `scene` alone: whether the subject's own pixels are in the pictures, "
-        "which is proven, or it is lit and graded with the scene.",
+    keep_subject: bool | None = Field(
+        None,
+        description="Of mode `scene` alone: false for a subject that is lit and graded with the "
+        "scene; else its own pixels are in the pictures, which is proven.",
     )
     mask_key: str | None = Field(
         None,
