@@ -42,6 +42,7 @@ from imagerift.options import (
     Padding,
     Photo,
     PhotoOrNone,
+    ReferenceKeys,
     Shadow,
     Shape,
     Url,
@@ -128,6 +129,7 @@ def generate(
     mask: Mask = None,
     negative_prompt: NegativePrompt = None,
     keep_subject: KeepSubject = None,
+    reference_key: ReferenceKeys = None,
     background: Background = None,
     padding: Padding = None,
     fill: Fill = None,
@@ -161,6 +163,7 @@ def generate(
         mask=mask,
         negative_prompt=negative_prompt,
         keep_subject=keep_subject,
+        reference_keys=reference_key or None,
         cutout=cutout_of(
             background=background, padding=padding, fill=fill, align=align, shadow=shadow,
             width=width, height=height,

@@ -60,6 +60,15 @@ KeepSubject = Annotated[
         show_default=False,
     ),
 ]
+ReferenceKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-key",
+        help="imageKey of another picture that is looked at; once for each, of modes that take "
+        "them.",
+        metavar="KEY",
+    ),
+]
 Background = Annotated[
     str | None,
     typer.Option(help="Of a cut-out: transparent, or a colour as #rrggbb.", metavar="COLOUR"),

@@ -34,6 +34,8 @@ MAX_VARIATIONS = 8
 # picture of variation `v` in shape `k` of `n` has the index `v * n + k`.
 MAX_OUTPUTS = 8
 MAX_PICTURES = 24
+# Pictures that are looked at beside the source.
+MAX_REFERENCES = 3
 # Variation `i` has the seed `(seed + i) % SEED_SPACE`.
 SEED_SPACE = 2**32
 MAX_SEED = SEED_SPACE - 1

@@ -140,6 +140,18 @@ class GenerationSpec(BaseModel):
         return (self.seed + self.variation_of(index)) % SEED_SPACE
 
 
+def schema_version_of(spec: GenerationSpec, *, references: bool) -> int:
+    """The oldest version of records that may run a job of that spec, and with references."""
+    return max(4, spec.schema_version) if references else spec.schema_version
+
+
+def check_references(count: int, mode: str, most: int, *, param: str = "references") -> None:
+    """Raises `InvalidRequest` for more pictures beside the source than may be sent."""
+    if count > most:
+        told = f"at most {most}" if most else "left out"
+        raise InvalidRequest(f"{param} must be {told} for mode '{mode}'.", param=param)
+
+
 def random_seed() -> int:
     return secrets.randbelow(SEED_SPACE)
 

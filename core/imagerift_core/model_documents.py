@@ -17,6 +17,7 @@ from imagerift_contract.values import (
     MAX_OUTPUTS,
     MAX_PICTURES,
     MAX_PROMPT_CHARACTERS,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     ErrorCode,
@@ -70,6 +71,10 @@ class RequestedMask(_Document):
     url: str = Field(description="Presigned GET of the caller's own matte: white is the subject.")
 
 
+class RequestedReference(_Document):
+    url: str = Field(description="Presigned GET of another picture that is looked at.")
+
+
 class Target(_Document):
     index: Index
     url: str = Field(description="Presigned PUT of the output.")
@@ -105,6 +110,11 @@ class GenerateRequest(_Document):
     source: RequestedSource
     mask: RequestedMask | None = Field(
         None, description="Null: the matte is the source's own alpha, or estimated."
+    )
+    references: list[RequestedReference] = Field(
+        default_factory=list,
+        max_length=MAX_REFERENCES,
+        description="Pictures beside the source, in the prompt's order.",
     )
     mode: str
     preset: str | None = Field(None, description="Null: chosen by the prompt.")

@@ -7,7 +7,13 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated
 
-from imagerift_contract.values import MAX_OUTPUTS, MAX_PICTURES, MAX_VARIATIONS, ExportSize
+from imagerift_contract.values import (
+    MAX_OUTPUTS,
+    MAX_PICTURES,
+    MAX_REFERENCES,
+    MAX_VARIATIONS,
+    ExportSize,
+)
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
@@ -24,7 +30,8 @@ class Mode(BaseModel):
     in another shape. `needs_pool` says that it is offered only where a pool serves it;
     `keeps_subject` that it makes surroundings for a subject that stays, unless a job wants
     otherwise; `takes_negative_prompt` that it is told what is not to be seen; `takes_source` false
-    that it looks at no picture: none may be sent.
+    that it looks at no picture: none may be sent. `max_references` is how many more pictures it may
+    be shown, as far as a pool's model looks at them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -40,6 +47,7 @@ class Mode(BaseModel):
     max_outputs: int = Field(0, ge=0, le=MAX_OUTPUTS)
     takes_source: bool = True
     needs_pool: bool = False
+    max_references: int = Field(0, ge=0, le=MAX_REFERENCES)
     keeps_subject: bool = False
     takes_negative_prompt: bool = False
     refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []

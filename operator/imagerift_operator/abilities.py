@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import structlog
-from imagerift_contract.values import EXPORT_LONG_EDGE
+from imagerift_contract.values import EXPORT_LONG_EDGE, MAX_REFERENCES
 from imagerift_core.mongo.scheduler_snapshot import ServedMode
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_core.triton import TritonUnavailable
@@ -15,7 +15,7 @@ from imagerift_operator.job_entry import in_several_aspects, target_of
 
 # By mode: None is one that the server cannot do; of one that is not there nothing is known.
 Abilities = Mapping[str, ServedMode | None]
-ANYTHING = ServedMode()
+ANYTHING = ServedMode(references=MAX_REFERENCES)
 _log = structlog.get_logger(__name__)
 
 
@@ -80,4 +80,11 @@ def possible_targets(
 
 
 def _served(said: object) -> ServedMode:
-    return ServedMode(one_aspect=isinstance(said, dict) and said.get("oneAspect") is True)
+    told = said if isinstance(said, dict) else {}
+    references = told.get("references", 0)
+    if isinstance(references, bool) or not isinstance(references, int):
+        references = 0
+    return ServedMode(
+        one_aspect=told.get("oneAspect") is True,
+        references=min(MAX_REFERENCES, max(0, references)),
+    )

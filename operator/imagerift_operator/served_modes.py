@@ -16,12 +16,15 @@ def served_modes(pools: Iterable[Pool], modes: Modes) -> dict[str, ServedMode]:
 
     A pool whose servers are away, or scaled to none, serves what it is for: jobs wait for it.
     """
-    several: dict[str, bool] = {}
+    found: dict[str, ServedMode] = {}
     for pool in pools:
         told = told_by(pool.replicas.values())
         for mode in pool.spec.modes:
             able = [one for each in told if (one := ability(each, mode)) is not None]
             if mode in modes and able:
-                here = any(not one.one_aspect for one in able)
-                several[mode] = several.get(mode, False) or here
-    return {mode: ServedMode(one_aspect=not more) for mode, more in several.items()}
+                both = [*able, found[mode]] if mode in found else able
+                found[mode] = ServedMode(
+                    one_aspect=all(one.one_aspect for one in both),
+                    references=max(one.references for one in both),
+                )
+    return found

@@ -21,6 +21,7 @@ SPEC: dict[str, Any] = {
     "outputFormat": "png",
     "onUnclearSubject": "grade",
     "cutout": {"background": "#ffffff"},
+    "references": [{"key": "workspaces/ws_a/jobs/x/reference-0"}],
     "negativePrompt": "text",
     "keepSubject": True,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "png"}],
@@ -45,6 +46,7 @@ CHANGES: dict[str, Any] = {
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
     "cutout": {"background": "#ffffff", "shadow": "drop"},
+    "references": [{"key": "workspaces/ws_a/jobs/y/reference-0"}],
     "negativePrompt": "hands",
     "keepSubject": False,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "jpeg"}],
@@ -56,7 +58,8 @@ CHANGES: dict[str, Any] = {
     "ttlSecondsAfterFinished": 0,
 }
 OPTIONAL = (
-    "prompt", "preset", "pool", "mask", "cutout", "negativePrompt", "keepSubject", "outputs",
+    "prompt", "preset", "pool", "mask", "cutout", "references", "negativePrompt",
+    "keepSubject", "outputs",
 )  # fmt: skip
 # Outputs stand in place of these.
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")

@@ -124,7 +124,9 @@ class DiffusionMode:
             around = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
             kept = cv2.dilate(subject.astype(np.uint8), around)
             mask = np.where(kept > 0, 0, 255).astype(np.uint8)
-        return Drawing(task, prompt, wide, high, np.asarray(picture, np.uint8), mask), framed
+        looked_at = tuple(_no_larger(on_paper(one), recipe.edge) for one in call.references)
+        shown = np.asarray(picture, np.uint8)
+        return Drawing(task, prompt, wide, high, shown, mask, looked_at), framed
 
     def _subject(self, call: ModeCall, framed: Framed) -> NDArray[np.float32]:
         """[h, w] of the framed source, 0 to 1: what `inpaint` leaves as it is.
@@ -205,6 +207,15 @@ class DiffusionMode:
             return drawn
         way = cv2.INTER_AREA if drawn.shape[1] > call.width else cv2.INTER_LANCZOS4
         return np.asarray(cv2.resize(drawn, (call.width, call.height), interpolation=way), np.uint8)
+
+
+def _no_larger(rgb: Pixels, edge: int) -> Pixels:
+    """[h, w, 3] whose long edge is `edge` at most."""
+    scale = edge / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _drawing_size(call: ModeCall, edge: int) -> tuple[int, int]:

@@ -32,6 +32,8 @@ class Drawing:
     """[height, width, 3]: drawn over (`img2img`, `inpaint`) or looked at (`edit`)."""
     mask: Pixels | None = None
     """[height, width]: 255 where `inpaint` draws, 0 where the picture stays as it is."""
+    references: tuple[Pixels, ...] = ()
+    """Each [h, w, 3]: more pictures that `edit` looks at, as far as the weights do."""
 
 
 class Network(Protocol):

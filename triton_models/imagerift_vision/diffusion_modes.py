@@ -1,7 +1,7 @@
 """Modes that want one task of a diffusion model, and which of a pool's weights can do it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from imagerift_vision.diffusion_families.family import Task
@@ -45,11 +45,26 @@ def _plain(settings: DiffusionSettings) -> list[Recipe]:
     return [base, *(replace(base, model=name, loras=()) for name in others)]
 
 
-def served(settings: DiffusionSettings) -> dict[str, Task]:
-    """The modes of `MODE_TASKS` that the pool's weights can draw, and by which task.
+@dataclass(frozen=True)
+class Served:
+    """How a pool's weights draw a mode."""
+
+    task: Task
+    references: int
+    """Pictures beside the mode's own that they look at."""
+
+
+def served(settings: DiffusionSettings) -> dict[str, Served]:
+    """The modes of `MODE_TASKS` that the pool's weights can draw, and how.
 
     Raises FileNotFoundError or ValueError for weights that are of no use, as `checked` does.
     """
-    tasks = {name: settings.of(name).checked().family.tasks for name in (None, *settings.models)}
-    found = {mode: recipe_for(mode, settings, lambda one: tasks[one.model]) for mode in MODE_TASKS}
-    return {mode: one.task for mode, one in found.items() if one is not None and one.task}
+    families = {name: settings.of(name).checked().family for name in (None, *settings.models)}
+    found = {}
+    for mode in MODE_TASKS:
+        recipe = recipe_for(mode, settings, lambda one: families[one.model].tasks)
+        if recipe is not None and recipe.task is not None:
+            way = families[recipe.model].ways[recipe.task]
+            looks = way.picture == "references"
+            found[mode] = Served(recipe.task, way.most - 1 if looks else 0)
+    return found

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +49,8 @@ PIXELS_PER_CALL = 8 * 1024 * 1024
 # would be thrown away.
 SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
+# What is looked at and not shown needs no more pixels.
+REFERENCE_EDGE = 1536
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class ModeCall:
     """What is not to be seen."""
     keep_subject: bool = True
     """Whether the subject's own pixels are to be in the picture."""
+    references: tuple[NDArray[np.uint8], ...] = ()
+    """Each [h, w, 4], like the image: pictures that are looked at beside it."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,17 @@ class Pipeline:
         model = model_of(self.mode_models, request.mode, request.preset)
         _check_shapes(request, model)
         source = self._source(request, guard, result)
-        self._screen(request, source, guard, result)
+        references = self._references(request, guard, result)
+        for picture in (source, *references):
+            self._screen(request, picture, guard, result)
         source = self._masked(source, request, guard, result)
+        shown = tuple(one.rgba for one in references)
         first_failure: VisionError | None = None
         for (width, height), targets in _calls(request, source):
             guard.check()
             with timed(result.metrics, "modelMs"):
-                answer = self._render(model, request, source, targets, (width, height), guard=guard)
+                call = self._call(model, request, source, targets, (width, height), guard=guard)
+                answer = self.modes.call(replace(call, references=shown))
             if answer.error is not None:
                 raise answer.error
             _check(answer, len(targets), width, height)
@@ -165,7 +173,7 @@ class Pipeline:
     def _screen(
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result
     ) -> None:
-        """Have the gate screen prompt and source. Raises VisionError where it refuses them."""
+        """Have the gate screen prompt and picture. Raises VisionError where it refuses them."""
         look = Look("input", source.rgba[None], request, request.preset, guard.seconds_left())
         if self._judged(look, guard, result):
             raise VisionError("content_filtered", "the prompt or the source image was blocked")
@@ -205,6 +213,14 @@ class Pipeline:
         edge = max(source.rgba.shape)
         return masked(source, self._picture(request.mask_url, edge, guard, result))
 
+    def _references(
+        self, request: GenerateRequest, guard: Guard, result: Result
+    ) -> tuple[Source, ...]:
+        """The pictures that are looked at beside the source."""
+        return tuple(
+            self._picture(url, REFERENCE_EDGE, guard, result) for url in request.reference_urls
+        )
+
     def _picture(self, url: str, edge: int, guard: Guard, result: Result) -> Source:
         with timed(result.metrics, "fetchMs"):
             data = self.client.fetch(url, guard)
@@ -212,7 +228,7 @@ class Pipeline:
         with timed(result.metrics, "decodeMs"):
             return self.decoding.decode(data, edge, guard)
 
-    def _render(
+    def _call(
         self,
         model: str,
         request: GenerateRequest,
@@ -221,25 +237,23 @@ class Pipeline:
         size: tuple[int, int],
         *,
         guard: Guard,
-    ) -> ModeAnswer:
-        return self.modes.call(
-            ModeCall(
-                model=model,
-                image=source.rgba,
-                attempt_id=request.attempt_id,
-                seconds_left=guard.seconds_left(),
-                prompt=request.prompt,
-                preset=request.preset,
-                seeds=tuple(request.seed_of(target.index) for target in targets),
-                width=size[0],
-                height=size[1],
-                on_unclear_subject=request.on_unclear_subject,
-                masked=request.mask_url is not None,
-                cutout=request.cutout,
-                mode=request.mode,
-                negative_prompt=request.negative_prompt,
-                keep_subject=request.keep_subject,
-            )
+    ) -> ModeCall:
+        return ModeCall(
+            model=model,
+            image=source.rgba,
+            attempt_id=request.attempt_id,
+            seconds_left=guard.seconds_left(),
+            prompt=request.prompt,
+            preset=request.preset,
+            seeds=tuple(request.seed_of(target.index) for target in targets),
+            width=size[0],
+            height=size[1],
+            on_unclear_subject=request.on_unclear_subject,
+            masked=request.mask_url is not None,
+            cutout=request.cutout,
+            mode=request.mode,
+            negative_prompt=request.negative_prompt,
+            keep_subject=request.keep_subject,
         )
 
     def _deliver(
@@ -294,7 +308,8 @@ class Pipeline:
             return False
         try:
             with timed(result.metrics, "encodeMs"):
-                body = thumbnail(pixels, provenance)
+                # Made smaller, it proves nothing.
+                body = thumbnail(pixels, replace(provenance, proof=None))
             with timed(result.metrics, "uploadMs"):
                 self.client.put(target.thumbnail_url, body, THUMBNAIL_TYPE, guard)
         except Exception as failure:  # noqa: BLE001 - the output itself was delivered

@@ -13,6 +13,7 @@ from imagerift_contract.values import (
     DEFAULT_OUTPUT_FORMAT,
     MAX_OUTPUTS,
     MAX_PICTURES,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     SEED_SPACE,
@@ -63,6 +64,8 @@ class GenerateRequest:
     source_url: str
     mask_url: str | None
     """Of the caller's own matte."""
+    reference_urls: tuple[str, ...]
+    """Of pictures beside the source."""
     mode: str
     preset: str | None
     prompt: str
@@ -196,6 +199,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         seconds_left=_seconds_left(document),
         source_url=_take(source, "url", str),
         mask_url=None if mask is None else _take(mask, "url", str),
+        reference_urls=_references(document.get("references")),
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
         prompt=_optional_text(document, "prompt") or "",
@@ -230,6 +234,16 @@ def _outputs(items: Any) -> tuple[WantedOutput, ...]:
         )
         for item in items
     )
+
+
+def _references(items: Any) -> tuple[str, ...]:
+    if items is None:
+        return ()
+    if not isinstance(items, list) or len(items) > MAX_REFERENCES:
+        raise VisionError("invalid_request", f"references must be a list of {MAX_REFERENCES} most")
+    if not all(isinstance(item, dict) for item in items):
+        raise VisionError("invalid_request", "one of the references is not an object")
+    return tuple(_take(item, "url", str) for item in items)
 
 
 def _target(item: Any) -> Target:

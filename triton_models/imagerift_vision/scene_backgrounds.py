@@ -92,5 +92,5 @@ def backgrounds_of(
         return None
     if model != DIFFUSION:
         return DrawnBackgrounds(models, model, "inpaint")
-    task = served(DiffusionSettings.from_environment(environment)).get(MODE)
-    return None if task is None else DrawnBackgrounds(models, model, task)
+    how = served(DiffusionSettings.from_environment(environment)).get(MODE)
+    return None if how is None else DrawnBackgrounds(models, model, how.task)

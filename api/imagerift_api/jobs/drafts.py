@@ -10,14 +10,15 @@ from typing import Any
 
 from imagerift_core import clock, quota
 from imagerift_core.errors import DomainError, InvalidRequest
-from imagerift_core.generation import GenerationSpec, check_permitted
+from imagerift_core.generation import GenerationSpec, check_permitted, schema_version_of
 from imagerift_core.ids import new_job_id
 from imagerift_core.job_pods import Execution, JobPods
-from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
+from imagerift_core.jobs import JobRecord, QuotaReservation
 from imagerift_core.modes import Mode
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.http.egress import Egress
+from imagerift_api.jobs.kept_pictures import KeptPictures
 from imagerift_api.jobs.offers import Offers
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 from imagerift_api.jobs.source_names import SOURCES, STORED_SOURCES, sent_by
@@ -33,7 +34,7 @@ class RequestOrigin:
 
 @dataclass(frozen=True)
 class Draft:
-    """A record but for its source and mask, which are not stored yet."""
+    """A record but for its pictures, which are not stored yet."""
 
     job_id: str
     workspace: str
@@ -41,8 +42,8 @@ class Draft:
     reservation: QuotaReservation
     fields: dict[str, Any]
 
-    def record(self, source: SourceImage, mask: SourceImage | None) -> JobRecord:
-        return JobRecord.model_validate(self.fields | {"source": source, "mask": mask})
+    def record(self, pictures: KeptPictures) -> JobRecord:
+        return JobRecord.model_validate(self.fields | vars(pictures))
 
 
 class Drafts:
@@ -77,7 +78,7 @@ class Drafts:
             spec = body.spec()
             try:
                 check_source(body, check_permitted(spec, modes, caller.plan))
-                await self._offers.check(spec)
+                await self._offers.check(spec, references=len(body.reference_keys))
             except DomainError as error:
                 raise in_batch(error, index if batch_id else None) from None
             job_id = new_job_id()
@@ -94,7 +95,7 @@ class Drafts:
                 "execution": self._execution(caller, spec),
                 "retention_days": caller.plan.retention_days,
                 "spec": spec,
-                "schema_version": spec.schema_version,
+                "schema_version": schema_version_of(spec, references=bool(body.reference_keys)),
                 "quota": reservation,
                 "metadata": body.metadata,
                 "webhook_url": body.webhook_url,

@@ -90,6 +90,7 @@ def job_object(
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),
         mask=record.mask and SourceObject(image_key=record.mask.key),
+        references=[SourceObject(image_key=each.key) for each in record.references],
         models=[ModelObject(name=model.name, version=model.version) for model in record.models],
         analysis=_analysis(record),
         created_at=record.created_at,

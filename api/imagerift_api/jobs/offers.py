@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import structlog
 from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, InvalidRequest
-from imagerift_core.generation import GenerationSpec
+from imagerift_core.generation import GenerationSpec, check_references
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import ServedMode, SnapshotStore
 
@@ -45,8 +45,18 @@ class Offers:
         served = (await self._current()).get(mode)
         return served is not None and served.one_aspect
 
-    async def check(self, spec: GenerationSpec) -> None:
-        """Raises `InvalidRequest` for several aspects that no pool here makes of one seed."""
+    async def references(self, mode: str) -> int:
+        """How many pictures beside the source may be sent: as many as a pool looks at."""
+        known = self._modes.get(mode)
+        served = (await self._current()).get(mode)
+        most = known.max_references if known is not None else 0
+        return most if served is None else min(most, served.references)
+
+    async def check(self, spec: GenerationSpec, *, references: int = 0) -> None:
+        """Raises `InvalidRequest` for several aspects that no pool here makes of one seed, and for
+        more references than any looks at."""
+        most = await self.references(spec.mode)
+        check_references(references, spec.mode, most, param="referenceKeys")
         aspects = {shape.aspect for shape in spec.shapes}
         if len(aspects) > 1 and await self.one_aspect(spec.mode):
             raise InvalidRequest(

@@ -15,6 +15,7 @@ from imagerift_contract.values import (
     DEFAULT_OUTPUT_FORMAT,
     MAX_OUTPUTS,
     MAX_PROMPT_CHARACTERS,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     ExportSize,
@@ -142,6 +143,14 @@ class StoredSourceBody(RequestBody):
         max_length=MAX_KEY_CHARACTERS,
         description="Your own matte, named as by `imageKey`: a picture of the source's "
         "proportions, opaque or white where the subject is.",
+    )
+    reference_keys: list[Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARACTERS)]] = (
+        Field(
+            default_factory=list,
+            max_length=MAX_REFERENCES,
+            description="More pictures that are looked at, named as by `imageKey`; how many, "
+            "`maxReferences` of the mode says.",
+        )
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(present)] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
@@ -354,6 +363,7 @@ class JobObject(AnswerBody):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject
     mask: Annotated[SourceObject | None, Field(description="Null where none was sent.")]
+    references: list[SourceObject]
     models: list[ModelObject]
     analysis: Annotated[AnalysisObject | None, Field(description="Null before success.")]
     created_at: Time

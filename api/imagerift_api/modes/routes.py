@@ -61,6 +61,10 @@ class ModeObject(AnswerBody):
             "picture in each."
         ),
     ]
+    max_references: Annotated[
+        int,
+        Field(description="`referenceKeys` at most: as many as a model here looks at."),
+    ]
     cutout_options: Annotated[
         dict[str, Any] | None,
         Field(
@@ -81,13 +85,16 @@ async def list_modes(call: Call) -> ModeList:
     described = []
     for name, mode in (await offers.modes()).items():
         one_aspect = await offers.one_aspect(name)
-        described.append(_described(name, mode, plan, previews, one_aspect=one_aspect))
+        described.append(
+            _described(name, mode, plan, previews).model_copy(
+                update={"one_aspect": one_aspect, "max_references": await offers.references(name)}
+            )
+        )
     return ModeList(data=described)
 
 
-def _described(
-    name: str, mode: Mode, plan: Plan, previews: Previews, *, one_aspect: bool
-) -> ModeObject:
+def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
+    """The mode as the file has it."""
     return ModeObject(
         mode=name,
         prompt_required=mode.prompt_required,
@@ -104,7 +111,8 @@ def _described(
         max_outputs=mode.max_outputs,
         max_pictures=mode.max_pictures,
         takes_source=mode.takes_source,
-        one_aspect=one_aspect,
+        one_aspect=False,
+        max_references=mode.max_references,
         keeps_subject=mode.keeps_subject,
         takes_negative_prompt=mode.takes_negative_prompt,
         cutout_options=CutoutOptions.model_json_schema() if mode.takes_cutout else None,

@@ -38,12 +38,13 @@ class ServedMode(BaseModel):
     """A mode that some pool of the shard serves.
 
     `one_aspect` says that for all of them another aspect is another picture of a seed, so that no
-    job may have several.
+    job may have several; `references` how many pictures beside the source any of them looks at.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     one_aspect: bool = False
+    references: int = 0
 
 
 class SchedulerSnapshot(BaseModel):

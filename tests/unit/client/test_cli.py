@@ -65,6 +65,7 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         *("--seed", "3", "--aspect", "1:1", "--format", "webp", "--size", "base", "--json"),
         *("--on-unclear-subject", "fail", "--mask", str(mask)),
         *("--negative-prompt", "text", "--relight-subject"),
+        *("--reference-key", "img_1", "--reference-key", "img_2"),
     )
 
     assert result.exit_code == 0, result.output
@@ -83,6 +84,7 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         "onUnclearSubject": "fail",
         "negativePrompt": "text",
         "keepSubject": False,
+        "referenceKeys": ["img_1", "img_2"],
         "maskBase64": base64.b64encode(b"matte").decode(),
     }
 

@@ -168,6 +168,8 @@ BAD_SPECS: list[dict[str, Any]] = [
     {"outputAspect": "5:4"},
     {"outputFormat": "gif"},
     {"onUnclearSubject": "guess"},
+    {"references": []},
+    {"references": [{"key": "k"}] * 4},
     {"negativePrompt": "x" * 2001},
     {"keepSubject": "maybe"},
     {"mask": {}},

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from imagerift_contract.values import MAX_SEED
 from imagerift_core.errors import DomainError, ExportNotPermitted, InvalidRequest
-from imagerift_core.generation import GenerationSpec, check_permitted, random_seed
+from imagerift_core.generation import (
+    GenerationSpec,
+    check_permitted,
+    random_seed,
+    schema_version_of,
+)
 from imagerift_core.modes import Mode
 from imagerift_core.plans import load_plans
 from pydantic import ValidationError
@@ -275,6 +280,8 @@ def test_what_older_versions_would_make_otherwise_is_kept_from_them(
     fields: dict[str, Any], version: int
 ) -> None:
     assert make_spec(**fields).schema_version == version
+    assert schema_version_of(make_spec(**fields), references=False) == version
+    assert schema_version_of(make_spec(**fields), references=True) == 4
 
 
 def test_each_variation_has_each_shape_and_one_seed() -> None:

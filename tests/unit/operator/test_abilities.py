@@ -9,7 +9,13 @@ from imagerift_core.modes import load_modes
 from imagerift_core.mongo.scheduler_snapshot import ServedMode
 from imagerift_core.resources import TritonPoolSpec, build_generation_job
 from imagerift_core.triton import TritonUnavailable
-from imagerift_operator.abilities import Abilities, abilities_of, intended_targets, possible_targets
+from imagerift_operator.abilities import (
+    ANYTHING,
+    Abilities,
+    abilities_of,
+    intended_targets,
+    possible_targets,
+)
 from imagerift_operator.job_entry import entry_of
 from imagerift_operator.pools import CONTROL_MODEL, Pool, Replica
 from imagerift_operator.served_modes import served_modes
@@ -74,14 +80,16 @@ def test_the_api_is_told_what_any_pool_may_do() -> None:
     modes = load_modes()
     assert served_modes([], modes) == {}
     # Scaled to none, or not there yet: jobs wait for it.
-    assert served_modes([pool()], modes) == {"style": SEVERAL, "edit": SEVERAL}
+    assert served_modes([pool()], modes) == {"style": ANYTHING, "edit": ANYTHING}
     drawn = pool(replica({"style": ONE, "edit": None}))
     assert served_modes([drawn], modes) == {"style": ONE}
     other = pool(replica({"style": SEVERAL, "edit": None}))
     assert served_modes([drawn, other], modes) == {"style": SEVERAL}
     assert served_modes([other, drawn], modes) == {"style": SEVERAL}
     # Of what a server says nothing, it is believed.
-    assert served_modes([pool(replica({}))], modes) == {"style": SEVERAL, "edit": SEVERAL}
+    assert served_modes([pool(replica({}))], modes) == {"style": ANYTHING, "edit": ANYTHING}
+    more = pool(replica({"style": ServedMode(references=2, one_aspect=True), "edit": None}))
+    assert served_modes([more, other], modes) == {"style": ServedMode(references=2)}
     going = pool(replica({"style": ONE, "edit": None}), replica(None, draining=True))
     assert served_modes([going], modes) == {"style": ONE}
     assert served_modes([pool(replica(None))], {}) == {}
@@ -107,6 +115,12 @@ class Server:
         ({}, {}),
         ({"style": {"oneAspect": True}, "edit": None}, {"style": ONE, "edit": None}),
         ({"style": "well", "edit": {"oneAspect": "yes"}}, {"style": SEVERAL, "edit": SEVERAL}),
+        ({"style": {"references": 2}}, {"style": ServedMode(references=2)}),
+        ({"style": {"references": 9}}, {"style": ServedMode(references=3)}),
+        (
+            {"style": {"references": -1}, "edit": {"references": True}},
+            {"style": SEVERAL, "edit": SEVERAL},
+        ),
     ],
 )
 async def test_what_a_server_tells_is_read_and_what_it_does_not_is_unknown(

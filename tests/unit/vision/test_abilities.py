@@ -20,9 +20,9 @@ def weights(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def told(environment: dict[str, str]) -> dict[str, bool | None]:
+def told(environment: dict[str, str], what: str = "oneAspect") -> dict[str, bool | int | None]:
     found = abilities(Settings.from_environment(environment), environment)
-    return {mode: said and said["oneAspect"] for mode, said in found.items()}
+    return {mode: said and said[what] for mode, said in found.items()}
 
 
 def test_the_shipped_modes_make_any_aspect_of_a_seed() -> None:
@@ -51,6 +51,30 @@ def test_weights_that_cannot_be_read_are_told_of_by_their_own_model(
 ) -> None:
     weights["IMAGERIFT_DIFFUSION_WEIGHTS"] = "/nowhere"
     assert told(weights)["edit"]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "backgrounds", "looks"),
+    [
+        ("Flux2Pipeline", None, {"edit": 3, "scene": 0, "generate": 0, "style": 0}),
+        ("Flux2Pipeline", "diffusion", {"edit": 3, "scene": 3, "generate": 0, "style": 0}),
+        ("QwenImageEditPlusPipeline", "diffusion", {"edit": 2, "scene": 2, "generate": None}),
+        ("FluxKontextPipeline", "diffusion", {"edit": 0, "scene": 0, "generate": 0}),
+        ("FluxFillPipeline", "diffusion", {"edit": None, "scene": 0, "generate": None}),
+        ("FluxFillPipeline", "ours", {"edit": None, "scene": 0}),
+    ],
+)
+def test_references_are_told_as_many_as_the_weights_look_at(
+    weights: dict[str, str],
+    tmp_path: Path,
+    pipeline: str,
+    backgrounds: str | None,
+    looks: dict[str, int | None],
+) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    if backgrounds is not None:
+        weights["IMAGERIFT_BACKGROUND_MODEL"] = backgrounds
+    assert looks.items() <= told(weights, "references").items()
 
 
 @pytest.mark.parametrize(

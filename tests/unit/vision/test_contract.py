@@ -51,6 +51,7 @@ def test_every_member_of_a_request_is_read() -> None:
         seconds_left=119.5,
         source_url=f"{attempt}/source?{SIGNATURE}",
         mask_url=f"{attempt}/mask?{SIGNATURE}",
+        reference_urls=tuple(f"{attempt}/reference-{n}?{SIGNATURE}" for n in (0, 1)),
         mode="style",
         preset="neon",
         prompt="neon light, no oil painting",
@@ -88,7 +89,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
     assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
-    assert (read.negative_prompt, read.keep_subject) == ("", True)
+    assert (read.negative_prompt, read.keep_subject, read.reference_urls) == ("", True, ())
     assert read.shapes == (WantedOutput("source", "base", "png"),)
     [target] = read.targets
     assert target.thumbnail_url is None

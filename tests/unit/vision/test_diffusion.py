@@ -221,6 +221,19 @@ def test_a_mode_that_wants_a_task_gets_it_whatever_the_pool_s_presets_are_drawn_
     assert recipe.strength != SETTINGS["strength"]
 
 
+def test_pictures_beside_the_source_are_shown_no_larger_than_what_is_drawn(
+    mode, plates, guard
+) -> None:
+    other = np.full((200, 400, 4), 90, np.uint8)
+    other[:, :200, 3] = 0
+    small = np.full((40, 30, 4), 255, np.uint8)
+    mode.run(call(mode="edit", seeds=(1,), references=(other, small)), guard)
+    shown = plates.drawings[0].references
+    assert [one.shape for one in shown] == [(48, 96, 3), (40, 30, 3)]
+    # On white where they are transparent.
+    assert shown[0][0, 0].tolist() == [255, 255, 255]
+
+
 def test_a_mode_that_the_weights_cannot_do_is_refused(mode, plates, guard) -> None:
     with pytest.raises(VisionError, match="cannot do mode generate"):
         mode.run(call(mode="generate"), guard)

@@ -32,6 +32,10 @@ def settings(weights: Path, name: str, **members: Any) -> DiffusionSettings:
     return DiffusionSettings.from_environment({"IMAGERIFT_DIFFUSION": json.dumps(document)})
 
 
+def tasks_of(pool: DiffusionSettings) -> dict[str, str]:
+    return {mode: how.task for mode, how in served(pool).items()}
+
+
 @pytest.mark.parametrize(
     ("name", "tasks"),
     [
@@ -44,14 +48,14 @@ def settings(weights: Path, name: str, **members: Any) -> DiffusionSettings:
 def test_the_weights_say_which_modes_they_draw(
     weights: Path, name: str, tasks: dict[str, str]
 ) -> None:
-    assert served(settings(weights, name)) == tasks
+    assert tasks_of(settings(weights, name)) == tasks
     assert set(tasks) <= set(MODE_TASKS)
 
 
 def test_a_pool_s_further_weights_do_what_its_first_cannot(weights: Path) -> None:
     models = {"plus": {"weights": str(weights / "plus")}}
     pool = settings(weights, "fill", models=models, strength=0.4, edge=512)
-    assert served(pool) == {"scene": "inpaint", "edit": "edit"}
+    assert tasks_of(pool) == {"scene": "inpaint", "edit": "edit"}
     tasks = {name: pool.of(name).checked().family.tasks for name in (None, "plus")}
     edit = recipe_for("edit", pool, lambda one: tasks[one.model])
     assert edit is not None
@@ -66,7 +70,7 @@ def test_the_pool_s_file_says_what_a_mode_is_drawn_with(weights: Path) -> None:
     models = {"fill": {"weights": str(weights / "fill")}}
     scene = {"model": "fill", "steps": 12, "strength": 1.0, "task": "inpaint"}
     pool = settings(weights, "plus", models=models, modes={"scene": scene})
-    assert served(pool) == {"scene": "inpaint", "edit": "edit"}
+    assert tasks_of(pool) == {"scene": "inpaint", "edit": "edit"}
     assert pool.of("fill").modes["scene"].steps == 12
     assert pool.of(None).modes == {}
     with pytest.raises(ValueError, match="absent"):

@@ -82,6 +82,18 @@ async def test_several_aspects_are_refused_where_each_would_be_another_picture()
         await offered.check(fine)
 
 
+async def test_references_are_as_many_as_the_mode_takes_and_a_pool_looks_at() -> None:
+    offered = offers(Snapshots(edit=ServedMode(references=2), style=ServedMode(references=3)))
+    assert [await offered.references(mode) for mode in ("edit", "style", "dream")] == [2, 0, 0]
+    # Of what no pool is told of, the mode's own word holds.
+    assert await offered.references("scene") == 3
+    await offered.check(spec("edit"), references=2)
+    for mode, count in (("edit", 3), ("style", 1)):
+        with pytest.raises(InvalidRequest) as refusal:
+            await offered.check(spec(mode), references=count)
+        assert refusal.value.param == "referenceKeys"
+
+
 def sent(kind: type[StoredSourceBody], **members: str) -> StoredSourceBody:
     return kind.model_validate(members)
 
