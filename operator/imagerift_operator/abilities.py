@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-import structlog
 from imagerift_contract.values import EXPORT_LONG_EDGE, MAX_REFERENCES
 from imagerift_core.mongo.scheduler_snapshot import ServedMode
 from imagerift_core.resources import TritonPoolSpec
-from imagerift_core.triton import TritonUnavailable
 
 from imagerift_operator.job_entry import in_several_aspects, target_of
 
 # By mode: None is one that the server cannot do; of one that is not there nothing is known.
 Abilities = Mapping[str, ServedMode | None]
 ANYTHING = ServedMode(references=MAX_REFERENCES)
-_log = structlog.get_logger(__name__)
 
 
 class Describes(Protocol):
@@ -34,12 +31,11 @@ class Described(Protocol):
 
 
 async def abilities_of(server: Describes) -> Abilities | None:
-    """What the server says that it can do; None where it says nothing."""
-    try:
-        told = await server.abilities()
-    except TritonUnavailable as error:
-        _log.warning("abilities_not_told", error=type(error).__name__)
-        return None
+    """What the server says that it can do; None where it says nothing.
+
+    Raises `TritonUnavailable`.
+    """
+    told = await server.abilities()
     if told is None:
         return None
     return {mode: None if said is None else _served(said) for mode, said in told.items()}

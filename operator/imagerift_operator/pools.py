@@ -269,7 +269,10 @@ class Pools:
         before = replica.ready
         ready = await replica.server.ready_models(models)
         if CONTROL_MODEL in ready and not before:
-            replica.abilities = await abilities_of(replica.server)
+            try:
+                replica.abilities = await abilities_of(replica.server)
+            except TritonUnavailable:
+                ready = []
         replica.models = ready
         seconds = replica.load_time.follow(ready=replica.ready, at=now())
         if seconds is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from imagerift_core.modes import load_modes
@@ -17,10 +20,10 @@ from imagerift_operator.abilities import (
     possible_targets,
 )
 from imagerift_operator.job_entry import entry_of
-from imagerift_operator.pools import CONTROL_MODEL, Pool, Replica
+from imagerift_operator.pools import CONTROL_MODEL, Pool, Pools, Replica
 from imagerift_operator.served_modes import served_modes
 
-from tests.unit.operator.builders import make_record, taken_slots
+from tests.unit.operator.builders import isolation, make_record, taken_slots
 
 NOTHING: Any = None
 SPEC = TritonPoolSpec.model_validate(
@@ -111,7 +114,6 @@ class Server:
     ("told", "known"),
     [
         (None, None),
-        (TritonUnavailable("gone", sent=True), None),
         ({}, {}),
         ({"style": {"oneAspect": True}, "edit": None}, {"style": ONE, "edit": None}),
         ({"style": "well", "edit": {"oneAspect": "yes"}}, {"style": SEVERAL, "edit": SEVERAL}),
@@ -127,3 +129,31 @@ async def test_what_a_server_tells_is_read_and_what_it_does_not_is_unknown(
     told: Any, known: Any
 ) -> None:
     assert await abilities_of(Server(told)) == known
+
+
+async def test_a_server_that_cannot_be_asked_is_not_ready_and_is_asked_again() -> None:
+    class Starting(Server):
+        async def ready_models(self, _names: object) -> list[str]:
+            return [CONTROL_MODEL, "generate"]
+
+    server = Starting(TritonUnavailable("gone", sent=True))
+    one = Replica(cast(Any, server), NOTHING, taken_slots(0, of=1))
+    pools = Pools(
+        cast(Any, SimpleNamespace(report=AsyncMock(), loaded=MagicMock())),
+        load_modes(),
+        changed=asyncio.Event(),
+        isolated=isolation("pools"),
+    )
+    pools._pools["gpu"] = pool(one)
+    await pools.probe()
+    assert not one.ready
+    server.told = {"edit": None}
+    await pools.probe()
+    assert one.ready
+    assert [choice.targets for choice in pools.serving()] == [
+        {"*/style/base", "gpu/style/base", "*/style/base/aspects", "gpu/style/base/aspects"}
+    ]
+    # Once is enough while it stays.
+    server.told = TritonUnavailable("gone", sent=True)
+    await pools.probe()
+    assert one.ready
