@@ -79,7 +79,7 @@ def call(rgba: np.ndarray | None = None, **changes: Any) -> ModeCall:
     return replace(asked, **changes)
 
 
-@pytest.mark.parametrize(("position", "size"), enumerate(["base", "base", "2k", "4k"]))
+@pytest.mark.parametrize(("position", "size"), list(enumerate(["base", "base", "2k", "4k"])))
 def test_a_product_stays_the_product_at_every_size(
     studio: SceneMode, guard: Guard, position: int, size: str
 ) -> None:
