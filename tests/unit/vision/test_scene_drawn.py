@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.skipif(not SITE, reason="IMAGERIFT_DIFFUSION_SITE names no PyTorch"),
     # The libraries warn of each other.
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.slow,
 ]
 TOOLS = Path(__file__).resolve().parents[3] / "triton_models/tools"
 SETTINGS = {"edge": 128, "batch": 1, "steps": 4, "strength": 0.5}
