@@ -127,7 +127,8 @@ class Sources:
         """
         source_key = object_keys.source_key(workspace, job_id)
         source = await self._keep(pictures.source, source_key, workspace)
-        mask, references = None, []
+        mask: SourceImage | None = None
+        references: list[SourceImage] = []
         try:
             if pictures.mask is not None:
                 mask_key = object_keys.mask_key(workspace, job_id)
