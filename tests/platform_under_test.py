@@ -180,6 +180,8 @@ def started(
         }
     redraw = {"model": "generate", "presets": OWN_POOL_PRESETS, "attemptSeconds": 300}
     modes["redraw"] = modes["noop"] | redraw
+    # Of the pool with a diffusion model: the platform's own has scenes as well.
+    modes["staged"] = modes["scene"]
     modes |= documented_mode()
     (folder / "modes.json").write_text(json.dumps(modes))
     pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())

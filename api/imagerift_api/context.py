@@ -44,6 +44,7 @@ from imagerift_api.http.body_reading import BODY_BUDGET, BodyBudget
 from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.drafts import Drafts
 from imagerift_api.jobs.following import FOLLOWING, JobFollowing
+from imagerift_api.jobs.offers import OFFERS, Offers
 from imagerift_api.jobs.queue_view import QueueView
 from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
 from imagerift_api.jobs.service import JOBS, RATE_LIMITED_READS, Jobs
@@ -130,8 +131,14 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[MODES] = modes = load_modes(settings.modes_file)
         application[PLANS] = load_plans(settings.plans_file)
         resources = JobResources(kube, resource_uids, metrics)
-        queue = QueueView(stores.snapshots, settings.namespace)
-        application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
+        application[OFFERS] = offers = Offers(modes, stores.snapshots, settings.namespace)
+        application[JOBS] = jobs = Jobs(
+            stores.jobs,
+            store,
+            QueueView(stores.snapshots, settings.namespace),
+            resources,
+            background,
+        )
         application[RATE_WINDOWS] = stores.rate_windows
         application[KEY_USAGE] = key_usage
         application[BODY_BUDGET] = BodyBudget()
@@ -140,7 +147,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[STREAM_LIMIT] = StreamLimit(stores.stream_leases, background)
         application[SUBMISSIONS] = Submissions(
             stores=stores,
-            drafts=Drafts(modes, load_job_pods(settings.job_pods_file), settings.namespace, egress),
+            drafts=Drafts(
+                offers, load_job_pods(settings.job_pods_file), settings.namespace, egress
+            ),
             sources=sources,
             resources=resources,
             background=background,

@@ -346,7 +346,7 @@ class Values(Part):
     pools: dict[str, Pool] = Field(
         default={
             "default": Pool(
-                modes=["style", "avatar", "enhance", "cutout"],
+                modes=["style", "scene", "avatar", "enhance", "cutout"],
                 slots_per_replica=2,
                 template=Template(
                     gpus=0,

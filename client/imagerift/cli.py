@@ -35,11 +35,15 @@ from imagerift.options import (
     Height,
     IdempotencyKey,
     JobId,
+    KeepSubject,
     LongEdge,
     Mask,
+    NegativePrompt,
     Outputs,
     Padding,
     Photo,
+    PhotoOrNone,
+    ReferenceKeys,
     Shadow,
     Shape,
     Url,
@@ -104,7 +108,7 @@ def options(
 
 @app.command()
 def generate(
-    photo: Photo,
+    photo: PhotoOrNone = None,
     *,
     prompt: Annotated[str | None, typer.Option(help="What to make of it.")] = None,
     mode: ModeOption = "style",
@@ -121,10 +125,13 @@ def generate(
         OnUnclearSubject | None,
         typer.Option(
             help="Where the subject cannot be cut out well: grade the photo, or fail; cut "
-            "delivers a cut-out all the same."
+            "delivers a cut-out or a scene all the same."
         ),
     ] = None,
     mask: Mask = None,
+    negative_prompt: NegativePrompt = None,
+    keep_subject: KeepSubject = None,
+    reference_key: ReferenceKeys = None,
     background: Background = None,
     padding: Padding = None,
     fill: Fill = None,
@@ -138,7 +145,7 @@ def generate(
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Send a photo; with --wait, stay until its pictures are there.
+    """Send a photo, or a prompt alone; with --wait, stay until its pictures are there.
 
     Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 failed or
     canceled, 130 interrupted.
@@ -156,6 +163,9 @@ def generate(
         seed=seed,
         on_unclear_subject=on_unclear_subject,
         mask=mask,
+        negative_prompt=negative_prompt,
+        keep_subject=keep_subject,
+        reference_keys=reference_key or None,
         cutout=cutout_of(
             background=background, padding=padding, fill=fill, align=align, shadow=shadow,
             width=width, height=height,

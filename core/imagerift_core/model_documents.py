@@ -13,9 +13,11 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_KEPT_DIFFERENCE,
     MAX_OUTPUTS,
     MAX_PICTURES,
     MAX_PROMPT_CHARACTERS,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     ErrorCode,
@@ -69,6 +71,10 @@ class RequestedMask(_Document):
     url: str = Field(description="Presigned GET of the caller's own matte: white is the subject.")
 
 
+class RequestedReference(_Document):
+    url: str = Field(description="Presigned GET of another picture that is looked at.")
+
+
 class Target(_Document):
     index: Index
     url: str = Field(description="Presigned PUT of the output.")
@@ -86,6 +92,12 @@ class WantedOutput(_Document):
     format: OutputFormat = DEFAULT_OUTPUT_FORMAT
 
 
+NegativePrompt = Annotated[
+    str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What is not to be seen.")
+]
+_KEEP_SUBJECT = "False: a scene's subject is lit with it, and its pixels are not its own."
+
+
 class GenerateRequest(_Document):
     """REQUEST: one attempt at one job, sent to the entry model `generate`."""
 
@@ -99,6 +111,11 @@ class GenerateRequest(_Document):
     mask: RequestedMask | None = Field(
         None, description="Null: the matte is the source's own alpha, or estimated."
     )
+    references: list[RequestedReference] = Field(
+        default_factory=list,
+        max_length=MAX_REFERENCES,
+        description="Pictures beside the source, in the prompt's order.",
+    )
     mode: str
     preset: str | None = Field(None, description="Null: chosen by the prompt.")
     prompt: Prompt = ""
@@ -109,6 +126,8 @@ class GenerateRequest(_Document):
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     cutout: CutoutOptions | None = Field(None, description="What a cut-out is to look like.")
+    negative_prompt: NegativePrompt = ""
+    keep_subject: bool | None = Field(None, description=_KEEP_SUBJECT)
     outputs: list[WantedOutput] | None = Field(
         None,
         min_length=1,
@@ -201,6 +220,28 @@ class ModeParameters(_Document):
         None, description="What a cut-out is to look like; the preset fills in what is left out."
     )
     masked: bool = Field(False, description="Whether IMAGE's alpha is the caller's own matte.")
+    mode: str | None = Field(
+        None, description="The job's, since one model may be behind several modes."
+    )
+    negative_prompt: NegativePrompt = ""
+    keep_subject: bool = Field(True, description=_KEEP_SUBJECT)
+
+
+class SubjectProof(_Document):
+    """That a picture shows its subject's own pixels: how it compares with the source."""
+
+    difference: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="The largest of any channel of any pixel inside the matte's edge, in steps of "
+        f"1/255; from {MAX_KEPT_DIFFERENCE:g} on the picture is not delivered.",
+    )
+    share: float = Field(
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How much of the subject was compared; a picture of 0 is not delivered.",
+    )
 
 
 class ModeInfo(_Answer):
@@ -208,3 +249,8 @@ class ModeInfo(_Answer):
 
     `omitted` names seeds by their position in `seeds`.
     """
+
+    proofs: list[SubjectProof | None] = Field(
+        default_factory=list,
+        description="Of each picture of IMAGES, or none at all: that its subject was kept.",
+    )

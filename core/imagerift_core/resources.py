@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from imagerift_contract.values import ExportSize
+from imagerift_contract.values import MAX_REFERENCES, ExportSize
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -60,6 +60,12 @@ class MaskReference(Part):
     )
 
 
+class PictureReference(_Part):
+    """Where another picture lies that is looked at."""
+
+    key: str = Field(min_length=1, max_length=1024, description="As of a source.")
+
+
 class GenerationJobSpec(GenerationSpec):
     """What to make, for whom, from which source. Immutable, but for cancel (false to true)."""
 
@@ -68,6 +74,12 @@ class GenerationJobSpec(GenerationSpec):
     )
     source: SourceReference = Field(description="Where the source picture lies.")
     mask: MaskReference | None = Field(None, description="Where the caller's own matte lies.")
+    references: list[PictureReference] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_REFERENCES,
+        description="Pictures that are looked at beside the source, by modes that take them.",
+    )
     pool: str | None = Field(None, max_length=253, description="Name of the TritonPool to use.")
     execution: Literal["Pool", "Pod"] = Field(
         "Pool", description="Run on a TritonPool, or as a GPU job pod of its own."
@@ -264,6 +276,8 @@ def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> d
     }
     if record.mask is not None:
         spec["mask"] = {"key": record.mask.key}
+    if record.references:
+        spec["references"] = [{"key": each.key} for each in record.references]
     if record.deadline_at is not None:
         seconds = (record.deadline_at - record.created_at).total_seconds()
         spec["activeDeadlineSeconds"] = max(10, round(seconds))

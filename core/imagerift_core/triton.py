@@ -72,6 +72,18 @@ class ModelServer:
         """Flags the attempt on this replica; its models stop at their next check."""
         await self._exchange("control", "COMMAND", {"cancel": attempt_id}, _QUICK_SECONDS)
 
+    async def abilities(self) -> dict[str, Any] | None:
+        """What the server's own `control` says of each of its modes, by name.
+
+        None where it says nothing of them: another's, or an older one. Raises `TritonUnavailable`.
+        """
+        try:
+            told = await self._exchange("control", "COMMAND", {"describe": True}, _QUICK_SECONDS)
+        except TritonRefused:
+            return None
+        modes = told.get("modes") if isinstance(told, dict) else None
+        return modes if isinstance(modes, dict) else None
+
     async def ready_models(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that are loaded and ready; none while the server is away.
 

@@ -16,6 +16,7 @@ from imagerift_core.model_documents import (
     ModelAnswer,
     ModelProblem,
     RequestedMask,
+    RequestedReference,
     RequestedSource,
     Target,
     WantedOutput,
@@ -51,6 +52,7 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         seconds_left=seconds_left,
         source=RequestedSource(url=signer.get(record.source.key)),
         mask=record.mask and RequestedMask(url=signer.get(record.mask.key)),
+        references=[RequestedReference(url=signer.get(each.key)) for each in record.references],
         mode=spec.mode,
         preset=spec.preset,
         prompt=spec.prompt,
@@ -61,10 +63,12 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout,
+        negative_prompt=spec.negative_prompt,
+        keep_subject=spec.keep_subject,
         outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
         targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )
-    without = {"outputs"} if request.outputs is None else None
+    without = {name for name in ("outputs", "references") if not getattr(request, name)}
     return request.model_dump(mode="json", by_alias=True, exclude=without)
 
 

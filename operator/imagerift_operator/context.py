@@ -167,6 +167,7 @@ class OperatorContext:
             pools=pools,
             pace=pace,
             waiting_reasons=reasons,
+            modes=given.modes,
             namespace=settings.namespace,
         )
         charges = ChargeAudit(stores.audit, leadership)

@@ -8,11 +8,13 @@ from datetime import datetime
 from itertools import islice
 
 from imagerift_core.clock import now
+from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot, SnapshotStore
 
 from imagerift_operator.in_flight import RunningAttempt
 from imagerift_operator.memory import Memory
 from imagerift_operator.pools import Pools
+from imagerift_operator.served_modes import served_modes
 from imagerift_operator.wait_estimates import Forecast, Pace, SlotGroup, forecast
 from imagerift_operator.waiting_reasons import WaitingReasons
 
@@ -30,6 +32,7 @@ class QueuePublisher:
         pools: Pools,
         pace: Pace,
         waiting_reasons: WaitingReasons,
+        modes: Modes,
         namespace: str,
     ) -> None:
         self._snapshots = snapshots
@@ -37,6 +40,7 @@ class QueuePublisher:
         self._in_flight = memory.in_flight
         self._pools = pools
         self._pace = pace
+        self._modes = modes
         self._namespace = namespace
         self._waiting_reasons = waiting_reasons
 
@@ -56,7 +60,8 @@ class QueuePublisher:
             for coming in islice(self._forecast(at), SNAPSHOT_POSITIONS)
         }
         self._waiting_reasons.look(positions, at)
-        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=positions)
+        served = served_modes(self._pools, self._modes)
+        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=positions, modes=served)
         await self._snapshots.write(snapshot)
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:

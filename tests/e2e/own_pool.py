@@ -28,8 +28,15 @@ POOL: dict[str, Any] = {
     "description": "What gpu.json does, on a CPU: tiny weights, few steps.",
     "kind": "KIND_CPU",
     "threads": 1,
-    "instances": {"control": 1, "diffusion": 1, "generate": 1},
-    "modes": {"redraw": "diffusion", "redraw/warm": "duotone"},
+    "instances": {"control": 1, "diffusion": 1, "generate": 1, "scene": 1},
+    "modes": {
+        "redraw": "diffusion",
+        "redraw/warm": "duotone",
+        "staged": "scene",
+        "edit": "diffusion",
+        "generate": "diffusion",
+    },
+    "backgrounds": "diffusion",
     "moderation": "gate",
     "diffusion": {
         "edge": 128,
@@ -125,7 +132,11 @@ def _manifest(address: str) -> dict[str, Any]:
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "own"},
-        "spec": {"endpoint": address, "slotsPerReplica": 1, "modes": ["redraw"]},
+        "spec": {
+            "endpoint": address,
+            "slotsPerReplica": 1,
+            "modes": ["redraw", "staged", "edit", "generate"],
+        },
     }
 
 

@@ -21,6 +21,9 @@ SPEC: dict[str, Any] = {
     "outputFormat": "png",
     "onUnclearSubject": "grade",
     "cutout": {"background": "#ffffff"},
+    "references": [{"key": "workspaces/ws_a/jobs/x/reference-0"}],
+    "negativePrompt": "text",
+    "keepSubject": True,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "png"}],
     "variations": 1,
     "seed": 7,
@@ -43,6 +46,9 @@ CHANGES: dict[str, Any] = {
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
     "cutout": {"background": "#ffffff", "shadow": "drop"},
+    "references": [{"key": "workspaces/ws_a/jobs/y/reference-0"}],
+    "negativePrompt": "hands",
+    "keepSubject": False,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "jpeg"}],
     "variations": 2,
     "seed": 8,
@@ -51,7 +57,10 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "outputs")
+OPTIONAL = (
+    "prompt", "preset", "pool", "mask", "cutout", "references", "negativePrompt",
+    "keepSubject", "outputs",
+)  # fmt: skip
 # Outputs stand in place of these.
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}

@@ -32,6 +32,8 @@ class Drawing:
     """[height, width, 3]: drawn over (`img2img`, `inpaint`) or looked at (`edit`)."""
     mask: Pixels | None = None
     """[height, width]: 255 where `inpaint` draws, 0 where the picture stays as it is."""
+    references: tuple[Pixels, ...] = ()
+    """Each [h, w, 3]: more pictures that `edit` looks at, as far as the weights do."""
 
 
 class Network(Protocol):
@@ -39,6 +41,9 @@ class Network(Protocol):
 
     def task_of(self, recipe: Recipe) -> Task:
         """What is done with the source; where the recipe says nothing, what its weights do."""
+
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """What its weights can do."""
 
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """Names and versions of what draws so."""

@@ -63,6 +63,10 @@ class DiffusersNetwork:
         """The recipe's, or the first that the weights can do."""
         return recipe.task or self._weights.family.tasks[0]
 
+    def tasks_of(self, _recipe: Recipe) -> tuple[Task, ...]:
+        """What the weights can do."""
+        return self._weights.family.tasks
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """The weights by their folder's name and fingerprint, LoRAs, and the pipeline that runs."""
         worn = [
@@ -147,7 +151,9 @@ class DiffusersNetwork:
             wanted["negative_prompt"] = each(recipe.negative_prompt or " ")
         if way.picture != "none" and drawing.picture is not None:
             picture = Image.fromarray(drawing.picture)
-            wanted["image"] = [picture] if way.picture == "references" else each(picture)
+            others = [Image.fromarray(one) for one in drawing.references[: way.most - 1]]
+            looked_at = [picture, *others] if way.picture == "references" else each(picture)
+            wanted["image"] = looked_at
         if way.masked and drawing.mask is not None:
             wanted["mask_image"] = each(Image.fromarray(drawing.mask))
         if way.strength:

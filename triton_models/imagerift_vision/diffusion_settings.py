@@ -100,6 +100,8 @@ class DiffusionSettings:
     models: Mapping[str, Model] = field(default_factory=dict)
     budget_gib: float | None = None
     """What all that are loaded at once may take on the GPU; None: none is ever let go."""
+    modes: Mapping[str, Recipe] = field(default_factory=dict)
+    """By mode: what those are drawn with that want one task, whatever the preset."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where a preset names no model, or the budget cannot be reckoned."""
@@ -118,10 +120,15 @@ class DiffusionSettings:
         ours = {name: each for name, each in self.presets.items() if each.model == model}
         base = self.base if self.base.model == model else next(iter(ours.values()), Recipe())
         ours = {name: replace(each, model=None) for name, each in ours.items()}
+        modes = {
+            name: replace(each, model=None)
+            for name, each in self.modes.items()
+            if each.model == model
+        }
         base = replace(base, model=None)
         return replace(
             self, weights=one.weights, options=one.options, base=base, presets=ours,
-            models={}, budget_gib=None,
+            models={}, budget_gib=None, modes=modes,
         )  # fmt: skip
 
     def checked(self) -> Weights:
@@ -141,7 +148,7 @@ class DiffusionSettings:
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """All that may be drawn with."""
-        return (self.base, *self.presets.values())
+        return (self.base, *self.presets.values(), *self.modes.values())
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DiffusionSettings":
@@ -156,7 +163,7 @@ class DiffusionSettings:
         document.pop("weights", None)
         if not folder:
             raise ValueError("IMAGERIFT_DIFFUSION_WEIGHTS must name the folder of the weights")
-        presets = document.pop("presets", {})
+        presets, by_mode = document.pop("presets", {}), document.pop("modes", {})
         faces = frozenset(document.pop("facePresets", ()))
         batch = int(document.pop("batch", 4))
         if batch < 1:
@@ -166,7 +173,10 @@ class DiffusionSettings:
         budget = document.pop("vramBudgetGiB", None)
         base = _with(Recipe(), document)
         recipes = {name: _with(base, changes) for name, changes in presets.items()}
-        return cls(Path(folder), base, recipes, faces, batch, options, models, budget)
+        # A share of the schedule that suits a source drawn over suits nothing else.
+        plain = replace(base, strength=None)
+        modes = {name: _with(plain, changes) for name, changes in by_mode.items()}
+        return cls(Path(folder), base, recipes, faces, batch, options, models, budget, modes)
 
 
 def _model(document: Mapping[str, Any]) -> Model:

@@ -41,6 +41,10 @@ class LoadedNetworks:
         """The recipe's, or the first that its weights can do."""
         return recipe.task or self._families[recipe.model].tasks[0]
 
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """What its weights can do."""
+        return self._families[recipe.model].tasks
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """Those of the recipe's network."""
         return self._network(recipe.model).versions(recipe)

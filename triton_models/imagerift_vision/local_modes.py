@@ -14,6 +14,8 @@ _MODES = {
     "avatar": ("imagerift_vision.avatar", "AvatarMode"),
     "enhance": ("imagerift_vision.enhance", "EnhanceMode"),
     "cutout": ("imagerift_vision.cutout", "CutoutMode"),
+    # Without a server there is no diffusion model: the studio's sets are around the product.
+    "scene": ("imagerift_vision.scene_mode", "SceneMode"),
 }
 
 

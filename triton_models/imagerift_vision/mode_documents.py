@@ -16,6 +16,7 @@ from imagerift_vision.cutout_options import cutout_document, read_cutout
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.subject_proof import read_proof
 
 
 def parameters_of(call: ModeCall) -> str:
@@ -32,6 +33,9 @@ def parameters_of(call: ModeCall) -> str:
             "onUnclearSubject": call.on_unclear_subject,
             "masked": call.masked,
             "cutout": cutout_document(call.cutout),
+            "mode": call.mode,
+            "negativePrompt": call.negative_prompt,
+            "keepSubject": call.keep_subject,
         }
     )
 
@@ -55,6 +59,9 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
         on_unclear_subject=parameters.get("onUnclearSubject", DEFAULT_ON_UNCLEAR_SUBJECT),
         masked=parameters.get("masked", False),
         cutout=read_cutout(parameters.get("cutout")),
+        mode=parameters.get("mode"),
+        negative_prompt=parameters.get("negativePrompt") or "",
+        keep_subject=parameters.get("keepSubject", True),
     )
 
 
@@ -67,6 +74,7 @@ def info_of(answer: ModeAnswer) -> str:
             "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
             "error": None if answer.error is None else answer.error.as_dict(),
             "analysis": None if answer.analysis is None else answer.analysis.as_dict(),
+            "proofs": [None if one is None else one.as_dict() for one in answer.proofs],
         }
     )
 
@@ -85,6 +93,7 @@ def read_info(raw: bytes | str, images: NDArray[np.uint8]) -> ModeAnswer:
         omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
         error=None if error is None else _known(error),
         analysis=read_analysis(info.get("analysis")),
+        proofs=tuple(read_proof(one) for one in info.get("proofs") or ()),
     )
 
 

@@ -1,6 +1,7 @@
 """What every mode's Triton model does around its mode: read, guard, and turn failures into INFO."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from imagerift_vision.local_modes import Mode
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
-from imagerift_vision.tensors import mode_answer, read_array, read_text
+from imagerift_vision.tensors import mode_answer, read_array, read_references, read_text
 
 
 class ModeServer:
@@ -46,4 +47,5 @@ class ModeServer:
 
     def _read(self, request: Any) -> ModeCall:
         image = read_array(request, "IMAGE")
-        return read_parameters(read_text(request, "PARAMETERS"), self._name, image)
+        call = read_parameters(read_text(request, "PARAMETERS"), self._name, image)
+        return replace(call, references=read_references(request))

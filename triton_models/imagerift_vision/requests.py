@@ -13,6 +13,7 @@ from imagerift_contract.values import (
     DEFAULT_OUTPUT_FORMAT,
     MAX_OUTPUTS,
     MAX_PICTURES,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     SEED_SPACE,
@@ -63,6 +64,8 @@ class GenerateRequest:
     source_url: str
     mask_url: str | None
     """Of the caller's own matte."""
+    reference_urls: tuple[str, ...]
+    """Of pictures beside the source."""
     mode: str
     preset: str | None
     prompt: str
@@ -74,6 +77,8 @@ class GenerateRequest:
     on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
     cutout: CutoutOptions | None = None
+    negative_prompt: str = ""
+    keep_subject: bool = True
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
 
@@ -194,6 +199,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         seconds_left=_seconds_left(document),
         source_url=_take(source, "url", str),
         mask_url=None if mask is None else _take(mask, "url", str),
+        reference_urls=_references(document.get("references")),
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
         prompt=_optional_text(document, "prompt") or "",
@@ -206,6 +212,8 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
             document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
         ),
         cutout=read_cutout(document.get("cutout")),
+        negative_prompt=_optional_text(document, "negativePrompt") or "",
+        keep_subject=_optional_flag(document, "keepSubject", default=True),
         outputs=outputs,
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
@@ -228,6 +236,16 @@ def _outputs(items: Any) -> tuple[WantedOutput, ...]:
     )
 
 
+def _references(items: Any) -> tuple[str, ...]:
+    if items is None:
+        return ()
+    if not isinstance(items, list) or len(items) > MAX_REFERENCES:
+        raise VisionError("invalid_request", f"references must be a list of {MAX_REFERENCES} most")
+    if not all(isinstance(item, dict) for item in items):
+        raise VisionError("invalid_request", "one of the references is not an object")
+    return tuple(_take(item, "url", str) for item in items)
+
+
 def _target(item: Any) -> Target:
     if not isinstance(item, dict):
         raise VisionError("invalid_request", "a target is not an object")
@@ -248,6 +266,10 @@ def _take(document: dict[str, Any], name: str, kind: type) -> Any:
 
 def _optional_text(document: dict[str, Any], name: str) -> str | None:
     return None if document.get(name) is None else str(_take(document, name, str))
+
+
+def _optional_flag(document: dict[str, Any], name: str, *, default: bool) -> bool:
+    return default if document.get(name) is None else bool(_take(document, name, bool))
 
 
 def _seconds_left(document: dict[str, Any]) -> float:

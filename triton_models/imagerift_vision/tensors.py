@@ -4,12 +4,16 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
+from imagerift_contract.values import MAX_REFERENCES
 from numpy.typing import NDArray
 
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info
 from imagerift_vision.moderation import Look, Verdict, read_verdict
+
+# Inputs of models that look at more pictures than IMAGE: REFERENCE_0 and so on.
+REFERENCE = "REFERENCE_"
 
 
 def read_text(request: Any, name: str) -> bytes:
@@ -22,6 +26,15 @@ def read_array(request: Any, name: str) -> NDArray[np.uint8]:
     """A numeric input as an array."""
     array: NDArray[np.uint8] = pb.get_input_tensor_by_name(request, name).as_numpy()
     return array
+
+
+def read_references(request: Any) -> tuple[NDArray[np.uint8], ...]:
+    """The pictures beside IMAGE; none for a model that has no such inputs."""
+    tensors = [
+        pb.get_input_tensor_by_name(request, f"{REFERENCE}{position}")
+        for position in range(MAX_REFERENCES)
+    ]
+    return tuple(tensor.as_numpy() for tensor in tensors if tensor is not None)
 
 
 def text_tensor(name: str, text: str) -> Any:
@@ -57,6 +70,10 @@ class BlsModes:
             inputs=[
                 pb.Tensor("IMAGE", np.ascontiguousarray(call.image)),
                 text_tensor("PARAMETERS", parameters_of(call)),
+                *(
+                    pb.Tensor(f"{REFERENCE}{position}", np.ascontiguousarray(picture))
+                    for position, picture in enumerate(call.references)
+                ),
             ],
         ).exec()
         if response.has_error():

@@ -23,7 +23,16 @@ INSTANCE_GROUP = re.compile(r"^instance_group \[.*\]$", re.MULTILINE)
 # The others compute on the CPU, whatever the pool is.
 ON_GPU = frozenset({"diffusion"})
 MEMBERS = frozenset(
-    {"description", "kind", "threads", "instances", "modes", "moderation", "diffusion"}
+    {
+        "description",
+        "kind",
+        "threads",
+        "instances",
+        "modes",
+        "moderation",
+        "backgrounds",
+        "diffusion",
+    }
 )
 
 
@@ -51,6 +60,8 @@ def variables(settings: Mapping[str, Any]) -> dict[str, str]:
         named["IMAGERIFT_MODE_MODELS"] = json.dumps(settings["modes"])
     if settings.get("moderation"):
         named["IMAGERIFT_MODERATION_MODEL"] = str(settings["moderation"])
+    if settings.get("backgrounds"):
+        named["IMAGERIFT_BACKGROUND_MODEL"] = str(settings["backgrounds"])
     if settings.get("diffusion"):
         named["IMAGERIFT_DIFFUSION"] = json.dumps(settings["diffusion"])
     return named

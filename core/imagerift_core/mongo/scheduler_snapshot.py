@@ -34,12 +34,26 @@ class QueuePosition(BaseModel):
     reason: Annotated[WaitingReason, KEPT]
 
 
+class ServedMode(BaseModel):
+    """A mode that some pool of the shard serves.
+
+    `one_aspect` says that for all of them another aspect is another picture of a seed, so that no
+    job may have several; `references` how many pictures beside the source any of them looks at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    one_aspect: bool = False
+    references: int = 0
+
+
 class SchedulerSnapshot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     shard: str = Field(alias="_id")
     at: datetime
-    places: dict[str, QueuePosition]
+    places: dict[str, QueuePosition] = Field(default_factory=dict)
+    modes: dict[str, ServedMode] = Field(default_factory=dict)
 
 
 class SnapshotStore(Store):
@@ -48,6 +62,14 @@ class SnapshotStore(Store):
     async def write(self, snapshot: SchedulerSnapshot) -> None:
         document = snapshot.model_dump(by_alias=True)
         await self._database.snapshots.replace_one({"_id": snapshot.shard}, document, upsert=True)
+
+    async def served_modes(self, shard: str) -> dict[str, ServedMode]:
+        """The modes that pools of the shard serve, as was last known, however long ago."""
+        document: dict[str, Any] | None = await self._database.snapshots.find_one(
+            {"_id": shard}, {"places": 0}
+        )
+        snapshot = try_read(SchedulerSnapshot, document) if document else None
+        return snapshot.modes if isinstance(snapshot, SchedulerSnapshot) else {}
 
     async def read(self, shard: str, *, at: datetime) -> SchedulerSnapshot | None:
         """The shard's snapshot; None where there is none, it is stale or another version's."""

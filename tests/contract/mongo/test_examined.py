@@ -148,6 +148,7 @@ def reads(s: Stores) -> dict[str, list[Call]]:
         "rate_windows.count": [lambda: s.rate_windows.count(BIG, limit=9, at=LATE)],
         "sessions.get": [lambda: s.sessions.get(f"session_{BIG}_0", person=f"usr_{BIG}")],
         "sessions.all_of": [lambda: s.sessions.all_of(f"usr_{BIG}", at=NOW, used_since=NOW)],
+        "snapshots.served_modes": [lambda: s.snapshots.served_modes("imagerift")],
         "snapshots.read": [lambda: s.snapshots.read("imagerift", at=NOW)],
         "uploads.get": [lambda: s.uploads.get(f"upl_{BIG}_0", workspace=BIG, at=NOW)],
         "uploads.known": [lambda: s.uploads.known([f"upl_{BIG}_0", "img_gone"])],

@@ -1,5 +1,6 @@
 """Every case of `generate` through a real Triton, and what only a server can get wrong."""
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,7 +10,10 @@ from cutout_cases import CutoutCases
 from generate_cases import GenerateCases, request_for
 from odd_images import READABLE, scene
 from origin import Origin
+from PIL import Image
 from triton_server import Triton
+
+from tests.support.products import file_of, product
 
 _JPEG = READABLE["jpeg"](scene())
 
@@ -59,6 +63,23 @@ class TestCutouts(CutoutCases):
     """All shared cases of cut-outs: their pictures have four channels on the wire."""
 
 
+class TestScenes:
+    """A scene without a diffusion model: the studio's set, and the product's own pixels."""
+
+    def test_a_product_is_kept_and_its_proof_is_in_the_file(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        body = file_of(product("mug", 1))
+        ask = {"mode": "scene", "exportSize": "2k", "variations": 2}
+        result = triton.generate(request_for(origin, body, **ask))
+        assert (result["error"], result["omitted"]) == (None, [])
+        assert {"name": "imagerift-scene", "version": "1"} in result["models"]
+        for name in ("0", "1"):
+            info = Image.open(io.BytesIO(origin.outputs[name][1])).info
+            assert info["imagerift:subject"] == "kept"
+            assert info["imagerift:subjectDifference"] == "0/255"
+
+
 class TestBenchModels:
     """The benchmark's models keep the contract of `generate`."""
 
@@ -98,6 +119,12 @@ class TestControl:
     @pytest.mark.parametrize("command", [{}, {"cancel": ""}, {"cancel": 5}, ["cancel"], "cancel"])
     def test_a_command_without_an_attempt_flags_nothing(self, triton: Triton, command: Any) -> None:
         assert triton.infer("control", "COMMAND", command) == {"flagged": False}
+
+    def test_it_tells_what_the_modes_can_do(self, triton: Triton) -> None:
+        told = triton.infer("control", "COMMAND", {"describe": True})
+        assert told["flagged"] is False
+        assert told["modes"]["scene"] == {"oneAspect": False}
+        assert {"style", "duotone", "careless"} <= told["modes"].keys()
 
 
 def _delay_request(origin: Origin, source: str, attempt_id: str) -> dict[str, Any]:

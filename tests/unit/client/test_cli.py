@@ -64,6 +64,8 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         *("generate", photo, "--prompt", "p", "--preset", "noir", "--variations", "2"),
         *("--seed", "3", "--aspect", "1:1", "--format", "webp", "--size", "base", "--json"),
         *("--on-unclear-subject", "fail", "--mask", str(mask)),
+        *("--negative-prompt", "text", "--relight-subject"),
+        *("--reference-key", "img_1", "--reference-key", "img_2"),
     )
 
     assert result.exit_code == 0, result.output
@@ -80,6 +82,9 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         "outputFormat": "webp",
         "exportSize": "base",
         "onUnclearSubject": "fail",
+        "negativePrompt": "text",
+        "keepSubject": False,
+        "referenceKeys": ["img_1", "img_2"],
         "maskBase64": base64.b64encode(b"matte").decode(),
     }
 
@@ -312,7 +317,7 @@ async def test_what_an_option_may_be_is_said_without_asking_the_server(
     ("typed", "offered"),
     [
         ("generate a.jpg --size ", ["base", "2k", "4k"]),
-        ("generate a.jpg --mode ", ["style", "avatar", "enhance", "cutout"]),
+        ("generate a.jpg --mode ", list(load_modes())),
         ("generate a.jpg --preset go", ["golden_hour"]),
         ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
         ("jobs list --status s", ["succeeded"]),

@@ -39,6 +39,12 @@ RECORD = make_record(
     "job_example",
     attempt=2,
     mask=make_record().source.model_copy(update={"key": "workspaces/ws_a/jobs/job_example/mask"}),
+    references=[
+        make_record().source.model_copy(
+            update={"key": f"workspaces/ws_a/jobs/job_example/reference-{position}"}
+        )
+        for position in range(2)
+    ],
     spec=GenerationSpec(
         mode="style",
         preset="neon",
@@ -57,6 +63,8 @@ RECORD = make_record(
             width=1000,
             height=800,
         ),
+        negative_prompt="text, hands",
+        keep_subject=False,
     ),
 )
 
@@ -116,7 +124,7 @@ def test_the_operator_asks_for_each_picture_of_each_output() -> None:
         {"mode": "style", "preset": "neon", "prompt": "neon light", "seed": 7, "variations": 2}
         | {"outputs": shapes}
     )
-    record = RECORD.model_copy(update={"spec": spec, "mask": None})
+    record = RECORD.model_copy(update={"spec": spec, "mask": None, "references": []})
     assert build_request(record, 119.5, Signer(get=sign, put=sign)) == (
         example("request-outputs.json")
     )

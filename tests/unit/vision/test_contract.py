@@ -25,6 +25,7 @@ from imagerift_vision.requests import (
     WantedOutput,
     parse_request,
 )
+from imagerift_vision.subject_proof import SubjectProof
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "contract" / "examples"
 REFUSED = json.loads((EXAMPLES / "refused.json").read_text())["request"]
@@ -50,6 +51,7 @@ def test_every_member_of_a_request_is_read() -> None:
         seconds_left=119.5,
         source_url=f"{attempt}/source?{SIGNATURE}",
         mask_url=f"{attempt}/mask?{SIGNATURE}",
+        reference_urls=tuple(f"{attempt}/reference-{n}?{SIGNATURE}" for n in (0, 1)),
         mode="style",
         preset="neon",
         prompt="neon light, no oil painting",
@@ -60,6 +62,8 @@ def test_every_member_of_a_request_is_read() -> None:
         output_format="webp",
         on_unclear_subject="fail",
         cutout=CutoutOptions("#ffffff", 0.05, 0.85, "bottom", "contact", 1000, 800),
+        negative_prompt="text, hands",
+        keep_subject=False,
         targets=tuple(
             Target(
                 index=index,
@@ -85,6 +89,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
     assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
+    assert (read.negative_prompt, read.keep_subject, read.reference_urls) == ("", True, ())
     assert read.shapes == (WantedOutput("source", "base", "png"),)
     [target] = read.targets
     assert target.thumbnail_url is None
@@ -143,6 +148,9 @@ def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
         on_unclear_subject="fail",
         masked=True,
         cutout=CutoutOptions("transparent", fill=0.5, shadow="drop"),
+        mode="style",
+        negative_prompt="text, hands",
+        keep_subject=False,
     )
     assert json.loads(parameters_of(call)) == asked
 
@@ -161,9 +169,26 @@ def test_a_modes_info_is_read_as_it_was_told() -> None:
             prompt_read=READ,
             subject=SubjectFound("cut_out", "given", None),
         ),
+        proofs=(SubjectProof(0.0, 0.925), None),
     )
     assert json.loads(info_of(told)) == example("info.json")
     assert read_info((EXAMPLES / "info.json").read_bytes(), NOTHING) == told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "kept",
+        {"difference": 0.0},
+        {"difference": -1.0, "share": 1.0},
+        {"difference": 0.0, "share": 1.5},
+        {"difference": "inf", "share": 1.0},
+    ],
+)
+def test_a_proof_that_is_none_is_not_taken_for_one(wrong: object) -> None:
+    told = json.dumps(example("info.json") | {"proofs": [wrong]})
+    with pytest.raises((ValueError, KeyError)):
+        read_info(told, NOTHING)
 
 
 def test_a_modes_failure_is_read_as_it_was_told() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -106,6 +107,10 @@ def photo(seed: int = 0) -> np.ndarray:
     return (noise * 255).astype(np.uint8)
 
 
+def shown_with(*others: np.ndarray) -> Drawing:
+    return replace(drawing("edit"), references=others)
+
+
 def drawing(task: str, prompt: str = "a mug", picture: np.ndarray | None = None) -> Drawing:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[16:40, 8:50] = 255
@@ -168,6 +173,24 @@ def test_each_family_reads_its_prompt_and_stops_between_steps(network: Any) -> N
     with pytest.raises(VisionError, match="canceled"):
         network.draw(drawing(task), recipe, [7, 8], guard)
     assert guard.left == 0
+
+
+@pytest.mark.parametrize(
+    "network", ["flux2", "flux2-klein", "flux-kontext", "qwen-image-edit-plus"], indirect=True
+)
+def test_more_pictures_are_looked_at_as_far_as_the_weights_do(network: Any) -> None:
+    recipe = Recipe(steps=STEPS, edge=64)
+    most = network._weights.family.ways["edit"].most
+    alone, beside, crowded = (
+        network.draw(one, recipe, [7], Stops())[0]
+        for one in (
+            drawing("edit"),
+            shown_with(photo(5)),
+            shown_with(*(photo(n) for n in range(5, 5 + most))),
+        )
+    )
+    assert np.array_equal(alone, beside) == (most == 1)
+    assert isinstance(crowded, np.ndarray)
 
 
 @pytest.fixture(scope="module")

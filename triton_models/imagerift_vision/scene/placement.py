@@ -99,18 +99,25 @@ def _hull_fill(part: NDArray[np.bool_]) -> float:
     return float(part.sum()) / max(1.0, area)
 
 
-def trimmed(subject: Subject, margin: int = 12) -> Subject:
-    """The subject without the empty surroundings that its placement does not need."""
-    if subject.grounding == "anchored":
-        return subject
+def needed(subject: Subject, margin: int = 12) -> tuple[slice, slice]:
+    """The rows and columns of its source that its placement needs."""
     height, width = subject.alpha.shape
+    if subject.grounding == "anchored":
+        return slice(0, height), slice(0, width)
     left, top, right, bottom = subject.box
-    x0, y0 = max(0, left - margin), max(0, top - margin)
-    x1, y1 = min(width, right + margin), min(height, bottom + margin)
+    rows = slice(max(0, top - margin), min(height, bottom + margin))
+    return rows, slice(max(0, left - margin), min(width, right + margin))
+
+
+def trimmed(subject: Subject) -> Subject:
+    """The subject without the empty surroundings that its placement does not need."""
+    part = needed(subject)
+    left, top, right, bottom = subject.box
+    x0, y0 = part[1].start, part[0].start
     return replace(
         subject,
-        colours=np.ascontiguousarray(subject.colours[y0:y1, x0:x1]),
-        alpha=np.ascontiguousarray(subject.alpha[y0:y1, x0:x1]),
+        colours=np.ascontiguousarray(subject.colours[part]),
+        alpha=np.ascontiguousarray(subject.alpha[part]),
         box=(left - x0, top - y0, right - x0, bottom - y0),
     )
 
@@ -138,17 +145,24 @@ def shift_of(space: Space | None) -> float:
 
 
 def place(
-    subject: Subject, width: int, height: int, fill: float, space: Space | None = None
+    subject: Subject,
+    width: int,
+    height: int,
+    fill: float,
+    space: Space | None = None,
+    *,
+    aside: float = 0.0,
 ) -> Placement:
     """Place the subject on a canvas of `width` x `height` pixels.
 
     `fill` is the share of the canvas that a free-standing subject may take, `space` where it
-    leaves room for text.
+    leaves room for text, `aside` how far it stands from where it would, in widths.
     """
+    shift = shift_of(space) + aside
     left, top, right, bottom = subject.box
     wide, high = max(1, right - left), max(1, bottom - top)
     if subject.grounding == "anchored":
-        return _place_anchored(subject, width, height, shift_of(space))
+        return _place_anchored(subject, width, height, shift)
     wide_fill, high_fill = fill, fill
     if space in ("left", "right"):
         wide_fill = min(fill, BESIDE)
@@ -159,7 +173,7 @@ def place(
         height * high_fill * 1.02 / high,
         MAX_ENLARGEMENT / subject.density,
     )
-    middle = width * (0.5 + shift_of(space)) - (left + right) / 2 * scale
+    middle = width * (0.5 + shift) - (left + right) / 2 * scale
     if subject.grounding == "table":
         centre = 0.66 if space == "top" else 0.515
         return Placement(scale, middle, height * centre - (top + bottom) / 2 * scale)

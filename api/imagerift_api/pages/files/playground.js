@@ -37,8 +37,11 @@ function chooseMode() {
   show(byId("presets"), presets.length > 0);
   const cuts = chosen.cutoutOptions !== null;
   show(byId("cutout"), cuts);
-  show(byId("cut-unclear"), cuts);
-  show(byId("fail-unclear"), !cuts);
+  const stays = cuts || chosen.keepsSubject;
+  show(byId("cut-unclear"), stays);
+  show(byId("fail-unclear"), !stays && chosen.takesSource);
+  show(byId("drop"), chosen.takesSource);
+  form.image.required = chosen.takesSource;
   if (current !== null) drafts.set(current, form.prompt.value);
   else drafts.set(chosen.mode, form.prompt.value);
   current = chosen.mode;
@@ -107,14 +110,18 @@ function cutoutOf(fields) {
 async function generate(form) {
   const status = byId("play-status");
   const fields = new FormData(form);
-  const body = { imageBase64: await base64Of(fields.get("image")) };
+  const { takesSource, keepsSubject } = modes.find((entry) => entry.mode === fields.get("mode"));
+  const body = takesSource ? { imageBase64: await base64Of(fields.get("image")) } : {};
   for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
-  if (cutsOut(body.mode)) {
+  if (!takesSource) fields.delete("mask");
+  else if (cutsOut(body.mode) || keepsSubject) {
     if (fields.get("cutUnclear")) body.onUnclearSubject = "cut";
+  } else if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  if (cutsOut(body.mode)) {
     const cutout = cutoutOf(fields);
     if (Object.keys(cutout).length) body.cutout = cutout;
-  } else if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  }
   if (fields.get("mask")?.size) body.maskBase64 = await base64Of(fields.get("mask"));
   if (fields.get("preset")) body.preset = fields.get("preset");
   show(byId("result"), false);
