@@ -23,6 +23,7 @@ from imagerift_contract.values import (
     OnUnclearSubject,
     OutputAspect,
     OutputFormat,
+    ProgressStage,
 )
 from pydantic import (
     BaseModel,
@@ -49,6 +50,13 @@ Deadline = Annotated[
         allow_inf_nan=False,
         description="When it must have ended, in Unix seconds of the model server's own clock.",
     ),
+]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+# Read as any text, as Code is: a word of a newer model's is shown as it stands.
+ToldStage = Annotated[
+    str,
+    Field(max_length=32),
+    WithJsonSchema({"type": "string", "enum": list(get_args(ProgressStage))}),
 ]
 Prompt = Annotated[
     str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What to make; never to be logged.")
@@ -201,6 +209,41 @@ class ModeParameters(_Document):
         None, description="What a cut-out is to look like; the preset fills in what is left out."
     )
     masked: bool = Field(False, description="Whether IMAGE's alpha is the caller's own matte.")
+
+
+class ControlCommand(_Document):
+    """COMMAND: what the model `control` is asked; each member may be left out."""
+
+    cancel: str | None = Field(None, description="Name of an attempt, which is to stop.")
+    progress: list[str] = Field(
+        default_factory=list,
+        description="Names of attempts of which is asked how far they are.",
+    )
+
+
+class AttemptProgress(_Document):
+    """How far an attempt is. Members are left out of which its models tell nothing."""
+
+    stage: ToldStage = Field(description="What it is at.")
+    variation: Count = Field(0, description="The first of those that are made now, from 0 on.")
+    pictures: Count | None = Field(None, description="Of the whole attempt.")
+    drawn: Count = Field(0, description="Pictures that are drawn.")
+    finished: Count = Field(0, description="Pictures that are uploaded or left out.")
+    together: Count = Field(1, description="Pictures that are drawn at once.")
+    step: Count | None = Field(None, description="Steps done of those that are drawn now.")
+    steps: Count | None = Field(None, description="Steps in all of those that are drawn now.")
+    step_seconds: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Mean time of a step of theirs."
+    )
+
+
+class ControlAnswer(_Document):
+    """RESULT of the model `control`."""
+
+    flagged: bool = Field(False, description="Whether an attempt was flagged.")
+    progress: dict[str, AttemptProgress] = Field(
+        default_factory=dict, description="By name, of those attempts that run on this server."
+    )
 
 
 class ModeInfo(_Answer):

@@ -29,6 +29,7 @@ from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodReplica, Pools
+from imagerift_operator.progress import ProgressWatch
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
@@ -153,6 +154,7 @@ class OperatorContext:
             writer=writer,
             queue=queue,
             reasons=reasons,
+            progress=ProgressWatch(memory.in_flight),
         )
         self._given, self.job_watch, self.pools, self.dispatcher = (
             given,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from imagerift_core.clock import now
+from imagerift_core.model_documents import AttemptProgress
 
 from imagerift_operator.attempt_codec import attempt_id
 from imagerift_operator.job_entry import JobEntry
@@ -30,6 +31,8 @@ class RunningAttempt:
     since: datetime
     number: int | None = None
     answered: bool = False
+    # What its model server told last.
+    progress: AttemptProgress | None = None
     task: asyncio.Task[None] | None = None
 
     async def flag_canceled(self) -> None:

@@ -86,11 +86,16 @@ class DiffusersNetwork:
         whatever PyTorch raises.
         """
 
-        def check(_pipeline: Any, _step: int, _time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        steps = recipe.completed(self._weights.defaults, drawing.task).steps or 0
+
+        def check(pipeline: Any, step: int, _time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+            # Of a schedule only a share is taken where the source is drawn over.
+            guard.tell(step=step + 1, steps=getattr(pipeline, "num_timesteps", None) or steps)
             guard.check()
             return kwargs
 
         guard.check()
+        guard.tell(step=0, steps=steps)
         return self._drawn(drawing, recipe, seeds, check)
 
     def close(self) -> None:

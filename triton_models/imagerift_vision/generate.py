@@ -113,12 +113,16 @@ class Pipeline:
         """
         model = model_of(self.mode_models, request.mode, request.preset)
         _check_shapes(request, model)
+        guard.tell(pictures=len(request.targets))
+        drawn = 0
         source = self._source(request, guard, result)
         self._screen(request, source, guard, result)
         source = self._masked(source, request, guard, result)
         first_failure: VisionError | None = None
         for (width, height), targets in _calls(request, source):
             guard.check()
+            variation = targets[0].index // len(request.shapes)
+            guard.tell(stage="model", variation=variation, drawn=drawn)
             with timed(result.metrics, "modelMs"):
                 answer = self._render(model, request, source, targets, (width, height), guard=guard)
             if answer.error is not None:
@@ -129,6 +133,8 @@ class Pipeline:
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
             made = [position for position in range(len(targets)) if position not in lost]
+            drawn += len(targets)
+            guard.tell(drawn=drawn)
             pictures = dict(zip(made, answer.images, strict=True))
             for index in self._blocked(request, answer, guard, result):
                 lost[made[index]] = "content_filtered"
@@ -168,6 +174,7 @@ class Pipeline:
         if self.gate is None:
             return frozenset()
         guard.check()
+        guard.tell(stage="moderate")
         with timed(result.metrics, "moderationMs"):
             verdict = self.gate.look(look)
         result.models = list(dict.fromkeys([*result.models, *verdict.models]))
@@ -191,9 +198,11 @@ class Pipeline:
         return masked(source, self._picture(request.mask_url, edge, guard, result))
 
     def _picture(self, url: str, edge: int, guard: Guard, result: Result) -> Source:
+        guard.tell(stage="fetch")
         with timed(result.metrics, "fetchMs"):
             data = self.client.fetch(url, guard)
         guard.check()
+        guard.tell(stage="decode")
         with timed(result.metrics, "decodeMs"):
             return self.decoding.decode(data, edge, guard)
 
@@ -233,6 +242,11 @@ class Pipeline:
         result: Result,
     ) -> None:
         guard.check()
+        guard.tell(
+            stage="encode",
+            variation=target.index // len(request.shapes),
+            finished=len(result.outputs) + len(result.omitted),
+        )
         seed = request.seed_of(target.index)
         file_format = request.shape_of(target.index).format
         provenance = Provenance(request.mode, result.preset, seed, tuple(result.models))
@@ -242,6 +256,7 @@ class Pipeline:
         if target.content_type != content_type:
             raise VisionError("invalid_request", "a target's contentType is not outputFormat's")
         guard.check()
+        guard.tell(stage="upload")
         with timed(result.metrics, "uploadMs"):
             self.client.put(target.url, body, content_type, guard)
         height, width = pixels.shape[:2]

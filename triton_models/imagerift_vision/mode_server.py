@@ -1,16 +1,18 @@
 """What every mode's Triton model does around its mode: read, guard, and turn failures into INFO."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from imagerift_vision.control import AttemptGuard, CancelFlags
+from imagerift_vision.control import AttemptGuard, CancelFlags, RunningAttempts
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.local_modes import Mode
 from imagerift_vision.mode_documents import read_parameters
+from imagerift_vision.progress import ModelLine
 from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import mode_answer, read_array, read_text
@@ -25,6 +27,7 @@ class ModeServer:
         limit_threads(settings.threads)
         self._name = name
         self._flags = CancelFlags(settings.control_dir)
+        self._attempts = RunningAttempts(settings.control_dir)
         self._mode = make(settings.threads)
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -36,8 +39,11 @@ class ModeServer:
     def _one(self, request: Any) -> Any:
         try:
             call = self._read(request)
-            guard = AttemptGuard.begun(self._flags, call.attempt_id, call.seconds_left)
-            answer = self._mode.run(call, guard)
+            path = self._attempts.path_of(call.attempt_id)
+            with closing(ModelLine(path)) as teller:
+                left = call.seconds_left
+                guard = AttemptGuard.begun(self._flags, call.attempt_id, left, teller)
+                answer = self._mode.run(call, guard)
         except Exception as failure:  # noqa: BLE001 - a model process answers, it never dies
             log_failure(failure)
             nothing = np.zeros((0, 1, 1, 3), np.uint8)

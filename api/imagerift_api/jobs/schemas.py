@@ -54,6 +54,7 @@ from imagerift_api.jobs.output_schemas import (
     RequestedOutputObject,
     shape_faults,
 )
+from imagerift_api.jobs.progress_schemas import ProgressObject
 
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
@@ -367,6 +368,10 @@ class JobObject(AnswerBody):
     deadline_at: Time | None
     expires_at: Time | None
     queue: QueueObject
+    progress: Annotated[
+        ProgressObject | None,
+        Field(description="Null but while it runs, and for the first seconds of that."),
+    ]
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
     download_url: Annotated[str | None, Field(description="The first output's.")]

@@ -1,10 +1,14 @@
-"""The queue as a shard's scheduler last saw it: one document a shard, written by its leader."""
+"""The queue as a shard's scheduler last saw it, and how far what runs is.
+
+One document a shard, written by its leader.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
+from imagerift_contract.values import ProgressStage
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.store import Store
@@ -34,12 +38,31 @@ class QueuePosition(BaseModel):
     reason: Annotated[WaitingReason, KEPT]
 
 
+class JobProgress(BaseModel):
+    """How far an attempt is.
+
+    `step` and `steps` are of the variations that are drawn now, of which `variation` is the first;
+    None where its model tells none. `share` is 0 to 1, `eta_seconds` until the job ends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempt: int
+    stage: Annotated[ProgressStage, KEPT]
+    step: int | None = None
+    steps: int | None = None
+    variation: int
+    share: float
+    eta_seconds: float | None = None
+
+
 class SchedulerSnapshot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     shard: str = Field(alias="_id")
     at: datetime
     places: dict[str, QueuePosition]
+    progress: dict[str, JobProgress] = Field(default_factory=dict)
 
 
 class SnapshotStore(Store):

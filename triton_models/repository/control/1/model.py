@@ -1,4 +1,4 @@
-"""Triton model `control`: flags an attempt as canceled for every model of this server."""
+"""Triton model `control`: flags attempts of this server as canceled, tells how far they are."""
 
 import json
 import sys
@@ -7,26 +7,32 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from imagerift_vision.control import CancelFlags, read_command
+from imagerift_vision.control import CancelFlags, RunningAttempts, read_command
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import read_text, respond, text_tensor
 
 
 class TritonPythonModel:
-    """Raises cancel flags and sweeps old ones."""
+    """Raises cancel flags, sweeps old ones, and reads what attempts tell."""
 
     def initialize(self, _args: dict[str, str]) -> None:
         """Sweep what earlier runs left."""
-        self.flags = CancelFlags(Settings.from_environment().control_dir)
+        folder = Settings.from_environment().control_dir
+        self.flags = CancelFlags(folder)
+        self.attempts = RunningAttempts(folder)
         self.flags.sweep()
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Flag each request's attempt."""
+        """Answer each request."""
         return [self._one(request) for request in requests]
 
     def _one(self, request: Any) -> Any:
-        attempt_id = read_command(read_text(request, "COMMAND"))
-        if attempt_id is not None:
-            self.flags.raise_flag(attempt_id)
+        command = read_command(read_text(request, "COMMAND"))
+        if command.cancel is not None:
+            self.flags.raise_flag(command.cancel)
             self.flags.sweep()
-        return respond(text_tensor("RESULT", json.dumps({"flagged": attempt_id is not None})))
+        told = {
+            "flagged": command.cancel is not None,
+            "progress": self.attempts.progress(command.progress),
+        }
+        return respond(text_tensor("RESULT", json.dumps(told)))
