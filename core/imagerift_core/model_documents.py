@@ -103,6 +103,12 @@ class GenerateRequest(_Document):
         allow_inf_nan=False,
         description="How long it may take, from when it is read: clocks need not agree.",
     )
+    wait_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it may wait, beside that, for a model that works for others.",
+    )
     source: RequestedSource
     mask: RequestedMask | None = Field(
         None, description="Null: the matte is the source's own alpha, or estimated."
@@ -197,6 +203,14 @@ class ModeParameters(_Document):
 
     attempt_id: AttemptId
     deadline: Deadline
+    seconds_left: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it was to the deadline when the call was made: what it has waited "
+        "since may be added to the deadline, up to waitSeconds.",
+    )
+    wait_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     prompt: Prompt
     preset: str | None
     seeds: list[Seed] = Field(
@@ -244,6 +258,9 @@ class ControlAnswer(_Document):
     progress: dict[str, AttemptProgress] = Field(
         default_factory=dict, description="By name, of those attempts that run on this server."
     )
+    slots: dict[str, int] = Field(
+        default_factory=dict, description="How many attempts each entry model takes at once."
+    )
 
 
 class ModeInfo(_Answer):
@@ -251,3 +268,11 @@ class ModeInfo(_Answer):
 
     `omitted` names seeds by their position in `seeds`.
     """
+
+    waited_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the call waited while the model worked for others; what was added "
+        "to the deadline.",
+    )

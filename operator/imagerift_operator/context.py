@@ -36,7 +36,7 @@ from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.charges import ChargeAudit
-from imagerift_operator.sweeps.schedule import repeat
+from imagerift_operator.sweeps.schedule import every, repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
@@ -154,8 +154,8 @@ class OperatorContext:
             writer=writer,
             queue=queue,
             reasons=reasons,
-            progress=ProgressWatch(memory.in_flight),
         )
+        looking = every(1, ProgressWatch(memory.in_flight).look)
         self._given, self.job_watch, self.pools, self.dispatcher = (
             given,
             job_watch,
@@ -179,7 +179,7 @@ class OperatorContext:
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
-        for sweep in (*sweeps, charges.sweep()):
+        for sweep in (*sweeps, charges.sweep(), looking):
             loops.start(sweep.name, partial(repeat, sweep, leadership, loops))
         return self
 

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 # Of shorter attempts nobody is asked: most jobs have ended by then.
 PATIENCE = timedelta(seconds=1)
+WAITING = "waiting"
 # How much of a picture's time its drawing takes; the rest is encoding and upload.
 DRAWING = 0.95
 
@@ -49,9 +50,12 @@ class ProgressWatch:
         except (TritonRefused, TritonUnavailable) as error:
             log.info("progress_not_told", error=type(error).__name__)
             return
+        at = now()
         for name, told in answer.progress.items():
             if name in attempts:
                 attempts[name].progress = told
+                if told.stage == WAITING:
+                    attempts[name].waits(at)
 
 
 def _is_long(attempt: RunningAttempt, at: datetime) -> bool:

@@ -21,6 +21,9 @@ RUNNING_SUFFIX = ".running"
 class Guard(Protocol):
     """Asked by every stage, variation and tile whether the attempt may continue."""
 
+    spare: float
+    """Seconds that it may still wait for a model without their counting."""
+
     def check(self) -> None:
         """Return if work may continue; raise VisionError `canceled` or `timeout` if not."""
 
@@ -29,6 +32,9 @@ class Guard(Protocol):
 
     def tell(self, **told: Unpack[Told]) -> None:
         """Says how far the attempt is, to whoever looks."""
+
+    def waited(self, seconds: float) -> None:
+        """Says that it waited for a model that worked for others, which does not count."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-@dataclass(frozen=True)
+@dataclass
 class AttemptGuard:
     """The guard of one attempt: its cancel flag, and its deadline by a clock that nobody sets."""
 
@@ -121,17 +127,17 @@ class AttemptGuard:
     deadline: float
     clock: Callable[[], float] = time.monotonic
     teller: Teller = field(default_factory=Untold)
+    spare: float = 0.0
+    """Seconds that it may still wait for a model without their counting."""
+    waits: float = 0.0
+    """Seconds that it has waited so."""
 
     @classmethod
     def begun(
-        cls,
-        flags: CancelFlags,
-        attempt_id: str,
-        seconds_left: float,
-        teller: Teller | None = None,
+        cls, flags: CancelFlags, attempt_id: str, seconds_left: float, spare: float = 0.0
     ) -> "AttemptGuard":
         """The guard of an attempt that has so many seconds from now on."""
-        return cls(flags, attempt_id, time.monotonic() + seconds_left, teller=teller or Untold())
+        return cls(flags, attempt_id, time.monotonic() + seconds_left, spare=spare)
 
     def check(self) -> None:
         """Raise VisionError `canceled` or `timeout` when the attempt must stop."""
@@ -147,6 +153,13 @@ class AttemptGuard:
     def tell(self, **told: Unpack[Told]) -> None:
         """Says how far the attempt is, to whoever looks."""
         self.teller.tell(**told)
+
+    def waited(self, seconds: float) -> None:
+        """Says that it waited for a model that worked for others, which does not count."""
+        given = min(max(0.0, seconds), self.spare)
+        self.spare -= given
+        self.waits += given
+        self.deadline += given
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard, RunningAttempts
 from imagerift_vision.errors import from_exception
@@ -24,10 +23,12 @@ def answer(raw: bytes | str, flags: CancelFlags, work: Work) -> Result:
     result = Result()
     try:
         request = parse_request(raw)
-        guard = AttemptGuard.begun(flags, request.attempt_id, request.seconds_left)
+        guard = AttemptGuard.begun(
+            flags, request.attempt_id, request.seconds_left, request.wait_seconds
+        )
         guard.check()
-        with RunningAttempts(flags.folder).running(request.attempt_id) as teller:
-            work(request, replace(guard, teller=teller), result)
+        with RunningAttempts(flags.folder).running(request.attempt_id) as guard.teller:
+            work(request, guard, result)
     except Exception as failure:  # noqa: BLE001 - a model process answers, it never dies
         log_failure(failure)
         result.error = from_exception(failure)

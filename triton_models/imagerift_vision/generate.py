@@ -68,6 +68,10 @@ class ModeCall:
     masked: bool = False
     """Whether the image's alpha is the caller's own matte."""
     cutout: CutoutOptions | None = None
+    spare: float = 0.0
+    """Seconds that it may wait for the model, beside those that are left."""
+    waited: float = 0.0
+    """Seconds that it has waited so before it was read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class ModeAnswer:
     omitted: tuple[tuple[int, str], ...] = ()
     error: VisionError | None = None
     analysis: Analysis | None = None
+    waited: float = 0.0
+    """Seconds that the call waited while the model worked for others."""
 
 
 class ModeModels(Protocol):
@@ -122,9 +128,12 @@ class Pipeline:
         for (width, height), targets in _calls(request, source):
             guard.check()
             variation = targets[0].index // len(request.shapes)
-            guard.tell(stage="model", variation=variation, drawn=drawn)
+            guard.tell(stage="model", model=model, variation=variation, drawn=drawn)
             with timed(result.metrics, "modelMs"):
                 answer = self._render(model, request, source, targets, (width, height), guard=guard)
+            guard.waited(answer.waited)
+            result.metrics.modelMs -= answer.waited * 1000
+            result.metrics.waitMs += answer.waited * 1000
             if answer.error is not None:
                 raise answer.error
             _check(answer, len(targets), width, height)
@@ -222,6 +231,7 @@ class Pipeline:
                 image=source.rgba,
                 attempt_id=request.attempt_id,
                 seconds_left=guard.seconds_left(),
+                spare=guard.spare,
                 prompt=request.prompt,
                 preset=request.preset,
                 seeds=tuple(request.seed_of(target.index) for target in targets),

@@ -13,6 +13,9 @@ from typing import Any, Protocol, TypedDict, Unpack
 from imagerift_contract.values import ProgressStage
 
 LINE_BYTES = 256
+# Beside the attempts' files, one for each mode's model that tells when it begins.
+TELLS_SUFFIX = ".tells"
+SLOTS_SUFFIX = ".slots"
 _ENTRY, _MODEL = range(2)
 _NOTHING = b" " * (LINE_BYTES - 1) + b"\n"
 
@@ -21,6 +24,8 @@ class Told(TypedDict, total=False):
     """What may be told, each time as much as has changed."""
 
     stage: ProgressStage
+    model: str
+    """The mode's model that is asked."""
     variation: int
     """The first of those that are made now, 0 for the first of all."""
     pictures: int
@@ -69,8 +74,10 @@ class _Line:
         self._told |= told
         step = self._told.get("step", 0)
         measured = {"stepSeconds": round((at - self._began) / step, 4)} if step else {}
-        text = json.dumps(self._told | measured, separators=(",", ":"))
-        return text.encode().ljust(LINE_BYTES - 1) + b"\n"
+        text = json.dumps(self._told | measured, separators=(",", ":")).encode()
+        if len(text) >= LINE_BYTES:
+            return _NOTHING
+        return text.ljust(LINE_BYTES - 1) + b"\n"
 
 
 class EntryLine(_Line):
@@ -112,6 +119,29 @@ class ModelLine(_Line):
             self._descriptor = None
 
 
+def tells(folder: Path, model: str) -> None:
+    """Notes that this mode's model tells when it begins: an attempt without that waits for it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / f"{model}{TELLS_SUFFIX}").touch(mode=0o600)
+
+
+def say_slots(folder: Path, model: str, model_config: str) -> None:
+    """Notes how many calls an entry model takes at once: its instances, in Triton's own words."""
+    groups = json.loads(model_config).get("instance_group") or ()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / f"{model}{SLOTS_SUFFIX}.{os.getpid()}"
+    fresh.write_text(str(sum(group.get("count", 1) for group in groups)))
+    fresh.replace(folder / f"{model}{SLOTS_SUFFIX}")
+
+
+def read_slots(folder: Path) -> dict[str, int]:
+    """How many calls each entry model takes at once that says so."""
+    return {
+        path.name.removesuffix(SLOTS_SUFFIX): int(path.read_text())
+        for path in folder.glob(f"*{SLOTS_SUFFIX}")
+    }
+
+
 def read_progress(path: Path) -> dict[str, Any] | None:
     """What is told of the attempt of that file; None where it does not run."""
     try:
@@ -125,6 +155,8 @@ def read_progress(path: Path) -> dict[str, Any] | None:
         return None
     if entry["stage"] != "model":
         return entry
+    if not model and (path.parent / f"{entry.get('model')}{TELLS_SUFFIX}").exists():
+        return entry | {"stage": "waiting"}
     first = model.pop("first", 0)
     merged = {**entry, **model}
     for name in ("variation", "drawn"):

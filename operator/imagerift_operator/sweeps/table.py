@@ -8,7 +8,6 @@ from imagerift_operator.dependencies import Dependencies
 from imagerift_operator.job_watch import JobWatch
 from imagerift_operator.outcomes import Outcomes
 from imagerift_operator.pools import Pools
-from imagerift_operator.progress import ProgressWatch
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.attempts import (
@@ -40,7 +39,6 @@ def sweeps_of(
     writer: StatusWriter,
     queue: QueuePublisher,
     reasons: WaitingReasons,
-    progress: ProgressWatch,
 ) -> list[Sweep]:
     """The sweeps of a shard, which the settings give their periods and their patience."""
     stores, store, kube = given.stores, given.store, given.kube
@@ -54,7 +52,6 @@ def sweeps_of(
     index = memory.index
     of = given.isolations
     return [
-        every(1, progress.look),
         every(1, queue.publish),
         isolating(of, 2, reasons.tell),
         every(1, end_abandoned_transactions, stores.abandoned),

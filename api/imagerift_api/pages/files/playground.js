@@ -139,12 +139,12 @@ async function generate(form) {
 function whereabouts({ queue, progress }) {
   if (!progress) return queue.position > 1 ? `, after ${queue.position - 1} other pictures` : "";
   const { step, steps, variation, variations, etaSeconds } = progress;
-  return [
-    "",
+  const parts = [
     step === null ? "" : `step ${step} of ${steps}`,
     variations > 1 ? `variation ${variation + 1} of ${variations}` : "",
     etaSeconds === null ? "" : `about ${Math.ceil(etaSeconds)} s left`,
-  ].filter((part, index) => !index || part).join(", ");
+  ];
+  return parts.filter(Boolean).map((part) => `, ${part}`).join("");
 }
 
 function showProgress(progress) {

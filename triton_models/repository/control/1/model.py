@@ -8,6 +8,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from imagerift_vision.control import CancelFlags, RunningAttempts, read_command
+from imagerift_vision.progress import read_slots
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import read_text, respond, text_tensor
 
@@ -34,5 +35,6 @@ class TritonPythonModel:
         told = {
             "flagged": command.cancel is not None,
             "progress": self.attempts.progress(command.progress),
+            "slots": read_slots(self.attempts.folder),
         }
         return respond(text_tensor("RESULT", json.dumps(told)))
