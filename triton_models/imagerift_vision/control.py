@@ -168,8 +168,8 @@ class Command:
 
     cancel: str | None = None
     """The attempt to stop."""
-    progress: tuple[str, ...] = ()
-    """The attempts of which is asked how far they are."""
+    progress: tuple[str, ...] | None = None
+    """The attempts of which is asked how far they are; None where nobody asks."""
 
 
 def read_command(raw: bytes) -> Command:
@@ -185,5 +185,5 @@ def read_command(raw: bytes) -> Command:
         cancel if isinstance(cancel, str) and cancel else None,
         tuple(name for name in progress if isinstance(name, str))
         if isinstance(progress, list)
-        else (),
+        else None,
     )

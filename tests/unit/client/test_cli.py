@@ -170,6 +170,29 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
     ]
 
 
+async def test_wait_says_how_far_the_job_is(server: FakeApi, photo: str) -> None:
+    told = {"variation": 0, "variations": 1, "share": 0.0, "step": None, "steps": None}
+    at = [
+        {"stage": "waiting", "etaSeconds": None},
+        {"stage": "model", "step": 12, "steps": 30, "variations": 4, "variation": 1}
+        | {"etaSeconds": 8.5, "share": 0.4},
+        {"stage": "polishing", "etaSeconds": None},
+    ]
+    server.will_answer(job(), 202, {"Retry-After": "0.01"})
+    for one in at:
+        server.will_answer(job("processing", progress=told | one), 200, {"Retry-After": "0.01"})
+    server.will_answer(succeeded(server) | {"progress": None})
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[1:] == [
+        "queued",
+        "processing, waiting for the model",
+        "processing, step 12 of 30, variation 2 of 4, about 8 s left",
+        "processing, polishing",
+        "succeeded",
+    ]
+
+
 async def test_it_says_what_was_understood_of_the_prompt(server: FakeApi, photo: str) -> None:
     read = {
         "preset": "studio",

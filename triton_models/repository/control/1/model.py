@@ -32,9 +32,8 @@ class TritonPythonModel:
         if command.cancel is not None:
             self.flags.raise_flag(command.cancel)
             self.flags.sweep()
-        told = {
-            "flagged": command.cancel is not None,
-            "progress": self.attempts.progress(command.progress),
-            "slots": read_slots(self.attempts.folder),
-        }
+        told: dict[str, Any] = {"flagged": command.cancel is not None}
+        if command.progress is not None:
+            told["progress"] = self.attempts.progress(command.progress)
+            told["slots"] = read_slots(self.attempts.folder)
         return respond(text_tensor("RESULT", json.dumps(told)))
