@@ -7,11 +7,12 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imagerift_vision.control import AttemptGuard, CancelFlags, RunningAttempts
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
-from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.generate import ModeAnswer
 from imagerift_vision.local_modes import Mode
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.progress import ModelLine, tells
@@ -35,14 +36,14 @@ class ModeServer:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; failures are part of INFO, never of Triton's protocol."""
-        answers = [self._one(request) for request in requests]
+        answers = [self._answered(*_tensors(request)) for request in requests]
         give_memory_back()
         return answers
 
-    def _one(self, request: Any) -> Any:
+    def _answered(self, image: NDArray[np.uint8], parameters: bytes) -> Any:
         waits = 0.0
         try:
-            call = self._read(request)
+            call = read_parameters(parameters, self._name, image)
             waits = call.waited
             with closing(ModelLine(self._attempts.path_of(call.attempt_id))) as teller:
                 guard = AttemptGuard.begun(
@@ -59,10 +60,6 @@ class ModeServer:
             nothing = np.zeros((0, 1, 1, 3), np.uint8)
             answer = ModeAnswer(nothing, None, (), error=from_exception(failure))
         return mode_answer(answer, waits)
-
-    def _read(self, request: Any) -> ModeCall:
-        image = read_array(request, "IMAGE")
-        return read_parameters(read_text(request, "PARAMETERS"), self._name, image)
 
 
 class SharedModeServer(ModeServer):
@@ -86,7 +83,7 @@ class SharedModeServer(ModeServer):
     def execute(self, requests: list[Any]) -> None:  # type: ignore[override]
         """Have each request answered, later."""
         for request in requests:
-            self._requests.put(request)
+            self._requests.put((answer_later(request), *_tensors(request)))
 
     def close(self) -> None:
         """Answer what was asked, and end."""
@@ -96,9 +93,14 @@ class SharedModeServer(ModeServer):
             thread.join()
 
     def _work(self) -> None:
-        while (request := self._requests.get()) is not None:
+        while (asked := self._requests.get()) is not None:
+            send, image, parameters = asked
             with self._turn:
-                answer = self._one(request)
-            answer_later(request)(answer)
-            del request, answer
+                answer = self._answered(image, parameters)
+            send(answer)
+            del asked, image, answer
             give_memory_back()
+
+
+def _tensors(request: Any) -> tuple[NDArray[np.uint8], bytes]:
+    return read_array(request, "IMAGE"), read_text(request, "PARAMETERS")

@@ -74,7 +74,7 @@ class _Line:
         self._told |= told
         step = self._told.get("step", 0)
         measured = {"stepSeconds": round((at - self._began) / step, 4)} if step else {}
-        text = json.dumps(self._told | measured, separators=(",", ":")).encode()
+        text = json.dumps({**self._told, **measured}, separators=(",", ":")).encode()
         if len(text) >= LINE_BYTES:
             return _NOTHING
         return text.ljust(LINE_BYTES - 1) + b"\n"

@@ -71,8 +71,10 @@ class BlsModes:
                 text_tensor("PARAMETERS", parameters_of(call)),
             ],
         ).exec(decoupled=True)
-        # Of a decoupled model or not: one response, and from some an empty one that says so.
-        response = next((one for one in responses if _has_tensors(one)), None)
+        # Of a decoupled model or not: one response, and from some an empty one behind it.
+        response = None
+        for one in responses:
+            response = one if response is None and _has_tensors(one) else response
         if response is None or response.has_error():
             raise VisionError("model_error", "the mode's model could not be run", retryable=True)
         info = pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0]

@@ -1,6 +1,7 @@
 """Every case of `generate` through a real Triton, and what only a server can get wrong."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -98,6 +99,54 @@ class TestControl:
     @pytest.mark.parametrize("command", [{}, {"cancel": ""}, {"cancel": 5}, ["cancel"], "cancel"])
     def test_a_command_without_an_attempt_flags_nothing(self, triton: Triton, command: Any) -> None:
         assert triton.infer("control", "COMMAND", command) == {"flagged": False}
+
+    def test_it_tells_how_far_a_job_is_and_how_many_run_at_once(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        request = request_for(origin, variations=8, attemptId="followed/1")
+        seen, result = _followed(triton, request)
+        assert result["error"] is None
+        assert {told["pictures"] for told in seen} == {8}
+        assert {"model", "encode", "upload"} & {told["stage"] for told in seen}
+        drawn = [told.get("drawn", 0) for told in seen]
+        assert drawn == sorted(drawn)
+        assert len(set(drawn)) > 2
+        asked = {"progress": ["followed/1"]}
+        told = triton.infer("control", "COMMAND", asked)
+        assert told == {"flagged": False, "progress": {}, "slots": {"generate": 2}}
+
+    def test_a_job_that_waits_for_its_mode_s_model_says_so_and_loses_no_time(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        """`enhance` has one instance in this pool, and `generate` two."""
+        source = origin.give("large", READABLE["jpeg"](scene().resize((1600, 1200))))
+        both = [
+            request_for(origin, mode="enhance", preset=None, exportSize="4k", waitSeconds=60)
+            | {"attemptId": f"both {n}/1", "source": {"url": source}}
+            for n in range(2)
+        ]
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(triton.generate, both[0])
+            seen, result = _followed(triton, both[1], both[0]["attemptId"])
+            results = [result, other.result()]
+        assert [one["error"] for one in results] == [None, None]
+        assert "waiting" in {told["stage"] for told in seen}
+        waits = [one["metrics"].get("waitMs", 0) for one in results]
+        assert max(waits) > 100
+
+
+def _followed(
+    triton: Triton, request: dict[str, Any], *others: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """All that `control` tells of these attempts while a request runs, and its RESULT."""
+    seen: list[dict[str, Any]] = []
+    command = {"progress": [request["attemptId"], *others]}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(triton.generate, request)
+        while not running.done():
+            seen += triton.infer("control", "COMMAND", command)["progress"].values()
+            time.sleep(0.02)
+        return seen, running.result()
 
 
 def _delay_request(origin: Origin, source: str, attempt_id: str) -> dict[str, Any]:
