@@ -48,7 +48,7 @@ class ModelServer:
         self, client: InferenceServerClient, address: str, token: str | None = None
     ) -> None:
         self._client = client
-        self._address = address
+        self.address = address
         self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
 
     async def call(
@@ -65,7 +65,7 @@ class ModelServer:
         with telemetry.span(
             f"triton {model}",
             kind=telemetry.SpanKind.CLIENT,
-            attributes={"server.address": self._address, "imagerift.model": model},
+            attributes={"server.address": self.address, "imagerift.model": model},
         ):
             request = request | {"traceparent": telemetry.current_traceparent()}
             return await self._exchange(model, "REQUEST", request, timeout_seconds)

@@ -36,7 +36,7 @@ from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.charges import ChargeAudit
-from imagerift_operator.sweeps.schedule import every, repeat
+from imagerift_operator.sweeps.schedule import isolating, repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
@@ -155,7 +155,7 @@ class OperatorContext:
             queue=queue,
             reasons=reasons,
         )
-        looking = every(1, ProgressWatch(memory.in_flight).look)
+        looking = isolating(given.isolations, 1, ProgressWatch(memory.in_flight).look)
         self._given, self.job_watch, self.pools, self.dispatcher = (
             given,
             job_watch,

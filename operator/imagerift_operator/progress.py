@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from imagerift_core.clock import now
+from imagerift_core.isolation import Isolation
 from imagerift_core.model_documents import AttemptProgress
 from imagerift_core.mongo.scheduler_snapshot import JobProgress
 from imagerift_core.stored import STORED
@@ -32,7 +33,7 @@ class ProgressWatch:
     def __init__(self, in_flight: InFlight) -> None:
         self._in_flight = in_flight
 
-    async def look(self) -> None:
+    async def look(self, isolated: Isolation) -> None:
         """Takes what the servers tell now; of one that does not answer, what it told stays."""
         at = now()
         by_server: defaultdict[ModelServer, dict[str, RunningAttempt]] = defaultdict(dict)
@@ -42,7 +43,10 @@ class ProgressWatch:
             if isinstance(server, ModelServer) and _is_long(attempt, at):
                 name = attempt_id(attempt.entry.job_id, attempt.number or 0)
                 by_server[server][name] = attempt
-        await asyncio.gather(*(self._ask(*each) for each in by_server.items()))
+        await isolated.at_once(
+            (server.address, partial(self._ask, server, attempts))
+            for server, attempts in by_server.items()
+        )
 
     async def _ask(self, server: ModelServer, attempts: dict[str, RunningAttempt]) -> None:
         try:

@@ -25,7 +25,7 @@ from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.slots import Slots
 from imagerift_operator.wait_estimates import Pace
 
-from tests.unit.operator.builders import make_entry
+from tests.unit.operator.builders import isolation, make_entry
 
 
 def told(**members: Any) -> AttemptProgress:
@@ -69,6 +69,8 @@ def test_a_model_that_tells_more_than_there_is_makes_no_more_of_it() -> None:
 class Server(ModelServer):
     """A replica that tells what it is given to tell."""
 
+    address = "10.0.0.7:8000"
+
     def __init__(self, answer: dict[str, Any] | Exception | None = None) -> None:
         self.answer = answer or {}
         self.asked: list[list[str]] = []
@@ -99,7 +101,7 @@ async def test_a_server_is_asked_once_for_all_its_attempts_but_the_shortest() ->
     running(in_flight, one, "not claimed", 9).number = None
     away = running(in_flight, other, "c", 2)
     away.progress = told(step=7)
-    await ProgressWatch(in_flight).look()
+    await ProgressWatch(in_flight).look(isolation())
     assert (one.asked, other.asked) == ([["a/3", "b/3"]], [["c/3"]])
     assert (first.progress, second.progress) == (told(step=1), None)
     assert away.progress == told(step=7), "of a server that is away, what it told stays"
@@ -109,7 +111,7 @@ async def test_while_only_short_jobs_run_no_server_is_asked() -> None:
     in_flight, server = InFlight(), Server()
     for number in range(9):
         running(in_flight, server, str(number), 0.2)
-    await ProgressWatch(in_flight).look()
+    await ProgressWatch(in_flight).look(isolation())
     assert server.asked == []
 
 
@@ -155,7 +157,7 @@ async def test_while_an_attempt_waits_for_its_model_none_of_its_time_passes() ->
         async with attempt.limit.within(0.2, spare=60):
             await asyncio.sleep(0)
             # Looked at while it waits, it is given the forty seconds again.
-            await ProgressWatch(in_flight).look()
+            await ProgressWatch(in_flight).look(isolation())
             await asyncio.sleep(0.4)
 
     await call()
