@@ -206,7 +206,7 @@ async def test_a_queue_is_read_with_a_reason_of_another_versions(
         "waiting_for_turn",
         "waiting_for_rain",
     ]
-    assert read.progress["ours"].stage == "dreaming"
+    assert str(read.progress["ours"].stage) == "dreaming"
     await database.snapshots.update_one({"_id": "s"}, {"$unset": {"progress": ""}})
     older = await stores.snapshots.read("s", at=NOON)
     assert older is not None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from imagerift import choices
@@ -171,8 +171,8 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
 
 
 async def test_wait_says_how_far_the_job_is(server: FakeApi, photo: str) -> None:
-    told = {"variation": 0, "variations": 1, "share": 0.0, "step": None, "steps": None}
-    at = [
+    told: dict[str, Any] = {"variation": 0, "variations": 1, "share": 0.0}
+    at: list[dict[str, Any]] = [
         {"stage": "waiting", "etaSeconds": None},
         {"stage": "model", "step": 12, "steps": 30, "variations": 4, "variation": 1}
         | {"etaSeconds": 8.5, "share": 0.4},

@@ -39,7 +39,7 @@ def shown(expected: float = inf, *, pictures: int = 4, **members: Any) -> tuple[
 
 
 def test_a_share_and_an_estimate_are_made_of_the_measured_steps() -> None:
-    step = {"steps": 30, "stepSeconds": 0.5}
+    step: dict[str, Any] = {"steps": 30, "stepSeconds": 0.5}
     # Of four pictures two are drawn at once, and the other two after them.
     assert shown(step=15, together=2, **step) == (pytest.approx(0.95 / 4, abs=1e-3), 22.5)
     assert shown(step=15, together=2, drawn=2, **step) == (
