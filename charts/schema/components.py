@@ -256,7 +256,9 @@ class Pool(Part):
     )
 
     modes: list[ModeName] = Field(min_length=1, max_length=64)
-    slots_per_replica: int = Field(1, ge=1, le=64)
+    slots_per_replica: int | None = Field(
+        None, ge=1, le=64, description="Null: as many as a server says that it takes."
+    )
     export_sizes: list[ExportSize] = Field(default_factory=list, max_length=3)
     replicas: int | None = Field(None, ge=0, le=1000)
     endpoint: str = Field("", pattern=r"^https?://[^/?#]+$", max_length=512)

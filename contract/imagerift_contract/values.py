@@ -58,6 +58,9 @@ JobErrorCode = Literal[
 # Why an attempt did: one that was canceled is no failure of its job.
 ErrorCode = Literal[JobErrorCode, "canceled"]
 
+# What an attempt is at. `waiting` is for a mode's model that draws others first.
+ProgressStage = Literal["fetch", "decode", "moderate", "waiting", "model", "encode", "upload"]
+
 PresetReason = Literal["request", "background", "look", "meaning", "default"]
 Framing = Literal["whole", "cropped", "extended", "bordered"]
 # What of the set a prompt's words ask for, and why some had no effect: no list knows them, another

@@ -25,6 +25,7 @@ from imagerift_contract.values import (
     OnUnclearSubject,
     OutputAspect,
     OutputFormat,
+    ProgressStage,
 )
 from pydantic import (
     BaseModel,
@@ -51,6 +52,13 @@ Deadline = Annotated[
         allow_inf_nan=False,
         description="When it must have ended, in Unix seconds of the model server's own clock.",
     ),
+]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+# Read as any text, as Code is: a word of a newer model's is shown as it stands.
+ToldStage = Annotated[
+    str,
+    Field(max_length=32),
+    WithJsonSchema({"type": "string", "enum": list(get_args(ProgressStage))}),
 ]
 Prompt = Annotated[
     str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What to make; never to be logged.")
@@ -106,6 +114,12 @@ class GenerateRequest(_Document):
         ge=0,
         allow_inf_nan=False,
         description="How long it may take, from when it is read: clocks need not agree.",
+    )
+    wait_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it may wait, beside that, for a model that works for others.",
     )
     source: RequestedSource
     mask: RequestedMask | None = Field(
@@ -208,6 +222,14 @@ class ModeParameters(_Document):
 
     attempt_id: AttemptId
     deadline: Deadline
+    seconds_left: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it was to the deadline when the call was made: what it has waited "
+        "since may be added to the deadline, up to waitSeconds.",
+    )
+    wait_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     prompt: Prompt
     preset: str | None
     seeds: list[Seed] = Field(
@@ -244,6 +266,44 @@ class SubjectProof(_Document):
     )
 
 
+class ControlCommand(_Document):
+    """COMMAND: what the model `control` is asked; each member may be left out."""
+
+    cancel: str | None = Field(None, description="Name of an attempt, which is to stop.")
+    progress: list[str] = Field(
+        default_factory=list,
+        description="Names of attempts of which is asked how far they are.",
+    )
+
+
+class AttemptProgress(_Document):
+    """How far an attempt is. Members are left out of which its models tell nothing."""
+
+    stage: ToldStage = Field(description="What it is at.")
+    variation: Count = Field(0, description="The first of those that are made now, from 0 on.")
+    pictures: Count | None = Field(None, description="Of the whole attempt.")
+    drawn: Count = Field(0, description="Pictures that are drawn.")
+    finished: Count = Field(0, description="Pictures that are uploaded or left out.")
+    together: Count = Field(1, description="Pictures that are drawn at once.")
+    step: Count | None = Field(None, description="Steps done of those that are drawn now.")
+    steps: Count | None = Field(None, description="Steps in all of those that are drawn now.")
+    step_seconds: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Mean time of a step of theirs."
+    )
+
+
+class ControlAnswer(_Document):
+    """RESULT of the model `control`."""
+
+    flagged: bool = Field(False, description="Whether an attempt was flagged.")
+    progress: dict[str, AttemptProgress] = Field(
+        default_factory=dict, description="By name, of those attempts that run on this server."
+    )
+    slots: dict[str, int] = Field(
+        default_factory=dict, description="How many attempts each entry model takes at once."
+    )
+
+
 class ModeInfo(_Answer):
     """INFO: what a mode's model answers, beside the tensor IMAGES.
 
@@ -253,4 +313,11 @@ class ModeInfo(_Answer):
     proofs: list[SubjectProof | None] = Field(
         default_factory=list,
         description="Of each picture of IMAGES, or none at all: that its subject was kept.",
+    )
+    waited_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the call waited while the model worked for others; what was added "
+        "to the deadline.",
     )

@@ -215,8 +215,12 @@ class TritonPoolSpec(Part):
         description="Number of servers, as set through the scale subresource; without it the "
         "operator chooses between minReplicas and maxReplicas.",
     )
-    slots_per_replica: int = Field(
-        1, ge=1, le=64, description="Jobs in flight on one replica at most."
+    slots_per_replica: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Jobs in flight on one replica at most, and no more than its server says that "
+        "it takes; without it as many as that, or one where it does not say.",
     )
     modes: list[ModeName] = Field(
         min_length=1, max_length=64, description="Modes that this pool serves."

@@ -44,12 +44,15 @@ def attempt_id(job_id: str, attempt: int) -> str:
     return f"{job_id}/{attempt}"
 
 
-def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dict[str, Any]:
+def build_request(
+    record: JobRecord, seconds_left: float, signer: Signer, *, wait_seconds: float = 0.0
+) -> dict[str, Any]:
     """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else."""
     spec = record.spec
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
         seconds_left=seconds_left,
+        wait_seconds=wait_seconds,
         source=RequestedSource(url=signer.get(record.source.key)),
         mask=record.mask and RequestedMask(url=signer.get(record.mask.key)),
         references=[RequestedReference(url=signer.get(each.key)) for each in record.references],

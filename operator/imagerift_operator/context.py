@@ -31,13 +31,14 @@ from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodReplica, Pools
+from imagerift_operator.progress import ProgressWatch
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.charges import ChargeAudit
-from imagerift_operator.sweeps.schedule import repeat
+from imagerift_operator.sweeps.schedule import isolating, repeat
 from imagerift_operator.sweeps.table import sweeps_of
 from imagerift_operator.tenants.controller import TenantController
 from imagerift_operator.tenants.parts import tenant_controller
@@ -180,6 +181,7 @@ class OperatorContext:
             queue=queue,
             reasons=reasons,
         )
+        looking = isolating(given.isolations, 1, ProgressWatch(memory.in_flight).look)
         self._given, self.job_watch, self.pools, self.dispatcher = (
             given,
             job_watch,
@@ -207,7 +209,7 @@ class OperatorContext:
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
-        for sweep in (*sweeps, charges.sweep()):
+        for sweep in (*sweeps, charges.sweep(), looking):
             loops.start(sweep.name, partial(repeat, sweep, leadership, loops))
         return self
 

@@ -166,7 +166,7 @@ class PoolController:
             before = scale.replicas
             scale.decide(
                 jobs=self._jobs(pool),
-                slots=pool.spec.slots_per_replica,
+                slots=_slots_per_replica(pool),
                 minimum=template.min_replicas,
                 maximum=template.max_replicas,
                 patience=timedelta(seconds=template.scale_down_after_seconds),
@@ -256,6 +256,12 @@ class PoolController:
         if await self._workloads.deployment(object_name(pool.name)) is not None:
             await self._workloads.delete_server_objects(object_name(pool.name))
         self._written[pool.uid] = _Written(pool.spec.endpoint, 0, now())
+
+
+def _slots_per_replica(pool: Pool) -> int:
+    """By the servers' own words; before there are any, what is asked for."""
+    sizes = [replica.slots.size for replica in pool.replicas.values()]
+    return max(sizes, default=pool.spec.slots_per_replica or 1)
 
 
 def _endpoint(scheme: str, address: str, port: int) -> str:

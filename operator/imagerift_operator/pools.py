@@ -222,7 +222,7 @@ class Pools:
             known.spec, known.generation = spec, generation
             known.status.read(body)
             for replica in known.replicas.values():
-                replica.slots.size = spec.slots_per_replica
+                replica.slots.asked = spec.slots_per_replica
             if spec.endpoint is not None:
                 known.servers = None
                 await self._set_replicas(known, {spec.endpoint: spec.endpoint})
@@ -274,6 +274,8 @@ class Pools:
             except TritonUnavailable:
                 ready = []
         replica.models = ready
+        if replica.ready and not before:
+            await replica.slots.learn(replica.server, models - {CONTROL_MODEL})
         seconds = replica.load_time.follow(ready=replica.ready, at=now())
         if seconds is not None:
             self._reporter.loaded(pool.name, seconds)
@@ -317,9 +319,8 @@ class Pools:
             return "model_loading" if loading else "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
-        if not any(replica.free for replica in serving):
-            return "waiting_for_slot"
-        return "waiting_for_turn"
+        free = any(replica.free for replica in serving)
+        return "waiting_for_turn" if free else "waiting_for_slot"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
         if self._job_pods is None or not self._job_pods.ready:
@@ -362,7 +363,7 @@ class Pools:
             if key not in pool.replicas:
                 connections = AsyncExitStack()
                 own = pool.spec.template is not None
-                client = self.access.connect(endpoint, own=own)
+                client = self._access.connect(endpoint, own=own)
                 server = await connections.enter_async_context(client)
                 slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)

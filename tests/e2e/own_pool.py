@@ -46,6 +46,7 @@ POOL: dict[str, Any] = {
         "negativePrompt": "blurry",
         "presets": {
             "painted": {"prompt": "in oil"},
+            "slow": {"steps": 60, "strength": 1.0},
             "endless": {"steps": 900, "strength": 1.0, "edge": 512},
             "colossal": {"edge": 400000},
         },
@@ -59,6 +60,7 @@ class OwnPool:
 
     platform: PlatformUnderTest
     models: Path
+    address: str
 
     @property
     def fingerprints(self) -> ModuleType:
@@ -89,14 +91,17 @@ class OwnPool:
 
 
 @contextmanager
-def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
-    """Start it, and take it away at the end."""
+def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> Iterator[OwnPool]:
+    """Start it, for so many jobs at once, and take it away at the end."""
     models = folder / "models"
     shutil.copytree(CHECKOUT / "docs/examples", models)
     weights = folder / "tiny"
     python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
     platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
-    (folder / "pool.json").write_text(json.dumps(POOL))
+    instances = POOL["instances"] | {"generate": at_once}
+    diffusion = POOL["diffusion"] | {"batch": max(2, at_once)}
+    pool = POOL | {"instances": instances, "diffusion": diffusion}
+    (folder / "pool.json").write_text(json.dumps(pool))
     given = platform.environment
     environment = {
         **os.environ,
@@ -117,10 +122,9 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
         )
         try:
             address = _address(process, data, folder / "platform.log")
-            pool = _manifest(address)
-            platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
+            platform.kubectl("apply", "-f", "-", stdin=json.dumps(_manifest(address)))
             platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=280s")
-            yield OwnPool(platform, models)
+            yield OwnPool(platform, models, address)
         finally:
             platform.kubectl("delete", "tp/own", "--ignore-not-found")
             process.send_signal(signal.SIGTERM)
@@ -132,11 +136,8 @@ def _manifest(address: str) -> dict[str, Any]:
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "own"},
-        "spec": {
-            "endpoint": address,
-            "slotsPerReplica": 1,
-            "modes": ["redraw", "staged", "edit", "generate"],
-        },
+        # As many slots as the server says that it takes.
+        "spec": {"endpoint": address, "modes": ["redraw", "staged", "edit", "generate"]},
     }
 
 

@@ -70,6 +70,7 @@ class DiffusionMode:
         while start < len(call.seeds):
             seeds = call.seeds[start : start + batch]
             guard.check()
+            guard.tell(first=start, together=len(seeds))
             try:
                 drawn = self._network.draw(drawing, recipe, seeds, guard)
                 ready = [

@@ -60,6 +60,22 @@ class Network(Protocol):
         """Give the device's memory back. Nothing is drawn with it afterwards."""
 
 
+class WholeNetwork(Network, Protocol):
+    """A network that draws a picture of its own for each seed."""
+
+    def draw_all(
+        self, drawings: Sequence[Drawing], recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[Pixels | VisionError]:
+        """As `draw`, of a drawing for each seed; all have one task and one size."""
+
+
+class JoiningNetwork(WholeNetwork, Protocol):
+    """A network that knows where it can do so."""
+
+    def joins(self, task: Task, recipe: Recipe) -> bool:
+        """Whether prompt and picture may differ from one seed to the next."""
+
+
 def finished(drawn: NDArray[np.float32], drawing: Drawing) -> Pixels | VisionError:
     """The picture to give out, of the size wanted, from [h, w, 3] of 0 to 1; or what is wrong.
 

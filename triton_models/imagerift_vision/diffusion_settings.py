@@ -24,6 +24,7 @@ MEMBERS = {
     "loras": "loras",
     "model": "model",
 }
+MOST_COLLECT_MS = 1_000
 # What is drawn around a subject is all new.
 STRENGTHS: Mapping[Task, float] = {"img2img": 0.55, "inpaint": 1.0}
 
@@ -95,6 +96,8 @@ class DiffusionSettings:
     """Presets that draw a person: the source is framed as a portrait, or `no_face_found`."""
     batch: int
     """Pictures drawn at once, at most."""
+    collect_ms: int = 30
+    """How long a drawing waits for those of other jobs to join it; 0: it is drawn alone."""
     options: Options = field(default_factory=Options)
     """How the weights are held."""
     models: Mapping[str, Model] = field(default_factory=dict)
@@ -168,6 +171,9 @@ class DiffusionSettings:
         batch = int(document.pop("batch", 4))
         if batch < 1:
             raise ValueError("diffusion: batch must be at least 1")
+        collect = int(document.pop("collectMs", cls.collect_ms))
+        if not 0 <= collect <= MOST_COLLECT_MS:
+            raise ValueError(f"diffusion: collectMs must be 0 to {MOST_COLLECT_MS}")
         options = Options.taken_from(document)
         models = {name: _model(one) for name, one in document.pop("models", {}).items()}
         budget = document.pop("vramBudgetGiB", None)
@@ -176,7 +182,9 @@ class DiffusionSettings:
         # A share of the schedule that suits a source drawn over suits nothing else.
         plain = replace(base, strength=None)
         modes = {name: _with(plain, changes) for name, changes in by_mode.items()}
-        return cls(Path(folder), base, recipes, faces, batch, options, models, budget, modes)
+        return cls(
+            Path(folder), base, recipes, faces, batch, collect, options, models, budget, modes
+        )
 
 
 def _model(document: Mapping[str, Any]) -> Model:

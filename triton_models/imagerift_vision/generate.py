@@ -78,6 +78,10 @@ class ModeCall:
     """Whether the subject's own pixels are to be in the picture."""
     references: tuple[NDArray[np.uint8], ...] = ()
     """Each [h, w, 4], like the image: pictures that are looked at beside it."""
+    spare: float = 0.0
+    """Seconds that it may wait for the model, beside those that are left."""
+    waited: float = 0.0
+    """Seconds that it has waited so before it was read."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class ModeAnswer:
     analysis: Analysis | None = None
     proofs: tuple[SubjectProof | None, ...] = ()
     """Of each of `images`, or none at all: that the subject in it was kept."""
+    waited: float = 0.0
+    """Seconds that the call waited while the model worked for others."""
 
 
 class ModeModels(Protocol):
@@ -125,6 +131,8 @@ class Pipeline:
         """
         model = model_of(self.mode_models, request.mode, request.preset)
         _check_shapes(request, model)
+        guard.tell(pictures=len(request.targets))
+        drawn = 0
         source = self._source(request, guard, result)
         references = self._references(request, guard, result)
         for picture in (source, *references):
@@ -134,9 +142,14 @@ class Pipeline:
         first_failure: VisionError | None = None
         for (width, height), targets in _calls(request, source):
             guard.check()
+            variation = targets[0].index // len(request.shapes)
+            guard.tell(stage="model", model=model, variation=variation, drawn=drawn)
             with timed(result.metrics, "modelMs"):
                 call = self._call(model, request, source, targets, (width, height), guard=guard)
                 answer = self.modes.call(replace(call, references=shown))
+            guard.waited(answer.waited)
+            result.metrics.modelMs -= answer.waited * 1000
+            result.metrics.waitMs += answer.waited * 1000
             if answer.error is not None:
                 raise answer.error
             _check(answer, len(targets), width, height)
@@ -145,6 +158,8 @@ class Pipeline:
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
             made = [position for position in range(len(targets)) if position not in lost]
+            drawn += len(targets)
+            guard.tell(drawn=drawn)
             pictures = dict(zip(made, answer.images, strict=True))
             for index in self._blocked(request, answer, guard, result):
                 lost[made[index]] = "content_filtered"
@@ -191,6 +206,7 @@ class Pipeline:
         if self.gate is None:
             return frozenset()
         guard.check()
+        guard.tell(stage="moderate")
         with timed(result.metrics, "moderationMs"):
             verdict = self.gate.look(look)
         result.models = list(dict.fromkeys([*result.models, *verdict.models]))
@@ -222,9 +238,11 @@ class Pipeline:
         )
 
     def _picture(self, url: str, edge: int, guard: Guard, result: Result) -> Source:
+        guard.tell(stage="fetch")
         with timed(result.metrics, "fetchMs"):
             data = self.client.fetch(url, guard)
         guard.check()
+        guard.tell(stage="decode")
         with timed(result.metrics, "decodeMs"):
             return self.decoding.decode(data, edge, guard)
 
@@ -243,6 +261,7 @@ class Pipeline:
             image=source.rgba,
             attempt_id=request.attempt_id,
             seconds_left=guard.seconds_left(),
+            spare=guard.spare,
             prompt=request.prompt,
             preset=request.preset,
             seeds=tuple(request.seed_of(target.index) for target in targets),
@@ -267,6 +286,11 @@ class Pipeline:
         result: Result,
     ) -> None:
         guard.check()
+        guard.tell(
+            stage="encode",
+            variation=target.index // len(request.shapes),
+            finished=len(result.outputs) + len(result.omitted),
+        )
         seed = request.seed_of(target.index)
         file_format = request.shape_of(target.index).format
         provenance = Provenance(request.mode, result.preset, seed, tuple(result.models), proof)
@@ -276,6 +300,7 @@ class Pipeline:
         if target.content_type != content_type:
             raise VisionError("invalid_request", "a target's contentType is not outputFormat's")
         guard.check()
+        guard.tell(stage="upload")
         with timed(result.metrics, "uploadMs"):
             self.client.put(target.url, body, content_type, guard)
         height, width = pixels.shape[:2]

@@ -81,6 +81,8 @@ class GenerateRequest:
     keep_subject: bool = True
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
+    wait_seconds: float = 0.0
+    """What it may wait, beside them, for a model that works for others."""
 
     @property
     def shapes(self) -> tuple[WantedOutput, ...]:
@@ -143,6 +145,7 @@ class Metrics:
     modelMs: float = 0.0  # noqa: N815
     encodeMs: float = 0.0  # noqa: N815
     uploadMs: float = 0.0  # noqa: N815
+    waitMs: float = 0.0  # noqa: N815 - told where a model worked for others first
 
 
 @dataclass
@@ -169,7 +172,7 @@ class Result:
             "metrics": {
                 name: round(value, 2)
                 for name, value in asdict(self.metrics).items()
-                if value or name != "moderationMs"
+                if value or name not in {"moderationMs", "waitMs"}
             },
         }
         return json.dumps(document, separators=(",", ":"))
@@ -196,7 +199,8 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         raise VisionError("invalid_request", "targets must name each picture once")
     return GenerateRequest(
         attempt_id=_take(document, "attemptId", str),
-        seconds_left=_seconds_left(document),
+        seconds_left=_seconds(document, "secondsLeft"),
+        wait_seconds=_seconds(document, "waitSeconds") if "waitSeconds" in document else 0.0,
         source_url=_take(source, "url", str),
         mask_url=None if mask is None else _take(mask, "url", str),
         reference_urls=_references(document.get("references")),
@@ -272,12 +276,12 @@ def _optional_flag(document: dict[str, Any], name: str, *, default: bool) -> boo
     return default if document.get(name) is None else bool(_take(document, name, bool))
 
 
-def _seconds_left(document: dict[str, Any]) -> float:
-    value = document.get("secondsLeft")
+def _seconds(document: dict[str, Any], name: str) -> float:
+    value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise VisionError("invalid_request", "secondsLeft is missing or of a wrong type")
+        raise VisionError("invalid_request", f"{name} is missing or of a wrong type")
     if not 0 <= value < math.inf:
-        raise VisionError("invalid_request", "secondsLeft must be 0 or more, and finite")
+        raise VisionError("invalid_request", f"{name} must be 0 or more, and finite")
     return float(value)
 
 

@@ -91,6 +91,7 @@ class StyleMode:
         images, omitted, first = [], [], None
         for position, seed in enumerate(call.seeds):
             guard.check()
+            guard.tell(first=position, together=1)
             try:
                 images.append(self._picture(analysis, preset, seed, call, guard))
             except Exception as failure:  # noqa: BLE001 - one variation fails alone

@@ -1,5 +1,7 @@
 """Triton tensors to plain values and back. The only module that knows Triton's Python API."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,12 +49,22 @@ def respond(*tensors: Any) -> Any:
     return pb.InferenceResponse(output_tensors=list(tensors))
 
 
-def mode_answer(answer: ModeAnswer) -> Any:
-    """A mode model's response: IMAGES and INFO."""
+def mode_answer(answer: ModeAnswer, waited: float = 0.0) -> Any:
+    """A mode model's response, IMAGES and INFO, to a call that waited so many seconds for it."""
     return respond(
         pb.Tensor("IMAGES", np.ascontiguousarray(answer.images)),
-        text_tensor("INFO", info_of(answer)),
+        text_tensor("INFO", info_of(replace(answer, waited=waited))),
     )
+
+
+def answer_later(request: Any) -> Callable[[Any], None]:
+    """What sends a decoupled model's one response to a request, from any thread."""
+    sender = request.get_response_sender()
+
+    def send(response: Any) -> None:
+        sender.send(response, flags=pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    return send
 
 
 class BlsModes:
@@ -64,7 +76,7 @@ class BlsModes:
         Raises VisionError `model_error` when the server cannot run it, `out_of_memory` when it
         could not hold the tensors.
         """
-        response = pb.InferenceRequest(
+        responses = pb.InferenceRequest(
             model_name=call.model,
             requested_output_names=["IMAGES", "INFO"],
             inputs=[
@@ -75,11 +87,19 @@ class BlsModes:
                     for position, picture in enumerate(call.references)
                 ),
             ],
-        ).exec()
-        if response.has_error():
+        ).exec(decoupled=True)
+        # Of a decoupled model or not: one response, and from some an empty one behind it.
+        response = None
+        for one in responses:
+            response = one if response is None and _has_tensors(one) else response
+        if response is None or response.has_error():
             raise VisionError("model_error", "the mode's model could not be run", retryable=True)
         info = pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0]
         return read_info(info, pb.get_output_tensor_by_name(response, "IMAGES").as_numpy())
+
+
+def _has_tensors(response: Any) -> bool:
+    return bool(response.has_error() or response.output_tensors())
 
 
 class BlsGate:

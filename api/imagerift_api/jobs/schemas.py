@@ -55,6 +55,7 @@ from imagerift_api.jobs.output_schemas import (
     RequestedOutputObject,
     shape_faults,
 )
+from imagerift_api.jobs.progress_schemas import ProgressObject
 from imagerift_api.jobs.source_names import (
     MASKS,
     SOURCES,
@@ -372,6 +373,10 @@ class JobObject(AnswerBody):
     deadline_at: Time | None
     expires_at: Time | None
     queue: QueueObject
+    progress: Annotated[
+        ProgressObject | None,
+        Field(description="Null but while it runs, and for the first seconds of that."),
+    ]
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
     download_url: Annotated[str | None, Field(description="The first output's.")]

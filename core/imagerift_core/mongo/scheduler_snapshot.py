@@ -1,10 +1,14 @@
-"""The queue as a shard's scheduler last saw it: one document a shard, written by its leader."""
+"""The queue as a shard's scheduler last saw it, and how far what runs is.
+
+One document a shard, written by its leader.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
+from imagerift_contract.values import ProgressStage
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.mongo.store import Store
@@ -39,12 +43,24 @@ class ServedMode(BaseModel):
 
     `one_aspect` says that for all of them another aspect is another picture of a seed, so that no
     job may have several; `references` how many pictures beside the source any of them looks at.
+class JobProgress(BaseModel):
+    """How far an attempt is.
+
+    `step` and `steps` are of the variations that are drawn now, of which `variation` is the first;
+    None where its model tells none. `share` is 0 to 1, `eta_seconds` until the job ends.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     one_aspect: bool = False
     references: int = 0
+    attempt: int
+    stage: Annotated[ProgressStage, KEPT]
+    step: int | None = None
+    steps: int | None = None
+    variation: int
+    share: float
+    eta_seconds: float | None = None
 
 
 class SchedulerSnapshot(BaseModel):
@@ -54,6 +70,8 @@ class SchedulerSnapshot(BaseModel):
     at: datetime
     places: dict[str, QueuePosition] = Field(default_factory=dict)
     modes: dict[str, ServedMode] = Field(default_factory=dict)
+    places: dict[str, QueuePosition]
+    progress: dict[str, JobProgress] = Field(default_factory=dict)
 
 
 class SnapshotStore(Store):

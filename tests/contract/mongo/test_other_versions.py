@@ -15,7 +15,7 @@ from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Delivery
 from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.rate_limited_reads import Poll
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition, SchedulerSnapshot
 from imagerift_core.stored import Unreadable
 from imagerift_core.webhooks import GIVEN_UP_AFTER, lane_of
 
@@ -192,9 +192,13 @@ async def test_a_queue_is_read_with_a_reason_of_another_versions(
 ) -> None:
     place = QueuePosition(position=1, eta_seconds=None, reason="waiting_for_turn")
     places = {"ours": place, "theirs": place}
-    snapshot = SchedulerSnapshot.model_validate({"_id": "s", "at": NOON, "places": places})
+    progress = {"ours": JobProgress(attempt=1, stage="model", variation=0, share=0.5)}
+    snapshot = SchedulerSnapshot.model_validate(
+        {"_id": "s", "at": NOON, "places": places, "progress": progress}
+    )
     await stores.snapshots.write(snapshot)
     changes = {"places.theirs.reason": "waiting_for_rain", "places.theirs.later": 1}
+    changes |= {"progress.ours.stage": "dreaming", "progress.ours.later": 1}
     await database.snapshots.update_one({"_id": "s"}, {"$set": changes})
     read = await stores.snapshots.read("s", at=NOON)
     assert read is not None
@@ -202,6 +206,11 @@ async def test_a_queue_is_read_with_a_reason_of_another_versions(
         "waiting_for_turn",
         "waiting_for_rain",
     ]
+    assert str(read.progress["ours"].stage) == "dreaming"
+    await database.snapshots.update_one({"_id": "s"}, {"$unset": {"progress": ""}})
+    older = await stores.snapshots.read("s", at=NOON)
+    assert older is not None
+    assert older.progress == {}
 
 
 async def test_other_deliveries_are_leased(database: Database, stores: Stores) -> None:

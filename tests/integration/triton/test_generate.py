@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -125,6 +126,53 @@ class TestControl:
         assert told["flagged"] is False
         assert told["modes"]["scene"] == {"oneAspect": False}
         assert {"style", "duotone", "careless"} <= told["modes"].keys()
+
+    def test_it_tells_how_far_a_job_is_and_how_many_run_at_once(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        request = request_for(origin, variations=8, attemptId="followed/1")
+        seen, result = _followed(triton, request)
+        assert result["error"] is None
+        assert {told["pictures"] for told in seen} == {8}
+        assert {"model", "encode", "upload"} & {told["stage"] for told in seen}
+        drawn = [told.get("drawn", 0) for told in seen]
+        assert drawn == sorted(drawn)
+        assert len(set(drawn)) > 2
+        asked = {"progress": ["followed/1"]}
+        told = triton.infer("control", "COMMAND", asked)
+        assert told == {"flagged": False, "progress": {}, "slots": {"generate": 2}}
+
+    def test_a_job_that_waits_for_its_mode_s_model_says_so_and_loses_no_time(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        """`enhance` has one instance in this pool, and `generate` two."""
+        both = [
+            request_for(origin, mode="enhance", preset=None, waitSeconds=60)
+            | {"attemptId": f"both {n}/1"}
+            for n in range(2)
+        ]
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(triton.generate, both[0])
+            seen, result = _followed(triton, both[1], both[0]["attemptId"])
+            results = [result, other.result()]
+        assert [one["error"] for one in results] == [None, None]
+        assert "waiting" in {told["stage"] for told in seen}
+        waits = [one["metrics"].get("waitMs", 0) for one in results]
+        assert max(waits) > 20
+
+
+def _followed(
+    triton: Triton, request: dict[str, Any], *others: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """All that `control` tells of these attempts while a request runs, and its RESULT."""
+    seen: list[dict[str, Any]] = []
+    command = {"progress": [request["attemptId"], *others]}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(triton.generate, request)
+        while not running.done():
+            seen += triton.infer("control", "COMMAND", command)["progress"].values()
+            time.sleep(0.02)
+        return seen, running.result()
 
 
 def _delay_request(origin: Origin, source: str, attempt_id: str) -> dict[str, Any]:

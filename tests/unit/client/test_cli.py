@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from imagerift import choices
@@ -171,6 +171,29 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
         f"accepted as job {JOB_ID}",
         "queued, place 3, about 10 s, waiting for its turn",
         "processing",
+        "succeeded",
+    ]
+
+
+async def test_wait_says_how_far_the_job_is(server: FakeApi, photo: str) -> None:
+    told: dict[str, Any] = {"variation": 0, "variations": 1, "share": 0.0}
+    at: list[dict[str, Any]] = [
+        {"stage": "waiting", "etaSeconds": None},
+        {"stage": "model", "step": 12, "steps": 30, "variations": 4, "variation": 1}
+        | {"etaSeconds": 8.5, "share": 0.4},
+        {"stage": "polishing", "etaSeconds": None},
+    ]
+    server.will_answer(job(), 202, {"Retry-After": "0.01"})
+    for one in at:
+        server.will_answer(job("processing", progress=told | one), 200, {"Retry-After": "0.01"})
+    server.will_answer(succeeded(server) | {"progress": None})
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[1:] == [
+        "queued",
+        "processing, waiting for the model",
+        "processing, step 12 of 30, variation 2 of 4, about 8 s left",
+        "processing, polishing",
         "succeeded",
     ]
 

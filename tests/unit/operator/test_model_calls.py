@@ -54,7 +54,7 @@ class Server:
         """Stands in for the metrics."""
 
 
-async def run(server: Server, record: JobRecord) -> str:
+async def run(server: Server, record: JobRecord, slots: int = 1) -> str:
     """The code that one call ends with."""
     stand_in = cast(Any, server)
     calls = ModelCalls(
@@ -66,7 +66,7 @@ async def run(server: Server, record: JobRecord) -> str:
         running_status_after=60,
         answer_grace=15,
     )
-    replica = Replica(stand_in, cast(Any, None), Slots(1), [CONTROL_MODEL])
+    replica = Replica(stand_in, cast(Any, None), Slots(slots), [CONTROL_MODEL])
     answer = await calls.run(cast(JobEntry, None), record, replica)
     assert replica.ready is (server.failure is None)
     return answer.error.code if answer.error else ""
@@ -90,6 +90,25 @@ async def test_an_attempt_is_told_the_seconds_until_the_first_deadline(
     assert server.timeout == server.request["secondsLeft"] + 15
     (seconds,) = server.url_seconds
     assert seconds == int(server.request["secondsLeft"]) + URL_GRACE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("slots", "job", "spare"), [(1, None, 0), (4, None, 90), (4, 600, 90), (4, 50, 20), (4, 20, 0)]
+)
+async def test_an_attempt_may_wait_for_as_many_others_as_there_are_slots(
+    slots: int, job: int | None, spare: int
+) -> None:
+    at, server = now(), Server()
+    record = make_record(
+        attempt_deadline_at=at + timedelta(seconds=30),
+        deadline_at=None if job is None else at + timedelta(seconds=job),
+    )
+    await run(server, record, slots)
+    told = server.request
+    assert told["waitSeconds"] == pytest.approx(spare, abs=5)
+    assert server.timeout == told["secondsLeft"] + told["waitSeconds"] + 15
+    (seconds,) = server.url_seconds
+    assert seconds == int(told["secondsLeft"] + told["waitSeconds"]) + URL_GRACE_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from imagerift_contract.cutouts import CutoutOptions
 from imagerift_vision.analysis import Analysis, Applied, Ignored, People, SubjectFound, Understood
+from imagerift_vision.control import RunningAttempts, read_command
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
+from imagerift_vision.progress import LINE_BYTES, read_slots, say_slots
 from imagerift_vision.requests import (
     GenerateRequest,
     Metrics,
@@ -151,8 +153,50 @@ def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
         mode="style",
         negative_prompt="text, hands",
         keep_subject=False,
+        spare=40.0,
     )
     assert json.loads(parameters_of(call)) == asked
+
+
+@pytest.mark.parametrize(
+    ("later", "left", "spare", "waited"),
+    [(10, 20.5, 30, 10), (50, 10.5, 0, 40), (-5, 25.5, 40, 0)],
+    ids=["within what it may wait", "longer than that", "a clock set back"],
+)
+def test_what_a_call_waited_until_it_is_read_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, later: float, left: float, spare: float, waited: float
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795521700.0 + later)
+    call = read_parameters(json.dumps(example("parameters.json")), "style", NOTHING)
+    assert (call.seconds_left, call.spare, call.waited) == (left, spare, waited)
+
+
+def test_parameters_of_before_waits_have_a_deadline_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795521710.0)
+    old = example("parameters.json")
+    del old["secondsLeft"], old["waitSeconds"]
+    call = read_parameters(json.dumps(old), "style", NOTHING)
+    assert (call.seconds_left, call.spare, call.waited) == (10.5, 0, 0)
+
+
+def test_control_answers_what_it_is_asked(tmp_path: Path) -> None:
+    """Of the model itself: what it reads and tells are these functions' values."""
+    asked = read_command((EXAMPLES / "command.json").read_bytes())
+    assert asked.progress == ("job_example/2", "job_ended/1")
+    assert read_command((EXAMPLES / "command-cancel.json").read_bytes()).cancel == "job_example/2"
+    answer = example("control.json")
+    say_slots(tmp_path, "generate", '{"instance_group": [{"count": 4}]}')
+    assert read_slots(tmp_path) == answer["slots"]
+    attempts = RunningAttempts(tmp_path)
+    with attempts.running("job_example/2") as entry:
+        entry.tell(pictures=3)
+        entry.tell(stage="model", variation=1, drawn=1, finished=1)
+        path = attempts.path_of("job_example/2")
+        line = {"first": 0, "together": 2, "step": 12, "steps": 30, "stepSeconds": 0.25}
+        with path.open("r+b") as file:
+            file.seek(LINE_BYTES)
+            file.write(json.dumps(line).encode())
+        assert attempts.progress(asked.progress) == answer["progress"]
 
 
 def test_a_modes_info_is_read_as_it_was_told() -> None:

@@ -183,6 +183,13 @@ def test_a_batch_that_memory_does_not_hold_is_halved(mode, plates, guard) -> Non
     assert [asked[2] for asked in plates.asked] == [(1, 2), (1,), (2,), (3,)]
 
 
+def test_each_batch_is_told_of_before_it_is_drawn(mode, guard) -> None:
+    told = []
+    guard.tell = lambda **what: told.append(what)
+    mode.run(call(), guard)
+    assert told == [{"first": 0, "together": 2}, {"first": 2, "together": 1}]
+
+
 def test_no_source_is_looked_at_where_the_task_is_to_generate(mode, plates, guard) -> None:
     answer = mode.run(call(preset="dreamt", seeds=(1,)), guard)
     assert (plates.drawings[0].picture, answer.analysis) == (None, None)
@@ -302,6 +309,7 @@ def test_a_cancel_ends_it_between_steps(mode, plates, tmp_path: Path) -> None:
         ({"steps": 4, "strength": 0.2}, "at least one step"),
         ({"strength": 1.5}, "at least one step"),
         ({"batch": 0}, "batch"),
+        ({"collectMs": 2000}, "collectMs"),
         ({"stepz": 3}, "stepz"),
         ({"presets": {"neon": {"prompts": "x"}}}, "prompts"),
         ({"task": "dream"}, "dream"),

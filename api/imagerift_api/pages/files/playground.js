@@ -131,14 +131,32 @@ async function generate(form) {
   // From here on it is in the list below, and followed there too.
   await followOverview();
   while (!["succeeded", "failed", "canceled"].includes(job.status)) {
-    const place = job.queue.position > 1 ? `, after ${job.queue.position - 1} other pictures` : "";
-    status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${place}…`;
+    status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${whereabouts(job)}…`;
+    showProgress(job.progress);
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
+  showProgress(null);
   status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job), sureness(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
   if (job.downloadUrl) showResult(job);
   await followOverview();
+}
+
+// Where a job waits, or how far it is.
+function whereabouts({ queue, progress }) {
+  if (!progress) return queue.position > 1 ? `, after ${queue.position - 1} other pictures` : "";
+  const { step, steps, variation, variations, etaSeconds } = progress;
+  const parts = [
+    step === null ? "" : `step ${step} of ${steps}`,
+    variations > 1 ? `variation ${variation + 1} of ${variations}` : "",
+    etaSeconds === null ? "" : `about ${Math.ceil(etaSeconds)} s left`,
+  ];
+  return parts.filter(Boolean).map((part) => `, ${part}`).join("");
+}
+
+function showProgress(progress) {
+  byId("play-progress").value = progress?.share ?? 0;
+  show(byId("play-progress"), Boolean(progress));
 }
 
 const WHY = {
@@ -207,6 +225,7 @@ export function preparePlayground() {
         await generate(form);
       } catch (error) {
         byId("play-status").textContent = "";
+        showProgress(null);
         throw error;
       }
     }, form.querySelector("button[type=submit]"));
