@@ -149,7 +149,7 @@ class DiffusionMode:
 
     def _recipe_of(self, call: ModeCall) -> Recipe:
         recipe = self._recipe(call.preset)
-        if call.mode in MODE_TASKS:
+        if call.mode is not None and call.mode in MODE_TASKS:
             wanted = recipe_for(call.mode, self._settings, self._network.tasks_of)
             if wanted is None:
                 reason = f"the pool's weights cannot do mode {call.mode}"
