@@ -60,7 +60,7 @@ class MaskReference(Part):
     )
 
 
-class PictureReference(_Part):
+class PictureReference(Part):
     """Where another picture lies that is looked at."""
 
     key: str = Field(min_length=1, max_length=1024, description="As of a source.")

@@ -38,6 +38,7 @@ MOST_PIXELS_TO_RESOLVE = 2_000_000
 
 # So many pixels around the subject stay as well, where it is drawn: the network mixes what touches.
 MARGIN = 4
+SCENE = "scene"
 SUBJECT_FROM = 0.5
 
 
@@ -122,8 +123,12 @@ class DiffusionMode:
         mask = None
         if task == "inpaint":
             subject = cv2.resize(self._subject(call, framed), (wide, high)) >= SUBJECT_FROM
-            around = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
-            kept = cv2.dilate(subject.astype(np.uint8), around)
+            kept = subject.astype(np.uint8)
+            if call.mode == SCENE:
+                # The product is laid over it: what is drawn goes on under its edge.
+                kept = cv2.erode(kept, np.ones((3, 3), np.uint8))
+            else:
+                kept = cv2.dilate(kept, np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
             mask = np.where(kept > 0, 0, 255).astype(np.uint8)
         looked_at = tuple(_no_larger(on_paper(one), recipe.edge) for one in call.references)
         shown = np.asarray(picture, np.uint8)
@@ -145,7 +150,7 @@ class DiffusionMode:
 
     def _recipe_of(self, call: ModeCall) -> Recipe:
         recipe = self._recipe(call.preset)
-        if call.mode in MODE_TASKS:
+        if call.mode is not None and call.mode in MODE_TASKS:
             wanted = recipe_for(call.mode, self._settings, self._network.tasks_of)
             if wanted is None:
                 reason = f"the pool's weights cannot do mode {call.mode}"

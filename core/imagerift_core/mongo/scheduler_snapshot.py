@@ -43,6 +43,14 @@ class ServedMode(BaseModel):
 
     `one_aspect` says that for all of them another aspect is another picture of a seed, so that no
     job may have several; `references` how many pictures beside the source any of them looks at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    one_aspect: bool = False
+    references: int = 0
+
+
 class JobProgress(BaseModel):
     """How far an attempt is.
 
@@ -52,8 +60,6 @@ class JobProgress(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    one_aspect: bool = False
-    references: int = 0
     attempt: int
     stage: Annotated[ProgressStage, KEPT]
     step: int | None = None
@@ -70,7 +76,6 @@ class SchedulerSnapshot(BaseModel):
     at: datetime
     places: dict[str, QueuePosition] = Field(default_factory=dict)
     modes: dict[str, ServedMode] = Field(default_factory=dict)
-    places: dict[str, QueuePosition]
     progress: dict[str, JobProgress] = Field(default_factory=dict)
 
 

@@ -228,6 +228,17 @@ def test_a_mode_that_wants_a_task_gets_it_whatever_the_pool_s_presets_are_drawn_
     assert recipe.strength != SETTINGS["strength"]
 
 
+def test_of_a_scene_what_is_drawn_goes_on_under_the_product_s_edge(mode, plates, guard) -> None:
+    matte = np.zeros((96, 96, 4), np.uint8)
+    matte[32:64, 32:64, 3] = 255
+    for name in ("scene", None):
+        preset = None if name else "around"
+        asked = call(image=matte, mode=name, preset=preset, masked=True, seeds=(1,))
+        mode.run(replace(asked, width=96, height=96), guard)
+    under, beside = (int((drawing.mask == 0).sum()) for drawing in plates.drawings)
+    assert under < 32 * 32 < beside
+
+
 def test_pictures_beside_the_source_are_shown_no_larger_than_what_is_drawn(
     mode, plates, guard
 ) -> None:

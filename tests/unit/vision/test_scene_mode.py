@@ -187,6 +187,21 @@ def test_a_background_is_drawn_small_and_the_product_laid_on_it_large(
     assert (proof.holds, proof.difference) == (True, 0)
 
 
+def test_a_small_photo_s_product_lies_at_every_size_where_its_background_was_drawn_for(
+    drawn: SceneMode, painter: Painter, guard: Guard
+) -> None:
+    small = product("plate", 0, height=90, width=80)
+    for edge in (1024, 4096):
+        drawn.run(call(small, width=edge, height=edge), guard)
+    base, large = (one.image for one in painter.asked)
+    assert np.array_equal(base, large)
+    preset = scene_mode.framed(LOOKS["studio"], 1)
+    cut = drawn._study._last.subject
+    spots = [scene_mode.placed(cut, preset, (edge, edge)) for edge in (1024, 4096)]
+    assert spots[1].scale == pytest.approx(4 * spots[0].scale)
+    assert spots[1].left == pytest.approx(4 * spots[0].left)
+
+
 @pytest.mark.parametrize("mode", ["studio", "drawn"])
 def test_a_job_ends_at_whichever_look_says_so(mode: str, request: pytest.FixtureRequest) -> None:
     scene: SceneMode = request.getfixturevalue(mode)

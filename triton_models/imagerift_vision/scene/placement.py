@@ -18,7 +18,8 @@ picture's own border, so it must keep touching the frame there."""
 BORDER_SHARE = 0.04
 # How deep the bottom contour sags, as a share of the subject's width, before it is seen from above.
 TABLE_SAG = 0.10
-MAX_ENLARGEMENT = 6.0
+# At base size; a larger canvas shows the same picture, so that all of it is larger.
+MAX_ENLARGEMENT, BASE_EDGE = 6.0, 1024
 # Where room is left for text: how far aside the subject stands, and how wide or high it may be.
 SHIFT = 0.19
 BESIDE, BELOW = 0.50, 0.56
@@ -171,7 +172,7 @@ def place(
     scale = min(
         width * wide_fill / wide,
         height * high_fill * 1.02 / high,
-        MAX_ENLARGEMENT / subject.density,
+        _most(subject, width, height),
     )
     middle = width * (0.5 + shift) - (left + right) / 2 * scale
     if subject.grounding == "table":
@@ -193,7 +194,7 @@ def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> 
         scale = max(scale, width / source_width)
     if {"top", "bottom"} <= cut:
         scale = max(scale, height / source_height)
-    scale = min(scale, 2 * MAX_ENLARGEMENT / subject.density)
+    scale = min(scale, 2 * _most(subject, width, height))
     x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
     if not cut & {"left", "right"}:
         x += aside * width
@@ -202,6 +203,11 @@ def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> 
         # Never cut the head off: rather let the frame cut more of what it cuts already.
         y = max(y, height * 0.06 - top * scale)
     return Placement(scale, x, y)
+
+
+def _most(subject: Subject, width: int, height: int) -> float:
+    """How much a subject is enlarged at most."""
+    return MAX_ENLARGEMENT * max(1.0, max(width, height) / BASE_EDGE) / subject.density
 
 
 def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> float:
