@@ -241,6 +241,15 @@ class NetworkPolicies(Part):
         description="Rules (to, ports) of what model servers reach besides the object store, as "
         "where their init containers fetch weights; they are sent prompts and photos.",
     )
+    engines: Peers = Field(
+        default_factory=list,
+        description="The engines of `pools` here: their addresses or pods, which the servers of "
+        "those pools alone reach.",
+    )
+    engine_ports: list[Port] = Field(
+        default_factory=list,
+        description="Ports on which their pods listen; empty: those in the engines' origins.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."

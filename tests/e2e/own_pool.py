@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,18 +90,19 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
     python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
     platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
     (folder / "pool.json").write_text(json.dumps(POOL))
-    given = platform.environment
-    environment = {
-        **os.environ,
-        "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
+    environment = settings_of(platform, folder / "pool.json") | {
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(models),
-        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
         "IMAGERIFT_DIFFUSION_WEIGHTS": str(weights),
-        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
-        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
-        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
-        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
     }
+    with pool_of(platform, folder, environment):
+        yield OwnPool(platform, models)
+
+
+@contextmanager
+def pool_of(
+    platform: PlatformUnderTest, folder: Path, environment: Mapping[str, str]
+) -> Iterator[None]:
+    """The Triton of that environment as the pool of the mode `redraw`, until the end."""
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--only", "triton", "--port-base", "auto"]
     with (folder / "platform.log").open("w") as log:
@@ -113,11 +114,25 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
             pool = _manifest(address)
             platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
             platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=280s")
-            yield OwnPool(platform, models)
+            yield
         finally:
             platform.kubectl("delete", "tp/own", "--ignore-not-found")
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def settings_of(platform: PlatformUnderTest, pool: Path) -> dict[str, str]:
+    """What a Triton of that pool's file needs to serve the platform's jobs."""
+    given = platform.environment
+    return {
+        **os.environ,
+        "IMAGERIFT_LOCAL_POOL": str(pool),
+        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
+        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
+        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
+        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
+        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
+    }
 
 
 def _manifest(address: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_drawing import Drawing, Network
 from imagerift_vision.diffusion_families.family import Task
-from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.diffusion_settings import Recipe, Recipes
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
@@ -39,7 +39,7 @@ SUBJECT_FROM = 0.5
 class DiffusionMode:
     """Frames the source, has it redrawn, and brings it to the size wanted."""
 
-    def __init__(self, settings: DiffusionSettings, network: Network, threads: int) -> None:
+    def __init__(self, settings: Recipes, network: Network, threads: int) -> None:
         """Load the networks around the diffusion model."""
         self._settings = settings
         self._network = network
@@ -60,6 +60,7 @@ class DiffusionMode:
         images: list[Pixels] = []
         omitted: list[tuple[int, str]] = []
         first: VisionError | None = None
+        resolved = False
         start, batch = 0, self._settings.batch
         while start < len(call.seeds):
             seeds = call.seeds[start : start + batch]
@@ -70,6 +71,11 @@ class DiffusionMode:
                     one if isinstance(one, VisionError) else self._sized(one, call, guard)
                     for one in drawn
                 ]
+                resolved |= any(
+                    _resolves(*one.shape[:2], call)
+                    for one in drawn
+                    if not isinstance(one, VisionError)
+                )
             except Exception as failure:  # noqa: BLE001 - one batch fails alone
                 reason = from_exception(failure)
                 if reason.code in JOB_ENDING:
@@ -90,7 +96,7 @@ class DiffusionMode:
         if first is not None and not images:
             raise first
         models = () if framed is None else framed.models
-        if _resolves(drawing.height, drawing.width, call):
+        if resolved:
             models = (*models, self._resolver.version)
         return ModeAnswer(
             images=np.stack(images) if images else np.zeros((0, 1, 1, 3), np.uint8),

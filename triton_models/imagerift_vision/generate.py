@@ -48,7 +48,7 @@ PIXELS_PER_CALL = 8 * 1024 * 1024
 SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
 # What these models draw of a seed is another picture in each aspect.
-ANOTHER_IN_EACH_ASPECT = frozenset({"diffusion"})
+ANOTHER_IN_EACH_ASPECT = frozenset({"diffusion", "remote"})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ INSTANCE_GROUP = re.compile(r"^instance_group \[.*\]$", re.MULTILINE)
 # The others compute on the CPU, whatever the pool is.
 ON_GPU = frozenset({"diffusion"})
 MEMBERS = frozenset(
-    {"description", "kind", "threads", "instances", "modes", "moderation", "diffusion"}
+    {"description", "kind", "threads", "instances", "modes", "moderation", "diffusion", "engine"}
 )
 
 
@@ -53,6 +53,8 @@ def variables(settings: Mapping[str, Any]) -> dict[str, str]:
         named["IMAGERIFT_MODERATION_MODEL"] = str(settings["moderation"])
     if settings.get("diffusion"):
         named["IMAGERIFT_DIFFUSION"] = json.dumps(settings["diffusion"])
+    if settings.get("engine"):
+        named["IMAGERIFT_ENGINE"] = json.dumps(settings["engine"])
     return named
 
 
