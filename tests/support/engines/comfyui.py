@@ -199,7 +199,8 @@ class ComfyUI:
         kind, subfolder = str(post.get("type", "input")), str(post.get("subfolder", ""))
         if ".." in subfolder or "/" in image.filename:
             return web.Response(status=400)
-        name, data = image.filename, image.file.read()
+        with image.file as file:
+            name, data = image.filename, file.read()
         if post.get("overwrite") not in ("true", "1"):
             stem, _, end = image.filename.rpartition(".")
             number = 1

@@ -92,7 +92,8 @@ class ImagesEngine:
         files: dict[str, bytes] = {}
         for name, value in (await request.post()).items():
             if isinstance(value, web.FileField):
-                files[name] = value.file.read()
+                with value.file as file:
+                    files[name] = file.read()
             else:
                 fields[name] = value
         if not {"image", "image[]"} & set(files):

@@ -16,7 +16,7 @@ PROMPT = "SECRETPROMPT of a mug"
 TOKEN = "SECRETTOKEN-0123456789"
 
 
-def settings(origin: str, **members: Any) -> EngineSettings:
+def settings(origin: str, /, **members: Any) -> EngineSettings:
     """What the models read of a pool that has this engine."""
     document = {"kind": "openai-images", "origin": origin} | members
     return EngineSettings.from_environment({"IMAGERIFT_ENGINE": json.dumps(document)})
