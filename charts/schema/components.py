@@ -143,6 +143,9 @@ class AllowedPools(Part):
         default_factory=list,
         description="Hosts of endpoints; .example.com: all hosts of that domain.",
     )
+    engine_hosts: list[str] = Field(
+        default_factory=list, description="Hosts of templates' engines, in the same way."
+    )
 
 
 class Webhooks(Part):

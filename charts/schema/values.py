@@ -278,6 +278,15 @@ class NetworkPolicies(Part):
         description="Rules (to, ports) of what pods that download weights reach besides the object "
         "store: by default the internet by HTTPS, and nothing inside.",
     )
+    engines: Peers = Field(
+        default_factory=list,
+        description="The engines of `pools` here: their addresses or pods, which the servers of "
+        "those pools alone reach.",
+    )
+    engine_ports: list[Port] = Field(
+        default_factory=list,
+        description="Ports on which their pods listen; empty: those in the engines' origins.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."

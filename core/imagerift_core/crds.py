@@ -114,6 +114,12 @@ def triton_pool_definition() -> dict[str, Any]:
             "message": "maxSurge and maxUnavailable must not both be 0",
         },
     ]
+    template["properties"]["engine"]["x-kubernetes-validations"] = [
+        {
+            "rule": "(self.kind == 'comfyui') == has(self.workflow)",
+            "message": "give a workflow with the kind comfyui, and with it alone",
+        }
+    ]
     return definition(
         plural=POOLS,
         singular="tritonpool",

@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 
 # Volumes that the operator makes itself.
-_TAKEN = {"tmp", "shared-memory", "models", "request", "front-token", "front-tls"}
+_TAKEN = {
+    "tmp", "shared-memory", "models", "request", "front-token", "front-tls", "engine-workflow",
+    "engine-credential",
+}  # fmt: skip
 # And those of weights, each with a number.
 WEIGHTS_VOLUME = "imagerift-weights-"
 _SOURCES = ("empty_dir", "config_map", "secret", "persistent_volume_claim", "image")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from imagerift_core.engine import Engine
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 from imagerift_core.pod_fields import (
     WEIGHTS_FOLDER,
@@ -81,6 +82,11 @@ class PoolTemplate(PodFields):
         max_length=16,
         description="ModelWeights that the servers have, read-only, each at /weights/NAME; no "
         "server is made before they are Ready.",
+    )
+    engine: Engine | None = Field(
+        None,
+        description="A server outside that draws for this pool's model `remote`; its servers run "
+        "the pool file `engine`, unless IMAGERIFT_POOL names another.",
     )
     node_selector: dict[str, Name] = Field(
         default_factory=dict, description="Labels that a node must have to take a server."

@@ -10,6 +10,12 @@ from imagerift_core.pod_fields import EnvironmentVariable
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
 
+from imagerift_operator.engine_parts import (
+    engine_mounts,
+    engine_variables,
+    engine_volumes,
+    settled_variables,
+)
 from imagerift_operator.model_access import NO_TOKEN, TOKEN_KEY, ModelAccess
 from imagerift_operator.pod_parts import (
     NO_WEIGHTS,
@@ -165,6 +171,7 @@ def _pod_spec(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> di
     if access.tls_secret:
         pair = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
         volumes.append({"name": _TLS, "secret": {"secretName": access.tls_secret, "items": pair}})
+    volumes += engine_volumes(template.engine)
     optional = {
         "imagePullSecrets": [{"name": name} for name in template.image_pull_secrets],
         "nodeSelector": template.node_selector,
@@ -204,10 +211,11 @@ def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> d
     for volume, held in ((_TOKEN, access.secret), (_TLS, access.tls_secret)):
         if held:
             mounts.append({"name": volume, "mountPath": f"{_MOUNTS}/{volume}", "readOnly": True})
+    mounts += engine_mounts(template.engine)
     container: dict[str, Any] = {
         "name": "triton",
         "image": template.image,
-        "env": environment(template.env, s3_origin, _front(template, access)),
+        "env": _variables(template, s3_origin, access),
         "ports": [
             {"name": "http", "containerPort": template.port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},
@@ -238,6 +246,13 @@ def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> d
     if resources:
         container["resources"] = resources
     return container
+
+
+def _variables(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> list[dict[str, Any]]:
+    told = {**_front(template, access), **engine_variables(template.engine)}
+    settled = settled_variables(template.engine)
+    given = [one for one in template.env if one.name not in settled]
+    return environment(given, s3_origin, {**told, **settled})
 
 
 def _front(template: PoolTemplate, access: ModelAccess) -> dict[str, str]:

@@ -363,7 +363,7 @@ class Pools:
             if key not in pool.replicas:
                 connections = AsyncExitStack()
                 own = pool.spec.template is not None
-                client = self._access.connect(endpoint, own=own)
+                client = self.access.connect(endpoint, own=own)
                 server = await connections.enter_async_context(client)
                 slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)

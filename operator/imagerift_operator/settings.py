@@ -57,6 +57,9 @@ class OperatorSettings(SharedSettings):
     pool_endpoint_hosts: str = Field(
         "*", description="Hosts of the endpoints that pools may name; .example.com: all within."
     )
+    pool_engine_hosts: str = Field(
+        "*", description="Hosts of the engines that pools may name; .example.com: all within."
+    )
     model_token: SecretStr | None = Field(
         None, min_length=32, description="Token by which model servers know the operator."
     )
@@ -107,6 +110,7 @@ class OperatorSettings(SharedSettings):
             secrets=_listed(self.pool_secrets),
             service_accounts=_listed(self.pool_service_accounts),
             endpoint_hosts=_listed(self.pool_endpoint_hosts.lower()),
+            engine_hosts=_listed(self.pool_engine_hosts.lower()),
         )
 
     def model_access(self) -> ModelAccess:

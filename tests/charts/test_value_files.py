@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_operator.pool_objects import pool_labels
 from kubernetes_validate import validate
 
 import tests.charts.cluster_meanings  # noqa: F401 - registers what its files mean
@@ -212,6 +213,26 @@ def _(objects: Objects) -> None:
     # Set variables win over the pool's file, so what it says of threads is left to it.
     assert [variable.name for variable in mig.env] == ["IMAGERIFT_POOL"]
     assert sliced.env == []
+
+
+@means("engine")
+def _(objects: Objects) -> None:
+    engine = pool_template(objects, "sglang").engine
+    assert engine is not None and engine.secret is not None
+    assert (engine.kind, engine.secret.name, engine.secret.key) == (
+        "openai-images", "sglang-key", "api-key",
+    )  # fmt: skip
+    assert pool_template(objects, "cpu").engine is None
+    told = variables(objects.pods["imagerift-operator"])
+    assert told["IMAGERIFT_POOL_ENGINE_HOSTS"] == "sglang.gpu.svc"
+    assert told["IMAGERIFT_POOL_SECRETS"] == "sglang-key"
+    server, stranger = Place({"app": "sglang"}, "gpu"), Place({"app": "sglang"}, NAMESPACE)
+    own, other = (Place(pool_labels(name), NAMESPACE) for name in ("sglang", "cpu"))
+    assert reaches(policies(objects), own, server, 30000)
+    assert not reaches(policies(objects), own, server, 22)
+    assert not reaches(policies(objects), own, stranger, 30000)
+    assert not reaches(policies(objects), own, INTERNET, 30000)
+    assert not reaches(policies(objects), other, server, 30000)
 
 
 @means("private-registry")

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,18 +102,19 @@ def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> 
     diffusion = POOL["diffusion"] | {"batch": max(2, at_once)}
     pool = POOL | {"instances": instances, "diffusion": diffusion}
     (folder / "pool.json").write_text(json.dumps(pool))
-    given = platform.environment
-    environment = {
-        **os.environ,
-        "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
+    environment = settings_of(platform, folder / "pool.json") | {
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(models),
-        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
         "IMAGERIFT_DIFFUSION_WEIGHTS": str(weights),
-        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
-        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
-        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
-        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
     }
+    with pool_of(platform, folder, environment) as address:
+        yield OwnPool(platform, models, address)
+
+
+@contextmanager
+def pool_of(
+    platform: PlatformUnderTest, folder: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """The Triton of that environment as the pool of the mode `redraw`; gives its address."""
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--only", "triton", "--port-base", "auto"]
     with (folder / "platform.log").open("w") as log:
@@ -124,11 +125,25 @@ def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> 
             address = _address(process, data, folder / "platform.log")
             platform.kubectl("apply", "-f", "-", stdin=json.dumps(_manifest(address)))
             platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=280s")
-            yield OwnPool(platform, models, address)
+            yield address
         finally:
             platform.kubectl("delete", "tp/own", "--ignore-not-found")
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def settings_of(platform: PlatformUnderTest, pool: Path) -> dict[str, str]:
+    """What a Triton of that pool's file needs to serve the platform's jobs."""
+    given = platform.environment
+    return {
+        **os.environ,
+        "IMAGERIFT_LOCAL_POOL": str(pool),
+        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
+        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
+        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
+        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
+        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
+    }
 
 
 def _manifest(address: str) -> dict[str, Any]:

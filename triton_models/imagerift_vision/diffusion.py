@@ -15,7 +15,7 @@ from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_drawing import Drawing, Network
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_modes import MODE_TASKS, recipe_for
-from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.diffusion_settings import Recipe, Recipes
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
@@ -45,7 +45,7 @@ SUBJECT_FROM = 0.5
 class DiffusionMode:
     """Frames the source, has it redrawn, and brings it to the size wanted."""
 
-    def __init__(self, settings: DiffusionSettings, network: Network, threads: int) -> None:
+    def __init__(self, settings: Recipes, network: Network, threads: int) -> None:
         """Load the networks around the diffusion model."""
         self._settings = settings
         self._network = network
@@ -67,6 +67,7 @@ class DiffusionMode:
         images: list[Pixels] = []
         omitted: list[tuple[int, str]] = []
         first: VisionError | None = None
+        enlarged_by: dict[ModelVersion, None] = {}
         start, batch = 0, self._settings.batch
         while start < len(call.seeds):
             seeds = call.seeds[start : start + batch]
@@ -78,6 +79,9 @@ class DiffusionMode:
                     one if isinstance(one, VisionError) else self._sized(one, call, guard)
                     for one in drawn
                 ]
+                for one in drawn:
+                    if not isinstance(one, VisionError):
+                        enlarged_by |= dict.fromkeys(self._enlarged_by(one, call))
             except Exception as failure:  # noqa: BLE001 - one batch fails alone
                 reason = from_exception(failure)
                 if reason.code in JOB_ENDING:
@@ -98,9 +102,7 @@ class DiffusionMode:
         if first is not None and not images:
             raise first
         models = () if framed is None else framed.models
-        enlarged_by = self._enlarged_by(drawing, call)
-        if enlarged_by is not None:
-            models = (*models, enlarged_by)
+        models = (*models, *enlarged_by)
         return ModeAnswer(
             images=np.stack(images) if images else np.zeros((0, 1, 1, 3), np.uint8),
             preset=call.preset,
@@ -197,12 +199,12 @@ class DiffusionMode:
         painted = shipped is not None and shipped.brush != "none"
         return painted or call.preset in self._settings.face_presets
 
-    def _enlarged_by(self, drawing: Drawing, call: ModeCall) -> ModelVersion | None:
+    def _enlarged_by(self, drawn: Pixels, call: ModeCall) -> tuple[ModelVersion, ...]:
+        high, wide = drawn.shape[:2]
         if self._is_drawing(call):
-            resolves = _resolves(drawing.height, drawing.width, call)
-            return self._resolver.version if resolves else None
-        have, wanted = (drawing.width, drawing.height), (call.width, call.height)
-        return self._photos.network_for(have, wanted)
+            return (self._resolver.version,) if _resolves(high, wide, call) else ()
+        network = self._photos.network_for((wide, high), (call.width, call.height))
+        return () if network is None else (network,)
 
     def _sized(self, drawn: Pixels, call: ModeCall, guard: Guard) -> Pixels:
         if not self._is_drawing(call):

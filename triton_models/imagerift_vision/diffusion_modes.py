@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from imagerift_vision.diffusion_families.family import Task
-from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
+from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe, Recipes
 
 MODE_TASKS: Mapping[str, tuple[Task, ...]] = MappingProxyType(
     {
@@ -20,7 +20,7 @@ SCENE_STRENGTH = 0.9
 
 
 def recipe_for(
-    mode: str, settings: DiffusionSettings, tasks_of: Callable[[Recipe], tuple[Task, ...]]
+    mode: str, settings: Recipes, tasks_of: Callable[[Recipe], tuple[Task, ...]]
 ) -> Recipe | None:
     """What a mode of `MODE_TASKS` is drawn with, its task named; None where nothing here can.
 
@@ -38,7 +38,7 @@ def recipe_for(
     return None
 
 
-def _plain(settings: DiffusionSettings) -> list[Recipe]:
+def _plain(settings: Recipes) -> list[Recipe]:
     """The base with each of the pool's weights, without what only suits the presets' own task."""
     base = replace(settings.base, task=None, strength=None)
     others = [name for name in (None, *settings.models) if name != base.model]

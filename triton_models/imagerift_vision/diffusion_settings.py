@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from imagerift_vision.diffusion_families.catalogue import Weights, weights_in
 from imagerift_vision.diffusion_families.family import Defaults, Task
@@ -74,6 +74,34 @@ class Recipe:
     def saying(self, prompt: str) -> "Recipe":
         """The same recipe with another prompt."""
         return replace(self, prompt=prompt)
+
+
+class Recipes(Protocol):
+    """What the diffusion mode must know of a pool, whatever it has its pictures drawn by."""
+
+    @property
+    def base(self) -> Recipe:
+        """Where a preset says nothing."""
+
+    @property
+    def presets(self) -> Mapping[str, Recipe]:
+        """By preset."""
+
+    @property
+    def face_presets(self) -> frozenset[str]:
+        """Presets that draw a person."""
+
+    @property
+    def modes(self) -> Mapping[str, Recipe]:
+        """By mode, of those that want a task of their own."""
+
+    @property
+    def models(self) -> Mapping[str, "Model"]:
+        """Further weights."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures drawn at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +205,11 @@ class DiffusionSettings:
         options = Options.taken_from(document)
         models = {name: _model(one) for name, one in document.pop("models", {}).items()}
         budget = document.pop("vramBudgetGiB", None)
-        base = _with(Recipe(), document)
-        recipes = {name: _with(base, changes) for name, changes in presets.items()}
+        base = recipe_with(Recipe(), document)
+        recipes = {name: recipe_with(base, changes) for name, changes in presets.items()}
         # A share of the schedule that suits a source drawn over suits nothing else.
         plain = replace(base, strength=None)
-        modes = {name: _with(plain, changes) for name, changes in by_mode.items()}
+        modes = {name: recipe_with(plain, changes) for name, changes in by_mode.items()}
         return cls(
             Path(folder), base, recipes, faces, batch, collect, options, models, budget, modes
         )
@@ -198,7 +226,8 @@ def _model(document: Mapping[str, Any]) -> Model:
     return Model(Path(folder), options)
 
 
-def _with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def recipe_with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with members of a pool's settings. Raises ValueError for what is not known."""
     unknown = set(changes) - set(MEMBERS)
     if unknown:
         raise ValueError(f"diffusion: {', '.join(sorted(unknown))} is not known")

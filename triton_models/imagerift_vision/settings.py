@@ -17,7 +17,7 @@ MODE_MODELS = {
 # The model whose weights a pool's file names.
 DIFFUSION = "diffusion"
 # What these models draw of a seed is another picture in each aspect.
-ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION})
+ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION, "remote"})
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ MEMBERS = frozenset(
         "moderation",
         "backgrounds",
         "diffusion",
+        "engine",
     }
 )
 
@@ -64,6 +65,8 @@ def variables(settings: Mapping[str, Any]) -> dict[str, str]:
         named["IMAGERIFT_BACKGROUND_MODEL"] = str(settings["backgrounds"])
     if settings.get("diffusion"):
         named["IMAGERIFT_DIFFUSION"] = json.dumps(settings["diffusion"])
+    if settings.get("engine"):
+        named["IMAGERIFT_ENGINE"] = json.dumps(settings["engine"])
     return named
 
 

@@ -189,6 +189,8 @@
   value: {{ join "," $pools.serviceAccounts | quote }}
 - name: IMAGERIFT_POOL_ENDPOINT_HOSTS
   value: {{ join "," $pools.endpointHosts | quote }}
+- name: IMAGERIFT_POOL_ENGINE_HOSTS
+  value: {{ join "," $pools.engineHosts | quote }}
 - name: IMAGERIFT_MODEL_TOKEN
   valueFrom:
     secretKeyRef:

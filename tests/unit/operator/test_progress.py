@@ -139,6 +139,7 @@ async def test_what_is_told_is_published_with_the_queue_and_with_it_alone() -> N
         pools=stand_in,
         pace=Pace(),
         waiting_reasons=stand_in,
+        modes=load_modes(None),
         namespace="imagerift",
     )
     await publisher.publish()
