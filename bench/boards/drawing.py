@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.boards.board import COLUMNS, Board, Panel
 from tests.support.otlp_receiver import ReceivedSpan
@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
 }
 # Inches of a unit of the grid, and of what stands around a panel's axes.
 WIDE, HIGH, TOP = 0.46, 0.26, 0.45
-LEFT, RIGHT, ABOVE, BELOW = 0.5, 0.12, 0.28, 0.5
+LEFT, RIGHT, ABOVE, BELOW = 0.5, 0.12, 0.28, 0.58
 UNITS = {
     "percentunit": lambda value, _: f"{100 * value:g} %",
     "s": lambda value, _: f"{value:g} s",
@@ -60,7 +60,7 @@ def draw_board(board: Board, found: Sequence[list[Series]], path: Path) -> list[
         figure = plt.figure(figsize=(width, height), dpi=110)
         figure.text(LEFT / width, 1 - 0.2 / height, board.title, fontsize=12, weight="bold")
         for row in board.rows:
-            top = 1 - (TOP + (row.place.y + 0.75) * HIGH) / height
+            top = 1 - (TOP + (row.place.y + 0.9) * HIGH) / height
             figure.text(0.15 / width, top, row.title, fontsize=9, weight="bold", color=INK)
         for panel, series in zip(board.panels, found, strict=True):
             place = panel.place
@@ -79,13 +79,15 @@ def draw_board(board: Board, found: Sequence[list[Series]], path: Path) -> list[
 def _panel(axes: Any, panel: Panel, series: Sequence[Series]) -> None:
     axes.set_title(panel.title)
     axes.yaxis.set_major_formatter(FuncFormatter(UNITS[panel.unit]))
+    axes.xaxis.set_major_locator(MaxNLocator(panel.place.width // 2))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} min"))
     for each in series:
         axes.plot(*zip(*each.points, strict=True), label=each.name)
     if series:
         axes.set_ylim(bottom=min(0.0, *(value for each in series for _, value in each.points)))
+        columns, below = panel.place.width // 4, (-0.02, -0.14)
         axes.legend(
-            ncols=4, loc="upper left", bbox_to_anchor=(-0.02, -0.16), frameon=False, fontsize=6
+            ncols=columns, loc="upper left", bbox_to_anchor=below, frameon=False, fontsize=6
         )
     else:
         axes.set_xticks([])
@@ -149,10 +151,14 @@ def draw_trace(spans: Sequence[ReceivedSpan], path: Path) -> list[Bar]:
         for number, line in enumerate(lines):
             length = max(line.end - line.start, end / 400)
             axes.barh(number, length, left=line.start, height=0.7, color=colors[line.service])
-            # Beside its bar, where there is room.
-            late = line.start + length > 0.7 * end
-            at, side = (line.start, "right") if late else (line.start + length, "left")
-            axes.text(at, number, f" {line.label} ", va="center", ha=side, color=INK)
+            # Behind its bar, before it or on it, where there is room.
+            if line.start + length < 0.7 * end:
+                at, side, color = line.start + length, "left", INK
+            elif line.start > 0.3 * end:
+                at, side, color = line.start, "right", INK
+            else:
+                at, side, color = line.start, "left", "white"
+            axes.text(at, number, f" {line.label} ", va="center", ha=side, color=color)
         axes.set_yticks(
             range(len(lines)), ["· " * line.depth + line.label.split(",")[0] for line in lines]
         )
