@@ -63,6 +63,7 @@ from imagerift_api.sign_in.sign_up import SignUpRule
 from imagerift_api.sign_in.under_way import SignInCookies
 from imagerift_api.uploads.service import UPLOADS, Uploads
 from imagerift_api.usage.service import USAGES, Usages
+from imagerift_api.webhooks.backlog import BacklogWatch
 from imagerift_api.webhooks.secrets import WebhookSecrets
 from imagerift_api.webhooks.service import WEBHOOKS, Webhooks
 from imagerift_api.webhooks.worker import WebhookWorker
@@ -118,11 +119,16 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             egress=egress,
             metrics=metrics,
         )
-        loops.start("key_usage", key_usage.run)
-        loops.start("resource_uids", resource_uids.run)
-        loops.start("indexes", partial(_prepare_database, database, readiness))
-        loops.start("presence", Presence(Migrations(database), _process_id(), "api").run)
-        loops.start("webhooks", webhooks.run)
+        started: dict[str, Callable[[], Awaitable[None]]] = {
+            "key_usage": key_usage.run,
+            "resource_uids": resource_uids.run,
+            "indexes": partial(_prepare_database, database, readiness),
+            "presence": Presence(Migrations(database), _process_id(), "api").run,
+            "webhooks": webhooks.run,
+            "webhook_backlog": BacklogWatch(stores.deliveries, metrics).run,
+        }
+        for name, run in started.items():
+            loops.start(name, run)
         # Before what they leave is written.
         stack.push_async_callback(loops.close)
         oidc_http = await stack.enter_async_context(

@@ -300,9 +300,11 @@ class NetworkPolicies(Part):
     )
     identity: Peers = Field(
         default_factory=list,
-        description="The cloud's token service (STS), with s3.workloadIdentity; empty: any "
-        "address. The agent of EKS Pod Identity is reached without.",
+        description="The token service (STS) of the cloud, or of an object store inside, with "
+        "s3.workloadIdentity; empty: any address. The agent of EKS Pod Identity is reached "
+        "without.",
     )
+    identity_port: Port = Field(443, description="Port on which it, or its pods, listen.")
     proxy: Peers = Field(
         default_factory=list,
         description="The proxy that api.env and operator.env name (HTTPS_PROXY, HTTP_PROXY).",
@@ -311,7 +313,14 @@ class NetworkPolicies(Part):
         None, description="Port on which its pods listen; null: the one in those variables."
     )
     kubernetes_api: Peers = Field(
-        default_factory=list, description="The Kubernetes API's addresses; empty: any address."
+        default_factory=list,
+        description="The Kubernetes API's addresses (docs/install.md#the-kubernetes-api); empty, "
+        "and not found in the cluster: any address.",
+    )
+    kubernetes_api_from_cluster: bool = Field(
+        False,
+        description="Name also the addresses and ports at which it is when Helm renders; refused "
+        "without the cluster at hand. Servers that come later need another `helm upgrade`.",
     )
     kubernetes_api_ports: list[Port] = Field(
         default=[443, 6443],

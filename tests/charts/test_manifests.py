@@ -362,10 +362,18 @@ def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> N
     assert set(map(tuple, parts({}).values())) == {()}
     assert parts({"aggregateRoles": True}) == {
         "imagerift-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"],
+        "imagerift-job-author": [],
         "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
         "imagerift-pool-admin": [],
         "imagerift-tenant-admin": [],
     }
+
+
+def test_who_makes_jobs_changes_and_ends_nobodys(helm: Helm) -> None:
+    author = helm.render(DEFINITIONS).one("ClusterRole", "imagerift-job-author")
+    (rule,) = author["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == (["imagerift.dev"], ["generationjobs"])
+    assert set(rule["verbs"]) == {"get", "list", "watch", "create"}
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,16 @@ def test_the_kubernetes_api_is_reached_by_the_two_that_use_it(
     assert not reaches(policies, pod("probe"), kubernetes, 6443)
 
 
+@pytest.mark.parametrize("port", [443, 6443, 8443, 16443])
+def test_the_small_clusters_of_the_try_out_are_reached_on_their_ports(
+    examples: dict[str, Objects], port: int
+) -> None:
+    policies = examples["try-out"].of("NetworkPolicy")
+    for component in ("api", "operator"):
+        assert reaches(policies, pod(component), Place(address="192.168.49.2"), port)
+    assert not reaches(policies, pod("triton"), Place(address="192.168.49.2"), port)
+
+
 def test_spans_go_to_the_collector_from_the_two_that_make_them(
     examples: dict[str, Objects],
 ) -> None:

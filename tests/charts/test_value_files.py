@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pool_objects import pool_labels
+from imagerift_operator.settings import OperatorSettings
 from kubernetes_validate import validate
 
 import tests.charts.cluster_meanings  # noqa: F401 - registers what its files mean
@@ -357,11 +358,17 @@ def _(objects: Objects) -> None:
 @means("kubectl-pools")
 def _(objects: Objects) -> None:
     server = Place(address="198.51.100.7")
-    assert reaches(policies(objects), pod("operator"), server, 8000)
+    for port in (8000, 9443):
+        assert reaches(policies(objects), pod("operator"), server, port)
     assert not reaches(policies(objects), pod("operator"), server, 22)
     assert not reaches(policies(objects), pod("triton"), server, 8000)
     # A pool whose template names another port.
     assert reaches(policies(objects), pod("operator"), pod("triton"), 9000)
+    named = variables(objects.pods["imagerift-operator"])["IMAGERIFT_POOL_ENDPOINT_HOSTS"]
+    rules = OperatorSettings.model_construct(pool_endpoint_hosts=named).pool_rules()
+    for host, allowed in (("198.51.100.7", True), ("198.51.100.8", False)):
+        spec = {"endpoint": f"http://{host}:8000", "modes": ["style"]}
+        assert (rules.refusal(TritonPoolSpec.model_validate(spec)) is None) is allowed
 
 
 @means("oidc-inside")
@@ -373,6 +380,32 @@ def _(objects: Objects) -> None:
     assert reaches(policies(objects), pod("api"), INTERNET, 8443)
     for inside in (outside("shop"), Place(address="10.0.0.9")):
         assert not reaches(policies(objects), pod("api"), inside, 8443)
+
+
+@means("kubernetes-api")
+def _(objects: Objects) -> None:
+    found = policies(objects)
+    for component in ("api", "operator"):
+        for server in ("10.0.0.9", "10.0.0.14"):
+            assert reaches(found, pod(component), Place(address=server), 6443), server
+        # Nothing else inside, on the very same ports.
+        for elsewhere in (Place(address="10.0.0.16"), outside("shop"), pod("triton")):
+            for port in (443, 6443):
+                allowed = (component, elsewhere) == ("operator", pod("triton"))
+                assert reaches(found, pod(component), elsewhere, port) is allowed
+    for component in ("triton", "probe", "s3", "mongodb"):
+        assert not reaches(found, pod(component), Place(address="10.0.0.9"), 6443), component
+
+
+@means("s3-token-service-inside")
+def _(objects: Objects) -> None:
+    found = policies(objects)
+    for component in ("api", "operator"):
+        assert reaches(found, pod(component), outside("sts"), 8443), component
+        assert not reaches(found, pod(component), outside("sts"), 443), component
+        assert not reaches(found, pod(component), outside("shop"), 8443), component
+    # Model servers hold no credentials, and get none.
+    assert not reaches(found, pod("triton"), outside("sts"), 8443)
 
 
 @means("tracing-by-service")

@@ -89,6 +89,8 @@ def test_upgrade_and_rollback_keep_what_was_made_once(
     values = ["-f", EXAMPLES["kubernetes-1.20"]]
     first = helm("install", *release, *values)
     assert f"kubectl -n {namespace} rollout status" in first.stdout
+    assert "any address on the ports 443, 6443" in first.stdout
+    assert "networkPolicies.kubernetesApiFromCluster=true" in first.stdout
     made = secret_data(platform, namespace)
     assert len(made["imagerift-api/key-pepper"]) == 88
     pools = platform.run("kubectl", "-n", namespace, "get", "tp", "-o", "name").stdout

@@ -55,17 +55,6 @@ spec:
     {{- end }}
 {{- end }}
 
-{{- define "imagerift.kubernetesRule" -}}
-- ports:
-    {{- range .Values.networkPolicies.kubernetesApiPorts }}
-    - port: {{ . }}
-    {{- end }}
-  {{- with .Values.networkPolicies.kubernetesApi }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-{{- end }}
-
 {{- define "imagerift.tracingRule" -}}
 {{- with .Values.tracing.endpoint }}
 - to:
@@ -87,7 +76,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{- /* The cloud's token service, and the agent of EKS Pod Identity on each node. */}}
+{{- /* The token service, and the agent of EKS Pod Identity on each node. */}}
 {{- define "imagerift.identityRule" -}}
 {{- if .Values.s3.workloadIdentity }}
 - to:
@@ -98,7 +87,7 @@ spec:
   ports:
     - port: 80
 - ports:
-    - port: 443
+    - port: {{ .Values.networkPolicies.identityPort }}
   {{- with .Values.networkPolicies.identity }}
   to:
     {{- toYaml . | nindent 4 }}

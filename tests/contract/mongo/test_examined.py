@@ -102,6 +102,7 @@ def reads(s: Stores) -> dict[str, list[Call]]:
             lambda: listed(s.batches.records(f"batch-{BIG}-3")),
             lambda: listed(s.batches.records(f"batch-{BIG}-0", live=True)),
         ],
+        "deliveries.backlog": [lambda: s.deliveries.backlog(at=NOW)],
         "deliveries.page": [
             deliveries(),
             deliveries(before=(NOW - timedelta(minutes=500), "x")),

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from imagerift_core.clock import now
 from imagerift_core.model_documents import AttemptProgress, ControlAnswer
+from imagerift_core.modes import load_modes
 from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot
 from imagerift_core.triton import ModelServer, TritonRefused, TritonUnavailable
 from imagerift_operator.call_limits import CallLimit
@@ -139,7 +140,7 @@ async def test_what_is_told_is_published_with_the_queue_and_with_it_alone() -> N
         pools=stand_in,
         pace=Pace(),
         waiting_reasons=stand_in,
-        modes=load_modes(None),
+        modes=load_modes(),
         namespace="imagerift",
     )
     await publisher.publish()
