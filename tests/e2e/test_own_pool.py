@@ -134,7 +134,8 @@ def test_what_a_pool_s_weights_can_do_is_offered_and_no_more(
     assert "edit" not in modes
     assert (modes["generate"]["takesSource"], modes["generate"]["oneAspect"]) == (False, True)
     assert (modes["style"]["takesSource"], modes["style"]["oneAspect"]) == (True, False)
-    ask = {"mode": "generate", "prompt": "a quay in the rain", "imageBase64": None, "seed": 4}
+    ask: dict[str, Any] = {"mode": "generate", "prompt": "a quay in the rain", "seed": 4}
+    ask["imageBase64"] = None
     job = tenant.wait_for(tenant.submitted(b"", **ask), seconds=120)
     assert job["status"] == "succeeded", job
     (body,) = pictures(job)
