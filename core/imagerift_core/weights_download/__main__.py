@@ -17,7 +17,7 @@ log = structlog.get_logger("imagerift_core.weights_download")
 
 
 def main() -> int:
-    settings = DownloadSettings()  # type: ignore[call-arg]  # of the environment
+    settings = DownloadSettings()
     # botocore's debug lines spell out every signature.
     logging.getLogger("botocore").setLevel(logging.INFO)
     structlog.configure(

@@ -85,7 +85,8 @@ async def _json(http: aiohttp.ClientSession, url: str, token: str | None) -> tup
     body = b""
     try:
         async with get(http, url, token=token) as response:
-            following = response.links.get("next", {}).get("url")
+            link = response.links.get("next")
+            following = link.get("url") if link is not None else None
             async for chunk in response.content.iter_chunked(_CHUNK):
                 body += chunk
                 if len(body) > _MOST_BYTES:

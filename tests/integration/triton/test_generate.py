@@ -124,7 +124,7 @@ class TestControl:
     def test_it_tells_what_the_modes_can_do(self, triton: Triton) -> None:
         told = triton.infer("control", "COMMAND", {"describe": True})
         assert told["flagged"] is False
-        assert told["modes"]["scene"] == {"oneAspect": False}
+        assert told["modes"]["scene"] == {"oneAspect": False, "references": 0}
         assert {"style", "duotone", "careless"} <= told["modes"].keys()
 
     def test_it_tells_how_far_a_job_is_and_how_many_run_at_once(

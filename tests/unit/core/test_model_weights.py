@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 SUM = "a" * 64
 STORAGE = {"size": "10Gi"}
-HF = {
+HF: dict[str, Any] = {
     "source": "hf://acme/sdxl@main",
     "acceptLicence": "openrail++",
     "storage": STORAGE,
@@ -89,8 +89,16 @@ def test_pickles_and_programs_are_not_taken() -> None:
 
 def test_other_content_has_another_fingerprint_and_other_storage_has_not() -> None:
     first = ModelWeightsSpec.model_validate(HF)
-    same = [{"storage": {"size": "20Gi"}}, {"acceptLicence": "MIT"}, {"secretName": "hub"}]
-    other = [{"source": "hf://acme/sdxl@v2"}, {"files": ["*.json"]}, {"checksums": {"a.json": SUM}}]
+    same: list[dict[str, Any]] = [
+        {"storage": {"size": "20Gi"}},
+        {"acceptLicence": "MIT"},
+        {"secretName": "hub"},
+    ]
+    other: list[dict[str, Any]] = [
+        {"source": "hf://acme/sdxl@v2"},
+        {"files": ["*.json"]},
+        {"checksums": {"a.json": SUM}},
+    ]
     for change in same:
         assert ModelWeightsSpec.model_validate(HF | change).fingerprint == first.fingerprint
     for change in other:

@@ -298,7 +298,7 @@ class TestGivenClaim:
         return world
 
     async def look(self, given: World, **more: Any) -> Downloaded:
-        claim = {"source": "pvc://weights/these", "storage": None, "checksums": {}}
+        claim: dict[str, Any] = {"source": "pvc://weights/these", "storage": None, "checksums": {}}
         return await given.download(**(claim | more))
 
     async def test_it_is_told_what_it_holds(self, given: World) -> None:

@@ -110,7 +110,7 @@ async def test_a_gated_repository_wants_its_token_and_shows_it_to_the_hub_alone(
 
 @pytest.mark.parametrize("path", ["model_index.json", "unet/diffusion_pytorch_model.safetensors"])
 async def test_other_bytes_than_the_tree_states_are_refused(
-    hub: Hub, tmp_path: Path, path: str
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     hub.page = 100
     original = hub._entry
@@ -122,7 +122,7 @@ async def test_other_bytes_than_the_tree_states_are_refused(
             return told
         return told | ({"lfs": wrong} if "lfs" in told else {"oid": "0" * 40})
 
-    hub._entry = entry  # type: ignore[method-assign]
+    monkeypatch.setattr(hub, "_entry", entry)
     done = await download(hub, tmp_path)
     assert (done.error, done.again) == ("ChecksumMismatch", False)
 
