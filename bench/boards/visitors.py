@@ -47,7 +47,7 @@ class Visitors:
         self._total = seconds
         small, sample = SMALL.read_bytes(), SAMPLE.read_bytes()
         hook = int((self._platform.data.parent / "webhook-port").read_text())
-        webhook = {"webhookUrl": f"http://127.0.0.1:{hook}/hook"}
+        webhook: dict[str, Any] = {"webhookUrl": f"http://127.0.0.1:{hook}/hook"}
         habits: dict[float, Callable[[], Any]] = {
             4: lambda: self.quick.submit(sample, mode="style", prompt="watercolor"),
             1: lambda: self.quick.submit(small, mode="noop", **webhook),
