@@ -50,34 +50,49 @@ def spans_of(platform: PlatformUnderTest, trace: str) -> list[ReceivedSpan]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=300)
-    options = parser.parse_args()
+def draw_boards(
+    platform: PlatformUnderTest, visitors: Visitors, folder: Path, seconds: float
+) -> list[str]:
+    """Draws every dashboard of so many seconds of visitors; returns what is wrong with them."""
     faults = []
     with (
-        tempfile.TemporaryDirectory(prefix="imagerift-boards-") as folder,
-        started(crash_points=False) as platform,
-        scraping(platform, Path(folder)) as prometheus,
-        httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http,
+        tempfile.TemporaryDirectory(prefix="imagerift-boards-") as data,
+        scraping(platform, Path(data)) as prometheus,
     ):
         start = now()
-        trace = Visitors(platform, http).stay(options.seconds)
+        visitors.stay(seconds)
         end = now()
         for path in sorted(BOARDS.glob("*.json")):
             board = read_board(path, namespace=NAMESPACE)
             found = [
                 prometheus.series(panel.queries, start=start, end=end) for panel in board.panels
             ]
-            empty = draw_board(board, found, options.folder / f"dashboard-{path.stem}.png")
+            empty = draw_board(board, found, folder / f"dashboard-{path.stem}.png")
             faults += [f"nothing for {title!r}" for title in empty if title not in EXCUSED]
         for rule in prometheus.rules():
             if rule["health"] != "ok":
                 faults.append(f"{rule['name']}: {rule.get('lastError', rule['health'])}")
             elif rule.get("state", "inactive") != "inactive":
                 sys.stderr.write(f"{rule['name']} is {rule['state']}\n")
+    return faults
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--trace-alone", action="store_true", help="without the dashboards")
+    options = parser.parse_args()
+    with (
+        started(crash_points=False) as platform,
+        httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http,
+    ):
+        visitors = Visitors(platform, http)
+        trace = visitors.make_one_picture()
         draw_trace(spans_of(platform, trace), options.folder / "trace.png")
+        faults = []
+        if not options.trace_alone:
+            faults = draw_boards(platform, visitors, options.folder, options.seconds)
     sys.exit("\n".join(faults) or None)
 
 

@@ -55,9 +55,14 @@ class Board:
     panels: list[Panel]
 
     @property
+    def parts(self) -> list[Row | Panel]:
+        """Everything that has a place."""
+        return [*self.rows, *self.panels]
+
+    @property
     def height(self) -> int:
         """In units of the grid."""
-        return max(each.place.y + each.place.height for each in [*self.rows, *self.panels])
+        return max(part.place.y + part.place.height for part in self.parts)
 
 
 def read_board(path: Path, *, namespace: str) -> Board:

@@ -11,6 +11,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.boards.board import COLUMNS, Board, Panel
@@ -170,7 +171,7 @@ def draw_trace(spans: Sequence[ReceivedSpan], path: Path) -> list[Bar]:
         axes.set_xlim(0, 1.02 * end)
         axes.set_xlabel("milliseconds since the request came")
         axes.legend(
-            [plt.Rectangle((0, 0), 1, 1, color=colors[service]) for service in services],
+            [Patch(color=colors[service]) for service in services],
             services,
             ncols=4,
             loc="lower left",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,10 +25,8 @@ class Visitors:
         self._platform = platform
         self._http = http
         self._over = threading.Event()
-        self._began = time.monotonic()
         self._total = 1.0
         self.quick, self.slow = self._tenant("load"), self._tenant("small")
-        self.trace = secrets.token_hex(16)
 
     def _tenant(self, plan: str) -> Tenant:
         workspace = self._platform.admin("workspace", "create", "--name", plan, "--plan", plan)
@@ -37,15 +34,20 @@ class Visitors:
         key = self._platform.admin("key", "create", "--workspace", name, "--name", plan)
         return Tenant(self._platform, self._http, name, key["keyId"], key["token"])
 
-    def stay(self, seconds: float) -> str:
-        """All of it for so long; returns the trace of a picture that was made first."""
-        self._began, self._total = time.monotonic(), seconds
-        small, sample = SMALL.read_bytes(), SAMPLE.read_bytes()
-        traced = {"traceparent": f"00-{self.trace}-{secrets.token_hex(8)}-01"}
-        answer = self.quick.submit(sample, more_headers=traced, prompt="old polaroid")
+    def make_one_picture(self) -> str:
+        """Returns the trace of a picture that is made before all else."""
+        trace = secrets.token_hex(16)
+        traced = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"}
+        answer = self.quick.submit(SAMPLE.read_bytes(), more_headers=traced, prompt="old polaroid")
         self.quick.wait_for(str(answer.json()["jobId"]), "succeeded", seconds=120)
+        return trace
+
+    def stay(self, seconds: float) -> None:
+        """All that they do, for so long."""
+        self._total = seconds
+        small, sample = SMALL.read_bytes(), SAMPLE.read_bytes()
         hook = int((self._platform.data.parent / "webhook-port").read_text())
-        webhook = {"webhookUrl": f"http://127.0.0.1:{hook}/hook"}
+        webhook: dict[str, Any] = {"webhookUrl": f"http://127.0.0.1:{hook}/hook"}
         habits: dict[float, Callable[[], Any]] = {
             4: lambda: self.quick.submit(sample, mode="style", prompt="watercolor"),
             1: lambda: self.quick.submit(small, mode="noop", **webhook),
@@ -66,7 +68,6 @@ class Visitors:
         self._over.set()
         for thread in threads:
             thread.join()
-        return self.trace
 
     def _every(self, seconds: float, habit: Callable[[], Any]) -> None:
         while not self._over.wait(seconds):

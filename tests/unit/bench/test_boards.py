@@ -29,7 +29,7 @@ def test_a_legend_is_filled_from_the_series_labels() -> None:
 def test_every_panel_is_read_for_the_namespace_and_no_two_overlap(board: Board) -> None:
     cells: set[tuple[int, int]] = set()
     assert board.panels and board.rows
-    for each in [*board.rows, *board.panels]:
+    for each in board.parts:
         place = each.place
         taken = {
             (x, y)
