@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from imagerift import sending
+from imagerift.answers import pause_without_answer
 from imagerift.cli import app
 from typer.testing import CliRunner, Result
 
@@ -58,7 +58,8 @@ async def test_a_list_is_read_to_its_end_and_shown_oldest_first(server: FakeApi)
 async def test_what_makes_something_is_not_sent_again_and_what_changes_it_is(
     server: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "pause_without_answer", _at_once(sending.pause_without_answer))
+    at_once = _at_once(pause_without_answer)
+    monkeypatch.setattr("imagerift.sending.pause_without_answer", at_once)
     server.will_hang_up()
     lost = await run(server, "key", "create", "--workspace", "ws_1", "--name", "ci")
     assert (lost.exit_code, lost.stdout, len(server.seen)) == (1, "", 1)
