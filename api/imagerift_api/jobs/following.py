@@ -15,6 +15,7 @@ from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, JobNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.job_changes import JobChangeStream
+from imagerift_core.mongo.scheduler_snapshot import JobProgress
 
 from imagerift_api.jobs.service import Jobs, JobView
 
@@ -46,6 +47,7 @@ class JobFollowing:
         Raises `JobNotFound` or `CapacityUnavailable` for the first state alone.
         """
         told: str | None = None
+        shown: JobProgress | None = None
         with self._changes.follow(job_id) as changed:
             while True:
                 changed.clear()
@@ -56,7 +58,7 @@ class JobFollowing:
                         raise
                     return
                 if view is not None and state_of(view.record) != told:
-                    told = state_of(view.record)
+                    told, shown = state_of(view.record), view.progress
                     yield view
                 if view is not None and view.record.status.terminal:
                     return
@@ -65,9 +67,9 @@ class JobFollowing:
                         return
                     if progress and view is not None:
                         further = await self._jobs.progress_of(view.record)
-                        if further not in (None, view.progress):
-                            view = replace(view, progress=further)
-                            yield view
+                        if further not in (None, shown):
+                            shown = further
+                            yield replace(view, progress=further)
 
     async def _read(self, workspace: str, job_id: str, *, first: bool) -> JobView | None:
         """None where the store is away for now."""
