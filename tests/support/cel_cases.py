@@ -180,7 +180,9 @@ POOL_CASES = [
     PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
     PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
     PoolCase("an engine", _template(engine=ENGINE), None),
-    PoolCase("an engine with another's workflow", _template(engine=ENGINE | FLOW), WORKFLOW),
+    PoolCase(
+        "an engine with a workflow of another kind", _template(engine=ENGINE | FLOW), WORKFLOW
+    ),
     PoolCase("ComfyUI", _template(engine=ENGINE | FLOW | {"kind": "comfyui"}), None),
     PoolCase("ComfyUI for nothing", _template(engine=ENGINE | {"kind": "comfyui"}), WORKFLOW),
 ]

@@ -152,7 +152,8 @@ def drawn(seed: int, size: tuple[int, int], source: bytes | None = None) -> byte
     """A PNG of that size: shades in the seed's colours, over the source where there is one."""
     shade = Image.linear_gradient("L").resize(size)
     colours = Image.merge(
-        "RGB", [ImageChops.offset(shade, seed * 37 % size[0], seed * 11 * n) for n in (1, 2, 3)]
+        "RGB",
+        [ImageChops.offset(shade, seed * 37 % size[0], seed * 11 * n % size[1]) for n in (1, 2, 3)],
     )
     if source is not None:
         below = Image.open(io.BytesIO(source)).convert("RGB").resize(size)
