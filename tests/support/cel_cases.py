@@ -183,8 +183,8 @@ POOL_CASES = [
     PoolCase(
         "an engine with a workflow of another kind", _template(engine=ENGINE | FLOW), WORKFLOW
     ),
-    PoolCase("ComfyUI", _template(engine=ENGINE | FLOW | {"kind": "comfyui"}), None),
-    PoolCase("ComfyUI for nothing", _template(engine=ENGINE | {"kind": "comfyui"}), WORKFLOW),
+    PoolCase("comfyui", _template(engine=ENGINE | FLOW | {"kind": "comfyui"}), None),
+    PoolCase("comfyui for nothing", _template(engine=ENGINE | {"kind": "comfyui"}), WORKFLOW),
 ]
 
 
