@@ -43,8 +43,13 @@ def attempt_id(job_id: str, attempt: int) -> str:
     return f"{job_id}/{attempt}"
 
 
-def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dict[str, Any]:
-    """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else."""
+def build_request(
+    record: JobRecord, seconds_left: float, signer: Signer, gate: str | None = None
+) -> dict[str, Any]:
+    """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else.
+
+    `gate` is the safety gate that must judge it, None where the installation asks for none.
+    """
     spec = record.spec
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
@@ -62,9 +67,10 @@ def build_request(record: JobRecord, seconds_left: float, signer: Signer) -> dic
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout,
         outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
+        gate=gate,
         targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )
-    without = {"outputs"} if request.outputs is None else None
+    without = {name for name in ("outputs", "gate") if getattr(request, name) is None}
     return request.model_dump(mode="json", by_alias=True, exclude=without)
 
 

@@ -78,6 +78,8 @@ class PoolController:
         self._isolated = isolated
         self._s3_origin = s3_origin
         self._access = access
+        # The safety gate of the installation, of which servers are told.
+        self.gate: str | None = None
         self._scales: dict[str, PoolScale] = {}
         self._written: dict[str, _Written] = {}
 
@@ -191,6 +193,7 @@ class PoolController:
             replicas=replicas,
             s3_origin=self._s3_origin,
             access=self._access,
+            gate=self.gate,
         )
         try:
             await self._workloads.apply_service(service(pool.name, pool.uid, template))

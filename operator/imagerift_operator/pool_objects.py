@@ -50,8 +50,12 @@ def deployment(
     replicas: int,
     s3_origin: str,
     access: ModelAccess = NO_TOKEN,
+    gate: str | None = None,
 ) -> dict[str, Any]:
-    """The Deployment that keeps `replicas` servers of the template."""
+    """The Deployment that keeps `replicas` servers of the template.
+
+    `gate` is the safety gate of the installation, of which the servers are told.
+    """
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -71,7 +75,7 @@ def deployment(
             "template": {
                 "metadata": pod_metadata(pool_labels(pool), template),
                 "spec": with_fields(
-                    _pod_spec(template, s3_origin, access), template, {POOL_LABEL: pool}
+                    _pod_spec(template, s3_origin, access, gate), template, {POOL_LABEL: pool}
                 ),
             },
         },
@@ -122,6 +126,11 @@ def environment(
     return list((made | {one.name: variable(one) for one in given}).values())
 
 
+def gate_told(gate: str | None) -> dict[str, str]:
+    """What a server or job pod is told of the installation's safety gate; it wins over its file."""
+    return {} if gate is None else {"IMAGERIFT_MODERATION_MODEL": gate}
+
+
 def _metadata(pool: str, uid: str) -> dict[str, Any]:
     return {
         "name": object_name(pool),
@@ -139,7 +148,9 @@ def _metadata(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
-def _pod_spec(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
+def _pod_spec(
+    template: PoolTemplate, s3_origin: str, access: ModelAccess, gate: str | None
+) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "tmp", "emptyDir": {"sizeLimit": template.temporary_storage}},
         {
@@ -175,12 +186,14 @@ def _pod_spec(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> di
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(template, s3_origin, access)],
+        "containers": [_container(template, s3_origin, access, gate)],
         "volumes": volumes,
     } | {name: value for name, value in optional.items() if value}
 
 
-def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
+def _container(
+    template: PoolTemplate, s3_origin: str, access: ModelAccess, gate: str | None
+) -> dict[str, Any]:
     asked = {"port": "http"} | ({"scheme": "HTTPS"} if access.tls_secret else {})
     ready = {"httpGet": {"path": "/v2/health/ready", **asked}, "timeoutSeconds": 5}
     live = {"httpGet": {"path": "/v2/health/live", **asked}, "timeoutSeconds": 10}
@@ -198,7 +211,7 @@ def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> d
     container: dict[str, Any] = {
         "name": "triton",
         "image": template.image,
-        "env": environment(template.env, s3_origin, _front(template, access)),
+        "env": environment(template.env, s3_origin, gate_told(gate) | _front(template, access)),
         "ports": [
             {"name": "http", "containerPort": template.port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},

@@ -72,6 +72,12 @@ class OperatorSettings(SharedSettings):
     model_tls_authority: Path | None = Field(
         None, description="PEM file of the authority that signs model servers' certificates."
     )
+    moderation_model: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="Safety gate that must judge each job, in pools and job pods alike: servers "
+        "made here are told of it, and one without it fails the job.",
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )

@@ -25,7 +25,7 @@ from imagerift_vision.encoding import encode
 from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.masks import masked
-from imagerift_vision.moderation import Gate, Look, opaque
+from imagerift_vision.moderation import Gate, Look, check_gate, opaque
 from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import (
     GenerateRequest,
@@ -111,6 +111,7 @@ class Pipeline:
         Raises VisionError when the whole attempt fails; a picture that fails alone is omitted. All
         calls of the mode's model have the same source: what it found in that it has kept.
         """
+        check_gate(request.gate, self.gate)
         model = model_of(self.mode_models, request.mode, request.preset)
         _check_shapes(request, model)
         source = self._source(request, guard, result)

@@ -1,19 +1,25 @@
 """What every mode's Triton model does around its mode: read, guard, and turn failures into INFO."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from imagerift_vision.control import AttemptGuard, CancelFlags
+from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
 from imagerift_vision.generate import ModeAnswer, ModeCall
-from imagerift_vision.local_modes import Mode
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import mode_answer, read_array, read_text
+
+
+class Mode(Protocol):
+    """One way to make pictures."""
+
+    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
+        """Make one picture a seed. May raise anything; a VisionError's code is the client's."""
 
 
 class ModeServer:

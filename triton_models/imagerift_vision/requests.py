@@ -76,6 +76,8 @@ class GenerateRequest:
     cutout: CutoutOptions | None = None
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
+    gate: str | None = None
+    """The safety gate that must judge it; None where the installation asks for none."""
 
     @property
     def shapes(self) -> tuple[WantedOutput, ...]:
@@ -207,6 +209,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         ),
         cutout=read_cutout(document.get("cutout")),
         outputs=outputs,
+        gate=_optional_text(document, "gate"),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
 

@@ -118,6 +118,15 @@ def test_a_variable_of_the_users_replaces_the_operators_and_is_there_once() -> N
         assert {"name": "IMAGERIFT_CONTROL_DIR", "value": "/mine"} in container["env"]
 
 
+def test_servers_are_told_of_the_installations_gate() -> None:
+    template = PoolTemplate.model_validate({"image": "triton:1"})
+    for gate, told in (("g", ["g"]), (None, [])):
+        made = deployment("l4", "uid", template, replicas=1, s3_origin="http://s3", gate=gate)
+        (container,) = made["spec"]["template"]["spec"]["containers"]
+        found = [v for v in container["env"] if v["name"] == "IMAGERIFT_MODERATION_MODEL"]
+        assert [variable["value"] for variable in found] == told
+
+
 def test_every_object_is_the_pools_own() -> None:
     shape = template()
     for made in (
