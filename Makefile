@@ -92,6 +92,10 @@ soak: venv ## Run JOBS (100000) jobs at RATE (10) a second, and see whether anyt
 bench: venv ## Measure the platform beside its floors; ARGS="--only throughput" for a part.
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: boards
+boards: venv ## Draw the pictures of the dashboards and of a trace in docs/images anew, from five minutes of a real run.
+	@$(BIN)/python -m bench.boards docs/images $(ARGS)
+
 .PHONY: bench-vision
 bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; ARGS="--sheets FOLDER --json FILE".
 	@pictures=$$($(BIN)/python -m bench.vision.provision) && python=$$($(BIN)/imagerift-platform models-python) && \

@@ -13,7 +13,7 @@ version=$(cat VERSION)
 # Names in a registry are lower case; those of its owners need not be.
 registry=${REGISTRY:-}
 registry=${registry,,}
-images=(api operator triton runner)
+images=(api operator weights triton runner)
 
 fail() {
   printf '%s\n' "$*" >&2

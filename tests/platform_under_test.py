@@ -32,7 +32,7 @@ TEST_MODES = {"noop": "noop", "delay": "delay", "raising": "raising", "puppet": 
 MODELS = ("bench/models", "docs/examples", "tests/data/models", "tests/models")
 SPANS = "spans.jsonl"
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
-OWN_POOL_PRESETS = ["painted", "endless", "colossal", "warm"]
+OWN_POOL_PRESETS = ["painted", "slow", "endless", "colossal", "warm"]
 # Workspaces on the plan "pods" get a pod for each job.
 JOB_PODS = {
     "namespace": "imagerift-runners",
@@ -180,6 +180,8 @@ def started(
         }
     redraw = {"model": "generate", "presets": OWN_POOL_PRESETS, "attemptSeconds": 300}
     modes["redraw"] = modes["noop"] | redraw
+    # Of the pool with a diffusion model: the platform's own has scenes as well.
+    modes["staged"] = modes["scene"]
     modes |= documented_mode()
     (folder / "modes.json").write_text(json.dumps(modes))
     pool = json.loads((CHECKOUT / "triton_models/pools/cpu-small.json").read_text())

@@ -7,6 +7,7 @@ from imagerift_core.loops import Loops
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from imagerift_api.account import routes as account_routes
+from imagerift_api.administration import routes as administration_routes
 from imagerift_api.api_keys import routes as api_key_routes
 from imagerift_api.background import LOOPS
 from imagerift_api.batches import routes as batch_routes
@@ -52,6 +53,7 @@ _ROUTES = (
     member_routes,
     overview_routes,
     webhook_routes,
+    administration_routes,
 )
 
 

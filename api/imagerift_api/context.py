@@ -26,10 +26,13 @@ from imagerift_core.mongo.migrations import Migrations, Presence
 from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
+from imagerift_core.tenants import KeyMaker, WorkspaceRules
 
 from imagerift_api.account.service import ACCOUNTS, Accounts
+from imagerift_api.administration.service import ADMINISTRATION, Administration
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
 from imagerift_api.auth.address_limit import AddressLimit
+from imagerift_api.auth.administrators import ADMINISTRATORS, Administrators
 from imagerift_api.auth.callers import KEY_USAGE, RATE_WINDOWS
 from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
@@ -41,6 +44,7 @@ from imagerift_api.http.body_reading import BODY_BUDGET, BodyBudget
 from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.drafts import Drafts
 from imagerift_api.jobs.following import FOLLOWING, JobFollowing
+from imagerift_api.jobs.offers import OFFERS, Offers
 from imagerift_api.jobs.queue_view import QueueView
 from imagerift_api.jobs.resources import CALL_SECONDS, JobResources
 from imagerift_api.jobs.service import JOBS, RATE_LIMITED_READS, Jobs
@@ -59,6 +63,7 @@ from imagerift_api.sign_in.sign_up import SignUpRule
 from imagerift_api.sign_in.under_way import SignInCookies
 from imagerift_api.uploads.service import UPLOADS, Uploads
 from imagerift_api.usage.service import USAGES, Usages
+from imagerift_api.webhooks.backlog import BacklogWatch
 from imagerift_api.webhooks.secrets import WebhookSecrets
 from imagerift_api.webhooks.service import WEBHOOKS, Webhooks
 from imagerift_api.webhooks.worker import WebhookWorker
@@ -114,11 +119,16 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             egress=egress,
             metrics=metrics,
         )
-        loops.start("key_usage", key_usage.run)
-        loops.start("resource_uids", resource_uids.run)
-        loops.start("indexes", partial(_prepare_database, database, readiness))
-        loops.start("presence", Presence(Migrations(database), _process_id(), "api").run)
-        loops.start("webhooks", webhooks.run)
+        started: dict[str, Callable[[], Awaitable[None]]] = {
+            "key_usage": key_usage.run,
+            "resource_uids": resource_uids.run,
+            "indexes": partial(_prepare_database, database, readiness),
+            "presence": Presence(Migrations(database), _process_id(), "api").run,
+            "webhooks": webhooks.run,
+            "webhook_backlog": BacklogWatch(stores.deliveries, metrics).run,
+        }
+        for name, run in started.items():
+            loops.start(name, run)
         # Before what they leave is written.
         stack.push_async_callback(loops.close)
         oidc_http = await stack.enter_async_context(
@@ -127,8 +137,14 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[MODES] = modes = load_modes(settings.modes_file)
         application[PLANS] = load_plans(settings.plans_file)
         resources = JobResources(kube, resource_uids, metrics)
-        queue = QueueView(stores.snapshots, settings.namespace)
-        application[JOBS] = jobs = Jobs(stores.jobs, store, queue, resources, background)
+        application[OFFERS] = offers = Offers(modes, stores.snapshots, settings.namespace)
+        application[JOBS] = jobs = Jobs(
+            stores.jobs,
+            store,
+            QueueView(stores.snapshots, settings.namespace),
+            resources,
+            background,
+        )
         application[RATE_WINDOWS] = stores.rate_windows
         application[KEY_USAGE] = key_usage
         application[BODY_BUDGET] = BodyBudget()
@@ -137,7 +153,9 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         application[STREAM_LIMIT] = StreamLimit(stores.stream_leases, background)
         application[SUBMISSIONS] = Submissions(
             stores=stores,
-            drafts=Drafts(modes, load_job_pods(settings.job_pods_file), settings.namespace, egress),
+            drafts=Drafts(
+                offers, load_job_pods(settings.job_pods_file), settings.namespace, egress
+            ),
             sources=sources,
             resources=resources,
             background=background,
@@ -182,9 +200,13 @@ def _open_accounts(
     application[ACCOUNTS] = Accounts(
         stores.workspaces, stores.members, stores.sessions, stores.account_log
     )
-    application[API_KEYS] = ApiKeys(
-        stores.keys, stores.workspaces, stores.members, plans, settings.pepper()
+    maker = KeyMaker(stores.keys, stores.workspaces, plans, settings.pepper())
+    application[API_KEYS] = ApiKeys(stores.keys, stores.members, maker)
+    application[ADMINISTRATORS] = Administrators(
+        settings.admin_token, limit=AddressLimit(settings.unidentified_requests_per_minute)
     )
+    rules = WorkspaceRules(stores.workspaces, plans)
+    application[ADMINISTRATION] = Administration(stores, rules, maker)
     application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
 
 

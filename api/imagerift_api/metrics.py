@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from aiohttp import hdrs, web
+from imagerift_core import clock
 from imagerift_core.clock_watch import ClockWatch
 from imagerift_core.loops import Loops
+from imagerift_core.mongo.deliveries import Backlog
 from imagerift_core.refused_writes import show_refused_writes
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -71,6 +73,18 @@ class Metrics:
             "imagerift_api_webhook_deliveries_put_off",
             description="Deliveries that wait since their host does not answer.",
         )
+        self._backlog: Backlog | None = None
+        meter.create_observable_gauge(
+            "imagerift_api_webhook_backlog",
+            callbacks=[self._deliveries],
+            description="Deliveries of all workspaces neither delivered nor given up, by state.",
+        )
+        meter.create_observable_gauge(
+            "imagerift_api_webhook_oldest_due",
+            unit="s",
+            callbacks=[self._oldest_due],
+            description="For how long the delivery that is due the longest has been due.",
+        )
 
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         known = method if method in _METHODS else "other"
@@ -104,6 +118,21 @@ class Metrics:
 
     def webhooks_put_off(self, count: int) -> None:
         self._webhooks_put_off.add(count)
+
+    def webhook_backlog(self, backlog: Backlog | None) -> None:
+        """What the outbox was found to hold; None: not known any more, so nothing is shown."""
+        self._backlog = backlog
+
+    def _deliveries(self, _options: CallbackOptions) -> Iterable[Observation]:
+        if (backlog := self._backlog) is not None:
+            yield Observation(backlog.due, {"state": "due"})
+            yield Observation(backlog.trying, {"state": "trying"})
+            yield Observation(backlog.later, {"state": "later"})
+
+    def _oldest_due(self, _options: CallbackOptions) -> Iterable[Observation]:
+        if (backlog := self._backlog) is not None:
+            since = backlog.due_since
+            yield Observation(0 if since is None else (clock.now() - since).total_seconds())
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -1,4 +1,4 @@
-"""What the API process and the admin commands read from their environment."""
+"""What the API process and the commands on its database read from their environment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from aiohttp import web
 from imagerift_core.modes import Modes
 from imagerift_core.plans import Plans
 from imagerift_core.sealing import derived_key
-from imagerift_core.settings import MongoSettings, SharedSettings
+from imagerift_core.settings import HexSecret, MongoSettings, SharedSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from yarl import URL
-
-_MIN_SECRET_BYTES = 32
 
 
 def _checked_origin(value: str) -> str:
@@ -63,19 +61,6 @@ def _checked_claims(value: str) -> str:
 
 def _listed(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _checked_secret(value: SecretStr) -> SecretStr:
-    try:
-        length = len(bytes.fromhex(value.get_secret_value()))
-    except ValueError:
-        raise ValueError("must be hexadecimal") from None
-    if length < _MIN_SECRET_BYTES:
-        raise ValueError(f"must hold at least {_MIN_SECRET_BYTES} bytes")
-    return value
-
-
-HexSecret = Annotated[SecretStr, AfterValidator(_checked_secret)]
 
 
 class ApiSettings(SharedSettings):
@@ -137,6 +122,14 @@ class ApiSettings(SharedSettings):
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
     )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Token of the admin REST API, /admin/v1; without one it lets nobody in.",
+    )
+    admin_requests_per_minute: int = Field(
+        600, ge=1, description="Requests of all administrators together."
+    )
     webhook_key: HexSecret | None = Field(
         None, description="Encrypts webhook secrets: hex, 32 bytes; default: from the key pepper."
     )
@@ -194,18 +187,12 @@ class ApiSettings(SharedSettings):
         return derived_key(secret, purpose)
 
 
-class AdminSettings(MongoSettings):
-    """Settings of the admin commands: the database and the pepper, nothing else."""
+class StoreSettings(MongoSettings):
+    """Settings of the commands on the database itself."""
 
     model_config = SettingsConfigDict(
         env_prefix="IMAGERIFT_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
-
-    key_pepper: HexSecret = Field(description="The API's own pepper; keys are hashed under it.")
-    plans_file: Path | None = Field(None, description="JSON file of plans; default: shipped.")
-
-    def pepper(self) -> bytes:
-        return bytes.fromhex(self.key_pepper.get_secret_value())
 
 
 SETTINGS = web.AppKey("settings", ApiSettings)

@@ -8,6 +8,7 @@ from imagerift_contract.values import ExportSize
 from imagerift_core.generation import ModeName
 from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
+from imagerift_core.weights_pods import WeightsPods
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -142,6 +143,9 @@ class AllowedPools(Part):
         default_factory=list,
         description="Hosts of endpoints; .example.com: all hosts of that domain.",
     )
+    engine_hosts: list[str] = Field(
+        default_factory=list, description="Hosts of templates' engines, in the same way."
+    )
 
 
 class Webhooks(Part):
@@ -178,6 +182,9 @@ class Api(PodParts):
         None,
         description="Trusted proxies before the API that append to X-Forwarded-For; "
         "null: 1 with the Ingress, else 0.",
+    )
+    admin_requests_per_minute: int = Field(
+        600, ge=1, description="Requests of all administrators to the admin REST API together."
     )
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
@@ -252,7 +259,9 @@ class Pool(Part):
     )
 
     modes: list[ModeName] = Field(min_length=1, max_length=64)
-    slots_per_replica: int = Field(1, ge=1, le=64)
+    slots_per_replica: int | None = Field(
+        None, ge=1, le=64, description="Null: as many as a server says that it takes."
+    )
     export_sizes: list[ExportSize] = Field(default_factory=list, max_length=3)
     replicas: int | None = Field(None, ge=0, le=1000)
     endpoint: str = Field("", pattern=r"^https?://[^/?#]+$", max_length=512)
@@ -272,6 +281,18 @@ class JobPodsValues(JobPods):
     namespace: str = Field("imagerift-runners", min_length=1, max_length=253)
     image: str = Field("", max_length=4096, description="Empty: images.runner.")
     resources: Resources = Field(default_factory=Resources)  # type: ignore[assignment]
+
+
+class WeightsValues(WeightsPods):
+    """Pods that download weights (docs/weights.md)."""
+
+    image: str = Field("", max_length=4096, description="Empty: images.weights.")
+    fs_group: int | None = Field(
+        None, ge=1, description="Group that may write to the volume; null: podSecurityContext's."
+    )
+    resources: Resources = Field(  # type: ignore[assignment]
+        default=Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "512Mi"})
+    )
 
 
 class ServiceLevels(Part):

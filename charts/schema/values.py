@@ -20,6 +20,7 @@ from charts.schema.components import (
     Pool,
     Probe,
     Template,
+    WeightsValues,
 )
 from charts.schema.parts import (
     Global,
@@ -54,6 +55,7 @@ class Images(Part):
     operator: Image = Field(default=Image(repository="imagerift/operator"))
     triton: Image = Field(default=Image(repository="imagerift/triton"))
     runner: Image = Field(default=Image(repository="imagerift/runner"))
+    weights: Image = Field(default=Image(repository="imagerift/weights"))
     mongodb: Image = Field(default=Image(repository="library/mongo", tag="8.0.32"))
     s3: Image = Field(default=Image(repository="chrislusf/seaweedfs", tag="4.48"))
 
@@ -153,8 +155,9 @@ class Secrets(Part):
 
     existing_secret: NameOrNone = Field(
         "",
-        description="Secret with `key-pepper`, and where wanted `session-key`, `webhook-key`, "
-        "`oidc-client-secret`, `sign-in-users.json`. Empty: a pepper is made once and kept.",
+        description="Secret with `key-pepper`, and where wanted `admin-token` (of the admin REST "
+        "API), `session-key`, `webhook-key`, `oidc-client-secret`, `sign-in-users.json`. Empty: a "
+        "pepper and a token are made once and kept.",
     )
     existing_bundled_secret: NameOrNone = Field(
         "",
@@ -170,6 +173,16 @@ class Secrets(Part):
         False,
         description="To look at what is rendered without the cluster, where nothing can be kept: "
         "make new secrets each time.",
+    )
+
+
+class Tenants(Part):
+    """Workspaces and API keys as resources: Workspace, ApiKey (docs/tenants.md)."""
+
+    enabled: bool = Field(
+        False,
+        description="Have the operator follow them: it may make Secrets, which hold keys' tokens, "
+        "and is told the pepper. The definitions of imagerift-crds must be installed.",
     )
 
 
@@ -192,6 +205,17 @@ class ModelServers(Part):
         "servers of pools with a template always are.",
     )
     tls: ModelTls = Field(default_factory=ModelTls)
+
+
+_PRIVATE_4 = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+]
+_PRIVATE_6 = ["::1/128", "fc00::/7", "fe80::/10"]
 
 
 class NetworkPolicies(Part):
@@ -241,6 +265,28 @@ class NetworkPolicies(Part):
         description="Rules (to, ports) of what model servers reach besides the object store, as "
         "where their init containers fetch weights; they are sent prompts and photos.",
     )
+    weights_egress: list[Object] = Field(
+        default=[
+            {
+                "to": [
+                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE_4}},
+                    {"ipBlock": {"cidr": "::/0", "except": _PRIVATE_6}},
+                ],
+                "ports": [{"port": 443}],
+            }
+        ],
+        description="Rules (to, ports) of what pods that download weights reach besides the object "
+        "store: by default the internet by HTTPS, and nothing inside.",
+    )
+    engines: Peers = Field(
+        default_factory=list,
+        description="The engines of `pools` here: their addresses or pods, which the servers of "
+        "those pools alone reach.",
+    )
+    engine_ports: list[Port] = Field(
+        default_factory=list,
+        description="Ports on which their pods listen; empty: those in the engines' origins.",
+    )
     tracing: Peers = Field(default_factory=list, description="Your collector of spans.")
     tracing_port: Port | None = Field(
         None, description="Port on which its pods listen; null: the one in tracing.endpoint."
@@ -254,9 +300,11 @@ class NetworkPolicies(Part):
     )
     identity: Peers = Field(
         default_factory=list,
-        description="The cloud's token service (STS), with s3.workloadIdentity; empty: any "
-        "address. The agent of EKS Pod Identity is reached without.",
+        description="The token service (STS) of the cloud, or of an object store inside, with "
+        "s3.workloadIdentity; empty: any address. The agent of EKS Pod Identity is reached "
+        "without.",
     )
+    identity_port: Port = Field(443, description="Port on which it, or its pods, listen.")
     proxy: Peers = Field(
         default_factory=list,
         description="The proxy that api.env and operator.env name (HTTPS_PROXY, HTTP_PROXY).",
@@ -265,7 +313,14 @@ class NetworkPolicies(Part):
         None, description="Port on which its pods listen; null: the one in those variables."
     )
     kubernetes_api: Peers = Field(
-        default_factory=list, description="The Kubernetes API's addresses; empty: any address."
+        default_factory=list,
+        description="The Kubernetes API's addresses (docs/install.md#the-kubernetes-api); empty, "
+        "and not found in the cluster: any address.",
+    )
+    kubernetes_api_from_cluster: bool = Field(
+        False,
+        description="Name also the addresses and ports at which it is when Helm renders; refused "
+        "without the cluster at hand. Servers that come later need another `helm upgrade`.",
     )
     kubernetes_api_ports: list[Port] = Field(
         default=[443, 6443],
@@ -273,17 +328,7 @@ class NetworkPolicies(Part):
         description="Ports on which its servers listen: 8443 with minikube, 16443 with MicroK8s.",
     )
     refused_by_webhooks: list[str] = Field(
-        default=[
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "::1/128",
-            "fc00::/7",
-            "fe80::/10",
-        ],
+        default=[*_PRIVATE_4, *_PRIVATE_6],
         description="Where the API may not connect to for webhooks, nor for an issuer that `oidc` "
         "does not name.",
     )
@@ -319,7 +364,7 @@ class Values(Part):
     pools: dict[str, Pool] = Field(
         default={
             "default": Pool(
-                modes=["style", "avatar", "enhance", "cutout"],
+                modes=["style", "scene", "avatar", "enhance", "cutout"],
                 slots_per_replica=2,
                 template=Template(
                     gpus=0,
@@ -341,9 +386,11 @@ class Values(Part):
         "the image's repository, or of the volume at /models/extra (docs/models.md, Safety gate). "
         "Empty: none must.",
     )
+    weights: WeightsValues = Field(default_factory=WeightsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)
     secrets: Secrets = Field(default_factory=Secrets)
+    tenants: Tenants = Field(default_factory=Tenants)
     plans: dict[str, Plan] = Field(
         default_factory=dict, description="Your plans by name; empty: the shipped ones."
     )
@@ -380,10 +427,11 @@ class CrdsValues(Part):
         False, description="Upgrade although stored fields would be dropped."
     )
     roles: bool = Field(
-        True, description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools."
+        True,
+        description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants.",
     )
     aggregate_roles: bool = Field(
         False,
         description="Make viewers part of Kubernetes' own `view`, editors of jobs of `edit`: then "
-        "who has those reads every prompt. Keepers of pools are never part of them.",
+        "who has those reads every prompt. Keepers of pools and of tenants are never part of them.",
     )

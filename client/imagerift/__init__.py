@@ -27,7 +27,7 @@ from imagerift.errors import (
     Unreachable,
     WaitTimeout,
 )
-from imagerift.jobs import Job, JobPage, Output, QueuePosition
+from imagerift.jobs import Job, JobPage, Output, Progress, QueuePosition
 
 __all__ = [
     "ApiError",
@@ -46,6 +46,7 @@ __all__ = [
     "NotFoundError",
     "Output",
     "PermissionDeniedError",
+    "Progress",
     "QueuePosition",
     "QuotaExhaustedError",
     "RateLimitError",

@@ -67,6 +67,7 @@ class GenerateOptions(TypedDict, total=False):
 
     `image` is the picture's bytes, the path of its file, or a file open for reading bytes; so is
     `mask`, the caller's own matte: opaque or white where the subject is.
+    `reference_keys` name more pictures that are looked at, as `image_key` does.
     `outputs` are shapes to make each variation in, in place of `export_size`, `output_aspect` and
     `output_format`.
     `idempotency_key` names this submit; without one a random one is sent, so that it is safe to
@@ -86,6 +87,9 @@ class GenerateOptions(TypedDict, total=False):
     output_format: str | None
     on_unclear_subject: str | None
     cutout: Cutout | None
+    negative_prompt: str | None
+    keep_subject: bool | None
+    reference_keys: Sequence[str] | None
     outputs: Sequence[RequestedOutput] | None
     variations: int | None
     seed: int | None

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from imagerift import choices
+from imagerift.admin_commands import app as admin_app
 from imagerift.calls import GenerateOptions
 from imagerift.choices import JobStatus, OnUnclearSubject
 from imagerift.connection import DEFAULT_URL, KEY_VARIABLE
@@ -34,11 +35,15 @@ from imagerift.options import (
     Height,
     IdempotencyKey,
     JobId,
+    KeepSubject,
     LongEdge,
     Mask,
+    NegativePrompt,
     Outputs,
     Padding,
     Photo,
+    PhotoOrNone,
+    ReferenceKeys,
     Shadow,
     Shape,
     Url,
@@ -56,6 +61,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(admin_app, name="admin")
 jobs_app = typer.Typer(help="See, wait for, download and cancel jobs; alone, list them.")
 app.add_typer(jobs_app, name="jobs")
 
@@ -102,7 +108,7 @@ def options(
 
 @app.command()
 def generate(
-    photo: Photo,
+    photo: PhotoOrNone = None,
     *,
     prompt: Annotated[str | None, typer.Option(help="What to make of it.")] = None,
     mode: ModeOption = "style",
@@ -119,10 +125,13 @@ def generate(
         OnUnclearSubject | None,
         typer.Option(
             help="Where the subject cannot be cut out well: grade the photo, or fail; cut "
-            "delivers a cut-out all the same."
+            "delivers a cut-out or a scene all the same."
         ),
     ] = None,
     mask: Mask = None,
+    negative_prompt: NegativePrompt = None,
+    keep_subject: KeepSubject = None,
+    reference_key: ReferenceKeys = None,
     background: Background = None,
     padding: Padding = None,
     fill: Fill = None,
@@ -136,7 +145,7 @@ def generate(
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Send a photo; with --wait, stay until its pictures are there.
+    """Send a photo, or a prompt alone; with --wait, stay until its pictures are there.
 
     Exit codes: 0 accepted or succeeded, 1 refused or unreachable, 2 wrong usage, 3 failed or
     canceled, 130 interrupted.
@@ -154,6 +163,9 @@ def generate(
         seed=seed,
         on_unclear_subject=on_unclear_subject,
         mask=mask,
+        negative_prompt=negative_prompt,
+        keep_subject=keep_subject,
+        reference_keys=reference_key or None,
         cutout=cutout_of(
             background=background, padding=padding, fill=fill, align=align, shadow=shadow,
             width=width, height=height,

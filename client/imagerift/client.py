@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
 from imagerift import calls
-from imagerift.answers import pause_after, pause_without_answer
-from imagerift.calls import Call, GenerateOptions, ListOptions
+from imagerift.calls import GenerateOptions, ListOptions
 from imagerift.connection import connection
 from imagerift.errors import Unreachable
 from imagerift.jobs import Job, JobPage, Output
 from imagerift.polling import Patience
+from imagerift.sending import Sender
 
 CALL_SECONDS = 90.0
 RETRIES = 4
 # A job that is waited for goes on while its server is away: about a minute.
 WATCH_RETRIES = 9
-Answer = TypeVar("Answer")
 
 
 class ImageRift:
@@ -47,15 +46,9 @@ class ImageRift:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         given = connection(base_url, api_key)
-        self._http = httpx.Client(
-            base_url=given.url,
-            headers={"Authorization": f"Bearer {given.api_key}"},
-            timeout=timeout_seconds,
-        )
+        self._sender = Sender(given, timeout_seconds=timeout_seconds, retries=retries, sleep=sleep)
         # Downloads go to the object store, which must not see the API key.
         self._downloads = httpx.Client(timeout=timeout_seconds)
-        self._retries = retries
-        self._was_there = False
         self._sleep = sleep
 
     def __enter__(self) -> Self:
@@ -70,35 +63,35 @@ class ImageRift:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        self._sender.close()
         self._downloads.close()
 
     def generate(self, **options: Unpack[GenerateOptions]) -> Job:
         """Submits a job; see `GenerateOptions`."""
-        return self._send(calls.generate(options))
+        return self._sender.send(calls.generate(options))
 
     def get_job(self, job_id: str) -> Job:
-        return self._send(calls.get_job(job_id))
+        return self._sender.send(calls.get_job(job_id))
 
     def cancel(self, job_id: str) -> Job:
         """The job, canceled or sure to end canceled. Raises `ConflictError` once it has ended."""
-        return self._send(calls.cancel(job_id))
+        return self._sender.send(calls.cancel(job_id))
 
     def delete(self, job_id: str) -> None:
         """Deletes an ended job with its pictures. Raises `ConflictError` while it lives."""
-        return self._send(calls.delete(job_id))
+        return self._sender.send(calls.delete(job_id))
 
     def list_jobs(self, **options: Unpack[ListOptions]) -> JobPage:
         """One page, newest first; see `ListOptions`."""
-        return self._send(calls.list_jobs(options))
+        return self._sender.send(calls.list_jobs(options))
 
     def list_modes(self) -> list[dict[str, Any]]:
         """The modes with their presets and sizes, as the API describes them."""
-        return self._send(calls.list_modes())
+        return self._sender.send(calls.list_modes())
 
     def get_usage(self) -> dict[str, Any]:
         """This period's quota and ledger, as the API describes them."""
-        return self._send(calls.get_usage())
+        return self._sender.send(calls.get_usage())
 
     def watch(self, job: Job, *, timeout_seconds: float | None = None) -> Iterator[Job]:
         """The job at every poll, the ended one last, at the pace that the server asks for.
@@ -111,7 +104,7 @@ class ImageRift:
             if job.ended:
                 return
             self._sleep(patience.pause(job))
-            job = self._send(calls.get_job(job.job_id), retries=WATCH_RETRIES)
+            job = self._sender.send(calls.get_job(job.job_id), retries=WATCH_RETRIES)
 
     def wait(self, job: Job | str, *, timeout_seconds: float | None = None) -> Job:
         """The ended job, whatever its end. Raises `WaitTimeout`."""
@@ -142,29 +135,3 @@ class ImageRift:
             # Without the cause, whose text may hold the signed URL.
             raise Unreachable(f"The download failed ({type(error).__name__}).") from None
         return calls.picture_of(output, response)
-
-    def _send(self, call: Call[Answer], *, retries: int = 0) -> Answer:
-        attempt, most = 0, max(retries, self._retries)
-        while True:
-            last = attempt >= most
-            try:
-                response = self._http.request(
-                    call.method,
-                    call.path,
-                    json=call.json,
-                    params=call.params,
-                    headers=call.headers,
-                )
-            except httpx.HTTPError as error:
-                given_up = last or not call.repeatable
-                address = str(self._http.base_url)
-                pause = pause_without_answer(
-                    error, address, attempt=attempt, last=given_up, was_there=self._was_there
-                )
-            else:
-                self._was_there = True
-                if response.is_success:
-                    return call.read(response)
-                pause = pause_after(response, attempt=attempt, last=last)
-            self._sleep(pause)
-            attempt += 1

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from imagerift.errors import ApiError, ImageRiftError
 from imagerift.jobs import Job
+from imagerift.jobs import Progress as JobsProgress
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -28,7 +29,15 @@ _SUBJECT = {
     "doubt": "its cut-out is in doubt",
     "close_up": "the frame cuts it on several sides",
 }
-_STEPS = {"queued": 0, "processing": 1, "succeeded": 2, "failed": 2, "canceled": 2}
+_STAGES = {
+    "fetch": "fetching the photo",
+    "decode": "reading the photo",
+    "moderate": "looking it over",
+    "waiting": "waiting for the model",
+    "model": "making the picture",
+    "encode": "writing the picture",
+    "upload": "writing the picture",
+}
 _REASONS = {
     "waiting_for_turn": "waiting for its turn",
     "waiting_for_slot": "every slot is taken",
@@ -70,6 +79,8 @@ def explain(error: ImageRiftError | OSError) -> None:
 
 def describe(job: Job) -> str:
     """One line on where a job is."""
+    if job.progress is not None:
+        return ", ".join([job.status, *_progress_parts(job.progress)])
     if job.status != "queued":
         return job.status
     parts = ["queued"]
@@ -80,6 +91,17 @@ def describe(job: Job) -> str:
     if job.queue.reason:
         parts.append(_REASONS.get(job.queue.reason, job.queue.reason))
     return ", ".join(parts)
+
+
+def _progress_parts(progress: JobsProgress) -> list[str]:
+    parts = [_STAGES.get(progress.stage, progress.stage)]
+    if progress.step is not None and progress.stage == "model":
+        parts = [f"step {progress.step} of {progress.steps}"]
+    if progress.variations > 1:
+        parts.append(f"variation {progress.variation + 1} of {progress.variations}")
+    if progress.eta_seconds is not None:
+        parts.append(f"about {round(progress.eta_seconds)} s left")
+    return parts
 
 
 def prompt_read(job: Job) -> list[str]:
@@ -118,7 +140,7 @@ def one_line(job: Job) -> str:
 
 
 class JobProgress:
-    """A bar of three steps on standard error; without a terminal, a line at each change."""
+    """A bar on standard error; without a terminal, a line at each change."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -132,7 +154,7 @@ class JobProgress:
                 TimeElapsedColumn(),
                 console=console,
             )
-            self._task = self._bar.add_task("sending", total=2)
+            self._task = self._bar.add_task("sending", total=1)
 
     def __enter__(self) -> JobProgress:
         if self._bar is not None:
@@ -153,7 +175,8 @@ class JobProgress:
     def show(self, job: Job) -> None:
         text = describe(job)
         if self._bar is not None:
-            self._bar.update(self._task, completed=_STEPS.get(job.status, 0), description=text)
+            share = job.progress.share if job.progress is not None else float(job.ended)
+            self._bar.update(self._task, completed=share, description=text)
         elif text != self._last:
             say(text)
         self._last = text

@@ -43,6 +43,23 @@ class QueuePosition:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a job is that runs; None where the server does not know.
+
+    `step` of `steps` are those of the variations that are made now, `variation` the first of them,
+    0 for the first of all. `share` of the whole job is 0 to 1.
+    """
+
+    stage: str
+    step: int | None
+    steps: int | None
+    variation: int
+    variations: int
+    share: float
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A job at the moment of the answer. `retry_after_seconds` says when to ask again."""
 
@@ -55,6 +72,7 @@ class Job:
     error_message: str | None
     raw: dict[str, Any] = field(repr=False)
     retry_after_seconds: float | None = None
+    progress: Progress | None = None
 
     @property
     def ended(self) -> bool:
@@ -87,6 +105,21 @@ def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
         error_message=error.get("message"),
         raw=content,
         retry_after_seconds=retry_after,
+        progress=_progress(content.get("progress")),
+    )
+
+
+def _progress(told: dict[str, Any] | None) -> Progress | None:
+    if not told:
+        return None
+    return Progress(
+        stage=told["stage"],
+        step=told.get("step"),
+        steps=told.get("steps"),
+        variation=told["variation"],
+        variations=told["variations"],
+        share=told["share"],
+        eta_seconds=told.get("etaSeconds"),
     )
 
 

@@ -14,6 +14,12 @@ from imagerift.choices import Aspect, CutoutAlign, CutoutShadow, Format, Size
 from imagerift.connection import URL_VARIABLE
 
 Photo = Annotated[Path, typer.Argument(help="The photo.", exists=True, dir_okay=False)]
+PhotoOrNone = Annotated[
+    Path | None,
+    typer.Argument(
+        help="The photo; none for a mode that looks at none.", exists=True, dir_okay=False
+    ),
+]
 Shape = Annotated[Aspect | None, typer.Option(help="Shape of the pictures.")]
 FileFormat = Annotated[Format | None, typer.Option("--format", help="Format of the files.")]
 LongEdge = Annotated[Size | None, typer.Option(help="Long edge: 1024, 2048 or 4096 pixels.")]
@@ -42,6 +48,26 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job has ended
 Mask = Annotated[
     Path | None,
     typer.Option(help="Your own matte: white is the subject.", exists=True, dir_okay=False),
+]
+NegativePrompt = Annotated[
+    str | None, typer.Option(help="What is not to be seen; of modes that take it.")
+]
+KeepSubject = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-subject/--relight-subject",
+        help="Of a scene: the subject's own pixels (as without either), or lit with the scene.",
+        show_default=False,
+    ),
+]
+ReferenceKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-key",
+        help="imageKey of another picture that is looked at; once for each, of modes that take "
+        "them.",
+        metavar="KEY",
+    ),
 ]
 Background = Annotated[
     str | None,

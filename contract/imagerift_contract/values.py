@@ -34,6 +34,8 @@ MAX_VARIATIONS = 8
 # picture of variation `v` in shape `k` of `n` has the index `v * n + k`.
 MAX_OUTPUTS = 8
 MAX_PICTURES = 24
+# Pictures that are looked at beside the source.
+MAX_REFERENCES = 3
 # Variation `i` has the seed `(seed + i) % SEED_SPACE`.
 SEED_SPACE = 2**32
 MAX_SEED = SEED_SPACE - 1
@@ -56,6 +58,9 @@ JobErrorCode = Literal[
 # Why an attempt did: one that was canceled is no failure of its job.
 ErrorCode = Literal[JobErrorCode, "canceled"]
 
+# What an attempt is at. `waiting` is for a mode's model that draws others first.
+ProgressStage = Literal["fetch", "decode", "moderate", "waiting", "model", "encode", "upload"]
+
 PresetReason = Literal["request", "background", "look", "meaning", "default"]
 Framing = Literal["whole", "cropped", "extended", "bordered"]
 # What of the set a prompt's words ask for, and why some had no effect: no list knows them, another
@@ -71,6 +76,9 @@ MASK_TOLERANCE = 0.02
 # stands out (`none`), the cut-out is in `doubt`, or the frame cuts it on several sides.
 SubjectTreatment = Literal["cut_out", "graded"]
 SubjectReason = Literal["sure", "given", "none", "doubt", "close_up"]
+# A product is kept where each channel of each pixel inside its matte's edge is nearer than this to
+# the source's, in steps of 1/255.
+MAX_KEPT_DIFFERENCE = 1.0
 MAX_READ_ITEMS = 16
 MAX_READ_VALUE = 32
 MAX_PRESET_WORDS = 60

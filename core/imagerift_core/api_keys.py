@@ -20,6 +20,8 @@ PREFIX = "ir_live_"
 ID_LENGTH = 16
 SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
+# Of what people call a key or a workspace, in characters.
+MAX_NAME = 100
 _PATTERN = re.compile(
     rf"{PREFIX}([0-9A-Za-z]{{{ID_LENGTH}}})([0-9A-Za-z]{{{SECRET_LENGTH}}})"
     rf"([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"

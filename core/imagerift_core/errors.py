@@ -69,6 +69,12 @@ class ExpiredApiKey(InvalidApiKey):
     code = "expired_api_key"
 
 
+class InvalidAdminToken(InvalidApiKey):
+    """The admin REST API knows its callers by a token of the installation's alone."""
+
+    code = "invalid_admin_token"
+
+
 class InsufficientScope(DomainError):
     """The caller may not do this; `role` is set where no key of that role could."""
 

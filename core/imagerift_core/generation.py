@@ -66,9 +66,19 @@ class GenerationSpec(BaseModel):
     on_unclear_subject: Annotated[OnUnclearSubject, KEPT] = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="What is done where the subject cannot be cut out well: grade the whole "
-        "picture, or fail. A cutout fails for either word; cut delivers it all the same.",
+        "picture, or fail. A cutout or scene fails for either word; cut delivers it all the same.",
     )
     cutout: CutoutOptions | None = Field(None, description="What a cutout is to look like.")
+    negative_prompt: str = Field(
+        "",
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="What is not to be seen, of modes that take it.",
+    )
+    keep_subject: bool | None = Field(
+        None,
+        description="Of a scene: false for a subject that is lit and graded with it; else its own "
+        "pixels are in it.",
+    )
     variations: int = Field(
         1,
         ge=1,
@@ -118,6 +128,8 @@ class GenerationSpec(BaseModel):
     @property
     def schema_version(self) -> int:
         """The oldest version of records that may run it; see docs/compatibility.md."""
+        if self.negative_prompt or self.keep_subject is False:
+            return 4
         if self.outputs is not None:
             return 3
         newer = self.cutout is not None or self.on_unclear_subject == "cut"
@@ -126,6 +138,18 @@ class GenerationSpec(BaseModel):
     def seed_of(self, index: int) -> int:
         """The seed of the picture of that index."""
         return (self.seed + self.variation_of(index)) % SEED_SPACE
+
+
+def schema_version_of(spec: GenerationSpec, *, references: bool) -> int:
+    """The oldest version of records that may run a job of that spec, and with references."""
+    return max(4, spec.schema_version) if references else spec.schema_version
+
+
+def check_references(count: int, mode: str, most: int, *, param: str = "references") -> None:
+    """Raises `InvalidRequest` for more pictures beside the source than may be sent."""
+    if count > most:
+        told = f"at most {most}" if most else "left out"
+        raise InvalidRequest(f"{param} must be {told} for mode '{mode}'.", param=param)
 
 
 def random_seed() -> int:
@@ -143,6 +167,10 @@ def check_permitted(spec: GenerationSpec, modes: Modes, plan: Plan) -> Mode:
         raise InvalidRequest(f"mode must be one of: {offered}.", param="mode")
     if mode.prompt_required and is_blank(spec.prompt):
         raise InvalidRequest(f"prompt is required for mode '{spec.mode}'.", param="prompt")
+    if spec.negative_prompt and not mode.takes_negative_prompt:
+        raise InvalidRequest(
+            f"negativePrompt is no option of mode '{spec.mode}'.", param="negativePrompt"
+        )
     if contains_refused_words(spec.prompt, mode.refused_words):
         raise ContentRejected("This installation refuses what the prompt asks for.", param="prompt")
     if spec.preset is None and mode.preset_required:
@@ -198,6 +226,10 @@ def _check_outputs(spec: GenerationSpec, mode: Mode, plan: Plan) -> None:
 
 
 def _check_subject(spec: GenerationSpec, mode: Mode) -> None:
+    if spec.keep_subject is False and not mode.keeps_subject:
+        raise InvalidRequest(
+            f"keepSubject is no option of mode '{spec.mode}'.", param="keepSubject"
+        )
     if mode.takes_cutout:
         for index, shape in enumerate(spec.shapes):
             at = None if spec.outputs is None else f"outputs.{index}"
@@ -205,7 +237,7 @@ def _check_subject(spec: GenerationSpec, mode: Mode) -> None:
         return
     if spec.cutout is not None:
         raise InvalidRequest(f"cutout is no option of mode '{spec.mode}'.", param="cutout")
-    if spec.on_unclear_subject == "cut":
+    if spec.on_unclear_subject == "cut" and not mode.keeps_subject:
         raise InvalidRequest(
             f"onUnclearSubject must be grade or fail for mode '{spec.mode}'.",
             param="onUnclearSubject",

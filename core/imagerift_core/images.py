@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,8 +68,14 @@ def refused(refusal: Refused, *, param: str) -> DomainError:
     return _ERRORS[refusal.code](refusal.message, param=param)
 
 
-def tell(data: bytes, _arguments: dict[str, Any], _result: int) -> dict[str, Any]:
-    """`inspect_image` in a process of its own (a `Work`): what it gives, or the refusal."""
+def tell(data: bytes, arguments: dict[str, Any], _result: int) -> dict[str, Any]:
+    """`inspect_image` in a process of its own (a `Work`), of pictures of the given `lengths` that
+    stand one behind another in `data`: what it gives of each, or the refusal."""
+    ends = itertools.accumulate(arguments["lengths"])
+    return {"told": [_told(data[begin:end]) for begin, end in itertools.pairwise([0, *ends])]}
+
+
+def _told(data: bytes) -> dict[str, Any]:
     try:
         return {"image": asdict(_inspected(data))}
     except Refused as refusal:

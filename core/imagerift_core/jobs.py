@@ -30,7 +30,7 @@ from imagerift_core.stored import KEPT, STORED
 MAX_ATTEMPTS = 10
 DEFAULT_BACKOFF_LIMIT = 3
 # Raised by a version that writes what those before it must not run; see docs/compatibility.md.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 # What the picture or the request is to blame for; of every other error the installation is.
@@ -240,6 +240,7 @@ class JobRecord(_Record):
     preset_used: str | None = None
     source: SourceImage
     mask: SourceImage | None = None
+    references: list[SourceImage] = Field(default_factory=list)
     quota: QuotaReservation
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
@@ -278,8 +279,9 @@ class JobRecord(_Record):
 
     @property
     def given(self) -> list[SourceImage]:
-        """The job's own copies of what it was given: source and mask."""
-        return [self.source] if self.mask is None else [self.source, self.mask]
+        """The job's own copies of what it was given: source, mask and references."""
+        masks = [] if self.mask is None else [self.mask]
+        return [self.source, *masks, *self.references]
 
     @property
     def kept_keys(self) -> set[str]:

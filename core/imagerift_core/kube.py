@@ -16,9 +16,11 @@ from imagerift_core.kube_calls import KubeUnavailable, bounded_call
 from imagerift_core.kube_events import EventCalls
 from imagerift_core.kube_job_pods import RunCalls
 from imagerift_core.kube_objects import JSON_PATCH, MERGE_PATCH, CustomObjects
+from imagerift_core.kube_tenants import TenantCalls
+from imagerift_core.kube_weights import WeightsCalls
 from imagerift_core.kube_workloads import Workloads
 from imagerift_core.proxies import proxy_to
-from imagerift_core.resources import JOBS, POOLS
+from imagerift_core.resources import JOBS, POOLS, WEIGHTS
 
 _LIST_PAGE = 500
 
@@ -40,12 +42,17 @@ class Kube:
         self._coordination = client.CoordinationV1Api(api)
         self._version = client.VersionApi(api)
         self.workloads = Workloads(api, namespace, timeout_seconds=timeout_seconds)
+        self.tenants = TenantCalls(api, namespace, timeout_seconds=timeout_seconds)
         self.events = EventCalls(api, namespace, timeout_seconds=timeout_seconds)
         self._api = api
 
     def runs(self, namespace: str) -> RunCalls:
         """Calls on the namespace of job pods."""
         return RunCalls(self._api, namespace, timeout_seconds=self._timeout)
+
+    def weights_objects(self, namespace: str) -> WeightsCalls:
+        """Calls on the volumes and Jobs of weights in a namespace."""
+        return WeightsCalls(self._api, namespace, timeout_seconds=self._timeout)
 
     async def create_job(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """Creates a GenerationJob. None where one of that name exists."""
@@ -106,6 +113,30 @@ class Kube:
     ) -> dict[str, Any] | None:
         """Writes the whole status of the pool of this very uid. None where it is gone."""
         return await self._write_status(POOLS, name, status, uid)
+
+    async def patch_weights_status(
+        self, name: str, status: dict[str, Any], *, uid: str
+    ) -> dict[str, Any] | None:
+        """Writes the whole status of the weights of this very uid. None where they are gone."""
+        return await self._write_status(WEIGHTS, name, status, uid)
+
+    async def set_weights_finalizers(
+        self, name: str, finalizers: list[str], *, uid: str, version: str
+    ) -> dict[str, Any] | None:
+        """Writes the finalizers of weights as last seen; None where they are gone or changed."""
+        metadata = {"finalizers": finalizers, "uid": uid, "resourceVersion": version}
+        try:
+            return await self._object(
+                self._objects.patch,
+                plural=WEIGHTS,
+                name=name,
+                body={"metadata": metadata},
+                content_type=MERGE_PATCH,
+            )
+        except ApiException as error:
+            if error.status in {404, 409}:
+                return None
+            raise
 
     async def request_cancel(self, name: str) -> dict[str, Any] | None:
         """Sets `spec.cancel`. None where the resource is gone."""

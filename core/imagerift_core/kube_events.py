@@ -23,7 +23,7 @@ _API = {"group": "events.k8s.io", "version": "v1", "plural": "events"}
 class Regarding:
     """The object of ours that an Event is about."""
 
-    kind: Literal["GenerationJob", "TritonPool"]
+    kind: Literal["GenerationJob", "ModelWeights", "TritonPool"]
     name: str
     uid: str
 

@@ -18,7 +18,7 @@ _BUDGETS = "poddisruptionbudgets"
 # Of pods of which a ReplicaSet may take some: those with the lowest number go first.
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 # A container that waits for one of these is on its way.
-_ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
+ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
 # Characters of what a container has said before its end.
 _LAST_WORDS = 600
 
@@ -220,9 +220,9 @@ def _container_trouble(pod: Any) -> Trouble | None:
             if ended.reason == "OOMKilled":
                 return Trouble("OOMKilled", words)
             waits_for = waiting and waiting.reason
-            on_its_way = not waits_for or waits_for in _ON_ITS_WAY
+            on_its_way = not waits_for or waits_for in ON_ITS_WAY
             return Trouble("ServerEnded" if on_its_way else waits_for, words)
-        if waiting is not None and waiting.reason and waiting.reason not in _ON_ITS_WAY:
+        if waiting is not None and waiting.reason and waiting.reason not in ON_ITS_WAY:
             return Trouble(waiting.reason, waiting.message or waiting.reason)
     return None
 

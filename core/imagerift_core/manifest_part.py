@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -25,6 +26,20 @@ Quantity = Annotated[
         {"type": ["integer", "string"], "minimum": 0, "maxLength": 32, "pattern": _QUANTITY}
     ),
 ]
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+
+
+def units_of(amount: str) -> int:
+    """How many whole units, such as bytes, a `Quantity` says at least."""
+    for suffix, power in _BINARY.items():
+        if amount.endswith(suffix):
+            return int(Decimal(amount.removesuffix(suffix)) * 1024**power)
+    suffix = amount[-1] if amount[-1] in _DECIMAL else ""
+    # "1e9" and "1E9" end with a digit: Decimal reads both.
+    return int(Decimal(amount.removesuffix(suffix)).scaleb(_DECIMAL[suffix]))
+
+
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 # An object whose inside the API server alone judges.

@@ -13,9 +13,11 @@ from imagerift_contract.values import (
     DEFAULT_ON_UNCLEAR_SUBJECT,
     DEFAULT_OUTPUT_ASPECT,
     DEFAULT_OUTPUT_FORMAT,
+    MAX_KEPT_DIFFERENCE,
     MAX_OUTPUTS,
     MAX_PICTURES,
     MAX_PROMPT_CHARACTERS,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     ErrorCode,
@@ -23,6 +25,7 @@ from imagerift_contract.values import (
     OnUnclearSubject,
     OutputAspect,
     OutputFormat,
+    ProgressStage,
 )
 from pydantic import (
     BaseModel,
@@ -50,6 +53,13 @@ Deadline = Annotated[
         description="When it must have ended, in Unix seconds of the model server's own clock.",
     ),
 ]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+# Read as any text, as Code is: a word of a newer model's is shown as it stands.
+ToldStage = Annotated[
+    str,
+    Field(max_length=32),
+    WithJsonSchema({"type": "string", "enum": list(get_args(ProgressStage))}),
+]
 Prompt = Annotated[
     str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What to make; never to be logged.")
 ]
@@ -69,6 +79,10 @@ class RequestedMask(_Document):
     url: str = Field(description="Presigned GET of the caller's own matte: white is the subject.")
 
 
+class RequestedReference(_Document):
+    url: str = Field(description="Presigned GET of another picture that is looked at.")
+
+
 class Target(_Document):
     index: Index
     url: str = Field(description="Presigned PUT of the output.")
@@ -86,6 +100,12 @@ class WantedOutput(_Document):
     format: OutputFormat = DEFAULT_OUTPUT_FORMAT
 
 
+NegativePrompt = Annotated[
+    str, Field(max_length=MAX_PROMPT_CHARACTERS, description="What is not to be seen.")
+]
+_KEEP_SUBJECT = "False: a scene's subject is lit with it, and its pixels are not its own."
+
+
 class GenerateRequest(_Document):
     """REQUEST: one attempt at one job, sent to the entry model `generate`."""
 
@@ -95,9 +115,20 @@ class GenerateRequest(_Document):
         allow_inf_nan=False,
         description="How long it may take, from when it is read: clocks need not agree.",
     )
+    wait_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it may wait, beside that, for a model that works for others.",
+    )
     source: RequestedSource
     mask: RequestedMask | None = Field(
         None, description="Null: the matte is the source's own alpha, or estimated."
+    )
+    references: list[RequestedReference] = Field(
+        default_factory=list,
+        max_length=MAX_REFERENCES,
+        description="Pictures beside the source, in the prompt's order.",
     )
     mode: str
     preset: str | None = Field(None, description="Null: chosen by the prompt.")
@@ -109,6 +140,8 @@ class GenerateRequest(_Document):
     output_format: OutputFormat = DEFAULT_OUTPUT_FORMAT
     on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
     cutout: CutoutOptions | None = Field(None, description="What a cut-out is to look like.")
+    negative_prompt: NegativePrompt = ""
+    keep_subject: bool | None = Field(None, description=_KEEP_SUBJECT)
     outputs: list[WantedOutput] | None = Field(
         None,
         min_length=1,
@@ -194,6 +227,14 @@ class ModeParameters(_Document):
 
     attempt_id: AttemptId
     deadline: Deadline
+    seconds_left: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it was to the deadline when the call was made: what it has waited "
+        "since may be added to the deadline, up to waitSeconds.",
+    )
+    wait_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     prompt: Prompt
     preset: str | None
     seeds: list[Seed] = Field(
@@ -206,6 +247,66 @@ class ModeParameters(_Document):
         None, description="What a cut-out is to look like; the preset fills in what is left out."
     )
     masked: bool = Field(False, description="Whether IMAGE's alpha is the caller's own matte.")
+    mode: str | None = Field(
+        None, description="The job's, since one model may be behind several modes."
+    )
+    negative_prompt: NegativePrompt = ""
+    keep_subject: bool = Field(True, description=_KEEP_SUBJECT)
+
+
+class SubjectProof(_Document):
+    """That a picture shows its subject's own pixels: how it compares with the source."""
+
+    difference: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="The largest of any channel of any pixel inside the matte's edge, in steps of "
+        f"1/255; from {MAX_KEPT_DIFFERENCE:g} on the picture is not delivered.",
+    )
+    share: float = Field(
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How much of the subject was compared; a picture of 0 is not delivered.",
+    )
+
+
+class ControlCommand(_Document):
+    """COMMAND: what the model `control` is asked; each member may be left out."""
+
+    cancel: str | None = Field(None, description="Name of an attempt, which is to stop.")
+    progress: list[str] = Field(
+        default_factory=list,
+        description="Names of attempts of which is asked how far they are.",
+    )
+
+
+class AttemptProgress(_Document):
+    """How far an attempt is. Members are left out of which its models tell nothing."""
+
+    stage: ToldStage = Field(description="What it is at.")
+    variation: Count = Field(0, description="The first of those that are made now, from 0 on.")
+    pictures: Count | None = Field(None, description="Of the whole attempt.")
+    drawn: Count = Field(0, description="Pictures that are drawn.")
+    finished: Count = Field(0, description="Pictures that are uploaded or left out.")
+    together: Count = Field(1, description="Pictures that are drawn at once.")
+    step: Count | None = Field(None, description="Steps done of those that are drawn now.")
+    steps: Count | None = Field(None, description="Steps in all of those that are drawn now.")
+    step_seconds: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Mean time of a step of theirs."
+    )
+
+
+class ControlAnswer(_Document):
+    """RESULT of the model `control`."""
+
+    flagged: bool = Field(False, description="Whether an attempt was flagged.")
+    progress: dict[str, AttemptProgress] = Field(
+        default_factory=dict, description="By name, of those attempts that run on this server."
+    )
+    slots: dict[str, int] = Field(
+        default_factory=dict, description="How many attempts each entry model takes at once."
+    )
 
 
 class ModeInfo(_Answer):
@@ -213,3 +314,15 @@ class ModeInfo(_Answer):
 
     `omitted` names seeds by their position in `seeds`.
     """
+
+    proofs: list[SubjectProof | None] = Field(
+        default_factory=list,
+        description="Of each picture of IMAGES, or none at all: that its subject was kept.",
+    )
+    waited_seconds: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the call waited while the model worked for others; what was added "
+        "to the deadline.",
+    )

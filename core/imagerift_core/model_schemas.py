@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from imagerift_core.model_documents import (
+    ControlAnswer,
+    ControlCommand,
     GenerateRequest,
     ModeInfo,
     ModelAnswer,
@@ -22,6 +24,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "result": ModelAnswer,
     "parameters": ModeParameters,
     "info": ModeInfo,
+    "command": ControlCommand,
+    "control": ControlAnswer,
 }
 
 

@@ -7,7 +7,13 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated
 
-from imagerift_contract.values import MAX_OUTPUTS, MAX_PICTURES, MAX_VARIATIONS, ExportSize
+from imagerift_contract.values import (
+    MAX_OUTPUTS,
+    MAX_PICTURES,
+    MAX_REFERENCES,
+    MAX_VARIATIONS,
+    ExportSize,
+)
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
@@ -21,7 +27,11 @@ class Mode(BaseModel):
     stuck model server gives its slot back. A prompt that holds one of `refused_words` is refused.
     `takes_cutout` says that it makes cut-outs, and takes their options. A job may want each
     variation in as many shapes as `max_outputs` says; 0 where the same seed is not the same picture
-    in another shape.
+    in another shape. `needs_pool` says that it is offered only where a pool serves it;
+    `keeps_subject` that it makes surroundings for a subject that stays, unless a job wants
+    otherwise; `takes_negative_prompt` that it is told what is not to be seen; `takes_source` false
+    that it looks at no picture: none may be sent. `max_references` is how many more pictures it may
+    be shown, as far as a pool's model looks at them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
@@ -35,6 +45,11 @@ class Mode(BaseModel):
     attempt_seconds: int = Field(ge=1, le=MAX_ATTEMPT_SECONDS)
     takes_cutout: bool = False
     max_outputs: int = Field(0, ge=0, le=MAX_OUTPUTS)
+    takes_source: bool = True
+    needs_pool: bool = False
+    max_references: int = Field(0, ge=0, le=MAX_REFERENCES)
+    keeps_subject: bool = False
+    takes_negative_prompt: bool = False
     refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
 
     @property

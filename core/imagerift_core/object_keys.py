@@ -21,6 +21,10 @@ def mask_key(workspace: str, job_id: str) -> str:
     return job_prefix(workspace, job_id) + "mask"
 
 
+def reference_key(workspace: str, job_id: str, position: int) -> str:
+    return f"{job_prefix(workspace, job_id)}reference-{position}"
+
+
 def upload_key(workspace: str, upload_id: str) -> str:
     return f"workspaces/{workspace}/uploads/{upload_id}"
 

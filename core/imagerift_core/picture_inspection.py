@@ -1,6 +1,8 @@
-"""Inspects strangers' pictures in processes of their own, which may be killed, and by turns.
+"""Inspects strangers' pictures in processes that may be killed, by turns of workspaces.
 
-A decoder that takes too much CPU or memory, or that crashes, ends its own process alone.
+A decoder that takes too much CPU or memory, or that crashes, ends its own process alone. No process
+sees pictures of two workspaces; small ones of one workspace that wait together share one, for to
+start a process costs four times what reading such a picture does.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,10 +21,12 @@ from imagerift_contract.picture_processes.client import NotRead, PictureProcesse
 from imagerift_contract.picture_processes.limits import Limits
 
 from imagerift_core.errors import CapacityUnavailable
-from imagerift_core.fair_turns import FairTurns
 from imagerift_core.images import InspectedImage, check_length, refused
+from imagerift_core.shared_turns import SharedTurns
 
 _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 2, 1
+# In one process, if they wait together.
+_LIGHT_TOGETHER = 8
 # A file or a picture of more takes longer than most, or more memory: some 16 bytes a pixel.
 _LIGHT_BYTES = 3 * 1024 * 1024
 _LIGHT_PIXELS = 4_000_000
@@ -48,12 +54,12 @@ class PictureInspections:
     ) -> None:
         self._processes = PictureProcesses(work)
         self._thread = ThreadPoolExecutor(1, "pictures")
-        self._light = FairTurns(_LIGHT_AT_ONCE)
-        self._heavy = FairTurns(_HEAVY_AT_ONCE)
-        self._limits = Limits(cpu_seconds, memory_bytes, 0, _WALL_SECONDS)
-        self._heavy_limits = Limits(
-            cpu_seconds, memory_bytes, 0, _WALL_SECONDS, niceness=_HEAVY_NICENESS
+        light = Limits(cpu_seconds, memory_bytes, 0, _WALL_SECONDS)
+        heavy = replace(light, niceness=_HEAVY_NICENESS)
+        self._light = SharedTurns(
+            _LIGHT_AT_ONCE, partial(self._told, light), max_items=_LIGHT_TOGETHER
         )
+        self._heavy = SharedTurns(_HEAVY_AT_ONCE, partial(self._told, heavy), max_items=1)
 
     async def inspect(self, data: bytes, *, param: str, workspace: str) -> InspectedImage:
         """As `inspect_image` of the same bytes, whose errors it raises.
@@ -63,33 +69,44 @@ class PictureInspections:
         """
         check_length(data, param=param)
         heavy = _is_heavy(data)
-        async with (self._heavy if heavy else self._light).turn(workspace):
-            try:
-                told = await self._told(data, self._heavy_limits if heavy else self._limits)
-            except NotRead as error:
-                _log.warning(
-                    "picture_not_read", why=error.why, bytes=len(data), workspace=workspace
-                )
-                if error.why == "broke":
-                    raise refused(too_costly(), param=param) from None
-                raise CapacityUnavailable("The picture could not be looked at in time.") from None
+        try:
+            told = await (self._heavy if heavy else self._light).add(workspace, data)
+        except NotRead as error:
+            _log.warning("picture_not_read", why=error.why, bytes=len(data), workspace=workspace)
+            if error.why == "broke":
+                raise refused(too_costly(), param=param) from None
+            raise CapacityUnavailable("The picture could not be looked at in time.") from None
         if "refused" in told:
             raise refused(Refused(**told["refused"]), param=param)
         return InspectedImage(
             **{**told["image"], "content_type": Kind(told["image"]["content_type"])}
         )
 
-    async def _told(self, data: bytes, limits: Limits) -> dict[str, Any]:
-        with closing(await self._begun(data, limits)) as reading:
-            await _ended(reading)
-            told, _ = reading.finish()
-            return told
+    async def _told(self, limits: Limits, group: list[bytes]) -> list[dict[str, Any] | NotRead]:
+        try:
+            return [*await self._read(limits, group)]
+        except NotRead as error:
+            if len(group) == 1:
+                return [error]
+        # One of them has taken the others' process along: each by itself.
+        return [one for data in group for one in await self._told(limits, [data])]
 
-    async def _begun(self, data: bytes, limits: Limits) -> Reading:
-        # It copies the picture, and starts the forkserver where there is none.
-        begun = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._processes.begin, data, {}, limits
-        )
+    async def _read(self, limits: Limits, group: list[bytes]) -> list[dict[str, Any]]:
+        with closing(await self._begun(limits, group)) as reading:
+            await _ended(reading)
+            answer, _ = reading.finish()
+        told = answer.get("told")
+        if not isinstance(told, list) or len(told) != len(group):
+            raise NotRead("broke")
+        return told
+
+    async def _begun(self, limits: Limits, group: list[bytes]) -> Reading:
+        def begin() -> Reading:
+            lengths = [len(data) for data in group]
+            return self._processes.begin(b"".join(group), {"lengths": lengths}, limits)
+
+        # It copies the pictures, and starts the forkserver where there is none.
+        begun = asyncio.get_running_loop().run_in_executor(self._thread, begin)
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError:
@@ -98,6 +115,8 @@ class PictureInspections:
 
     async def close(self) -> None:
         """Ends the processes."""
+        await self._light.close()
+        await self._heavy.close()
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._processes.close)
 

@@ -19,6 +19,19 @@ from imagerift_core.pod_volumes import Volume, VolumeMount
 _OURS = ("app.kubernetes.io/", "imagerift.dev/")
 
 
+def _each_once(names: list[str]) -> list[str]:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is named twice")
+    return names
+
+
+# Where pods find weights, each by its name.
+WEIGHTS_FOLDER = "/weights"
+# ModelWeights that pods have mounted.
+WeightsNames = Annotated[list[Name], AfterValidator(_each_once)]
+
+
 class Toleration(Part):
     """A taint that the servers' pods put up with, as in a pod's spec."""
 

@@ -9,7 +9,12 @@ from pydantic import Field, model_validator
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 
 # Volumes that the operator makes itself.
-_TAKEN = {"tmp", "shared-memory", "models", "request", "front-token", "front-tls"}
+_TAKEN = {
+    "tmp", "shared-memory", "models", "request", "front-token", "front-tls", "engine-workflow",
+    "engine-credential",
+}  # fmt: skip
+# And those of weights, each with a number.
+WEIGHTS_VOLUME = "imagerift-weights-"
 _SOURCES = ("empty_dir", "config_map", "secret", "persistent_volume_claim", "image")
 
 
@@ -79,7 +84,7 @@ class Volume(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Volume:
-        if self.name in _TAKEN:
+        if self.name in _TAKEN or self.name.startswith(WEIGHTS_VOLUME):
             raise ValueError(f"the volume {self.name} is the operator's own; give it another name")
         if len(self.chosen(*_SOURCES)) != 1:
             raise ValueError(

@@ -7,13 +7,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from imagerift_core.engine import Engine
 from imagerift_core.manifest_part import Name, Part, Quantity, Text
 from imagerift_core.pod_fields import (
+    WEIGHTS_FOLDER,
     Environment,
     EnvironmentVariable,
     PodFields,
     Resources,
     Toleration,
+    WeightsNames,
 )
 
 
@@ -74,6 +77,17 @@ class PoolTemplate(PodFields):
     model_volume: ModelVolume | None = Field(
         None, description="A volume of models or weights, mounted read-only."
     )
+    weights: WeightsNames = Field(
+        default_factory=list,
+        max_length=16,
+        description="ModelWeights that the servers have, read-only, each at /weights/NAME; no "
+        "server is made before they are Ready.",
+    )
+    engine: Engine | None = Field(
+        None,
+        description="A server outside that draws for this pool's model `remote`; its servers run "
+        "the pool file `engine`, unless IMAGERIFT_POOL names another.",
+    )
     node_selector: dict[str, Name] = Field(
         default_factory=dict, description="Labels that a node must have to take a server."
     )
@@ -108,7 +122,17 @@ class PoolTemplate(PodFields):
             raise ValueError("minReplicas must not exceed maxReplicas")
         if self.max_surge == 0 and self.max_unavailable == 0:
             raise ValueError("maxSurge and maxUnavailable must not both be 0")
+        if self.weights:
+            self._leave_room_for_weights()
         return self
+
+    def _leave_room_for_weights(self) -> None:
+        mounts = [mount.mount_path for mount in self.volume_mounts]
+        if self.model_volume is not None:
+            mounts.append(self.model_volume.mount_path)
+        for path in mounts:
+            if f"{path.rstrip('/')}/".startswith(f"{WEIGHTS_FOLDER}/"):
+                raise ValueError(f"{path} is taken: weights are mounted below {WEIGHTS_FOLDER}")
 
     def variables(self) -> Iterator[EnvironmentVariable]:
         yield from self.env

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from imagerift_contract.values import ExportSize
+from imagerift_contract.values import MAX_REFERENCES, ExportSize
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -16,6 +16,7 @@ GROUP = "imagerift.dev"
 VERSION = "v1"
 JOBS = "generationjobs"
 POOLS = "tritonpools"
+WEIGHTS = "modelweights"
 
 ORIGIN_LABEL = f"{GROUP}/origin"
 WORKSPACE_LABEL = f"{GROUP}/workspace"
@@ -30,13 +31,15 @@ DEFAULT_TTL_SECONDS = 300
 MAX_MESSAGE = 32_768
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a custom resource: in camelCase, and nothing unknown in it."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
     )
 
 
-class SourceReference(_Part):
+class SourceReference(Part):
     """Where the source picture lies."""
 
     key: str = Field(
@@ -46,7 +49,7 @@ class SourceReference(_Part):
     )
 
 
-class MaskReference(_Part):
+class MaskReference(Part):
     """Where the caller's own matte lies."""
 
     key: str = Field(
@@ -57,6 +60,12 @@ class MaskReference(_Part):
     )
 
 
+class PictureReference(Part):
+    """Where another picture lies that is looked at."""
+
+    key: str = Field(min_length=1, max_length=1024, description="As of a source.")
+
+
 class GenerationJobSpec(GenerationSpec):
     """What to make, for whom, from which source. Immutable, but for cancel (false to true)."""
 
@@ -65,6 +74,12 @@ class GenerationJobSpec(GenerationSpec):
     )
     source: SourceReference = Field(description="Where the source picture lies.")
     mask: MaskReference | None = Field(None, description="Where the caller's own matte lies.")
+    references: list[PictureReference] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_REFERENCES,
+        description="Pictures that are looked at beside the source, by modes that take them.",
+    )
     pool: str | None = Field(None, max_length=253, description="Name of the TritonPool to use.")
     execution: Literal["Pool", "Pod"] = Field(
         "Pool", description="Run on a TritonPool, or as a GPU job pod of its own."
@@ -87,7 +102,7 @@ class GenerationJobSpec(GenerationSpec):
         )
 
 
-class ResourceOutput(_Part):
+class ResourceOutput(Part):
     """One picture made."""
 
     key: str = Field(description="Its key in the bucket; the REST API signs URLs for it.")
@@ -101,7 +116,7 @@ class ResourceOutput(_Part):
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-class Condition(_Part):
+class Condition(Part):
     """A condition in the Kubernetes sense."""
 
     type: str = Field(max_length=316, description="Name of the condition; there is one of each.")
@@ -116,7 +131,7 @@ class Condition(_Part):
     )
 
 
-class QueuePlace(_Part):
+class QueuePlace(Part):
     """Where a waiting job stood. Written anew every 30 s at most, later where many jobs wait."""
 
     position: int = Field(
@@ -132,7 +147,7 @@ class QueuePlace(_Part):
 Phase = Literal["Queued", "Running", "Succeeded", "Failed", "Canceled"]
 
 
-class GenerationJobStatus(_Part):
+class GenerationJobStatus(Part):
     """How the job stands: a projection of its record, and repaired from it."""
 
     phase: Phase | None = Field(
@@ -181,7 +196,7 @@ class GenerationJobStatus(_Part):
     )
 
 
-class TritonPoolSpec(_Part):
+class TritonPoolSpec(Part):
     """Model servers that jobs are sent to: one that exists, or ones that the operator makes."""
 
     endpoint: str | None = Field(
@@ -200,8 +215,12 @@ class TritonPoolSpec(_Part):
         description="Number of servers, as set through the scale subresource; without it the "
         "operator chooses between minReplicas and maxReplicas.",
     )
-    slots_per_replica: int = Field(
-        1, ge=1, le=64, description="Jobs in flight on one replica at most."
+    slots_per_replica: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Jobs in flight on one replica at most, and no more than its server says that "
+        "it takes; without it as many as that, or one where it does not say.",
     )
     modes: list[ModeName] = Field(
         min_length=1, max_length=64, description="Modes that this pool serves."
@@ -219,7 +238,7 @@ class TritonPoolSpec(_Part):
         return self
 
 
-class TritonPoolStatus(_Part):
+class TritonPoolStatus(Part):
     """What the operator sees of the pool."""
 
     replicas: int | None = Field(None, description="Servers that are there, ready or not.")
@@ -235,7 +254,8 @@ class TritonPoolStatus(_Part):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready and, for a template, Progressing and Unschedulable.",
+        description="Ready and, for a template, Progressing and Unschedulable; WeightsReady where "
+        "it names weights.",
     )
     observed_generation: int | None = Field(
         None, description="Generation of the spec that this status is of."
@@ -260,6 +280,8 @@ def build_generation_job(record: JobRecord, ttl_seconds: int | None = None) -> d
     }
     if record.mask is not None:
         spec["mask"] = {"key": record.mask.key}
+    if record.references:
+        spec["references"] = [{"key": each.key} for each in record.references]
     if record.deadline_at is not None:
         seconds = (record.deadline_at - record.created_at).total_seconds()
         spec["activeDeadlineSeconds"] = max(10, round(seconds))

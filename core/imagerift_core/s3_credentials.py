@@ -123,6 +123,12 @@ async def open_credentials(settings: SharedSettings) -> AsyncIterator[SigningCre
             await renewing
 
 
+async def found_credentials(region: str) -> SigningCredentials | None:
+    """What the chain finds now, for as long as it holds; None where nobody gives any."""
+    credentials = SigningCredentials()
+    return credentials if await _renewed(_Chain(region), credentials) else None
+
+
 async def _keep_renewed(chain: _Chain, credentials: SigningCredentials) -> None:
     good = True
     while True:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_MIN_SECRET_BYTES = 32
+
+
+def _checked_secret(value: SecretStr) -> SecretStr:
+    try:
+        length = len(bytes.fromhex(value.get_secret_value()))
+    except ValueError:
+        raise ValueError("must be hexadecimal") from None
+    if length < _MIN_SECRET_BYTES:
+        raise ValueError(f"must hold at least {_MIN_SECRET_BYTES} bytes")
+    return value
+
+
+HexSecret = Annotated[SecretStr, AfterValidator(_checked_secret)]
 
 
 class MongoSettings(BaseSettings):

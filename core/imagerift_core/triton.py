@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import numpy as np
 import orjson
+from pydantic import ValidationError
 from tritonclient.http import InferInput, InferRequestedOutput
 from tritonclient.http.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from imagerift_core import telemetry
+from imagerift_core.model_documents import ControlAnswer
 
 # Without it aiohttp offers gzip and Triton compresses every answer.
 _HEADERS = {"Accept-Encoding": "identity"}
@@ -46,7 +48,7 @@ class ModelServer:
         self, client: InferenceServerClient, address: str, token: str | None = None
     ) -> None:
         self._client = client
-        self._address = address
+        self.address = address
         self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
 
     async def call(
@@ -63,7 +65,7 @@ class ModelServer:
         with telemetry.span(
             f"triton {model}",
             kind=telemetry.SpanKind.CLIENT,
-            attributes={"server.address": self._address, "imagerift.model": model},
+            attributes={"server.address": self.address, "imagerift.model": model},
         ):
             request = request | {"traceparent": telemetry.current_traceparent()}
             return await self._exchange(model, "REQUEST", request, timeout_seconds)
@@ -71,6 +73,30 @@ class ModelServer:
     async def cancel(self, attempt_id: str) -> None:
         """Flags the attempt on this replica; its models stop at their next check."""
         await self._exchange("control", "COMMAND", {"cancel": attempt_id}, _QUICK_SECONDS)
+
+    async def abilities(self) -> dict[str, Any] | None:
+        """What the server's own `control` says of each of its modes, by name.
+
+        None where it says nothing of them: another's, or an older one. Raises `TritonUnavailable`.
+        """
+        try:
+            told = await self._exchange("control", "COMMAND", {"describe": True}, _QUICK_SECONDS)
+        except TritonRefused:
+            return None
+        modes = told.get("modes") if isinstance(told, dict) else None
+        return modes if isinstance(modes, dict) else None
+
+    async def progress(self, attempt_ids: Sequence[str]) -> ControlAnswer:
+        """How far those of the attempts are that run on this replica.
+
+        Raises `TritonUnavailable`, or `TritonRefused` also for an answer that breaks the contract.
+        """
+        asked = {"progress": list(attempt_ids)}
+        answer = await self._exchange("control", "COMMAND", asked, _QUICK_SECONDS)
+        try:
+            return ControlAnswer.model_validate(answer)
+        except ValidationError as error:
+            raise TritonRefused("model 'control' breaks the contract") from error
 
     async def ready_models(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that are loaded and ready; none while the server is away.

@@ -28,8 +28,9 @@ WORKSPACES_ANNOTATION = "imagerift.dev/workspaces"
 SERVICE_ACCOUNTS = ("imagerift-api", "imagerift-operator")
 CRD_FOLDER = CHECKOUT / "crds"
 MANIFESTS = Path(__file__).with_name("manifests")
-# The chart's own: what each ServiceAccount may do.
+# The chart's own: what each ServiceAccount may do, and what the operator may for tenants besides.
 RBAC_FILE = CHECKOUT / "charts" / "imagerift" / "files" / "rbac.yaml"
+TENANTS_FILE = RBAC_FILE.with_name("tenants-rules.yaml")
 NAMESPACE_WORD = "NAMESPACE"
 CALL_TIMEOUT = 20.0
 WAIT_TIMEOUT = 60.0
@@ -99,7 +100,8 @@ class Cluster:
         ]
         for definition in definitions:
             await self._replace(definition)
-        for manifest in rbac_manifests(RBAC_FILE.read_text(), self._namespace):
+        rules = RBAC_FILE.read_text() + TENANTS_FILE.read_text()
+        for manifest in rbac_manifests(rules, self._namespace):
             await self.apply(manifest)
         for definition in definitions:
             await self._wait(definition, "is not established", _is_established)

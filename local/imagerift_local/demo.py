@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from argon2 import PasswordHasher
 
 from imagerift_local.errors import PlatformError
@@ -47,26 +45,31 @@ async def ensure_demo(path: Path, environment: Mapping[str, str]) -> dict[str, D
     """Makes the accounts that are missing; each is written down before the next is made.
 
     Raises:
-        PlatformError: an admin command fails.
+        PlatformError: the API does not answer, or refuses.
     """
     accounts = load_demo(path)
-    for plan in DEMO_PLANS:
-        if plan in accounts:
-            continue
-        name = f"Demo {plan.capitalize()}"
-        workspace = await _admin(environment, "workspace", "create", "--name", name, "--plan", plan)
-        workspace_id = str(workspace["workspaceId"])
-        await _admin(
-            environment,
-            *("member", "add", "--workspace", workspace_id),
-            *("--issuer", ISSUER, "--subject", NAME, "--role", "owner"),
-        )
-        key = await _admin(
-            environment, "key", "create", "--workspace", workspace_id, "--name", "demo"
-        )
-        accounts[plan] = DemoAccount(plan, workspace_id, str(key["token"]))
-        write_json(path, {plan: asdict(account) for plan, account in accounts.items()})
+    bearer = {"Authorization": f"Bearer {environment['IMAGERIFT_ADMIN_TOKEN']}"}
+    address = f"{environment['IMAGERIFT_API_URL']}/admin/v1/"
+    async with aiohttp.ClientSession(address, headers=bearer, raise_for_status=True) as http:
+        for plan in DEMO_PLANS:
+            if plan in accounts:
+                continue
+            made = await _made(http, "workspaces", name=f"Demo {plan.capitalize()}", plan=plan)
+            workspace = str(made["workspaceId"])
+            who = {"issuer": ISSUER, "subject": NAME, "role": "owner"}
+            await _made(http, f"workspaces/{workspace}/members", **who)
+            key = await _made(http, f"workspaces/{workspace}/keys", name="demo")
+            accounts[plan] = DemoAccount(plan, workspace, str(key["token"]))
+            write_json(path, {plan: asdict(account) for plan, account in accounts.items()})
     return accounts
+
+
+async def _made(http: aiohttp.ClientSession, what: str, **body: str) -> dict[str, Any]:
+    try:
+        async with http.post(what, json=body) as answer:
+            return dict(await answer.json())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise PlatformError(f"the API made no {what}: {error}") from error
 
 
 def describe_demo(
@@ -91,21 +94,3 @@ def describe_commands(data_dir: Path) -> str:
 def write_sign_in_users(path: Path, password: str) -> None:
     """Lets the demo person sign in: the API reads names with the hash of each one's password."""
     write_json(path, {NAME: PasswordHasher().hash(password)})
-
-
-async def _admin(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    command = str(Path(sys.executable).with_name("imagerift"))
-    process = await asyncio.create_subprocess_exec(
-        command,
-        "admin",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
-    )
-    output, errors = await process.communicate()
-    if process.returncode != 0:
-        text = errors.decode(errors="replace").strip()
-        raise PlatformError(f"imagerift admin {' '.join(arguments)} failed:\n{text}")
-    return dict(json.loads(output))

@@ -133,7 +133,7 @@ async def _start(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]
 
 
 async def _make_demo(stack: Stack, supervisor: Supervisor) -> dict[str, DemoAccount]:
-    await supervisor.wait_ready("mongod")
+    await supervisor.wait_ready("api")
     return await ensure_demo(stack.data.demo, stack.environment())
 
 

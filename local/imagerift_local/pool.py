@@ -25,12 +25,9 @@ ENTRY = "generate"
 MODE_MODELS = "IMAGERIFT_MODE_MODELS"
 # What the user's environment says of these wins over the pool's file.
 SETTINGS = (
-    "IMAGERIFT_THREADS",
-    MODE_MODELS,
-    "IMAGERIFT_MODERATION_MODEL",
-    "IMAGERIFT_DIFFUSION",
-    "IMAGERIFT_DIFFUSION_WEIGHTS",
-)
+    "IMAGERIFT_THREADS", MODE_MODELS, "IMAGERIFT_MODERATION_MODEL",
+    "IMAGERIFT_DIFFUSION", "IMAGERIFT_DIFFUSION_WEIGHTS", "IMAGERIFT_ENGINE",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def served_modes(pool: Pool, repositories: Sequence[Path]) -> list[str]:
         renamed = json.loads(os.environ.get(MODE_MODELS) or "{}")
     except (OSError, ValueError) as error:
         raise PlatformError(f"{path} or {MODE_MODELS} cannot be read: {error}") from None
-    behind: dict[str, str | None] = {model: model for model in pool.instances}
+    behind: dict[str, str | None] = {name: name for name in pool.instances if name != ENTRY}
     # As the models read them: the variable takes the place of the pool's own.
     behind |= renamed or pool.modes
 

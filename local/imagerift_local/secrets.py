@@ -37,6 +37,11 @@ class PlatformSecrets:
         """By which model servers know the operator."""
         return hmac.new(self.key_pepper.encode(), b"model servers", "sha256").hexdigest()
 
+    @property
+    def admin_token(self) -> str:
+        """By which the API knows administrators."""
+        return hmac.new(self.key_pepper.encode(), b"administrators", "sha256").hexdigest()
+
 
 def load_secrets(path: Path) -> PlatformSecrets:
     """The secrets in `path`; generates and writes what is not there.

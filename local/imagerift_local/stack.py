@@ -99,6 +99,8 @@ class Stack:
             "IMAGERIFT_S3_SECRET_KEY": secret.get_secret_value() if secret else own.s3_secret_key,
             "IMAGERIFT_NAMESPACE": settings.namespace,
             "IMAGERIFT_KEY_PEPPER": own.key_pepper,
+            "IMAGERIFT_ADMIN_TOKEN": own.admin_token,
+            "IMAGERIFT_TENANTS": "true",
             "IMAGERIFT_MODEL_TOKEN": os.environ.get("IMAGERIFT_MODEL_TOKEN") or own.model_token,
             "IMAGERIFT_API_HOST": LOOPBACK,
             "IMAGERIFT_API_PORT": str(self.ports.api),

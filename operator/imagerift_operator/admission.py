@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from cachetools import TTLCache
 from imagerift_core import quota, telemetry
@@ -17,14 +17,14 @@ from imagerift_core.errors import (
     SourceNotFound,
     WorkspaceNotFound,
 )
-from imagerift_core.generation import check_permitted
+from imagerift_core.generation import check_permitted, check_references, schema_version_of
 from imagerift_core.ids import UPLOAD_PREFIX, new_request_id
 from imagerift_core.images import MAX_IMAGE_BYTES
 from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
 from imagerift_core.kube import Kube
 from imagerift_core.modes import Modes
 from imagerift_core.mongo import Stores
-from imagerift_core.object_keys import mask_key, source_key
+from imagerift_core.object_keys import mask_key, reference_key, source_key
 from imagerift_core.plans import Plan, Plans
 from imagerift_core.resources import (
     TRACEPARENT_ANNOTATION,
@@ -100,7 +100,8 @@ class HandMadeAdmission:
             raise WorkspaceNotFound(f"There is no workspace '{spec.workspace}'.")
         workspace.require_not_suspended()
         plan = self._plans[workspace.plan]
-        check_permitted(spec.generation_spec(), self._modes, plan)
+        mode = check_permitted(spec.generation_spec(), self._modes, plan)
+        check_references(len(spec.references or ()), spec.mode, mode.max_references)
         copies = await self._copies(spec, plan, metadata["uid"])
         record = _record(body, spec, plan, copies)
         try:
@@ -119,7 +120,7 @@ class HandMadeAdmission:
     async def _copies(
         self, spec: GenerationJobSpec, plan: Plan, uid: str
     ) -> tuple[SourceImage, ...]:
-        """The job's own copies of source and mask.
+        """The job's own copies of source, mask and references, in this order.
 
         What was copied where the other cannot be is left to the sweep: an earlier try of this
         admission may be in doubt, and name it.
@@ -129,10 +130,13 @@ class HandMadeAdmission:
         workspace = spec.workspace
         named = _Named(spec.source.key, source_key(workspace, uid), "source.key")
         source = await self._copied(named, workspace, plan)
-        if spec.mask is None:
-            return (source,)
-        named = _Named(spec.mask.key, mask_key(workspace, uid), "mask.key")
-        return source, await self._copied(named, workspace, plan)
+        others = []
+        if spec.mask is not None:
+            others.append(_Named(spec.mask.key, mask_key(workspace, uid), "mask.key"))
+        for position, reference in enumerate(spec.references or ()):
+            key = reference_key(workspace, uid, position)
+            others.append(_Named(reference.key, key, f"references.{position}.key"))
+        return source, *[await self._copied(named, workspace, plan) for named in others]
 
     async def _copied(self, named: _Named, workspace: str, plan: Plan) -> SourceImage:
         """The job's own copy of a picture, which an upload, a job or an output may be."""
@@ -182,10 +186,7 @@ class HandMadeAdmission:
             bound = bound_workspaces(await self._kube.namespace_annotations())
             self._binding["bound"] = bound
         if workspace not in bound:
-            raise WorkspaceNotBound(
-                f"This namespace is not bound to workspace '{workspace}'; an administrator binds "
-                f"it by the namespace's annotation {WORKSPACE_BINDING_PREFIX}{workspace}=true."
-            )
+            raise WorkspaceNotBound.of(workspace)
 
 
 def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
@@ -201,6 +202,13 @@ def bound_workspaces(annotations: dict[str, str]) -> frozenset[str]:
 
 class WorkspaceNotBound(DomainError):
     code = "workspace_not_bound"
+
+    @classmethod
+    def of(cls, workspace: str) -> Self:
+        return cls(
+            f"This namespace is not bound to workspace '{workspace}'; an administrator binds "
+            f"it by the namespace's annotation {WORKSPACE_BINDING_PREFIX}{workspace}=true."
+        )
 
 
 def _checked_spec(body: dict[str, Any]) -> GenerationJobSpec:
@@ -260,9 +268,10 @@ def _record(
         band=plan.band,
         retention_days=plan.retention_days,
         spec=making,
-        schema_version=making.schema_version,
+        schema_version=schema_version_of(making, references=bool(spec.references)),
         source=copies[0],
-        mask=copies[1] if len(copies) > 1 else None,
+        mask=copies[1] if spec.mask is not None else None,
+        references=list(copies[1 if spec.mask is None else 2 :]),
         quota=reservation,
         traceparent=telemetry.checked_traceparent(annotations.get(TRACEPARENT_ANNOTATION)),
         created_at=at,

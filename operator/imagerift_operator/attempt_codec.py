@@ -16,6 +16,7 @@ from imagerift_core.model_documents import (
     ModelAnswer,
     ModelProblem,
     RequestedMask,
+    RequestedReference,
     RequestedSource,
     Target,
     WantedOutput,
@@ -44,7 +45,12 @@ def attempt_id(job_id: str, attempt: int) -> str:
 
 
 def build_request(
-    record: JobRecord, seconds_left: float, signer: Signer, gate: str | None = None
+    record: JobRecord,
+    seconds_left: float,
+    signer: Signer,
+    gate: str | None = None,
+    *,
+    wait_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else.
 
@@ -54,8 +60,10 @@ def build_request(
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
         seconds_left=seconds_left,
+        wait_seconds=wait_seconds,
         source=RequestedSource(url=signer.get(record.source.key)),
         mask=record.mask and RequestedMask(url=signer.get(record.mask.key)),
+        references=[RequestedReference(url=signer.get(each.key)) for each in record.references],
         mode=spec.mode,
         preset=spec.preset,
         prompt=spec.prompt,
@@ -66,11 +74,13 @@ def build_request(
         output_format=spec.output_format,
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout,
+        negative_prompt=spec.negative_prompt,
+        keep_subject=spec.keep_subject,
         outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
         gate=gate,
         targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )
-    without = {name for name in ("outputs", "gate") if getattr(request, name) is None}
+    without = {name for name in ("outputs", "references", "gate") if not getattr(request, name)}
     return request.model_dump(mode="json", by_alias=True, exclude=without)
 
 

@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+import aiohttp
 import structlog
 from imagerift_core.errors import CapacityUnavailable
+from imagerift_core.kube_weights import WeightsCalls
 from imagerift_core.loops import Loops
 from imagerift_core.mongo.migrations import Presence, ReleaseTooOld
 
@@ -29,16 +31,23 @@ from imagerift_operator.pool_controller import PoolController
 from imagerift_operator.pool_figures import PoolFigures
 from imagerift_operator.pool_status import PoolReporter
 from imagerift_operator.pools import JobPodReplica, Pools
+from imagerift_operator.progress import ProgressWatch
 from imagerift_operator.queue_publisher import QueuePublisher
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
 from imagerift_operator.sweeps.charges import ChargeAudit
-from imagerift_operator.sweeps.schedule import repeat
+from imagerift_operator.sweeps.schedule import isolating, repeat
 from imagerift_operator.sweeps.table import sweeps_of
+from imagerift_operator.tenants.controller import TenantController
+from imagerift_operator.tenants.parts import tenant_controller
 from imagerift_operator.wait_estimates import Pace
 from imagerift_operator.waiting_reasons import WaitingReasons
+from imagerift_operator.weights import Weights
+from imagerift_operator.weights_controller import WeightsController
+from imagerift_operator.weights_downloads import WeightsDownloads
+from imagerift_operator.weights_progress import ProgressAsker
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +64,9 @@ class OperatorContext:
         self._given: Dependencies
         self.job_watch: JobWatch
         self.pools: Pools
+        self.weights = Weights()
         self.dispatcher: Dispatcher
+        self.tenants: TenantController | None = None
 
     @property
     def leadership(self) -> Leadership:
@@ -114,7 +125,22 @@ class OperatorContext:
             leadership,
             isolated("pool servers"),
             s3_origin=settings.s3_internal_origin,
-            access=settings.model_access(),
+            weights=self.weights,
+        )
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
+        weights_controller = WeightsController(
+            given.kube,
+            self.weights,
+            pools,
+            WeightsDownloads(
+                _places_of_weights(given),
+                settings.weights_pods,
+                settings.pool_rules(),
+                ProgressAsker(http),
+            ),
+            leadership,
+            isolated=isolated("weights"),
+            events=events,
         )
         pool_controller.gate = settings.moderation_model
         pace = Pace()
@@ -143,6 +169,7 @@ class OperatorContext:
             pools=pools,
             pace=pace,
             waiting_reasons=reasons,
+            modes=given.modes,
             namespace=settings.namespace,
         )
         charges = ChargeAudit(stores.audit, leadership)
@@ -155,6 +182,7 @@ class OperatorContext:
             queue=queue,
             reasons=reasons,
         )
+        looking = isolating(given.isolations, 1, ProgressWatch(memory.in_flight).look)
         self._given, self.job_watch, self.pools, self.dispatcher = (
             given,
             job_watch,
@@ -164,9 +192,13 @@ class OperatorContext:
         _register_gauges(given, outcomes)
         charges.show(given.metrics)
         PoolFigures(pools, memory.scheduler, leadership).show(given.metrics)
+        self.tenants = tenant_controller(given)
+        if self.tenants is not None:
+            loops.start("tenants", self.tenants.run)
         loops.start("settler", settler.run)
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
+        loops.start("weights", weights_controller.run)
         if job_pods is not None:
             given.metrics.watch(
                 "imagerift_job_pods_suspended",
@@ -178,7 +210,7 @@ class OperatorContext:
         loops.start("dispatcher", dispatcher.run)
         loops.start("events", events.run)
         loops.start("deletions", partial(writer.run, lambda: leadership.leading))
-        for sweep in (*sweeps, charges.sweep()):
+        for sweep in (*sweeps, charges.sweep(), looking):
             loops.start(sweep.name, partial(repeat, sweep, leadership, loops))
         return self
 
@@ -239,6 +271,14 @@ def _job_pod_replica(server: JobPodServer | None, given: Dependencies) -> JobPod
     if server is None or given.job_pods is None:
         return None
     return JobPodReplica(server, AsyncExitStack(), Slots(given.job_pods.max_pods))
+
+
+def _places_of_weights(given: Dependencies) -> dict[str, WeightsCalls]:
+    """Where the volumes of weights lie, by what mounts them."""
+    places = {"Pool": given.kube.weights_objects(given.settings.namespace)}
+    if given.job_pods is not None:
+        places["Pod"] = given.kube.weights_objects(given.job_pods.namespace)
+    return places
 
 
 def _claims(given: Dependencies) -> Claims:

@@ -143,7 +143,9 @@ class Dispatcher:
         return record
 
     async def _answered(self, attempt: RunningAttempt, record: JobRecord) -> ModelAnswer:
-        answer = await self._calls.run(attempt.entry, record, attempt.replica, attempt.begin_anew)
+        answer = await self._calls.run(
+            attempt.entry, record, attempt.replica, attempt.begin_anew, attempt.limit
+        )
         attempt.answered = True
         if len(answer.outputs) == attempt.entry.units:
             self._pace.ran(attempt.entry, (now() - attempt.since).total_seconds())

@@ -3,8 +3,9 @@
 They are event handlers, of pools as of jobs. Kopf's timers and deletion handlers put a finalizer
 on each object, so that none could be deleted while no operator runs, as when all is uninstalled;
 and its handlers of changes keep the state that they compare with in the object, which standbys
-share, so that of each change but one process would hear. Every process has to follow the pools,
-and none has the right to write to them.
+share, so that of each change but one process would hear. Every process has to follow the pools and
+weights, and none has the right to write to pools. Weights get a finalizer of the leader's own, and
+only while something names them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import kopf
 from imagerift_core.proxies import proxy_to
-from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION
+from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION, WEIGHTS
+from imagerift_core.tenant_resources import API_KEYS, WORKSPACES
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.kopf_storage import NoComparison, NoProgress
@@ -33,6 +35,21 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
             await context.pools.remove(body["metadata"]["name"], body["metadata"]["uid"])
         else:
             await context.pools.observe(dict(body))
+
+    @kopf.on.event(GROUP, VERSION, WEIGHTS, registry=registry)
+    async def weights_event(type: str | None, body: kopf.Body, **_: Any) -> None:
+        context.weights.observe(type, dict(body))
+
+    tenants = context.tenants
+    if tenants is not None:
+
+        @kopf.on.event(GROUP, VERSION, WORKSPACES, registry=registry)
+        async def workspace_event(type: str | None, body: kopf.Body, **_: Any) -> None:
+            tenants.observe(type, WORKSPACES, dict(body))
+
+        @kopf.on.event(GROUP, VERSION, API_KEYS, registry=registry)
+        async def api_key_event(type: str | None, body: kopf.Body, **_: Any) -> None:
+            tenants.observe(type, API_KEYS, dict(body))
 
     @kopf.on.probe(id="leading", registry=registry)
     async def leading(**_: Any) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from imagerift_core.clock import now
+from imagerift_core.model_documents import AttemptProgress
 
 from imagerift_operator.attempt_codec import attempt_id
+from imagerift_operator.call_limits import CallLimit
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.pools import Replica, flag_canceled
@@ -30,6 +32,9 @@ class RunningAttempt:
     since: datetime
     number: int | None = None
     answered: bool = False
+    # What its model server told last.
+    progress: AttemptProgress | None = None
+    limit: CallLimit = field(default_factory=CallLimit)
     task: asyncio.Task[None] | None = None
 
     async def flag_canceled(self) -> None:
@@ -44,6 +49,11 @@ class RunningAttempt:
             await server.give_up(attempt_id(self.entry.job_id, self.number))
         else:
             await self.flag_canceled()
+
+    def waits(self, at: datetime) -> None:
+        """Counts none of its time until now: it waits for its model, which works for others."""
+        self.limit.waited((at - self.since).total_seconds())
+        self.since = at
 
     def begin_anew(self) -> None:
         """Counts its time from now on: until now it had to wait for its pod."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagerift_contract.values import DEFAULT_EXPORT_SIZE, ExportSize
+from imagerift_contract.values import DEFAULT_EXPORT_SIZE, DEFAULT_OUTPUT_ASPECT, ExportSize
 from imagerift_core.jobs import JobRecord
 from imagerift_core.requested_outputs import largest_size
 from imagerift_core.resources import DEFAULT_TTL_SECONDS, ORIGIN_LABEL
@@ -31,7 +31,7 @@ class JobEntry:
     `verified` says that the job's end is known from its record, not from the resource alone,
     whose status anybody with the right may have edited; `explained` that it is queued and its
     status gives a reason. `export_size` is that of its largest pictures, `of_one_size` if
-    it is that of all.
+    it is that of all, `of_one_aspect` if all have the same proportions.
     """
 
     job_id: str
@@ -55,6 +55,7 @@ class JobEntry:
     verified: bool = False
     explained: bool = False
     of_one_size: bool = True
+    of_one_aspect: bool = True
 
     @property
     def ended(self) -> bool:
@@ -65,7 +66,8 @@ class JobEntry:
         """What a pool must serve to run this job."""
         if self.execution == "Pod":
             return POD_TARGET
-        return target_of(self.pool, self.mode, self.export_size)
+        whole = target_of(self.pool, self.mode, self.export_size)
+        return whole if self.of_one_aspect else in_several_aspects(whole)
 
     @property
     def delete_at(self) -> datetime | None:
@@ -82,6 +84,11 @@ class JobEntry:
 def target_of(pool: str | None, mode: str, export_size: str) -> str:
     """A mode at a size, on the pool of this name or, without one, on any."""
     return f"{pool or ANY_POOL}/{mode}/{export_size}"
+
+
+def in_several_aspects(target: str) -> str:
+    """The same with pictures of several proportions, which not every model makes of one seed."""
+    return f"{target}/aspects"
 
 
 def entry_of(body: dict[str, Any]) -> JobEntry:
@@ -116,6 +123,7 @@ def entry_of(body: dict[str, Any]) -> JobEntry:
         version=metadata.get("resourceVersion"),
         explained=status.get("phase") == "Queued" and "reason" in status,
         of_one_size=len(set(sizes)) == 1,
+        of_one_aspect=len(_aspects(spec)) == 1,
     )
 
 
@@ -125,6 +133,12 @@ def _sizes(spec: dict[str, Any]) -> list[ExportSize]:
     if outputs:
         return [output.get("size", DEFAULT_EXPORT_SIZE) for output in outputs]
     return [spec.get("exportSize", DEFAULT_EXPORT_SIZE)]
+
+
+def _aspects(spec: dict[str, Any]) -> set[str]:
+    """The proportions of the pictures of a variation."""
+    outputs = spec.get("outputs") or [{}]
+    return {output.get("aspect", DEFAULT_OUTPUT_ASPECT) for output in outputs}
 
 
 def _time(text: Any) -> datetime | None:

@@ -148,6 +148,9 @@ class JobPodServer:
         """All of them: a pod brings its models with it."""
         return sorted(names)
 
+    async def abilities(self) -> None:
+        """Nothing is told: each pod brings what its job needs."""
+
     async def cancel(self, attempt_id: str) -> None:
         """Ends an attempt's pod, whoever started it."""
         if self._kept is not None and await self._kept.cancel(attempt_id):

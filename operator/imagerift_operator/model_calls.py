@@ -27,6 +27,7 @@ from imagerift_operator.attempt_codec import (
     read_answer,
     without_urls,
 )
+from imagerift_operator.call_limits import CallLimit
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_pod_runs import PodAttempt
 from imagerift_operator.job_pod_server import JobPodServer
@@ -74,18 +75,25 @@ class ModelCalls:
         record: JobRecord,
         replica: Replica,
         began: Callable[[], None] = lambda: None,
+        limit: CallLimit | None = None,
     ) -> ModelAnswer:
         """Returns the model's answer; where its server refuses or goes away, one with an error.
 
-        `began` is told when an attempt that had to wait for its pod may begin at last.
+        `began` is told when an attempt that had to wait for its pod may begin at last. `limit` is
+        for whoever sees that an attempt waits for its model behind others.
         """
         self._writer.events.job_dispatched(entry, record)
-        answer = await self._run(entry, record, replica, began)
+        answer = await self._run(entry, record, replica, began, limit or CallLimit())
         self._crash.reach("operator-answered")
         return answer
 
     async def _run(
-        self, entry: JobEntry, record: JobRecord, replica: Replica, began: Callable[[], None]
+        self,
+        entry: JobEntry,
+        record: JobRecord,
+        replica: Replica,
+        began: Callable[[], None],
+        limit: CallLimit,
     ) -> ModelAnswer:
         at = now()
         model = self._modes[record.spec.mode].model
@@ -96,7 +104,7 @@ class ModelCalls:
             at = now()
             began()
 
-        call = asyncio.create_task(self._sent(entry, record, replica, begin))
+        call = asyncio.create_task(self._sent(entry, record, replica, begin, limit))
         try:
             await asyncio.wait([call], timeout=self._running_status_after)
             if not call.done() and not waits:
@@ -119,7 +127,12 @@ class ModelCalls:
         return read_answer(answer)
 
     async def _sent(
-        self, entry: JobEntry, record: JobRecord, replica: Replica, began: Callable[[], None]
+        self,
+        entry: JobEntry,
+        record: JobRecord,
+        replica: Replica,
+        began: Callable[[], None],
+        limit: CallLimit,
     ) -> dict[str, Any]:
         """The RESULT of an attempt that a server or a pod of its own is sent."""
         at = now()
@@ -135,15 +148,20 @@ class ModelCalls:
             )
             return await replica.server.run_attempt(attempt)
         seconds = _seconds_left(record, at)
-        return await replica.server.call(
-            self._modes[record.spec.mode].model,
-            self._request(record, seconds),
-            timeout_seconds=seconds + self._answer_grace,
-        )
+        spare = _spare_seconds(record, at, seconds, slots=replica.slots.size)
+        try:
+            async with limit.within(seconds + self._answer_grace, spare=spare):
+                return await replica.server.call(
+                    self._modes[record.spec.mode].model,
+                    self._request(record, seconds, spare),
+                    timeout_seconds=seconds + spare + self._answer_grace,
+                )
+        except TimeoutError as error:
+            raise TritonUnavailable(type(error).__name__, sent=True) from error
 
-    def _request(self, record: JobRecord, seconds: float) -> dict[str, Any]:
-        signer = self._signer(int(seconds) + URL_GRACE_SECONDS)
-        return build_request(record, seconds, signer, self.gate)
+    def _request(self, record: JobRecord, seconds: float, spare: float = 0.0) -> dict[str, Any]:
+        signer = self._signer(int(seconds + spare) + URL_GRACE_SECONDS)
+        return build_request(record, seconds, signer, self.gate, wait_seconds=spare)
 
     def _signer(self, lifetime: int) -> Signer:
         return Signer(
@@ -158,6 +176,14 @@ def _seconds_left(record: JobRecord, at: datetime) -> float:
     if record.deadline_at is not None:
         deadline = min(deadline, record.deadline_at)
     return max(1.0, (deadline - at).total_seconds())
+
+
+def _spare_seconds(record: JobRecord, at: datetime, seconds: float, *, slots: int) -> float:
+    """How long an attempt may wait for its model, which may work for all other slots first."""
+    spare = seconds * (slots - 1)
+    if record.deadline_at is not None:
+        spare = min(spare, (record.deadline_at - at).total_seconds() - seconds)
+    return max(0.0, spare)
 
 
 def _seconds_of(deadline: datetime | None, at: datetime) -> float | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from imagerift_core.kube_workloads import Trouble
 from imagerift_core.pod_fields import EnvironmentVariable, ExtraContainer, PodFields
 
 CONTAINER_SECURITY = {
@@ -13,6 +15,34 @@ CONTAINER_SECURITY = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+
+
+@dataclass(frozen=True)
+class MountedWeights:
+    """Volumes and mounts of the weights that a pod names; or why it may not be made yet.
+
+    `coming` says that waiting is all that it takes.
+    """
+
+    volumes: tuple[dict[str, Any], ...] = ()
+    mounts: tuple[dict[str, Any], ...] = ()
+    trouble: Trouble | None = None
+    coming: bool = False
+
+    def put_into(self, pod_spec: dict[str, Any]) -> dict[str, Any]:
+        """The pod's spec with the weights in its one container."""
+        if not self.volumes:
+            return pod_spec
+        (container,) = pod_spec["containers"]
+        mounts = [*container["volumeMounts"], *self.mounts]
+        return {
+            **pod_spec,
+            "containers": [container | {"volumeMounts": mounts}],
+            "volumes": [*pod_spec["volumes"], *self.volumes],
+        }
+
+
+NO_WEIGHTS = MountedWeights()
 
 
 def pod_metadata(

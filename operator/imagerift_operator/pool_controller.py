@@ -16,7 +16,7 @@ from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
 from imagerift_core.pool_template import PoolTemplate
 
 from imagerift_operator.leadership import Leadership
-from imagerift_operator.model_access import NO_TOKEN, ModelAccess
+from imagerift_operator.pod_parts import NO_WEIGHTS, MountedWeights
 from imagerift_operator.pool_figures import waiting_jobs
 from imagerift_operator.pool_objects import (
     deployment,
@@ -24,11 +24,13 @@ from imagerift_operator.pool_objects import (
     object_name,
     selector,
     service,
+    with_gate,
 )
 from imagerift_operator.pool_scaling import PoolScale
 from imagerift_operator.pool_status import ServersSeen
 from imagerift_operator.pools import Pool, Pools
 from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.weights import Weights
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,9 @@ LONGEST_PAUSE = timedelta(minutes=1)
 MOST_MARKED = 20
 
 
+_Desired = tuple[PoolTemplate, int, MountedWeights]
+
+
 @dataclass(frozen=True)
 class _Written:
     """What was last asked for a pool, when to write it again, and why it did not work.
@@ -55,6 +60,7 @@ class _Written:
     due: datetime
     trouble: Trouble | None = None
     failures: int = 0
+    weights: MountedWeights = NO_WEIGHTS
 
 
 class PoolController:
@@ -69,7 +75,7 @@ class PoolController:
         isolated: Isolation,
         *,
         s3_origin: str,
-        access: ModelAccess = NO_TOKEN,
+        weights: Weights,
     ) -> None:
         self._workloads = workloads
         self._pools = pools
@@ -77,7 +83,7 @@ class PoolController:
         self._leadership = leadership
         self._isolated = isolated
         self._s3_origin = s3_origin
-        self._access = access
+        self._weights = weights
         # The safety gate of the installation, of which servers are told.
         self.gate: str | None = None
         self._scales: dict[str, PoolScale] = {}
@@ -122,7 +128,7 @@ class PoolController:
         await self._pools.set_replicas(
             pool.name,
             {
-                pod.uid: _endpoint(self._access.scheme, pod.address, template.port)
+                pod.uid: _endpoint(self._pools.access.scheme, pod.address, template.port)
                 for pod in pods
                 if pod.running and pod.address
             },
@@ -137,6 +143,9 @@ class PoolController:
                 made = await self._workloads.deployment(object_name(pool.name))
                 trouble = made.trouble if made is not None else None
             trouble = next(iter(troubled), trouble)
+        weights = written.weights
+        if weights.trouble is not None and not weights.coming:
+            trouble = weights.trouble
         return ServersSeen(
             asked=written.replicas,
             pods=len(pods),
@@ -144,6 +153,7 @@ class PoolController:
             troubled=len(troubled),
             unschedulable=next((pod.unschedulable for pod in pods if pod.unschedulable), None),
             trouble=trouble,
+            weights=weights,
         )
 
     async def _scale(self, pool: Pool, template: PoolTemplate, pods: list[PodSeen]) -> _Written:
@@ -159,7 +169,7 @@ class PoolController:
             before = scale.replicas
             scale.decide(
                 jobs=self._jobs(pool),
-                slots=pool.spec.slots_per_replica,
+                slots=_slots_per_replica(pool),
                 minimum=template.min_replicas,
                 maximum=template.max_replicas,
                 patience=timedelta(seconds=template.scale_down_after_seconds),
@@ -167,33 +177,36 @@ class PoolController:
             )
             if scale.replicas != before:
                 log.info("pool_scaled", pool=pool.name, before=before, after=scale.replicas)
-        desired = (template, scale.replicas)
+        mounted = self._weights.mounted(template.weights, execution="Pool")
+        desired = (template, scale.replicas, mounted)
         written = self._written.get(pool.uid)
         if written is None or written.desired != desired or at >= written.due:
             if written is not None and scale.replicas < written.replicas:
                 await self._mark_busy(pool, pods)
-            written = await self._apply(pool, template, scale.replicas, written, at)
+            written = await self._apply(pool, desired, written, at)
             self._written[pool.uid] = written
         return written
 
     async def _apply(
         self,
         pool: Pool,
-        template: PoolTemplate,
-        replicas: int,
+        desired: _Desired,
         before: _Written | None,
         at: datetime,
     ) -> _Written:
-        desired = (template, replicas)
+        template, replicas, mounted = desired
+        if mounted.trouble is not None:
+            # What is there goes on; an update waits as a first server does.
+            return _Written(desired, replicas, at, weights=mounted)
         failures = before.failures if before is not None and before.desired == desired else 0
         body = deployment(
             pool.name,
             pool.uid,
-            template,
+            with_gate(template, self.gate),
             replicas=replicas,
             s3_origin=self._s3_origin,
-            access=self._access,
-            gate=self.gate,
+            access=self._pools.access,
+            weights=mounted,
         )
         try:
             await self._workloads.apply_service(service(pool.name, pool.uid, template))
@@ -206,13 +219,13 @@ class PoolController:
             # Once may be a moment's trouble of the server's own.
             words, for_good = error.words or str(error), error.words is not None and failures > 0
         else:
-            return _Written(desired, replicas, at + REPAIR, made.trouble)
+            return _Written(desired, replicas, at + REPAIR, made.trouble, weights=mounted)
         log.warning("pool_refused", pool=pool.name, words=words, failures=failures + 1)
         trouble = before.trouble if before is not None else None
         if for_good:
             trouble = Trouble("ApplyRefused", f"The API server refuses the servers: {words}")
         pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(failures, 10)))
-        return _Written(desired, replicas, at + pause, trouble, failures + 1)
+        return _Written(desired, replicas, at + pause, trouble, failures + 1, mounted)
 
     async def _mark_busy(self, pool: Pool, pods: list[PodSeen]) -> None:
         """Has Kubernetes take idle servers first: it removes the pods of the lowest cost.
@@ -246,6 +259,12 @@ class PoolController:
         if await self._workloads.deployment(object_name(pool.name)) is not None:
             await self._workloads.delete_server_objects(object_name(pool.name))
         self._written[pool.uid] = _Written(pool.spec.endpoint, 0, now())
+
+
+def _slots_per_replica(pool: Pool) -> int:
+    """By the servers' own words; before there are any, what is asked for."""
+    sizes = [replica.slots.size for replica in pool.replicas.values()]
+    return max(sizes, default=pool.spec.slots_per_replica or 1)
 
 
 def _endpoint(scheme: str, address: str, port: int) -> str:

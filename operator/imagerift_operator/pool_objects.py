@@ -10,8 +10,20 @@ from imagerift_core.pod_fields import EnvironmentVariable
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import GROUP, VERSION
 
+from imagerift_operator.engine_parts import (
+    engine_mounts,
+    engine_variables,
+    engine_volumes,
+    settled_variables,
+)
 from imagerift_operator.model_access import NO_TOKEN, TOKEN_KEY, ModelAccess
-from imagerift_operator.pod_parts import pod_metadata, variable, with_fields
+from imagerift_operator.pod_parts import (
+    NO_WEIGHTS,
+    MountedWeights,
+    pod_metadata,
+    variable,
+    with_fields,
+)
 
 POOL_LABEL = f"{GROUP}/pool"
 CONTROL_DIR = "/tmp/imagerift-control"  # noqa: S108 - a folder inside the server's own container
@@ -50,12 +62,9 @@ def deployment(
     replicas: int,
     s3_origin: str,
     access: ModelAccess = NO_TOKEN,
-    gate: str | None = None,
+    weights: MountedWeights = NO_WEIGHTS,
 ) -> dict[str, Any]:
-    """The Deployment that keeps `replicas` servers of the template.
-
-    `gate` is the safety gate of the installation, of which the servers are told.
-    """
+    """The Deployment that keeps `replicas` servers of the template."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -75,7 +84,9 @@ def deployment(
             "template": {
                 "metadata": pod_metadata(pool_labels(pool), template),
                 "spec": with_fields(
-                    _pod_spec(template, s3_origin, access, gate), template, {POOL_LABEL: pool}
+                    weights.put_into(_pod_spec(template, s3_origin, access)),
+                    template,
+                    {POOL_LABEL: pool},
                 ),
             },
         },
@@ -131,6 +142,12 @@ def gate_told(gate: str | None) -> dict[str, str]:
     return {} if gate is None else {"IMAGERIFT_MODERATION_MODEL": gate}
 
 
+def with_gate(template: PoolTemplate, gate: str | None) -> PoolTemplate:
+    """The template, whose servers are told of the gate where it does not name one itself."""
+    told = [EnvironmentVariable(name=name, value=value) for name, value in gate_told(gate).items()]
+    return template.model_copy(update={"env": [*told, *template.env]})
+
+
 def _metadata(pool: str, uid: str) -> dict[str, Any]:
     return {
         "name": object_name(pool),
@@ -148,9 +165,7 @@ def _metadata(pool: str, uid: str) -> dict[str, Any]:
     }
 
 
-def _pod_spec(
-    template: PoolTemplate, s3_origin: str, access: ModelAccess, gate: str | None
-) -> dict[str, Any]:
+def _pod_spec(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "tmp", "emptyDir": {"sizeLimit": template.temporary_storage}},
         {
@@ -167,6 +182,7 @@ def _pod_spec(
     if access.tls_secret:
         pair = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
         volumes.append({"name": _TLS, "secret": {"secretName": access.tls_secret, "items": pair}})
+    volumes += engine_volumes(template.engine)
     optional = {
         "imagePullSecrets": [{"name": name} for name in template.image_pull_secrets],
         "nodeSelector": template.node_selector,
@@ -186,14 +202,12 @@ def _pod_spec(
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(template, s3_origin, access, gate)],
+        "containers": [_container(template, s3_origin, access)],
         "volumes": volumes,
     } | {name: value for name, value in optional.items() if value}
 
 
-def _container(
-    template: PoolTemplate, s3_origin: str, access: ModelAccess, gate: str | None
-) -> dict[str, Any]:
+def _container(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> dict[str, Any]:
     asked = {"port": "http"} | ({"scheme": "HTTPS"} if access.tls_secret else {})
     ready = {"httpGet": {"path": "/v2/health/ready", **asked}, "timeoutSeconds": 5}
     live = {"httpGet": {"path": "/v2/health/live", **asked}, "timeoutSeconds": 10}
@@ -208,10 +222,11 @@ def _container(
     for volume, held in ((_TOKEN, access.secret), (_TLS, access.tls_secret)):
         if held:
             mounts.append({"name": volume, "mountPath": f"{_MOUNTS}/{volume}", "readOnly": True})
+    mounts += engine_mounts(template.engine)
     container: dict[str, Any] = {
         "name": "triton",
         "image": template.image,
-        "env": environment(template.env, s3_origin, gate_told(gate) | _front(template, access)),
+        "env": _variables(template, s3_origin, access),
         "ports": [
             {"name": "http", "containerPort": template.port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": template.metrics_port, "protocol": "TCP"},
@@ -242,6 +257,13 @@ def _container(
     if resources:
         container["resources"] = resources
     return container
+
+
+def _variables(template: PoolTemplate, s3_origin: str, access: ModelAccess) -> list[dict[str, Any]]:
+    told = {**_front(template, access), **engine_variables(template.engine)}
+    settled = settled_variables(template.engine)
+    given = [one for one in template.env if one.name not in settled]
+    return environment(given, s3_origin, {**told, **settled})
 
 
 def _front(template: PoolTemplate, access: ModelAccess) -> dict[str, str]:

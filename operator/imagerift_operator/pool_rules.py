@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import TritonPoolSpec
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ class PoolRules:
     """Of each kind the names that pools may use, `*` for any.
 
     An image is allowed as it stands, or by its repository, without tag and digest; a host of an
-    endpoint by its name, or from a dot on by the domain that it is in.
+    endpoint or an engine by its name, or from a dot on by the domain that it is in.
     """
 
     images: frozenset[str] = _ONLY_ANY
@@ -33,24 +34,41 @@ class PoolRules:
     endpoint_hosts: frozenset[str] = _ONLY_ANY
     secrets: frozenset[str] = _ONLY_ANY
     service_accounts: frozenset[str] = _ONLY_ANY
+    engine_hosts: frozenset[str] = _ONLY_ANY
 
     def refusal(self, spec: TritonPoolSpec) -> str | None:
         """Why a pool with this spec is not served, in words for whoever made it."""
         if spec.template is not None:
             return self._refusal_of(spec.template)
-        host = urlsplit(spec.endpoint or "").hostname or ""
-        domains = {host[at:] for at, letter in enumerate(host) if letter == "."}
-        return _unless_allowed("endpoint", host, {host, *domains}, self.endpoint_hosts)
+        return _unless_on("endpoint", spec.endpoint or "", self.endpoint_hosts)
+
+    def refusal_of_weights(self, spec: ModelWeightsSpec) -> str | None:
+        """Why weights with this spec are not downloaded, or not mounted."""
+        claim = spec.claim.name if spec.claim is not None else None
+        image = spec.place if spec.scheme == "oci" else None
+        checks: tuple[tuple[str, str | None, Iterable[str | None], frozenset[str]], ...] = (
+            ("source", claim, {claim}, self.claims),
+            ("source", image, _names_of(image or ""), self.images),
+            ("secretName", spec.secret_name, {spec.secret_name}, self.secrets),
+        )
+        refusals = (
+            _unless_allowed(field, value, names, allowed)
+            for field, value, names, allowed in checks
+            if value is not None
+        )
+        return next((words for words in refusals if words is not None), None)
 
     def _refusal_of(self, template: PoolTemplate) -> str | None:
         claim = template.model_volume.claim_name if template.model_volume else None
         account = template.service_account_name
+        token = template.engine.secret if template.engine else None
         checks: tuple[tuple[str, Iterable[str | None], frozenset[str]], ...] = (
             ("image", [template.image], self.images),
             ("initContainers and volumes", sorted(template.images()), self.images),
             ("modelVolume.claimName", [claim], self.claims),
             ("volumes", sorted(template.claims()), self.claims),
             ("env, envFrom and volumes", sorted(template.secrets()), self.secrets),
+            ("engine.secret.name", [token.name if token else None], self.secrets),
             ("serviceAccountName", [account], self.service_accounts),
             ("priorityClassName", [template.priority_class_name], self.priority_classes),
             ("runtimeClassName", [template.runtime_class_name], self.runtime_classes),
@@ -66,7 +84,10 @@ class PoolRules:
             for value in values
             if value is not None
         )
-        return next((words for words in refusals if words is not None), None)
+        first = next((words for words in refusals if words is not None), None)
+        if first is not None or template.engine is None:
+            return first
+        return _unless_on("template.engine.origin", template.engine.origin, self.engine_hosts)
 
 
 ANYTHING = PoolRules()
@@ -79,6 +100,12 @@ def _unless_allowed(
         return None
     offered = ", ".join(sorted(allowed)) or "none"
     return f"spec.{field}: '{value}' is not among those that pools may use here: {offered}."
+
+
+def _unless_on(field: str, address: str, allowed: frozenset[str]) -> str | None:
+    host = urlsplit(address).hostname or ""
+    domains = {host[at:] for at, letter in enumerate(host) if letter == "."}
+    return _unless_allowed(field, host, {host, *domains}, allowed)
 
 
 def _names_of(image: str) -> set[str]:

@@ -16,6 +16,7 @@ from imagerift_core.kube_workloads import Trouble
 
 from imagerift_operator.events import EventWriter
 from imagerift_operator.leadership import Leadership
+from imagerift_operator.pod_parts import NO_WEIGHTS, MountedWeights
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,7 @@ _MAX_MESSAGE = 1024
 _STATUSES = Literal["True", "False", "Unknown"]
 # Reasons for which a pool is not ready that are no trouble.
 _CONDITION = {"type", "status", "reason", "message", "lastTransitionTime"}
-_QUIET = frozenset({"NotSeen", "ScaledToZero", "NoServer", "Starting"})
+_QUIET = frozenset({"NotSeen", "ScaledToZero", "NoServer", "Starting", "WaitingForWeights"})
 
 Condition = dict[str, Any]
 
@@ -33,7 +34,8 @@ class ServersSeen:
     """The servers of a templated pool as Kubernetes has them.
 
     `asked` were asked for, `pods` are there, `placed` of them have a node and `troubled` cannot
-    come up. `trouble` is the first reason for which one is missing.
+    come up. `trouble` is the first reason for which one is missing. `weights` are those that are
+    named.
     """
 
     asked: int
@@ -42,6 +44,7 @@ class ServersSeen:
     troubled: int = 0
     unschedulable: str | None = None
     trouble: Trouble | None = None
+    weights: MountedWeights = NO_WEIGHTS
 
     def is_coming(self, ready: int) -> bool:
         """Whether a server comes up, or will once a job waits, beside the `ready` ones."""
@@ -96,7 +99,7 @@ class PoolReporter:
         if not self._leadership.leading:
             status.written = None
             return
-        kept = [_since(status.conditions.get(c["type"]), c) for c in conditions]
+        kept = [since(status.conditions.get(c["type"]), c) for c in conditions]
         seen = seen | {"conditions": kept}
         if seen == status.written or self._isolated.is_set_aside(status.name):
             return
@@ -153,7 +156,8 @@ def template_conditions(seen: ServersSeen | None, *, ready: int) -> list[Conditi
             condition("Progressing", "Unknown", "NotSeen", words),
             condition("Unschedulable", "Unknown", "NotSeen", words),
         ]
-    return [_readiness(seen, ready), _progress(seen, ready), _placement(seen)]
+    told = [_readiness(seen, ready), _progress(seen, ready), _placement(seen)]
+    return [*told, *_of_weights(seen.weights)]
 
 
 def refused_conditions(reason: Literal["Invalid", "NotAllowed"], words: str) -> list[Condition]:
@@ -171,7 +175,7 @@ def condition(kind: str, status: _STATUSES, reason: str, message: str) -> Condit
     }
 
 
-def _since(before: Condition | None, after: Condition) -> Condition:
+def since(before: Condition | None, after: Condition) -> Condition:
     """The condition with the time at which its status last changed."""
     if before is not None and before["status"] == after["status"]:
         return after | {"lastTransitionTime": before["lastTransitionTime"]}
@@ -187,6 +191,8 @@ def _readiness(seen: ServersSeen, ready: int) -> Condition:
         return _answers(ready, max(ready, seen.pods))
     if seen.trouble is not None:
         return condition("Ready", "False", seen.trouble.reason, seen.trouble.words)
+    if seen.weights.trouble is not None:
+        return condition("Ready", "False", "WaitingForWeights", seen.weights.trouble.words)
     if seen.asked == 0:
         words = "The first job that waits brings a server up."
         return condition("Ready", "False", "ScaledToZero", words)
@@ -199,6 +205,8 @@ def _readiness(seen: ServersSeen, ready: int) -> Condition:
 def _progress(seen: ServersSeen, ready: int) -> Condition:
     if seen.trouble is not None:
         return condition("Progressing", "False", seen.trouble.reason, seen.trouble.words)
+    if seen.weights.trouble is not None:
+        return condition("Progressing", "True", "WaitingForWeights", seen.weights.trouble.words)
     if ready >= seen.asked:
         words = f"As many servers answer as are asked for ({seen.asked})."
         return condition("Progressing", "True", "Complete", words)
@@ -206,6 +214,16 @@ def _progress(seen: ServersSeen, ready: int) -> Condition:
         return condition("Progressing", "True", "NoServer", _none_made(seen))
     words = f"{ready} of {seen.asked} server(s) asked for answer; {seen.pods} are there."
     return condition("Progressing", "True", "Starting", words)
+
+
+def _of_weights(weights: MountedWeights) -> list[Condition]:
+    """The condition WeightsReady of a pool that names weights."""
+    if weights.trouble is not None:
+        return [condition("WeightsReady", "False", weights.trouble.reason, weights.trouble.words)]
+    if not weights.volumes:
+        return []
+    words = f"All weights that the pool names ({len(weights.volumes)}) are Ready."
+    return [condition("WeightsReady", "True", "Ready", words)]
 
 
 def _placement(seen: ServersSeen) -> Condition:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import structlog
-from imagerift_contract.values import EXPORT_LONG_EDGE
 from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
 from imagerift_core.kube_workloads import Trouble
@@ -24,7 +23,8 @@ from imagerift_core.triton import (
 )
 from pydantic import ValidationError
 
-from imagerift_operator.job_entry import POD_TARGET, target_of
+from imagerift_operator.abilities import Abilities, abilities_of, intended_targets, possible_targets
+from imagerift_operator.job_entry import POD_TARGET
 from imagerift_operator.job_pod_server import JobPodServer
 from imagerift_operator.load_time import LoadTime
 from imagerift_operator.model_access import NO_TOKEN, ModelAccess
@@ -60,6 +60,7 @@ class Replica:
     # Ends the jobs it has and gets no more.
     draining: bool = False
     load_time: LoadTime = field(default_factory=LoadTime)
+    abilities: Abilities | None = None
     _targets: frozenset[str] = frozenset()
     _targets_of: tuple[object, object] = (None, None)
 
@@ -75,7 +76,7 @@ class Replica:
         known_models, known_spec = self._targets_of
         if known_models is not self.models or known_spec is not spec:
             loaded = [m for m in spec.modes if m in modes and modes[m].model in self.models]
-            self._targets = intended_targets(pool, spec, loaded)
+            self._targets = intended_targets(pool, spec, loaded, self.abilities)
             self._targets_of = (self.models, spec)
         return self._targets
 
@@ -127,7 +128,7 @@ class Pool:
     @property
     def intended_targets(self) -> frozenset[str]:
         """What this pool runs once its models are loaded."""
-        return intended_targets(self.name, self.spec, self.spec.modes)
+        return possible_targets(self.name, self.spec, self.replicas.values())
 
     def serving(self, target: str, modes: Modes) -> list[Replica]:
         """The replicas that can run `target` once they have a slot free."""
@@ -176,7 +177,7 @@ class Pools:
         self._changed = changed
         self._isolated = isolated
         self._rules = rules
-        self._access = access
+        self.access = access
         self._pools: dict[str, Pool] = {}
         self._refused: dict[str, _RefusedPool] = {}
         self._lock = asyncio.Lock()
@@ -221,7 +222,7 @@ class Pools:
             known.spec, known.generation = spec, generation
             known.status.read(body)
             for replica in known.replicas.values():
-                replica.slots.size = spec.slots_per_replica
+                replica.slots.asked = spec.slots_per_replica
             if spec.endpoint is not None:
                 known.servers = None
                 await self._set_replicas(known, {spec.endpoint: spec.endpoint})
@@ -266,7 +267,15 @@ class Pools:
 
     async def _ask(self, pool: Pool, replica: Replica, models: set[str]) -> None:
         before = replica.ready
-        replica.models = await replica.server.ready_models(models)
+        ready = await replica.server.ready_models(models)
+        if CONTROL_MODEL in ready and not before:
+            try:
+                replica.abilities = await abilities_of(replica.server)
+            except TritonUnavailable:
+                ready = []
+        replica.models = ready
+        if replica.ready and not before:
+            await replica.slots.learn(replica.server, models - {CONTROL_MODEL})
         seconds = replica.load_time.follow(ready=replica.ready, at=now())
         if seconds is not None:
             self._reporter.loaded(pool.name, seconds)
@@ -310,9 +319,8 @@ class Pools:
             return "model_loading" if loading else "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
-        if not any(replica.free for replica in serving):
-            return "waiting_for_slot"
-        return "waiting_for_turn"
+        free = any(replica.free for replica in serving)
+        return "waiting_for_turn" if free else "waiting_for_slot"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
         if self._job_pods is None or not self._job_pods.ready:
@@ -355,7 +363,7 @@ class Pools:
             if key not in pool.replicas:
                 connections = AsyncExitStack()
                 own = pool.spec.template is not None
-                client = self._access.connect(endpoint, own=own)
+                client = self.access.connect(endpoint, own=own)
                 server = await connections.enter_async_context(client)
                 slots = Slots(pool.spec.slots_per_replica)
                 pool.replicas[key] = Replica(server, connections, slots)
@@ -382,14 +390,6 @@ class Pools:
             seen["selector"] = selector(pool.name)
             conditions = template_conditions(pool.servers, ready=ready)
         await self._reporter.report(pool.status, seen, conditions)
-
-
-def intended_targets(pool: str, spec: TritonPoolSpec, modes: Iterable[str]) -> frozenset[str]:
-    """What jobs may ask for so that this pool runs them, once it has models for `modes`."""
-    sizes = spec.export_sizes or EXPORT_LONG_EDGE
-    return frozenset(
-        target_of(asked, mode, size) for asked in (None, pool) for mode in modes for size in sizes
-    )
 
 
 async def flag_canceled(replica: Replica, attempt_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes down the queue each second: from this the API answers where a job waits."""
+"""Writes down each second what waits and runs: the API answers from it where a job stands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from datetime import datetime
 from itertools import islice
 
 from imagerift_core.clock import now
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot, SnapshotStore
+from imagerift_core.modes import Modes
+from imagerift_core.mongo.scheduler_snapshot import (
+    JobProgress,
+    QueuePosition,
+    SchedulerSnapshot,
+    SnapshotStore,
+)
 
 from imagerift_operator.in_flight import RunningAttempt
 from imagerift_operator.memory import Memory
 from imagerift_operator.pools import Pools
+from imagerift_operator.progress import job_progress
+from imagerift_operator.served_modes import served_modes
 from imagerift_operator.wait_estimates import Forecast, Pace, SlotGroup, forecast
 from imagerift_operator.waiting_reasons import WaitingReasons
 
@@ -30,6 +38,7 @@ class QueuePublisher:
         pools: Pools,
         pace: Pace,
         waiting_reasons: WaitingReasons,
+        modes: Modes,
         namespace: str,
     ) -> None:
         self._snapshots = snapshots
@@ -37,6 +46,7 @@ class QueuePublisher:
         self._in_flight = memory.in_flight
         self._pools = pools
         self._pace = pace
+        self._modes = modes
         self._namespace = namespace
         self._waiting_reasons = waiting_reasons
 
@@ -56,8 +66,25 @@ class QueuePublisher:
             for coming in islice(self._forecast(at), SNAPSHOT_POSITIONS)
         }
         self._waiting_reasons.look(positions, at)
-        snapshot = SchedulerSnapshot(_id=self._namespace, at=at, places=positions)
+        progress = dict(islice(self._progress(at), SNAPSHOT_POSITIONS))
+        served = served_modes(self._pools, self._modes)
+        snapshot = SchedulerSnapshot(
+            _id=self._namespace, at=at, places=positions, modes=served, progress=progress
+        )
         await self._snapshots.write(snapshot)
+
+    def _progress(self, at: datetime) -> Iterator[tuple[str, JobProgress]]:
+        for attempt in self._in_flight:
+            if attempt.progress is not None and attempt.number is not None:
+                yield (
+                    attempt.entry.job_id,
+                    job_progress(
+                        attempt.progress,
+                        attempt=attempt.number,
+                        pictures=attempt.entry.units,
+                        expected_seconds=self._seconds_left(attempt, at),
+                    ),
+                )
 
     def _forecast(self, at: datetime) -> Iterator[Forecast]:
         by_replica: defaultdict[int, list[float]] = defaultdict(list)

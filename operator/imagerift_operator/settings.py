@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from imagerift_core.settings import SharedSettings
-from pydantic import Field, SecretStr
+from imagerift_core.settings import HexSecret, SharedSettings
+from imagerift_core.weights_pods import WeightsPods
+from pydantic import Field, SecretStr, model_validator
 
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_rules import PoolRules
@@ -55,6 +57,9 @@ class OperatorSettings(SharedSettings):
     pool_endpoint_hosts: str = Field(
         "*", description="Hosts of the endpoints that pools may name; .example.com: all within."
     )
+    pool_engine_hosts: str = Field(
+        "*", description="Hosts of the engines that pools may name; .example.com: all within."
+    )
     model_token: SecretStr | None = Field(
         None, min_length=32, description="Token by which model servers know the operator."
     )
@@ -78,12 +83,29 @@ class OperatorSettings(SharedSettings):
         description="Safety gate that must judge each job, in pools and job pods alike: servers "
         "made here are told of it, and one without it fails the job.",
     )
+    weights_pods: WeightsPods | None = Field(
+        None,
+        description="JSON of the pods that download weights (imagerift_core.weights_pods); "
+        "default: nothing is downloaded.",
+    )
+    tenants: bool = Field(
+        False, description="Follow Workspace and ApiKey resources; their definitions must exist."
+    )
+    key_pepper: HexSecret | None = Field(
+        None, description="The API's own pepper: keys of ApiKey resources are hashed under it."
+    )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."
     )
     drain_seconds: float = Field(
         10.0, ge=0, description="How long a stopping operator waits for attempts in flight."
     )
+
+    @model_validator(mode="after")
+    def _tenants_need_the_pepper(self) -> Self:
+        if self.tenants and self.key_pepper is None:
+            raise ValueError("TENANTS needs KEY_PEPPER")
+        return self
 
     def pool_rules(self) -> PoolRules:
         return PoolRules(
@@ -94,6 +116,7 @@ class OperatorSettings(SharedSettings):
             secrets=_listed(self.pool_secrets),
             service_accounts=_listed(self.pool_service_accounts),
             endpoint_hosts=_listed(self.pool_endpoint_hosts.lower()),
+            engine_hosts=_listed(self.pool_engine_hosts.lower()),
         )
 
     def model_access(self) -> ModelAccess:

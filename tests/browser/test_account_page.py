@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from imagerift_core import clock
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, SchedulerSnapshot
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import NAME, PASSWORD
 from tests.browser.test_pages import assert_accessible, create_key
 from tests.browser.visitor import DESKTOP, PHONE, finish_job, home_of, screenshot, sign_in, tab
 from tests.integration.api.harness import Api
+from tests.support import job_states
 from tests.support.pictures import picture
 
 
@@ -172,6 +176,48 @@ async def test_a_running_job_is_followed_after_a_reload(
         await finish_job(site, job_id)
         await expect(newest.locator("img")).to_be_visible()
         await expect(newest.get_by_text("queued")).to_have_count(0)
+
+
+async def test_a_bar_shows_how_far_a_running_job_is(
+    chromium: Browser, site: Api, photo: Path
+) -> None:
+    await home_of(site, NAME, plan="business")
+    async with tab(chromium, site) as page:
+        await sign_in(page, NAME, PASSWORD)
+        await choose(page, photo)
+        bar, status = page.locator("#play-progress"), page.locator("#play-status")
+        async with page.expect_response("**/api/v1/generate") as sent:
+            await page.get_by_role("button", name="Generate").click()
+        job_id = (await (await sent.value).json())["jobId"]
+        await expect(status).to_have_text("Queued…")
+        await expect(bar).to_be_hidden()
+        claimed = await job_states.begin(site.stores.jobs, job_id)
+        for step, share in ((12, 0.38), (24, 0.76)):
+            await site.stores.snapshots.write(at_step(site, job_id, step, share))
+            await expect(status).to_have_text(
+                f"Processing, step {step} of 30, about {30 - step} s left…"
+            )
+            await expect(bar).to_be_visible()
+            assert await bar.evaluate("bar => bar.value") == share
+        await assert_accessible(page)
+        await screenshot(page, "account-progress")
+        await finish_job(site, job_id, claimed)
+        await expect(status).to_have_text(re.compile("^Done"))
+        await expect(bar).to_be_hidden()
+
+
+def at_step(site: Api, job_id: str, step: int, share: float) -> SchedulerSnapshot:
+    """What an operator writes each second, of a time at which it is not stale for a while."""
+    progress = JobProgress(
+        attempt=1, stage="model", step=step, steps=30, variation=0, share=share,
+        eta_seconds=30.0 - step,
+    )  # fmt: skip
+    return SchedulerSnapshot(
+        _id=site.settings.namespace,
+        at=clock.now() + timedelta(minutes=5),
+        places={},
+        progress={job_id: progress},
+    )
 
 
 async def test_links_are_renewed_before_they_end(chromium: Browser, site: Api, photo: Path) -> None:

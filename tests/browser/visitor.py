@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imagerift_core import clock
+from imagerift_core.jobs import JobRecord
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.integration.api.harness import Api
@@ -81,9 +82,9 @@ async def home_of(site: Api, name: str, *, plan: str) -> str:
     return person.home
 
 
-async def finish_job(site: Api, job_id: str) -> None:
+async def finish_job(site: Api, job_id: str, claimed: JobRecord | None = None) -> None:
     """Does what the operator would: the job succeeds with a picture that is really stored."""
-    claimed = await job_states.begin(site.stores.jobs, job_id)
+    claimed = claimed or await job_states.begin(site.stores.jobs, job_id)
     settled: Any = delivered(claimed)
     for output in settled.outputs:
         await site.store.put(output.key, picture(), content_type="image/png")

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from tests.chaos.history import Counter, FinalState, Job
 from tests.support.own_shard import Shard
+from tests.support.server_processes import s3_client
 
 
 def read(shard: Shard, workspaces: Iterable[str]) -> FinalState:
@@ -71,14 +69,7 @@ def _digests(shard: Shard, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
 def bucket_of(shard: Shard) -> Iterator[tuple[Any, str]]:
     """An administrator's client of the object store itself, and the bucket's name."""
     variables = shard.platform.administrator
-    client = boto3.client(
-        "s3",
-        endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],
-        aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
-        aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
-    )
+    client = s3_client(variables)
     try:
         yield client, variables["IMAGERIFT_S3_BUCKET"]
     finally:

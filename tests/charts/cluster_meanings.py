@@ -21,6 +21,7 @@ from tests.charts.rendering import (
     job_pods,
     pool_template,
     variables,
+    weights_pods,
 )
 
 OURS = ("imagerift-api", "imagerift-operator", "imagerift-probe")
@@ -41,7 +42,9 @@ def mounted(pod_template: Manifest, path: str) -> dict[str, Any]:
 
 @means("mongodb-own-ca")
 def _(objects: Objects) -> None:
-    for name in OURS:
+    # The test of `helm test` goes by the API alone.
+    assert "mongodb-tls" not in json.dumps(objects.pods["imagerift-probe"])
+    for name in ("imagerift-api", "imagerift-operator"):
         shown = variables(objects.pods[name])
         volume = mounted(objects.pods[name], "/etc/imagerift-mongodb")
         files = {
@@ -153,6 +156,11 @@ def _(objects: Objects) -> None:
     files = {one["name"]: one["value"] for one in server["env"]}
     assert files["SSL_CERT_FILE"] == "/etc/imagerift-trust/ca.crt"
     assert "/etc/imagerift-trust" in [mount["mountPath"] for mount in server["volumeMounts"]]
+    pods = weights_pods(objects)
+    assert pods is not None and [mount.name for mount in pods.volume_mounts] == ["trust"]
+    told = {one.name: one.value for one in pods.env}
+    # Beside the system's: weights come from the internet too.
+    assert told == {"IMAGERIFT_WEIGHTS_CA_FILE": "/etc/imagerift-trust/ca.crt"}
 
 
 @means("env-from")
@@ -180,10 +188,14 @@ def _(objects: Objects) -> None:
 def _(objects: Objects) -> None:
     images = {one["image"] for body in objects.pods.values() for one in containers(body)}
     images |= {pool_template(objects, "default").image, job_pods(objects).image}
+    pods = weights_pods(objects)
+    assert pods is not None
+    images.add(pods.image)
     assert {image.rpartition(":")[0] for image in images} == {
         f"registry.acme.io/mirror/{name}"
         for name in (
             *("imagerift/api", "imagerift/operator", "imagerift/triton", "imagerift/runner"),
+            "imagerift/weights",
             *("library/mongo", "chrislusf/seaweedfs"),
         )
     }

@@ -15,6 +15,7 @@ import yaml
 from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_core.weights_pods import WeightsPods
 from imagerift_local.provision.cache import Cache
 from imagerift_local.provision.context import Workshop
 from imagerift_local.provision.debian import Debian
@@ -150,6 +151,12 @@ def job_pods(objects: Objects) -> JobPods:
     return JobPods.model_validate_json(
         objects.one("ConfigMap", "imagerift-config")["data"]["job-pods.json"]
     )
+
+
+def weights_pods(objects: Objects) -> WeightsPods | None:
+    """What the operator is told of the pods that download weights."""
+    told = variables(objects.pods["imagerift-operator"]).get("IMAGERIFT_WEIGHTS_PODS")
+    return None if told is None else WeightsPods.model_validate_json(told)
 
 
 def _is_for_old(values: Values | None) -> bool:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 from imagerift_api.settings import ApiSettings
+from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.resources import TritonPoolSpec
-from imagerift_local.cluster import RBAC_FILE, rbac_manifests
+from imagerift_local.cluster import RBAC_FILE, TENANTS_FILE, rbac_manifests
 from imagerift_operator.job_pod_objects import check_job, run_job
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
+from imagerift_operator.weights_objects import WeightsObjects
 from kubernetes_validate import utils, validate
 
 from tests.charts.rendering import (
@@ -30,6 +32,7 @@ from tests.charts.rendering import (
     job_pods,
     pool_template,
     variables,
+    weights_pods,
 )
 from tests.unit.charts.variables import chart_variables
 from tests.unit.core.structural import faults
@@ -152,14 +155,45 @@ def test_only_the_api_and_the_operator_hold_a_kubernetes_token(
 
 
 def test_the_charts_rights_are_those_of_the_embedded_platform(
-    examples: dict[str, Objects],
+    examples: dict[str, Objects], helm: Helm
 ) -> None:
-    wanted = rbac_manifests(RBAC_FILE.read_text(), NAMESPACE)
-    for body in wanted:
-        rendered = examples["default"].one(body["kind"], body["metadata"]["name"])
-        for field in ("rules", "roleRef", "subjects"):
-            assert rendered.get(field) == body.get(field)
-        assert rendered["metadata"]["namespace"] == NAMESPACE
+    alone = RBAC_FILE.read_text()
+    with_tenants = helm.render(values={"tenants": {"enabled": True}})
+    for objects, text in (
+        (examples["default"], alone),
+        (with_tenants, alone + TENANTS_FILE.read_text()),
+    ):
+        for body in rbac_manifests(text, NAMESPACE):
+            rendered = objects.one(body["kind"], body["metadata"]["name"])
+            for field in ("rules", "roleRef", "subjects"):
+                assert rendered.get(field) == body.get(field)
+            assert rendered["metadata"]["namespace"] == NAMESPACE
+
+
+def test_only_where_tenants_are_resources_may_the_operator_make_secrets(
+    examples: dict[str, Objects], helm: Helm
+) -> None:
+    def of_operator(objects: Objects) -> str:
+        return json.dumps(objects.one("Role", "imagerift-operator")["rules"])
+
+    assert "secrets" not in of_operator(examples["default"])
+    assert "IMAGERIFT_KEY_PEPPER" not in variables(examples["default"].pods["imagerift-operator"])
+    enabled = helm.render(values={"tenants": {"enabled": True}})
+    (rule,) = [
+        rule
+        for rule in enabled.one("Role", "imagerift-operator")["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    assert rule["verbs"] == ["create"]
+    assert variables(enabled.pods["imagerift-operator"])["IMAGERIFT_TENANTS"] == "true"
+
+
+def test_helm_test_knows_neither_the_database_nor_the_pepper(examples: dict[str, Objects]) -> None:
+    for objects in examples.values():
+        for name in objects.pods.keys() & {"imagerift-probe"}:
+            known = set(variables(objects.pods[name]))
+            assert "IMAGERIFT_ADMIN_TOKEN" in known
+            assert not known & {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER"}
 
 
 @pytest.mark.parametrize(
@@ -194,6 +228,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "modelServers": {"tokenHosts": ["triton.example"], "tls": {"existingSecret": "pairs"}},
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
+        "tenants": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
         "networkPolicies": {"tracing": [{"podSelector": {}}], "mongodb": [{"podSelector": {}}]},
     }
@@ -204,7 +239,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
 def test_no_secret_is_written_into_a_pod(examples: dict[str, Objects]) -> None:
     secret = {"IMAGERIFT_MONGO_URL", "IMAGERIFT_KEY_PEPPER", "IMAGERIFT_OIDC_CLIENT_SECRET"}
     secret |= {"IMAGERIFT_S3_ACCESS_KEY", "IMAGERIFT_S3_SECRET_KEY", "IMAGERIFT_SESSION_KEY"}
-    secret |= {"IMAGERIFT_MODEL_TOKEN"}
+    secret |= {"IMAGERIFT_MODEL_TOKEN", "IMAGERIFT_ADMIN_TOKEN"}
     for objects in examples.values():
         for pod in objects.pods.values():
             for name, value in variables(pod).items():
@@ -337,6 +372,31 @@ def test_current_kubernetes_takes_what_the_operator_makes(
             assert validate(body, version, strict=True) == version
 
 
+def test_current_kubernetes_takes_what_is_made_for_weights(
+    examples: dict[str, Objects], quick_schemas: None
+) -> None:
+    pods = weights_pods(examples["production"])
+    assert pods is not None and pods.image.startswith("registry.example.com/imagerift/weights:")
+    spec = {"acceptLicence": "MIT", "source": "hf://a/b@c", "storage": {"size": "1Gi"}}
+    hub = WeightsObjects("w", "UID", ModelWeightsSpec.model_validate(spec))
+    image = f"oci://registry/w@sha256:{'0' * 64}"
+    by_image = ModelWeightsSpec.model_validate({"acceptLicence": "MIT", "source": image})
+    probe = WeightsObjects("w", "UID", by_image).image_volume_job()
+    assert hub.spec.storage is not None
+    for body in (hub.claim(hub.spec.storage), hub.download_job(pods)):
+        for version in CLUSTERS:
+            assert validate(body, version, strict=True) == version
+    assert validate(probe, CLUSTERS[-1], strict=True) == CLUSTERS[-1]
+    with pytest.raises(utils.ValidationError, match="image"):
+        validate(probe, "1.29", strict=True)
+
+
+def test_an_installation_whose_image_has_no_home_downloads_nothing(helm: Helm) -> None:
+    at_home = {name: {"repository": f"r.io/{name}"} for name in ("api", "operator", "triton")}
+    values = {"global": {"imageRegistry": ""}, "images": at_home}
+    assert weights_pods(helm.render(values=values)) is None
+
+
 def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> None:
     def parts(values: dict[str, bool]) -> dict[str, list[str]]:
         return {
@@ -349,9 +409,18 @@ def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> N
     assert set(map(tuple, parts({}).values())) == {()}
     assert parts({"aggregateRoles": True}) == {
         "imagerift-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"],
+        "imagerift-job-author": [],
         "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
         "imagerift-pool-admin": [],
+        "imagerift-tenant-admin": [],
     }
+
+
+def test_who_makes_jobs_changes_and_ends_nobodys(helm: Helm) -> None:
+    author = helm.render(DEFINITIONS).one("ClusterRole", "imagerift-job-author")
+    (rule,) = author["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == (["imagerift.dev"], ["generationjobs"])
+    assert set(rule["verbs"]) == {"get", "list", "watch", "create"}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from imagerift_core.isolation import Isolations
 from imagerift_core.jobs import Status
 from imagerift_core.loops import Loops
 from imagerift_core.mongo.audit import Difference
+from imagerift_core.mongo.deliveries import Backlog
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_core.refused_writes import count_refused_write, show_refused_writes
 from imagerift_operator.metrics import Metrics as OperatorMetrics
@@ -91,6 +92,7 @@ async def shown() -> dict[str, set[str]]:
     api.kubernetes_write("create")
     api.webhook_tried("delivered")
     api.webhooks_put_off(1)
+    api.webhook_backlog(Backlog(due=1, trying=1, later=1, due_since=None))
     found = labels_by_name(generate_latest(api.registry).decode())
     api.close()
     port = free_port()

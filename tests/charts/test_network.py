@@ -6,7 +6,10 @@ This shows what the policies say. That they are enforced is the network plugin's
 from __future__ import annotations
 
 import pytest
+from imagerift_core.model_weights import ModelWeightsSpec
+from imagerift_core.weights_pods import WeightsPods
 from imagerift_operator.job_pod_objects import run_labels
+from imagerift_operator.weights_objects import WeightsObjects
 
 from tests.charts.network import Place, pod, reaches
 from tests.charts.rendering import NAMESPACE, Helm, Objects
@@ -30,9 +33,9 @@ WANTED = {
     ("triton", "s3"),
     ("probe", "api"),
     ("probe", "s3"),
-    ("probe", "mongodb"),
     ("mongodb", "mongodb"),
 }
+WEIGHTS = {"source": "hf://a/b@c", "acceptLicence": "MIT", "storage": {"size": "1Gi"}}
 METADATA_SERVICE = Place(address="169.254.169.254")
 INTERNET = Place(address="198.51.100.10")
 INTERNET_6 = Place(address="2001:db8::10")
@@ -91,6 +94,34 @@ def test_a_job_pod_reaches_the_object_store_and_its_name_alone(
             for tried in (80, 443, 6443, 8080, 27017):
                 assert not reaches(policies, runner, other, tried), (other, tried)
                 assert not reaches(policies, other, runner, tried), (other, tried)
+
+
+def test_a_download_reaches_the_internet_by_https_and_nothing_inside(
+    helm: Helm, examples: dict[str, Objects]
+) -> None:
+    spec = ModelWeightsSpec.model_validate(WEIGHTS)
+    job = WeightsObjects("w", "uid", spec).download_job(WeightsPods(image="weights:1"))
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    with_job_pods = helm.render(values={"jobPods": {"enabled": True}})
+    for objects, namespace in (
+        (examples["default"], NAMESPACE),
+        (with_job_pods, NAMESPACE),
+        (with_job_pods, "imagerift-runners"),
+    ):
+        policies, download = objects.of("NetworkPolicy"), Place(labels, namespace)
+        for place in (INTERNET, INTERNET_6):
+            assert reaches(policies, download, place, 443)
+            assert not reaches(policies, download, place, 80)
+        assert reaches(policies, download, DNS, 53)
+        assert reaches(policies, download, pod("s3"), 8333)
+        for other in (PRIVATE, PRIVATE_6, METADATA_SERVICE, STRANGER, pod("api"), pod("mongodb")):
+            for tried in (80, 443, 6443, 8080, 27017):
+                assert not reaches(policies, download, other, tried), (other, tried)
+        # How far it is, the operator alone may ask.
+        assert reaches(policies, pod("operator"), download, 8080)
+        assert not reaches(policies, pod("operator"), download, 443)
+        for other in (STRANGER, pod("api"), pod("triton"), INGRESS):
+            assert not reaches(policies, other, download, 8080)
 
 
 @pytest.mark.parametrize("example", ["default", "production", "shard"])
@@ -157,6 +188,16 @@ def test_the_kubernetes_api_is_reached_by_the_two_that_use_it(
     assert reaches(policies, pod("operator"), kubernetes, 6443)
     assert not reaches(policies, pod("triton"), kubernetes, 6443)
     assert not reaches(policies, pod("probe"), kubernetes, 6443)
+
+
+@pytest.mark.parametrize("port", [443, 6443, 8443, 16443])
+def test_the_small_clusters_of_the_try_out_are_reached_on_their_ports(
+    examples: dict[str, Objects], port: int
+) -> None:
+    policies = examples["try-out"].of("NetworkPolicy")
+    for component in ("api", "operator"):
+        assert reaches(policies, pod(component), Place(address="192.168.49.2"), port)
+    assert not reaches(policies, pod("triton"), Place(address="192.168.49.2"), port)
 
 
 def test_spans_go_to_the_collector_from_the_two_that_make_them(

@@ -31,12 +31,23 @@ VALUES = {
             },
         },
         "outside": {"modes": ["style"], "endpoint": "http://triton.gpu.svc:8000"},
+        "engine": {
+            "modes": ["style"],
+            "template": {
+                "engine": {
+                    "kind": "openai-images",
+                    "origin": "https://sglang.gpu.svc:30000",
+                    "secret": {"name": "sglang"},
+                }
+            },
+        },
     },
-    "networkPolicies": {"pools": [{"podSelector": {}}]},
+    "networkPolicies": {"pools": [{"podSelector": {}}], "engines": [{"podSelector": {}}]},
     "allowedPools": {
         "policy": True,
         "images": ["docker.io/more"],
         "endpointHosts": [".models.example.com"],
+        "engineHosts": [".engines.example.com"],
     },
 }
 ENVIRONMENT = celpy.Environment()
@@ -59,6 +70,10 @@ def variable(secret: str) -> dict[str, Any]:
 
 def before(**container: Any) -> dict[str, Any]:
     return {"initContainers": [{"name": "c"} | container]}
+
+
+def engine(origin: str, **more: Any) -> dict[str, Any]:
+    return {"template": IMAGE | {"engine": {"kind": "openai-images", "origin": origin} | more}}
 
 
 SPECS: list[tuple[dict[str, Any], bool]] = [
@@ -96,6 +111,13 @@ SPECS: list[tuple[dict[str, Any], bool]] = [
     ({"endpoint": "http://models.example.com"}, False),
     ({"endpoint": "http://tritonXgpu.svc:8000"}, False),
     ({"endpoint": "http://127.0.0.1:9913"}, False),
+    (engine("https://sglang.gpu.svc:30000"), True),
+    (engine("http://a.engines.example.com"), True),
+    (engine("http://engines.example.com"), False),
+    (engine("http://a.models.example.com"), False),
+    (engine("https://sglangXgpu.svc:30000"), False),
+    (engine("https://sglang.gpu.svc:30000", secret={"name": "sglang"}), True),
+    (engine("https://sglang.gpu.svc:30000", secret={"name": "imagerift-api"}), False),
 ]
 
 

@@ -82,7 +82,7 @@ if [ "$3" = list ]; then echo "[]"; else echo '{json.dumps(answer)}'; fi
     command.write_text(script)
     command.chmod(0o755)
     variables = {
-        **{"PATH": f"{folder}:{os.environ['PATH']}", "PROBE_API_URL": server.origin},
+        **{"PATH": f"{folder}:{os.environ['PATH']}", "IMAGERIFT_API_URL": server.origin},
         **{"PROBE_MODE": "style", "PROBE_PROMPT": "a", "PROBE_PLAN": "p", "PROBE_SECONDS": "10"},
     }
     return subprocess.run(

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_operator.pool_objects import pool_labels
+from imagerift_operator.settings import OperatorSettings
 from kubernetes_validate import validate
 
 import tests.charts.cluster_meanings  # noqa: F401 - registers what its files mean
@@ -24,6 +26,7 @@ from tests.charts.rendering import (
     job_pods,
     pool_template,
     variables,
+    weights_pods,
 )
 
 FOLDER = Path(__file__).with_name("values")
@@ -114,19 +117,20 @@ def all_variables(node: Any) -> list[list[dict[str, Any]]]:
 
 @means("mongodb-atlas")
 def _(objects: Objects) -> None:
-    for name in ("imagerift-api", "imagerift-operator", "imagerift-probe"):
+    for name in ("imagerift-api", "imagerift-operator"):
         assert variables(objects.pods[name])["IMAGERIFT_MONGO_URL"] == {
             "secretKeyRef": {"name": "atlas", "key": "connectionStringStandardSrv"}
         }
-    for component in ("api", "operator", "probe"):
+    for component in ("api", "operator"):
         assert reaches(policies(objects), pod(component), INTERNET, 27017)
+    assert not reaches(policies(objects), pod("probe"), INTERNET, 27017)
     assert not [body for body in objects.of("StatefulSet") if "mongodb" in str(body["metadata"])]
 
 
 @means("mongodb-other-port")
 def _(objects: Objects) -> None:
+    assert reaches(policies(objects), pod("operator"), INTERNET, 1024)
     for component in ("operator", "probe"):
-        assert reaches(policies(objects), pod(component), INTERNET, 1024)
         assert not reaches(policies(objects), pod(component), INTERNET, 27017)
 
 
@@ -212,6 +216,26 @@ def _(objects: Objects) -> None:
     assert sliced.env == []
 
 
+@means("engine")
+def _(objects: Objects) -> None:
+    engine = pool_template(objects, "sglang").engine
+    assert engine is not None and engine.secret is not None
+    assert (engine.kind, engine.secret.name, engine.secret.key) == (
+        "openai-images", "sglang-key", "api-key",
+    )  # fmt: skip
+    assert pool_template(objects, "cpu").engine is None
+    told = variables(objects.pods["imagerift-operator"])
+    assert told["IMAGERIFT_POOL_ENGINE_HOSTS"] == "sglang.gpu.svc"
+    assert told["IMAGERIFT_POOL_SECRETS"] == "sglang-key"
+    server, stranger = Place({"app": "sglang"}, "gpu"), Place({"app": "sglang"}, NAMESPACE)
+    own, other = (Place(pool_labels(name), NAMESPACE) for name in ("sglang", "cpu"))
+    assert reaches(policies(objects), own, server, 30000)
+    assert not reaches(policies(objects), own, server, 22)
+    assert not reaches(policies(objects), own, stranger, 30000)
+    assert not reaches(policies(objects), own, INTERNET, 30000)
+    assert not reaches(policies(objects), other, server, 30000)
+
+
 @means("private-registry")
 def _(objects: Objects) -> None:
     for name, body in objects.pods.items():
@@ -230,6 +254,8 @@ def _(objects: Objects) -> None:
         security = body["spec"]["securityContext"]
         assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(security), name
         assert security["runAsNonRoot"] is True, name
+    downloads = weights_pods(objects)
+    assert downloads is not None and downloads.fs_group is None
     for component in ("api", "operator", "triton", "probe", "mongodb"):
         assert reaches(policies(objects), pod(component), outside("openshift-dns"), 5353)
 
@@ -352,11 +378,17 @@ def _(objects: Objects) -> None:
 @means("kubectl-pools")
 def _(objects: Objects) -> None:
     server = Place(address="198.51.100.7")
-    assert reaches(policies(objects), pod("operator"), server, 8000)
+    for port in (8000, 9443):
+        assert reaches(policies(objects), pod("operator"), server, port)
     assert not reaches(policies(objects), pod("operator"), server, 22)
     assert not reaches(policies(objects), pod("triton"), server, 8000)
     # A pool whose template names another port.
     assert reaches(policies(objects), pod("operator"), pod("triton"), 9000)
+    named = variables(objects.pods["imagerift-operator"])["IMAGERIFT_POOL_ENDPOINT_HOSTS"]
+    rules = OperatorSettings.model_construct(pool_endpoint_hosts=named).pool_rules()
+    for host, allowed in (("198.51.100.7", True), ("198.51.100.8", False)):
+        spec = {"endpoint": f"http://{host}:8000", "modes": ["style"]}
+        assert (rules.refusal(TritonPoolSpec.model_validate(spec)) is None) is allowed
 
 
 @means("oidc-inside")
@@ -368,6 +400,32 @@ def _(objects: Objects) -> None:
     assert reaches(policies(objects), pod("api"), INTERNET, 8443)
     for inside in (outside("shop"), Place(address="10.0.0.9")):
         assert not reaches(policies(objects), pod("api"), inside, 8443)
+
+
+@means("kubernetes-api")
+def _(objects: Objects) -> None:
+    found = policies(objects)
+    for component in ("api", "operator"):
+        for server in ("10.0.0.9", "10.0.0.14"):
+            assert reaches(found, pod(component), Place(address=server), 6443), server
+        # Nothing else inside, on the very same ports.
+        for elsewhere in (Place(address="10.0.0.16"), outside("shop"), pod("triton")):
+            for port in (443, 6443):
+                allowed = (component, elsewhere) == ("operator", pod("triton"))
+                assert reaches(found, pod(component), elsewhere, port) is allowed
+    for component in ("triton", "probe", "s3", "mongodb"):
+        assert not reaches(found, pod(component), Place(address="10.0.0.9"), 6443), component
+
+
+@means("s3-token-service-inside")
+def _(objects: Objects) -> None:
+    found = policies(objects)
+    for component in ("api", "operator"):
+        assert reaches(found, pod(component), outside("sts"), 8443), component
+        assert not reaches(found, pod(component), outside("sts"), 443), component
+        assert not reaches(found, pod(component), outside("shop"), 8443), component
+    # Model servers hold no credentials, and get none.
+    assert not reaches(found, pod("triton"), outside("sts"), 8443)
 
 
 @means("tracing-by-service")

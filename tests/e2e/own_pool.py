@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,15 @@ POOL: dict[str, Any] = {
     "description": "What gpu.json does, on a CPU: tiny weights, few steps.",
     "kind": "KIND_CPU",
     "threads": 1,
-    "instances": {"control": 1, "diffusion": 1, "generate": 1},
-    "modes": {"redraw": "diffusion", "redraw/warm": "duotone"},
+    "instances": {"control": 1, "diffusion": 1, "generate": 1, "scene": 1},
+    "modes": {
+        "redraw": "diffusion",
+        "redraw/warm": "duotone",
+        "staged": "scene",
+        "edit": "diffusion",
+        "generate": "diffusion",
+    },
+    "backgrounds": "diffusion",
     "moderation": "gate",
     "diffusion": {
         "edge": 128,
@@ -39,6 +46,7 @@ POOL: dict[str, Any] = {
         "negativePrompt": "blurry",
         "presets": {
             "painted": {"prompt": "in oil"},
+            "slow": {"steps": 60, "strength": 1.0},
             "endless": {"steps": 900, "strength": 1.0, "edge": 512},
             "colossal": {"edge": 400000},
         },
@@ -52,6 +60,7 @@ class OwnPool:
 
     platform: PlatformUnderTest
     models: Path
+    address: str
 
     @property
     def fingerprints(self) -> ModuleType:
@@ -82,26 +91,30 @@ class OwnPool:
 
 
 @contextmanager
-def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
-    """Start it, and take it away at the end."""
+def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> Iterator[OwnPool]:
+    """Start it, for so many jobs at once, and take it away at the end."""
     models = folder / "models"
     shutil.copytree(CHECKOUT / "docs/examples", models)
     weights = folder / "tiny"
     python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
     platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
-    (folder / "pool.json").write_text(json.dumps(POOL))
-    given = platform.environment
-    environment = {
-        **os.environ,
-        "IMAGERIFT_LOCAL_POOL": str(folder / "pool.json"),
+    instances = POOL["instances"] | {"generate": at_once}
+    diffusion = POOL["diffusion"] | {"batch": max(2, at_once)}
+    pool = POOL | {"instances": instances, "diffusion": diffusion}
+    (folder / "pool.json").write_text(json.dumps(pool))
+    environment = settings_of(platform, folder / "pool.json") | {
         "IMAGERIFT_LOCAL_EXTRA_MODELS": str(models),
-        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
         "IMAGERIFT_DIFFUSION_WEIGHTS": str(weights),
-        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
-        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
-        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
-        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
     }
+    with pool_of(platform, folder, environment) as address:
+        yield OwnPool(platform, models, address)
+
+
+@contextmanager
+def pool_of(
+    platform: PlatformUnderTest, folder: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """The Triton of that environment as the pool of the mode `redraw`; gives its address."""
     data = folder / "data"
     command = [str(BIN / "imagerift-platform"), "up", "--only", "triton", "--port-base", "auto"]
     with (folder / "platform.log").open("w") as log:
@@ -110,14 +123,27 @@ def own_pool(platform: PlatformUnderTest, folder: Path) -> Iterator[OwnPool]:
         )
         try:
             address = _address(process, data, folder / "platform.log")
-            pool = _manifest(address)
-            platform.kubectl("apply", "-f", "-", stdin=json.dumps(pool))
+            platform.kubectl("apply", "-f", "-", stdin=json.dumps(_manifest(address)))
             platform.kubectl("wait", "--for=condition=Ready", "tp/own", "--timeout=280s")
-            yield OwnPool(platform, models)
+            yield address
         finally:
             platform.kubectl("delete", "tp/own", "--ignore-not-found")
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def settings_of(platform: PlatformUnderTest, pool: Path) -> dict[str, str]:
+    """What a Triton of that pool's file needs to serve the platform's jobs."""
+    given = platform.environment
+    return {
+        **os.environ,
+        "IMAGERIFT_LOCAL_POOL": str(pool),
+        "IMAGERIFT_LOCAL_WEIGHTS": "packaged",
+        "IMAGERIFT_LOCAL_S3_URL": given["IMAGERIFT_S3_INTERNAL_URL"],
+        "IMAGERIFT_LOCAL_S3_ACCESS_KEY": given["IMAGERIFT_S3_ACCESS_KEY"],
+        "IMAGERIFT_LOCAL_S3_SECRET_KEY": given["IMAGERIFT_S3_SECRET_KEY"],
+        "IMAGERIFT_MODEL_TOKEN": given["IMAGERIFT_MODEL_TOKEN"],
+    }
 
 
 def _manifest(address: str) -> dict[str, Any]:
@@ -125,7 +151,8 @@ def _manifest(address: str) -> dict[str, Any]:
         "apiVersion": "imagerift.dev/v1",
         "kind": "TritonPool",
         "metadata": {"name": "own"},
-        "spec": {"endpoint": address, "slotsPerReplica": 1, "modes": ["redraw"]},
+        # As many slots as the server says that it takes.
+        "spec": {"endpoint": address, "modes": ["redraw", "staged", "edit", "generate"]},
     }
 
 

@@ -21,6 +21,7 @@ from tests.e2e.hook_receiver import HookReceiver, receiving_hooks
 from tests.e2e.pools import held_pool
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
+from tests.support.server_processes import s3_client
 
 WEBHOOKS = "/api/v1/webhooks"
 # Whatever has one of these forms is a secret, whoever made it: signatures of URLs, tokens of keys,
@@ -118,7 +119,7 @@ class Canary:
             lost = self.submit(imageBase64=None, imageKey=self.image_key)
             key = self.tenant.job(lost.json()["jobId"])["source"]["imageKey"]
             bucket = self.platform.environment["IMAGERIFT_S3_BUCKET"]
-            traces_left.store(self.platform).delete_object(Bucket=bucket, Key=key)
+            s3_client(self.platform.environment).delete_object(Bucket=bucket, Key=key)
             self.ends(expired, "failed", "timeout")
             let_go()
             self.ends(lost, "failed", "input_unavailable")

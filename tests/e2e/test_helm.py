@@ -89,6 +89,8 @@ def test_upgrade_and_rollback_keep_what_was_made_once(
     values = ["-f", EXAMPLES["kubernetes-1.20"]]
     first = helm("install", *release, *values)
     assert f"kubectl -n {namespace} rollout status" in first.stdout
+    assert "any address on the ports 443, 6443" in first.stdout
+    assert "networkPolicies.kubernetesApiFromCluster=true" in first.stdout
     made = secret_data(platform, namespace)
     assert len(made["imagerift-api/key-pepper"]) == 88
     pools = platform.run("kubectl", "-n", namespace, "get", "tp", "-o", "name").stdout
@@ -146,6 +148,7 @@ def test_people_see_and_change_what_their_role_is_for(
     for verb in ("create", "patch", "delete"):
         assert may(verb, "generationjobs.imagerift.dev") is (role == "job-editor")
         assert may(verb, "tritonpools.imagerift.dev") is (role == "pool-admin")
+        assert may(verb, "modelweights.imagerift.dev") is (role == "pool-admin")
     for refused in ("secrets", "pods", "serviceaccounts"):
         assert not may("get", refused)
     assert not may("list", "generationjobs.imagerift.dev", "default")

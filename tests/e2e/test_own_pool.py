@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from imagerift_contract.values import EXPORT_LONG_EDGE, ExportSize
 from PIL import Image
 
 from tests.e2e.own_pool import OwnPool, own_pool
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
+from tests.support.products import PRODUCTS, file_of, product
 
 # The pool's start imports PyTorch twice; on a busy machine that takes minutes.
 pytestmark = pytest.mark.timeout(600)
@@ -87,6 +89,67 @@ def test_diffusion_draws_by_its_seeds(
     other = made(tenant, small_photo, **(ask | {"prompt": "a green glass bottle"}))
     assert set(pictures(other)).isdisjoint(bodies)
     assert charges() == 9
+
+
+@pytest.mark.parametrize(("size", "position"), [("base", 0), ("2k", 9), ("4k", 14)])
+def test_a_product_stays_the_product_in_a_scene_that_was_drawn(
+    pool: OwnPool,
+    tenant: Tenant,
+    charges: Callable[[], int],
+    size: ExportSize,
+    position: int,
+) -> None:
+    photo = file_of(product(*PRODUCTS[position]))
+    ask = {"mode": "staged", "preset": "studio", "prompt": "on a quay", "seed": 3}
+    job = made(tenant, photo, exportSize=size, outputAspect="1:1", **ask)
+    assert job["status"] == "succeeded", job
+    names = {model["name"] for model in job["models"]}
+    assert {"imagerift-scene", "diffusers StableDiffusionInpaintPipeline"} <= names
+    (body,) = pictures(job)
+    picture = Image.open(io.BytesIO(body))
+    assert picture.size == (EXPORT_LONG_EDGE[size],) * 2
+    assert picture.info["imagerift:subject"] == "kept"
+    assert picture.info["imagerift:subjectDifference"] == "0/255"
+    assert float(picture.info["imagerift:subjectCompared"]) > 0.5
+    if size == "base":
+        again = made(tenant, photo, exportSize=size, outputAspect="1:1", **ask)
+        assert pictures(again) == [body]
+        lit = made(tenant, photo, keepSubject=False, negativePrompt="ships", **ask)
+        assert (lit["keepSubject"], lit["negativePrompt"]) == (False, "ships")
+        assert b"imagerift:subject" not in pictures(lit)[0]
+    assert charges() == (3 if size == "base" else 1)
+
+
+def offered(tenant: Tenant) -> dict[str, Any]:
+    listed = tenant.request("GET", "/api/v1/modes").json()["data"]
+    return {mode["mode"]: mode for mode in listed}
+
+
+def test_what_a_pool_s_weights_can_do_is_offered_and_no_more(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, charges: Callable[[], int]
+) -> None:
+    """Stable Diffusion makes pictures of words, and takes no instructions."""
+    wait_until(lambda: "generate" in offered(tenant), seconds=30, what="generate is offered")
+    modes = offered(tenant)
+    assert "edit" not in modes
+    assert (modes["generate"]["takesSource"], modes["generate"]["oneAspect"]) == (False, True)
+    assert (modes["style"]["takesSource"], modes["style"]["oneAspect"]) == (True, False)
+    ask: dict[str, Any] = {"mode": "generate", "prompt": "a quay in the rain", "seed": 4}
+    ask["imageBase64"] = None
+    job = tenant.wait_for(tenant.submitted(b"", **ask), seconds=120)
+    assert job["status"] == "succeeded", job
+    (body,) = pictures(job)
+    assert Image.open(io.BytesIO(body)).size == (1024, 1024)
+    again = tenant.wait_for(tenant.submitted(b"", **ask), seconds=120)
+    assert pictures(again) == [body]
+    shapes = [{"aspect": "1:1"}, {"aspect": "9:16"}]
+    refused = tenant.submit(b"", outputs=shapes, **ask)
+    assert (refused.status_code, refused.json()["param"]) == (400, "outputs")
+    refused = tenant.submit(small_photo, mode="edit", prompt="in the rain")
+    assert (refused.status_code, refused.json()["param"]) == (400, "mode")
+    refused = tenant.submit(small_photo, mode="generate")
+    assert (refused.status_code, refused.json()["param"]) == (400, "imageBase64")
+    assert charges() == 2
 
 
 def test_a_canceled_diffusion_stops_at_its_next_step(

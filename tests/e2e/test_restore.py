@@ -8,18 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from tests.platform_under_test import PlatformUnderTest, wait_until
 from tests.support.own_shard import Shard, client_of, opened_shard
 from tests.support.puppet_jobs import record_of, submit, wait_until_sent
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from tests.support.server_processes import s3_client
 
 SLOW_TO_DELETE = {"IMAGERIFT_LEASE_SECONDS": "4", "IMAGERIFT_JOB_TTL_SECONDS": "600"}
 QUICK_TO_REST = {
@@ -31,25 +27,13 @@ QUICK_TO_REST = {
 }
 
 
-def s3_of(platform: PlatformUnderTest) -> S3Client:
-    variables = platform.environment
-    return boto3.client(
-        "s3",
-        endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],
-        aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
-        aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
-    )
-
-
 @pytest.fixture
 def installation(platform: PlatformUnderTest, tmp_path: Path) -> Iterator[Shard]:
     """A shard with a database and a bucket of its own, as every installation has."""
     name = f"restored-{secrets.token_hex(4)}"
     own = {"IMAGERIFT_MONGO_DATABASE": name, "IMAGERIFT_S3_BUCKET": name}
     apart = replace(platform, environment={**platform.administrator, **own})
-    with closing(s3_of(apart)) as s3:
+    with closing(s3_client(apart.environment)) as s3:
         s3.create_bucket(Bucket=name)
         with opened_shard(apart, tmp_path) as shard:
             yield shard
@@ -122,7 +106,7 @@ def test_after_a_restore_nothing_is_charged_twice_no_job_hangs_and_orphaned_byte
         assert tenant.counters() == {"charged": 3, "reserved": 0, "ledger": 3}
         assert shard.platform.admin("audit")["differences"] == []
         named = keys_of(shard)
-        with closing(s3_of(shard.platform)) as s3:
+        with closing(s3_client(shard.platform.environment)) as s3:
 
             def only_named() -> bool:
                 bucket = shard.platform.environment["IMAGERIFT_S3_BUCKET"]

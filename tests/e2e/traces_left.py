@@ -8,12 +8,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
-from botocore.config import Config
 from pymongo import MongoClient
 
 from tests.platform_under_test import PlatformUnderTest
+from tests.support.server_processes import s3_client
 
 _KINDS = "events,tritonpools,configmaps,leases.coordination.k8s.io"
 
@@ -95,24 +94,11 @@ def records(platform: PlatformUnderTest) -> Iterator[tuple[str, Any]]:
 
 def object_keys(platform: PlatformUnderTest) -> Iterator[tuple[str, str]]:
     """The names of everything in the bucket."""
-    with closing(store(platform)) as client:
+    with closing(s3_client(platform.environment)) as client:
         bucket = platform.environment["IMAGERIFT_S3_BUCKET"]
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for item in page.get("Contents", []):
                 yield "object", item["Key"]
-
-
-def store(platform: PlatformUnderTest) -> Any:
-    """An administrator's client of the bucket."""
-    environment = platform.environment
-    return boto3.client(
-        "s3",
-        endpoint_url=environment["IMAGERIFT_S3_INTERNAL_URL"],
-        region_name=environment["IMAGERIFT_S3_REGION"],
-        aws_access_key_id=environment["IMAGERIFT_S3_ACCESS_KEY"],
-        aws_secret_access_key=environment["IMAGERIFT_S3_SECRET_KEY"],
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
-    )
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -10,11 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import httpx
 import psutil
 import pytest
-from botocore.config import Config
 
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
@@ -28,6 +26,7 @@ from tests.support.puppet_jobs import (
     submit_all,
     wait_until_sent,
 )
+from tests.support.server_processes import s3_client
 
 NOTHING = {"charged": 0, "reserved": 0, "ledger": 0}
 ONE = {"charged": 1, "reserved": 0, "ledger": 1}
@@ -123,14 +122,7 @@ def overwrite_source(
     platform: PlatformUnderTest, tenant: Tenant, job_id: str, content: bytes
 ) -> None:
     variables = platform.environment
-    client = boto3.client(
-        "s3",
-        endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],
-        aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
-        aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
-    )
+    client = s3_client(variables)
     key = f"workspaces/{tenant.workspace}/jobs/{job_id}/source"
     client.put_object(Bucket=variables["IMAGERIFT_S3_BUCKET"], Key=key, Body=content)
     client.close()

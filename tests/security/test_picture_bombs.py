@@ -159,6 +159,30 @@ async def test_a_decoder_that_breaks_its_bounds_ends_alone(hostile: PictureInspe
         assert found.content_type == "image/png"
 
 
+async def test_of_pictures_that_share_a_process_the_one_that_breaks_it_is_refused_alone(
+    hostile: PictureInspections, tmp_path: Path
+) -> None:
+    released = tmp_path / "released"
+    held = [
+        asyncio.create_task(
+            hostile.inspect(hostile_decoder.waits_for(released), param="x", workspace=f"ws_{n}")
+        )
+        for n in range(2)
+    ]
+    await until(lambda: len(hostile_decoder.running()) == 2)
+    pictures = [hostile_decoder.SOUND, hostile_decoder.CRASH, hostile_decoder.SOUND]
+    crowd = [
+        asyncio.create_task(hostile.inspect(data, param="x", workspace="ws_a")) for data in pictures
+    ]
+    await asyncio.sleep(0)
+    released.touch()
+    first, second, third = await asyncio.gather(*crowd, return_exceptions=True)
+    assert isinstance(second, ImageUnreadable)
+    assert isinstance(first, InspectedImage)
+    assert isinstance(third, InspectedImage)
+    await asyncio.gather(*held)
+
+
 def nice(process: int) -> int:
     return os.getpriority(os.PRIO_PROCESS, process)
 
@@ -176,6 +200,7 @@ async def test_heavy_pictures_hold_no_place_of_the_others_and_yield_the_core_to_
     try:
         # Two at once have places that no heavy one holds.
         first = asyncio.create_task(hostile.inspect(light, param="x", workspace="ws_b"))
+        await until(lambda: len(hostile_decoder.running()) == 2)
         for _ in range(3):
             await hostile.inspect(hostile_decoder.SOUND, param="x", workspace="ws_b")
         assert not any(task.done() for task in [first, *crowd])

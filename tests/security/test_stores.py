@@ -11,15 +11,12 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import psutil
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from imagerift_core.mongo.abandoned import AbandonedTransactions
 from imagerift_core.mongo.archive import Archive
@@ -29,9 +26,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from tests.platform_under_test import PlatformUnderTest, attach, running
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from tests.support.server_processes import s3_client
 
 PARTS = "mongod,seaweedfs"
 # Who is told the secrets of the platform; nobody is told those of the stores' administrators.
@@ -49,18 +44,6 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformUnderTe
     folder = tmp_path_factory.mktemp("stores")
     with running(folder, {**os.environ, "IMAGERIFT_LOCAL_ONLY": PARTS}) as platform:
         yield platform
-
-
-def s3_of(stores: PlatformUnderTest) -> S3Client:
-    variables = stores.environment
-    return boto3.client(
-        "s3",
-        endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],
-        region_name=variables["IMAGERIFT_S3_REGION"],
-        aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
-        aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
-        config=Config(s3={"addressing_style": "path"}, proxies={}),
-    )
 
 
 def test_nobody_uses_the_database_without_a_password(stores: PlatformUnderTest) -> None:
@@ -128,8 +111,10 @@ def test_the_services_key_opens_the_objects_of_one_bucket_and_nothing_else(
 ) -> None:
     own, key = stores.environment["IMAGERIFT_S3_BUCKET"], f"of-a-test/{secrets.token_hex(4)}"
     other = f"another-{secrets.token_hex(4)}"
-    administrator = replace(stores, environment=stores.administrator)
-    with closing(s3_of(stores)) as s3, closing(s3_of(administrator)) as everything:
+    with (
+        closing(s3_client(stores.environment)) as s3,
+        closing(s3_client(stores.administrator)) as everything,
+    ):
         s3.head_bucket(Bucket=own)
         s3.put_object(Bucket=own, Key=key, Body=b"bytes")
         s3.copy_object(Bucket=own, Key=f"{key}-copy", CopySource={"Bucket": own, "Key": key})

@@ -21,6 +21,9 @@ SPEC: dict[str, Any] = {
     "outputFormat": "png",
     "onUnclearSubject": "grade",
     "cutout": {"background": "#ffffff"},
+    "references": [{"key": "workspaces/ws_a/jobs/x/reference-0"}],
+    "negativePrompt": "text",
+    "keepSubject": True,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "png"}],
     "variations": 1,
     "seed": 7,
@@ -43,6 +46,9 @@ CHANGES: dict[str, Any] = {
     "outputFormat": "webp",
     "onUnclearSubject": "fail",
     "cutout": {"background": "#ffffff", "shadow": "drop"},
+    "references": [{"key": "workspaces/ws_a/jobs/y/reference-0"}],
+    "negativePrompt": "hands",
+    "keepSubject": False,
     "outputs": [{"aspect": "1:1", "size": "base", "format": "jpeg"}],
     "variations": 2,
     "seed": 8,
@@ -51,7 +57,10 @@ CHANGES: dict[str, Any] = {
     "backoffLimit": 0,
     "ttlSecondsAfterFinished": 0,
 }
-OPTIONAL = ("prompt", "preset", "pool", "mask", "cutout", "outputs")
+OPTIONAL = (
+    "prompt", "preset", "pool", "mask", "cutout", "references", "negativePrompt",
+    "keepSubject", "outputs",
+)  # fmt: skip
 # Outputs stand in place of these.
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
 BARE = {field: value for field, value in SPEC.items() if field not in OPTIONAL}
@@ -166,4 +175,84 @@ POOL_CASES = [
     PoolCase("more at least than at most", _template(minReplicas=3), BOUNDS),
     PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
     PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
+]
+
+
+@dataclass(frozen=True)
+class WeightsCase:
+    """Old and new specs of weights; `refusal` is the message that is to be met, None for none."""
+
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class TenantCase:
+    """An update of a Workspace or an ApiKey, as `Case`."""
+
+    kind: str
+    name: str
+    old: dict[str, Any]
+    new: dict[str, Any]
+    refusal: str | None
+
+
+STAYS = "source and execution stay as they are: make another object"
+STORED = "give storage for what is downloaded (hf, s3, https), and for nothing else"
+SUMMED = "give checksums: an https source has the files that are named there"
+HUB: dict[str, Any] = {
+    "source": "hf://acme/sdxl@main",
+    "acceptLicence": "MIT",
+    "storage": {"size": "1Gi"},
+    "execution": "Pool",
+}
+_BARE = {name: value for name, value in HUB.items() if name != "storage"}
+_HOST = HUB | {"source": "https://host/a.onnx"}
+_CLAIM = _BARE | {"source": "pvc://disk/w"}
+_IMAGE = _BARE | {"source": "oci://registry/w@sha256:0"}
+
+
+def _weights(name: str, spec: dict[str, Any], refusal: str | None = None) -> WeightsCase:
+    return WeightsCase(name, spec, spec, refusal)
+
+
+WEIGHTS_CASES = [
+    _weights("of the hub", HUB),
+    _weights("of a host", _HOST | {"checksums": {"a.onnx": "0"}}),
+    _weights("of a host without checksums", _HOST, SUMMED),
+    _weights("of a claim", _CLAIM),
+    _weights("of an image", _IMAGE),
+    _weights("of the hub without a volume", _BARE, STORED),
+    _weights("of a claim with a volume", _CLAIM | {"storage": {"size": "1Gi"}}, STORED),
+    WeightsCase("another licence", HUB, HUB | {"acceptLicence": "Apache-2.0"}, None),
+    WeightsCase("another source", HUB, HUB | {"source": "hf://acme/sdxl@v2"}, STAYS),
+    WeightsCase("for others", HUB, HUB | {"execution": "Pod"}, STAYS),
+]
+
+_WORKSPACE = {"name": "Acme", "plan": "pro"}
+_TAKEN_OVER = _WORKSPACE | {"workspaceId": "ws_a"}
+SAME_WORKSPACE = "workspaceId is immutable"
+_KEY = {"workspaceRef": {"name": "acme"}, "scopes": ["jobs:read"], "secretName": "token"}
+SAME_KEY = "spec is immutable: make another ApiKey"
+_MOVED = {"name": "B", "plan": "free"}
+TENANT_CASES = [
+    TenantCase("Workspace", "name and plan change", _WORKSPACE, _MOVED, None),
+    TenantCase("Workspace", "one taken over changes", _TAKEN_OVER, _TAKEN_OVER | _MOVED, None),
+    TenantCase("Workspace", "an id comes", _WORKSPACE, _TAKEN_OVER, SAME_WORKSPACE),
+    TenantCase("Workspace", "an id goes", _TAKEN_OVER, _WORKSPACE, SAME_WORKSPACE),
+    TenantCase(
+        "Workspace",
+        "an id changes",
+        _TAKEN_OVER,
+        _TAKEN_OVER | {"workspaceId": "ws_b"},
+        SAME_WORKSPACE,
+    ),
+    TenantCase("ApiKey", "nothing changes", _KEY, _KEY, None),
+    TenantCase("ApiKey", "scopes grow", _KEY, _KEY | {"scopes": ["jobs:write"]}, SAME_KEY),
+    TenantCase("ApiKey", "a name comes", _KEY, _KEY | {"name": "ci"}, SAME_KEY),
+    TenantCase(
+        "ApiKey", "another workspace", _KEY, _KEY | {"workspaceRef": {"name": "b"}}, SAME_KEY
+    ),
 ]

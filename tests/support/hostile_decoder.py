@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -11,16 +12,25 @@ from typing import Any
 
 SOUND, BURN, HOG, CRASH, RAISE = b"sound", b"burn", b"hog", b"crash", b"raise"
 # As the API's work tells of a picture, and as the models' does.
-TOLD = {
-    "image": {"content_type": "image/png", "width": 1, "height": 1, "sha256": ""},
-    "shape": [1, 1, 4],
-    "width": 1,
-    "height": 1,
-}
+TOLD = {"image": {"content_type": "image/png", "width": 1, "height": 1, "sha256": ""}}
+PIXELS = {"shape": [1, 1, 4], "width": 1, "height": 1}
 
 
 def work(data: bytes, arguments: dict[str, Any], result: int) -> dict[str, Any]:
     """Breaks a bound or its process, or waits for a file to appear."""
+    if "lengths" in arguments:
+        # The API asks for several.
+        lengths = arguments["lengths"]
+        ends = list(itertools.accumulate(lengths))
+        each = [data[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+        return {"told": [_of_one(one, result) and TOLD for one in each]}
+    _of_one(data, result)
+    # The models ask for pixels.
+    os.write(result, bytes(4))
+    return PIXELS
+
+
+def _of_one(data: bytes, result: int) -> bool:
     if data.startswith(BURN):
         while True:
             pass
@@ -41,10 +51,7 @@ def work(data: bytes, arguments: dict[str, Any], result: int) -> dict[str, Any]:
             os.pwrite(result, b"\xff\xff\xff\xff", 0)
         _path_in(data).with_suffix(".done").touch()
         os._exit(0)
-    if arguments:
-        # The models ask for pixels.
-        os.write(result, bytes(4))
-    return TOLD
+    return True
 
 
 def _path_in(data: bytes) -> Path:

@@ -242,6 +242,18 @@ def offered_compressors(client: pymongo.MongoClient[dict[str, Any]]) -> list[str
     return list(answer.get("compression", ()))
 
 
+def s3_client(variables: Mapping[str, str]) -> S3Client:
+    """A client of the object store itself, with the account that a service's variables name."""
+    return boto3.client(
+        "s3",
+        endpoint_url=variables["IMAGERIFT_S3_INTERNAL_URL"],
+        region_name=variables["IMAGERIFT_S3_REGION"],
+        aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
+        aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+    )
+
+
 @dataclass(frozen=True)
 class S3Address:
     """An S3 endpoint, as clients inside and outside name it, and an account of it."""
@@ -269,13 +281,13 @@ class S3Address:
         return tags
 
     def _client(self) -> S3Client:
-        return boto3.client(
-            "s3",
-            endpoint_url=self.internal_url,
-            region_name=self.region,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+        return s3_client(
+            {
+                "IMAGERIFT_S3_INTERNAL_URL": self.internal_url,
+                "IMAGERIFT_S3_REGION": self.region,
+                "IMAGERIFT_S3_ACCESS_KEY": self.access_key,
+                "IMAGERIFT_S3_SECRET_KEY": self.secret_key,
+            }
         )
 
 

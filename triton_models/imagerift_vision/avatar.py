@@ -92,6 +92,7 @@ class AvatarMode:
         first: VisionError | None = None
         for position, seed in enumerate(call.seeds):
             guard.check()
+            guard.tell(first=position, together=1)
             try:
                 images.append(self._picture(figure, call.preset, seed, call, guard))
             except Exception as failure:  # noqa: BLE001 - one variation fails alone

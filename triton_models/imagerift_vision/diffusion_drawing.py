@@ -32,6 +32,8 @@ class Drawing:
     """[height, width, 3]: drawn over (`img2img`, `inpaint`) or looked at (`edit`)."""
     mask: Pixels | None = None
     """[height, width]: 255 where `inpaint` draws, 0 where the picture stays as it is."""
+    references: tuple[Pixels, ...] = ()
+    """Each [h, w, 3]: more pictures that `edit` looks at, as far as the weights do."""
 
 
 class Network(Protocol):
@@ -39,6 +41,9 @@ class Network(Protocol):
 
     def task_of(self, recipe: Recipe) -> Task:
         """What is done with the source; where the recipe says nothing, what its weights do."""
+
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """What its weights can do."""
 
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """Names and versions of what draws so."""
@@ -53,6 +58,22 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Give the device's memory back. Nothing is drawn with it afterwards."""
+
+
+class WholeNetwork(Network, Protocol):
+    """A network that draws a picture of its own for each seed."""
+
+    def draw_all(
+        self, drawings: Sequence[Drawing], recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[Pixels | VisionError]:
+        """As `draw`, of a drawing for each seed; all have one task and one size."""
+
+
+class JoiningNetwork(WholeNetwork, Protocol):
+    """A network that knows where it can do so."""
+
+    def joins(self, task: Task, recipe: Recipe) -> bool:
+        """Whether prompt and picture may differ from one seed to the next."""
 
 
 def finished(drawn: NDArray[np.float32], drawing: Drawing) -> Pixels | VisionError:

@@ -63,6 +63,10 @@ class DiffusersNetwork:
         """The recipe's, or the first that the weights can do."""
         return recipe.task or self._weights.family.tasks[0]
 
+    def tasks_of(self, _recipe: Recipe) -> tuple[Task, ...]:
+        """What the weights can do."""
+        return self._weights.family.tasks
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """The weights by their folder's name and fingerprint, LoRAs, and the pipeline that runs."""
         worn = [
@@ -79,19 +83,30 @@ class DiffusersNetwork:
     def draw(
         self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
     ) -> list[Pixels | VisionError]:
-        """One picture of the drawing's size a seed, or what is wrong with it.
+        """As `draw_all`, one drawing for all seeds."""
+        return self.draw_all([drawing] * len(seeds), recipe, seeds, guard)
 
-        That is `content_filtered` where the weights' own checker refused it, `model_error` where
-        it is flat or no numbers. Raises VisionError `canceled` or `timeout` before each step, and
-        whatever PyTorch raises.
+    def draw_all(
+        self, drawings: Sequence[Drawing], recipe: Recipe, seeds: Sequence[int], guard: Guard
+    ) -> list[Pixels | VisionError]:
+        """One picture of the drawings' size a seed, or what is wrong with it.
+
+        The drawings have one task and one size. What is wrong is `content_filtered` where the
+        weights' own checker refused it, `model_error` where it is flat or no numbers. Raises
+        VisionError `canceled` or `timeout` before each step, and whatever PyTorch raises.
         """
 
-        def check(_pipeline: Any, _step: int, _time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        steps = recipe.completed(self._weights.defaults, drawings[0].task).steps or 0
+
+        def check(pipeline: Any, step: int, _time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+            # Of a schedule only a share is taken where the source is drawn over.
+            guard.tell(step=step + 1, steps=getattr(pipeline, "num_timesteps", None) or steps)
             guard.check()
             return kwargs
 
         guard.check()
-        return self._drawn(drawing, recipe, seeds, check)
+        guard.tell(step=0, steps=steps)
+        return self._drawn(drawings, recipe, seeds, check)
 
     def close(self) -> None:
         """Let the parts go, and give the GPU's memory back."""
@@ -101,9 +116,13 @@ class DiffusersNetwork:
             torch.cuda.empty_cache()
 
     def _drawn(
-        self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], check: Callable[..., Any]
+        self,
+        drawings: Sequence[Drawing],
+        recipe: Recipe,
+        seeds: Sequence[int],
+        check: Callable[..., Any],
     ) -> list[Pixels | VisionError]:
-        pipeline = self._pipeline(drawing.task)
+        pipeline = self._pipeline(drawings[0].task)
         self._wear(pipeline, recipe)
         if pipeline.vae.dtype != self._vae_dtype:
             # A decoding in float32 broke off, as for want of memory.
@@ -111,7 +130,7 @@ class DiffusersNetwork:
         try:
             with torch.inference_mode():
                 result = pipeline(
-                    **self._arguments(drawing, recipe, seeds), callback_on_step_end=check
+                    **self._arguments(drawings, recipe, seeds), callback_on_step_end=check
                 )
         finally:
             if torch.cuda.is_available():
@@ -121,21 +140,23 @@ class DiffusersNetwork:
             VisionError("content_filtered", "the weights' own checker refused it")
             if bad
             else finished(one, drawing)
-            for one, bad in zip(result.images, refused, strict=True)
+            for one, bad, drawing in zip(result.images, refused, drawings, strict=True)
         ]
 
-    def _arguments(self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int]) -> dict[str, Any]:
-        family, count = self._weights.family, len(seeds)
+    def _arguments(
+        self, drawings: Sequence[Drawing], recipe: Recipe, seeds: Sequence[int]
+    ) -> dict[str, Any]:
+        family, count, drawing = self._weights.family, len(seeds), drawings[0]
         recipe = recipe.completed(self._weights.defaults, drawing.task)
         way = family.ways[drawing.task]
         # On the CPU, whatever the device: a seed's noise is the same everywhere.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
-        def each(value: Any) -> Any:
-            return [value] * count if way.repeated else value
+        def each(of: Callable[[Drawing], Any]) -> Any:
+            return [of(one) for one in drawings] if way.repeated else of(drawing)
 
         wanted: dict[str, Any] = {
-            "prompt": each(drawing.prompt),
+            "prompt": each(lambda one: one.prompt),
             "num_inference_steps": recipe.steps,
             "num_images_per_prompt": 1 if way.repeated else count,
             family.guidance: recipe.guidance_scale,
@@ -144,12 +165,15 @@ class DiffusersNetwork:
         }
         if family.negative:
             # Guided by true_cfg_scale, without any there is no guidance at all.
-            wanted["negative_prompt"] = each(recipe.negative_prompt or " ")
+            wanted["negative_prompt"] = each(lambda _one: recipe.negative_prompt or " ")
         if way.picture != "none" and drawing.picture is not None:
-            picture = Image.fromarray(drawing.picture)
-            wanted["image"] = [picture] if way.picture == "references" else each(picture)
+            if way.picture == "references":
+                others = [Image.fromarray(one) for one in drawing.references[: way.most - 1]]
+                wanted["image"] = [Image.fromarray(drawing.picture), *others]
+            else:
+                wanted["image"] = each(lambda one: Image.fromarray(one.picture))
         if way.masked and drawing.mask is not None:
-            wanted["mask_image"] = each(Image.fromarray(drawing.mask))
+            wanted["mask_image"] = each(lambda one: Image.fromarray(one.mask))
         if way.strength:
             wanted["strength"] = recipe.strength
         if way.sized:
@@ -194,7 +218,7 @@ class DiffusersNetwork:
         drawing = Drawing(task, "", edge, edge, picture, mask)
         strength = recipe.completed(self._weights.defaults, task).strength or 1.0
         few = replace(recipe, steps=math.floor(1 / strength) + 1, strength=strength)
-        (drawn,) = self._drawn(drawing, few, [0], lambda _pipeline, _step, _time, kwargs: kwargs)
+        (drawn,) = self._drawn([drawing], few, [0], lambda _pipeline, _step, _time, kwargs: kwargs)
         if isinstance(drawn, VisionError) and drawn.code == "model_error":
             raise RuntimeError(f"these weights do not draw: {drawn.message}")
 

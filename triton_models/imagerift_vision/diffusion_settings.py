@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from imagerift_vision.diffusion_families.catalogue import Weights, weights_in
 from imagerift_vision.diffusion_families.family import Defaults, Task
@@ -24,6 +24,7 @@ MEMBERS = {
     "loras": "loras",
     "model": "model",
 }
+MOST_COLLECT_MS = 1_000
 # What is drawn around a subject is all new.
 STRENGTHS: Mapping[Task, float] = {"img2img": 0.55, "inpaint": 1.0}
 
@@ -75,6 +76,34 @@ class Recipe:
         return replace(self, prompt=prompt)
 
 
+class Recipes(Protocol):
+    """What the diffusion mode must know of a pool, whatever it has its pictures drawn by."""
+
+    @property
+    def base(self) -> Recipe:
+        """Where a preset says nothing."""
+
+    @property
+    def presets(self) -> Mapping[str, Recipe]:
+        """By preset."""
+
+    @property
+    def face_presets(self) -> frozenset[str]:
+        """Presets that draw a person."""
+
+    @property
+    def modes(self) -> Mapping[str, Recipe]:
+        """By mode, of those that want a task of their own."""
+
+    @property
+    def models(self) -> Mapping[str, "Model"]:
+        """Further weights."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures drawn at once, at most."""
+
+
 @dataclass(frozen=True)
 class Model:
     """Further weights of a pool, by which a preset may be drawn."""
@@ -95,11 +124,15 @@ class DiffusionSettings:
     """Presets that draw a person: the source is framed as a portrait, or `no_face_found`."""
     batch: int
     """Pictures drawn at once, at most."""
+    collect_ms: int = 30
+    """How long a drawing waits for those of other jobs to join it; 0: it is drawn alone."""
     options: Options = field(default_factory=Options)
     """How the weights are held."""
     models: Mapping[str, Model] = field(default_factory=dict)
     budget_gib: float | None = None
     """What all that are loaded at once may take on the GPU; None: none is ever let go."""
+    modes: Mapping[str, Recipe] = field(default_factory=dict)
+    """By mode: what those are drawn with that want one task, whatever the preset."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where a preset names no model, or the budget cannot be reckoned."""
@@ -118,10 +151,15 @@ class DiffusionSettings:
         ours = {name: each for name, each in self.presets.items() if each.model == model}
         base = self.base if self.base.model == model else next(iter(ours.values()), Recipe())
         ours = {name: replace(each, model=None) for name, each in ours.items()}
+        modes = {
+            name: replace(each, model=None)
+            for name, each in self.modes.items()
+            if each.model == model
+        }
         base = replace(base, model=None)
         return replace(
             self, weights=one.weights, options=one.options, base=base, presets=ours,
-            models={}, budget_gib=None,
+            models={}, budget_gib=None, modes=modes,
         )  # fmt: skip
 
     def checked(self) -> Weights:
@@ -141,7 +179,7 @@ class DiffusionSettings:
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """All that may be drawn with."""
-        return (self.base, *self.presets.values())
+        return (self.base, *self.presets.values(), *self.modes.values())
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DiffusionSettings":
@@ -156,17 +194,25 @@ class DiffusionSettings:
         document.pop("weights", None)
         if not folder:
             raise ValueError("IMAGERIFT_DIFFUSION_WEIGHTS must name the folder of the weights")
-        presets = document.pop("presets", {})
+        presets, by_mode = document.pop("presets", {}), document.pop("modes", {})
         faces = frozenset(document.pop("facePresets", ()))
         batch = int(document.pop("batch", 4))
         if batch < 1:
             raise ValueError("diffusion: batch must be at least 1")
+        collect = int(document.pop("collectMs", cls.collect_ms))
+        if not 0 <= collect <= MOST_COLLECT_MS:
+            raise ValueError(f"diffusion: collectMs must be 0 to {MOST_COLLECT_MS}")
         options = Options.taken_from(document)
         models = {name: _model(one) for name, one in document.pop("models", {}).items()}
         budget = document.pop("vramBudgetGiB", None)
-        base = _with(Recipe(), document)
-        recipes = {name: _with(base, changes) for name, changes in presets.items()}
-        return cls(Path(folder), base, recipes, faces, batch, options, models, budget)
+        base = recipe_with(Recipe(), document)
+        recipes = {name: recipe_with(base, changes) for name, changes in presets.items()}
+        # A share of the schedule that suits a source drawn over suits nothing else.
+        plain = replace(base, strength=None)
+        modes = {name: recipe_with(plain, changes) for name, changes in by_mode.items()}
+        return cls(
+            Path(folder), base, recipes, faces, batch, collect, options, models, budget, modes
+        )
 
 
 def _model(document: Mapping[str, Any]) -> Model:
@@ -180,7 +226,8 @@ def _model(document: Mapping[str, Any]) -> Model:
     return Model(Path(folder), options)
 
 
-def _with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def recipe_with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with members of a pool's settings. Raises ValueError for what is not known."""
     unknown = set(changes) - set(MEMBERS)
     if unknown:
         raise ValueError(f"diffusion: {', '.join(sorted(unknown))} is not known")

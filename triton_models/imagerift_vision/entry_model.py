@@ -23,9 +23,11 @@ def answer(raw: bytes | str, flags: CancelFlags, work: Work) -> Result:
     result = Result()
     try:
         request = parse_request(raw)
-        guard = AttemptGuard.begun(flags, request.attempt_id, request.seconds_left)
+        guard = AttemptGuard.begun(
+            flags, request.attempt_id, request.seconds_left, request.wait_seconds
+        )
         guard.check()
-        with RunningAttempts(flags.folder).running(request.attempt_id):
+        with RunningAttempts(flags.folder).running(request.attempt_id) as guard.teller:
             work(request, guard, result)
     except Exception as failure:  # noqa: BLE001 - a model process answers, it never dies
         log_failure(failure)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -35,8 +35,10 @@ from imagerift_vision.requests import (
     Target,
     WantedOutput,
 )
+from imagerift_vision.settings import ANOTHER_IN_EACH_ASPECT
 from imagerift_vision.sizes import output_size
 from imagerift_vision.storage import OriginClient
+from imagerift_vision.subject_proof import SubjectProof
 from imagerift_vision.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
@@ -47,8 +49,8 @@ PIXELS_PER_CALL = 8 * 1024 * 1024
 # would be thrown away.
 SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
-# What these models draw of a seed is another picture in each aspect.
-ANOTHER_IN_EACH_ASPECT = frozenset({"diffusion"})
+# What is looked at and not shown needs no more pixels.
+REFERENCE_EDGE = 1536
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ class ModeCall:
     masked: bool = False
     """Whether the image's alpha is the caller's own matte."""
     cutout: CutoutOptions | None = None
+    mode: str | None = None
+    """The job's mode; None where a model is called for something else."""
+    negative_prompt: str = ""
+    """What is not to be seen."""
+    keep_subject: bool = True
+    """Whether the subject's own pixels are to be in the picture."""
+    references: tuple[NDArray[np.uint8], ...] = ()
+    """Each [h, w, 4], like the image: pictures that are looked at beside it."""
+    spare: float = 0.0
+    """Seconds that it may wait for the model, beside those that are left."""
+    waited: float = 0.0
+    """Seconds that it has waited so before it was read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,10 @@ class ModeAnswer:
     omitted: tuple[tuple[int, str], ...] = ()
     error: VisionError | None = None
     analysis: Analysis | None = None
+    proofs: tuple[SubjectProof | None, ...] = ()
+    """Of each of `images`, or none at all: that the subject in it was kept."""
+    waited: float = 0.0
+    """Seconds that the call waited while the model worked for others."""
 
 
 class ModeModels(Protocol):
@@ -111,17 +129,26 @@ class Pipeline:
         Raises VisionError when the whole attempt fails; a picture that fails alone is omitted. All
         calls of the mode's model have the same source: what it found in that it has kept.
         """
-        check_gate(request.gate, self.gate)
-        model = model_of(self.mode_models, request.mode, request.preset)
-        _check_shapes(request, model)
+        model = self._model_of(request)
+        guard.tell(pictures=len(request.targets))
+        drawn = 0
         source = self._source(request, guard, result)
-        self._screen(request, source, guard, result)
+        references = self._references(request, guard, result)
+        for picture in (source, *references):
+            self._screen(request, picture, guard, result)
         source = self._masked(source, request, guard, result)
+        shown = tuple(one.rgba for one in references)
         first_failure: VisionError | None = None
         for (width, height), targets in _calls(request, source):
             guard.check()
+            variation = targets[0].index // len(request.shapes)
+            guard.tell(stage="model", model=model, variation=variation, drawn=drawn)
             with timed(result.metrics, "modelMs"):
-                answer = self._render(model, request, source, targets, (width, height), guard=guard)
+                call = self._call(model, request, source, targets, (width, height), guard=guard)
+                answer = self.modes.call(replace(call, references=shown))
+            guard.waited(answer.waited)
+            result.metrics.modelMs -= answer.waited * 1000
+            result.metrics.waitMs += answer.waited * 1000
             if answer.error is not None:
                 raise answer.error
             _check(answer, len(targets), width, height)
@@ -130,15 +157,24 @@ class Pipeline:
             result.models = list(dict.fromkeys([*result.models, *answer.models]))
             lost = dict(answer.omitted)
             made = [position for position in range(len(targets)) if position not in lost]
+            drawn += len(targets)
+            guard.tell(drawn=drawn)
             pictures = dict(zip(made, answer.images, strict=True))
             for index in self._blocked(request, answer, guard, result):
                 lost[made[index]] = "content_filtered"
+            proofs = dict(zip(made, answer.proofs, strict=False))
             for position, target in enumerate(targets):
                 if position in lost:
                     result.omitted.append((target.index, lost[position]))
                     continue
+                proof = proofs.get(position)
+                if proof is not None and not proof.holds:
+                    result.omitted.append((target.index, "model_error"))
+                    continue
                 try:
-                    self._deliver(request, target, pictures[position], guard, result)
+                    self._deliver(
+                        request, target, pictures[position], proof, guard=guard, result=result
+                    )
                 except Exception as failure:  # noqa: BLE001 - one variation fails alone
                     reason = from_exception(failure)
                     if reason.code in JOB_ENDING:
@@ -148,10 +184,17 @@ class Pipeline:
         if not result.outputs:
             raise first_failure or _nothing_left(result.omitted)
 
+    def _model_of(self, request: GenerateRequest) -> str:
+        """The mode's model. Raises VisionError for what is refused before anything is fetched."""
+        check_gate(request.gate, self.gate)
+        model = model_of(self.mode_models, request.mode, request.preset)
+        _check_shapes(request, model)
+        return model
+
     def _screen(
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result
     ) -> None:
-        """Have the gate screen prompt and source. Raises VisionError where it refuses them."""
+        """Have the gate screen prompt and picture. Raises VisionError where it refuses them."""
         look = Look("input", source.rgba[None], request, request.preset, guard.seconds_left())
         if self._judged(look, guard, result):
             raise VisionError("content_filtered", "the prompt or the source image was blocked")
@@ -169,6 +212,7 @@ class Pipeline:
         if self.gate is None:
             return frozenset()
         guard.check()
+        guard.tell(stage="moderate")
         with timed(result.metrics, "moderationMs"):
             verdict = self.gate.look(look)
         result.models = list(dict.fromkeys([*result.models, *verdict.models]))
@@ -191,14 +235,24 @@ class Pipeline:
         edge = max(source.rgba.shape)
         return masked(source, self._picture(request.mask_url, edge, guard, result))
 
+    def _references(
+        self, request: GenerateRequest, guard: Guard, result: Result
+    ) -> tuple[Source, ...]:
+        """The pictures that are looked at beside the source."""
+        return tuple(
+            self._picture(url, REFERENCE_EDGE, guard, result) for url in request.reference_urls
+        )
+
     def _picture(self, url: str, edge: int, guard: Guard, result: Result) -> Source:
+        guard.tell(stage="fetch")
         with timed(result.metrics, "fetchMs"):
             data = self.client.fetch(url, guard)
         guard.check()
+        guard.tell(stage="decode")
         with timed(result.metrics, "decodeMs"):
             return self.decoding.decode(data, edge, guard)
 
-    def _render(
+    def _call(
         self,
         model: str,
         request: GenerateRequest,
@@ -207,22 +261,24 @@ class Pipeline:
         size: tuple[int, int],
         *,
         guard: Guard,
-    ) -> ModeAnswer:
-        return self.modes.call(
-            ModeCall(
-                model=model,
-                image=source.rgba,
-                attempt_id=request.attempt_id,
-                seconds_left=guard.seconds_left(),
-                prompt=request.prompt,
-                preset=request.preset,
-                seeds=tuple(request.seed_of(target.index) for target in targets),
-                width=size[0],
-                height=size[1],
-                on_unclear_subject=request.on_unclear_subject,
-                masked=request.mask_url is not None,
-                cutout=request.cutout,
-            )
+    ) -> ModeCall:
+        return ModeCall(
+            model=model,
+            image=source.rgba,
+            attempt_id=request.attempt_id,
+            seconds_left=guard.seconds_left(),
+            spare=guard.spare,
+            prompt=request.prompt,
+            preset=request.preset,
+            seeds=tuple(request.seed_of(target.index) for target in targets),
+            width=size[0],
+            height=size[1],
+            on_unclear_subject=request.on_unclear_subject,
+            masked=request.mask_url is not None,
+            cutout=request.cutout,
+            mode=request.mode,
+            negative_prompt=request.negative_prompt,
+            keep_subject=request.keep_subject,
         )
 
     def _deliver(
@@ -230,19 +286,27 @@ class Pipeline:
         request: GenerateRequest,
         target: Target,
         pixels: NDArray[np.uint8],
+        proof: SubjectProof | None,
+        *,
         guard: Guard,
         result: Result,
     ) -> None:
         guard.check()
+        guard.tell(
+            stage="encode",
+            variation=target.index // len(request.shapes),
+            finished=len(result.outputs) + len(result.omitted),
+        )
         seed = request.seed_of(target.index)
         file_format = request.shape_of(target.index).format
-        provenance = Provenance(request.mode, result.preset, seed, tuple(result.models))
+        provenance = Provenance(request.mode, result.preset, seed, tuple(result.models), proof)
         with timed(result.metrics, "encodeMs"):
             body = encode(pixels, file_format, provenance)
         content_type = CONTENT_TYPES[file_format]
         if target.content_type != content_type:
             raise VisionError("invalid_request", "a target's contentType is not outputFormat's")
         guard.check()
+        guard.tell(stage="upload")
         with timed(result.metrics, "uploadMs"):
             self.client.put(target.url, body, content_type, guard)
         height, width = pixels.shape[:2]
@@ -275,7 +339,8 @@ class Pipeline:
             return False
         try:
             with timed(result.metrics, "encodeMs"):
-                body = thumbnail(pixels, provenance)
+                # Made smaller, it proves nothing.
+                body = thumbnail(pixels, replace(provenance, proof=None))
             with timed(result.metrics, "uploadMs"):
                 self.client.put(target.thumbnail_url, body, THUMBNAIL_TYPE, guard)
         except Exception as failure:  # noqa: BLE001 - the output itself was delivered
@@ -342,7 +407,8 @@ def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
     lost = {position for position, _ in answer.omitted}
     expected = (asked - len(lost), height, width)
     known = all(code in ERROR_CODES for _, code in answer.omitted)
-    if not known or not lost <= set(range(asked)) or answer.images.dtype != np.uint8:
+    proven = len(answer.proofs) in (0, expected[0])
+    if not (known and proven and lost <= set(range(asked))) or answer.images.dtype != np.uint8:
         raise VisionError("model_error", "the mode's model broke its contract")
     fits = answer.images.shape[:3] == expected and answer.images.shape[3:] in ((3,), (4,))
     if not fits and (expected[0] or len(answer.images)):

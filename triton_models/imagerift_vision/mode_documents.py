@@ -1,7 +1,8 @@
 """PARAMETERS and INFO: what `generate` asks of a mode's model, and what that answers.
 
 Anyone may write a mode's model; their schemas are in `contract/`. Both run on one machine, so the
-deadline is a time of its clock: what a call waits for a free instance counts.
+deadline is a time of its clock. What a call waits for a free instance counts for a model that reads
+the deadline alone; one that reads more gives it back, as far as the attempt may wait.
 """
 
 import json
@@ -16,6 +17,7 @@ from imagerift_vision.cutout_options import cutout_document, read_cutout
 from imagerift_vision.errors import ERROR_CODES, VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.subject_proof import read_proof
 
 
 def parameters_of(call: ModeCall) -> str:
@@ -24,6 +26,8 @@ def parameters_of(call: ModeCall) -> str:
         {
             "attemptId": call.attempt_id,
             "deadline": time.time() + call.seconds_left,
+            "secondsLeft": call.seconds_left,
+            "waitSeconds": call.spare,
             "prompt": call.prompt,
             "preset": call.preset,
             "seeds": list(call.seeds),
@@ -32,6 +36,9 @@ def parameters_of(call: ModeCall) -> str:
             "onUnclearSubject": call.on_unclear_subject,
             "masked": call.masked,
             "cutout": cutout_document(call.cutout),
+            "mode": call.mode,
+            "negativePrompt": call.negative_prompt,
+            "keepSubject": call.keep_subject,
         }
     )
 
@@ -42,11 +49,15 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
     Raises ValueError or KeyError where it is no PARAMETERS document.
     """
     parameters = json.loads(raw)
+    left, spare = parameters["deadline"] - time.time(), parameters.get("waitSeconds", 0.0)
+    waited = min(max(0.0, parameters.get("secondsLeft", left) - left), spare)
     return ModeCall(
         model=model,
         image=image,
         attempt_id=parameters["attemptId"],
-        seconds_left=parameters["deadline"] - time.time(),
+        seconds_left=left + waited,
+        spare=spare - waited,
+        waited=waited,
         prompt=parameters["prompt"],
         preset=parameters["preset"],
         seeds=tuple(parameters["seeds"]),
@@ -55,6 +66,9 @@ def read_parameters(raw: bytes | str, model: str, image: NDArray[np.uint8]) -> M
         on_unclear_subject=parameters.get("onUnclearSubject", DEFAULT_ON_UNCLEAR_SUBJECT),
         masked=parameters.get("masked", False),
         cutout=read_cutout(parameters.get("cutout")),
+        mode=parameters.get("mode"),
+        negative_prompt=parameters.get("negativePrompt") or "",
+        keep_subject=parameters.get("keepSubject", True),
     )
 
 
@@ -67,6 +81,8 @@ def info_of(answer: ModeAnswer) -> str:
             "omitted": [{"index": index, "code": code} for index, code in answer.omitted],
             "error": None if answer.error is None else answer.error.as_dict(),
             "analysis": None if answer.analysis is None else answer.analysis.as_dict(),
+            "proofs": [None if one is None else one.as_dict() for one in answer.proofs],
+            "waitedSeconds": answer.waited,
         }
     )
 
@@ -85,6 +101,8 @@ def read_info(raw: bytes | str, images: NDArray[np.uint8]) -> ModeAnswer:
         omitted=tuple((item["index"], item["code"]) for item in info.get("omitted") or ()),
         error=None if error is None else _known(error),
         analysis=read_analysis(info.get("analysis")),
+        proofs=tuple(read_proof(one) for one in info.get("proofs") or ()),
+        waited=max(0.0, float(info.get("waitedSeconds") or 0.0)),
     )
 
 

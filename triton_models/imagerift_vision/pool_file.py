@@ -10,7 +10,17 @@ REPOSITORY = TRITON_MODELS / "repository"
 # The others compute on the CPU, whatever the pool is.
 ON_GPU = frozenset({"diffusion"})
 MEMBERS = frozenset(
-    {"description", "kind", "threads", "instances", "modes", "moderation", "diffusion"}
+    {
+        "description",
+        "kind",
+        "threads",
+        "instances",
+        "modes",
+        "moderation",
+        "backgrounds",
+        "diffusion",
+        "engine",
+    }
 )
 
 
@@ -38,6 +48,10 @@ def variables(settings: Mapping[str, Any]) -> dict[str, str]:
         named["IMAGERIFT_MODE_MODELS"] = json.dumps(settings["modes"])
     if settings.get("moderation"):
         named["IMAGERIFT_MODERATION_MODEL"] = str(settings["moderation"])
+    if settings.get("backgrounds"):
+        named["IMAGERIFT_BACKGROUND_MODEL"] = str(settings["backgrounds"])
     if settings.get("diffusion"):
         named["IMAGERIFT_DIFFUSION"] = json.dumps(settings["diffusion"])
+    if settings.get("engine"):
+        named["IMAGERIFT_ENGINE"] = json.dumps(settings["engine"])
     return named

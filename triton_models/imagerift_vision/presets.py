@@ -80,6 +80,8 @@ class Preset:
     space: Space | None = None
     """Where room is left for text."""
     angle: Angle | None = None
+    aside: float = 0.0
+    """How far the subject stands from its place, in widths of the canvas."""
 
 
 WATERCOLOUR_PAPER = (0.965, 0.955, 0.93)

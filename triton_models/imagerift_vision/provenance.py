@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.subject_proof import SubjectProof
 
 NAMESPACE = "https://imagerift.dev/ns/provenance/1.0/"
 # IPTC's term for a picture made of a captured subject and synthetic elements.
@@ -18,6 +19,8 @@ class Provenance:
     preset: str | None
     seed: int
     models: tuple[ModelVersion, ...]
+    proof: SubjectProof | None = None
+    """That the subject's own pixels are in it."""
 
     def as_text(self) -> dict[str, str]:
         """PNG text chunks, by keyword."""
@@ -27,6 +30,7 @@ class Provenance:
             "imagerift:preset": self.preset or "",
             "imagerift:seed": str(self.seed),
             "imagerift:models": self._models(),
+            **{f"imagerift:{name}": value for name, value in self._subject().items()},
         }
 
     def as_xmp(self) -> bytes:
@@ -34,6 +38,9 @@ class Provenance:
         models = "".join(
             f"<rdf:li>{escape(model.name)} {escape(model.version)}</rdf:li>"
             for model in self.models
+        )
+        subject = "".join(
+            f" imagerift:{name}={quoteattr(value)}" for name, value in self._subject().items()
         )
         return (
             '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -47,11 +54,22 @@ class Provenance:
             f" Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)}"
             f" imagerift:mode={quoteattr(self.mode)}"
             f" imagerift:preset={quoteattr(self.preset or '')}"
-            f' imagerift:seed="{self.seed}">'
+            f' imagerift:seed="{self.seed}"{subject}>'
             f"<imagerift:models><rdf:Seq>{models}</rdf:Seq></imagerift:models>"
             "</rdf:Description></rdf:RDF></x:xmpmeta>"
             '<?xpacket end="r"?>'
         ).encode()
+
+    def _subject(self) -> dict[str, str]:
+        """What was proven of the subject, where anything was."""
+        if self.proof is None:
+            return {}
+        told = self.proof.as_dict()
+        return {
+            "subject": "kept",
+            "subjectDifference": f"{told['difference']:g}/255",
+            "subjectCompared": f"{told['share']:g}",
+        }
 
     def _models(self) -> str:
         return ", ".join(f"{model.name} {model.version}" for model in self.models)

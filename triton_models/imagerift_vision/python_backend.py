@@ -1,19 +1,23 @@
 """Triton's API for Python models (`triton_python_backend_utils`), without Triton.
 
 What models of the Python backend import, as its documentation has it: tensors that lie in this
-process, requests and responses, and calls of other models, which `python_models` carries out. What
-only a server has (decoupled answers, batching, tensors on a GPU, DLPack) is not here: a model
-that asks for it does not load.
+process, requests and responses, answers that are sent later from any thread, as decoupled models
+do, and calls of other models, which `python_models` carries out. What only a server has (batching,
+tensors on a GPU, DLPack) is not here: a model that asks for it does not load.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
+
+# As Triton has it: behind this response comes no other.
+TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
 
 
 class TritonModelException(Exception):
@@ -69,10 +73,39 @@ class InferenceResponse:
         return self._error
 
 
+class ResponseSender:
+    """Hands responses to whoever waits for them; let go of, it sends no more."""
+
+    def __init__(self, sent: SimpleQueue[InferenceResponse | None]) -> None:
+        """`sent` takes the responses, and None behind the last."""
+        self._sent = sent
+        self._ended = False
+
+    def send(self, response: InferenceResponse | None = None, flags: int = 0) -> None:
+        """Send a response, the end, or both. Raises TritonModelException after the end."""
+        if self._ended:
+            raise TritonModelException("the response before this one was the last")
+        if response is not None:
+            self._sent.put(response)
+        if flags & TRITONSERVER_RESPONSE_COMPLETE_FINAL:
+            self._end()
+
+    def is_cancelled(self) -> bool:
+        return False
+
+    def _end(self) -> None:
+        self._ended = True
+        self._sent.put(None)
+
+    def __del__(self) -> None:
+        if not self._ended:
+            self._end()
+
+
 class InferenceRequest:
     """A call of a model, both as a model makes it and as it is handed it."""
 
-    runs: Callable[["InferenceRequest"], InferenceResponse] | None = None
+    runs: Callable[["InferenceRequest"], list[InferenceResponse]] | None = None
     """Carries calls out; `python_models` sets it."""
 
     def __init__(
@@ -88,6 +121,7 @@ class InferenceRequest:
         self._inputs = list(inputs)
         self._id = request_id
         self._version = model_version
+        self._sent: SimpleQueue[InferenceResponse | None] | None = None
 
     def model_name(self) -> str:
         return self._model
@@ -104,11 +138,29 @@ class InferenceRequest:
     def is_cancelled(self) -> bool:
         return False
 
-    def exec(self) -> InferenceResponse:
-        """Run the model that it names; an error of its own is part of the response."""
+    def get_response_sender(self) -> ResponseSender:
+        """What answers this request when its model's `execute` has long returned."""
+        self._sent = SimpleQueue()
+        return ResponseSender(self._sent)
+
+    def sent(self) -> Iterator[InferenceResponse]:
+        """What is sent, as it comes, until the last; nothing where no sender was asked for."""
+        while self._sent is not None and (response := self._sent.get()) is not None:
+            yield response
+
+    def exec(self, *, decoupled: bool = False) -> InferenceResponse | Iterator[InferenceResponse]:
+        """Run the model that it names; an error of its own is part of the response.
+
+        One response; `decoupled`: all that it sends.
+        """
         if InferenceRequest.runs is None:
             raise TritonModelException("there is no model to call")
-        return InferenceRequest.runs(self)
+        responses = InferenceRequest.runs(self)
+        if decoupled:
+            return iter(responses)
+        if len(responses) != 1:
+            return InferenceResponse(error=TritonError(f"{self._model}: it wants decoupled=True"))
+        return responses[0]
 
 
 class Logger:

@@ -65,29 +65,37 @@ class PythonModels:
         if check is not None:
             check(self._arguments(name))
 
-    def run(self, request: InferenceRequest) -> InferenceResponse:
-        """Answer a call; one that fails is an error of the response, as a server has it."""
+    def run(self, request: InferenceRequest) -> list[InferenceResponse]:
+        """Answer a call; one that fails is an error of the response, as a server has it.
+
+        One response, or of a decoupled model all that it sends, once the last is there.
+        """
         name = request.model_name()
         try:
             model = self._model(name)
         except Exception as failure:
             # No job's data is in it: it is the administrator's to read, as in Triton's log.
             log.exception("%s was not loaded", name)
-            return InferenceResponse(error=TritonError(f"{name}: {type(failure).__name__}"))
+            return [_failed(name, failure)]
         try:
-            (response,) = model.execute([request])
+            answers = model.execute([request])
+            if answers is None:
+                return list(request.sent())
+            (response,) = answers
         except Exception as failure:  # noqa: BLE001 - a model of anyone's
             log_failure(failure)
-            return InferenceResponse(error=TritonError(f"{name}: {type(failure).__name__}"))
-        made: InferenceResponse = response
-        return made
+            return [_failed(name, failure)]
+        return [response]
 
     def close(self) -> None:
-        """Let the models end what they began."""
+        """Let the models end what they began; what that fails of takes no job's result away."""
         while self._loaded:
-            _, model = self._loaded.popitem()
-            if hasattr(model, "finalize"):
-                model.finalize()
+            name, model = self._loaded.popitem()
+            try:
+                if hasattr(model, "finalize"):
+                    model.finalize()
+            except Exception:
+                log.exception("%s did not end well", name)
 
     def _model(self, name: str) -> Any:
         if name not in self._loaded:
@@ -138,3 +146,7 @@ class PythonModels:
             "model_instance_device_id": "0",
             "model_config": json.dumps({"name": name, "backend": "python"}),
         }
+
+
+def _failed(name: str, failure: Exception) -> InferenceResponse:
+    return InferenceResponse(error=TritonError(f"{name}: {type(failure).__name__}"))

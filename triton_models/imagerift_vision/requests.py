@@ -13,6 +13,7 @@ from imagerift_contract.values import (
     DEFAULT_OUTPUT_FORMAT,
     MAX_OUTPUTS,
     MAX_PICTURES,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     SEED_SPACE,
@@ -63,6 +64,8 @@ class GenerateRequest:
     source_url: str
     mask_url: str | None
     """Of the caller's own matte."""
+    reference_urls: tuple[str, ...]
+    """Of pictures beside the source."""
     mode: str
     preset: str | None
     prompt: str
@@ -74,10 +77,14 @@ class GenerateRequest:
     on_unclear_subject: OnUnclearSubject
     targets: tuple[Target, ...]
     cutout: CutoutOptions | None = None
+    negative_prompt: str = ""
+    keep_subject: bool = True
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
     gate: str | None = None
     """The safety gate that must judge it; None where the installation asks for none."""
+    wait_seconds: float = 0.0
+    """What it may wait, beside them, for a model that works for others."""
 
     @property
     def shapes(self) -> tuple[WantedOutput, ...]:
@@ -140,6 +147,7 @@ class Metrics:
     modelMs: float = 0.0  # noqa: N815
     encodeMs: float = 0.0  # noqa: N815
     uploadMs: float = 0.0  # noqa: N815
+    waitMs: float = 0.0  # noqa: N815 - told where a model worked for others first
 
 
 @dataclass
@@ -166,7 +174,7 @@ class Result:
             "metrics": {
                 name: round(value, 2)
                 for name, value in asdict(self.metrics).items()
-                if value or name != "moderationMs"
+                if value or name not in {"moderationMs", "waitMs"}
             },
         }
         return json.dumps(document, separators=(",", ":"))
@@ -193,9 +201,11 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         raise VisionError("invalid_request", "targets must name each picture once")
     return GenerateRequest(
         attempt_id=_take(document, "attemptId", str),
-        seconds_left=_seconds_left(document),
+        seconds_left=_seconds(document, "secondsLeft"),
+        wait_seconds=_seconds(document, "waitSeconds") if "waitSeconds" in document else 0.0,
         source_url=_take(source, "url", str),
         mask_url=None if mask is None else _take(mask, "url", str),
+        reference_urls=_references(document.get("references")),
         mode=_take(document, "mode", str),
         preset=_optional_text(document, "preset"),
         prompt=_optional_text(document, "prompt") or "",
@@ -208,6 +218,8 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
             document, "onUnclearSubject", ON_UNCLEAR, DEFAULT_ON_UNCLEAR_SUBJECT
         ),
         cutout=read_cutout(document.get("cutout")),
+        negative_prompt=_optional_text(document, "negativePrompt") or "",
+        keep_subject=_optional_flag(document, "keepSubject", default=True),
         outputs=outputs,
         gate=_optional_text(document, "gate"),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
@@ -229,6 +241,16 @@ def _outputs(items: Any) -> tuple[WantedOutput, ...]:
         )
         for item in items
     )
+
+
+def _references(items: Any) -> tuple[str, ...]:
+    if items is None:
+        return ()
+    if not isinstance(items, list) or len(items) > MAX_REFERENCES:
+        raise VisionError("invalid_request", f"references must be a list of {MAX_REFERENCES} most")
+    if not all(isinstance(item, dict) for item in items):
+        raise VisionError("invalid_request", "one of the references is not an object")
+    return tuple(_take(item, "url", str) for item in items)
 
 
 def _target(item: Any) -> Target:
@@ -253,12 +275,16 @@ def _optional_text(document: dict[str, Any], name: str) -> str | None:
     return None if document.get(name) is None else str(_take(document, name, str))
 
 
-def _seconds_left(document: dict[str, Any]) -> float:
-    value = document.get("secondsLeft")
+def _optional_flag(document: dict[str, Any], name: str, *, default: bool) -> bool:
+    return default if document.get(name) is None else bool(_take(document, name, bool))
+
+
+def _seconds(document: dict[str, Any], name: str) -> float:
+    value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise VisionError("invalid_request", "secondsLeft is missing or of a wrong type")
+        raise VisionError("invalid_request", f"{name} is missing or of a wrong type")
     if not 0 <= value < math.inf:
-        raise VisionError("invalid_request", "secondsLeft must be 0 or more, and finite")
+        raise VisionError("invalid_request", f"{name} must be 0 or more, and finite")
     return float(value)
 
 

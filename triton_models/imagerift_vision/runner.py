@@ -21,11 +21,11 @@ from imagerift_vision import pool_file
 from imagerift_vision.control import CancelFlags, Guard
 from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import Pipeline, model_of
+from imagerift_vision.generate import Pipeline
 from imagerift_vision.moderation import Gate
 from imagerift_vision.python_models import PythonModels
 from imagerift_vision.requests import GenerateRequest, Result, parse_request
-from imagerift_vision.runner_check import check_all, check_models, check_result
+from imagerift_vision.runner_check import check_all, check_models, check_result, models_of
 from imagerift_vision.runtime import limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient
@@ -64,8 +64,7 @@ def run(raw: bytes, settings: Settings, models: PythonModels) -> Result:
 
     def work(request: GenerateRequest, guard: Guard, result: Result) -> None:
         """Refuse what cannot be kept before anything is fetched or loaded."""
-        model = model_of(settings.mode_models, request.mode, request.preset)
-        check_models(models, [model, *([named] if named else [])])
+        check_models(models, models_of(settings, request))
         pipeline.run(request, guard, result)
 
     try:

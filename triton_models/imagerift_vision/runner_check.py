@@ -9,11 +9,15 @@ from typing import Literal
 
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import VisionError
+from imagerift_vision.generate import model_of
 from imagerift_vision.python_models import NotHereError, PythonModels
+from imagerift_vision.requests import GenerateRequest
 from imagerift_vision.settings import Settings
 
 Reason = Literal["GateMissing", "ModelMissing", "ModelNotReady", "SettingsWrong"]
 
+# Calls the model that draws backgrounds.
+SCENE = "scene"
 # A termination message holds 4,096 bytes.
 MAX_WORDS = 1000
 
@@ -40,6 +44,19 @@ def check_all(kind: str) -> None:
     for name in sorted(set(settings.mode_models.values())):
         modes = sorted(mode for mode, model in settings.mode_models.items() if model == name)
         _look_at(models, name, "ModelMissing", f"the model {name} of {', '.join(modes)}")
+    behind = settings.background_model
+    if behind is not None:
+        _look_at(models, behind, "ModelMissing", f"the model {behind} of backgrounds")
+
+
+def models_of(settings: Settings, request: GenerateRequest) -> list[str]:
+    """The models that a job is run by, and judged by.
+
+    Raises VisionError `invalid_request` where none is behind its mode.
+    """
+    model = model_of(settings.mode_models, request.mode, request.preset)
+    behind = settings.background_model if model == SCENE else None
+    return [name for name in (model, behind, settings.moderation_model) if name is not None]
 
 
 def _look_at(models: PythonModels, name: str, missing: Reason, what: str) -> None:

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MODE_MODELS = {"style": "style", "avatar": "avatar", "enhance": "enhance", "cutout": "cutout"}
+MODE_MODELS = {
+    "style": "style",
+    "avatar": "avatar",
+    "enhance": "enhance",
+    "cutout": "cutout",
+    "scene": "scene",
+}
+# The model whose weights a pool's file names.
+DIFFUSION = "diffusion"
+# What these models draw of a seed is another picture in each aspect.
+ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION, "remote"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,8 @@ class Settings:
     """The Triton model behind each mode, or behind one preset of a mode (`mode/preset`)."""
     moderation_model: str | None = None
     """The Triton model that judges what comes in and goes out; None lets everything through."""
+    background_model: str | None = None
+    """The Triton model that draws the backgrounds of `scene`; None: they are the studio's sets."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -49,4 +61,5 @@ class Settings:
             threads=threads,
             mode_models=modes,
             moderation_model=environment.get("IMAGERIFT_MODERATION_MODEL") or None,
+            background_model=environment.get("IMAGERIFT_BACKGROUND_MODEL") or None,
         )

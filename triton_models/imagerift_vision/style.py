@@ -1,37 +1,34 @@
 """The `style` mode: one upright picture in, the preset's pictures of it out."""
 
-import hashlib
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import Analysis, SubjectFound
+from imagerift_vision.analysis import Analysis
 from imagerift_vision.control import Guard
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, is_ratio
 from imagerift_vision.generate import ModeAnswer, ModeCall
-from imagerift_vision.matting import Matte, Matting, bled, estimate_foreground, own_matte
+from imagerift_vision.matting import Matte, Matting
 from imagerift_vision.painting import PAINT_EDGE, Painter
 from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.scene.direction import can_show, direct
-from imagerift_vision.scene.placement import Subject, densified, describe, place, trimmed, warp
-from imagerift_vision.scene.render import posed, render
+from imagerift_vision.scene.placement import Subject, densified, warp
+from imagerift_vision.scene.render import placed, posed, render
+from imagerift_vision.study import Studied, Study, digest_of, unclear
 from imagerift_vision.superres import SCALE, SuperResolver
 from imagerift_vision.whole_picture import Picture, restyle
 
 Float = NDArray[np.float32]
 
 STUDIO = ModelVersion("imagerift-studio", "1")
-# Colour under a transparent pixel is arbitrary; the whole picture is shown on white paper.
-PAPER = 255.0
 # Enlarged less than this, plain resampling keeps more of a photo's texture.
 DETAIL_FROM_SCALE = 1.8
 # About ten seconds on one core, and 200 MB for the enlarged picture.
@@ -39,30 +36,19 @@ MOST_PIXELS_TO_RESOLVE = 1_000_000
 
 
 @dataclass
-class Studied:
-    """The analysis of a source, the same for every seed."""
+class Workpiece:
+    """A source's study, and what was made for one seed that the next one needs as well."""
 
     digest: bytes
-    rgb: NDArray[np.uint8]
-    matte: Matte
-    subject: Subject | None
-    matted_by: ModelVersion | None
+    studied: Studied
     dense_subject: Subject | None = None
     """The subject after super-resolution, once it was needed."""
     dense_rgb: NDArray[np.uint8] | None = None
     """The whole picture after super-resolution, once it was needed."""
     has_faces: bool | None = None
     """Whether the whole picture shows people, once that was asked."""
-    framed: "tuple[float, Framed, Studied] | None" = None
+    framed: "tuple[float, Framed, Workpiece] | None" = None
     """The whole picture at another width / height, where it shows people."""
-
-    @property
-    def found(self) -> SubjectFound:
-        """What becomes of the subject."""
-        if self.subject is not None:
-            return SubjectFound("cut_out", self.matte.reason, self.matte.confidence)
-        reason: SubjectReason = "close_up" if self.matte.separable else self.matte.reason
-        return SubjectFound("graded", reason, self.matte.confidence)
 
 
 class StyleMode:
@@ -71,12 +57,13 @@ class StyleMode:
     def __init__(self, threads: int) -> None:
         """Load the networks."""
         self._matting = Matting(threads)
+        self._study = Study(self._matting)
         self._faces = FaceFinder()
         self._framer = Framer(self._matting, self._faces)
         self._painter = Painter(threads)
         self._reader = PromptReader(threads, PRESETS)
         self._resolver = SuperResolver(threads)
-        self._last: Studied | None = None
+        self._last: Workpiece | None = None
 
     def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
         """One picture a seed, [N, height, width, 3]; a picture that fails alone is omitted.
@@ -87,23 +74,24 @@ class StyleMode:
         guard.check()
         base, read = self._read(call)
         guard.check()
-        analysis = self._analyse(call.image, masked=call.masked)
-        if analysis.subject is None and call.on_unclear_subject == "fail":
-            raise _unclear(analysis)
-        read = read.showing(lambda item: can_show(item, base, analysis.subject))
-        preset = direct(base, read.scene, analysis.subject)
+        analysis = self._workpiece(call)
+        if analysis.studied.subject is None and call.on_unclear_subject == "fail":
+            raise unclear(analysis.studied)
+        read = read.showing(lambda item: can_show(item, base, analysis.studied.subject))
+        preset = direct(base, read.scene, analysis.studied.subject)
         told = Analysis(
             read.why,
             read.words or None,
             read.refused,
             prompt_read=read.understood,
-            subject=analysis.found,
+            subject=analysis.studied.found,
         )
-        if analysis.subject is None:
+        if analysis.studied.subject is None:
             analysis, told = self._at_ratio(analysis, call, told, guard)
         images, omitted, first = [], [], None
         for position, seed in enumerate(call.seeds):
             guard.check()
+            guard.tell(first=position, together=1)
             try:
                 images.append(self._picture(analysis, preset, seed, call, guard))
             except Exception as failure:  # noqa: BLE001 - one variation fails alone
@@ -115,7 +103,11 @@ class StyleMode:
                 omitted.append((position, reason.code))
         if not images:
             raise first or VisionError("invalid_request", "no seed was given")
-        models = [STUDIO, analysis.matted_by, self._reader.version if read.embedded else None]
+        models = [
+            STUDIO,
+            analysis.studied.matted_by,
+            self._reader.version if read.embedded else None,
+        ]
         if told.people is not None:
             models.append(self._faces.version)
         if preset.brush in ("oil", "watercolor"):
@@ -137,83 +129,63 @@ class StyleMode:
         return PRESETS[read.preset], read
 
     def _at_ratio(
-        self, analysis: Studied, call: ModeCall, told: Analysis, guard: Guard
-    ) -> tuple[Studied, Analysis]:
+        self, analysis: Workpiece, call: ModeCall, told: Analysis, guard: Guard
+    ) -> tuple[Workpiece, Analysis]:
         """A picture that is restyled whole, at the call's proportions where it shows people.
 
         Others are cropped around what stands out when they are restyled.
         """
-        high, wide = analysis.rgb.shape[:2]
+        high, wide = analysis.studied.rgb.shape[:2]
         ratio = call.width / call.height
         if is_ratio(wide, high, ratio):
             return analysis, replace(told, framing="whole")
         if analysis.has_faces is None:
-            analysis.has_faces = bool(self._faces.find(analysis.rgb))
+            analysis.has_faces = bool(self._faces.find(analysis.studied.rgb))
         if not analysis.has_faces:
             return analysis, replace(told, framing="cropped")
         if analysis.framed is None or analysis.framed[0] != ratio:
-            framed = self._framer.framed(analysis.rgb, ratio, guard)
+            framed = self._framer.framed(analysis.studied.rgb, ratio, guard)
             matte = Matte(np.zeros(framed.rgb.shape[:2], np.float32), "none", None)
-            whole = Studied(analysis.digest, framed.rgb, matte, None, analysis.matted_by)
+            studied = Studied(analysis.digest, framed.rgb, matte, None, analysis.studied.matted_by)
+            whole = Workpiece(analysis.digest, studied)
             analysis.framed = (ratio, framed, whole)
         _, framed, whole = analysis.framed
         return whole, replace(told, framing=framed.how, people=framed.people)
 
-    def _analyse(self, rgba: NDArray[np.uint8], *, masked: bool) -> Studied:
-        digest = hashlib.blake2b(rgba.tobytes(), digest_size=16).digest()
-        digest += repr((rgba.shape, masked)).encode()
-        if self._last is not None and self._last.digest == digest:
-            return self._last
-        self._last = None
-        alpha = rgba[..., 3]
-        matte = own_matte(alpha, masked=masked)
-        matted_by = None
-        if masked or matte is None:
-            rgb = np.ascontiguousarray(rgba[..., :3])
-            if matte is None:
-                matte = self._matting.matte(rgb)
-                matted_by = self._matting.version
-            # Under a mask the old backdrop shines through as under an estimated matte.
-            colours = estimate_foreground(rgb, matte.alpha) if matte.separable else None
-        else:
-            # Colours under the own alpha are the subject's already; only bare paper is filled in.
-            share = matte.alpha[..., None]
-            rgb = (rgba[..., :3] * share + PAPER * (1 - share)).astype(np.uint8)
-            colours = bled(rgba[..., :3], matte.alpha)
-        subject = None
-        if matte.separable and colours is not None:
-            found = describe(colours, matte.alpha)
-            # A close-up that the frame cuts above as well has no place in another scene.
-            close_up = "top" in found.touches and len(found.touches) > 1
-            subject = None if close_up else trimmed(found)
-        self._last = Studied(digest, rgb, matte, subject, matted_by)
+    def _workpiece(self, call: ModeCall) -> Workpiece:
+        digest = digest_of(call.image, masked=call.masked)
+        if self._last is None or self._last.digest != digest:
+            # Let go before the next one is made: both together would be twice as large.
+            self._last = None
+            studied = self._study.of(call.image, digest, masked=call.masked)
+            self._last = Workpiece(digest, studied)
         return self._last
 
     def _picture(
-        self, analysis: Studied, preset: Preset, seed: int, call: ModeCall, guard: Guard
+        self, analysis: Workpiece, preset: Preset, seed: int, call: ModeCall, guard: Guard
     ) -> NDArray[np.uint8]:
         if preset.brush != "none":
             return self._painting(analysis, preset, seed, call, guard)
         size = (call.width, call.height)
-        if analysis.subject is None:
+        if analysis.studied.subject is None:
             return restyle(self._whole(analysis, call, guard), preset, seed, size, guard)
         return render(self._subject(analysis, preset, call, guard), preset, seed, size, guard)
 
     def _painting(
-        self, analysis: Studied, preset: Preset, seed: int, call: ModeCall, guard: Guard
+        self, analysis: Workpiece, preset: Preset, seed: int, call: ModeCall, guard: Guard
     ) -> NDArray[np.uint8]:
         """Painted at the brush's own scale; a larger sheet is enlarged from that."""
         scale = min(1.0, PAINT_EDGE / max(call.width, call.height))
         width, height = round(call.width * scale), round(call.height * scale)
-        subject = analysis.subject
+        subject = analysis.studied.subject
         if subject is None:
-            whole = Picture(analysis.rgb, analysis.matte.alpha)
+            whole = Picture(analysis.studied.rgb, analysis.studied.matte.alpha)
             photo = restyle(whole, preset, seed, (width, height), guard)
             weight = np.full((height, width), 0.6, np.float32)
         else:
             photo = render(subject, preset, seed, (width, height), guard)
             subject = posed(subject, preset)
-            spot = place(subject, width, height, preset.fill, preset.space)
+            spot = placed(subject, preset, (width, height))
             _, weight = warp(subject, spot, width, height)
         painted = self._painter.paint(photo, weight, preset.brush, seed, guard)
         if scale == 1:
@@ -224,17 +196,19 @@ class StyleMode:
             cv2.resize(sheet, (call.width, call.height), interpolation=cv2.INTER_AREA), np.uint8
         )
 
-    def _wants_detail(self, analysis: Studied, preset: Preset, call: ModeCall) -> bool:
+    def _wants_detail(self, analysis: Workpiece, preset: Preset, call: ModeCall) -> bool:
         """Whether the output shows the source so large that super-resolution pays."""
         if preset.brush != "none":
             return max(call.width, call.height) > PAINT_EDGE
-        if analysis.subject is None:
-            return _whole_wants_detail(analysis.rgb, call)
-        scale = place(analysis.subject, call.width, call.height, preset.fill, preset.space).scale
-        return _pays(analysis.subject.alpha.size, scale)
+        if analysis.studied.subject is None:
+            return _whole_wants_detail(analysis.studied.rgb, call)
+        scale = placed(analysis.studied.subject, preset, (call.width, call.height)).scale
+        return _pays(analysis.studied.subject.alpha.size, scale)
 
-    def _subject(self, analysis: Studied, preset: Preset, call: ModeCall, guard: Guard) -> Subject:
-        subject = analysis.subject
+    def _subject(
+        self, analysis: Workpiece, preset: Preset, call: ModeCall, guard: Guard
+    ) -> Subject:
+        subject = analysis.studied.subject
         if subject is None:
             raise ValueError("the picture has no subject")
         if not self._wants_detail(analysis, preset, call):
@@ -244,27 +218,15 @@ class StyleMode:
             analysis.dense_subject = densified(subject, colours, SCALE)
         return analysis.dense_subject
 
-    def _whole(self, analysis: Studied, call: ModeCall, guard: Guard) -> Picture:
-        interest = analysis.matte.alpha
-        if not _whole_wants_detail(analysis.rgb, call):
-            return Picture(analysis.rgb, interest)
+    def _whole(self, analysis: Workpiece, call: ModeCall, guard: Guard) -> Picture:
+        interest = analysis.studied.matte.alpha
+        if not _whole_wants_detail(analysis.studied.rgb, call):
+            return Picture(analysis.studied.rgb, interest)
         if analysis.dense_rgb is None:
-            large = self._resolver.enlarge(analysis.rgb.astype(np.float32) / 255, guard)
+            large = self._resolver.enlarge(analysis.studied.rgb.astype(np.float32) / 255, guard)
             analysis.dense_rgb = (large * 255 + 0.5).astype(np.uint8)
         high, wide = analysis.dense_rgb.shape[:2]
         return Picture(analysis.dense_rgb, cv2.resize(interest, (wide, high)))
-
-
-def _unclear(analysis: Studied) -> VisionError:
-    """Why nothing is made of a picture whose subject cannot be cut out."""
-    why = {
-        "none": "nothing stands out in the picture",
-        "doubt": "the subject's cut-out is in doubt",
-        "close_up": "the frame cuts the subject on several sides",
-    }[analysis.found.reason]
-    sure = analysis.found.confidence
-    told = "" if sure is None else f" (confidence {sure:.2f})"
-    return VisionError("subject_unclear", f"{why}{told}; a mask of your own says what it is")
 
 
 def _whole_wants_detail(rgb: NDArray[np.uint8], call: ModeCall) -> bool:

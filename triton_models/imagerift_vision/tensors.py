@@ -1,15 +1,21 @@
 """Triton tensors to plain values and back. The only module that knows Triton's Python API."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
+from imagerift_contract.values import MAX_REFERENCES
 from numpy.typing import NDArray
 
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info
 from imagerift_vision.moderation import Look, Verdict, read_verdict
+
+# Inputs of models that look at more pictures than IMAGE: REFERENCE_0 and so on.
+REFERENCE = "REFERENCE_"
 
 
 def read_text(request: Any, name: str) -> bytes:
@@ -24,6 +30,15 @@ def read_array(request: Any, name: str) -> NDArray[np.uint8]:
     return array
 
 
+def read_references(request: Any) -> tuple[NDArray[np.uint8], ...]:
+    """The pictures beside IMAGE; none for a model that has no such inputs."""
+    tensors = [
+        pb.get_input_tensor_by_name(request, f"{REFERENCE}{position}")
+        for position in range(MAX_REFERENCES)
+    ]
+    return tuple(tensor.as_numpy() for tensor in tensors if tensor is not None)
+
+
 def text_tensor(name: str, text: str) -> Any:
     """A TYPE_STRING tensor of one element."""
     return pb.Tensor(name, np.array([text.encode()], dtype=np.object_))
@@ -34,12 +49,22 @@ def respond(*tensors: Any) -> Any:
     return pb.InferenceResponse(output_tensors=list(tensors))
 
 
-def mode_answer(answer: ModeAnswer) -> Any:
-    """A mode model's response: IMAGES and INFO."""
+def mode_answer(answer: ModeAnswer, waited: float = 0.0) -> Any:
+    """A mode model's response, IMAGES and INFO, to a call that waited so many seconds for it."""
     return respond(
         pb.Tensor("IMAGES", np.ascontiguousarray(answer.images)),
-        text_tensor("INFO", info_of(answer)),
+        text_tensor("INFO", info_of(replace(answer, waited=waited))),
     )
+
+
+def answer_later(request: Any) -> Callable[[Any], None]:
+    """What sends a decoupled model's one response to a request, from any thread."""
+    sender = request.get_response_sender()
+
+    def send(response: Any) -> None:
+        sender.send(response, flags=pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    return send
 
 
 class BlsModes:
@@ -51,18 +76,30 @@ class BlsModes:
         Raises VisionError `model_error` when the server cannot run it, `out_of_memory` when it
         could not hold the tensors.
         """
-        response = pb.InferenceRequest(
+        responses = pb.InferenceRequest(
             model_name=call.model,
             requested_output_names=["IMAGES", "INFO"],
             inputs=[
                 pb.Tensor("IMAGE", np.ascontiguousarray(call.image)),
                 text_tensor("PARAMETERS", parameters_of(call)),
+                *(
+                    pb.Tensor(f"{REFERENCE}{position}", np.ascontiguousarray(picture))
+                    for position, picture in enumerate(call.references)
+                ),
             ],
-        ).exec()
-        if response.has_error():
+        ).exec(decoupled=True)
+        # Of a decoupled model or not: one response, and from some an empty one behind it.
+        response = None
+        for one in responses:
+            response = one if response is None and _has_tensors(one) else response
+        if response is None or response.has_error():
             raise VisionError("model_error", "the mode's model could not be run", retryable=True)
         info = pb.get_output_tensor_by_name(response, "INFO").as_numpy().reshape(-1)[0]
         return read_info(info, pb.get_output_tensor_by_name(response, "IMAGES").as_numpy())
+
+
+def _has_tensors(response: Any) -> bool:
+    return bool(response.has_error() or response.output_tensors())
 
 
 class BlsGate:

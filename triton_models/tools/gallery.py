@@ -1,6 +1,6 @@
 """Make the pictures of docs/gallery.md, and a small preview of every preset, by the real modes.
 
-    MODELS_PYTHON triton_models/tools/gallery.py [--only style avatar enhance cutout previews]
+    MODELS_PYTHON triton_models/tools/gallery.py [--only style scene avatar enhance cutout previews]
 
 Everything is made from the two sample photos in docs/images.
 """
@@ -28,6 +28,8 @@ from imagerift_vision.decoding import decode  # noqa: E402
 from imagerift_vision.enhance import EnhanceMode  # noqa: E402
 from imagerift_vision.generate import ModeAnswer, ModeCall  # noqa: E402
 from imagerift_vision.presets import PRESETS as STYLES  # noqa: E402
+from imagerift_vision.scene_mode import LOOKS as SCENES  # noqa: E402
+from imagerift_vision.scene_mode import SceneMode  # noqa: E402
 from imagerift_vision.sizes import output_size  # noqa: E402
 from imagerift_vision.style import StyleMode  # noqa: E402
 
@@ -61,6 +63,7 @@ def mode_of(name: str) -> Mode:
     """A mode's networks, loaded once."""
     modes = {
         "style": StyleMode,
+        "scene": SceneMode,
         "avatar": AvatarMode,
         "enhance": EnhanceMode,
         "cutout": CutoutMode,
@@ -195,10 +198,17 @@ def cutout() -> None:
     write(page([row], 240), "cutout")
 
 
+def scene() -> None:
+    """The product in each look, its own pixels."""
+    looks = [(name, made("scene", PRODUCT, name)[0]) for name in SCENES]
+    write(page([looks[:5], looks[5:]], 240), "scene")
+
+
 def previews() -> None:
     """One small square picture a preset."""
     PREVIEWS.mkdir(parents=True, exist_ok=True)
     shown = [("style", PRODUCT, name) for name in STYLES]
+    shown += [("scene", PRODUCT, name) for name in SCENES]
     shown += [("avatar", PERSON, name) for name in AVATARS]
     for mode, photo, preset in shown:
         _preview(f"{mode}-{preset}", made(mode, photo, preset, (PREVIEW_SEED,))[0])
@@ -214,6 +224,7 @@ def _preview(name: str, picture: Pixels) -> None:
 
 PARTS = {
     "style": style,
+    "scene": scene,
     "avatar": avatar,
     "enhance": enhance,
     "cutout": cutout,

@@ -5,6 +5,7 @@
     … add FILE --slot SLOT --family FAMILY [--name NAME]    takes in a file of your own
     … use SLOT NAME                                         `packaged` goes back to the package's
     … try                                                   fetches what is free and better
+    … manifest NAME [--accept-terms]                        prints a ModelWeights for a cluster
 
 What is pulled, added or used is in use from the models' next start on, after it has run once.
 docs/models.md tells the slots and families. Run it with the models' Python; only to fetch a file or
@@ -14,6 +15,7 @@ to take one in it needs more than Python itself.
 import argparse
 import fcntl
 import importlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -39,7 +41,7 @@ TRY_AGAIN = 24 * HOUR
 IMPATIENT = Patience(silence=3.0)
 MEGABYTE = 1_000_000
 # These wait for nobody, and leave no trace.
-READING = frozenset({"list", "told"})
+READING = frozenset({"list", "manifest", "told"})
 
 
 def show(shelf: Shelf, catalogue: dict[str, Entry]) -> Iterator[str]:
@@ -124,6 +126,25 @@ def try_all(shelf: Shelf, catalogue: dict[str, Entry]) -> Iterator[str]:
             yield f"{entry.name} cannot be had ({error}); {packaged} stays"
 
 
+def manifest(entry: Entry) -> str:
+    """A ModelWeights of the network, in JSON, which kubectl takes as it does YAML."""
+    mebibytes = -(-entry.size // (1 << 20))
+    spec = {
+        "source": entry.addresses[0],
+        "checksums": {f"{entry.name}.onnx": entry.sha256},
+        "acceptLicence": entry.licence,
+        # With room for the file system's own.
+        "storage": {"size": f"{mebibytes + mebibytes // 8 + 16}Mi"},
+    }
+    made = {
+        "apiVersion": "imagerift.dev/v1",
+        "kind": "ModelWeights",
+        "metadata": {"name": entry.name},
+        "spec": spec,
+    }
+    return json.dumps(made, indent=2)
+
+
 def told(shelf: Shelf) -> str:
     """What is in use, as the embedded platform's board shows it.
 
@@ -154,14 +175,10 @@ def main() -> int:
 def _lines(options: argparse.Namespace, shelf: Shelf, catalogue: dict[str, Entry]) -> Iterator[str]:
     if options.command == "list":
         yield from show(shelf, catalogue)
+    elif options.command == "manifest":
+        yield manifest(_accepted(options, catalogue))
     elif options.command == "pull":
-        entry = catalogue.get(options.name)
-        if entry is None:
-            raise ValueError(f"the catalogue has no {options.name}: {', '.join(catalogue)}")
-        if entry.terms and not options.accept_terms:
-            raise ValueError(
-                f"{entry.name}: {entry.terms} To fetch it all the same: --accept-terms"
-            )
+        entry = _accepted(options, catalogue)
         yield f"fetching {entry.name} ({entry.size / MEGABYTE:.0f} MB, {entry.licence})"
         pull(shelf, entry, Patience(), {})
         yield f"{entry.slot}: {entry.name} from the models' next start on"
@@ -179,6 +196,16 @@ def _lines(options: argparse.Namespace, shelf: Shelf, catalogue: dict[str, Entry
         yield f"step: {told(shelf)}"
 
 
+def _accepted(options: argparse.Namespace, catalogue: dict[str, Entry]) -> Entry:
+    """The network that is named; raises ValueError where it has terms that were not accepted."""
+    entry = catalogue.get(options.name)
+    if entry is None:
+        raise ValueError(f"the catalogue has no {options.name}: {', '.join(catalogue)}")
+    if entry.terms and not options.accept_terms:
+        raise ValueError(f"{entry.name}: {entry.terms} To fetch it all the same: --accept-terms")
+    return entry
+
+
 def _prove(file: Path, family: str) -> None:
     """Run the network once, as the models do."""
     importlib.import_module("imagerift_vision.networks").OnnxNetwork(file, family, 1).prove()
@@ -193,9 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for plain in ("list", "try", "told"):
         commands.add_parser(plain)
-    pulled = commands.add_parser("pull")
-    pulled.add_argument("name")
-    pulled.add_argument("--accept-terms", action="store_true")
+    for of_the_catalogue in ("pull", "manifest"):
+        named = commands.add_parser(of_the_catalogue)
+        named.add_argument("name")
+        named.add_argument("--accept-terms", action="store_true")
     added = commands.add_parser("add")
     added.add_argument("file", type=Path)
     added.add_argument("--slot", required=True, choices=SLOTS)

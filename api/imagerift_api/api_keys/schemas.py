@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from imagerift_core import clock
-from imagerift_core.api_keys import Scope, ordered_scopes
+from imagerift_core.api_keys import MAX_NAME, Scope, ordered_scopes
 from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.roles import Role
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
@@ -14,7 +14,7 @@ from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.shapes import AnswerBody, Time
 
 MAX_OVERLAP_DAYS = 7
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
 
 
 class KeyBody(RequestBody):

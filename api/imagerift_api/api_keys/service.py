@@ -3,94 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.api_keys import (
-    ALL_SCOPES,
-    Scope,
-    hash_token,
-    new_api_key,
-    new_token_of,
-    ordered_scopes,
-)
-from imagerift_core.errors import (
-    ApiAccessLocked,
-    InvalidRequest,
-    KeyNotFound,
-    RoleNotPermitted,
-    WorkspaceNotFound,
-)
-from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor
-from imagerift_core.mongo.keys import ApiKey, KeyStore, NewSecret
+from imagerift_core.api_keys import Scope, ordered_scopes
+from imagerift_core.errors import KeyNotFound, RoleNotPermitted
+from imagerift_core.mongo.keys import ApiKey, KeyStore
 from imagerift_core.mongo.members import MemberStore
-from imagerift_core.mongo.workspaces import WorkspaceStore
-from imagerift_core.plans import Plan, Plans
 from imagerift_core.roles import Role, scopes_of
+from imagerift_core.tenants import CreatedKey, KeyMaker
 
 from imagerift_api.auth.sessions import SignedIn
 
 
-@dataclass(frozen=True)
-class CreatedKey:
-    """The stored key, and its token: shown once, kept nowhere."""
-
-    key: ApiKey
-    token: str
-
-
 class ApiKeys:
-    """The one way in which tokens come to be, for the admin command and the account page alike."""
+    """What people do about keys on the account page."""
 
-    def __init__(
-        self,
-        keys: KeyStore,
-        workspaces: WorkspaceStore,
-        members: MemberStore,
-        plans: Plans,
-        pepper: bytes,
-    ) -> None:
+    def __init__(self, keys: KeyStore, members: MemberStore, maker: KeyMaker) -> None:
         self._keys = keys
-        self._workspaces = workspaces
         self._members = members
-        self._plans = plans
-        self._pepper = pepper
-
-    async def create(
-        self,
-        workspace_id: str,
-        name: str,
-        *,
-        scopes: Sequence[Scope] = ALL_SCOPES,
-        expires_at: datetime | None = None,
-        created_by: str | None = None,
-        actor: Actor = ADMIN_COMMAND,
-    ) -> CreatedKey:
-        """Raises `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API access.
-
-        A key with `created_by` can do no more than that person's role, and is revoked when they
-        leave the workspace. Without `expires_at` the plan's `key_days` decide.
-        """
-        plan = await self._plan_with_access(workspace_id)
-        made, at = new_api_key(), clock.now()
-        if expires_at is None and plan.key_days is not None:
-            expires_at = at + timedelta(days=plan.key_days)
-        key = ApiKey(
-            _id=made.key_id,
-            workspace=workspace_id,
-            name=name,
-            token_hash=hash_token(made.token, self._pepper),
-            prefix=made.prefix,
-            last_four=made.last_four,
-            scopes=list(scopes),
-            created_at=at,
-            expires_at=expires_at,
-            created_by=created_by,
-        )
-        await self._keys.create(key, actor=actor)
-        return CreatedKey(key, made.token)
+        self._maker = maker
 
     async def create_own(
         self,
@@ -104,8 +37,6 @@ class ApiKeys:
 
         Raises `InvalidRequest`, `RoleNotPermitted`, `WorkspaceNotFound` or `ApiAccessLocked`.
         """
-        if expires_at is not None and expires_at <= clock.now():
-            raise InvalidRequest("expiresAt must be in the future.", param="expiresAt")
         permitted = ordered_scopes(scopes_of(by.member.role))
         beyond = [scope for scope in scopes or () if scope not in permitted]
         if beyond:
@@ -113,7 +44,7 @@ class ApiKeys:
                 f"The role '{by.member.role}' does not have the scope '{beyond[0]}'.",
                 param="scopes",
             )
-        return await self.create(
+        return await self._maker.create(
             by.workspace.id,
             name,
             scopes=scopes or permitted,
@@ -148,30 +79,9 @@ class ApiKeys:
         Raises `KeyNotFound`, `KeyNotRotatable`, `RoleNotPermitted`, `WorkspaceNotFound` or
         `ApiAccessLocked`.
         """
-        await self._plan_with_access(by.workspace.id)
-        made = new_token_of(key_id)
-        at = clock.now()
-        key = await self._keys.rotate(
-            by.workspace.id,
-            key_id,
-            NewSecret(hash_token(made.token, self._pepper), made.last_four),
-            person=by.person.id,
-            overlap_until=at + overlap,
-            actor=by.actor,
-            at=at,
+        return await self._maker.rotate(
+            by.workspace.id, key_id, person=by.person.id, overlap=overlap, actor=by.actor
         )
-        return CreatedKey(key, made.token)
-
-    async def _plan_with_access(self, workspace_id: str) -> Plan:
-        workspace = await self._workspaces.get(workspace_id)
-        if workspace is None:
-            raise WorkspaceNotFound(f"There is no workspace '{workspace_id}'.")
-        plan = self._plans.get(workspace.plan)
-        if plan is None or not plan.api_access:
-            raise ApiAccessLocked(
-                f"The plan '{workspace.plan}' has no API access; keys cannot be created."
-            )
-        return plan
 
 
 API_KEYS = web.AppKey("api_keys", ApiKeys)

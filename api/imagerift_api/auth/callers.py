@@ -13,12 +13,13 @@ from imagerift_core.errors import ApiAccessLocked, CapacityUnavailable, DomainEr
 from imagerift_core.mongo.rate_limit import RateWindow, RateWindowStore
 from imagerift_core.roles import Permission, scopes_of
 
+from imagerift_api.auth.administrators import ADMINISTRATOR, ADMINISTRATORS
 from imagerift_api.auth.keys import AUTHENTICATOR, CALLER, Caller
 from imagerift_api.auth.sessions import SESSIONS, SIGNED_IN, SignedIn
 from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.settings import SETTINGS
 
-Access = Literal["key", "session", "either", "open"]
+Access = Literal["key", "session", "either", "admin", "open"]
 # Counts a request of a subject, of which so many a minute are let through.
 Count = Callable[[web.Request, str, int], Awaitable[RateWindow]]
 
@@ -46,12 +47,15 @@ async def authorize(
 ) -> None:
     """Lets the request pass, or raises the 401, 403 and 429 errors.
 
-    Afterwards the request has its `CALLER` or, where only a session will do, its `SIGNED_IN`.
-    Every request with a valid credential counts, refused or not.
+    Afterwards the request has its `CALLER`, where only a session will do its `SIGNED_IN`, and
+    where only the administrators' token will, its `ADMINISTRATOR`. Every request with a valid
+    credential counts, refused or not.
     """
     if access == "open":
         return
-    if access == "session":
+    if access == "admin":
+        await _authorize_administrator(request, count)
+    elif access == "session":
         await _authorize_session(request, permission, count)
     else:
         await _authorize_caller(request, access, scope, count)
@@ -70,6 +74,16 @@ async def is_still_authorized(request: web.Request, access: Access, scope: Scope
     except DomainError:
         return False
     return caller.workspace == request[CALLER].workspace
+
+
+async def _authorize_administrator(request: web.Request, count: Count | None) -> None:
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    address = request.app[SESSIONS].address_of(request)
+    administrators = request.app[ADMINISTRATORS]
+    request[ADMINISTRATOR] = administrators.authenticate(authorization, address=address)
+    if count is not None:
+        limit = request.app[SETTINGS].admin_requests_per_minute
+        _refuse_exceeded(await count(request, "administrators", limit))
 
 
 async def _authorize_session(

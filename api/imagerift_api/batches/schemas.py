@@ -14,16 +14,11 @@ from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.output_schemas import shape_faults
-from imagerift_api.jobs.schemas import (
-    SOURCES,
-    RateLimitObject,
-    StoredSourceBody,
-    source_faults,
-)
+from imagerift_api.jobs.schemas import RateLimitObject, StoredSourceBody
+from imagerift_api.jobs.source_names import STORED_SOURCES, source_faults
 
 BATCHES_PATH = "/api/v1/batches"
 MAX_BATCH_JOBS = 100
-_STORED_SOURCES = SOURCES[1:]
 
 
 class BatchBody(RequestBody):
@@ -42,7 +37,7 @@ class BatchBody(RequestBody):
             {**fault, "param": f"jobs.{index}.{fault['param']}"}
             for index, job in enumerate(jobs)
             if isinstance(job, dict)
-            for fault in [*source_faults(job, _STORED_SOURCES), *shape_faults(job)]
+            for fault in [*source_faults(job, STORED_SOURCES), *shape_faults(job)]
         ]
 
 

@@ -12,6 +12,7 @@ from imagerift_core.api_keys import Scope
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.rate_limit import RateWindow
 
+from imagerift_api.auth.administrators import ADMINISTRATOR
 from imagerift_api.auth.callers import RATE_WINDOW, Access, is_still_authorized
 from imagerift_api.auth.keys import CALLER, Caller
 from imagerift_api.auth.sessions import SESSIONS, SIGNED_IN, SignedIn
@@ -48,6 +49,11 @@ class Call:
     def signed_in(self) -> SignedIn:
         """Who calls, where only a session may."""
         return self.request[SIGNED_IN]
+
+    @property
+    def administrator(self) -> Actor:
+        """Who calls, for the account's log; where only the administrators' token may."""
+        return self.request[ADMINISTRATOR]
 
     @property
     def actor(self) -> Actor:

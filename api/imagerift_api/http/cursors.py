@@ -38,3 +38,13 @@ def decode_cursor(text: str) -> tuple[datetime, str]:
     if not _ID.fullmatch(identifier) or encode_cursor(moment, identifier) != text:
         raise InvalidRequest("cursor must be the nextCursor of an earlier page.", param="cursor")
     return moment, identifier
+
+
+def encode_id_cursor(identifier: str | None) -> str | None:
+    """URL-safe characters for the place right after this id, in a list in the order of ids."""
+    return None if identifier is None else encode_cursor(_EPOCH, identifier)
+
+
+def decode_id_cursor(text: str | None) -> str:
+    """The id inside, or the place before all ids. Raises `InvalidRequest` for any other text."""
+    return "" if text is None else decode_cursor(text)[1]

@@ -67,7 +67,8 @@ _PARAMETERS = {
 class Operation:
     """One method at one path; `path` is in the framework's form, with names in snake_case.
 
-    `access` says who may call: an API key, an account session, either, or anyone. `scope` is
+    `access` says who may call: an API key, an account session, either, the administrators' token,
+    or anyone. `scope` is
     what a key, or the role behind a session in its place, must have; `permission` is what the
     role of a session must permit. `count` counts the calls of each caller against their limit;
     with None they are not counted. A body has at most `max_body_bytes`. `any_query` takes any

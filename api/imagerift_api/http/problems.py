@@ -23,6 +23,7 @@ from imagerift_core.errors import (
     UploadsFull,
 )
 
+from imagerift_api.auth.administrators import MissingAdminToken
 from imagerift_api.auth.keys import MissingApiKey
 
 CONTENT_TYPE = "application/problem+json"
@@ -41,6 +42,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "invalid_api_key": (401, "The API key is not valid"),
     "revoked_api_key": (401, "The API key was revoked"),
     "expired_api_key": (401, "The API key has expired"),
+    "invalid_admin_token": (401, "The administrators' token is not valid"),
     "invalid_session": (401, "Nobody is signed in"),
     "sign_in_failed": (401, "The sign-in failed"),
     "account_suspended": (403, "The account or the workspace is suspended"),
@@ -209,7 +211,7 @@ def _members(error: DomainError) -> dict[str, Any]:
 
 
 def _headers(error: DomainError) -> dict[str, str]:
-    if isinstance(error, MissingApiKey):
+    if isinstance(error, MissingApiKey | MissingAdminToken):
         return {"WWW-Authenticate": REALM}
     if isinstance(error, InvalidApiKey):
         return {

@@ -9,7 +9,8 @@ from aiohttp import hdrs
 from imagerift_api.http.answers import Answer
 from imagerift_api.http.calls import Call
 from imagerift_api.http.rate_headers import poll_after_seconds
-from imagerift_api.jobs.job_object import job_object
+from imagerift_api.jobs.job_object import job_object, progress_object
+from imagerift_api.jobs.progress_schemas import ProgressObject
 from imagerift_api.jobs.schemas import JobObject
 from imagerift_api.jobs.service import JobView
 
@@ -30,11 +31,17 @@ def job_answer(
     return Answer(describe(call, view), status, shown)
 
 
+def progress_of(view: JobView) -> ProgressObject | None:
+    """How far the job is; None where that is not known."""
+    return progress_object(view.record, view.progress)
+
+
 def describe(call: Call, view: JobView) -> JobObject:
     return job_object(
         view.record,
         remaining_this_minute=call.rate_window.remaining,
         queue_position=view.queue_position,
+        progress=view.progress,
         download_urls=view.download_urls,
         thumbnail_urls=view.thumbnail_urls,
         urls_expire_at=view.urls_expire_at,

@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imagerift_core import clock, quota
-from imagerift_core.errors import DomainError
-from imagerift_core.generation import GenerationSpec, check_permitted
+from imagerift_core.errors import DomainError, InvalidRequest
+from imagerift_core.generation import GenerationSpec, check_permitted, schema_version_of
 from imagerift_core.ids import new_job_id
 from imagerift_core.job_pods import Execution, JobPods
-from imagerift_core.jobs import JobRecord, QuotaReservation, SourceImage
-from imagerift_core.modes import Modes
+from imagerift_core.jobs import JobRecord, QuotaReservation
+from imagerift_core.modes import Mode
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.http.egress import Egress
-from imagerift_api.jobs.schemas import StoredSourceBody
+from imagerift_api.jobs.kept_pictures import KeptPictures
+from imagerift_api.jobs.offers import Offers
+from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
+from imagerift_api.jobs.source_names import SOURCES, STORED_SOURCES, sent_by
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class RequestOrigin:
 
 @dataclass(frozen=True)
 class Draft:
-    """A record but for its source and mask, which are not stored yet."""
+    """A record but for its pictures, which are not stored yet."""
 
     job_id: str
     workspace: str
@@ -39,17 +42,17 @@ class Draft:
     reservation: QuotaReservation
     fields: dict[str, Any]
 
-    def record(self, source: SourceImage, mask: SourceImage | None) -> JobRecord:
-        return JobRecord.model_validate(self.fields | {"source": source, "mask": mask})
+    def record(self, pictures: KeptPictures) -> JobRecord:
+        return JobRecord.model_validate(self.fields | vars(pictures))
 
 
 class Drafts:
     """Makes drafts of what this installation and the caller's plan permit."""
 
     def __init__(
-        self, modes: Modes, job_pods: JobPods | None, namespace: str, egress: Egress
+        self, offers: Offers, job_pods: JobPods | None, namespace: str, egress: Egress
     ) -> None:
-        self._modes = modes
+        self._offers = offers
         self._job_pods = job_pods
         self._namespace = namespace
         self._egress = egress
@@ -64,15 +67,18 @@ class Drafts:
     ) -> list[Draft]:
         """A draft for each body, all of the same moment.
 
-        Raises `InvalidRequest` for a `webhookUrl` that nothing may be sent to, and what
-        `check_permitted` raises; in a batch `param` says for which job.
+        Raises `InvalidRequest` for a `webhookUrl` that nothing may be sent to, for a source that is
+        missing or that the mode takes none of, and what `check_permitted` and `Offers.check`
+        raise; in a batch `param` says for which job.
         """
         await self._check_webhook_urls(caller, bodies, in_batch=batch_id is not None)
+        modes = await self._offers.modes()
         at, drafts = clock.now(), []
         for index, body in enumerate(bodies):
             spec = body.spec()
             try:
-                check_permitted(spec, self._modes, caller.plan)
+                check_source(body, check_permitted(spec, modes, caller.plan))
+                await self._offers.check(spec, references=len(body.reference_keys))
             except DomainError as error:
                 raise in_batch(error, index if batch_id else None) from None
             job_id = new_job_id()
@@ -89,7 +95,7 @@ class Drafts:
                 "execution": self._execution(caller, spec),
                 "retention_days": caller.plan.retention_days,
                 "spec": spec,
-                "schema_version": spec.schema_version,
+                "schema_version": schema_version_of(spec, references=bool(body.reference_keys)),
                 "quota": reservation,
                 "metadata": body.metadata,
                 "webhook_url": body.webhook_url,
@@ -121,6 +127,19 @@ class Drafts:
             return "Pool"
         return self._job_pods.execution(
             plan=caller.plan_name, mode=spec.mode, export_size=spec.largest_size
+        )
+
+
+def check_source(body: StoredSourceBody, mode: Mode) -> None:
+    """Raises `InvalidRequest` where a source is missing, or sent to a mode that looks at none."""
+    sent = sent_by(body)
+    names = SOURCES if isinstance(body, GenerateBody) else STORED_SOURCES
+    if mode.takes_source and not set(sent) & set(names):
+        wanted = ", ".join(names)
+        raise InvalidRequest(f"Send exactly one of {wanted}; none came.", param=names[0])
+    if not mode.takes_source and sent:
+        raise InvalidRequest(
+            f"{sent[0]} must be left out: mode '{body.mode}' looks at no picture.", param=sent[0]
         )
 
 

@@ -14,7 +14,7 @@ from imagerift_api.http.calls import Call
 from imagerift_api.http.operations import Operation
 from imagerift_api.http.requests import RequestHeaders
 from imagerift_api.http.shapes import AnswerBody
-from imagerift_api.jobs.answers import describe
+from imagerift_api.jobs.answers import describe, progress_of
 from imagerift_api.jobs.following import FOLLOWING, state_of
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.schemas import JobPath
@@ -23,6 +23,7 @@ from imagerift_api.jobs.stream_limit import STREAM_LIMIT
 
 HEARTBEAT_SECONDS = 15
 EVENT = "job"
+PROGRESS = "progress"
 LAST_EVENT_ID = "Last-Event-ID"
 
 
@@ -42,11 +43,20 @@ class EventsHeaders(RequestHeaders):
 
 
 class JobEvent(AnswerBody):
-    """An event of the stream; its data is the whole job object as JSON."""
+    """An event of the stream: `job` whenever the job has changed, `progress` while it runs."""
 
-    id: Annotated[str, Field(description="What `Last-Event-ID` may name later.")]
-    event: Literal["job"]
-    data: Annotated[str, Field(json_schema_extra={"contentMediaType": "application/json"})]
+    id: Annotated[
+        str | None, Field(description="What `Last-Event-ID` may name later; of `job` alone.")
+    ]
+    event: Literal["job", "progress"]
+    data: Annotated[
+        str,
+        Field(
+            description="JSON: of `job` the whole job object, of `progress` what stands there under"
+            " this name.",
+            json_schema_extra={"contentMediaType": "application/json"},
+        ),
+    ]
 
 
 async def job_events(
@@ -57,7 +67,9 @@ async def job_events(
     if view.record.status.terminal and headers.last_event_id == state_of(view.record):
         return Answer(status=204)
     async with call.app[STREAM_LIMIT].acquire(workspace):
-        states = call.app[FOLLOWING].states(workspace, path.job_id, may_continue=call.may_continue)
+        states = call.app[FOLLOWING].states(
+            workspace, path.job_id, may_continue=call.may_continue, progress=True
+        )
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         # URLs in it are signed for whoever asked.
         response.headers["Cache-Control"] = "no-store"
@@ -66,9 +78,15 @@ async def job_events(
             async with response:
                 # Nobody may be left to tell.
                 with suppress(ConnectionError, TimeoutError):
-                    async for state in states:
-                        data = describe(call, state).model_dump_json()
-                        await response.send(data, id=state_of(state.record), event=EVENT)
+                    told = None
+                    async for view in states:
+                        state, further = state_of(view.record), progress_of(view)
+                        if state == told and further is not None:
+                            await response.send(further.model_dump_json(), event=PROGRESS)
+                            continue
+                        told = state
+                        data = describe(call, view).model_dump_json()
+                        await response.send(data, id=state, event=EVENT)
     return response
 
 
@@ -80,7 +98,8 @@ OPERATIONS = (
         name="jobEvents",
         tag="Jobs",
         summary="Follow a job",
-        description="The job as it is, then whenever it changes. The stream ends with the job, "
+        description="The job as it is, then whenever it changes; while it runs also how far it is,"
+        " at most once a second. The stream ends with the job, "
         "or within 5 seconds once the credential no longer allows it; a comment every 15 seconds "
         "keeps it open. At most 10 streams and waits of a workspace are open at once.",
         access="either",

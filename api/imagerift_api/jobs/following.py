@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import orjson
 import structlog
@@ -14,6 +15,7 @@ from aiohttp import web
 from imagerift_core.errors import CapacityUnavailable, JobNotFound
 from imagerift_core.jobs import JobRecord
 from imagerift_core.mongo.job_changes import JobChangeStream
+from imagerift_core.mongo.scheduler_snapshot import JobProgress
 
 from imagerift_api.jobs.service import Jobs, JobView
 
@@ -29,16 +31,23 @@ class JobFollowing:
         self._changes = _Changes(stream)
 
     async def states(
-        self, workspace: str, job_id: str, *, may_continue: Callable[[], Awaitable[bool]]
+        self,
+        workspace: str,
+        job_id: str,
+        *,
+        may_continue: Callable[[], Awaitable[bool]],
+        progress: bool = False,
     ) -> AsyncGenerator[JobView, None]:
         """The job now, then whenever it has changed, until it has ended or been deleted.
 
-        Changes that come while one is being read are reported as one. Ends where `may_continue`,
-        which is asked about every second, says no.
+        Changes that come while one is being read are reported as one. With `progress` the same
+        record is told of again where it is known how much further it is, once a second at most.
+        Ends where `may_continue`, which is asked about every second, says no.
 
         Raises `JobNotFound` or `CapacityUnavailable` for the first state alone.
         """
         told: str | None = None
+        shown: JobProgress | None = None
         with self._changes.follow(job_id) as changed:
             while True:
                 changed.clear()
@@ -48,16 +57,19 @@ class JobFollowing:
                     if told is None:
                         raise
                     return
-                if view is None:
-                    if not await self._pause(changed, may_continue):
-                        return
-                    continue
-                state = state_of(view.record)
-                if state != told:
-                    told = state
+                if view is not None and state_of(view.record) != told:
+                    told, shown = state_of(view.record), view.progress
                     yield view
-                if view.record.status.terminal or not await self._pause(changed, may_continue):
+                if view is not None and view.record.status.terminal:
                     return
+                while not await _comes(changed):
+                    if not await may_continue():
+                        return
+                    if progress and view is not None:
+                        further = await self._jobs.progress_of(view.record)
+                        if further not in (None, shown):
+                            shown = further
+                            yield replace(view, progress=further)
 
     async def _read(self, workspace: str, job_id: str, *, first: bool) -> JobView | None:
         """None where the store is away for now."""
@@ -69,18 +81,12 @@ class JobFollowing:
             await asyncio.sleep(CHECK_SECONDS)
             return None
 
-    async def _pause(
-        self, changed: asyncio.Event, may_continue: Callable[[], Awaitable[bool]]
-    ) -> bool:
-        """Waits for a change. False where nobody wants to know any more."""
-        while True:
-            try:
-                await asyncio.wait_for(changed.wait(), CHECK_SECONDS)
-            except TimeoutError:
-                if not await may_continue():
-                    return False
-            else:
-                return True
+
+async def _comes(changed: asyncio.Event) -> bool:
+    """Whether a change comes before it is time to make sure that somebody listens."""
+    with suppress(TimeoutError):
+        return await asyncio.wait_for(changed.wait(), CHECK_SECONDS)
+    return False
 
 
 FOLLOWING = web.AppKey("following", JobFollowing)

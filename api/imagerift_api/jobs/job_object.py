@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import JobRecord, Output
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition
 
 from imagerift_api.jobs.analysis_schemas import (
     AnalysisObject,
@@ -16,6 +16,7 @@ from imagerift_api.jobs.analysis_schemas import (
     SubjectObject,
 )
 from imagerift_api.jobs.output_schemas import OutputObject, RequestedOutputObject
+from imagerift_api.jobs.progress_schemas import ProgressObject
 from imagerift_api.jobs.schemas import (
     CutoutObject,
     JobErrorObject,
@@ -43,13 +44,15 @@ def job_object(
     *,
     remaining_this_minute: int,
     queue_position: QueuePosition | None = None,
+    progress: JobProgress | None = None,
     download_urls: Mapping[int, str] | None = None,
     thumbnail_urls: Mapping[int, str] | None = None,
     urls_expire_at: datetime | None = None,
 ) -> JobObject:
     """The job object of `record`.
 
-    `queue_position` is where it waits, None where that is not known. `download_urls` and
+    `queue_position` is where it waits and `progress` how far it is, None where that is not known.
+    `download_urls` and
     `thumbnail_urls` are signed URLs by output index; without them (lists) every URL is null.
     """
     urls, thumbnails = download_urls or {}, thumbnail_urls or {}
@@ -84,10 +87,13 @@ def job_object(
         and [RequestedOutputObject(**dict(each)) for each in spec.outputs],
         on_unclear_subject=spec.on_unclear_subject,
         cutout=spec.cutout and CutoutObject(**spec.cutout.model_dump()),
+        negative_prompt=spec.negative_prompt,
+        keep_subject=spec.keep_subject is not False,
         variations=spec.variations,
         seed=spec.seed,
         source=SourceObject(image_key=record.source.key),
         mask=record.mask and SourceObject(image_key=record.mask.key),
+        references=[SourceObject(image_key=each.key) for each in record.references],
         models=[ModelObject(name=model.name, version=model.version) for model in record.models],
         analysis=_analysis(record),
         created_at=record.created_at,
@@ -96,6 +102,7 @@ def job_object(
         deadline_at=record.deadline_at,
         expires_at=record.expires_at,
         queue=_queue(queue_position),
+        progress=progress_object(record, progress),
         outputs=outputs,
         omitted=[OmittedObject(index=item.index, code=item.code) for item in record.omitted],
         download_url=outputs[0].download_url if outputs else None,
@@ -120,6 +127,21 @@ def _queue(queue_position: QueuePosition | None) -> QueueObject:
         position=queue_position.position,
         eta_seconds=queue_position.eta_seconds,
         reason=queue_position.reason,
+    )
+
+
+def progress_object(record: JobRecord, progress: JobProgress | None) -> ProgressObject | None:
+    """How far a job is that runs; None where that is not known."""
+    if progress is None:
+        return None
+    return ProgressObject(
+        stage=progress.stage,
+        step=progress.step,
+        steps=progress.steps,
+        variation=progress.variation,
+        variations=record.spec.variations,
+        share=progress.share,
+        eta_seconds=progress.eta_seconds,
     )
 
 

@@ -13,18 +13,16 @@ from imagerift_api.http.bodies import RequestBody
 from imagerift_api.http.shapes import AnswerBody, Time, Uuid
 
 ONE_SHAPE = ("exportSize", "outputAspect", "outputFormat")
-# As JSON schema: none of them is there, and not null, beside outputs.
-OUTPUTS_ALONE: dict[str, Any] = {
-    "allOf": [
-        {
-            "not": {
-                "required": ["outputs", name],
-                "properties": {"outputs": {"type": "array"}, name: {"type": "string"}},
-            }
+# As JSON schemas: none of them is there, and not null, beside outputs.
+OUTPUTS_ALONE: list[dict[str, Any]] = [
+    {
+        "not": {
+            "required": ["outputs", name],
+            "properties": {"outputs": {"type": "array"}, name: {"type": "string"}},
         }
-        for name in ONE_SHAPE
-    ]
-}
+    }
+    for name in ONE_SHAPE
+]
 
 
 class OutputBody(RequestBody, RequestedOutput):

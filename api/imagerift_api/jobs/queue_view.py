@@ -1,4 +1,4 @@
-"""Where jobs wait, as the shard's scheduler last wrote it down."""
+"""Where jobs wait and how far they are, as the shard's scheduler last wrote it down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import structlog
 from imagerift_core import clock
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.jobs import JobRecord, Status
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot, SnapshotStore
+from imagerift_core.mongo.scheduler_snapshot import (
+    JobProgress,
+    QueuePosition,
+    SchedulerSnapshot,
+    SnapshotStore,
+)
 
 _FRESH_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -31,6 +36,14 @@ class QueueView:
             return None
         snapshot = await self._current()
         return snapshot.places.get(record.id) if snapshot else None
+
+    async def progress_of(self, record: JobRecord) -> JobProgress | None:
+        """How far a job's present attempt is; None where it is not known, which is no error."""
+        if record.status is not Status.PROCESSING:
+            return None
+        snapshot = await self._current()
+        progress = snapshot.progress.get(record.id) if snapshot else None
+        return progress if progress is not None and progress.attempt == record.attempt else None
 
     async def _current(self) -> SchedulerSnapshot | None:
         async with self._lock:

@@ -15,6 +15,7 @@ from imagerift_contract.values import (
     DEFAULT_OUTPUT_FORMAT,
     MAX_OUTPUTS,
     MAX_PROMPT_CHARACTERS,
+    MAX_REFERENCES,
     MAX_SEED,
     MAX_VARIATIONS,
     ExportSize,
@@ -54,6 +55,14 @@ from imagerift_api.jobs.output_schemas import (
     RequestedOutputObject,
     shape_faults,
 )
+from imagerift_api.jobs.progress_schemas import ProgressObject
+from imagerift_api.jobs.source_names import (
+    MASKS,
+    SOURCES,
+    STORED_SOURCES,
+    one_at_most,
+    source_faults,
+)
 
 MAX_KEY_CHARACTERS = 1024
 MAX_METADATA_PAIRS = 16
@@ -62,8 +71,6 @@ _METADATA_FILTER = "metadata."
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 # In a query a plus sign stands for a space, unless it was escaped.
 _UNESCAPED_OFFSET = re.compile(r"(?<=\d) (?=\d{2}:?\d{2}$)")
-SOURCES = ("imageBase64", "imageKey", "sourceGenerationId")
-MASKS = ("maskBase64", "maskKey")
 
 StatusName = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 # The store's names of fields cannot hold a null character.
@@ -80,19 +87,6 @@ def _rfc3339(value: Any) -> Any:
     return date + _UNESCAPED_OFFSET.sub("+", time)
 
 
-def _one_source(*names: str) -> dict[str, Any]:
-    """The JSON schema of: exactly one of these is there and not null."""
-    return {
-        "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]
-    }
-
-
-def _not_both(*names: str) -> dict[str, Any]:
-    """The JSON schema of: not all of these are there and not null."""
-    given = {name: {"type": "string"} for name in names}
-    return {"not": {"required": list(names), "properties": given}}
-
-
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
@@ -105,7 +99,7 @@ class StoredSourceBody(RequestBody):
 
     model_config = ConfigDict(
         strict=True,
-        json_schema_extra=_one_source("imageKey", "sourceGenerationId") | OUTPUTS_ALONE,
+        json_schema_extra={"allOf": [*one_at_most(STORED_SOURCES), *OUTPUTS_ALONE]},
     )
 
     mode: ModeName
@@ -128,11 +122,21 @@ class StoredSourceBody(RequestBody):
     on_unclear_subject: OnUnclearSubject = Field(
         DEFAULT_ON_UNCLEAR_SUBJECT,
         description="Where the subject cannot be cut out well: `grade` the whole picture, or "
-        "`fail`, uncharged, with `subject_unclear`. A `cutout` has nothing to grade and fails for "
-        "either word; with `cut` it is delivered all the same.",
+        "`fail`, uncharged, with `subject_unclear`. A `cutout` or `scene` has nothing to grade and "
+        "fails for either word; with `cut` it is delivered all the same.",
     )
     cutout: CutoutBody | None = Field(
         None, description="Of mode `cutout` alone: what it is to look like."
+    )
+    negative_prompt: str = Field(
+        "",
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="Of modes that take it: what is not to be seen.",
+    )
+    keep_subject: bool | None = Field(
+        None,
+        description="Of mode `scene` alone: false for a subject that is lit and graded with the "
+        "scene; else its own pixels are in the pictures, which is proven.",
     )
     mask_key: str | None = Field(
         None,
@@ -140,6 +144,14 @@ class StoredSourceBody(RequestBody):
         max_length=MAX_KEY_CHARACTERS,
         description="Your own matte, named as by `imageKey`: a picture of the source's "
         "proportions, opaque or white where the subject is.",
+    )
+    reference_keys: list[Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARACTERS)]] = (
+        Field(
+            default_factory=list,
+            max_length=MAX_REFERENCES,
+            description="More pictures that are looked at, named as by `imageKey`; how many, "
+            "`maxReferences` of the mode says.",
+        )
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(present)] = Field(
         default_factory=dict, max_length=MAX_METADATA_PAIRS
@@ -163,7 +175,7 @@ class GenerateBody(StoredSourceBody):
     """The body of a submit."""
 
     model_config = ConfigDict(
-        json_schema_extra=_one_source(*SOURCES) | _not_both(*MASKS) | OUTPUTS_ALONE
+        json_schema_extra={"allOf": [*one_at_most(SOURCES), *one_at_most(MASKS), *OUTPUTS_ALONE]}
     )
 
     image_base64: str | None = None
@@ -228,15 +240,6 @@ class ListQuery(RequestQuery):
             else:
                 content[name] = once(query, name)
         return content | ({"metadata": metadata} if metadata else {})
-
-
-def source_faults(content: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, str]]:
-    """The fault of a body that does not name exactly one of the sources."""
-    sent = [name for name in names if content.get(name) is not None]
-    if len(sent) == 1:
-        return []
-    message = f"Send exactly one of {', '.join(names)}; {' and '.join(sent) or 'none'} came."
-    return [{"param": name, "message": message} for name in sent or names[:1]]
 
 
 class QuotaObject(AnswerBody):
@@ -355,10 +358,13 @@ class JobObject(AnswerBody):
     ]
     on_unclear_subject: Annotated[OnUnclearSubject, SHOWN]
     cutout: Annotated[CutoutObject | None, Field(description="Null where none was sent.")]
+    negative_prompt: str
+    keep_subject: bool
     variations: int
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
     source: SourceObject
     mask: Annotated[SourceObject | None, Field(description="Null where none was sent.")]
+    references: list[SourceObject]
     models: list[ModelObject]
     analysis: Annotated[AnalysisObject | None, Field(description="Null before success.")]
     created_at: Time
@@ -367,6 +373,10 @@ class JobObject(AnswerBody):
     deadline_at: Time | None
     expires_at: Time | None
     queue: QueueObject
+    progress: Annotated[
+        ProgressObject | None,
+        Field(description="Null but while it runs, and for the first seconds of that."),
+    ]
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
     download_url: Annotated[str | None, Field(description="The first output's.")]

@@ -14,7 +14,7 @@ from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition
 from imagerift_core.object_keys import job_prefix
 from imagerift_core.s3 import ObjectStore
 
@@ -35,6 +35,7 @@ class JobView:
 
     record: JobRecord
     queue_position: QueuePosition | None = None
+    progress: JobProgress | None = None
     download_urls: dict[int, str] = field(default_factory=dict)
     thumbnail_urls: dict[int, str] = field(default_factory=dict)
     urls_expire_at: datetime | None = None
@@ -70,7 +71,7 @@ class Jobs:
     async def view(self, record: JobRecord) -> JobView:
         """The record with its position in the queue and signed URLs for each output."""
         if not record.outputs:
-            return JobView(record, await self._queue.position_of(record))
+            return await self._under_way(record)
         urls = {
             output.index: self._store.presign_download(
                 output.key,
@@ -89,7 +90,20 @@ class Jobs:
             if output.thumbnail_key is not None
         }
         expire_at = clock.now() + timedelta(seconds=self._store.lifetime(DOWNLOAD_SECONDS))
-        return JobView(record, None, urls, thumbnails, expire_at)
+        return JobView(
+            record, download_urls=urls, thumbnail_urls=thumbnails, urls_expire_at=expire_at
+        )
+
+    async def progress_of(self, record: JobRecord) -> JobProgress | None:
+        """How far a job is that runs, None where it is not known."""
+        return await self._queue.progress_of(record)
+
+    async def _under_way(self, record: JobRecord) -> JobView:
+        return JobView(
+            record,
+            await self._queue.position_of(record),
+            await self._queue.progress_of(record),
+        )
 
     async def page(self, workspace: str, query: ListQuery) -> JobPage:
         """Jobs newest first, without URLs; one that cannot be read is left out.
@@ -109,7 +123,7 @@ class Jobs:
         )
         found = await self._jobs.page(wanted, limit=query.limit)
         return JobPage(
-            [JobView(record, await self._queue.position_of(record)) for record in found.records],
+            [await self._under_way(record) for record in found.records],
             encode_cursor(*found.after) if found.after else None,
         )
 

@@ -26,8 +26,14 @@ from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import Caller
 from imagerift_api.jobs.base64_text import decode_base64
+from imagerift_api.jobs.kept_pictures import KeptPictures
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody
 
+# 16 x 16 pixels of white, a PNG: the smallest picture that is taken.
+BLANK = (
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFElEQVR42mP4TyJgGNUwqmH4agAAr639H23ooMoA"
+    "AAAASUVORK5CYII="
+)
 _BASE64, _MASK_BASE64 = "imageBase64", "maskBase64"
 _log = structlog.get_logger()
 
@@ -60,18 +66,11 @@ Source = InlineSource | StoredSource
 
 @dataclass(frozen=True)
 class JobPictures:
-    """What a job is made of: its source, and the caller's own matte where one was sent."""
+    """What a job is made of: its source, the caller's own matte where one was sent, and more."""
 
     source: Source
     mask: Source | None
-
-
-@dataclass(frozen=True)
-class KeptPictures:
-    """The job's own copies."""
-
-    source: SourceImage
-    mask: SourceImage | None
+    references: tuple[Source, ...] = ()
 
 
 class Sources:
@@ -88,11 +87,19 @@ class Sources:
         await self._inspections.close()
 
     async def find_all(self, caller: Caller, body: StoredSourceBody) -> JobPictures:
-        """Source and mask that `body` names. Nothing is stored yet; raises as `find`."""
-        return JobPictures(await self.find(caller, body), await self._find_mask(caller, body))
+        """The pictures that `body` names. Nothing is stored yet; raises as `find`."""
+        source, mask = await self.find(caller, body), await self._find_mask(caller, body)
+        references = [
+            await self._by_key(caller, key, f"referenceKeys.{position}")
+            for position, key in enumerate(body.reference_keys)
+        ]
+        return JobPictures(source, mask, tuple(references))
 
     async def find(self, caller: Caller, body: StoredSourceBody) -> Source:
-        """The source that `body` names. Nothing is stored yet.
+        """The source that `body` names; a blank one where its mode looks at none.
+
+        Nothing is stored yet. A record, a resource and a model's request always name a source, as
+        versions beside this one want it.
 
         Raises `InvalidRequest`, `SourceNotFound`, or what `inspect_image` raises.
         """
@@ -101,7 +108,8 @@ class Sources:
             return await self._inline(workspace, body.image_base64, _BASE64)
         if body.image_key is not None:
             return await self._by_key(caller, body.image_key, "imageKey")
-        assert body.source_generation_id is not None  # noqa: S101 - exactly one was checked
+        if body.source_generation_id is None:
+            return await self._inline(workspace, BLANK, _BASE64)
         return await self._by_generation(workspace, body.source_generation_id)
 
     async def _find_mask(self, caller: Caller, body: StoredSourceBody) -> Source | None:
@@ -112,24 +120,28 @@ class Sources:
         return None
 
     async def keep_all(self, pictures: JobPictures, workspace: str, job_id: str) -> KeptPictures:
-        """Stores source and mask under the job's own keys. Where that fails, nothing stays.
+        """Stores the pictures under the job's own keys. Where that fails, nothing stays.
 
         Raises `InvalidRequest` for a mask of other proportions than the source's, `SourceNotFound`,
         or what `inspect_image` raises.
         """
         source_key = object_keys.source_key(workspace, job_id)
         source = await self._keep(pictures.source, source_key, workspace)
-        if pictures.mask is None:
-            return KeptPictures(source, None)
-        mask = None
+        mask: SourceImage | None = None
+        references: list[SourceImage] = []
         try:
-            mask_key = object_keys.mask_key(workspace, job_id)
-            mask = await self._keep(pictures.mask, mask_key, workspace)
-            _check_proportions(source, mask, pictures.mask.param)
+            if pictures.mask is not None:
+                mask_key = object_keys.mask_key(workspace, job_id)
+                mask = await self._keep(pictures.mask, mask_key, workspace)
+                _check_proportions(source, mask, pictures.mask.param)
+            for position, reference in enumerate(pictures.references):
+                key = object_keys.reference_key(workspace, job_id, position)
+                references.append(await self._keep(reference, key, workspace))
         except DomainError:
-            await self.drop([source.key, *([mask.key] if mask else [])])
+            kept = [source, *([mask] if mask else []), *references]
+            await self.drop([each.key for each in kept])
             raise
-        return KeptPictures(source, mask)
+        return KeptPictures(source, mask, references)
 
     async def _keep(self, source: Source, key: str, workspace: str) -> SourceImage:
         """Stores a picture under that key. Where that fails, nothing stays.

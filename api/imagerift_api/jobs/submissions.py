@@ -195,7 +195,7 @@ class Submissions:
         async def keep(draft: Draft, pictures: JobPictures) -> JobRecord:
             async with at_once:
                 kept = await self._sources.keep_all(pictures, draft.workspace, draft.job_id)
-            return draft.record(kept.source, kept.mask)
+            return draft.record(kept)
 
         pairs = zip(accepting.drafts, accepting.sources, strict=True)
         kept = await asyncio.gather(*(keep(*pair) for pair in pairs), return_exceptions=True)

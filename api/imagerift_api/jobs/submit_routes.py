@@ -115,7 +115,8 @@ OPERATIONS = (
         tag="Jobs",
         summary="Submit an image-generation job",
         description="The 202 means that the job is stored and will reach a terminal status. Send "
-        "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`.",
+        "exactly one of `imageBase64`, `imageKey` and `sourceGenerationId`, but for a mode whose "
+        "`takesSource` is false: none.",
         access="either",
         scope="jobs:write",
         body_examples={
@@ -136,6 +137,13 @@ OPERATIONS = (
                     {"aspect": "16:9"},
                     {"aspect": "9:16"},
                 ],
+            },
+            "a product that stays what it is in a new scene": {
+                "mode": "scene",
+                "imageBase64": _SMALLEST_PNG,
+                "prompt": "on a wooden table, morning light",
+                "negativePrompt": "neon",
+                "exportSize": "2k",
             },
             "a transparent cut-out": {
                 "mode": "cutout",

@@ -14,8 +14,8 @@ from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
 from imagerift_api.http.operations import Operation
 from imagerift_api.http.shapes import AnswerBody
+from imagerift_api.jobs.offers import OFFERS
 from imagerift_api.pages.previews import PREVIEWS, Previews
-from imagerift_api.settings import MODES
 
 
 class ModeExportSize(AnswerBody):
@@ -47,6 +47,24 @@ class ModeObject(AnswerBody):
     max_pictures: Annotated[
         int, Field(description="Variations times outputs at most; the plan's queue may be shorter.")
     ]
+    keeps_subject: Annotated[
+        bool, Field(description="Whether it takes `keepSubject`, and `cut` of `onUnclearSubject`.")
+    ]
+    takes_negative_prompt: Annotated[bool, Field(description="Whether it takes `negativePrompt`.")]
+    takes_source: Annotated[
+        bool, Field(description="Whether it is made of a picture: one must be sent, or none.")
+    ]
+    one_aspect: Annotated[
+        bool,
+        Field(
+            description="Whether all `outputs` have to have one aspect: here, a seed is another "
+            "picture in each."
+        ),
+    ]
+    max_references: Annotated[
+        int,
+        Field(description="`referenceKeys` at most: as many as a model here looks at."),
+    ]
     cutout_options: Annotated[
         dict[str, Any] | None,
         Field(
@@ -63,12 +81,20 @@ class ModeList(AnswerBody):
 
 
 async def list_modes(call: Call) -> ModeList:
-    plan, previews = call.caller.plan, call.app[PREVIEWS]
-    modes = call.app[MODES].items()
-    return ModeList(data=[_described(name, mode, plan, previews) for name, mode in modes])
+    plan, previews, offers = call.caller.plan, call.app[PREVIEWS], call.app[OFFERS]
+    described = []
+    for name, mode in (await offers.modes()).items():
+        one_aspect = await offers.one_aspect(name)
+        described.append(
+            _described(name, mode, plan, previews).model_copy(
+                update={"one_aspect": one_aspect, "max_references": await offers.references(name)}
+            )
+        )
+    return ModeList(data=described)
 
 
 def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObject:
+    """The mode as the file has it."""
     return ModeObject(
         mode=name,
         prompt_required=mode.prompt_required,
@@ -84,6 +110,11 @@ def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObj
         max_variations=mode.max_variations,
         max_outputs=mode.max_outputs,
         max_pictures=mode.max_pictures,
+        takes_source=mode.takes_source,
+        one_aspect=False,
+        max_references=mode.max_references,
+        keeps_subject=mode.keeps_subject,
+        takes_negative_prompt=mode.takes_negative_prompt,
         cutout_options=CutoutOptions.model_json_schema() if mode.takes_cutout else None,
     )
 

@@ -12,6 +12,7 @@ from imagerift_api.http.operations import Operation
 API_KEY = "apiKey"
 SESSION = "session"
 CSRF = "csrf"
+ADMIN_TOKEN = "adminToken"  # noqa: S105 - the scheme's name
 
 SECURITY_SCHEMES = {
     API_KEY: SecurityScheme(
@@ -36,6 +37,11 @@ SECURITY_SCHEMES = {
             "name": "X-CSRF-Token",
             "description": "The session's token against forged requests; on unsafe methods.",
         }
+    ),
+    ADMIN_TOKEN: SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="The installation's token for administrators. No API key is one.",
     ),
 }
 _KEY_ERRORS = (
@@ -65,6 +71,7 @@ RULES: dict[Access, AccessRules] = {
     "key": AccessRules((*_KEY_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
     "either": AccessRules((*_KEY_ERRORS, *_SESSION_ERRORS, "capacity_unavailable"), _RATE_HEADERS),
     "session": AccessRules((*_SESSION_ERRORS, "rate_limited", "capacity_unavailable")),
+    "admin": AccessRules(("invalid_admin_token", "rate_limited", "capacity_unavailable")),
     "open": AccessRules(),
 }
 
@@ -78,6 +85,7 @@ def security_of(operation: Operation) -> list[dict[str, list[str]]]:
         "key": [{API_KEY: []}],
         "session": [session],
         "either": [{API_KEY: []}, session],
+        "admin": [{ADMIN_TOKEN: []}],
         "open": [],
     }
     return alternatives[operation.access]

@@ -11,6 +11,8 @@ ADVICE: dict[str, str] = {
     "at /account and shown once; look for a cut-off or another installation's key.",
     "revoked_api_key": "Somebody revoked this key. Make another one at /account.",
     "expired_api_key": "This key's time is over. Make another one at /account.",
+    "invalid_admin_token": "The admin API takes the administrators' token of this installation "
+    "alone, no API key and no session. Where none is set, it lets nobody in.",
     "invalid_session": "Nobody is signed in, or the session has ended. Sign in at /account.",
     "sign_in_failed": "The name or the password is wrong, or the sign-in took too long. Try again.",
     "no_workspace_left": "This person was removed from every workspace. Ask for an invitation.",

@@ -23,6 +23,9 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def admin(*arguments):
     done = subprocess.run(
         ["imagerift", "admin", *arguments],
+        env={
+            name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+        },
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -51,7 +54,7 @@ def picture():
 
 def call(method, path, token, body=None):
     request = urllib.request.Request(  # noqa: S310 (the chart's own address)
-        os.environ["PROBE_API_URL"] + path,
+        os.environ["IMAGERIFT_API_URL"] + path,
         data=None if body is None else json.dumps(body).encode(),
         method=method,
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},

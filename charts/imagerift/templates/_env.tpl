@@ -1,4 +1,32 @@
-{{- /* What the API, the operator and the probe are told alike. */}}
+{{- define "imagerift.trustEnv" -}}
+{{- if include "imagerift.trusts" . }}
+{{- range list "SSL_CERT_FILE" "AWS_CA_BUNDLE" "REQUESTS_CA_BUNDLE" }}
+- name: {{ . }}
+  value: /etc/imagerift-trust/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Under which API keys are hashed. */}}
+{{- define "imagerift.pepperEnv" -}}
+- name: IMAGERIFT_KEY_PEPPER
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: key-pepper
+{{- end }}
+
+{{- /* By which the API knows administrators. */}}
+{{- define "imagerift.adminEnv" -}}
+- name: IMAGERIFT_ADMIN_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: admin-token
+      optional: true
+{{- end }}
+
+{{- /* What the API and the operator are told alike. */}}
 {{- define "imagerift.sharedEnv" -}}
 - name: IMAGERIFT_NAMESPACE
   value: {{ .Release.Namespace | quote }}
@@ -17,12 +45,7 @@
 - name: IMAGERIFT_MONGO_CLIENT_CERTIFICATE_FILE
   value: /etc/imagerift-mongodb/client.pem
 {{- end }}
-{{- if include "imagerift.trusts" . }}
-{{- range list "SSL_CERT_FILE" "AWS_CA_BUNDLE" "REQUESTS_CA_BUNDLE" }}
-- name: {{ . }}
-  value: /etc/imagerift-trust/ca.crt
-{{- end }}
-{{- end }}
+{{- include "imagerift.trustEnv" . | nindent 0 }}
 {{- if .Values.plans }}
 - name: IMAGERIFT_PLANS_FILE
   value: /etc/imagerift/plans.json
@@ -79,6 +102,8 @@
   value: {{ .Values.api.logLevel }}
 - name: IMAGERIFT_FORWARDED_HOPS
   value: {{ include "imagerift.forwardedHops" . | quote }}
+- name: IMAGERIFT_ADMIN_REQUESTS_PER_MINUTE
+  value: {{ .Values.api.adminRequestsPerMinute | quote }}
 - name: IMAGERIFT_ACCOUNT_REQUESTS_PER_MINUTE
   value: {{ .Values.api.accountRequestsPerMinute | quote }}
 - name: IMAGERIFT_SIGN_IN_TRIES_PER_MINUTE
@@ -93,11 +118,8 @@
 - name: IMAGERIFT_PUBLIC_URL
   value: {{ . | quote }}
 {{- end }}
-- name: IMAGERIFT_KEY_PEPPER
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "imagerift.apiSecret" . }}
-      key: key-pepper
+{{- include "imagerift.pepperEnv" . | nindent 0 }}
+{{- include "imagerift.adminEnv" . | nindent 0 }}
 - name: IMAGERIFT_SESSION_KEY
   valueFrom:
     secretKeyRef:
@@ -167,6 +189,8 @@
   value: {{ join "," $pools.serviceAccounts | quote }}
 - name: IMAGERIFT_POOL_ENDPOINT_HOSTS
   value: {{ join "," $pools.endpointHosts | quote }}
+- name: IMAGERIFT_POOL_ENGINE_HOSTS
+  value: {{ join "," $pools.engineHosts | quote }}
 - name: IMAGERIFT_MODEL_TOKEN
   valueFrom:
     secretKeyRef:
@@ -187,6 +211,15 @@
   value: {{ . }}
 - name: IMAGERIFT_MODEL_TLS_AUTHORITY
   value: /etc/imagerift-models/ca.crt
+{{- end }}
+{{- with include "imagerift.weightsPods" . }}
+- name: IMAGERIFT_WEIGHTS_PODS
+  value: {{ fromYaml . | toJson | quote }}
+{{- end }}
+{{- if .Values.tenants.enabled }}
+- name: IMAGERIFT_TENANTS
+  value: "true"
+{{- include "imagerift.pepperEnv" . | nindent 0 }}
 {{- end }}
 - name: IMAGERIFT_DRAIN_SECONDS
   value: {{ .Values.operator.drainSeconds | quote }}

@@ -235,6 +235,37 @@ topologySpreadConstraints:
 {{- end -}}
 {{- end }}
 
+{{- /* How the pods that download weights are made, as YAML; nothing where their image has no home. */}}
+{{- define "imagerift.weightsPods" -}}
+{{- if or .Values.weights.image .Values.global.imageRegistry (not (hasPrefix "imagerift/" .Values.images.weights.repository)) }}
+{{- $pods := deepCopy .Values.weights }}
+{{- $_ := set $pods "resources" (include "imagerift.resources" $pods.resources | fromYaml) }}
+{{- if not $pods.image }}
+{{- $_ := set $pods "image" (include "imagerift.image" (dict "root" . "image" .Values.images.weights "shipped" .Values.images.weights)) }}
+{{- end }}
+{{- if kindIs "invalid" $pods.fsGroup }}
+{{- $_ := set $pods "fsGroup" .Values.podSecurityContext.fsGroup }}
+{{- end }}
+{{- if not $pods.imagePullPolicy }}
+{{- $_ := set $pods "imagePullPolicy" .Values.images.pullPolicy }}
+{{- end }}
+{{- if not $pods.imagePullSecrets }}
+{{- $_ := set $pods "imagePullSecrets" .Values.images.pullSecrets }}
+{{- end }}
+{{- if .Values.commonLabels }}
+{{- $_ := set $pods "podLabels" (merge dict $pods.podLabels .Values.commonLabels) }}
+{{- end }}
+{{- if include "imagerift.trusts" . }}
+{{- $trust := include "imagerift.trustForServers" . | fromYaml }}
+{{- $_ := set $pods "volumes" (prepend $pods.volumes $trust.volume) }}
+{{- $_ := set $pods "volumeMounts" (prepend $pods.volumeMounts $trust.mount) }}
+{{- /* Beside those of the system: weights come from the internet too. */}}
+{{- $_ := set $pods "env" (append $pods.env (dict "name" "IMAGERIFT_WEIGHTS_CA_FILE" "value" $trust.variable.value)) }}
+{{- end }}
+{{- toYaml $pods }}
+{{- end }}
+{{- end }}
+
 {{- /* Not empty where there are files of configuration. */}}
 {{- define "imagerift.hasConfig" -}}
 {{- if or .Values.plans .Values.modes .Values.jobPods.enabled }}yes{{ end -}}

@@ -85,17 +85,31 @@ initContainers:
 {{- end }}
 {{- end }}
 
+{{- define "imagerift.trustMounts" -}}
+{{- if include "imagerift.trusts" . }}
+- name: trust
+  mountPath: /etc/imagerift-trust
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "imagerift.trustVolumes" -}}
+{{- if include "imagerift.trusts" . }}
+- name: trust-source
+  {{- include "imagerift.trustSource" . | nindent 2 }}
+- name: trust
+  emptyDir:
+    sizeLimit: 4Mi
+{{- end }}
+{{- end }}
+
 {{- define "imagerift.sharedMounts" -}}
 {{- if include "imagerift.hasConfig" . }}
 - name: config
   mountPath: /etc/imagerift
   readOnly: true
 {{- end }}
-{{- if include "imagerift.trusts" . }}
-- name: trust
-  mountPath: /etc/imagerift-trust
-  readOnly: true
-{{- end }}
+{{- include "imagerift.trustMounts" . | nindent 0 }}
 {{- with .Values.mongodb.tls }}
 {{- if or .caSecret .clientSecret }}
 - name: mongodb-tls
@@ -111,13 +125,7 @@ initContainers:
   configMap:
     name: imagerift-config
 {{- end }}
-{{- if include "imagerift.trusts" . }}
-- name: trust-source
-  {{- include "imagerift.trustSource" . | nindent 2 }}
-- name: trust
-  emptyDir:
-    sizeLimit: 4Mi
-{{- end }}
+{{- include "imagerift.trustVolumes" . | nindent 0 }}
 {{- with .Values.mongodb.tls }}
 {{- if or .caSecret .clientSecret }}
 - name: mongodb-tls

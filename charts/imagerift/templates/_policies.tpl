@@ -55,17 +55,6 @@ spec:
     {{- end }}
 {{- end }}
 
-{{- define "imagerift.kubernetesRule" -}}
-- ports:
-    {{- range .Values.networkPolicies.kubernetesApiPorts }}
-    - port: {{ . }}
-    {{- end }}
-  {{- with .Values.networkPolicies.kubernetesApi }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-{{- end }}
-
 {{- define "imagerift.tracingRule" -}}
 {{- with .Values.tracing.endpoint }}
 - to:
@@ -87,7 +76,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{- /* The cloud's token service, and the agent of EKS Pod Identity on each node. */}}
+{{- /* The token service, and the agent of EKS Pod Identity on each node. */}}
 {{- define "imagerift.identityRule" -}}
 {{- if .Values.s3.workloadIdentity }}
 - to:
@@ -98,7 +87,7 @@ spec:
   ports:
     - port: 80
 - ports:
-    - port: 443
+    - port: {{ .Values.networkPolicies.identityPort }}
   {{- with .Values.networkPolicies.identity }}
   to:
     {{- toYaml . | nindent 4 }}
@@ -141,6 +130,47 @@ app.kubernetes.io/managed-by: imagerift-operator
 - podSelector:
     matchLabels:
       {{- include "imagerift.serverLabels" . | nindent 6 }}
+{{- end }}
+
+{{- /* Pods that download weights. */}}
+{{- define "imagerift.weightsLabels" -}}
+app.kubernetes.io/name: imagerift-weights
+app.kubernetes.io/managed-by: imagerift-operator
+{{- end }}
+
+{{- /* Their rules. The operator asks them how far they are. */}}
+{{- define "imagerift.weightsRules" -}}
+policyTypes: [Ingress, Egress]
+ingress:
+  - from:
+      - namespaceSelector:
+          matchLabels:
+            kubernetes.io/metadata.name: {{ .Release.Namespace }}
+        podSelector:
+          matchLabels:
+            {{- include "imagerift.selector" (dict "root" . "component" "operator") | nindent 12 }}
+    ports:
+      - port: 8080
+egress:
+  {{- include "imagerift.dnsRule" . | nindent 2 }}
+  {{- if .Values.s3.bundled.enabled }}
+  - to:
+      - namespaceSelector:
+          matchLabels:
+            kubernetes.io/metadata.name: {{ .Release.Namespace }}
+        podSelector:
+          matchLabels:
+            {{- include "imagerift.selector" (dict "root" . "component" "s3") | nindent 12 }}
+    ports:
+      - port: 8333
+  {{- else }}
+  {{- include "imagerift.s3Rule" . | nindent 2 }}
+  {{- end }}
+  {{- include "imagerift.identityRule" . | nindent 2 }}
+  {{- include "imagerift.proxyRule" (dict "root" . "env" .Values.weights.env) | nindent 2 }}
+  {{- with .Values.networkPolicies.weightsEgress }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- /* Job pods of this shard. */}}

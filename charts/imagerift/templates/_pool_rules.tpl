@@ -8,6 +8,7 @@
 {{- $hosts := list }}
 {{- $secrets := list }}
 {{- $accounts := list }}
+{{- $engines := list }}
 {{- with .Values.trust.secret }}{{ $secrets = append $secrets . }}{{ end }}
 {{- range $pool := .Values.pools }}
 {{- if $pool }}
@@ -18,6 +19,10 @@
 {{- with .priorityClassName }}{{ $priorities = append $priorities . }}{{ end }}
 {{- with .runtimeClassName }}{{ $runtimes = append $runtimes . }}{{ end }}
 {{- with .serviceAccountName }}{{ $accounts = append $accounts . }}{{ end }}
+{{- with .engine }}
+{{- $engines = append $engines (regexReplaceAll ":[0-9]+$" (urlParse .origin).host "") }}
+{{- with .secret }}{{ $secrets = append $secrets .name }}{{ end }}
+{{- end }}
 {{- range .volumes }}
 {{- with .persistentVolumeClaim }}{{ $claims = append $claims .claimName }}{{ end }}
 {{- with .image }}{{ $images = append $images .reference }}{{ end }}
@@ -38,4 +43,5 @@ runtimeClasses: {{ concat $runtimes $allowed.runtimeClasses | uniq | toJson }}
 secrets: {{ concat $secrets $allowed.secrets | uniq | toJson }}
 serviceAccounts: {{ concat $accounts $allowed.serviceAccounts | uniq | toJson }}
 endpointHosts: {{ concat $hosts $allowed.endpointHosts | uniq | toJson }}
+engineHosts: {{ concat $engines $allowed.engineHosts | uniq | toJson }}
 {{- end }}

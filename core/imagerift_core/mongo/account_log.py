@@ -23,6 +23,7 @@ Action = Literal[
     "account.suspended",
     "account.resumed",
     "workspace.created",
+    "workspace.renamed",
     "workspace.plan_changed",
     "workspace.suspended",
     "workspace.resumed",

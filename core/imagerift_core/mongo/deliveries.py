@@ -7,6 +7,7 @@ from the record when it is sent. Its log keeps status and latency of each try, n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,8 @@ from imagerift_core.webhooks import (
 DeliveryState = Literal["pending", "delivered", "failed"]
 # From when it was made, replayed or last tried: far longer than it is tried.
 KEPT_DAYS = 30
+# A backlog is counted up to here, of each state: a figure must cost no more than it is worth.
+MOST_COUNTED = 100_000
 
 
 class Try(BaseModel):
@@ -71,6 +74,20 @@ class Delivery(BaseModel):
     expires_at: datetime | None = None
     lane: str | None = None
     give_up_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What of all workspaces is neither delivered nor given up, each counted up to `MOST_COUNTED`.
+
+    `due` may be tried now, `trying` is under way, `later` waits for its next try or for its host to
+    answer. `due_since` is when what is due the longest became so, None where nothing is due.
+    """
+
+    due: int
+    trying: int
+    later: int
+    due_since: datetime | None
 
 
 async def add(
@@ -178,6 +195,27 @@ class DeliveryStore(Store):
             .limit(limit)
         )
         return await all_readable(Delivery, cursor)
+
+    async def backlog(self, *, at: datetime) -> Backlog:
+        """What there is to deliver. Rows count as due by their time, whether or not a worker has
+        looked at them since."""
+        rows = self._database.deliveries
+        ready: dict[str, Any] = {"ready": True}
+        overdue: dict[str, Any] = {"ready": False, "next_at": {"$lte": at}}
+        counts = [
+            await rows.count_documents(query, limit=MOST_COUNTED)
+            for query in (
+                *(ready, overdue),
+                *({"leased_until": {"$gt": at}}, {"ready": False, "next_at": {"$gt": at}}),
+            )
+        ]
+        first = [
+            await rows.find_one(query, {"_id": 0, "next_at": 1}, sort=[("next_at", 1)])
+            for query in (ready, overdue)
+        ]
+        due = counts[0] + counts[1]
+        since = [row["next_at"] for row in first if row is not None]
+        return Backlog(min(due, MOST_COUNTED), counts[2], counts[3], min(since, default=None))
 
     async def replay(self, workspace: str, identifier: str, *, at: datetime) -> Delivery:
         """Sends the message again, under its own id and with all its tries. One that is being tried

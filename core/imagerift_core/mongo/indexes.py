@@ -61,6 +61,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"ready": True, "state": "pending"},
         ),
         IndexModel("next_at", partialFilterExpression={"ready": False}),
+        # The backlog's, which is counted without reading a row.
+        IndexModel(
+            [("ready", UP), ("next_at", UP)], partialFilterExpression={"ready": {"$exists": True}}
+        ),
         IndexModel("leased_until", sparse=True),
         IndexModel("slots", sparse=True, unique=True),
         IndexModel("lane", partialFilterExpression={"lane": None, "state": "pending"}),

@@ -26,6 +26,8 @@ from imagerift_core.mongo.transactions import Session
 from imagerift_core.object_keys import job_of_key
 from imagerift_core.stored import Unreadable, all_readable, read, readable, try_read
 
+# Enough to say that there are many.
+MOST_COUNTED = 1_000
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 _ENDED = [status.value for status in TERMINAL]
 # Records of one batch are read without a pause for anybody else.
@@ -129,6 +131,11 @@ class JobStore(Store):
         found = self._database.jobs.find(query, fields).batch_size(_BATCH)
         async for resource in readable(LiveResource, found):
             yield resource
+
+    async def live_in(self, workspace: str) -> int:
+        """How many jobs of the workspace have not ended, counted up to `MOST_COUNTED`."""
+        live = {"workspace": workspace, "status": {"$in": _LIVE}}
+        return int(await self._database.jobs.count_documents(live, limit=MOST_COUNTED))
 
     async def overdue(self, *, namespace: str, at: datetime) -> list[JobRecord]:
         """Queued records whose deadline has passed."""

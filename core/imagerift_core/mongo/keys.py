@@ -15,6 +15,7 @@ from imagerift_core.errors import (
     MemberNotFound,
     RoleNotPermitted,
 )
+from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import member_id
 from imagerift_core.mongo.store import Store
@@ -28,7 +29,8 @@ class ApiKey(BaseModel):
 
     After a rotation the token before lives on under `previous_hash` until `previous_until`.
     `created_by` is the person on whose membership and role the key depends, None for the
-    operator's.
+    operator's. `managed_by` is the resource whose key it is: until that one's Secret holds the
+    token, it is kept as `sealed_token`, and `secret_tried` says that the Secret may be there.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -48,6 +50,9 @@ class ApiKey(BaseModel):
     previous_hash: str | None = None
     previous_until: datetime | None = None
     rotated_at: datetime | None = None
+    managed_by: ManagedBy | None = None
+    sealed_token: bytes | None = None
+    secret_tried: bool = False
 
     def scopes_under(self, role: Role | None) -> frozenset[str]:
         """What the key may do while its person has `role`; all of its scopes where it has none."""
@@ -104,6 +109,14 @@ class KeyStore(Store):
             )
 
         await logged(self._database, body)
+
+    async def mark_secret_tried(self, key_id: str) -> None:
+        """Notes that the Secret of a managed key is about to be made."""
+        await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"secret_tried": True}})
+
+    async def forget_token(self, key_id: str) -> None:
+        """Forgets a managed key's token, which its Secret holds from now on alone."""
+        await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"sealed_token": None}})
 
     async def rotate(
         self,

@@ -12,11 +12,12 @@ from imagerift_core.errors import SUSPENDED, AccountSuspended
 from imagerift_core.ids import new_person_id, new_workspace_id
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import Member, MemberStore, insert_member
+from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.roles import Role
-from imagerift_core.stored import all_readable, read, readable
+from imagerift_core.stored import read, readable
 
 # Leaving and coming back must not be a way to quota without end.
 PAUSE = timedelta(days=30)
@@ -67,10 +68,11 @@ class PersonStore(Store):
         cursor = self._database.people.find({"_id": {"$in": ids}})
         return {person.id: person async for person in readable(Person, cursor)}
 
-    async def all(self) -> list[Person]:
-        """Everybody, oldest first."""
-        cursor = self._database.people.find().sort("created_at", 1)
-        return await all_readable(Person, cursor)
+    async def page(self, *, after: str, limit: int) -> IdPage[Person]:
+        """Up to `limit` of everybody in the order of their ids, after the id `after`."""
+        rows = self._database.people.find({"_id": {"$gt": after}}).sort("_id", 1)
+        documents = [document async for document in rows.limit(limit + 1)]
+        return id_page(Person, documents, limit=limit)
 
     async def refresh(
         self, issuer: str, subject: str, *, name: str, email: str | None

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core import clock
 from imagerift_core.errors import SUSPENDED, AccountSuspended
-from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry, Logged, logged
+from imagerift_core.managed_by import ManagedBy
+from imagerift_core.mongo.account_log import (
+    ADMIN_COMMAND,
+    Action,
+    Actor,
+    LogEntry,
+    Logged,
+    logged,
+)
+from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
-from imagerift_core.stored import all_readable, read, readable
+from imagerift_core.stored import read, readable
 
 
 class Workspace(BaseModel):
-    """Who is charged: a name and a plan. While it is suspended nothing is accepted from it."""
+    """Who is charged: a name and a plan. While it is suspended nothing is accepted from it.
+
+    `managed_by` is the resource of Kubernetes that says what it is to be, where one does.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -25,6 +38,7 @@ class Workspace(BaseModel):
     plan: str
     created_at: datetime
     suspended_at: datetime | None = None
+    managed_by: ManagedBy | None = None
 
     def require_not_suspended(self) -> None:
         """Raises `AccountSuspended`."""
@@ -38,6 +52,56 @@ class WorkspaceStore(Store):
     async def create(self, workspace: Workspace) -> None:
         await self._database.workspaces.insert_one(workspace.model_dump(by_alias=True))
 
+    async def ensure(self, workspace: Workspace, *, actor: Actor) -> None:
+        """Creates the workspace, and notes who did, unless there is one of its id."""
+
+        async def body(session: Session) -> Logged[None]:
+            document = workspace.model_dump(by_alias=True)
+            known = await self._database.workspaces.update_one(
+                {"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True,
+                session=session,
+            )  # fmt: skip
+            if known.matched_count:
+                return None, None
+            return None, LogEntry(
+                workspace=workspace.id,
+                actor=actor,
+                action="workspace.created",
+                at=workspace.created_at,
+                target=workspace.id,
+                details={"name": workspace.name, "plan": workspace.plan},
+            )
+
+        await logged(self._database, body)
+
+    async def claim(
+        self, workspace_id: str, holder: ManagedBy, *, others: Collection[str]
+    ) -> Workspace | None:
+        """The workspace, which `holder` manages from now on; None where another does, or there is
+        no such workspace.
+
+        One of the same namespace that is gone, its uid not among the `others` there, holds nothing.
+        """
+        free: list[dict[str, Any]] = [
+            {"managed_by": None},
+            {"managed_by.uid": holder.uid},
+            {
+                "managed_by.namespace": holder.namespace,
+                "managed_by.uid": {"$nin": sorted(others)},
+            },
+        ]
+        document = await self._database.workspaces.find_one_and_update(
+            {"_id": workspace_id, "$or": free},
+            {"$set": {"managed_by": holder.model_dump()}},
+            return_document=True,
+        )
+        return read(Workspace, document) if document else None
+
+    async def release(self, workspace_id: str, *, uid: str | None = None) -> None:
+        """Takes the workspace from the resource that manages it, where that has `uid`."""
+        query = {"_id": workspace_id} | ({} if uid is None else {"managed_by.uid": uid})
+        await self._database.workspaces.update_one(query, {"$set": {"managed_by": None}})
+
     async def get(self, workspace_id: str) -> Workspace | None:
         document = await self._database.workspaces.find_one({"_id": workspace_id})
         return read(Workspace, document) if document else None
@@ -47,26 +111,36 @@ class WorkspaceStore(Store):
         cursor = self._database.workspaces.find({"_id": {"$in": list(ids)}})
         return {found.id: found async for found in readable(Workspace, cursor)}
 
-    async def all(self) -> list[Workspace]:
-        cursor = self._database.workspaces.find().sort("created_at", 1)
-        return await all_readable(Workspace, cursor)
+    async def page(self, *, after: str, limit: int) -> IdPage[Workspace]:
+        """Up to `limit` of all workspaces in the order of their ids, after the id `after`."""
+        rows = self._database.workspaces.find({"_id": {"$gt": after}}).sort("_id", 1)
+        documents = [document async for document in rows.limit(limit + 1)]
+        return id_page(Workspace, documents, limit=limit)
 
     async def set_plan(self, workspace_id: str, plan: str, *, actor: Actor = ADMIN_COMMAND) -> bool:
         """Moves the workspace to another plan, and notes who did. False where there is none."""
+        return await self._set(workspace_id, "plan", plan, "workspace.plan_changed", actor)
 
+    async def rename(self, workspace_id: str, name: str, *, actor: Actor) -> bool:
+        """Gives the workspace another name, and notes who did. False where there is none."""
+        return await self._set(workspace_id, "name", name, "workspace.renamed", actor)
+
+    async def _set(
+        self, workspace_id: str, field: str, value: str, action: Action, actor: Actor
+    ) -> bool:
         async def body(session: Session) -> Logged[bool]:
             before = await self._database.workspaces.find_one_and_update(
-                {"_id": workspace_id}, {"$set": {"plan": plan}}, session=session
+                {"_id": workspace_id}, {"$set": {field: value}}, session=session
             )
             if before is None:
                 return False, None
             return True, LogEntry(
                 workspace=workspace_id,
                 actor=actor,
-                action="workspace.plan_changed",
+                action=action,
                 at=clock.now(),
                 target=workspace_id,
-                details={"from": str(before["plan"]), "to": plan},
+                details={"from": str(before[field]), "to": value},
             )
 
         return await logged(self._database, body)

@@ -13,7 +13,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from tests.contract.kube.bodies import SPEC, job, new_name
 
 
-def test_both_definitions_are_established_and_structural(definitions: list[Any]) -> None:
+def test_all_definitions_are_established_and_structural(definitions: list[Any]) -> None:
     for definition in definitions:
         conditions = {c.type: c.status for c in definition.status.conditions}
         assert conditions["Established"] == "True"

@@ -42,7 +42,10 @@ async def test_a_workspace_is_kept_with_its_plan(database: Database) -> None:
         )
         await WorkspaceStore(database).create(workspace)
         assert await WorkspaceStore(database).get(f"ws_{number}") == workspace
-    assert [w.id for w in await WorkspaceStore(database).all()] == ["ws_1", "ws_2"]
+    first = await WorkspaceStore(database).page(after="", limit=1)
+    assert ([w.id for w in first.found], first.after) == (["ws_1"], "ws_1")
+    rest = await WorkspaceStore(database).page(after="ws_1", limit=1)
+    assert ([w.id for w in rest.found], rest.after) == (["ws_2"], None)
     assert await WorkspaceStore(database).get("ws_3") is None
     assert await WorkspaceStore(database).set_plan("ws_1", "free")
     changed = await WorkspaceStore(database).get("ws_1")

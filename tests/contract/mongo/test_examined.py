@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, LogEntry
 from imagerift_core.mongo.claims import Claim
@@ -36,8 +37,8 @@ from tests.support.many_workspaces import BIG, LATE, SHARD, URL, counter, fill, 
 
 Call = Callable[[], Awaitable[Any]]
 OTHER = workspace(7)
-# They read all there is, of which each says so: an administrator's commands; or no collection.
-READ_EVERYTHING = {"audit.differences", "people.all", "workspaces.all"}
+# It reads all there is, and says so: an administrator's command; or no collection.
+READ_EVERYTHING = {"audit.differences"}
 NO_QUERY = {"abandoned.end", "job_changes.open"}
 
 
@@ -92,12 +93,16 @@ def reads(s: Stores) -> dict[str, list[Call]]:
         "admissions.check_limits": [
             lambda: s.admissions.check_limits(reservation, resets_at=late, queue_limit=5)
         ],
+        "people.page": [lambda: s.people.page(after=f"usr_{BIG}", limit=3)],
+        "workspaces.page": [lambda: s.workspaces.page(after=BIG, limit=3)],
+        "jobs.live_in": [lambda: s.jobs.live_in(BIG)],
         "batches.get": [lambda: s.batches.get(f"batch_{BIG}_0", workspace=BIG)],
         "batches.progress": [lambda: s.batches.progress(f"batch-{BIG}-3")],
         "batches.records": [
             lambda: listed(s.batches.records(f"batch-{BIG}-3")),
             lambda: listed(s.batches.records(f"batch-{BIG}-0", live=True)),
         ],
+        "deliveries.backlog": [lambda: s.deliveries.backlog(at=NOW)],
         "deliveries.page": [
             deliveries(),
             deliveries(before=(NOW - timedelta(minutes=500), "x")),
@@ -144,6 +149,7 @@ def reads(s: Stores) -> dict[str, list[Call]]:
         "rate_windows.count": [lambda: s.rate_windows.count(BIG, limit=9, at=LATE)],
         "sessions.get": [lambda: s.sessions.get(f"session_{BIG}_0", person=f"usr_{BIG}")],
         "sessions.all_of": [lambda: s.sessions.all_of(f"usr_{BIG}", at=NOW, used_since=NOW)],
+        "snapshots.served_modes": [lambda: s.snapshots.served_modes("imagerift")],
         "snapshots.read": [lambda: s.snapshots.read("imagerift", at=NOW)],
         "uploads.get": [lambda: s.uploads.get(f"upl_{BIG}_0", workspace=BIG, at=NOW)],
         "uploads.known": [lambda: s.uploads.known([f"upl_{BIG}_0", "img_gone"])],
@@ -253,6 +259,8 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
     )
     snapshot = SchedulerSnapshot(_id="imagerift", at=NOW, places={})
     new = Workspace(_id="ws_new", name="n", plan="pro", created_at=NOW)
+    late = new.model_copy(update={"id": "ws_late"})
+    holder = ManagedBy(namespace="n", name="w", uid="u1")
     identity: dict[str, Any] = {"issuer": "i", "subject": "new"}
     claim = KeyClaim(AcceptedKey(_id="u", fingerprint="f", result="r", expires_at=LATE), at=NOW)
     return {
@@ -311,6 +319,15 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         "workspaces.create": [lambda: s.workspaces.create(new)],
         "workspaces.suspend": [lambda: s.workspaces.suspend("ws_new") for _ in range(2)],
         "workspaces.resume": [lambda: s.workspaces.resume("ws_new") for _ in range(2)],
+        "workspaces.ensure": [
+            lambda: s.workspaces.ensure(new, actor=ADMIN_COMMAND),
+            lambda: s.workspaces.ensure(late, actor=ADMIN_COMMAND),
+        ],
+        "workspaces.claim": [lambda: s.workspaces.claim(BIG, holder, others=["u2"])],
+        "workspaces.release": [lambda: s.workspaces.release(BIG, uid="u1")],
+        "workspaces.rename": [lambda: s.workspaces.rename(BIG, "n", actor=ADMIN_COMMAND)],
+        "keys.mark_secret_tried": [lambda: s.keys.mark_secret_tried("key")],
+        "keys.forget_token": [lambda: s.keys.forget_token("key")],
         "workspaces.set_plan": [lambda: s.workspaces.set_plan(BIG, "business")],
     }
 

@@ -15,7 +15,7 @@ from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Delivery
 from imagerift_core.mongo.job_lists import JobFilter
 from imagerift_core.mongo.rate_limited_reads import Poll
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition, SchedulerSnapshot
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition, SchedulerSnapshot
 from imagerift_core.stored import Unreadable
 from imagerift_core.webhooks import GIVEN_UP_AFTER, lane_of
 
@@ -192,9 +192,13 @@ async def test_a_queue_is_read_with_a_reason_of_another_versions(
 ) -> None:
     place = QueuePosition(position=1, eta_seconds=None, reason="waiting_for_turn")
     places = {"ours": place, "theirs": place}
-    snapshot = SchedulerSnapshot.model_validate({"_id": "s", "at": NOON, "places": places})
+    progress = {"ours": JobProgress(attempt=1, stage="model", variation=0, share=0.5)}
+    snapshot = SchedulerSnapshot.model_validate(
+        {"_id": "s", "at": NOON, "places": places, "progress": progress}
+    )
     await stores.snapshots.write(snapshot)
     changes = {"places.theirs.reason": "waiting_for_rain", "places.theirs.later": 1}
+    changes |= {"progress.ours.stage": "dreaming", "progress.ours.later": 1}
     await database.snapshots.update_one({"_id": "s"}, {"$set": changes})
     read = await stores.snapshots.read("s", at=NOON)
     assert read is not None
@@ -202,6 +206,11 @@ async def test_a_queue_is_read_with_a_reason_of_another_versions(
         "waiting_for_turn",
         "waiting_for_rain",
     ]
+    assert str(read.progress["ours"].stage) == "dreaming"
+    await database.snapshots.update_one({"_id": "s"}, {"$unset": {"progress": ""}})
+    older = await stores.snapshots.read("s", at=NOON)
+    assert older is not None
+    assert older.progress == {}
 
 
 async def test_other_deliveries_are_leased(database: Database, stores: Stores) -> None:
@@ -250,5 +259,10 @@ async def test_lists_of_an_account_leave_out_what_cannot_be_read(
     assert [member.person for member in await stores.members.all_of(BOB)] == ["usr_0"]
     assert list(await stores.people.get_many(["usr_0", "usr_1"])) == ["usr_0"]
     assert list(await stores.workspaces.get_many(["ws_0", "ws_1"])) == ["ws_0"]
-    assert len(await stores.workspaces.all()) == 1
+    # One that cannot be read ends no list.
+    first = await stores.workspaces.page(after="", limit=1)
+    assert [one.id for one in first.found] == ["ws_0"] and first.after == "ws_0"
+    rest = await stores.workspaces.page(after="ws_0", limit=1)
+    assert (rest.found, rest.after) == ([], None)
+    assert [one.id for one in (await stores.people.page(after="", limit=9)).found] == ["usr_0"]
     assert len(await stores.account_log.page(BOB, before=None, limit=10)) == 1

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from imagerift_api.admin import app as admin
+from imagerift.cli import app as command
 from imagerift_core import clock
 from pymongo import AsyncMongoClient, monitoring
 from typer.testing import CliRunner, Result
@@ -96,12 +96,20 @@ def one_minute(monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Callable[..., Awaitable[Result]]:
-    """Runs `imagerift admin` with the arguments, as an operator does."""
-    runner = CliRunner(env=environment)
+def run(api: Api, environment: dict[str, str]) -> Callable[..., Awaitable[Result]]:
+    """Runs `imagerift admin` with the arguments, as an operator does: without the pepper, and with
+    the database's address for those commands alone that work on it."""
+    given = {name: value for name, value in environment.items() if name != "IMAGERIFT_KEY_PEPPER"}
+    given["IMAGERIFT_API_URL"] = api.base_url
 
     async def call(*arguments: str) -> Result:
-        # In a thread: the commands bring an event loop of their own.
-        return await asyncio.to_thread(runner.invoke, admin, list(arguments))
+        on_database = arguments[0] in {"audit", "store"}
+        here = {
+            name: None if "_MONGO_" in name and not on_database else value
+            for name, value in given.items()
+        }
+        runner = CliRunner(env=here)
+        # In a thread: the API answers in this one.
+        return await asyncio.to_thread(runner.invoke, command, ["admin", *arguments])
 
     return call

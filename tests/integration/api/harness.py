@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
-from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.app import build_application
 from imagerift_api.main import api_runner
 from imagerift_api.metrics import Metrics
@@ -23,9 +22,11 @@ from imagerift_core import clock, object_keys, quota
 from imagerift_core.api_keys import ALL_SCOPES, Scope
 from imagerift_core.ids import new_workspace_id
 from imagerift_core.mongo import Database, Stores, connect
+from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.plans import Plan, Plans, load_plans
 from imagerift_core.s3 import ObjectStore, open_store
+from imagerift_core.tenants import KeyMaker
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -37,6 +38,7 @@ from tests.support.pictures import encode, picture
 from tests.support.server_processes import S3Address, free_port
 
 PEPPER = "5e" * 32
+ADMIN_TOKEN = "ad" * 32
 _READY_SECONDS = 150
 
 
@@ -104,6 +106,7 @@ def environment_of(
         "IMAGERIFT_S3_ACCESS_KEY": s3.access_key,
         "IMAGERIFT_S3_SECRET_KEY": s3.secret_key,
         "IMAGERIFT_KEY_PEPPER": PEPPER,
+        "IMAGERIFT_ADMIN_TOKEN": ADMIN_TOKEN,
         "KUBECONFIG": str(unreachable_kubeconfig(folder)),
     }
 
@@ -221,10 +224,8 @@ class Api:
             Workspace(_id=workspace, name="test", plan="pro", created_at=clock.now())
         )
         stores = self.stores
-        creation = ApiKeys(
-            stores.keys, stores.workspaces, stores.members, self.plans, bytes.fromhex(PEPPER)
-        )
-        created = await creation.create(workspace, "test", scopes=scopes)
+        creation = KeyMaker(stores.keys, stores.workspaces, self.plans, bytes.fromhex(PEPPER))
+        created = await creation.create(workspace, "test", scopes=scopes, actor=ADMIN_COMMAND)
         await self.stores.workspaces.set_plan(workspace, plan)
         return Tenant(workspace, created.token, created.key.id, self.plans[plan])
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import imagerift_api
 import pytest
-from imagerift_api.api_keys.service import ApiKeys
 from imagerift_api.http.operations import Operation
 from imagerift_api.openapi.document import document_path
 from imagerift_core.api_keys import ALL_SCOPES, Scope
+from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.roles import ALL_ROLES, Permission, Role, may, scopes_of
+from imagerift_core.tenants import KeyMaker
 
 from tests.integration.api.browsers import Browser, browser_of, joined, signed_in, with_token
-from tests.integration.api.harness import PEPPER, Answer, Api, Tenant, settings_of
+from tests.integration.api.harness import ADMIN_TOKEN, PEPPER, Answer, Api, Tenant, settings_of
 
 
 def all_operations() -> list[Operation]:
@@ -38,6 +39,7 @@ KEYED = [operation for operation in OPERATIONS if operation.access in {"key", "e
 SIGNED_IN = [operation for operation in OPERATIONS if operation.access in {"session", "either"}]
 SESSION_ONLY = [operation for operation in OPERATIONS if operation.access == "session"]
 KEY_ONLY = [operation for operation in OPERATIONS if operation.access == "key"]
+ADMIN = [operation for operation in OPERATIONS if operation.access == "admin"]
 OPEN = [operation for operation in OPERATIONS if operation.access == "open"]
 
 # What a session's role must permit, where not every member may call.
@@ -53,6 +55,7 @@ TURNED_AWAY = {
     "revoked_api_key",
     "expired_api_key",
     "api_access_locked",
+    "invalid_admin_token",
     "invalid_session",
     "cross_site_request",
     "insufficient_scope",
@@ -108,6 +111,10 @@ def assert_scope_required(answer: Answer, operation: Operation, allowed: bool, *
     assert f'scope="{operation.scope}"' in challenge, what
 
 
+AS_ADMINISTRATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+REFUSED_AS = {"session": "invalid_session", "admin": "invalid_admin_token"}
+
+
 @dataclass(frozen=True)
 class Workplace:
     """A workspace with somebody of each role, somebody demoted from owner to member and somebody
@@ -136,6 +143,8 @@ async def entitled(site: tuple[Api, Workplace], operation: Operation) -> dict[st
     api, work = site
     if operation.access == "open":
         return {"Origin": api.base_url}
+    if operation.access == "admin":
+        return AS_ADMINISTRATOR
     return await work.session("owner") if operation.access == "session" else work.whole.headers
 
 
@@ -156,13 +165,15 @@ async def site(environment: dict[str, str]) -> AsyncIterator[tuple[Api, Workplac
         founder = await signed_in(api)
         people = {who: await joined(api, founder, role) for who, role in _BEFORE.items()}
         stores = api.stores
-        creation = ApiKeys(
-            stores.keys, stores.workspaces, stores.members, api.plans, bytes.fromhex(PEPPER)
-        )
+        creation = KeyMaker(stores.keys, stores.workspaces, api.plans, bytes.fromhex(PEPPER))
 
         async def key(scope: Scope, person: str | None) -> str:
             made = await creation.create(
-                founder.workspace, scope, scopes=[scope], created_by=person
+                founder.workspace,
+                scope,
+                scopes=[scope],
+                created_by=person,
+                actor=ADMIN_COMMAND,
             )
             return made.token
 
@@ -197,13 +208,49 @@ async def test_an_open_operation_needs_no_credential(
     assert_let_through(answer)
 
 
-@every([*KEYED, *SESSION_ONLY])
+@every([*KEYED, *SESSION_ONLY, *ADMIN])
 async def test_without_a_credential_it_is_refused(
     site: tuple[Api, Workplace], operation: Operation
 ) -> None:
     answer = await ask(site[0], operation, {"Origin": site[0].base_url})
-    code = "invalid_session" if operation.access == "session" else "invalid_api_key"
-    assert_turned_away(answer, 401, code)
+    assert_turned_away(answer, 401, REFUSED_AS.get(operation.access, "invalid_api_key"))
+
+
+@every(ADMIN)
+async def test_only_the_administrators_token_opens_what_is_theirs(
+    site: tuple[Api, Workplace], operation: Operation
+) -> None:
+    api, work = site
+    assert_let_through(await ask(api, operation, AS_ADMINISTRATOR))
+    for who in (
+        work.whole.headers,
+        await work.session("owner"),
+        {"Authorization": f"Bearer {ADMIN_TOKEN}x"},
+        {"Authorization": f"Basic {ADMIN_TOKEN}"},
+        {"Cookie": f"imagerift_session={ADMIN_TOKEN}", "Origin": api.base_url},
+    ):
+        answer = await ask(api, operation, who)
+        assert_turned_away(answer, 401, "invalid_admin_token", who)
+        assert "Bearer" in answer.headers["WWW-Authenticate"]
+
+
+@every([*KEYED, *SESSION_ONLY])
+async def test_the_administrators_token_opens_nothing_else(
+    site: tuple[Api, Workplace], operation: Operation
+) -> None:
+    answer = await ask(site[0], operation, AS_ADMINISTRATOR | {"Origin": site[0].base_url})
+    assert_turned_away(answer, 401, REFUSED_AS.get(operation.access, "invalid_api_key"))
+
+
+async def test_where_there_is_no_administrators_token_nobody_is_one(
+    environment: dict[str, str],
+) -> None:
+    async with Api(settings_of(environment, admin_token=None)) as api:
+        await api.until_ready()
+        for token in (ADMIN_TOKEN, "None", ""):
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await api.call("GET", "/admin/v1/workspaces", headers=headers)
+            assert_turned_away(answer, 401, "invalid_admin_token", token)
 
 
 @every(SESSION_ONLY)
@@ -315,7 +362,7 @@ async def test_a_body_of_another_shape_is_refused(
     assert {"param": "noSuchField", "message": "Unknown field."} in faults
 
 
-@every([*KEYED, *SESSION_ONLY])
+@every([*KEYED, *SESSION_ONLY, *ADMIN])
 async def test_nothing_of_a_request_is_looked_at_before_its_credential(
     site: tuple[Api, Workplace], operation: Operation
 ) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from imagerift import admin_calls
+from imagerift.cli import app as command_line
 from imagerift_core import clock
+from imagerift_core.managed_by import ManagedBy
+from typer.testing import CliRunner
 
-from tests.integration.api.harness import Api
+from tests.integration.api.browsers import browser_of, signed_in
+from tests.integration.api.harness import ADMIN_TOKEN, Api, settings_of
 
 
 async def test_a_workspace_and_a_key_made_by_the_commands_can_call(api: Api, run: Any) -> None:
@@ -107,7 +114,109 @@ async def test_admin_actions_are_in_the_log(api: Api, run: Any) -> None:
         ("workspace.plan_changed", "operator"),
         ("key.revoked", "operator"),
         ("key.created", "operator"),
+        ("workspace.created", "operator"),
     ]
+
+
+async def test_every_workspace_and_person_is_listed_page_by_page(
+    api: Api, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [
+        json.loads((await run("workspace", "create", "--name", "W", "--plan", "pro")).stdout)
+        for _ in range(3)
+    ]
+    for number, one in enumerate(made):
+        who = ("--issuer", "https://pages.example", "--subject", f"{one['workspaceId']}-{number}")
+        await run("member", "add", "--workspace", one["workspaceId"], *who)
+    monkeypatch.setattr(admin_calls, "_MOST_A_PAGE", 2)
+
+    listed = json.loads((await run("workspace", "list")).stdout)
+    people = json.loads((await run("person", "list")).stdout)
+
+    ids = [one["workspaceId"] for one in listed]
+    assert len(ids) == len(set(ids)) == await api.database.workspaces.count_documents({})
+    assert [one for one in ids if one in {one["workspaceId"] for one in made}] == [
+        one["workspaceId"] for one in made
+    ]
+    assert len(people) == await api.database.people.count_documents({})
+
+
+async def test_a_workspace_is_renamed_suspended_and_resumed(api: Api, run: Any) -> None:
+    tenant = await api.tenant()
+    renamed = await run("workspace", "rename", "--workspace", tenant.workspace, "--name", " New ")
+    assert json.loads(renamed.stdout)["name"] == "New"
+    suspended = await run("workspace", "suspend", "--workspace", tenant.workspace)
+    assert json.loads(suspended.stdout)["suspendedAt"] is not None
+    resumed = await run("workspace", "resume", "--workspace", tenant.workspace)
+    assert json.loads(resumed.stdout)["suspendedAt"] is None
+    assert (await run("workspace", "resume", "--workspace", "ws_none")).exit_code == 1
+
+
+async def test_a_workspace_is_released_from_its_resource(api: Api, run: Any) -> None:
+    tenant = await api.tenant()
+    holder = ManagedBy(namespace="lost", name="acme", uid="u-1")
+    assert await api.stores.workspaces.claim(tenant.workspace, holder, others=[])
+    listed = json.loads((await run("workspace", "list")).stdout)
+    (shown,) = [one for one in listed if one["workspaceId"] == tenant.workspace]
+    assert shown["managedBy"] == "lost/acme"
+    released = await run("workspace", "release", "--workspace", tenant.workspace)
+    assert json.loads(released.stdout)["managedBy"] is None
+
+
+async def test_a_key_has_the_scopes_that_are_named_and_no_unknown_one(api: Api, run: Any) -> None:
+    tenant = await api.tenant()
+    key = ("key", "create", "--workspace", tenant.workspace, "--name", "ci", "--scope")
+    made = json.loads((await run(*key, "jobs:read", "--scope", "jobs:read")).stdout)
+    assert made["scopes"] == ["jobs:read"]
+    wrong = await run(*key, "admin")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("invalid_request: scopes.0: ")
+
+
+async def test_a_person_is_put_out_let_in_and_signed_out(api: Api, run: Any) -> None:
+    someone = await signed_in(api)
+    suspended = await run("person", "suspend", "--person", someone.person)
+    assert json.loads(suspended.stdout)["suspendedAt"] is not None
+    resumed = await run("person", "resume", "--person", someone.person)
+    assert json.loads(resumed.stdout)["suspendedAt"] is None
+    again = await browser_of(api, someone.person, someone.workspace)
+    assert (await again.call("GET", "/api/v1/account")).status == 200
+    ended = json.loads((await run("person", "sign-out", "--person", someone.person)).stdout)
+    assert ended["sessionsEnded"] >= 1
+    assert (await again.call("GET", "/api/v1/account")).status == 401
+    for command in ("suspend", "resume", "sign-out"):
+        missed = await run("person", command, "--person", "usr_none")
+        assert missed.stderr.startswith("member_not_found: ")
+
+
+async def test_wrong_tokens_of_one_address_are_counted(environment: dict[str, str]) -> None:
+    async with Api(settings_of(environment, unidentified_requests_per_minute=2)) as api:
+        await api.until_ready()
+        wrong = {"Authorization": "Bearer wrong"}
+        tried = [await api.call("GET", "/admin/v1/people", headers=wrong) for _ in range(3)]
+        assert [answer.status for answer in tried] == [401, 401, 429]
+
+
+async def test_administrators_have_a_limit_of_their_own(environment: dict[str, str]) -> None:
+    async with Api(settings_of(environment, admin_requests_per_minute=2)) as api:
+        await api.until_ready()
+        right = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        await api.database.rate_windows.delete_many({"_id": {"$regex": "administrators"}})
+        statuses = [
+            (await api.call("GET", "/admin/v1/people", headers=right)).status for _ in range(6)
+        ]
+        # The window is a minute's, which may end in between.
+        assert 429 in statuses and set(statuses) == {200, 429}
+
+
+async def test_without_a_token_the_commands_name_what_is_missing(
+    run: Any, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    monkeypatch.delitem(environment, "IMAGERIFT_ADMIN_TOKEN")
+    runner = CliRunner(env=environment | {"IMAGERIFT_ADMIN_TOKEN": None})
+    refused = await asyncio.to_thread(runner.invoke, command_line, ["admin", "person", "list"])
+    assert refused.exit_code == 2
+    assert "IMAGERIFT_ADMIN_TOKEN" in refused.stderr
 
 
 async def test_the_audit_finds_a_counter_that_was_changed(api: Api, run: Any) -> None:

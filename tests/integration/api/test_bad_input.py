@@ -269,10 +269,10 @@ async def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, nam
 
 
 async def test_every_fault_is_listed_at_once(api: Api, tenant: Tenant) -> None:
-    answer = await api.generate(tenant, variations=9, seed=-1, colour="red", imageBase64=None)
+    answer = await api.generate(tenant, variations=9, seed=-1, colour="red", imageKey="k")
 
     params = {fault["param"] for fault in answer.body["errors"]}
-    assert params == {"variations", "seed", "colour", "imageBase64"}
+    assert params == {"variations", "seed", "colour", "imageBase64", "imageKey"}
 
 
 async def test_an_export_above_the_plan_is_refused(api: Api) -> None:

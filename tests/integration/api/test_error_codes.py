@@ -82,6 +82,7 @@ CAUSES |= {
     "invalid_request": by_key("GET", "/api/v1/jobs?colour=red"),
     "invalid_api_key": lambda scene: scene.api.call("GET", "/api/v1/jobs", **with_token("x")),
     "invalid_session": lambda scene: scene.api.call("GET", ACCOUNT),
+    "invalid_admin_token": by_key("GET", "/admin/v1/workspaces"),
     "not_found": by_key("GET", "/api/v1/nothing"),
     "method_not_allowed": by_key("PUT", "/api/v1/jobs"),
     "job_not_found": by_key("GET", f"/api/v1/jobs/{NO_ONE}"),

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from imagerift_api.webhooks import worker
+from imagerift_api.webhooks import backlog, worker
 from imagerift_core.webhooks import BREAKS_AFTER, HOST_TRIES_AT_ONCE
 from prometheus_client import generate_latest
 
@@ -135,6 +135,28 @@ async def test_a_host_that_does_not_answer_is_asked_a_few_times_and_the_rest_put
             await until_counted(site, "imagerift_api_webhook_deliveries_put_off_total 20.0")
             name = "imagerift_api_webhook_tries_total"
             await until_counted(site, f'{name}{{outcome="{error}"}} {len(tries)}.0')
+
+
+async def test_the_figures_tell_what_is_due_and_what_is_under_way(
+    environment: dict[str, str], slow: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "TRY_SECONDS", 600)
+    monkeypatch.setattr(backlog, "PAUSE_SECONDS", 0.1)
+    async with replicas(environment, slow.host) as (site,):
+        tenant = await site.tenant()
+        for _ in range(HOST_TRIES_AT_ONCE + 3):
+            await ended_job(site, tenant, webhookUrl=slow.url())
+        await slow.until(HOST_TRIES_AT_ONCE)
+
+        name = "imagerift_api_webhook_backlog"
+        await until_counted(site, f'{name}{{state="trying"}} {HOST_TRIES_AT_ONCE}.0')
+        await until_counted(site, f'{name}{{state="due"}} 3.0')
+        assert slow.hold is not None
+        slow.hold.set()
+        await slow.until(HOST_TRIES_AT_ONCE + 3)
+        await until_counted(site, f'{name}{{state="due"}} 0.0')
+        await until_counted(site, f'{name}{{state="trying"}} 0.0')
+        await until_counted(site, "imagerift_api_webhook_oldest_due_seconds 0.0")
 
 
 async def until_counted(site: Api, line: str) -> None:

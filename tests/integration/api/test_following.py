@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 from imagerift_core import clock
 from imagerift_core.mongo import stream_leases
 from imagerift_core.mongo.database import Database
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, SchedulerSnapshot
 from imagerift_core.mongo.stream_leases import StreamLeaseStore
 
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
@@ -104,6 +106,71 @@ async def test_a_stream_tells_the_job_then_each_change_and_ends_with_it(
     async with stream(api, tenant, job_id, **{"Last-Event-ID": first["id"]}) as again:
         assert (await again.job())["status"] == "failed"
         assert await again.next() is None
+
+
+async def test_a_running_job_tells_how_far_it_is_in_reads_and_streams(
+    api: Api, tenant: Tenant
+) -> None:
+    job_id = (await api.generate(tenant)).body["jobId"]
+    claimed = await job_states.begin(api.stores.jobs, job_id)
+
+    async def at_step(step: int, attempt: int = 1) -> None:
+        progress = JobProgress(
+            attempt=attempt, stage="model", step=step, steps=30, variation=0, share=step / 30
+        )
+        # Of a time at which it is not stale for a while.
+        at = clock.now() + timedelta(minutes=5)
+        snapshot = SchedulerSnapshot(
+            _id=api.settings.namespace, at=at, places={}, progress={job_id: progress}
+        )
+        await api.stores.snapshots.write(snapshot)
+
+    async with stream(api, tenant, job_id) as events:
+        first = await events.next()
+        assert first is not None
+        assert json.loads(first["data"])["status"] == "processing"
+        for step in (6, 12):
+            await at_step(step)
+            event = await events.next()
+            assert event is not None
+            assert set(event) == {"event", "data"}, "only a change of the job has an id"
+            told = json.loads(event["data"])
+            assert event["event"] == "progress"
+            assert (told["step"], told["steps"], told["share"]) == (step, 30, step / 30)
+            polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
+            assert polled.body["progress"] == told
+        await api.stores.settlements.settle([broken(claimed)], at=clock.now())
+        last = await events.next()
+        assert last is not None
+        assert last["event"] == "job"
+        assert json.loads(last["data"])["progress"] is None
+        assert await events.next() is None
+
+
+async def test_what_an_earlier_attempt_told_is_not_shown_of_the_next(
+    api: Api, tenant: Tenant
+) -> None:
+    first, second, waiting = [(await api.generate(tenant)).body["jobId"] for _ in range(3)]
+    for job_id in (first, second):
+        await job_states.begin(api.stores.jobs, job_id)
+    told = {
+        job_id: JobProgress(attempt=attempt, stage="model", variation=0, share=0.5)
+        for job_id, attempt in ((first, 0), (second, 1), (waiting, 0))
+    }
+    at = clock.now() + timedelta(minutes=5)
+    await api.stores.snapshots.write(
+        SchedulerSnapshot(_id=api.settings.namespace, at=at, places={}, progress=told)
+    )
+
+    async def shown(job_id: str) -> Any:
+        answer = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
+        return answer.body["progress"]
+
+    end = time.monotonic() + SECONDS
+    while await shown(second) is None:
+        assert time.monotonic() < end, "the snapshot is not read"
+        await asyncio.sleep(0.05)
+    assert [await shown(job_id) for job_id in (first, waiting)] == [None, None]
 
 
 async def test_many_streams_of_a_job_share_one_change_stream(

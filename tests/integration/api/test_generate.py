@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from imagerift_core import clock, object_keys
 from imagerift_core.jobs import JobRecord, Status
+from imagerift_core.mongo.scheduler_snapshot import SchedulerSnapshot, ServedMode
 
 from tests.integration.api.harness import Api, Tenant
 from tests.support import job_states
@@ -265,3 +269,101 @@ async def test_a_foreign_key_and_a_lost_source_are_not_found(api: Api, tenant: T
 
     assert await api.stored(tenant) == stored
     assert await api.counted(tenant) == counted
+
+
+async def test_references_are_copied_shown_and_told_to_no_older_version(
+    api: Api, tenant: Tenant
+) -> None:
+    first = await record_of(api, (await api.generate(tenant)).body["jobId"])
+    keys = [first.source.key, first.source.key]
+
+    answer = await api.generate(tenant, mode="scene", prompt="on a quay", referenceKeys=keys)
+
+    assert answer.status == 202, answer.body
+    record = await record_of(api, answer.body["jobId"])
+    prefix = record.source.key.removesuffix("source")
+    assert [each.key for each in record.references] == [f"{prefix}reference-{n}" for n in (0, 1)]
+    assert answer.body["references"] == [{"imageKey": each.key} for each in record.references]
+    assert set(record.kept_keys) <= set(await api.stored(tenant))
+    assert record.schema_version == 4
+    again = await api.generate(tenant, mode="scene", referenceKeys=[record.references[0].key])
+    assert again.status == 202
+
+
+@pytest.mark.parametrize("name", ["foreign", "unknown"])
+async def test_a_reference_that_is_nobody_s_own_is_not_found_and_nothing_stays(
+    api: Api, tenant: Tenant, name: str
+) -> None:
+    other = await api.tenant()
+    foreign = await record_of(api, (await api.generate(other)).body["jobId"])
+    key = foreign.source.key if name == "foreign" else "img_unknown"
+
+    answer = await api.generate(tenant, mode="scene", prompt="p", referenceKeys=[key])
+
+    assert (answer.status, answer.body["code"]) == (404, "source_not_found")
+    assert answer.body["param"] == "referenceKeys.0"
+    assert await api.stored(tenant) == []
+
+
+async def test_more_references_than_a_mode_takes_are_refused(api: Api, tenant: Tenant) -> None:
+    for mode, most in (("style", "left out"), ("scene", "")):
+        keys = ["img_a"] * (1 if mode == "style" else 4)
+        answer = await api.generate(tenant, mode=mode, prompt="p", referenceKeys=keys)
+        assert (answer.status, answer.body["param"]) == (400, "referenceKeys")
+        assert most in answer.body["detail"]
+
+
+@pytest.fixture
+async def served(api: Api, tenant: Tenant) -> AsyncIterator[None]:
+    """A pool that serves `generate` in one aspect; afterwards there is none."""
+
+    async def told(**modes: ServedMode) -> None:
+        shard = api.settings.namespace
+        snapshot = SchedulerSnapshot(_id=shard, at=clock.now(), modes=modes)
+        await api.stores.snapshots.write(snapshot)
+        end = time.monotonic() + 100
+        offered = await modes_of(api, tenant)
+        while ("generate" in offered) != bool(modes) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+            offered = await modes_of(api, tenant)
+
+    await told(generate=ServedMode(one_aspect=True))
+    yield
+    await told()
+
+
+async def modes_of(api: Api, tenant: Tenant) -> dict[str, Any]:
+    answer = await api.call("GET", "/api/v1/modes", headers=tenant.headers)
+    return {mode["mode"]: mode for mode in answer.body["data"]}
+
+
+BY_WORDS: dict[str, Any] = {"mode": "generate", "prompt": "a quay", "imageBase64": None}
+
+
+async def test_a_mode_that_needs_a_pool_is_refused_without_one(api: Api, tenant: Tenant) -> None:
+    assert not {"generate", "edit"} & set(await modes_of(api, tenant))
+    refused = await api.generate(tenant, **BY_WORDS)
+    assert (refused.status, refused.body["param"]) == (400, "mode")
+
+
+@pytest.mark.usefixtures("served")
+async def test_a_mode_that_looks_at_no_picture_takes_none(api: Api, tenant: Tenant) -> None:
+    told = (await modes_of(api, tenant))["generate"]
+    assert (told["takesSource"], told["oneAspect"], told["maxReferences"]) == (False, True, 0)
+    answer = await api.generate(tenant, **BY_WORDS)
+    assert answer.status == 202, answer.body
+    record = await record_of(api, answer.body["jobId"])
+    assert (record.source.width, record.source.height) == (16, 16)
+    refused = await api.generate(tenant, mode="generate", prompt="p")
+    assert (refused.status, refused.body["param"]) == (400, "imageBase64")
+
+
+@pytest.mark.usefixtures("served")
+async def test_several_aspects_are_refused_where_each_would_be_another_picture(
+    api: Api, tenant: Tenant
+) -> None:
+    shapes = [{"aspect": "1:1"}, {"aspect": "9:16"}]
+    refused = await api.generate(tenant, **BY_WORDS, outputs=shapes)
+    assert (refused.status, refused.body["param"]) == (400, "outputs")
+    same = [{"aspect": "1:1"}, {"aspect": "1:1", "size": "2k"}]
+    assert (await api.generate(tenant, **BY_WORDS, outputs=same)).status == 202

@@ -23,6 +23,20 @@ THEIRS, MINE = "Xtheirs7", "Xmine7"
 JOB = "/api/v1/jobs/{jobId}"
 HOOKS = "/api/v1/webhooks"
 ACCOUNT = "/api/v1/account"
+# Nothing of a workspace's opens these, so that who asks learns of nothing.
+ADMIN_OPERATIONS = (
+    "adminListWorkspaces",
+    "adminCreateWorkspace",
+    "adminGetWorkspace",
+    "adminChangeWorkspace",
+    "adminListKeys",
+    "adminCreateKey",
+    "adminRevokeKey",
+    "adminAddMember",
+    "adminListPeople",
+    "adminChangePerson",
+    "adminEndSessions",
+)
 SIGN_IN = {"name": "demo", "password": "wrong"}
 
 
@@ -68,6 +82,7 @@ def attempts(
     job, batch = {"jobId": ids["jobId"]}, {"batchId": ids["batchId"]}
     done, person = {"jobId": ids["doneJobId"]}, {"personId": ids["personId"]}
     key = {"keyId": ids["keyId"]}
+    everything = key | person | {"workspaceId": theirs.browser.workspace}
 
     def paged(path: str, *queries: dict[str, str]) -> list[Attempt]:
         cursors = [{"cursor": theirs.cursors[path]}, {}]
@@ -130,6 +145,10 @@ def attempts(
         "readyz": plain(),
         "openapi": plain(),
         "docs": plain(),
+        **{
+            name: [Attempt((401, "invalid_admin_token"), ids=everything)]
+            for name in ADMIN_OPERATIONS
+        },
         # The last: it ends the session that the others used.
         "signOut": plain(204),
     }

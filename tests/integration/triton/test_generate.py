@@ -1,6 +1,8 @@
 """Every case of `generate` through a real Triton, and what only a server can get wrong."""
 
+import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +11,10 @@ from cutout_cases import CutoutCases
 from generate_cases import GenerateCases, request_for
 from odd_images import READABLE, scene
 from origin import Origin
+from PIL import Image
 from triton_server import Triton
+
+from tests.support.products import file_of, product
 
 _JPEG = READABLE["jpeg"](scene())
 
@@ -59,6 +64,23 @@ class TestCutouts(CutoutCases):
     """All shared cases of cut-outs: their pictures have four channels on the wire."""
 
 
+class TestScenes:
+    """A scene without a diffusion model: the studio's set, and the product's own pixels."""
+
+    def test_a_product_is_kept_and_its_proof_is_in_the_file(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        body = file_of(product("mug", 1))
+        ask = {"mode": "scene", "exportSize": "2k", "variations": 2}
+        result = triton.generate(request_for(origin, body, **ask))
+        assert (result["error"], result["omitted"]) == (None, [])
+        assert {"name": "imagerift-scene", "version": "1"} in result["models"]
+        for name in ("0", "1"):
+            info = Image.open(io.BytesIO(origin.outputs[name][1])).info
+            assert info["imagerift:subject"] == "kept"
+            assert info["imagerift:subjectDifference"] == "0/255"
+
+
 class TestBenchModels:
     """The benchmark's models keep the contract of `generate`."""
 
@@ -98,6 +120,59 @@ class TestControl:
     @pytest.mark.parametrize("command", [{}, {"cancel": ""}, {"cancel": 5}, ["cancel"], "cancel"])
     def test_a_command_without_an_attempt_flags_nothing(self, triton: Triton, command: Any) -> None:
         assert triton.infer("control", "COMMAND", command) == {"flagged": False}
+
+    def test_it_tells_what_the_modes_can_do(self, triton: Triton) -> None:
+        told = triton.infer("control", "COMMAND", {"describe": True})
+        assert told["flagged"] is False
+        assert told["modes"]["scene"] == {"oneAspect": False, "references": 0}
+        assert {"style", "duotone", "careless"} <= told["modes"].keys()
+
+    def test_it_tells_how_far_a_job_is_and_how_many_run_at_once(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        request = request_for(origin, variations=8, attemptId="followed/1")
+        seen, result = _followed(triton, request)
+        assert result["error"] is None
+        assert {told["pictures"] for told in seen} == {8}
+        assert {"model", "encode", "upload"} & {told["stage"] for told in seen}
+        drawn = [told.get("drawn", 0) for told in seen]
+        assert drawn == sorted(drawn)
+        assert len(set(drawn)) > 2
+        asked = {"progress": ["followed/1"]}
+        told = triton.infer("control", "COMMAND", asked)
+        assert told == {"flagged": False, "progress": {}, "slots": {"generate": 2}}
+
+    def test_a_job_that_waits_for_its_mode_s_model_says_so_and_loses_no_time(
+        self, triton: Triton, origin: Origin
+    ) -> None:
+        """`enhance` has one instance in this pool, and `generate` two."""
+        both = [
+            request_for(origin, mode="enhance", preset=None, waitSeconds=60)
+            | {"attemptId": f"both {n}/1"}
+            for n in range(2)
+        ]
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(triton.generate, both[0])
+            seen, result = _followed(triton, both[1], both[0]["attemptId"])
+            results = [result, other.result()]
+        assert [one["error"] for one in results] == [None, None]
+        assert "waiting" in {told["stage"] for told in seen}
+        waits = [one["metrics"].get("waitMs", 0) for one in results]
+        assert max(waits) > 20
+
+
+def _followed(
+    triton: Triton, request: dict[str, Any], *others: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """All that `control` tells of these attempts while a request runs, and its RESULT."""
+    seen: list[dict[str, Any]] = []
+    command = {"progress": [request["attemptId"], *others]}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(triton.generate, request)
+        while not running.done():
+            seen += triton.infer("control", "COMMAND", command)["progress"].values()
+            time.sleep(0.02)
+        return seen, running.result()
 
 
 def _delay_request(origin: Origin, source: str, attempt_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from triton_server import Triton
 
 MOST_MB = 4096
 SAMPLE_SECONDS = 0.2
-MODES = {"style": "studio", "avatar": "cartoon3d", "enhance": None, "cutout": None}
+MODES = {"style": "studio", "avatar": "cartoon3d", "enhance": None, "cutout": None, "scene": "neon"}
 
 
 def test_the_pool_stays_under_four_gigabytes_while_every_mode_makes_4k(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,14 +116,17 @@ def run(
     repositories: Sequence[Path] = REPOSITORIES,
     *,
     behind_front: bool = False,
+    pool: str = POOL,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Triton]:
     """Start Triton from the models' environment that `python` belongs to; stop it at the end.
 
-    The product's own repository is laid out for the small pool first.
+    The product's own repository is laid out for the pool first; `variables` are more that its
+    models read.
     """
     laid_out = folder / "models"
     pool_tool = ROOT / "triton_models" / "tools" / "pool.py"
-    subprocess.check_output([sys.executable, pool_tool, POOL, "--into", laid_out])
+    subprocess.check_output([sys.executable, pool_tool, pool, "--into", laid_out])
     repositories = [laid_out if path == PRODUCT else path for path in repositories]
     told = json.loads(subprocess.check_output([python, "-c", QUESTION], text=True))
     site, version = Path(told["site"]), told["version"]
@@ -148,6 +151,7 @@ def run(
         "IMAGERIFT_CONTROL_DIR": str(folder / "control"),
         "IMAGERIFT_MODE_MODELS": json.dumps(MODES),
         "TMPDIR": str(folder),
+        **(variables or {}),
     }
     command = [
         str(binary),

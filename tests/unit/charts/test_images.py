@@ -39,7 +39,7 @@ def copied(stage: str) -> set[str]:
 
 
 def test_each_image_that_the_chart_runs_is_in_the_dockerfile() -> None:
-    assert set(IMAGES) == {"api", "operator", "triton", "runner"}
+    assert set(IMAGES) == {"api", "operator", "weights", "triton", "runner"}
     assert {name for name, stage in STAGES.items() if stage.is_image} == {*IMAGES, GPU}
     for name in IMAGES:
         assert getattr(SHIPPED, name).repository == f"imagerift/{name}"
@@ -71,16 +71,23 @@ def test_packages_are_of_locks_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "anothers"), [("api", {"kopf"}), ("operator", {"argon2-cffi", "typer"})]
+    ("name", "part", "anothers"),
+    [
+        ("api", "api", {"kopf"}),
+        ("operator", "operator", {"argon2-cffi", "typer"}),
+        ("weights", "core", {"argon2-cffi", "kopf", "typer"}),
+    ],
 )
-def test_an_image_holds_one_part_and_what_that_needs(name: str, anothers: set[str]) -> None:
+def test_an_image_holds_one_part_and_what_that_needs(
+    name: str, part: str, anothers: set[str]
+) -> None:
     stage = f"{name}-installed"
     folders = {path for path in copied(stage) if (CHECKOUT / path).is_dir()}
-    assert folders == parts_with(name)
+    assert folders == parts_with(part)
     build = instructions(stage, "RUN")[-1].text
-    assert set(re.findall(r"\./([a-z]+)", build)) == parts_with(name)
-    lock = (CHECKOUT / "requirements" / f"{name}.txt").read_text()
-    assert f"-r requirements/{name}.txt" in instructions(stage, "RUN")[-2].text
+    assert set(re.findall(r"\./([a-z]+)", build)) == parts_with(part)
+    lock = (CHECKOUT / "requirements" / f"{part}.txt").read_text()
+    assert f"-r requirements/{part}.txt" in instructions(stage, "RUN")[-2].text
     assert not anothers & set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
 
 

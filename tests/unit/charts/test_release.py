@@ -109,7 +109,7 @@ def test_every_image_is_released_for_the_architectures_it_is_built_for() -> None
     }
     assert published == built
     assert {image for image, arch in built if arch == "amd64"} == set(IMAGES)
-    assert {image for image, arch in built if arch == "arm64"} == {"api", "operator"}
+    assert {image for image, arch in built if arch == "arm64"} == {"api", "operator", "weights"}
 
 
 def test_every_shell_step_is_a_target_or_a_script_and_every_action_is_a_commit() -> None:

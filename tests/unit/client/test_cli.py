@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from imagerift import choices
@@ -64,6 +64,8 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         *("generate", photo, "--prompt", "p", "--preset", "noir", "--variations", "2"),
         *("--seed", "3", "--aspect", "1:1", "--format", "webp", "--size", "base", "--json"),
         *("--on-unclear-subject", "fail", "--mask", str(mask)),
+        *("--negative-prompt", "text", "--relight-subject"),
+        *("--reference-key", "img_1", "--reference-key", "img_2"),
     )
 
     assert result.exit_code == 0, result.output
@@ -80,6 +82,9 @@ async def test_generate_sends_every_option(server: FakeApi, photo: str, tmp_path
         "outputFormat": "webp",
         "exportSize": "base",
         "onUnclearSubject": "fail",
+        "negativePrompt": "text",
+        "keepSubject": False,
+        "referenceKeys": ["img_1", "img_2"],
         "maskBase64": base64.b64encode(b"matte").decode(),
     }
 
@@ -166,6 +171,29 @@ async def test_wait_saves_the_pictures(server: FakeApi, photo: str, tmp_path: Pa
         f"accepted as job {JOB_ID}",
         "queued, place 3, about 10 s, waiting for its turn",
         "processing",
+        "succeeded",
+    ]
+
+
+async def test_wait_says_how_far_the_job_is(server: FakeApi, photo: str) -> None:
+    told: dict[str, Any] = {"variation": 0, "variations": 1, "share": 0.0}
+    at: list[dict[str, Any]] = [
+        {"stage": "waiting", "etaSeconds": None},
+        {"stage": "model", "step": 12, "steps": 30, "variations": 4, "variation": 1}
+        | {"etaSeconds": 8.5, "share": 0.4},
+        {"stage": "polishing", "etaSeconds": None},
+    ]
+    server.will_answer(job(), 202, {"Retry-After": "0.01"})
+    for one in at:
+        server.will_answer(job("processing", progress=told | one), 200, {"Retry-After": "0.01"})
+    server.will_answer(succeeded(server) | {"progress": None})
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[1:] == [
+        "queued",
+        "processing, waiting for the model",
+        "processing, step 12 of 30, variation 2 of 4, about 8 s left",
+        "processing, polishing",
         "succeeded",
     ]
 
@@ -312,7 +340,7 @@ async def test_what_an_option_may_be_is_said_without_asking_the_server(
     ("typed", "offered"),
     [
         ("generate a.jpg --size ", ["base", "2k", "4k"]),
-        ("generate a.jpg --mode ", ["style", "avatar", "enhance", "cutout"]),
+        ("generate a.jpg --mode ", list(load_modes())),
         ("generate a.jpg --preset go", ["golden_hour"]),
         ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
         ("jobs list --status s", ["succeeded"]),
@@ -349,8 +377,8 @@ async def test_it_tells_its_version(server: FakeApi) -> None:
 
 
 async def test_other_packages_add_commands(server: FakeApi) -> None:
-    result = await run(server, "--help")
+    result = await run(server, "admin", "--help")
 
-    assert "admin" in result.stdout
-    assert (await run(server, "admin", "key", "--help")).exit_code == 0
+    assert "audit" in result.stdout and "store" in result.stdout
+    assert (await run(server, "admin", "store", "drill", "--help")).exit_code == 0
     assert (await run(server, "nothing")).exit_code == 2

@@ -328,8 +328,8 @@ async def test_a_refused_connection_is_tried_again_once_the_server_was_there(
     def work(api: Any) -> None:
         seen = api.get_job(JOB_ID)
         # As if its port had been closed.
-        client = api if isinstance(api, ImageRift) else api._api
-        client._http.base_url = f"http://127.0.0.1:{free_port()}"
+        http = api._sender._http if isinstance(api, ImageRift) else api._api._http
+        http.base_url = f"http://127.0.0.1:{free_port()}"
         api.wait(seen)
 
     with pytest.raises(Unreachable):
@@ -382,7 +382,8 @@ def test_address_and_key_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("IMAGERIFT_API_URL", "https://pictures.example/\n")
     monkeypatch.setenv("IMAGERIFT_API_KEY", "ir_live_x\n")
-    http = client()._http
+    made = client()
+    http = made._sender._http if isinstance(made, ImageRift) else made._http
     assert str(http.base_url) == "https://pictures.example"
     assert http.headers["Authorization"] == "Bearer ir_live_x"
     monkeypatch.setenv("IMAGERIFT_API_KEY", "")

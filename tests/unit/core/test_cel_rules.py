@@ -9,6 +9,7 @@ import celpy
 import pytest
 from celpy.adapter import json_to_cel
 from imagerift_core import crds
+from imagerift_core.tenant_definitions import api_key_definition, workspace_definition
 
 from tests.support.cel_cases import (
     CASES,
@@ -16,13 +17,19 @@ from tests.support.cel_cases import (
     NEW_CASES,
     POOL_CASES,
     SPEC,
+    TENANT_CASES,
+    WEIGHTS_CASES,
     Case,
     NewCase,
     PoolCase,
+    TenantCase,
+    WeightsCase,
 )
 from tests.unit.core.structural import nodes
 
 JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()
+WEIGHTS = crds.model_weights_definition()
+TENANTS = {"Workspace": workspace_definition(), "ApiKey": api_key_definition()}
 ENVIRONMENT = celpy.Environment()
 
 
@@ -72,7 +79,11 @@ def messages(definition: dict[str, Any]) -> set[str | None]:
 def test_the_cases_are_of_every_rule_and_every_field() -> None:
     wanted = {case.refusal for case in CASES} | {case.refusal for case in NEW_CASES}
     assert messages(JOB) == wanted - {None}
+    for kind, made in TENANTS.items():
+        cases = {case.refusal for case in TENANT_CASES if case.kind == kind}
+        assert messages(made) == cases - {None}
     assert messages(POOL) == {case.refusal for case in POOL_CASES} - {None}
+    assert messages(WEIGHTS) == {case.refusal for case in WEIGHTS_CASES} - {None}
     fields = schema_of(JOB)["properties"]["spec"]["properties"]
     assert set(fields) == set(SPEC) | {"cancel"} == set(CHANGES) | {"cancel"}
 
@@ -93,3 +104,16 @@ def test_a_new_job_is_taken_or_refused(case: NewCase) -> None:
 @pytest.mark.parametrize("case", POOL_CASES, ids=lambda case: case.name)
 def test_a_pool_is_taken_or_refused(case: PoolCase) -> None:
     assert refusals(POOL, case.spec) == (set() if case.refusal is None else {case.refusal})
+
+
+@pytest.mark.parametrize("case", WEIGHTS_CASES, ids=lambda case: case.name)
+def test_weights_are_taken_or_refused(case: WeightsCase) -> None:
+    assert refusals(WEIGHTS, case.new, case.old) == (
+        set() if case.refusal is None else {case.refusal}
+    )
+
+
+@pytest.mark.parametrize("case", TENANT_CASES, ids=lambda case: f"{case.kind} {case.name}")
+def test_an_update_of_a_tenant_is_taken_or_refused(case: TenantCase) -> None:
+    wanted = set() if case.refusal is None else {case.refusal}
+    assert refusals(TENANTS[case.kind], case.new, case.old) == wanted

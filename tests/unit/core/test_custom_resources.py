@@ -18,6 +18,7 @@ from imagerift_core.resources import (
     TritonPoolSpec,
     build_generation_job,
 )
+from imagerift_core.tenant_definitions import api_key_definition, workspace_definition
 from pydantic import ValidationError
 
 from tests.support.job_records import make_record
@@ -59,6 +60,12 @@ def schema_of(definition: dict[str, Any]) -> dict[str, Any]:
 
 JOB_SCHEMA = schema_of(crds.generation_job_definition())
 POOL_SCHEMA = schema_of(crds.triton_pool_definition())
+SCHEMAS = {
+    "job": JOB_SCHEMA,
+    "pool": POOL_SCHEMA,
+    "workspace": schema_of(workspace_definition()),
+    "key": schema_of(api_key_definition()),
+}
 
 
 def test_the_files_are_what_the_models_say() -> None:
@@ -73,7 +80,7 @@ def test_writing_them_again_changes_nothing(
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == crds.manifests()
 
 
-@pytest.mark.parametrize("schema", [JOB_SCHEMA, POOL_SCHEMA], ids=["job", "pool"])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_every_schema_is_structural(schema: dict[str, Any]) -> None:
     for path, node in nodes(schema):
         assert set(node) <= PERMITTED, path
@@ -90,7 +97,7 @@ def test_every_schema_is_structural(schema: dict[str, Any]) -> None:
         assert set(node.get("required", [])) <= set(node.get("properties", {})), path
 
 
-@pytest.mark.parametrize("schema", [JOB_SCHEMA, POOL_SCHEMA], ids=["job", "pool"])
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_kubectl_explain_has_a_text_for_every_field(schema: dict[str, Any]) -> None:
     bare = [
         path or "the kind itself"
@@ -106,7 +113,13 @@ def test_kubectl_explain_has_a_text_for_every_field(schema: dict[str, Any]) -> N
 def test_definitions_name_themselves_as_people_type_them() -> None:
     for text, names in zip(
         crds.manifests().values(),
-        [("generationjobs", "GenerationJob", "gj"), ("tritonpools", "TritonPool", "tp")],
+        [
+            ("generationjobs", "GenerationJob", "gj"),
+            ("tritonpools", "TritonPool", "tp"),
+            ("modelweights", "ModelWeights", "mw"),
+            ("workspaces", "Workspace", "iws"),
+            ("apikeys", "ApiKey", "iak"),
+        ],
         strict=True,
     ):
         definition = yaml.safe_load(text)
@@ -168,6 +181,10 @@ BAD_SPECS: list[dict[str, Any]] = [
     {"outputAspect": "5:4"},
     {"outputFormat": "gif"},
     {"onUnclearSubject": "guess"},
+    {"references": []},
+    {"references": [{"key": "k"}] * 4},
+    {"negativePrompt": "x" * 2001},
+    {"keepSubject": "maybe"},
     {"mask": {}},
     {"mask": {"key": ""}},
     {"variations": 0},

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import date, datetime
 from io import BytesIO
@@ -17,6 +17,7 @@ from imagerift_core import mongo, object_keys
 from imagerift_core.errors import CapacityUnavailable, OutcomeUnknown
 from imagerift_core.ids import new_job_id
 from imagerift_core.jobs import JobRecord, QuotaReservation
+from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo import Database, StoreRefused
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, Actor, LogEntry
 from imagerift_core.mongo.claims import Claim
@@ -151,6 +152,8 @@ VALUES: dict[Any, Any] = {
         scopes=[],
         created_at=AT,
     ),
+    ManagedBy: ManagedBy(namespace="n", name="w", uid="u"),
+    Collection[str]: ["x"],
     NewSecret: NewSecret(token_hash="h", last_four="1234"),
     Person: PERSON,
     Member: Member(workspace=WORKSPACE, person=PERSON.id, role="owner", added_at=AT),

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from imagerift_contract.values import MAX_SEED
 from imagerift_core.errors import DomainError, ExportNotPermitted, InvalidRequest
-from imagerift_core.generation import GenerationSpec, check_permitted, random_seed
+from imagerift_core.generation import (
+    GenerationSpec,
+    check_permitted,
+    random_seed,
+    schema_version_of,
+)
 from imagerift_core.modes import Mode
 from imagerift_core.plans import load_plans
 from pydantic import ValidationError
@@ -47,6 +52,17 @@ MODES["cutout"] = Mode(
     takesCutout=True,
     maxOutputs=8,
 )
+MODES["scene"] = Mode(
+    model="generate",
+    promptRequired=False,
+    presetRequired=False,
+    presets=["noir"],
+    exportSizes=["base"],
+    maxVariations=2,
+    attemptSeconds=60,
+    keepsSubject=True,
+    takesNegativePrompt=True,
+)
 SHAPES = [
     {"aspect": "1:1", "size": "2k", "format": "jpeg"},
     {"aspect": "9:16"},
@@ -75,6 +91,9 @@ def make_spec(**fields: Any) -> GenerationSpec:
         {"outputs": SHAPES, "variations": 4},
         {"outputs": [{"aspect": aspect} for aspect in ("1:1", "3:4", "4:3", "2:3")]},
         {"mode": "cutout", "preset": "marketplace", "outputs": SHAPES},
+        {"mode": "scene", "prompt": ""},
+        {"mode": "scene", "negative_prompt": "text", "keep_subject": False},
+        {"mode": "scene", "on_unclear_subject": "cut"},
     ],
 )
 def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
@@ -92,6 +111,10 @@ def test_what_is_permitted_passes(fields: dict[str, Any]) -> None:
         ({"mode": "avatar", "preset": "noir"}, "pro", InvalidRequest, "preset"),
         ({"preset": "anime"}, "pro", InvalidRequest, "preset"),
         ({"variations": 5}, "pro", InvalidRequest, "variations"),
+        ({"negative_prompt": "text"}, "pro", InvalidRequest, "negativePrompt"),
+        ({"keep_subject": False}, "pro", InvalidRequest, "keepSubject"),
+        ({"mode": "cutout", "keep_subject": False}, "pro", InvalidRequest, "keepSubject"),
+        ({"on_unclear_subject": "cut"}, "pro", InvalidRequest, "onUnclearSubject"),
         ({"export_size": "2k"}, "free", ExportNotPermitted, "exportSize"),
         ({"export_size": "4k"}, "pro", ExportNotPermitted, "exportSize"),
         ({"export_size": "4k"}, "business", InvalidRequest, "exportSize"),
@@ -248,12 +271,17 @@ def test_an_option_of_a_cutout_keeps_to_its_bounds(field: str, value: object) ->
         ({"mode": "cutout", "cutout": {}}, 2),
         ({"mode": "cutout", "on_unclear_subject": "cut"}, 2),
         ({"outputs": [{}]}, 3),
+        ({"mode": "scene"}, 1),
+        ({"mode": "scene", "negative_prompt": "text"}, 4),
+        ({"mode": "scene", "keep_subject": False, "outputs": [{}]}, 4),
     ],
 )
 def test_what_older_versions_would_make_otherwise_is_kept_from_them(
     fields: dict[str, Any], version: int
 ) -> None:
     assert make_spec(**fields).schema_version == version
+    assert schema_version_of(make_spec(**fields), references=False) == version
+    assert schema_version_of(make_spec(**fields), references=True) == 4
 
 
 def test_each_variation_has_each_shape_and_one_seed() -> None:

@@ -48,6 +48,9 @@ def test_the_shipped_modes_can_be_read() -> None:
     assert {mode.max_outputs for mode in modes.values()} == {8}
     assert [modes[name].max_pictures for name in ("style", "enhance")] == [24, 8]
     assert modes["cutout"].presets == list(CUTOUT_PRESETS)
+    assert [name for name, mode in modes.items() if mode.keeps_subject] == ["scene"]
+    painted = {"watercolor", "oil", "sketch"}
+    assert modes["scene"].presets == [p for p in modes["style"].presets if p not in painted]
     assert modes["avatar"].preset_required
     assert modes["avatar"].presets == ["anime", "cartoon3d", "oilpaint"]
     assert all(mode.export_sizes == ["base", "2k", "4k"] for mode in modes.values())

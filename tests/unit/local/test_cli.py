@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from imagerift_api.admin import app as admin_app
-from imagerift_api.settings import AdminSettings
+from imagerift.cli import app as client_app
+from imagerift_api.settings import StoreSettings
 from imagerift_local.cli import ADMIN_VARIABLES, app
 from imagerift_local.demo import DEMO_PLANS
 from imagerift_local.files import write_private
@@ -131,12 +131,13 @@ def test_the_admin_environment_is_enough_for_the_admin_commands(
 ) -> None:
     for name, value in evaluated(call("env", "--admin").stdout).items():
         monkeypatch.setenv(name, value)
-    settings = AdminSettings()
+    settings = StoreSettings()
     password = load_secrets(data.secrets).mongo_password
     url = settings.mongo_url.get_secret_value()
     assert url.startswith(f"mongodb://imagerift:{password}@127.0.0.1:27117/?replicaSet=rs0&")
     assert settings.mongo_database == "imagerift"
-    assert settings.key_pepper.get_secret_value() == load_secrets(data.secrets).key_pepper
+    assert os.environ["IMAGERIFT_ADMIN_TOKEN"] == load_secrets(data.secrets).admin_token
+    assert "IMAGERIFT_KEY_PEPPER" not in ADMIN_VARIABLES
 
 
 def test_admin_commands_without_their_settings_name_the_way(
@@ -144,9 +145,12 @@ def test_admin_commands_without_their_settings_name_the_way(
 ) -> None:
     for name in ADMIN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    refused = CliRunner().invoke(admin_app, ["workspace", "list"])
+    refused = CliRunner().invoke(client_app, ["admin", "workspace", "list"])
     assert refused.exit_code == 2
-    assert "IMAGERIFT_KEY_PEPPER" in refused.stderr
+    assert "IMAGERIFT_ADMIN_TOKEN" in refused.stderr
+    refused = CliRunner().invoke(client_app, ["admin", "audit"])
+    assert refused.exit_code == 2
+    assert "IMAGERIFT_MONGO_URL" in refused.stderr
     assert 'eval "$(imagerift-platform env --admin)"' in refused.stderr
 
 

@@ -31,7 +31,8 @@ def test_the_default_pool_has_the_shipped_modes_and_nothing_that_needs_pytorch(
     assert {path.name for path in (tmp_path / "models").iterdir()} == set(pool.instances)
     assert pool.provisions == frozenset()
     assert pool.slots == 2
-    assert served_modes(pool, []) == sorted(json.loads(SHIPPED_MODES.read_text()))
+    by_words = {"edit", "generate"}
+    assert served_modes(pool, []) == sorted(json.loads(SHIPPED_MODES.read_text()).keys() - by_words)
 
 
 def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: Path) -> None:
@@ -40,10 +41,21 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
     assert json.loads(told["IMAGERIFT_MODE_MODELS"]) == {
         "style": "diffusion",
         "avatar": "diffusion",
+        "edit": "diffusion",
+        "generate": "diffusion",
     }
     assert json.loads(told["IMAGERIFT_DIFFUSION"])["weights"] == "/weights"
     assert pool.provisions == {"diffusion"}
-    assert served_modes(pool, []) == ["avatar", "cutout", "enhance", "style"]
+    assert served_modes(pool, []) == [
+        "avatar",
+        "cutout",
+        "edit",
+        "enhance",
+        "generate",
+        "scene",
+        "style",
+    ]
+    assert told["IMAGERIFT_BACKGROUND_MODEL"] == "diffusion"
     kinds = {
         path.name: (path / "config.pbtxt").read_text().split("kind: ")[1].split()[0]
         for path in (tmp_path / "models").iterdir()
@@ -54,6 +66,7 @@ def test_the_gpu_pool_draws_style_and_avatar_with_the_diffusion_model(tmp_path: 
         "diffusion": "KIND_GPU",
         "enhance": "KIND_CPU",
         "generate": "KIND_CPU",
+        "scene": "KIND_CPU",
     }
     assert (tmp_path / "models" / "diffusion" / "1" / "model.py").is_file()
 

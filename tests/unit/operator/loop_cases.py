@@ -17,6 +17,7 @@ from imagerift_core.kube_job_pods import RunSeen
 from imagerift_core.modes import load_modes
 from imagerift_core.mongo.settlement import GroupResult
 from imagerift_core.resources import TritonPoolSpec
+from imagerift_core.tenant_resources import API_KEYS, FINALIZER, WORKSPACES
 from imagerift_operator.events import EventWriter
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_pod_server import JobPodServer
@@ -28,6 +29,12 @@ from imagerift_operator.scheduler import Scheduler
 from imagerift_operator.settler import Settler
 from imagerift_operator.slots import Slots
 from imagerift_operator.status_writer import StatusWriter
+from imagerift_operator.tenants.controller import TenantController
+from imagerift_operator.tenants.objects import TenantObjects
+from imagerift_operator.tenants.status import Outcome, ready
+from imagerift_operator.weights import Weights
+from imagerift_operator.weights_controller import WeightsController
+from imagerift_operator.weights_status import Found
 
 from tests.support.members import MEMBERS, Members
 from tests.unit.operator.builders import isolation
@@ -42,6 +49,7 @@ from tests.unit.operator.member_cases import (
     returning,
 )
 from tests.unit.operator.test_dispatcher import Shard
+from tests.unit.operator.weights_bodies import body
 
 CASES = Cases()
 
@@ -124,7 +132,37 @@ async def pools_are_followed(members: Members) -> None:
     stands_by = cast(Any, SimpleNamespace(leading=False))
     workloads = cast(Any, calls(pods=pods))
     controller = PoolController(
-        workloads, pools, Scheduler(), stands_by, isolation(), s3_origin="http://s3"
+        workloads,
+        pools,
+        Scheduler(),
+        stands_by,
+        isolation(),
+        s3_origin="http://s3",
+        weights=Weights(),
+    )
+    await members.while_running(controller.run())
+
+
+@CASES.of("weights")
+async def weights_are_looked_at(members: Members) -> None:
+    weights, downloads = Weights(), MagicMock()
+    for member in MEMBERS:
+        weights.observe(None, body(member))
+
+    async def found(seen: Any) -> Found:
+        members.serve(seen.name)
+        return Found("Pending", "It waits.", waits=True)
+
+    downloads.found = found
+    kube = cast(Any, calls(patch_weights_status=returning(None)))
+    controller = WeightsController(
+        kube,
+        weights,
+        pools_of(AsyncMock(), NOTHING),
+        downloads,
+        LEADS,
+        isolated=isolation(),
+        events=MagicMock(),
     )
     await members.while_running(controller.run())
 
@@ -192,3 +230,23 @@ async def clocks_are_read(members: Members) -> None:
         return read
 
     await members.while_running(ClockWatch({member: reader(member) for member in MEMBERS}).run())
+
+
+@CASES.of("tenants")
+async def tenants_are_kept(members: Members) -> None:
+    async def keep(body: dict[str, Any]) -> Outcome:
+        members.serve(body["metadata"]["name"])
+        return Outcome([ready("Open", "It is there.")])
+
+    keeper = calls(keep=keep)
+    controller = TenantController(
+        {WORKSPACES: keeper, API_KEYS: keeper},
+        TenantObjects(),
+        cast(Any, calls(write_status=returning(None))),
+        cast(Any, SimpleNamespace(leading=True, on_lead=lambda _: None)),
+        isolation("tenants"),
+    )
+    for member in MEMBERS:
+        metadata = {"name": member, "uid": f"uid-{member}", "finalizers": [FINALIZER]}
+        controller.observe(None, WORKSPACES, {"metadata": metadata})
+    await members.while_running(controller.run())

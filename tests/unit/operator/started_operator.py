@@ -23,6 +23,8 @@ SETTINGS = OperatorSettings(
     s3_public_url="http://127.0.0.1:1",
     s3_access_key=SecretStr("k"),
     s3_secret_key=SecretStr("s"),
+    tenants=True,
+    key_pepper=SecretStr("5e" * 32),
 )
 
 

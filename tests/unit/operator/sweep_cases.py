@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import AsyncMock, MagicMock
 
 from imagerift_core.clock import now
+from imagerift_core.model_documents import ControlAnswer
 from imagerift_core.mongo.job_lists import LiveResource
 from imagerift_core.mongo.scheduler_snapshot import QueuePosition
 from imagerift_core.object_keys import source_key
 from imagerift_core.s3 import StoredObject
+from imagerift_core.triton import ModelServer
+from imagerift_operator.in_flight import InFlight, RunningAttempt
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.job_index import JobIndex
+from imagerift_operator.pools import Replica
+from imagerift_operator.progress import ProgressWatch
+from imagerift_operator.slots import Slots
 from imagerift_operator.sweeps import attempts, records, resources, storage
 from imagerift_operator.waiting_reasons import WaitingReasons
 
@@ -36,6 +43,28 @@ from tests.unit.operator.member_cases import (
 )
 
 CASES = Cases()
+
+
+@CASES.of("ProgressWatch.look")
+async def servers_are_asked(members: Members) -> None:
+    in_flight = InFlight()
+    for member in MEMBERS:
+
+        class Server(ModelServer):
+            address = member
+
+            def __init__(self) -> None:
+                """Connects to nothing."""
+
+            async def progress(self, _: object) -> ControlAnswer:
+                await members.act(self.address)
+                return ControlAnswer()
+
+        replica = Replica(Server(), NOTHING, Slots(1))
+        since = now() - timedelta(seconds=5)
+        attempt = RunningAttempt(make_entry(member), replica, ExitStack(), since, number=1)
+        in_flight._attempts[member] = attempt
+    await ProgressWatch(in_flight).look(isolation())
 
 
 @CASES.of("recover_attempts")

@@ -24,7 +24,7 @@ from imagerift_core.jobs import (
     Status,
     Subject,
 )
-from imagerift_core.model_documents import GenerateRequest
+from imagerift_core.model_documents import ControlAnswer, GenerateRequest
 from imagerift_operator.attempt_codec import Signer, build_request, read_answer, settlement_of
 from jsonschema import Draft202012Validator
 
@@ -39,6 +39,12 @@ RECORD = make_record(
     "job_example",
     attempt=2,
     mask=make_record().source.model_copy(update={"key": "workspaces/ws_a/jobs/job_example/mask"}),
+    references=[
+        make_record().source.model_copy(
+            update={"key": f"workspaces/ws_a/jobs/job_example/reference-{position}"}
+        )
+        for position in range(2)
+    ],
     spec=GenerationSpec(
         mode="style",
         preset="neon",
@@ -57,6 +63,8 @@ RECORD = make_record(
             width=1000,
             height=800,
         ),
+        negative_prompt="text, hands",
+        keep_subject=False,
     ),
 )
 
@@ -116,7 +124,7 @@ def test_the_operator_asks_for_each_picture_of_each_output() -> None:
         {"mode": "style", "preset": "neon", "prompt": "neon light", "seed": 7, "variations": 2}
         | {"outputs": shapes}
     )
-    record = RECORD.model_copy(update={"spec": spec, "mask": None})
+    record = RECORD.model_copy(update={"spec": spec, "mask": None, "references": []})
     assert build_request(record, 119.5, Signer(get=sign, put=sign)) == (
         example("request-outputs.json")
     )
@@ -182,6 +190,17 @@ def test_a_result_is_settled_with_everything_that_it_tells() -> None:
         ),
         subject=Subject(treatment="graded", reason="doubt", confidence=0.375),
     )
+
+
+def test_what_control_is_asked_and_answers_keeps_to_its_schemas() -> None:
+    answer = ControlAnswer.model_validate(example("control.json"))
+    progress = answer.progress["job_example/2"]
+    assert (progress.stage, progress.step, progress.steps) == ("model", 12, 30)
+    assert (progress.step_seconds, progress.together, answer.slots) == (0.25, 2, {"generate": 4})
+    assert ControlAnswer.model_validate({"flagged": True}).progress == {}
+    assert faults("command", {"progress": ["job_example/2"]}) == []
+    assert faults("control", {"progress": {"job_example/2": {"step": 3}}})
+    assert faults("control", {"progress": {"job_example/2": {"stage": "model", "step": -1}}})
 
 
 def test_a_result_that_tells_of_a_failure_fails_the_job_with_its_code() -> None:

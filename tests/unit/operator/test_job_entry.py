@@ -87,7 +87,7 @@ def test_a_job_of_several_outputs_counts_each_picture_and_wants_the_largest_size
     resource["spec"] |= {"variations": 2}
     resource["spec"]["outputs"] = [{"aspect": "1:1"}, {"size": "4k"}, {"size": "2k"}]
     entry = entry_of(resource)
-    assert (entry.units, entry.target, entry.of_one_size) == (6, "*/style/4k", False)
+    assert (entry.units, entry.target, entry.of_one_size) == (6, "*/style/4k/aspects", False)
     resource["spec"]["outputs"] = [{"size": "2k", "aspect": "1:1"}, {"size": "2k"}]
     entry = entry_of(resource)
-    assert (entry.units, entry.target, entry.of_one_size) == (4, "*/style/2k", True)
+    assert (entry.units, entry.target, entry.of_one_size) == (4, "*/style/2k/aspects", True)

@@ -56,7 +56,7 @@ def test_a_slot_released_before_is_not_released_twice() -> None:
 def test_a_server_with_fewer_slots_than_are_taken_has_none_free() -> None:
     slots = Slots(3)
     taken = [slots.acquire() for _ in range(3)]
-    slots.size = 1
+    slots.asked = 1
     assert slots.free == 0
     for slot in taken:
         slot.close()

@@ -55,7 +55,7 @@ class Server:
         """Stands in for the metrics."""
 
 
-async def run(server: Server, record: JobRecord) -> str:
+async def run(server: Server, record: JobRecord, slots: int = 1) -> str:
     """The code that one call ends with."""
     stand_in = cast(Any, server)
     calls = ModelCalls(
@@ -68,7 +68,7 @@ async def run(server: Server, record: JobRecord) -> str:
         answer_grace=15,
     )
     calls.gate = "gate"
-    replica = Replica(stand_in, cast(Any, None), Slots(1), [CONTROL_MODEL])
+    replica = Replica(stand_in, cast(Any, None), Slots(slots), [CONTROL_MODEL])
     answer = await calls.run(cast(JobEntry, None), record, replica)
     assert replica.ready is (server.failure is None)
     return answer.error.code if answer.error else ""
@@ -99,6 +99,25 @@ def test_the_gate_that_all_must_pass_is_the_settings() -> None:
     given = MagicMock()
     given.settings.moderation_model = "gate"
     assert _model_calls(given, MagicMock()).gate == "gate"
+
+
+@pytest.mark.parametrize(
+    ("slots", "job", "spare"), [(1, None, 0), (4, None, 90), (4, 600, 90), (4, 50, 20), (4, 20, 0)]
+)
+async def test_an_attempt_may_wait_for_as_many_others_as_there_are_slots(
+    slots: int, job: int | None, spare: int
+) -> None:
+    at, server = now(), Server()
+    record = make_record(
+        attempt_deadline_at=at + timedelta(seconds=30),
+        deadline_at=None if job is None else at + timedelta(seconds=job),
+    )
+    await run(server, record, slots)
+    told = server.request
+    assert told["waitSeconds"] == pytest.approx(spare, abs=5)
+    assert server.timeout == told["secondsLeft"] + told["waitSeconds"] + 15
+    (seconds,) = server.url_seconds
+    assert seconds == int(told["secondsLeft"] + told["waitSeconds"]) + URL_GRACE_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,10 @@ def test_sizes_divide_jobs_between_pools() -> None:
     add_pool(pools, "small", replica(models=LOADED), sizes=["base", "2k"])
     add_pool(pools, "large", replica(models=LOADED), sizes=["4k"])
     serving = {choice.pool: choice.targets for choice in pools.choose()}
-    assert serving["small"] == {f"{p}/style/{s}" for p in ("*", "small") for s in ("base", "2k")}
-    assert serving["large"] == {"*/style/4k", "large/style/4k"}
+    small = {f"{p}/style/{s}" for p in ("*", "small") for s in ("base", "2k")}
+    large = {"*/style/4k", "large/style/4k"}
+    assert serving["small"] == small | {f"{target}/aspects" for target in small}
+    assert serving["large"] == large | {f"{target}/aspects" for target in large}
 
 
 def test_a_replica_without_the_model_or_a_slot_is_not_chosen_and_the_freest_comes_first() -> None:

@@ -13,10 +13,13 @@ from imagerift_core.kube_workloads import DeploymentSeen, PodSeen, Trouble
 from imagerift_core.modes import load_modes
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_operator.pool_controller import PoolController
+from imagerift_operator.pool_status import template_conditions
 from imagerift_operator.pools import Pool, Pools, Replica
 from imagerift_operator.scheduler import Scheduler
+from imagerift_operator.weights import Weights
 
 from tests.unit.operator.builders import START, isolation, taken_slots
+from tests.unit.operator.weights_bodies import body, condition, ready
 
 NOTHING: Any = None
 REFUSAL = KubeRefused(status=422, reason="Unprocessable Entity")
@@ -82,6 +85,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
         self.cluster, self.lead, self.at = Cluster(), Lead(), START
+        self.weights = Weights()
         self.pools = Pools(
             NOTHING, load_modes(), changed=asyncio.Event(), isolated=isolation("pools")
         )
@@ -94,6 +98,7 @@ class World:
             cast(Any, self.lead),
             isolation(),
             s3_origin="s3",
+            weights=self.weights,
         )
         monkeypatch.setattr("imagerift_operator.pool_controller.now", lambda: self.at)
         self.give(**spec)
@@ -227,3 +232,48 @@ async def test_a_server_less_is_asked_for_even_where_none_may_be_marked(
     world.give(replicas=1)
     await world.follow(1)
     assert world.cluster.applied == [2, 1]
+
+
+async def test_a_pool_waits_for_its_weights_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, template={"weights": ["sdxl"]})
+    await world.follow()
+    assert world.cluster.applied == []
+    trouble = world.trouble()
+    assert trouble is not None and trouble.reason == "WeightsNotReady"
+
+    downloading = condition("Ready", "False", "Downloading", "The download runs.")
+    world.weights.observe(None, body(status={"conditions": [downloading]}))
+    await world.follow(1)
+    assert world.cluster.applied == [] and world.trouble() is None
+    said = conditions_of(world)
+    assert said["Ready"][:2] == ("False", "WaitingForWeights")
+    assert said["Progressing"][:2] == ("True", "WaitingForWeights")
+    assert said["WeightsReady"][:2] == ("False", "WeightsNotReady")
+    assert "The download runs." in said["Ready"][2]
+
+    world.weights.observe(None, body(status=ready()))
+    await world.follow(1)
+    assert world.cluster.applied == [1]
+    assert conditions_of(world)["WeightsReady"][:2] == ("True", "Ready")
+
+
+async def test_servers_that_are_there_stay_as_they_are_while_weights_are_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, template={"weights": ["sdxl"]})
+    world.weights.observe(None, body(status=ready()))
+    await world.follow()
+    assert world.cluster.applied == [1]
+    world.cluster.seen = [pod("a")]
+    world.weights.observe(None, body())
+    world.give(template={"weights": ["sdxl"], "image": "triton:2"})
+    await world.follow(60)
+    assert world.cluster.applied == [1]
+    world.weights.observe(None, body(status=ready()))
+    await world.follow(1)
+    assert world.cluster.applied == [1, 1]
+
+
+def conditions_of(world: World) -> dict[str, tuple[str, str, str]]:
+    told = template_conditions(world.pool.servers, ready=0)
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in told}

@@ -8,7 +8,7 @@ import pytest
 from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_operator.job_pod_objects import run_job
-from imagerift_operator.pool_objects import deployment, disruption_budget, service
+from imagerift_operator.pool_objects import deployment, disruption_budget, service, with_gate
 from pydantic import ValidationError
 
 
@@ -70,6 +70,8 @@ def test_a_server_is_restricted_and_holds_no_credential() -> None:
         "IMAGERIFT_CONTROL_DIR",
         "IMAGERIFT_FRONT_PORT",
         "IMAGERIFT_FRONT_METRICS_PORT",
+        "IMAGERIFT_ENGINE_ORIGIN",
+        "IMAGERIFT_ENGINE_CREDENTIAL_FILE",
     ]
 
 
@@ -113,7 +115,8 @@ def test_a_variable_of_the_users_replaces_the_operators_and_is_there_once() -> N
     for spec in (pod_spec(env=env), job_pod_spec(env=env)):
         (container,) = spec["containers"]
         names = [variable["name"] for variable in container["env"]]
-        names = [name for name in names if not name.startswith("IMAGERIFT_FRONT_")]
+        told = ("IMAGERIFT_FRONT_", "IMAGERIFT_ENGINE_")
+        names = [name for name in names if not name.startswith(told)]
         assert sorted(names) == ["IMAGERIFT_CONTROL_DIR", "IMAGERIFT_S3_ORIGIN", "OTHER"]
         assert {"name": "IMAGERIFT_CONTROL_DIR", "value": "/mine"} in container["env"]
 
@@ -121,10 +124,74 @@ def test_a_variable_of_the_users_replaces_the_operators_and_is_there_once() -> N
 def test_servers_are_told_of_the_installations_gate() -> None:
     template = PoolTemplate.model_validate({"image": "triton:1"})
     for gate, told in (("g", ["g"]), (None, [])):
-        made = deployment("l4", "uid", template, replicas=1, s3_origin="http://s3", gate=gate)
+        gated = with_gate(template, gate)
+        made = deployment("l4", "uid", gated, replicas=1, s3_origin="http://s3")
         (container,) = made["spec"]["template"]["spec"]["containers"]
         found = [v for v in container["env"] if v["name"] == "IMAGERIFT_MODERATION_MODEL"]
         assert [variable["value"] for variable in found] == told
+
+
+def variables_of(spec: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in spec["containers"][0]["env"]}
+
+
+def test_an_engine_s_servers_know_it_and_hold_its_token_as_a_file_alone() -> None:
+    engine = {
+        "kind": "comfyui",
+        "origin": "https://comfy.gpu.svc:8188",
+        "model": "portrait",
+        "workflow": {"name": "portraits"},
+        "secret": {"name": "comfy", "key": "bearer"},
+    }
+    spec = pod_spec(engine=engine)
+    told = variables_of(spec)
+    assert {name: value for name, value in told.items() if "ENGINE" in name} == {
+        "IMAGERIFT_ENGINE_KIND": "comfyui",
+        "IMAGERIFT_ENGINE_ORIGIN": "https://comfy.gpu.svc:8188",
+        "IMAGERIFT_ENGINE_MODEL": "portrait",
+        "IMAGERIFT_ENGINE_WORKFLOW": "/etc/imagerift/engine-workflow/workflow.json",
+        "IMAGERIFT_ENGINE_CREDENTIAL_FILE": "/etc/imagerift/engine-credential/bearer",
+    }
+    assert told["IMAGERIFT_POOL"] == "engine"
+    assert volumes(spec)["engine-workflow"]["configMap"]["name"] == "portraits"
+    assert volumes(spec)["engine-credential"]["secret"]["secretName"] == "comfy"
+    mounts = {mount["name"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    for name in ("engine-workflow", "engine-credential"):
+        assert mounts[name] == {
+            "name": name, "mountPath": f"/etc/imagerift/{name}", "readOnly": True,
+        }  # fmt: skip
+    # A pool's file of one's own says how it is drawn.
+    mine = pod_spec(engine=engine, env=[{"name": "IMAGERIFT_POOL", "value": "/pools/mine.json"}])
+    assert variables_of(mine)["IMAGERIFT_POOL"] == "/pools/mine.json"
+
+
+def test_nothing_but_the_pool_s_engine_says_whom_pictures_and_the_token_go_to() -> None:
+    env = [
+        {"name": "IMAGERIFT_ENGINE_ORIGIN", "value": "http://evil.example"},
+        {"name": "IMAGERIFT_ENGINE_CREDENTIAL_FILE", "value": "/etc/imagerift/front-token/x"},
+    ]
+    told = variables_of(pod_spec(env=env))
+    assert told["IMAGERIFT_ENGINE_ORIGIN"] == told["IMAGERIFT_ENGINE_CREDENTIAL_FILE"] == ""
+    told = variables_of(pod_spec(env=env, engine={"kind": "openai-images", "origin": "http://a"}))
+    assert told["IMAGERIFT_ENGINE_ORIGIN"] == "http://a"
+    assert told["IMAGERIFT_ENGINE_CREDENTIAL_FILE"] == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"kind": "comfyui"}, "give a workflow with the kind comfyui"),
+        ({"workflow": {"name": "w"}}, "give a workflow with the kind comfyui"),
+        ({"kind": "invoke"}, "openai-images"),
+        ({"origin": "http://user:secret@host"}, "pattern"),
+        ({"origin": "http://host/v1"}, "pattern"),
+        ({"origin": "file:///etc"}, "pattern"),
+    ],
+)
+def test_a_wrong_engine_is_refused(wrong: dict[str, Any], words: str) -> None:
+    engine = {"kind": "openai-images", "origin": "http://sglang.gpu.svc"}
+    with pytest.raises(ValidationError, match=words):
+        template(engine=engine | wrong)
 
 
 def test_every_object_is_the_pools_own() -> None:

@@ -21,6 +21,7 @@ RULES = PoolRules(
     priority_classes=frozenset(),
     runtime_classes=frozenset({"nvidia"}),
     endpoint_hosts=frozenset({"triton.gpu.svc", ".models.example.com"}),
+    engine_hosts=frozenset({"sglang.gpu.svc", ".engines.example.com"}),
     secrets=frozenset({"hub"}),
     service_accounts=frozenset({"weights"}),
 )
@@ -186,6 +187,32 @@ def test_what_would_open_the_pod_is_refused_by_its_name(more: dict[str, Any], wo
 )
 def test_an_endpoint_is_on_an_allowed_host(endpoint: str, allowed: bool) -> None:
     assert (refusal(endpoint=endpoint) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://sglang.gpu.svc:30000", True),
+        ("https://SGLANG.gpu.svc", True),
+        ("https://a.engines.example.com", True),
+        ("https://engines.example.com", False),
+        # Where prompts may go, pictures may not yet.
+        ("http://triton.gpu.svc:8000", False),
+        ("http://169.254.169.254", False),
+    ],
+)
+def test_an_engine_is_on_a_host_that_engines_may_be_on(origin: str, allowed: bool) -> None:
+    words = refusal(template=TEMPLATE | {"engine": {"kind": "openai-images", "origin": origin}})
+    assert (words is None) == allowed
+    if words is not None:
+        assert words.startswith("spec.template.engine.origin: ")
+
+
+def test_an_engines_secret_is_one_that_pools_may_use() -> None:
+    engine = {"kind": "openai-images", "origin": "http://sglang.gpu.svc"}
+    assert refusal(template=TEMPLATE | {"engine": engine | {"secret": {"name": "hub"}}}) is None
+    words = refusal(template=TEMPLATE | {"engine": engine | {"secret": {"name": "imagerift-api"}}})
+    assert words is not None and words.startswith("spec.template.engine.secret.name: ")
 
 
 def test_without_lists_a_pool_may_name_anything() -> None:

@@ -14,7 +14,9 @@ from kopf._core.intents.causes import Activity
 async def asked(*, leads: bool, dying: list[str]) -> dict[str, Any]:
     """The answers of every probe, by name. Raises what Kopf answers with 500."""
     context = SimpleNamespace(
-        leadership=SimpleNamespace(leading=leads), loops=SimpleNamespace(dying=dying)
+        leadership=SimpleNamespace(leading=leads),
+        loops=SimpleNamespace(dying=dying),
+        tenants=None,
     )
     registry = kopf.OperatorRegistry()
     register(registry, cast(Any, context))

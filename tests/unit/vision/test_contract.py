@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from imagerift_contract.cutouts import CutoutOptions
 from imagerift_vision.analysis import Analysis, Applied, Ignored, People, SubjectFound, Understood
+from imagerift_vision.control import RunningAttempts, read_command
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
+from imagerift_vision.progress import LINE_BYTES, read_slots, say_slots
 from imagerift_vision.requests import (
     GenerateRequest,
     Metrics,
@@ -25,6 +27,7 @@ from imagerift_vision.requests import (
     WantedOutput,
     parse_request,
 )
+from imagerift_vision.subject_proof import SubjectProof
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "contract" / "examples"
 REFUSED = json.loads((EXAMPLES / "refused.json").read_text())["request"]
@@ -50,6 +53,7 @@ def test_every_member_of_a_request_is_read() -> None:
         seconds_left=119.5,
         source_url=f"{attempt}/source?{SIGNATURE}",
         mask_url=f"{attempt}/mask?{SIGNATURE}",
+        reference_urls=tuple(f"{attempt}/reference-{n}?{SIGNATURE}" for n in (0, 1)),
         mode="style",
         preset="neon",
         prompt="neon light, no oil painting",
@@ -61,6 +65,8 @@ def test_every_member_of_a_request_is_read() -> None:
         on_unclear_subject="fail",
         cutout=CutoutOptions("#ffffff", 0.05, 0.85, "bottom", "contact", 1000, 800),
         gate="gate",
+        negative_prompt="text, hands",
+        keep_subject=False,
         targets=tuple(
             Target(
                 index=index,
@@ -87,6 +93,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
     assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
     assert read.gate is None
+    assert (read.negative_prompt, read.keep_subject, read.reference_urls) == ("", True, ())
     assert read.shapes == (WantedOutput("source", "base", "png"),)
     [target] = read.targets
     assert target.thumbnail_url is None
@@ -145,8 +152,53 @@ def test_a_modes_model_is_asked_with_the_parameters_that_it_reads(
         on_unclear_subject="fail",
         masked=True,
         cutout=CutoutOptions("transparent", fill=0.5, shadow="drop"),
+        mode="style",
+        negative_prompt="text, hands",
+        keep_subject=False,
+        spare=40.0,
     )
     assert json.loads(parameters_of(call)) == asked
+
+
+@pytest.mark.parametrize(
+    ("later", "left", "spare", "waited"),
+    [(10, 20.5, 30, 10), (50, 10.5, 0, 40), (-5, 25.5, 40, 0)],
+    ids=["within what it may wait", "longer than that", "a clock set back"],
+)
+def test_what_a_call_waited_until_it_is_read_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, later: float, left: float, spare: float, waited: float
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795521700.0 + later)
+    call = read_parameters(json.dumps(example("parameters.json")), "style", NOTHING)
+    assert (call.seconds_left, call.spare, call.waited) == (left, spare, waited)
+
+
+def test_parameters_of_before_waits_have_a_deadline_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795521710.0)
+    old = example("parameters.json")
+    del old["secondsLeft"], old["waitSeconds"]
+    call = read_parameters(json.dumps(old), "style", NOTHING)
+    assert (call.seconds_left, call.spare, call.waited) == (10.5, 0, 0)
+
+
+def test_control_answers_what_it_is_asked(tmp_path: Path) -> None:
+    """Of the model itself: what it reads and tells are these functions' values."""
+    asked = read_command((EXAMPLES / "command.json").read_bytes())
+    assert asked.progress == ("job_example/2", "job_ended/1")
+    assert read_command((EXAMPLES / "command-cancel.json").read_bytes()).cancel == "job_example/2"
+    answer = example("control.json")
+    say_slots(tmp_path, "generate", '{"instance_group": [{"count": 4}]}')
+    assert read_slots(tmp_path) == answer["slots"]
+    attempts = RunningAttempts(tmp_path)
+    with attempts.running("job_example/2") as entry:
+        entry.tell(pictures=3)
+        entry.tell(stage="model", variation=1, drawn=1, finished=1)
+        path = attempts.path_of("job_example/2")
+        line = {"first": 0, "together": 2, "step": 12, "steps": 30, "stepSeconds": 0.25}
+        with path.open("r+b") as file:
+            file.seek(LINE_BYTES)
+            file.write(json.dumps(line).encode())
+        assert attempts.progress(asked.progress) == answer["progress"]
 
 
 def test_a_modes_info_is_read_as_it_was_told() -> None:
@@ -163,9 +215,26 @@ def test_a_modes_info_is_read_as_it_was_told() -> None:
             prompt_read=READ,
             subject=SubjectFound("cut_out", "given", None),
         ),
+        proofs=(SubjectProof(0.0, 0.925), None),
     )
     assert json.loads(info_of(told)) == example("info.json")
     assert read_info((EXAMPLES / "info.json").read_bytes(), NOTHING) == told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "kept",
+        {"difference": 0.0},
+        {"difference": -1.0, "share": 1.0},
+        {"difference": 0.0, "share": 1.5},
+        {"difference": "inf", "share": 1.0},
+    ],
+)
+def test_a_proof_that_is_none_is_not_taken_for_one(wrong: object) -> None:
+    told = json.dumps(example("info.json") | {"proofs": [wrong]})
+    with pytest.raises((ValueError, KeyError)):
+        read_info(told, NOTHING)
 
 
 def test_a_modes_failure_is_read_as_it_was_told() -> None:

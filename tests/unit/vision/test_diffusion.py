@@ -54,9 +54,13 @@ class Plates:
         self.refuses: dict[int, str] = {}
         self.raises: dict[int, Exception] = {}
         self.most = 8
+        self.tasks = ("img2img", "edit", "inpaint")
 
     def task_of(self, recipe: Recipe) -> str:
         return recipe.task or "img2img"
+
+    def tasks_of(self, _recipe: Recipe) -> tuple[str, ...]:
+        return self.tasks
 
     def versions(self, _recipe: Recipe) -> tuple[ModelVersion, ...]:
         return (ModelVersion("plates", "1"),)
@@ -179,6 +183,13 @@ def test_a_batch_that_memory_does_not_hold_is_halved(mode, plates, guard) -> Non
     assert [asked[2] for asked in plates.asked] == [(1, 2), (1,), (2,), (3,)]
 
 
+def test_each_batch_is_told_of_before_it_is_drawn(mode, guard) -> None:
+    told = []
+    guard.tell = lambda **what: told.append(what)
+    mode.run(call(), guard)
+    assert told == [{"first": 0, "together": 2}, {"first": 2, "together": 1}]
+
+
 def test_no_source_is_looked_at_where_the_task_is_to_generate(mode, plates, guard) -> None:
     answer = mode.run(call(preset="dreamt", seeds=(1,)), guard)
     assert (plates.drawings[0].picture, answer.analysis) == (None, None)
@@ -201,6 +212,50 @@ def test_what_lies_around_the_caller_s_own_subject_is_drawn(mode, plates, guard)
     assert abs(columns[0] - (wide / 4 - 4)) <= 2
     # What the caller's matte leaves out is shown to the network all the same, not white paper.
     assert drawing.picture[0, 0].tolist() != [255, 255, 255]
+
+
+@pytest.mark.parametrize(("mode_name", "task"), [("edit", "edit"), ("scene", "inpaint")])
+def test_a_mode_that_wants_a_task_gets_it_whatever_the_pool_s_presets_are_drawn_by(
+    mode, plates, guard, mode_name, task
+) -> None:
+    asked = call(mode=mode_name, seeds=(1,), on_unclear_subject="cut", negative_prompt="rain")
+    mode.run(asked, guard)
+    assert plates.drawings[0].task == task
+    assert (plates.drawings[0].mask is not None) == (task == "inpaint")
+    recipe = plates.asked[0][1]
+    assert recipe.negative_prompt == "rain"
+    # The pool's own strength is for sources that are drawn over.
+    assert recipe.strength != SETTINGS["strength"]
+
+
+def test_of_a_scene_what_is_drawn_goes_on_under_the_product_s_edge(mode, plates, guard) -> None:
+    matte = np.zeros((96, 96, 4), np.uint8)
+    matte[32:64, 32:64, 3] = 255
+    for name in ("scene", None):
+        preset = None if name else "around"
+        asked = call(image=matte, mode=name, preset=preset, masked=True, seeds=(1,))
+        mode.run(replace(asked, width=96, height=96), guard)
+    under, beside = (int((drawing.mask == 0).sum()) for drawing in plates.drawings)
+    assert under < 32 * 32 < beside
+
+
+def test_pictures_beside_the_source_are_shown_no_larger_than_what_is_drawn(
+    mode, plates, guard
+) -> None:
+    other = np.full((200, 400, 4), 90, np.uint8)
+    other[:, :200, 3] = 0
+    small = np.full((40, 30, 4), 255, np.uint8)
+    mode.run(call(mode="edit", seeds=(1,), references=(other, small)), guard)
+    shown = plates.drawings[0].references
+    assert [one.shape for one in shown] == [(48, 96, 3), (40, 30, 3)]
+    # On white where they are transparent.
+    assert shown[0][0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_mode_that_the_weights_cannot_do_is_refused(mode, plates, guard) -> None:
+    with pytest.raises(VisionError, match="cannot do mode generate"):
+        mode.run(call(mode="generate"), guard)
+    assert plates.asked == []
 
 
 def test_a_matte_goes_with_its_picture_s_window() -> None:
@@ -265,6 +320,7 @@ def test_a_cancel_ends_it_between_steps(mode, plates, tmp_path: Path) -> None:
         ({"steps": 4, "strength": 0.2}, "at least one step"),
         ({"strength": 1.5}, "at least one step"),
         ({"batch": 0}, "batch"),
+        ({"collectMs": 2000}, "collectMs"),
         ({"stepz": 3}, "stepz"),
         ({"presets": {"neon": {"prompts": "x"}}}, "prompts"),
         ({"task": "dream"}, "dream"),

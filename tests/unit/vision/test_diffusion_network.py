@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -34,6 +35,9 @@ WIDTH, HEIGHT, STEPS = 80, 64, 4
 ROUNDING = 3
 CASES = [(family.name, task) for family in FAMILIES for task in family.tasks]
 CASES.append(("flux-schnell", "img2img"))
+WAYS = {family.name: family.ways for family in FAMILIES}
+WAYS["flux-schnell"] = WAYS["flux"]
+JOINED = [(name, task) for name, task in CASES if WAYS[name][task].repeated]
 FEW = Recipe(steps=STEPS, strength=0.5, edge=64)
 
 
@@ -106,6 +110,10 @@ def photo(seed: int = 0) -> np.ndarray:
     return (noise * 255).astype(np.uint8)
 
 
+def shown_with(*others: np.ndarray) -> Drawing:
+    return replace(drawing("edit"), references=others)
+
+
 def drawing(task: str, prompt: str = "a mug", picture: np.ndarray | None = None) -> Drawing:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[16:40, 8:50] = 255
@@ -129,11 +137,15 @@ class Stops:
 
     def __init__(self, after: int = 1000) -> None:
         self.left = after
+        self.told: list[tuple[int, int]] = []
 
     def check(self) -> None:
         if self.left == 0:
             raise VisionError("canceled", "the job was canceled")
         self.left -= 1
+
+    def tell(self, *, step: int, steps: int) -> None:
+        self.told.append((step, steps))
 
 
 @pytest.mark.parametrize(("network", "task"), CASES, indirect=["network"])
@@ -168,6 +180,51 @@ def test_each_family_reads_its_prompt_and_stops_between_steps(network: Any) -> N
     with pytest.raises(VisionError, match="canceled"):
         network.draw(drawing(task), recipe, [7, 8], guard)
     assert guard.left == 0
+
+
+@pytest.mark.parametrize(
+    "network", ["flux2", "flux2-klein", "flux-kontext", "qwen-image-edit-plus"], indirect=True
+)
+def test_more_pictures_are_looked_at_as_far_as_the_weights_do(network: Any) -> None:
+    recipe = Recipe(steps=STEPS, edge=64)
+    most = network._weights.family.ways["edit"].most
+    alone, beside, crowded = (
+        network.draw(one, recipe, [7], Stops())[0]
+        for one in (
+            drawing("edit"),
+            shown_with(photo(5)),
+            shown_with(*(photo(n) for n in range(5, 5 + most))),
+        )
+    )
+    assert np.array_equal(alone, beside) == (most == 1)
+    assert isinstance(crowded, np.ndarray)
+
+
+@pytest.mark.parametrize(("network", "task"), JOINED, indirect=["network"])
+def test_pictures_of_several_jobs_drawn_at_once_are_those_drawn_alone(
+    network: Any, task: str
+) -> None:
+    recipe = Recipe(steps=STEPS, strength=0.5, edge=64, task=task)
+    asked = [
+        drawing(task, "a mug"),
+        drawing(task, "zzzz qqq 8888 a lamp of brass", picture=photo(1)),
+        drawing(task, "a cup", picture=photo(2)),
+    ]
+    together = network.draw_all(asked, recipe, [7, 7, 9], Stops())
+    for one, seed, joined in zip(asked, (7, 7, 9), together, strict=True):
+        (alone,) = network.draw(one, recipe, [seed], Stops())
+        assert apart(alone, joined) <= ROUNDING
+    assert apart(together[0], together[1]) > 2 * ROUNDING
+
+
+@pytest.mark.parametrize("network", ["stable-diffusion", "flux"], indirect=True)
+def test_each_step_is_told_of_those_that_are_taken(network: Any) -> None:
+    for strength, taken in ((1.0, STEPS), (0.5, STEPS // 2)):
+        heard = Stops()
+        recipe = Recipe(steps=STEPS, strength=strength, edge=64, task="img2img")
+        network.draw(drawing("img2img"), recipe, [7, 8], heard)
+        assert heard.told[0] == (0, STEPS)
+        assert heard.told[1:] == [(step, taken) for step in range(1, taken + 1)]
 
 
 @pytest.fixture(scope="module")

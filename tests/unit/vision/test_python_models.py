@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -47,6 +48,30 @@ class TritonPythonModel:
         open(self.args["model_repository"] + "/ended", "w").close()
 """
 
+LATER = """
+import threading
+import triton_python_backend_utils as pb
+
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            told = (request.get_response_sender(), request)
+            threading.Thread(target=self.later, args=told).start()
+
+    def later(self, sender, request):
+        numbers = pb.get_input_tensor_by_name(request, "NUMBERS").as_numpy()
+        del request
+        for number in numbers[:-1]:
+            sender.send(pb.InferenceResponse([pb.Tensor("NUMBERS", numbers * number)]))
+        if numbers[-1] < 0:
+            return
+        last = pb.InferenceResponse([pb.Tensor("NUMBERS", numbers)])
+        sender.send(last, flags=pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def finalize(self):
+        raise ValueError("not well")
+"""
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Path]:
@@ -62,9 +87,13 @@ def repository(tmp_path: Path) -> Iterator[Path]:
     pb.InferenceRequest.runs = None
 
 
+def request(name: str, *numbers: int) -> pb.InferenceRequest:
+    return pb.InferenceRequest(name, ["NUMBERS"], [pb.Tensor("NUMBERS", np.array(numbers))])
+
+
 def asked(models: PythonModels, name: str, *numbers: int) -> pb.InferenceResponse:
-    tensor = pb.Tensor("NUMBERS", np.array(numbers))
-    return models.run(pb.InferenceRequest(name, ["NUMBERS"], [tensor]))
+    (response,) = models.run(request(name, *numbers))
+    return response
 
 
 def test_a_model_is_run_and_calls_another_as_on_a_server(repository: Path) -> None:
@@ -115,6 +144,45 @@ def test_what_is_not_here_or_of_another_backend_is_told_apart(repository: Path) 
         models.check("unfit")
     models.check("first")
     assert asked(models, "third").has_error()
+
+
+def test_a_decoupled_model_s_answers_are_waited_for_until_the_last(repository: Path) -> None:
+    folder = repository / "later" / "1"
+    folder.mkdir(parents=True)
+    (folder / "model.py").write_text(LATER)
+    models = PythonModels([repository])
+    models.install()
+
+    def sent(*numbers: int) -> list[list[int]]:
+        found: list[pb.InferenceResponse] = []
+        asking = request("later", *numbers)
+        thread = Thread(target=lambda: found.extend(asking.exec(decoupled=True)), daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+        return [answer.output_tensors()[0].as_numpy().tolist() for answer in found]
+
+    assert sent(2, 3, 5) == [[4, 6, 10], [6, 9, 15], [2, 3, 5]]
+    assert sent(7) == [[7]]
+    # One that ends without its last answer holds up nobody.
+    assert sent(2, -1) == [[4, -2]]
+    assert sent(-1) == []
+    # Of a model with one answer it is the same; and many are not taken for one.
+    answers = request("second", 3).exec(decoupled=True)
+    assert isinstance(answers, Iterator)
+    (answer,) = answers
+    assert answer.output_tensors()[0].as_numpy().tolist() == [6]
+    refused = request("later", 2, 3).exec()
+    assert isinstance(refused, pb.InferenceResponse) and refused.has_error()
+    # What it fails of in the end takes no result away.
+    models.close()
+
+
+def test_nothing_is_sent_behind_the_last_answer(repository: Path) -> None:
+    sender = request("second", 1).get_response_sender()
+    sender.send(flags=pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    with pytest.raises(pb.TritonModelException, match="was the last"):
+        sender.send(pb.InferenceResponse())
 
 
 def test_the_diffusion_model_alone_is_told_of_a_gpu(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """Networks are fetched whole and right or not at all, and what cannot be had costs nothing."""
 
 import hashlib
+import json
 import socket
 import subprocess
 import sys
@@ -295,3 +296,34 @@ def test_terms_are_accepted_or_nothing_is_fetched(tmp_path: Path) -> None:
     refused = run("--folder", tmp_path / "shelf", "pull", "gfpgan-v1.4")
     assert refused.returncode == 1
     assert "--accept-terms" in refused.stderr and "Nvidia" in refused.stderr
+
+
+def test_networks_that_a_cluster_mounts_are_used_the_better_one_first(tmp_path: Path) -> None:
+    for name in ("birefnet-general-lite", "isnet-general-use", "of-nobody"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.onnx").write_bytes(b"")
+    shelf = Shelf(tmp_path)
+    assert shelf.choices() == {"matting": "isnet-general-use"}
+    used = shelf.used("matting")
+    assert used is not None and used.path == tmp_path / used.name / f"{used.name}.onnx"
+    # Which file it is says the catalogue alone.
+    with pytest.raises(ValueError, match="another checksum"):
+        used.check()
+    shelf.use("matting", "birefnet-general-lite")
+    assert shelf.choices() == {"matting": "birefnet-general-lite"}
+
+
+def test_a_network_of_the_catalogue_has_its_manifest(tmp_path: Path) -> None:
+    made = run("--folder", tmp_path / "shelf", "manifest", "isnet-general-use")
+    assert made.returncode == 0, made.stderr
+    spec = json.loads(made.stdout)["spec"]
+    known = read_catalogue()["isnet-general-use"]
+    assert spec == {
+        "source": known.addresses[0],
+        "checksums": {"isnet-general-use.onnx": known.sha256},
+        "acceptLicence": "Apache-2.0",
+        "storage": {"size": "208Mi"},
+    }
+    assert not (tmp_path / "shelf").exists()
+    refused = run("--folder", tmp_path / "shelf", "manifest", "gfpgan-v1.4")
+    assert refused.returncode == 1 and "--accept-terms" in refused.stderr

@@ -26,6 +26,8 @@ class Way:
     """Whether it is told a size; one that is not draws at its picture's, or at one of its own."""
     repeated: bool = False
     """Whether prompt and picture are given once a seed; where not, once, for all seeds."""
+    most: int = 1
+    """Pictures that it looks at, as references."""
     further: Callable[[int, int], Mapping[str, Any]] | None = None
     """More arguments, by width and height."""
 

@@ -12,7 +12,7 @@ FLUX2 = Family(
     ways={
         "generate": Way("Flux2Pipeline"),
         # A list here is so many references of one picture, never one a picture.
-        "edit": Way("Flux2Pipeline", "references"),
+        "edit": Way("Flux2Pipeline", "references", most=4),
     },
     precision="bfloat16",
     defaults=Defaults(steps=50, guidance=4.0),
@@ -24,7 +24,7 @@ FLUX2_KLEIN = Family(
     name="flux2-klein",
     ways={
         "generate": Way("Flux2KleinPipeline"),
-        "edit": Way("Flux2KleinPipeline", "references"),
+        "edit": Way("Flux2KleinPipeline", "references", most=4),
         "inpaint": Way(
             "Flux2KleinInpaintPipeline", "init", masked=True, strength=True, repeated=True
         ),

@@ -37,7 +37,7 @@ QWEN_IMAGE_EDIT = Family(
 
 QWEN_IMAGE_EDIT_PLUS = Family(
     name="qwen-image-edit-plus",
-    ways={"edit": Way("QwenImageEditPlusPipeline", "references")},
+    ways={"edit": Way("QwenImageEditPlusPipeline", "references", most=3)},
     precision="bfloat16",
     defaults=DEFAULTS,
     licence=LICENCE,

@@ -39,6 +39,17 @@ def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     return _both(preset.shadow * total, 0.55 * preset.shadow * contact)
 
 
+def contact_of(alpha: Float, grounding: Grounding) -> Float:
+    """[h, w]: the shadow where a subject touches its ground; 0 where it is bright."""
+    if grounding == "anchored":
+        return np.zeros_like(alpha)
+    if grounding == "floor":
+        return contact_shadow(alpha)
+    longest = max(alpha.shape)
+    around = _shifted(_blur(alpha, 0.008 * longest), 0, 0.007, longest)
+    return np.asarray(np.clip(1.6 * around, 0, 1), np.float32)
+
+
 def contact_shadow(alpha: Float) -> Float:
     """[h, w]: the shadow along the contour that a subject stands on; 0 where it is bright."""
     height, width = alpha.shape

@@ -18,7 +18,8 @@ picture's own border, so it must keep touching the frame there."""
 BORDER_SHARE = 0.04
 # How deep the bottom contour sags, as a share of the subject's width, before it is seen from above.
 TABLE_SAG = 0.10
-MAX_ENLARGEMENT = 6.0
+# At base size; a larger canvas shows the same picture, so that all of it is larger.
+MAX_ENLARGEMENT, BASE_EDGE = 6.0, 1024
 # Where room is left for text: how far aside the subject stands, and how wide or high it may be.
 SHIFT = 0.19
 BESIDE, BELOW = 0.50, 0.56
@@ -99,18 +100,25 @@ def _hull_fill(part: NDArray[np.bool_]) -> float:
     return float(part.sum()) / max(1.0, area)
 
 
-def trimmed(subject: Subject, margin: int = 12) -> Subject:
-    """The subject without the empty surroundings that its placement does not need."""
-    if subject.grounding == "anchored":
-        return subject
+def needed(subject: Subject, margin: int = 12) -> tuple[slice, slice]:
+    """The rows and columns of its source that its placement needs."""
     height, width = subject.alpha.shape
+    if subject.grounding == "anchored":
+        return slice(0, height), slice(0, width)
     left, top, right, bottom = subject.box
-    x0, y0 = max(0, left - margin), max(0, top - margin)
-    x1, y1 = min(width, right + margin), min(height, bottom + margin)
+    rows = slice(max(0, top - margin), min(height, bottom + margin))
+    return rows, slice(max(0, left - margin), min(width, right + margin))
+
+
+def trimmed(subject: Subject) -> Subject:
+    """The subject without the empty surroundings that its placement does not need."""
+    part = needed(subject)
+    left, top, right, bottom = subject.box
+    x0, y0 = part[1].start, part[0].start
     return replace(
         subject,
-        colours=np.ascontiguousarray(subject.colours[y0:y1, x0:x1]),
-        alpha=np.ascontiguousarray(subject.alpha[y0:y1, x0:x1]),
+        colours=np.ascontiguousarray(subject.colours[part]),
+        alpha=np.ascontiguousarray(subject.alpha[part]),
         box=(left - x0, top - y0, right - x0, bottom - y0),
     )
 
@@ -138,17 +146,24 @@ def shift_of(space: Space | None) -> float:
 
 
 def place(
-    subject: Subject, width: int, height: int, fill: float, space: Space | None = None
+    subject: Subject,
+    width: int,
+    height: int,
+    fill: float,
+    space: Space | None = None,
+    *,
+    aside: float = 0.0,
 ) -> Placement:
     """Place the subject on a canvas of `width` x `height` pixels.
 
     `fill` is the share of the canvas that a free-standing subject may take, `space` where it
-    leaves room for text.
+    leaves room for text, `aside` how far it stands from where it would, in widths.
     """
+    shift = shift_of(space) + aside
     left, top, right, bottom = subject.box
     wide, high = max(1, right - left), max(1, bottom - top)
     if subject.grounding == "anchored":
-        return _place_anchored(subject, width, height, shift_of(space))
+        return _place_anchored(subject, width, height, shift)
     wide_fill, high_fill = fill, fill
     if space in ("left", "right"):
         wide_fill = min(fill, BESIDE)
@@ -157,9 +172,9 @@ def place(
     scale = min(
         width * wide_fill / wide,
         height * high_fill * 1.02 / high,
-        MAX_ENLARGEMENT / subject.density,
+        _most(subject, width, height),
     )
-    middle = width * (0.5 + shift_of(space)) - (left + right) / 2 * scale
+    middle = width * (0.5 + shift) - (left + right) / 2 * scale
     if subject.grounding == "table":
         centre = 0.66 if space == "top" else 0.515
         return Placement(scale, middle, height * centre - (top + bottom) / 2 * scale)
@@ -179,7 +194,7 @@ def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> 
         scale = max(scale, width / source_width)
     if {"top", "bottom"} <= cut:
         scale = max(scale, height / source_height)
-    scale = min(scale, 2 * MAX_ENLARGEMENT / subject.density)
+    scale = min(scale, 2 * _most(subject, width, height))
     x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
     if not cut & {"left", "right"}:
         x += aside * width
@@ -188,6 +203,11 @@ def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> 
         # Never cut the head off: rather let the frame cut more of what it cuts already.
         y = max(y, height * 0.06 - top * scale)
     return Placement(scale, x, y)
+
+
+def _most(subject: Subject, width: int, height: int) -> float:
+    """How much a subject is enlarged at most."""
+    return MAX_ENLARGEMENT * max(1.0, max(width, height) / BASE_EDGE) / subject.density
 
 
 def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> float:

@@ -10,7 +10,14 @@ from imagerift_vision.control import Guard
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene import backdrop, finish, grounding
 from imagerift_vision.scene.light import Lamp, hang_lamp
-from imagerift_vision.scene.placement import Grounding, Subject, Warp, place, warp
+from imagerift_vision.scene.placement import (
+    Grounding,
+    Placement,
+    Subject,
+    Warp,
+    place,
+    warp,
+)
 
 Float = NDArray[np.float32]
 
@@ -24,17 +31,24 @@ SUBJECT_GRAIN_SEED = 20_011
 
 
 def render(
-    subject: Subject, preset: Preset, seed: int, size: tuple[int, int], guard: Guard
+    subject: Subject,
+    preset: Preset,
+    seed: int,
+    size: tuple[int, int],
+    guard: Guard,
+    *,
+    empty: bool = False,
 ) -> NDArray[np.uint8]:
     """Photograph the subject in the preset's studio, [height, width, 3] sRGB.
 
     The subject's place and size depend on preset and canvas alone; the seed chooses palette, lamp,
     gobo, shadow, horizon, props and grain. The same arguments always give the same pixels.
-    `size` is width and height. Raises VisionError `canceled` or `timeout` between steps.
+    `size` is width and height. An `empty` set has the subject's shadow and reflection, but not
+    the subject. Raises VisionError `canceled` or `timeout` between steps.
     """
     width, height = size
     subject = posed(subject, preset)
-    rng = np.random.default_rng([seed, *preset.name.encode()])
+    rng = _chance(preset, seed)
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
     shrink = min(1.0, SET_EDGE / max(width, height))
@@ -43,7 +57,7 @@ def render(
         preset, palette, subject.grounding, lamp=lamp, seed=seed, rng=rng, size=small
     )
     guard.check()
-    colours, alpha = warp(subject, place(subject, *small, preset.fill, preset.space), *small)
+    colours, alpha = warp(subject, placed(subject, preset, small), *small)
     shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)[..., None]
     stage = stage * (1 - shadow * (1 - np.array(preset.shadow_colour, np.float32)))
     if subject.grounding == "floor":
@@ -51,10 +65,12 @@ def render(
         stage = grounding.reflect(stage, colours, alpha, gloss, 0.0016 + 0.003 * preset.softness)
     guard.check()
     gain, add = _subject_lights(preset, palette, lamp, stage, alpha)
+    if empty:
+        alpha = np.zeros_like(alpha)
     small_picture = _composite(stage, colours, alpha, gain, add)
     glow = finish.bloom_of(small_picture, preset.grade.bloom)
     guard.check()
-    view = Warp(subject, place(subject, width, height, preset.fill, preset.space), width)
+    view = None if empty else Warp(subject, placed(subject, preset, size), width)
     corners = finish.vignette(width, height, preset.grade.vignette)
     fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
     out = np.empty((height, width, 3), np.uint8)
@@ -62,14 +78,16 @@ def render(
         guard.check()
         count = min(STRIP_ROWS, height - top)
         strip = Strip(top, count, width, height)
-        if shrink < 1:
-            colours, alpha = view.rows(top, count)
-            picture = _composite(
-                strip.of(stage, cv2.INTER_CUBIC), colours, alpha, strip.of(gain), strip.of(add)
-            )
+        if shrink == 1:
+            picture, weight = small_picture[top : top + count], alpha[top : top + count]
+        elif view is None:
+            picture = np.clip(strip.of(stage, cv2.INTER_CUBIC), 0, 1)
+            weight = np.zeros((count, width), np.float32)
         else:
-            picture = small_picture[top : top + count]
-        weight = alpha if shrink < 1 else alpha[top : top + count]
+            colours, weight = view.rows(top, count)
+            picture = _composite(
+                strip.of(stage, cv2.INTER_CUBIC), colours, weight, strip.of(gain), strip.of(add)
+            )
         picture = finish.graded(finish.screened(picture, strip.of(glow)), preset.grade)
         grain = finish.film_grain(rng, width, count, preset.grade.grain, height)
         own_grain = finish.film_grain(fixed, width, count, preset.grade.grain * 0.7, height)
@@ -77,6 +95,20 @@ def render(
         picture = picture * corners[top : top + count, :, None] + grain[..., None]
         out[top : top + count] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     return out
+
+
+def lamp_of(preset: Preset, seed: int) -> Lamp:
+    """The main lamp of a seed's set."""
+    return hang_lamp(seed, _chance(preset, seed))
+
+
+def _chance(preset: Preset, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *preset.name.encode()])
+
+
+def placed(subject: Subject, preset: Preset, size: tuple[int, int]) -> Placement:
+    """Where the subject stands on a canvas of that width and height."""
+    return place(subject, *size, preset.fill, preset.space, aside=preset.aside)
 
 
 def posed(subject: Subject, preset: Preset) -> Subject:

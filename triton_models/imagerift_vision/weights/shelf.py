@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from imagerift_vision.weights.catalogue import NAME
+from imagerift_vision.weights.catalogue import NAME, read_catalogue
 from imagerift_vision.weights.families import SLOTS, check_place
 
 VARIABLE = "IMAGERIFT_WEIGHTS"
@@ -58,18 +58,32 @@ class Shelf:
     def networks(self) -> dict[str, Network]:
         """All that is there, by name."""
         notes = sorted(self.root.glob("*.onnx.json")) if self.root else []
-        return {network.name: network for network in map(_read, notes)}
+        return self._mounted() | {network.name: network for network in map(_read, notes)}
+
+    def _mounted(self) -> dict[str, Network]:
+        """Networks of the catalogue in folders of their own, as a cluster mounts ModelWeights."""
+        files = {path.stem: path for path in self.root.glob("*/*.onnx")} if self.root else {}
+        known = read_catalogue().values() if files else ()
+        return {
+            one.name: Network(
+                one.name, files[one.name], one.slot, one.family, one.licence, one.sha256
+            )
+            for one in known
+            if one.name in files
+        }
 
     def choices(self) -> dict[str, str]:
         """The name of the network in use by slot, `packaged` for that of the package.
 
-        Slots for which nothing was chosen are not there.
+        Slots for which nothing was chosen have the better one of the networks that are mounted,
+        and are not there where none is.
         """
+        mounted = {one.slot: one.name for one in reversed(self._mounted().values())}
         path = self.root / IN_USE if self.root else None
         if path is None or not path.exists():
-            return {}
+            return mounted
         chosen = json.loads(path.read_text())
-        return {slot: str(name) for slot, name in chosen.items() if slot in SLOTS}
+        return mounted | {slot: str(name) for slot, name in chosen.items() if slot in SLOTS}
 
     def used(self, slot: str) -> Network | None:
         """The network in use in the slot; None for the package's.

@@ -5,7 +5,8 @@ import { ago, byId, make, show } from "./dom.js";
 const WORDS = {
   "account.created": "created the account", "account.signed_in": "signed in",
   "account.suspended": "suspended the account", "account.resumed": "ended the account's suspension",
-  "workspace.created": "created the workspace", "workspace.plan_changed": "changed the plan",
+  "workspace.created": "created the workspace", "workspace.renamed": "renamed the workspace",
+  "workspace.plan_changed": "changed the plan",
   "workspace.suspended": "suspended the workspace", "workspace.resumed": "ended the workspace's suspension",
   "key.created": "created a key", "key.rotated": "rotated a key", "key.revoked": "revoked a key",
   "member.invited": "made an invitation", "member.invitation_revoked": "withdrew an invitation",

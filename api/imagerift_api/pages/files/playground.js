@@ -37,8 +37,11 @@ function chooseMode() {
   show(byId("presets"), presets.length > 0);
   const cuts = chosen.cutoutOptions !== null;
   show(byId("cutout"), cuts);
-  show(byId("cut-unclear"), cuts);
-  show(byId("fail-unclear"), !cuts);
+  const stays = cuts || chosen.keepsSubject;
+  show(byId("cut-unclear"), stays);
+  show(byId("fail-unclear"), !stays && chosen.takesSource);
+  show(byId("drop"), chosen.takesSource);
+  form.image.required = chosen.takesSource;
   if (current !== null) drafts.set(current, form.prompt.value);
   else drafts.set(chosen.mode, form.prompt.value);
   current = chosen.mode;
@@ -107,14 +110,18 @@ function cutoutOf(fields) {
 async function generate(form) {
   const status = byId("play-status");
   const fields = new FormData(form);
-  const body = { imageBase64: await base64Of(fields.get("image")) };
+  const { takesSource, keepsSubject } = modes.find((entry) => entry.mode === fields.get("mode"));
+  const body = takesSource ? { imageBase64: await base64Of(fields.get("image")) } : {};
   for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
-  if (cutsOut(body.mode)) {
+  if (!takesSource) fields.delete("mask");
+  else if (cutsOut(body.mode) || keepsSubject) {
     if (fields.get("cutUnclear")) body.onUnclearSubject = "cut";
+  } else if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  if (cutsOut(body.mode)) {
     const cutout = cutoutOf(fields);
     if (Object.keys(cutout).length) body.cutout = cutout;
-  } else if (fields.get("onUnclearSubject")) body.onUnclearSubject = "fail";
+  }
   if (fields.get("mask")?.size) body.maskBase64 = await base64Of(fields.get("mask"));
   if (fields.get("preset")) body.preset = fields.get("preset");
   show(byId("result"), false);
@@ -124,14 +131,32 @@ async function generate(form) {
   // From here on it is in the list below, and followed there too.
   await followOverview();
   while (!["succeeded", "failed", "canceled"].includes(job.status)) {
-    const place = job.queue.position > 1 ? `, after ${job.queue.position - 1} other pictures` : "";
-    status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${place}…`;
+    status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${whereabouts(job)}…`;
+    showProgress(job.progress);
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
+  showProgress(null);
   status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job), sureness(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
   if (job.downloadUrl) showResult(job);
   await followOverview();
+}
+
+// Where a job waits, or how far it is.
+function whereabouts({ queue, progress }) {
+  if (!progress) return queue.position > 1 ? `, after ${queue.position - 1} other pictures` : "";
+  const { step, steps, variation, variations, etaSeconds } = progress;
+  const parts = [
+    step === null ? "" : `step ${step} of ${steps}`,
+    variations > 1 ? `variation ${variation + 1} of ${variations}` : "",
+    etaSeconds === null ? "" : `about ${Math.ceil(etaSeconds)} s left`,
+  ];
+  return parts.filter(Boolean).map((part) => `, ${part}`).join("");
+}
+
+function showProgress(progress) {
+  byId("play-progress").value = progress?.share ?? 0;
+  show(byId("play-progress"), Boolean(progress));
 }
 
 const WHY = {
@@ -200,6 +225,7 @@ export function preparePlayground() {
         await generate(form);
       } catch (error) {
         byId("play-status").textContent = "";
+        showProgress(null);
         throw error;
       }
     }, form.querySelector("button[type=submit]"));

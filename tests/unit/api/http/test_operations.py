@@ -60,6 +60,17 @@ CONTRACT = {
     "listDeliveries": "either webhooks:manage",
     "replayDelivery": "either webhooks:manage",
     "deleteWebhook": "either webhooks:manage",
+    "adminListWorkspaces": "admin",
+    "adminCreateWorkspace": "admin",
+    "adminGetWorkspace": "admin",
+    "adminChangeWorkspace": "admin",
+    "adminListKeys": "admin",
+    "adminCreateKey": "admin",
+    "adminRevokeKey": "admin",
+    "adminAddMember": "admin",
+    "adminListPeople": "admin",
+    "adminChangePerson": "admin",
+    "adminEndSessions": "admin",
 }
 
 
@@ -113,6 +124,8 @@ def test_an_operation_declares_who_may_call() -> None:
         {"access": "open", "scope": "jobs:read"},
         {"access": "session", "scope": "jobs:read"},
         {"access": "either", "permission": "log:read"},
+        {"access": "admin", "scope": "jobs:read"},
+        {"access": "admin", "permission": "log:read"},
         {"access": "open", "handler": taking_too_much},
         {"access": "open", "handler": taking_what_is_no_query},
         {"access": "open", "handler": taking_what_is_not_said},

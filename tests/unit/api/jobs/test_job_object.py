@@ -21,7 +21,7 @@ from imagerift_core.jobs import (
     Status,
     Subject,
 )
-from imagerift_core.mongo.scheduler_snapshot import QueuePosition
+from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition
 
 from tests.support.job_records import ACCEPTED_AT, make_output, make_record
 
@@ -74,6 +74,24 @@ def test_it_has_every_key_of_the_sample_with_its_type() -> None:
                 assert type(content[key]) is kind, key
 
     check(SAMPLE, job_object(make_record(), remaining_this_minute=29))
+
+
+def test_it_says_how_far_it_is_where_that_is_known() -> None:
+    record = make_record(units=3)
+    told = JobProgress(
+        attempt=1, stage="model", step=12, steps=30, variation=1, share=0.41, eta_seconds=8.5
+    )
+    assert job_object(record, remaining_this_minute=29)["progress"] is None
+    shown = job_object(record, remaining_this_minute=29, progress=told)
+    assert shown["progress"] == {
+        "stage": "model",
+        "step": 12,
+        "steps": 30,
+        "variation": 1,
+        "variations": record.spec.variations,
+        "share": 0.41,
+        "etaSeconds": 8.5,
+    }
 
 
 def test_the_shape_is_the_same_at_every_status() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_check import check_diffusion
 from imagerift_vision.diffusion_settings import DiffusionSettings
-from imagerift_vision.diffusion_shelf import Shelf
-from imagerift_vision.mode_server import ModeServer
+from imagerift_vision.diffusion_together import TogetherNetwork
+from imagerift_vision.loaded_networks import LoadedNetworks
+from imagerift_vision.mode_server import SharedModeServer
 
 SITE = "IMAGERIFT_DIFFUSION_SITE"
 
 
 class TritonPythonModel:
-    """One slot: the pool's weights on one device."""
+    """The pool's weights on one device, drawn with for several jobs at once."""
 
     @staticmethod
     def check(args: dict[str, str]) -> None:
@@ -37,15 +39,25 @@ class TritonPythonModel:
         device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         settings = DiffusionSettings.from_environment()
 
+        turn = threading.Lock()
+
         def make(threads: int) -> DiffusionMode:
-            shelf = Shelf(settings, lambda one: network_of(one, device, threads))
-            return DiffusionMode(settings, shelf, threads)
+            loaded = LoadedNetworks(settings, lambda one: network_of(one, device, threads))
+            collect = settings.collect_ms / 1000
+            self.network = TogetherNetwork(loaded, settings.batch, collect, turn)
+            return DiffusionMode(settings, self.network, threads)
 
-        self.server = ModeServer("diffusion", make)
+        # So many that the next drawing is made ready while one is drawn.
+        self.server = SharedModeServer("diffusion", make, turn, at_once=2 * settings.batch)
 
-    def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request."""
-        return self.server.execute(requests)
+    def execute(self, requests: list[Any]) -> None:
+        """Have each request answered, later."""
+        self.server.execute(requests)
+
+    def finalize(self) -> None:
+        """Answer what was asked, and end."""
+        self.server.close()
+        self.network.close()
 
 
 def _find_packages() -> None:

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from imagerift_vision.control import CancelFlags
 from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import Pipeline
+from imagerift_vision.progress import say_slots
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient
 from imagerift_vision.tensors import BlsGate, BlsModes, read_text, respond, text_tensor
@@ -17,9 +18,10 @@ from imagerift_vision.tensors import BlsGate, BlsModes, read_text, respond, text
 class TritonPythonModel:
     """One slot: one attempt at a time, from fetch to the last upload."""
 
-    def initialize(self, _args: dict[str, str]) -> None:
+    def initialize(self, args: dict[str, str]) -> None:
         """Read the settings and make the storage client."""
         settings = Settings.from_environment()
+        say_slots(settings.control_dir, args["model_name"], args["model_config"])
         self.flags = CancelFlags(settings.control_dir)
         gate = BlsGate(settings.moderation_model) if settings.moderation_model else None
         client = OriginClient(settings.s3_origin)

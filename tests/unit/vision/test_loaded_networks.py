@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from imagerift_vision.diffusion_drawing import Drawing
 from imagerift_vision.diffusion_settings import DiffusionSettings
-from imagerift_vision.diffusion_shelf import Shelf
 from imagerift_vision.errors import VisionError
+from imagerift_vision.loaded_networks import LoadedNetworks
 from imagerift_vision.requests import ModelVersion
 
 DRAWING = Drawing("generate", "a mug", 64, 64)
@@ -92,15 +92,15 @@ def test_what_was_used_the_longest_ago_makes_room_in_the_budget(
     settings: Callable[..., DiffusionSettings], log: Log, guard: Any, budget: int, told: str
 ) -> None:
     pool = settings(**({"vramBudgetGiB": budget} if budget else {}))
-    shelf = Shelf(pool, log.open)
+    loaded = LoadedNetworks(pool, log.open)
     drawn = [
-        shelf.draw(DRAWING, pool.presets[preset], [1], guard)[0]
+        loaded.draw(DRAWING, pool.presets[preset], [1], guard)[0]
         for preset in ("around", "plain", "told")
     ]
     assert drawn == ["fill", "sdxl", "qwen"]
     assert log.told == told.split()
-    assert shelf.versions(pool.presets["told"]) == (ModelVersion("qwen", "1"),)
-    assert [shelf.task_of(pool.presets[preset]) for preset in ("around", "plain", "told")] == [
+    assert loaded.versions(pool.presets["told"]) == (ModelVersion("qwen", "1"),)
+    assert [loaded.task_of(pool.presets[preset]) for preset in ("around", "plain", "told")] == [
         "inpaint",
         "img2img",
         "edit",
@@ -111,14 +111,14 @@ def test_weights_that_cannot_be_loaded_fail_their_presets_alone(
     settings: Callable[..., DiffusionSettings], log: Log, guard: Any
 ) -> None:
     pool = settings()
-    shelf = Shelf(pool, log.open)
+    loaded = LoadedNetworks(pool, log.open)
     log.raises = RuntimeError("CUDA out of memory")
     # Not `out_of_memory`: a smaller batch would only load them again.
     with pytest.raises(VisionError, match="model_error"):
-        shelf.draw(DRAWING, pool.presets["told"], [1], guard)
-    assert shelf.draw(DRAWING, pool.presets["plain"], [1], guard) == ["sdxl"]
+        loaded.draw(DRAWING, pool.presets["told"], [1], guard)
+    assert loaded.draw(DRAWING, pool.presets["plain"], [1], guard) == ["sdxl"]
     log.raises = None
-    assert shelf.draw(DRAWING, pool.presets["told"], [1], guard) == ["qwen"]
+    assert loaded.draw(DRAWING, pool.presets["told"], [1], guard) == ["qwen"]
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_what_could_never_be_drawn_is_refused_at_the_start(
     settings: Callable[..., DiffusionSettings], log: Log, wrong: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        Shelf(settings(**wrong), log.open)
+        LoadedNetworks(settings(**wrong), log.open)
     assert log.told == []

@@ -1,0 +1,1 @@
+"""The admin REST API: workspaces, keys, members and people of the whole installation."""

@@ -1,0 +1,71 @@
+"""Each call of the admin REST API as a value, as `calls` has those of jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from imagerift.answers import content_of
+from imagerift.calls import Call
+
+Content = dict[str, Any]
+_WORKSPACES = "/admin/v1/workspaces"
+_PEOPLE = "/admin/v1/people"
+_MOST_A_PAGE = 500
+
+
+def create_workspace(name: str, plan: str) -> Call[Content]:
+    return _change("POST", _WORKSPACES, {"name": name, "plan": plan})
+
+
+def list_workspaces(cursor: str | None) -> Call[Content]:
+    return _page(_WORKSPACES, cursor)
+
+
+def change_workspace(workspace: str, **changes: Any) -> Call[Content]:
+    """Sets `name`, `plan` or `suspended`, or takes it from its resource (`released`)."""
+    return _change("PATCH", _under(_WORKSPACES, workspace), changes)
+
+
+def create_key(workspace: str, name: str, scopes: list[str] | None) -> Call[Content]:
+    path = _under(_WORKSPACES, workspace) + "/keys"
+    return _change("POST", path, {"name": name, "scopes": scopes or None})
+
+
+def list_keys(workspace: str) -> Call[Content]:
+    return Call("GET", _under(_WORKSPACES, workspace) + "/keys", content_of)
+
+
+def revoke_key(key: str) -> Call[Content]:
+    return Call("DELETE", _under("/admin/v1/keys", key), content_of)
+
+
+def add_member(workspace: str, issuer: str, subject: str, role: str) -> Call[Content]:
+    path = _under(_WORKSPACES, workspace) + "/members"
+    return _change("POST", path, {"issuer": issuer, "subject": subject, "role": role})
+
+
+def list_people(cursor: str | None) -> Call[Content]:
+    return _page(_PEOPLE, cursor)
+
+
+def suspend_person(person: str, suspended: bool) -> Call[Content]:
+    return _change("PATCH", _under(_PEOPLE, person), {"suspended": suspended})
+
+
+def end_sessions(person: str) -> Call[Content]:
+    return Call("DELETE", _under(_PEOPLE, person) + "/sessions", content_of)
+
+
+def _page(path: str, cursor: str | None) -> Call[Content]:
+    query: dict[str, Any] = {"limit": _MOST_A_PAGE}
+    return Call("GET", path, content_of, params=query | ({"cursor": cursor} if cursor else {}))
+
+
+def _change(method: str, path: str, body: Content) -> Call[Content]:
+    # What makes something new would make it twice.
+    return Call(method, path, content_of, json=body, repeatable=method != "POST")
+
+
+def _under(path: str, identifier: str) -> str:
+    return f"{path}/{quote(identifier, safe='')}"

@@ -1,0 +1,1 @@
+"""Tenants as resources: workspaces and their keys, as Kubernetes has them."""

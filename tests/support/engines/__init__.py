@@ -1,0 +1,1 @@
+"""Stand-ins for engines of others', by their published contracts; each says which."""
