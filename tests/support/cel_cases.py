@@ -150,6 +150,7 @@ TEMPLATE: dict[str, Any] = {
 ONE_KIND = "give exactly one of endpoint and template"
 BOUNDS = "minReplicas must not exceed maxReplicas"
 PROGRESS = "maxSurge and maxUnavailable must not both be 0"
+WORKFLOW = "give a workflow with the kind comfyui, and with it alone"
 ADDRESS = "http://192.0.2.1:8000"
 
 
@@ -166,6 +167,9 @@ def _template(**fields: Any) -> dict[str, Any]:
     return POOL | {"template": TEMPLATE | fields}
 
 
+ENGINE = {"kind": "openai-images", "origin": "http://engine:8000"}
+FLOW = {"workflow": {"name": "portrait", "key": "workflow.json"}}
+
 POOL_CASES = [
     PoolCase("an endpoint", POOL | {"endpoint": ADDRESS}, None),
     PoolCase("a template", _template(), None),
@@ -175,6 +179,10 @@ POOL_CASES = [
     PoolCase("more at least than at most", _template(minReplicas=3), BOUNDS),
     PoolCase("updates by what is missing", _template(maxSurge=0, maxUnavailable=1), None),
     PoolCase("updates that cannot go on", _template(maxSurge=0), PROGRESS),
+    PoolCase("an engine", _template(engine=ENGINE), None),
+    PoolCase("an engine with another's workflow", _template(engine=ENGINE | FLOW), WORKFLOW),
+    PoolCase("ComfyUI", _template(engine=ENGINE | FLOW | {"kind": "comfyui"}), None),
+    PoolCase("ComfyUI for nothing", _template(engine=ENGINE | {"kind": "comfyui"}), WORKFLOW),
 ]
 
 

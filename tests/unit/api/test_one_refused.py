@@ -33,6 +33,7 @@ from tests.support.named_loops import NamedLoops
 WHOLE = {
     "indexes": "made once, and tried until they are",
     "presence": "one row of the process's own",
+    "webhook_backlog": "one count of all that is undelivered",
 }
 
 

@@ -68,7 +68,6 @@ def test_services_hold_stores_and_no_database() -> None:
     }
     # What prepares it, what an administrator asks of all of it, and what tells whether it answers.
     assert holders == {
-        "imagerift_api/admin.py",
         "imagerift_api/admin_store.py",
         "imagerift_api/context.py",
         "health/service.py",

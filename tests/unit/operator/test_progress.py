@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from math import inf
@@ -126,6 +126,9 @@ async def test_what_is_told_is_published_with_the_queue_and_with_it_alone() -> N
     class Stores:
         async def write(self, snapshot: SchedulerSnapshot) -> None:
             written.append(snapshot)
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(())
 
         def serving(self) -> list[Any]:
             return []

@@ -15,9 +15,9 @@ import pytest
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_settings import DiffusionSettings
-from imagerift_vision.diffusion_shelf import Shelf
 from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.loaded_networks import LoadedNetworks
 from imagerift_vision.scene_backgrounds import backgrounds_of
 from imagerift_vision.scene_mode import SceneMode
 from test_stops import Counted
@@ -39,7 +39,7 @@ class Pool:
 
     def __init__(self, settings: DiffusionSettings, folder: Path) -> None:
         network = import_module("imagerift_vision.diffusion_network").DiffusersNetwork
-        shelf = Shelf(settings, lambda one: network(one, "cpu", 1))
+        shelf = LoadedNetworks(settings, lambda one: network(one, "cpu", 1))
         self.mode = DiffusionMode(settings, shelf, threads=1)
         self.guard: Guard = AttemptGuard(CancelFlags(folder), "test", float("inf"))
 
