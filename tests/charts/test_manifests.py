@@ -228,6 +228,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "modelServers": {"tokenHosts": ["triton.example"], "tls": {"existingSecret": "pairs"}},
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
+        "moderationModel": "our-gate",
         "tenants": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
         "networkPolicies": {"tracing": [{"podSelector": {}}], "mongodb": [{"podSelector": {}}]},

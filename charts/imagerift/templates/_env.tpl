@@ -200,7 +200,7 @@
   value: {{ include "imagerift.modelSecret" . }}
 {{- with .Values.moderationModel }}
 - name: IMAGERIFT_MODERATION_MODEL
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 {{- with .Values.modelServers.tokenHosts }}
 - name: IMAGERIFT_MODEL_TOKEN_HOSTS
