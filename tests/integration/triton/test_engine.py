@@ -94,9 +94,9 @@ def test_sglang_or_vllm_draws_a_job(images: Served, origin: Origin) -> None:
     assert [call.fields["seed"] for call in images.engine.asked] == [7, 8]
     (first, _) = images.engine.asked
     assert first.fields["prompt"] == "SECRETPROMPT of a mug, on white"
-    assert (first.fields["num_inference_steps"], first.fields["size"]) == (12, "128x96")
-    assert Image.open(io.BytesIO(first.files["image"])).size == (128, 96)
-    assert picture(origin).shape == (768, 1024, 3)
+    assert (first.fields["num_inference_steps"], first.fields["size"]) == (12, "128x80")
+    assert Image.open(io.BytesIO(first.files["image"])).size == (128, 80)
+    assert picture(origin).shape == (683, 1024, 3)
     assert not np.array_equal(picture(origin), picture(origin, "1"))
 
 
@@ -145,7 +145,7 @@ def test_comfyui_runs_a_workflow_for_a_job_and_keeps_nothing_of_it(
     assert result["models"][0]["name"] == "portrait"
     assert len(version) == 12
     assert name["6"]["inputs"]["text"] == "SECRETPROMPT of a mug, on white"
-    assert picture(origin).shape == (768, 1024, 3)
+    assert picture(origin).shape == (683, 1024, 3)
     assert {Image.open(io.BytesIO(data)).size for data in comfy.engine.files.values()} == {(1, 1)}
     assert comfy.engine.history == {}
 

@@ -322,7 +322,7 @@ def _annotated(name: str) -> Where:
 
 def _is_uuid(text: Any) -> bool:
     try:
-        return str(uuid.UUID(text)) == text
+        return bool(str(uuid.UUID(text)) == text)
     except (ValueError, AttributeError, TypeError):
         return False
 

@@ -33,6 +33,12 @@ class Counted:
     def seconds_left(self) -> float:
         return 1.0
 
+    def tell(self, **_told: object) -> None:
+        """Nobody asks how far it is."""
+
+    def waited(self, _seconds: float) -> None:
+        """It waits for nobody."""
+
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (HEIGHT, 64, 4), np.uint8)
 ALPHA = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (HEIGHT, 1))
