@@ -19,7 +19,7 @@ from imagerift_vision import python_backend as pb
 from imagerift_vision.python_models import API, PythonModels
 from PIL import Image
 
-EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "nudity"
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "gates" / "nudity"
 WEIGHTS = os.environ.get("IMAGERIFT_NUDITY_WEIGHTS", "")
 SIDE = 224
 
@@ -77,7 +77,7 @@ def verdict(models: PythonModels, stage: str, *reds: int) -> Any:
     request = pb.InferenceRequest(
         "nudity", ["VERDICT"], [pb.Tensor("IMAGES", images), pb.Tensor("PARAMETERS", parameters)]
     )
-    response = models.run(request)
+    (response,) = models.run(request)
     assert not response.has_error(), response.error()
     return json.loads(response.output_tensors()[0].as_numpy()[0])
 
