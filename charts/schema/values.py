@@ -379,6 +379,13 @@ class Values(Part):
     allowed_pools: AllowedPools = Field(default_factory=AllowedPools)
     model_servers: ModelServers = Field(default_factory=ModelServers)
     job_pods: JobPodsValues = Field(default_factory=JobPodsValues)
+    moderation_model: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.-]{0,128}$",
+        description="Safety gate that must judge each job, in pools and job pods alike: a model of "
+        "the image's repository, or of the volume at /models/extra (docs/models.md, Safety gate). "
+        "Empty: none must.",
+    )
     weights: WeightsValues = Field(default_factory=WeightsValues)
     mongodb: MongoDb = Field(default_factory=MongoDb)
     s3: S3 = Field(default_factory=S3)

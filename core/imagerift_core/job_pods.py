@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from imagerift_contract.values import ExportSize
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagerift_core.generation import ModeName
 from imagerift_core.manifest_part import Name, Quantity, Text
 from imagerift_core.pod_fields import (
     Environment,
+    EnvironmentVariable,
     PodFields,
     Resources,
     Toleration,
 )
+from imagerift_core.pool_template import ModelVolume
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
@@ -54,6 +57,20 @@ class JobQueue(_Part):
     )
 
 
+class Keeping(_Part):
+    """Pods that stay for the next job of their workspace and mode."""
+
+    idle_seconds: int = Field(
+        120, ge=1, le=3600, description="How long a pod waits for the next job."
+    )
+    command: list[Text] = Field(
+        default_factory=lambda: ["imagerift-triton"],
+        min_length=1,
+        description="Starts the image's model server, which such a pod runs.",
+    )
+    shared_memory: Quantity = Field("1Gi", description="Size of /dev/shm, in memory.")
+
+
 class JobPods(PodFields):
     """How job pods are made. They live in a namespace that holds nothing else."""
 
@@ -70,6 +87,9 @@ class JobPods(PodFields):
     queue: JobQueue | None = Field(
         None, description="Queue of Kueue's that admits the Jobs; null: they start at once."
     )
+    keep: Keeping | None = Field(
+        None, description="Keep pods for the next job; null: one pod a job. Not with a queue."
+    )
     do_not_disrupt: bool = Field(
         True, description="Ask Karpenter and the cluster autoscaler to leave the pods alone."
     )
@@ -81,11 +101,19 @@ class JobPods(PodFields):
         0, ge=0, le=64, description="GPUs of one pod; 0 for an image without code for any."
     )
     gpu_resource: str = Field("nvidia.com/gpu", max_length=253)
+    check: bool = Field(
+        True,
+        description="Before the first pod that takes devices, ask one without any whether the "
+        "models, their weights and the safety gate are there (docs/job-pods.md).",
+    )
     resources: Resources = Field(default_factory=Resources)
     temporary_storage: Quantity = Field(
         "4Gi", description="Size of /tmp, on the node; a pod that writes more is evicted."
     )
     env: Environment = Field(default_factory=list)
+    model_volume: ModelVolume | None = Field(
+        None, description="A volume of models or weights, mounted read-only."
+    )
     node_selector: dict[str, Name] = Field(default_factory=dict)
     tolerations: list[Toleration] = Field(default_factory=list)
     runtime_class_name: Name | None = None
@@ -93,6 +121,25 @@ class JobPods(PodFields):
     rules: list[PodRule] = Field(
         default_factory=list, description="A job of the API that matches one runs as a pod."
     )
+
+    @model_validator(mode="after")
+    def _no_place_is_kept(self) -> JobPods:
+        if self.keep is not None and self.queue_name is not None:
+            raise ValueError("keep: a pod that is kept would hold its place in the queue; use one")
+        return self
+
+    @property
+    def takes_devices(self) -> bool:
+        """Whether a pod holds GPUs, of a device plugin or by a claim."""
+        return bool(self.gpus or self.resource_claims)
+
+    def variables(self) -> Iterator[EnvironmentVariable]:
+        yield from self.env
+        yield from super().variables()
+
+    def claims(self) -> set[str]:
+        own = {self.model_volume.claim_name} if self.model_volume else set()
+        return own | super().claims()
 
     @property
     def queue_name(self) -> str | None:

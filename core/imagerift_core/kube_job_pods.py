@@ -40,6 +40,7 @@ class RunPod:
     message: str | None
     lost: str | None
     unschedulable: str | None
+    address: str | None = None
 
 
 class RunCalls:
@@ -148,6 +149,7 @@ def _pod_seen(pod: Any) -> RunPod:
         unschedulable=scheduled.message
         if scheduled is not None and scheduled.reason == "Unschedulable"
         else None,
+        address=status.pod_ip,
     )
 
 

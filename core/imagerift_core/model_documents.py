@@ -149,6 +149,11 @@ class GenerateRequest(_Document):
         description="Shapes to make each variation in; null: the one of exportSize, outputAspect "
         "and outputFormat.",
     )
+    gate: str | None = Field(
+        None,
+        description="The safety gate that must judge the job: a server that has another one, or "
+        "none, fails it. Null: the server's own, if it has one.",
+    )
     targets: list[Target] = Field(
         min_length=1,
         max_length=MAX_PICTURES,

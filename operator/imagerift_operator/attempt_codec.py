@@ -45,9 +45,17 @@ def attempt_id(job_id: str, attempt: int) -> str:
 
 
 def build_request(
-    record: JobRecord, seconds_left: float, signer: Signer, *, wait_seconds: float = 0.0
+    record: JobRecord,
+    seconds_left: float,
+    signer: Signer,
+    gate: str | None = None,
+    *,
+    wait_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else."""
+    """The REQUEST of a claimed attempt; the URLs that `signer` signs are kept nowhere else.
+
+    `gate` is the safety gate that must judge it, None where the installation asks for none.
+    """
     spec = record.spec
     request = GenerateRequest(
         attempt_id=attempt_id(record.id, record.attempt),
@@ -69,9 +77,10 @@ def build_request(
         negative_prompt=spec.negative_prompt,
         keep_subject=spec.keep_subject,
         outputs=spec.outputs and [WantedOutput(**dict(each)) for each in spec.outputs],
+        gate=gate,
         targets=[_target(record, index, signer) for index in range(spec.pictures)],
     )
-    without = {name for name in ("outputs", "references") if not getattr(request, name)}
+    without = {name for name in ("outputs", "references", "gate") if not getattr(request, name)}
     return request.model_dump(mode="json", by_alias=True, exclude=without)
 
 

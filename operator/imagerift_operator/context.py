@@ -142,6 +142,7 @@ class OperatorContext:
             isolated=isolated("weights"),
             events=events,
         )
+        pool_controller.gate = settings.moderation_model
         pace = Pace()
         dispatcher = Dispatcher(
             memory=memory,
@@ -262,6 +263,7 @@ def _job_pod_server(given: Dependencies, writer: StatusWriter) -> JobPodServer |
         PodReports(given.stores.jobs, writer, given.metrics),
         shard=given.settings.namespace,
         s3_origin=given.settings.s3_internal_origin,
+        gate=given.settings.moderation_model,
     )
 
 
@@ -291,7 +293,7 @@ def _claims(given: Dependencies) -> Claims:
 
 
 def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
-    return ModelCalls(
+    calls = ModelCalls(
         given.store,
         given.modes,
         writer,
@@ -300,6 +302,8 @@ def _model_calls(given: Dependencies, writer: StatusWriter) -> ModelCalls:
         running_status_after=given.settings.running_status_after_seconds,
         answer_grace=given.settings.answer_grace_seconds,
     )
+    calls.gate = given.settings.moderation_model
+    return calls
 
 
 def _admission(given: Dependencies) -> HandMadeAdmission:

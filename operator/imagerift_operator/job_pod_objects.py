@@ -7,11 +7,12 @@ import hashlib
 from typing import Any
 
 import orjson
-from imagerift_core.job_pods import JobPods
+from imagerift_core.job_pods import JobPods, Keeping
 from imagerift_core.resources import GROUP
 
+from imagerift_operator.model_access import TOKEN_KEY
 from imagerift_operator.pod_parts import pod_metadata, with_fields
-from imagerift_operator.pool_objects import environment
+from imagerift_operator.pool_objects import environment, gate_told
 
 JOB_LABEL = f"{GROUP}/job"
 SHARD_LABEL = f"{GROUP}/shard"
@@ -24,6 +25,8 @@ DO_NOT_DISRUPT = {
 _REQUEST_DIR = "/run/imagerift"
 _REQUEST = "request.json"
 _RESULT = "/dev/termination-log"
+_MODELS = "models"
+KEPT_PORT = 8000
 
 
 def run_name(attempt_id: str) -> str:
@@ -89,37 +92,140 @@ def run_job(
     deadline_seconds: int,
     s3_origin: str,
     job_id: str = "",
+    gate: str | None = None,
 ) -> dict[str, Any]:
     """The Job of an attempt: one pod, never retried by Kubernetes; the operator decides that.
 
     One of a queue begins suspended. Kubernetes counts `activeDeadlineSeconds` from its resumption.
+    `gate` is the safety gate of the installation.
     """
     labels = {**pods.job_labels, **run_labels(shard)}
     if job_id:
         labels[JOB_LABEL] = job_label(job_id)
-    suspended = {"suspend": True} if pods.queue_name is not None else {}
+    spec = _pod_spec(pods, _container(pods, s3_origin, gate))
+    spec["volumes"].insert(0, {"name": "request", "secret": {"secretName": name}})
+    (container,) = spec["containers"]
+    container["command"] += [f"{_REQUEST_DIR}/{_REQUEST}", _RESULT]
+    container["volumeMounts"].insert(
+        0, {"name": "request", "mountPath": _REQUEST_DIR, "readOnly": True}
+    )
+    job = _job(name, labels, _template(shard, pods, spec), deadline_seconds=deadline_seconds)
+    if pods.queue_name is not None:
+        job["spec"]["suspend"] = True
+    return job
+
+
+def kept_secret(name: str, shard: str, token: str) -> dict[str, Any]:
+    """The Secret of a kept pod: the token by which its server knows this operator, and no other."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name, "labels": run_labels(shard)},
+        "data": {TOKEN_KEY: base64.b64encode(token.encode()).decode()},
+    }
+
+
+def kept_job(
+    name: str,
+    shard: str,
+    pods: JobPods,
+    keep: Keeping,
+    *,
+    deadline_seconds: int,
+    s3_origin: str,
+    gate: str | None = None,
+) -> dict[str, Any]:
+    """The Job of a pod that stays: a model server for one job after the other of one kind."""
+    container = _container(pods, s3_origin, gate)
+    container["command"] = [*keep.command]
+    told = {
+        "IMAGERIFT_FRONT_PORT": str(KEPT_PORT),
+        "IMAGERIFT_FRONT_TOKEN_FILE": f"{_REQUEST_DIR}/{TOKEN_KEY}",
+    }
+    container["env"] = environment(pods.env, s3_origin, gate_told(gate) | told)
+    container["ports"] = [{"name": "http", "containerPort": KEPT_PORT, "protocol": "TCP"}]
+    container["volumeMounts"] += [
+        {"name": "token", "mountPath": _REQUEST_DIR, "readOnly": True},
+        {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - inside the container
+    ]
+    spec = _pod_spec(pods, container)
+    memory = {"medium": "Memory", "sizeLimit": keep.shared_memory}
+    spec["volumes"] += [
+        {"name": "token", "secret": {"secretName": name}},
+        {"name": "shared-memory", "emptyDir": memory},
+    ]
+    labels = {**pods.job_labels, **run_labels(shard)}
+    template = _template(shard, pods, spec)
+    return _job(name, labels, template, deadline_seconds=deadline_seconds)
+
+
+def check_job(
+    name: str,
+    shard: str,
+    pods: JobPods,
+    *,
+    deadline_seconds: int,
+    s3_origin: str,
+    gate: str | None = None,
+) -> dict[str, Any]:
+    """The Job that asks the image, by the same variables and volumes, whether it could run jobs.
+
+    Its pod takes no device and is in no queue, and it goes wherever there is a place: no node of
+    GPUs is made for it.
+    """
+    free = pods.model_copy(
+        update={
+            "gpus": 0,
+            "resource_claims": [],
+            "queue": None,
+            "labels": {},
+            "node_selector": {},
+            "affinity": None,
+            "topology_spread_constraints": [],
+            "runtime_class_name": None,
+            "do_not_disrupt": False,
+        }
+    )
+    spec = _pod_spec(free, _container(free, s3_origin, gate))
+    spec["containers"][0]["command"] += ["--check", _RESULT]
+    template = _template(shard, free, spec)
+    return _job(name, run_labels(shard), template, deadline_seconds=deadline_seconds)
+
+
+def _job(
+    name: str, labels: dict[str, str], template: dict[str, Any], *, deadline_seconds: int
+) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            **suspended,
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
             "activeDeadlineSeconds": max(1, deadline_seconds),
             "ttlSecondsAfterFinished": 600,
-            "template": {
-                "metadata": pod_metadata(
-                    run_labels(shard), pods, DO_NOT_DISRUPT if pods.do_not_disrupt else {}
-                ),
-                "spec": with_fields(_pod_spec(name, pods, s3_origin), pods, {SHARD_LABEL: shard}),
-            },
+            "template": template,
         },
     }
 
 
-def _pod_spec(secret: str, pods: JobPods, s3_origin: str) -> dict[str, Any]:
+def _template(shard: str, pods: JobPods, spec: dict[str, Any]) -> dict[str, Any]:
+    annotations = DO_NOT_DISRUPT if pods.do_not_disrupt else {}
+    return {
+        "metadata": pod_metadata(run_labels(shard), pods, annotations),
+        "spec": with_fields(spec, pods, {SHARD_LABEL: shard}),
+    }
+
+
+def _pod_spec(pods: JobPods, container: dict[str, Any]) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "tmp", "emptyDir": {"sizeLimit": pods.temporary_storage}}
+    ]
+    if pods.model_volume is not None:
+        claim = {"claimName": pods.model_volume.claim_name, "readOnly": True}
+        volumes.append({"name": _MODELS, "persistentVolumeClaim": claim})
     optional = {
         "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
         "nodeSelector": pods.node_selector,
@@ -139,15 +245,12 @@ def _pod_spec(secret: str, pods: JobPods, s3_origin: str) -> dict[str, Any]:
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(pods, s3_origin)],
-        "volumes": [
-            {"name": "request", "secret": {"secretName": secret}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": pods.temporary_storage}},
-        ],
+        "containers": [container],
+        "volumes": volumes,
     } | {name: value for name, value in optional.items() if value}
 
 
-def _container(pods: JobPods, s3_origin: str) -> dict[str, Any]:
+def _container(pods: JobPods, s3_origin: str, gate: str | None) -> dict[str, Any]:
     limits = dict(pods.resources.limits)
     if pods.gpus:
         limits[pods.gpu_resource] = str(pods.gpus)
@@ -159,8 +262,8 @@ def _container(pods: JobPods, s3_origin: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": pods.image,
-        "command": [*pods.command, f"{_REQUEST_DIR}/{_REQUEST}", _RESULT],
-        "env": environment(pods.env, s3_origin),
+        "command": [*pods.command],
+        "env": environment(pods.env, s3_origin, gate_told(gate)),
         "terminationMessagePath": _RESULT,
         "terminationMessagePolicy": "File",
         "securityContext": {
@@ -169,10 +272,12 @@ def _container(pods: JobPods, s3_origin: str) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [
-            {"name": "request", "mountPath": _REQUEST_DIR, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container
         ],
     }
+    if pods.model_volume is not None:
+        mount = {"name": _MODELS, "mountPath": pods.model_volume.mount_path, "readOnly": True}
+        container["volumeMounts"].append(mount)
     if resources:
         container["resources"] = resources
     return container

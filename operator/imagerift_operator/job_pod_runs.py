@@ -47,6 +47,8 @@ class PodAttempt:
     answer_grace: float
     request: Callable[[float], dict[str, Any]]
     news: PodNews
+    # Workspace and mode: pods that are kept serve one kind.
+    kind: str = ""
 
     @property
     def job_id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from imagerift_core.kube_job_pods import RunCalls, RunSeen
 from imagerift_core.kube_workloads import Trouble
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
+from imagerift_operator.job_pod_check import JobPodCheck
 from imagerift_operator.job_pod_objects import (
     job_selector,
     run_job,
@@ -35,6 +36,7 @@ from imagerift_operator.job_pod_runs import (
     failure,
     job_of,
 )
+from imagerift_operator.kept_pods import KeptPods
 from imagerift_operator.pod_reports import PodReports
 
 log = structlog.get_logger(__name__)
@@ -52,6 +54,7 @@ ASK_AGAIN_SECONDS = 60.0
 class JobPodServer:
     """One Job and one Secret per attempt, in a namespace that holds nothing else.
 
+    None is made that takes a GPU before the image was asked whether it has what jobs need.
     A Job that names a queue is made suspended. Its pod's Secret is there only while the queue lets
     it run: the URLs in it are signed when the attempt's time begins, and a pod waits for it.
     """
@@ -65,6 +68,7 @@ class JobPodServer:
         *,
         shard: str,
         s3_origin: str,
+        gate: str | None = None,
     ) -> None:
         self._calls = calls
         self._pods = pods
@@ -72,12 +76,19 @@ class JobPodServer:
         self.reports = reports
         self._shard = shard
         self._s3_origin = s3_origin
+        self._gate = gate
+        self._check = JobPodCheck(calls, pods, shard=shard, s3_origin=s3_origin, gate=gate)
+        self._kept: KeptPods | None = None
+        if pods.keep is not None:
+            self._kept = KeptPods(
+                calls, pods, pods.keep, shard=shard, s3_origin=s3_origin, gate=gate
+            )
         # By the names of their Jobs.
         self._waiting: dict[str, Run] = {}
         # Since when suspended Jobs have been seen that no attempt waits for.
         self._kept_since: dict[str, float] = {}
         self._asked: float | None = None
-        self.trouble: Trouble | None = None
+        self._cannot_wait: Trouble | None = None
 
     @property
     def suspended(self) -> int:
@@ -92,7 +103,13 @@ class JobPodServer:
     @property
     def ready(self) -> bool:
         """Whether pods can be made as they are configured, as far as is known."""
-        return not self.waits or (self._asked is not None and self.trouble is None)
+        suspends = not self.waits or (self._asked is not None and self._cannot_wait is None)
+        return suspends and self._check.passed
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What hinders all pods, as far as is known."""
+        return self._cannot_wait or self._check.trouble
 
     async def run_attempt(self, attempt: PodAttempt) -> dict[str, Any]:
         """Runs one attempt; returns its RESULT.
@@ -100,6 +117,8 @@ class JobPodServer:
         Raises `TritonUnavailable` where the pod was lost or could not be made, and
         `TritonRefused` where Kubernetes refuses it.
         """
+        if self._kept is not None:
+            return await _as_a_server(self._kept.run_attempt(attempt), attempt)
         run = Run(attempt, asyncio.get_running_loop().create_future(), time.monotonic())
         try:
             await self._begin(run)
@@ -134,6 +153,8 @@ class JobPodServer:
 
     async def cancel(self, attempt_id: str) -> None:
         """Ends an attempt's pod, whoever started it."""
+        if self._kept is not None and await self._kept.cancel(attempt_id):
+            return
         run = self._run_of(attempt_id)
         if run is not None and not run.result.done():
             run.result.set_result(failure("canceled", "The job was canceled."))
@@ -173,10 +194,13 @@ class JobPodServer:
             try:
                 if leading():
                     await self._ask_for_suspension()
-                if self._waiting or sweep_due:
+                    await self._check.step()
+                if self._waiting or self._kept or sweep_due:
                     made = [run for run in self._waiting.values() if run.made]
                     runs = await self._calls.runs(selector(self._shard))
                     _miss(made, {seen.name for seen in runs})
+                    if self._kept is not None:
+                        await self._kept.follow(runs)
                     follow = partial(self._follow, leads=leading(), sweep=sweep_due)
                     await self._isolated.each(runs, follow, id_of=lambda seen: seen.name)
             except (KubeUnavailable, TimeoutError) as error:
@@ -217,6 +241,7 @@ class JobPodServer:
             deadline_seconds=int(seconds + run.attempt.answer_grace),
             s3_origin=self._s3_origin,
             job_id=run.attempt.job_id,
+            gate=self._gate,
         )
 
     async def _jobs_of(self, job_id: str) -> list[RunSeen]:
@@ -231,7 +256,7 @@ class JobPodServer:
         at = time.monotonic()
         queue = self._pods.queue_name
         known = self._asked is not None and (
-            self.trouble is None or at - self._asked < ASK_AGAIN_SECONDS
+            self._cannot_wait is None or at - self._asked < ASK_AGAIN_SECONDS
         )
         if queue is None or known:
             return
@@ -246,24 +271,29 @@ class JobPodServer:
             can = await self._calls.can_suspend(job)
         except KubeRefused as error:
             words = f"The API server refuses Jobs of the queue {queue}: {words_of(error)}"
-            self.trouble = Trouble("JobRefused", words)
+            self._cannot_wait = Trouble("JobRefused", words)
         else:
             words = (
                 f"Job pods name the queue {queue}, and this API server cannot suspend Jobs: that "
                 "takes Kubernetes 1.22 or later."
             )
-            self.trouble = None if can else Trouble("SuspendUnsupported", words)
+            self._cannot_wait = None if can else Trouble("SuspendUnsupported", words)
         self._asked = at
-        if self.trouble is not None:
-            log.warning("job_pods_cannot_wait", reason=self.trouble.reason, words=words)
+        if self._cannot_wait is not None:
+            log.warning("job_pods_cannot_wait", reason=self._cannot_wait.reason, words=words)
 
     async def _follow(self, seen: RunSeen, *, leads: bool, sweep: bool) -> None:
         run = self._waiting.get(seen.name)
         if run is not None:
             self._kept_since.pop(seen.name, None)
             await self._look_at(run, seen, leads=leads)
-        elif sweep:
+        elif sweep and not self._is_ours(seen.name):
             await self._sweep(seen)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a run that no attempt waits for has its use all the same."""
+        checks = name == self._check.name and not self._check.passed
+        return checks or (self._kept is not None and name in self._kept)
 
     async def _sweep(self, seen: RunSeen) -> None:
         """Deletes a run that no attempt of ours waits for: its operator died or gave it up."""
@@ -314,6 +344,20 @@ class JobPodServer:
         seconds = left if run.suspended else self._seconds(run) + run.attempt.answer_grace
         at = asyncio.get_running_loop().time()
         run.limit.reschedule(None if seconds is None else at + max(0.0, seconds))
+
+
+async def _as_a_server(call: Awaitable[dict[str, Any]], attempt: PodAttempt) -> dict[str, Any]:
+    """The RESULT of an attempt on a kept pod, or the error that a server would have."""
+    try:
+        return await call
+    except KubeUnavailable as error:
+        raise TritonUnavailable("the API server is away", sent=False) from error
+    except KubeRefused as error:
+        raise TritonRefused(f"the job pod was refused: {error.reason}") from error
+    except PodLost as lost:
+        if lost.is_preemption:
+            await attempt.news.preempted(lost.reason)
+        raise
 
 
 def _miss(made: list[Run], names: set[str]) -> None:

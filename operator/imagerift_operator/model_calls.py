@@ -45,7 +45,8 @@ class ModelCalls:
     """One call an attempt.
 
     A resource is shown as Running after `running_status_after` seconds. A call is given up
-    `answer_grace` seconds after the attempt's deadline, which models check between steps.
+    `answer_grace` seconds after the attempt's deadline, which models check between steps. `gate`
+    is the safety gate that must judge each job.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ModelCalls:
         self._crash = crash
         self._running_status_after = running_status_after
         self._answer_grace = answer_grace
+        self.gate: str | None = None
 
     async def run(
         self,
@@ -142,6 +144,7 @@ class ModelCalls:
                 answer_grace=self._answer_grace,
                 request=partial(self._request, record),
                 news=replica.server.reports.of(entry, record, began),
+                kind=f"{record.workspace}/{record.spec.mode}",
             )
             return await replica.server.run_attempt(attempt)
         seconds = _seconds_left(record, at)
@@ -158,7 +161,7 @@ class ModelCalls:
 
     def _request(self, record: JobRecord, seconds: float, spare: float = 0.0) -> dict[str, Any]:
         signer = self._signer(int(seconds + spare) + URL_GRACE_SECONDS)
-        return build_request(record, seconds, signer, wait_seconds=spare)
+        return build_request(record, seconds, signer, self.gate, wait_seconds=spare)
 
     def _signer(self, lifetime: int) -> Signer:
         return Signer(

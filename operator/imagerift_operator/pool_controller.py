@@ -24,6 +24,7 @@ from imagerift_operator.pool_objects import (
     object_name,
     selector,
     service,
+    with_gate,
 )
 from imagerift_operator.pool_scaling import PoolScale
 from imagerift_operator.pool_status import ServersSeen
@@ -83,6 +84,8 @@ class PoolController:
         self._isolated = isolated
         self._s3_origin = s3_origin
         self._weights = weights
+        # The safety gate of the installation, of which servers are told.
+        self.gate: str | None = None
         self._scales: dict[str, PoolScale] = {}
         self._written: dict[str, _Written] = {}
 
@@ -199,7 +202,7 @@ class PoolController:
         body = deployment(
             pool.name,
             pool.uid,
-            template,
+            with_gate(template, self.gate),
             replicas=replicas,
             s3_origin=self._s3_origin,
             access=self._pools.access,

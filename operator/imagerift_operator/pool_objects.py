@@ -137,6 +137,17 @@ def environment(
     return list((made | {one.name: variable(one) for one in given}).values())
 
 
+def gate_told(gate: str | None) -> dict[str, str]:
+    """What a server or job pod is told of the installation's safety gate; it wins over its file."""
+    return {} if gate is None else {"IMAGERIFT_MODERATION_MODEL": gate}
+
+
+def with_gate(template: PoolTemplate, gate: str | None) -> PoolTemplate:
+    """The template, whose servers are told of the gate where it does not name one itself."""
+    told = [EnvironmentVariable(name=name, value=value) for name, value in gate_told(gate).items()]
+    return template.model_copy(update={"env": [*told, *template.env]})
+
+
 def _metadata(pool: str, uid: str) -> dict[str, Any]:
     return {
         "name": object_name(pool),

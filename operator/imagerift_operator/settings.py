@@ -77,6 +77,12 @@ class OperatorSettings(SharedSettings):
     model_tls_authority: Path | None = Field(
         None, description="PEM file of the authority that signs model servers' certificates."
     )
+    moderation_model: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="Safety gate that must judge each job, in pools and job pods alike: servers "
+        "made here are told of it, and one without it fails the job.",
+    )
     weights_pods: WeightsPods | None = Field(
         None,
         description="JSON of the pods that download weights (imagerift_core.weights_pods); "

@@ -12,7 +12,7 @@ from imagerift_api.settings import ApiSettings
 from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.cluster import RBAC_FILE, TENANTS_FILE, rbac_manifests
-from imagerift_operator.job_pod_objects import run_job
+from imagerift_operator.job_pod_objects import check_job, run_job
 from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
@@ -44,7 +44,8 @@ KNOWN_TO_120 = {
     *["v1", "apps/v1", "policy/v1beta1", "autoscaling/v2beta2", "networking.k8s.io/v1"],
     *["rbac.authorization.k8s.io/v1", "imagerift.dev/v1", "apiextensions.k8s.io/v1"],
 }
-CURRENT = ["default", "production", "shard", "try-out", "gpu"]
+ON_GPUS = ["gpu-l4", "gpu-h100", "gpu-mig"]
+CURRENT = ["default", "production", "shard", "try-out", "gpu", *ON_GPUS]
 
 
 @pytest.fixture(scope="session")
@@ -227,6 +228,7 @@ def test_every_setting_can_be_set_and_no_other_variable_is(
         "modelServers": {"tokenHosts": ["triton.example"], "tls": {"existingSecret": "pairs"}},
         "jobTtlSeconds": 60,
         "jobPods": {"enabled": True},
+        "moderationModel": "our-gate",
         "tenants": {"enabled": True},
         "tracing": {"endpoint": "http://collector:4318"},
         "networkPolicies": {"tracing": [{"podSelector": {}}], "mongodb": [{"podSelector": {}}]},
@@ -258,11 +260,57 @@ def test_no_example_books_a_gpu_for_models_that_use_none(examples: dict[str, Obj
             if template is None or not template.get("gpus"):
                 continue
             names = {entry["name"]: entry["value"] for entry in template.get("env", [])}
-            # An image of one's own, and the pool file that uses a GPU.
-            assert "/imagerift/triton@" not in template["image"], name
-            assert names.get("IMAGERIFT_POOL") == "gpu", name
-        if "job-pods.json" in json.dumps(objects.all):
-            assert job_pods(objects).gpus == 0, name
+            # The image with PyTorch, and a pool file that uses a GPU.
+            assert "/imagerift/triton-gpu@" in template["image"], name
+            assert pool_file(names["IMAGERIFT_POOL"])["kind"] == "KIND_GPU", name
+        if "job-pods.json" in json.dumps(objects.all) and job_pods(objects).gpus:
+            assert name in ON_GPUS
+            assert "/imagerift/triton-gpu@" in job_pods(objects).image, name
+
+
+def pool_file(name: str) -> dict[str, Any]:
+    """The pool's file of that name, as it is in the images."""
+    folder = CHARTS.parent / "triton_models" / "pools"
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", ON_GPUS)
+def test_an_example_with_gpus_is_whole_and_means_what_its_pool_file_says(
+    examples: dict[str, Objects], name: str
+) -> None:
+    (pool,) = examples[name].of("TritonPool")
+    template = pool_template(examples[name], pool["metadata"]["name"])
+    pods = job_pods(examples[name])
+    file = pool_file(name)
+    assert pool["spec"]["slotsPerReplica"] == file["instances"]["generate"]
+    told = [next(one.value for one in each.env) for each in (template, pods)]
+    assert told == [name, name]
+    # Job pods have what the pool has: image, GPU, weights.
+    for field in ("image", "gpus", "gpu_resource", "model_volume", "node_selector", "tolerations"):
+        assert getattr(pods, field) == getattr(template, field), field
+    weights = [file["diffusion"], *file["diffusion"].get("models", {}).values()]
+    assert template.model_volume is not None
+    for one in weights:
+        assert one["weights"].startswith(f"{template.model_volume.mount_path}/")
+        assert one["vramGiB"]
+    assert {
+        "cpu",
+        "memory",
+    } <= template.resources.requests.keys() & template.resources.limits.keys()
+    assert template.shared_memory != "" and template.startup_seconds > 600
+    made = [
+        deployment("p", "UID", template, replicas=1, s3_origin="http://s3"),
+        run_job("r", NAMESPACE, pods, deadline_seconds=600, s3_origin="http://s3", gate="gate"),
+        check_job("c", NAMESPACE, pods, deadline_seconds=600, s3_origin="http://s3", gate="gate"),
+    ]
+    for body in made:
+        for version in CLUSTERS:
+            assert validate(body, version, strict=True) == version
+    (server,) = made[0]["spec"]["template"]["spec"]["containers"]
+    probe = server["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= template.startup_seconds
+    assert server["resources"]["limits"][template.gpu_resource] == "1"
 
 
 def test_a_digest_wins_over_the_tag(examples: dict[str, Objects]) -> None:

@@ -336,6 +336,26 @@ def _(objects: Objects) -> None:
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
 
 
+@means("moderation")
+def _(objects: Objects) -> None:
+    told = variables(objects.pods["imagerift-operator"])["IMAGERIFT_MODERATION_MODEL"]
+    # The operator tells the servers and job pods that it makes, and asks for it with every job.
+    assert told == "our-gate"
+    assert "IMAGERIFT_MODERATION_MODEL" not in variables(objects.pods["imagerift-api"])
+
+
+@means("job-pods-kept")
+def _(objects: Objects) -> None:
+    keep = job_pods(objects).keep
+    assert keep is not None and keep.idle_seconds == 300
+    labels = {"app.kubernetes.io/name": "imagerift-runner", "imagerift.dev/shard": NAMESPACE}
+    runner = Place(labels, "imagerift-runners")
+    assert reaches(policies(objects), pod("operator"), runner, 8000)
+    assert not reaches(policies(objects), pod("operator"), runner, 8002)
+    assert not reaches(policies(objects), pod("api"), runner, 8000)
+    assert not reaches(policies(objects), runner, pod("operator"), 8000)
+
+
 @means("job-pods-runner-1")
 def _(objects: Objects) -> None:
     assert job_pods(objects).image == "registry.example.com/r/runner:1"

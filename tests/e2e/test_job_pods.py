@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,15 +49,27 @@ class Node:
 
     def run(self, pod: Any) -> str:
         """Runs the pod's command in the models' environment; its termination message."""
-        (container,) = pod.spec.containers
-        request, result = self._folder / "request.json", self._folder / "result.json"
+        request = self._folder / "request.json"
         request.write_bytes(self.request_of(pod))
+        return self._run(pod, str(request))
+
+    def answer_checks(self, stop: threading.Event) -> None:
+        """Runs each pod that asks whether the image has what jobs need, until `stop`."""
+        while not stop.wait(0.2):
+            for pod in self.core.list_namespaced_pod(RUNNERS).items:
+                if pod.metadata.name.startswith("check-") and pod.status.phase == "Pending":
+                    with contextlib.suppress(client.ApiException):
+                        self.say_ended(pod, "Succeeded", "Completed", self._run(pod, "--check"), 0)
+
+    def _run(self, pod: Any, asked: str) -> str:
+        (container,) = pod.spec.containers
+        result = self._folder / f"{pod.metadata.name}.json"
         environment = {variable.name: variable.value for variable in container.env}
         environment["PYTHONPATH"] = str(CHECKOUT / "triton_models")
         environment["IMAGERIFT_CONTROL_DIR"] = str(self._folder / "control")
         _, *module, _, _ = container.command
         subprocess.run(
-            [os.environ["IMAGERIFT_TEST_MODELS_PYTHON"], *module, str(request), str(result)],
+            [os.environ["IMAGERIFT_TEST_MODELS_PYTHON"], *module, asked, str(result)],
             env={"PATH": os.environ["PATH"]} | environment,
             check=True,
             timeout=240,
@@ -92,8 +106,13 @@ class Node:
 
 
 @pytest.fixture(scope="module")
-def runners(platform: PlatformUnderTest) -> Iterator[client.ApiClient]:
-    """The namespace of job pods, with the rights that the chart gives there."""
+def runners(
+    platform: PlatformUnderTest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[client.ApiClient]:
+    """The namespace of job pods, with the rights that the chart gives there.
+
+    Their checks are run all the while: each operator that starts makes one before it takes a GPU.
+    """
     account = platform.environment["IMAGERIFT_NAMESPACE"]
     name = "imagerift-operator"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
@@ -117,8 +136,17 @@ def runners(platform: PlatformUnderTest) -> Iterator[client.ApiClient]:
     ]
     for item in items:
         platform.run("kubectl", "apply", "-f", "-", stdin=json.dumps(item))
-    with config.new_client_from_config(platform.environment["KUBECONFIG"]) as api:
+    kubeconfig, stop = platform.environment["KUBECONFIG"], threading.Event()
+    with (
+        config.new_client_from_config(kubeconfig) as api,
+        config.new_client_from_config(kubeconfig) as other,
+    ):
+        node = Node(other, tmp_path_factory.mktemp("checks"))
+        checks = threading.Thread(target=node.answer_checks, args=(stop,))
+        checks.start()
         yield api
+        stop.set()
+        checks.join()
 
 
 @pytest.fixture

@@ -8,7 +8,13 @@ import time
 from pathlib import Path
 
 from imagerift_local.provision.programs import PROGRAMS, provision
-from imagerift_node.images.build import DOCKERFILES, SERVERS, project_version, read_stages
+from imagerift_node.images.build import (
+    DOCKERFILES,
+    SERVERS,
+    images_for_a_node,
+    project_version,
+    read_stages,
+)
 
 from tests.node.node_under_test import NodeUnderTest, Transcript
 from tests.platform_under_test import CHECKOUT, wait_until
@@ -79,7 +85,7 @@ class KindNode(NodeUnderTest):
             shutil.copy2(provision(PROGRAMS[part], self.workshop).files[program], programs)
         file = self._folder / "Dockerfile"
         file.write_text("\n".join(path.read_text() for path in DOCKERFILES))
-        known = [name for name, stage in read_stages().items() if stage.is_image]
+        known = images_for_a_node(read_stages())
         names = [f"imagerift/{name}:{project_version()}" for name in images or known]
         for name, tag in zip(images or known, names, strict=True):
             self.run(

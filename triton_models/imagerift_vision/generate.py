@@ -25,7 +25,7 @@ from imagerift_vision.encoding import encode
 from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.masks import masked
-from imagerift_vision.moderation import Gate, Look, opaque
+from imagerift_vision.moderation import Gate, Look, check_gate, opaque
 from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import (
     GenerateRequest,
@@ -129,8 +129,7 @@ class Pipeline:
         Raises VisionError when the whole attempt fails; a picture that fails alone is omitted. All
         calls of the mode's model have the same source: what it found in that it has kept.
         """
-        model = model_of(self.mode_models, request.mode, request.preset)
-        _check_shapes(request, model)
+        model = self._model_of(request)
         guard.tell(pictures=len(request.targets))
         drawn = 0
         source = self._source(request, guard, result)
@@ -184,6 +183,13 @@ class Pipeline:
                     result.omitted.append((target.index, reason.code))
         if not result.outputs:
             raise first_failure or _nothing_left(result.omitted)
+
+    def _model_of(self, request: GenerateRequest) -> str:
+        """The mode's model. Raises VisionError for what is refused before anything is fetched."""
+        check_gate(request.gate, self.gate)
+        model = model_of(self.mode_models, request.mode, request.preset)
+        _check_shapes(request, model)
+        return model
 
     def _screen(
         self, request: GenerateRequest, source: Source, guard: Guard, result: Result

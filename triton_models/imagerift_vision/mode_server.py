@@ -5,16 +5,15 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagerift_vision.control import AttemptGuard, CancelFlags, RunningAttempts
+from imagerift_vision.control import AttemptGuard, CancelFlags, Guard, RunningAttempts
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
-from imagerift_vision.generate import ModeAnswer
-from imagerift_vision.local_modes import Mode
+from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.progress import ModelLine, tells
 from imagerift_vision.runtime import give_memory_back, limit_threads
@@ -35,6 +34,13 @@ class _Tensors:
     image: NDArray[np.uint8]
     parameters: bytes
     references: tuple[NDArray[np.uint8], ...]
+
+
+class Mode(Protocol):
+    """One way to make pictures."""
+
+    def run(self, call: ModeCall, guard: Guard) -> ModeAnswer:
+        """Make one picture a seed. May raise anything; a VisionError's code is the client's."""
 
 
 class ModeServer:

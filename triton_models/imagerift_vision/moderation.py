@@ -58,8 +58,18 @@ class Verdict:
 class Gate(Protocol):
     """Runs the gate's model."""
 
+    @property
+    def name(self) -> str:
+        """The model's name in the repository."""
+
     def look(self, look: Look) -> Verdict:
         """Judge the pictures. Raises VisionError where they could not be judged."""
+
+
+def check_gate(wanted: str | None, gate: Gate | None) -> None:
+    """Raises VisionError `model_error` where the gate that must judge a job is not this one."""
+    if wanted is not None and (gate is None or gate.name != wanted):
+        raise VisionError("model_error", "the safety gate that jobs must pass is not here")
 
 
 def opaque(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

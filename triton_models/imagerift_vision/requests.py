@@ -81,6 +81,8 @@ class GenerateRequest:
     keep_subject: bool = True
     outputs: tuple[WantedOutput, ...] = ()
     """Empty where no others than the one shape are wanted."""
+    gate: str | None = None
+    """The safety gate that must judge it; None where the installation asks for none."""
     wait_seconds: float = 0.0
     """What it may wait, beside them, for a model that works for others."""
 
@@ -219,6 +221,7 @@ def parse_request(raw: bytes | str) -> GenerateRequest:
         negative_prompt=_optional_text(document, "negativePrompt") or "",
         keep_subject=_optional_flag(document, "keepSubject", default=True),
         outputs=outputs,
+        gate=_optional_text(document, "gate"),
         targets=tuple(sorted(targets, key=lambda target: target.index)),
     )
 

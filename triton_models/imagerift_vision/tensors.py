@@ -107,7 +107,7 @@ class BlsGate:
 
     def __init__(self, model: str) -> None:
         """`model` is its name in the repository."""
-        self._model = model
+        self.name = model
 
     def look(self, look: Look) -> Verdict:
         """Judge the pictures.
@@ -116,7 +116,7 @@ class BlsGate:
         breaks its contract.
         """
         response = pb.InferenceRequest(
-            model_name=self._model,
+            model_name=self.name,
             requested_output_names=["VERDICT"],
             inputs=[
                 pb.Tensor("IMAGES", np.ascontiguousarray(look.images)),

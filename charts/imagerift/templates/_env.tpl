@@ -198,6 +198,10 @@
       key: model-token
 - name: IMAGERIFT_MODEL_TOKEN_SECRET
   value: {{ include "imagerift.modelSecret" . }}
+{{- with .Values.moderationModel }}
+- name: IMAGERIFT_MODERATION_MODEL
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.modelServers.tokenHosts }}
 - name: IMAGERIFT_MODEL_TOKEN_HOSTS
   value: {{ join "," . | quote }}

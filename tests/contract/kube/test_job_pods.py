@@ -18,7 +18,7 @@ import pytest
 from imagerift_core.job_pods import JobPods
 from imagerift_core.kube import Kube
 from imagerift_core.kube_job_pods import RunCalls, RunSeen
-from imagerift_operator import job_pod_server
+from imagerift_operator import job_pod_check, job_pod_server
 from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.job_pod_runs import BY_QUEUE, PodAttempt
 from imagerift_operator.job_pod_server import JobPodServer
@@ -186,3 +186,65 @@ async def test_a_job_keeps_its_place_while_its_queue_admits_takes_back_and_admit
         # Its pods go with it once the garbage collector comes by.
         assert await cluster.jobs(shard) == []
         assert not await cluster.has_secret(run)
+
+
+async def test_a_check_without_gpus_goes_before_the_first_pod_that_takes_one(
+    kube: Kube, administrator: client.ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_pod_server, "FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr(job_pod_check, "CHECK_AGAIN_SECONDS", 0.0)
+    pods = JobPods.model_validate(
+        {
+            "namespace": "x",
+            "image": "triton-gpu:1",
+            "gpus": 1,
+            "modelVolume": {"claimName": "weights", "mountPath": "/weights"},
+            "nodeSelector": {"gpu": "l4"},
+        }
+    )
+    calls, shard, name = calls_of(kube), new_name(), new_name()
+    cluster = Cluster(administrator, cast(Queued, calls))
+    server = JobPodServer(
+        calls, pods, isolation(), cast(Any, None), shard=shard, s3_origin="http://s3", gate="g"
+    )
+
+    async def checking(but: str = "") -> str:
+        """The name of the check's Job, once there is another."""
+        async with asyncio.timeout(60):
+            while True:
+                found = [job for job, _ in await cluster.jobs(shard) if job != but]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.05)
+
+    async with following(server):
+        check = await checking()
+        (first,) = await cluster.new_pods(check)
+        made = await cluster.core.read_namespaced_pod(first, cluster.namespace)
+        (container,) = made.spec.containers
+        assert not (container.resources.limits or {}) and not made.spec.node_selector
+        assert container.command[-2] == "--check"
+        assert not await cluster.has_secret(check)
+        problem = '{"problem": {"reason": "ModelNotReady", "message": "weights are cut"}}'
+        await cluster.end(first, problem)
+        await until(lambda: server.trouble is not None)
+        assert server.trouble is not None and "weights are cut" in server.trouble.words
+        assert not server.ready
+
+        (second,) = await cluster.new_pods(await checking(but=check))
+        await cluster.end(second, '{"problem": null}')
+        await until(lambda: server.ready)
+        assert server.trouble is None
+        assert await cluster.jobs(shard) == []
+
+        attempt = PodAttempt(f"{name}/1", 60, 600, 5, lambda _: {"attemptId": name}, News())
+        call = asyncio.create_task(server.run_attempt(attempt))
+        (pod,) = await cluster.new_pods(f"{name}-1")
+        made = await cluster.core.read_namespaced_pod(pod, cluster.namespace)
+        (container,) = made.spec.containers
+        assert container.resources.limits == {"nvidia.com/gpu": "1"}
+        assert [each.name for each in container.env if each.value == "g"] == [
+            "IMAGERIFT_MODERATION_MODEL"
+        ]
+        await cluster.end(pod, DONE)
+        assert (await call)["outputs"]

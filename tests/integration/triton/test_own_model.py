@@ -42,6 +42,15 @@ def test_one_preset_of_a_shipped_mode_can_be_a_team_s_own(triton: Triton, origin
     assert "imagerift-studio" in [model["name"] for model in shipped["models"]]
 
 
+def test_a_server_without_the_gate_that_a_job_must_pass_makes_no_job(
+    triton: Triton, origin: Origin
+) -> None:
+    result = triton.generate(request_for(origin, **DUOTONE, gate="gate"))
+    assert result["error"]["code"] == "model_error"
+    assert not result["error"]["retryable"]
+    assert origin.requests == []
+
+
 @pytest.mark.parametrize("fault", ["size", "count", "code", "text"])
 def test_a_model_that_breaks_the_contract_fails_its_job_alone(
     triton: Triton, origin: Origin, fault: str

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from imagerift_local.settings import CHECKOUT
-from imagerift_node.images.build import read_stages
+from imagerift_node.images.build import images_for_a_node, read_stages
 from imagerift_node.images.dockerfile import Instruction, parse
 
 from charts.schema.values import Values
 from tests.support.parts import parts_with
 
 STAGES = parse((CHECKOUT / "images" / "Dockerfile").read_text())
-IMAGES = [name for name, stage in STAGES.items() if stage.is_image]
+IMAGES = images_for_a_node(STAGES)
+# On NVIDIA's base; pools and job pods name it themselves.
+GPU = "triton-gpu"
 SHIPPED = Values().images
 
 
@@ -38,6 +40,7 @@ def copied(stage: str) -> set[str]:
 
 def test_each_image_that_the_chart_runs_is_in_the_dockerfile() -> None:
     assert set(IMAGES) == {"api", "operator", "weights", "triton", "runner"}
+    assert {name for name, stage in STAGES.items() if stage.is_image} == {*IMAGES, GPU}
     for name in IMAGES:
         assert getattr(SHIPPED, name).repository == f"imagerift/{name}"
 
@@ -46,7 +49,7 @@ def test_the_tests_add_their_servers_and_change_no_stage() -> None:
     assert STAGES.items() <= read_stages().items()
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, GPU])
 def test_an_image_has_no_installer_and_runs_as_nobody(name: str) -> None:
     commands = " ".join(each.text for each in instructions(name, "RUN"))
     assert "pip" not in commands and "venv" not in commands
@@ -96,3 +99,40 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
         assert (CHECKOUT / path).exists(), source
         kept = [way for way in (path, *path.parents) if any(way.match(p) for p in patterns)]
         assert kept, source
+
+
+def test_the_image_with_gpus_holds_what_the_pools_image_holds() -> None:
+    """All but what runs the Triton that the base has itself, and one command starts both."""
+    wrapper = "images/tritonserver.sh"
+    assert copied(GPU) == copied("triton") - {wrapper}
+    assert wrapper in copied("triton")
+    assert STAGES[GPU].base == STAGES["gpu-installed"].base
+    assert "/nvidia/tritonserver:" in STAGES[GPU].base
+    (start,) = {instructions(name, "ENTRYPOINT")[-1].text for name in (GPU, "triton")}
+    assert start == '["imagerift-triton"]'
+    # Where a pod is given no GPU, the image shows it none: its base would show all.
+    settings = " ".join(each.text for each in instructions(GPU, "ENV"))
+    assert "NVIDIA_VISIBLE_DEVICES=void" in settings
+    assert "IMAGERIFT_POOL=gpu" in settings
+
+
+def pinned(name: str) -> dict[str, str]:
+    lock = (CHECKOUT / "requirements" / f"{name}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", lock, re.MULTILINE))
+
+
+def test_the_image_with_gpus_has_the_versions_that_are_tested_without_any() -> None:
+    whole = pinned("models-gpu")
+    for name in ("models", "models-diffusion", "models-torch"):
+        for package, version in pinned(name).items():
+            # What stands in for later Pythons' own modules is not wanted there.
+            assert whole.get(package, version) == version, package
+    wanted = {"torch", "diffusers", "transformers", "onnxruntime", "aiohttp"}
+    assert wanted <= whole.keys()
+    assert any(package.startswith("nvidia-c") for package in whole), "no CUDA"
+
+
+def test_each_wheel_of_the_image_with_gpus_is_pinned_by_hash() -> None:
+    lock = (CHECKOUT / "requirements" / "models-gpu.txt").read_text()
+    blocks = re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", lock, flags=re.MULTILINE))
+    assert all("--hash=sha256:" in block for block in blocks if "==" in block)

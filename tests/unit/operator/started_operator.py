@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from imagerift_core import clock_watch
+from imagerift_core.job_pods import JobPods
 from imagerift_operator import dependencies
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.settings import OperatorSettings
@@ -38,7 +38,7 @@ async def names_of_an_operator(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     loops = NamedLoops()
     for name in ("connect", "open_store", "connect_kube", "serve_metrics"):
         monkeypatch.setattr(dependencies, name, _opened)
-    pods = SimpleNamespace(namespace="runners", max_pods=2, start_seconds=1)
+    pods = JobPods(namespace="runners", image="runner:1", max_pods=2)
     monkeypatch.setattr(dependencies, "load_job_pods", lambda _: pods)
     monkeypatch.setattr(dependencies, "Loops", lambda: loops)
     monkeypatch.setattr(clock_watch, "START_SECONDS", 0)

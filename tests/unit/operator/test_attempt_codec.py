@@ -56,6 +56,11 @@ def test_a_request_names_the_attempt_and_signs_its_own_prefix_only() -> None:
     ]
 
 
+def test_a_request_names_the_gate_that_must_judge_it_where_there_is_one() -> None:
+    assert build_request(make_record(), 60, SIGNER, "gate")["gate"] == "gate"
+    assert "gate" not in build_request(make_record(), 60, SIGNER)
+
+
 def test_delivered_outputs_succeed_and_keep_their_indices() -> None:
     answer = read_answer(
         {"outputs": [OUTPUT | {"index": 1}], "omitted": [{"index": 0, "code": "model_error"}]}

@@ -108,7 +108,7 @@ def test_the_operator_sends_the_example_and_nothing_else() -> None:
     def sign(key: str, _content_type: str = "") -> str:
         return f"https://s3.example.com/imagerift/{key}?X-Amz-Signature=example"
 
-    sent = build_request(RECORD, 119.5, Signer(get=sign, put=sign))
+    sent = build_request(RECORD, 119.5, Signer(get=sign, put=sign), "gate")
     assert sent == example("request.json")
 
 

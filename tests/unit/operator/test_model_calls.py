@@ -13,6 +13,7 @@ from imagerift_core.jobs import JobRecord
 from imagerift_core.modes import load_modes
 from imagerift_core.triton import TritonUnavailable
 from imagerift_operator.attempt_codec import NOT_SENT
+from imagerift_operator.context import _model_calls
 from imagerift_operator.job_entry import JobEntry
 from imagerift_operator.model_calls import URL_GRACE_SECONDS, ModelCalls
 from imagerift_operator.pools import CONTROL_MODEL, Replica
@@ -66,6 +67,7 @@ async def run(server: Server, record: JobRecord, slots: int = 1) -> str:
         running_status_after=60,
         answer_grace=15,
     )
+    calls.gate = "gate"
     replica = Replica(stand_in, cast(Any, None), Slots(slots), [CONTROL_MODEL])
     answer = await calls.run(cast(JobEntry, None), record, replica)
     assert replica.ready is (server.failure is None)
@@ -90,6 +92,13 @@ async def test_an_attempt_is_told_the_seconds_until_the_first_deadline(
     assert server.timeout == server.request["secondsLeft"] + 15
     (seconds,) = server.url_seconds
     assert seconds == int(server.request["secondsLeft"]) + URL_GRACE_SECONDS
+    assert server.request["gate"] == "gate"
+
+
+def test_the_gate_that_all_must_pass_is_the_settings() -> None:
+    given = MagicMock()
+    given.settings.moderation_model = "gate"
+    assert _model_calls(given, MagicMock()).gate == "gate"
 
 
 @pytest.mark.parametrize(

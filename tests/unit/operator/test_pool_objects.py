@@ -8,7 +8,7 @@ import pytest
 from imagerift_core.job_pods import JobPods
 from imagerift_core.pool_template import PoolTemplate
 from imagerift_operator.job_pod_objects import run_job
-from imagerift_operator.pool_objects import deployment, disruption_budget, service
+from imagerift_operator.pool_objects import deployment, disruption_budget, service, with_gate
 from pydantic import ValidationError
 
 
@@ -119,6 +119,16 @@ def test_a_variable_of_the_users_replaces_the_operators_and_is_there_once() -> N
         names = [name for name in names if not name.startswith(told)]
         assert sorted(names) == ["IMAGERIFT_CONTROL_DIR", "IMAGERIFT_S3_ORIGIN", "OTHER"]
         assert {"name": "IMAGERIFT_CONTROL_DIR", "value": "/mine"} in container["env"]
+
+
+def test_servers_are_told_of_the_installations_gate() -> None:
+    template = PoolTemplate.model_validate({"image": "triton:1"})
+    for gate, told in (("g", ["g"]), (None, [])):
+        gated = with_gate(template, gate)
+        made = deployment("l4", "uid", gated, replicas=1, s3_origin="http://s3")
+        (container,) = made["spec"]["template"]["spec"]["containers"]
+        found = [v for v in container["env"] if v["name"] == "IMAGERIFT_MODERATION_MODEL"]
+        assert [variable["value"] for variable in found] == told
 
 
 def variables_of(spec: dict[str, Any]) -> dict[str, str]:

@@ -64,6 +64,7 @@ def test_every_member_of_a_request_is_read() -> None:
         output_format="webp",
         on_unclear_subject="fail",
         cutout=CutoutOptions("#ffffff", 0.05, 0.85, "bottom", "contact", 1000, 800),
+        gate="gate",
         negative_prompt="text, hands",
         keep_subject=False,
         targets=tuple(
@@ -91,6 +92,7 @@ def test_what_may_be_left_out_of_a_request_has_a_default() -> None:
     assert (read.preset, read.prompt) == (None, "")
     assert (read.export_size, read.output_aspect, read.output_format) == ("base", "source", "png")
     assert (read.mask_url, read.on_unclear_subject, read.cutout) == (None, "grade", None)
+    assert read.gate is None
     assert (read.negative_prompt, read.keep_subject, read.reference_urls) == ("", True, ())
     assert read.shapes == (WantedOutput("source", "base", "png"),)
     [target] = read.targets

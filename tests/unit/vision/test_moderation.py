@@ -39,6 +39,8 @@ class Plates:
 class Eye:
     """A gate that says what `judge` says of each picture, and remembers what it was shown."""
 
+    name = "eye"
+
     def __init__(self, judge: Callable[[Look, np.ndarray], bool]) -> None:
         self.judge = judge
         self.looks: list[Look] = []
@@ -58,7 +60,7 @@ def plates() -> Plates:
 def run(origin: Origin, plates: Plates, decoding: Any, tmp_path: Path):
     client = OriginClient(origin.url)
 
-    def generate(gate: Any, **changes: Any) -> dict[str, Any]:
+    def generate(gate: Any, /, **changes: Any) -> dict[str, Any]:
         pipeline = Pipeline(client, plates, {"style": "style"}, gate, decoding)
         asked = json.dumps(request_for(origin, **changes))
         return json.loads(answer(asked, CancelFlags(tmp_path), pipeline.run).to_json())
@@ -124,6 +126,19 @@ def test_the_gate_sees_the_source_the_prompt_and_each_output(run) -> None:
         "preset": "studio",
         "prompt": "SECRETPROMPT of a mug",
     }
+
+
+@pytest.mark.parametrize("has", [None, "another"])
+def test_a_job_that_must_be_judged_is_not_made_without_its_gate(run, plates, origin, has) -> None:
+    eye = Eye(lambda *_: False)
+    eye.name = has
+    error = run(eye if has else None, gate="eye")["error"]
+    assert (error["code"], error["retryable"]) == ("model_error", False)
+    assert (plates.calls, eye.looks, origin.requests) == (0, [], [])
+
+
+def test_a_job_that_must_be_judged_is_made_by_its_gate_s_leave(run) -> None:
+    assert run(Eye(lambda *_: False), gate="eye")["error"] is None
 
 
 def test_a_gate_that_cannot_look_lets_nothing_through(run, origin) -> None:

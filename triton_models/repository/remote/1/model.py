@@ -16,6 +16,11 @@ from imagerift_vision.mode_server import ModeServer
 class TritonPythonModel:
     """One slot: one call of the engine at a time, or as many as the settings' `batch`."""
 
+    @staticmethod
+    def check(_args: dict[str, str]) -> None:
+        """Raise where the settings name no engine that could draw."""
+        EngineSettings.from_environment()
+
     def initialize(self, _args: dict[str, str]) -> None:
         """Read the settings; load the networks that frame and enlarge."""
         settings = EngineSettings.from_environment()

@@ -46,8 +46,18 @@ def read_stages() -> dict[str, Stage]:
     return parse("\n".join(path.read_text() for path in DOCKERFILES))
 
 
+def images_for_a_node(stages: Mapping[str, Stage]) -> list[str]:
+    """The images that a node here runs: those on Debian. NVIDIA's base is not to be had here."""
+
+    def base(name: str) -> str:
+        below = stages[name].base
+        return base(below) if below in stages else below
+
+    return [name for name, stage in stages.items() if stage.is_image and "debian:" in base(name)]
+
+
 def build_images(workshop: Workshop, names: Sequence[str], stream: IO[bytes]) -> list[str]:
-    """Writes the named images (all, when none is named) into one docker-archive.
+    """Writes the named images (all that run here, when none is named) into one docker-archive.
 
     Returns the images' full names.
 
@@ -55,7 +65,7 @@ def build_images(workshop: Workshop, names: Sequence[str], stream: IO[bytes]) ->
         PlatformError: there is no image of that name, or an instruction fails.
     """
     stages = read_stages()
-    known = [name for name, stage in stages.items() if stage.is_image]
+    known = images_for_a_node(stages)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise PlatformError(f"no such image: {', '.join(unknown)} (there are {', '.join(known)})")
