@@ -14,10 +14,12 @@ from pymongo import AsyncMongoClient
 @pytest.fixture(scope="session")
 async def opened_database(mongo_url: str) -> AsyncIterator[Database]:
     name = f"test_{secrets.token_hex(6)}"
+    cleaner: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(mongo_url)
+    # Moments of tests lie in the past, and the server would take what has expired since.
+    await cleaner.admin.command("setParameter", 1, ttlMonitorEnabled=False)
     async with connect(mongo_url, name) as opened:
         await opened.ensure_indexes()
         yield opened
-    cleaner: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(mongo_url)
     await cleaner.drop_database(name)
     await cleaner.close()
 
