@@ -12,9 +12,6 @@ from imagerift_api.settings import ApiSettings
 from imagerift_core.model_weights import ModelWeightsSpec
 from imagerift_core.resources import TritonPoolSpec
 from imagerift_local.cluster import RBAC_FILE, TENANTS_FILE, rbac_manifests
-from imagerift_operator.job_pod_objects import check_job, run_job
-from imagerift_operator.model_access import ModelAccess
-from imagerift_operator.pool_objects import deployment, disruption_budget, service
 from imagerift_operator.settings import OperatorSettings
 from imagerift_operator.weights_objects import WeightsObjects
 from kubernetes_validate import utils, validate
@@ -29,8 +26,6 @@ from tests.charts.rendering import (
     Manifest,
     Objects,
     containers,
-    job_pods,
-    pool_template,
     variables,
     weights_pods,
 )
@@ -38,7 +33,6 @@ from tests.unit.charts.variables import chart_variables
 from tests.unit.core.structural import faults
 
 CLUSTERS = [f"1.{minor}" for minor in range(29, 38)]
-GOLDEN = Path(__file__).with_name("golden") / "gpu-form.yaml"
 DEPRECATED = {"policy/v1beta1", "autoscaling/v2beta2", "autoscaling/v2beta1", "batch/v1beta1"}
 KNOWN_TO_120 = {
     *["v1", "apps/v1", "policy/v1beta1", "autoscaling/v2beta2", "networking.k8s.io/v1"],
@@ -253,66 +247,6 @@ def test_existing_secrets_leave_nothing_to_generate(examples: dict[str, Objects]
     assert names == {"imagerift-api", "imagerift-bundled", "imagerift-models"}
 
 
-def test_no_example_books_a_gpu_for_models_that_use_none(examples: dict[str, Objects]) -> None:
-    for name, objects in examples.items():
-        for body in objects.of("TritonPool"):
-            template = body["spec"].get("template")
-            if template is None or not template.get("gpus"):
-                continue
-            names = {entry["name"]: entry["value"] for entry in template.get("env", [])}
-            # The image with PyTorch, and a pool file that uses a GPU.
-            assert "/imagerift/triton-gpu@" in template["image"], name
-            assert pool_file(names["IMAGERIFT_POOL"])["kind"] == "KIND_GPU", name
-        if "job-pods.json" in json.dumps(objects.all) and job_pods(objects).gpus:
-            assert name in ON_GPUS
-            assert "/imagerift/triton-gpu@" in job_pods(objects).image, name
-
-
-def pool_file(name: str) -> dict[str, Any]:
-    """The pool's file of that name, as it is in the images."""
-    folder = CHARTS.parent / "triton_models" / "pools"
-    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
-    return found
-
-
-@pytest.mark.parametrize("name", ON_GPUS)
-def test_an_example_with_gpus_is_whole_and_means_what_its_pool_file_says(
-    examples: dict[str, Objects], name: str
-) -> None:
-    (pool,) = examples[name].of("TritonPool")
-    template = pool_template(examples[name], pool["metadata"]["name"])
-    pods = job_pods(examples[name])
-    file = pool_file(name)
-    assert pool["spec"]["slotsPerReplica"] == file["instances"]["generate"]
-    told = [next(one.value for one in each.env) for each in (template, pods)]
-    assert told == [name, name]
-    # Job pods have what the pool has: image, GPU, weights.
-    for field in ("image", "gpus", "gpu_resource", "model_volume", "node_selector", "tolerations"):
-        assert getattr(pods, field) == getattr(template, field), field
-    weights = [file["diffusion"], *file["diffusion"].get("models", {}).values()]
-    assert template.model_volume is not None
-    for one in weights:
-        assert one["weights"].startswith(f"{template.model_volume.mount_path}/")
-        assert one["vramGiB"]
-    assert {
-        "cpu",
-        "memory",
-    } <= template.resources.requests.keys() & template.resources.limits.keys()
-    assert template.shared_memory != "" and template.startup_seconds > 600
-    made = [
-        deployment("p", "UID", template, replicas=1, s3_origin="http://s3"),
-        run_job("r", NAMESPACE, pods, deadline_seconds=600, s3_origin="http://s3", gate="gate"),
-        check_job("c", NAMESPACE, pods, deadline_seconds=600, s3_origin="http://s3", gate="gate"),
-    ]
-    for body in made:
-        for version in CLUSTERS:
-            assert validate(body, version, strict=True) == version
-    (server,) = made[0]["spec"]["template"]["spec"]["containers"]
-    probe = server["startupProbe"]
-    assert probe["periodSeconds"] * probe["failureThreshold"] >= template.startup_seconds
-    assert server["resources"]["limits"][template.gpu_resource] == "1"
-
-
 def test_a_digest_wins_over_the_tag(examples: dict[str, Objects]) -> None:
     image = examples["production"].pods["imagerift-api"]["spec"]["containers"][0]["image"]
     assert image.startswith("registry.example.com/imagerift/api@sha256:")
@@ -338,39 +272,6 @@ def test_every_workload_of_more_pods_is_spread_and_kept_by_a_budget(
         assert budgets[name]["spec"]["selector"] == selector
         constraints = body["spec"]["template"]["spec"]["topologySpreadConstraints"]
         assert [c["labelSelector"] for c in constraints] == [selector, selector]
-
-
-def test_the_form_of_what_runs_on_gpus_is_as_agreed(examples: dict[str, Objects]) -> None:
-    """Red after a wanted change: write the text of the failure's left side to the golden file."""
-    assert yaml.safe_dump_all(gpu_form(examples), sort_keys=False) == GOLDEN.read_text()
-
-
-def gpu_form(examples: dict[str, Objects]) -> list[Manifest]:
-    """What the chart renders for the pool `gpu` and for job pods, and what the operator makes."""
-    objects, pools = examples["production"], examples["gpu"]
-    template = pool_template(pools, "gpu")
-    on_gpus = job_pods(objects).model_copy(update={"gpus": 1, "runtime_class_name": "nvidia"})
-    origin = "https://s3.internal.example.com"
-    access = ModelAccess(secret="imagerift-model-secrets")
-    return [
-        pools.one("TritonPool", "gpu"),
-        deployment("gpu", "UID", template, replicas=1, s3_origin=origin, access=access),
-        service("gpu", "UID", template),
-        disruption_budget("gpu", "UID"),
-        objects.one("NetworkPolicy", "imagerift-triton"),
-        run_job("RUN", NAMESPACE, on_gpus, deadline_seconds=600, s3_origin=origin),
-        objects.one("NetworkPolicy", f"imagerift-runner-{NAMESPACE}"),
-        objects.one("Role", f"imagerift-operator-{NAMESPACE}"),
-    ]
-
-
-def test_current_kubernetes_takes_what_the_operator_makes(
-    examples: dict[str, Objects], quick_schemas: None
-) -> None:
-    made = [body for body in gpu_form(examples) if body["kind"] != "TritonPool"]
-    for body in made:
-        for version in CLUSTERS:
-            assert validate(body, version, strict=True) == version
 
 
 def test_current_kubernetes_takes_what_is_made_for_weights(

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 START_SECONDS = 240
-_ALREADY_INITIALIZED = 23
 ALREADY_INITIALIZED = 23
 
 

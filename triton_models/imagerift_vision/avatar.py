@@ -16,8 +16,8 @@ from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.features import calmed
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting, estimate_foreground
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.networks import in_use
 from imagerift_vision.painting import Painter
 from imagerift_vision.portrait import Portrait, portray

@@ -17,8 +17,8 @@ from imagerift_vision.control import Guard
 from imagerift_vision.cutout_canvas import CutSubject, laid_out, spot_of
 from imagerift_vision.edge_colours import freed
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matte, Matting, own_matte
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
 
 Float = NDArray[np.float32]

@@ -20,8 +20,8 @@ from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, on_paper
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.photo_enlarging import PhotoEnlarger
 from imagerift_vision.portrait import portray
 from imagerift_vision.presets import PRESETS

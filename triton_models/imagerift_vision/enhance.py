@@ -11,8 +11,8 @@ from imagerift_vision.errors import VisionError
 from imagerift_vision.face_restoration import FaceRestorer
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.restoration import denoised, noise_of, sharpened, toned
 from imagerift_vision.superres import SuperResolver

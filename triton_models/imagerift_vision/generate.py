@@ -4,20 +4,16 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
-from imagerift_contract.cutouts import CutoutOptions
 from imagerift_contract.values import (
     CONTENT_TYPES,
-    DEFAULT_ON_UNCLEAR_SUBJECT,
     EXPORT_LONG_EDGE,
     THUMBNAIL_TYPE,
-    OnUnclearSubject,
 )
 from numpy.typing import NDArray
 
-from imagerift_vision.analysis import Analysis, common
+from imagerift_vision.analysis import common
 from imagerift_vision.control import Guard
 from imagerift_vision.decoding import Source
 from imagerift_vision.decoding_process import DecodingProcess
@@ -25,11 +21,11 @@ from imagerift_vision.encoding import encode
 from imagerift_vision.entry_model import timed
 from imagerift_vision.errors import ERROR_CODES, JOB_ENDING, VisionError, from_exception
 from imagerift_vision.masks import masked
+from imagerift_vision.mode_call import ModeAnswer, ModeCall, ModeModels
 from imagerift_vision.moderation import Gate, Look, check_gate, opaque
 from imagerift_vision.provenance import Provenance
 from imagerift_vision.requests import (
     GenerateRequest,
-    ModelVersion,
     Output,
     Result,
     Target,
@@ -51,61 +47,6 @@ SOURCE_OVERSAMPLING = 1.5
 MAX_SOURCE_EDGE = 4096
 # What is looked at and not shown needs no more pixels.
 REFERENCE_EDGE = 1536
-
-
-@dataclass(frozen=True)
-class ModeCall:
-    """What a mode's model is asked for: one picture a seed."""
-
-    model: str
-    image: NDArray[np.uint8]
-    attempt_id: str
-    seconds_left: float
-    prompt: str
-    preset: str | None
-    seeds: tuple[int, ...]
-    width: int
-    height: int
-    on_unclear_subject: OnUnclearSubject = DEFAULT_ON_UNCLEAR_SUBJECT
-    masked: bool = False
-    """Whether the image's alpha is the caller's own matte."""
-    cutout: CutoutOptions | None = None
-    mode: str | None = None
-    """The job's mode; None where a model is called for something else."""
-    negative_prompt: str = ""
-    """What is not to be seen."""
-    keep_subject: bool = True
-    """Whether the subject's own pixels are to be in the picture."""
-    references: tuple[NDArray[np.uint8], ...] = ()
-    """Each [h, w, 4], like the image: pictures that are looked at beside it."""
-    spare: float = 0.0
-    """Seconds that it may wait for the model, beside those that are left."""
-    waited: float = 0.0
-    """Seconds that it has waited so before it was read."""
-
-
-@dataclass(frozen=True)
-class ModeAnswer:
-    """What a mode's model gave: the pictures of the seeds that are not omitted, in order."""
-
-    images: NDArray[np.uint8]
-    """[N, height, width, 3] sRGB, or 4 with straight alpha."""
-    preset: str | None
-    models: tuple[ModelVersion, ...]
-    omitted: tuple[tuple[int, str], ...] = ()
-    error: VisionError | None = None
-    analysis: Analysis | None = None
-    proofs: tuple[SubjectProof | None, ...] = ()
-    """Of each of `images`, or none at all: that the subject in it was kept."""
-    waited: float = 0.0
-    """Seconds that the call waited while the model worked for others."""
-
-
-class ModeModels(Protocol):
-    """Calls the modes' models, on a server or in this process."""
-
-    def call(self, call: ModeCall) -> ModeAnswer:
-        """Run a mode's model. Raises VisionError when it cannot be run."""
 
 
 @dataclass

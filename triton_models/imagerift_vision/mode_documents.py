@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imagerift_vision.analysis import read_analysis
 from imagerift_vision.cutout_options import cutout_document, read_cutout
 from imagerift_vision.errors import ERROR_CODES, VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.subject_proof import read_proof
 

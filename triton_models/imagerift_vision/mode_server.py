@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard, RunningAttempts
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
-from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.progress import ModelLine, tells
 from imagerift_vision.runtime import give_memory_back, limit_threads

@@ -11,7 +11,7 @@ from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_modes import served
 from imagerift_vision.diffusion_settings import DiffusionSettings
 from imagerift_vision.errors import ERROR_CODES, VisionError
-from imagerift_vision.generate import ModeCall, ModeModels
+from imagerift_vision.mode_call import ModeCall, ModeModels
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.settings import DIFFUSION
 

@@ -13,8 +13,8 @@ from imagerift_vision.compositing.proving import proven
 from imagerift_vision.control import Guard
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matting
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.photo_enlarging import PhotoEnlarger
 from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead

@@ -12,8 +12,8 @@ from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
 from imagerift_vision.framing import Framed, Framer, is_ratio
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.matting import Matte, Matting
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.painting import PAINT_EDGE, Painter
 from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead

@@ -10,7 +10,7 @@ from imagerift_contract.values import MAX_REFERENCES
 from numpy.typing import NDArray
 
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info
 from imagerift_vision.moderation import Look, Verdict, read_verdict
 

@@ -26,7 +26,7 @@ from imagerift_vision.control import AttemptGuard, CancelFlags, Guard  # noqa: E
 from imagerift_vision.cutout import CutoutMode  # noqa: E402
 from imagerift_vision.decoding import decode  # noqa: E402
 from imagerift_vision.enhance import EnhanceMode  # noqa: E402
-from imagerift_vision.generate import ModeAnswer, ModeCall  # noqa: E402
+from imagerift_vision.mode_call import ModeAnswer, ModeCall  # noqa: E402
 from imagerift_vision.presets import PRESETS as STYLES  # noqa: E402
 from imagerift_vision.scene_mode import LOOKS as SCENES  # noqa: E402
 from imagerift_vision.scene_mode import SceneMode  # noqa: E402

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "triton_models"))
 
 from imagerift_vision.control import AttemptGuard, CancelFlags  # noqa: E402
 from imagerift_vision.decoding import Source, decode  # noqa: E402
-from imagerift_vision.generate import ModeCall  # noqa: E402
+from imagerift_vision.mode_call import ModeCall  # noqa: E402
 from imagerift_vision.presets import PRESETS  # noqa: E402
 from imagerift_vision.style import StyleMode  # noqa: E402
 

@@ -10,8 +10,8 @@ from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.errors import VisionError
 from imagerift_vision.faces import LEFT_EYE, FaceFinder
 from imagerift_vision.features import reshaped
-from imagerift_vision.generate import ModeCall
 from imagerift_vision.matting import Matting
+from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.portrait import Portrait, portray
 from odd_images import PORTRAIT, portrait, scene
 from PIL import Image

@@ -14,7 +14,7 @@ from imagerift_contract.cutouts import CutoutOptions
 from imagerift_vision.analysis import Analysis, Applied, Ignored, People, SubjectFound, Understood
 from imagerift_vision.control import RunningAttempts, read_command
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import info_of, parameters_of, read_info, read_parameters
 from imagerift_vision.progress import LINE_BYTES, read_slots, say_slots
 from imagerift_vision.requests import (

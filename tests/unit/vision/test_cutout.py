@@ -9,7 +9,7 @@ from imagerift_vision import matting
 from imagerift_vision.cutout_canvas import CutSubject, laid_out, spot_of
 from imagerift_vision.decoding import decode
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeCall
+from imagerift_vision.mode_call import ModeCall
 from mask_cases import nothing, two_things
 from odd_images import READABLE, scene
 from PIL import Image, ImageDraw

@@ -15,7 +15,8 @@ from imagerift_vision.diffusion_options import Lora
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError, from_exception
-from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.presets import PRESETS
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.storage import OriginClient

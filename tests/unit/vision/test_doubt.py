@@ -10,8 +10,8 @@ import pytest
 from imagerift_vision.control import Guard
 from imagerift_vision.doubt import BOUNDS, SURE, Signs, confidence, signs_of
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeCall
 from imagerift_vision.matting import SIDE, Matting
+from imagerift_vision.mode_call import ModeCall
 
 NO_SIGNS = Signs(0.0, 0.0, 0.0)
 CENTRE, RADIUS, FOOT = (160, 110), 50, 280

@@ -11,7 +11,8 @@ from generate_cases import GenerateCases, request_for
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.decoding_process import DecodingProcess
 from imagerift_vision.entry_model import answer
-from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.settings import MODE_MODELS
 from imagerift_vision.storage import OriginClient
 from mask_cases import MaskCases

@@ -11,7 +11,8 @@ from generate_cases import request_for
 from imagerift_vision.control import CancelFlags
 from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.moderation import Look, Verdict, read_verdict
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.storage import OriginClient

@@ -12,8 +12,8 @@ from imagerift_vision.avatar_looks import anime
 from imagerift_vision.control import Guard
 from imagerift_vision.face_restoration import FaceRestorer
 from imagerift_vision.faces import FaceFinder
-from imagerift_vision.generate import ModeCall
 from imagerift_vision.matting import SIDE, Matting
+from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.networks import OnnxNetwork
 from imagerift_vision.portrait import Portrait, portray
 from imagerift_vision.requests import ModelVersion

@@ -18,7 +18,8 @@ from imagerift_vision.control import (
     read_command,
 )
 from imagerift_vision.entry_model import answer
-from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.progress import LINE_BYTES, ModelLine, read_slots, say_slots, tells
 from imagerift_vision.storage import OriginClient
 from origin import Origin

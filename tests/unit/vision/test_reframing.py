@@ -13,7 +13,7 @@ from imagerift_vision.errors import VisionError
 from imagerift_vision.extension import extended
 from imagerift_vision.faces import Face, FaceFinder
 from imagerift_vision.framing import bordered
-from imagerift_vision.generate import ModeCall
+from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.reframing import Contents, Window, detail_of, reframe
 from odd_images import PORTRAIT, portrait
 from PIL import Image

@@ -16,8 +16,8 @@ from imagerift_vision.control import AttemptGuard, CancelFlags, Guard
 from imagerift_vision.diffusion import DiffusionMode
 from imagerift_vision.diffusion_settings import DiffusionSettings
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall
 from imagerift_vision.loaded_networks import LoadedNetworks
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.scene_backgrounds import backgrounds_of
 from imagerift_vision.scene_mode import SceneMode
 from test_stops import Counted

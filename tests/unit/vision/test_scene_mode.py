@@ -15,7 +15,8 @@ from imagerift_vision.control import CancelFlags, Guard
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.entry_model import answer
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeAnswer, ModeCall, Pipeline
+from imagerift_vision.generate import Pipeline
+from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.scene.render import lamp_of
 from imagerift_vision.scene_backgrounds import DrawnBackgrounds, backgrounds_of

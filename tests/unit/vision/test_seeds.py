@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from generate_cases import likeness
 from imagerift_vision.control import Guard
-from imagerift_vision.generate import ModeCall
+from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.presets import PRESETS
 from imagerift_vision.scene.placement import describe, place, warp
 from odd_images import scene

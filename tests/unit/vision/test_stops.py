@@ -9,7 +9,7 @@ from imagerift_contract.cutouts import CutoutOptions
 from imagerift_vision.control import Guard
 from imagerift_vision.edge_colours import ROWS_AT_ONCE, freed
 from imagerift_vision.errors import VisionError
-from imagerift_vision.generate import ModeCall
+from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.restoration import denoised, sharpened, toned
 from odd_images import scene
 
