@@ -36,7 +36,9 @@ class Administrators:
         if scheme.lower() != "bearer" or not token.strip():
             raise MissingAdminToken("Send the administrators' token as 'Authorization: Bearer …'.")
         self._limit.check(address)
-        if self._token is None or not hmac.compare_digest(token.strip().encode(), self._token):
+        # A header may hold bytes that are no text; no token does.
+        given = token.strip().encode(errors="replace")
+        if self._token is None or not hmac.compare_digest(given, self._token):
             self._limit.count(address)
             raise InvalidAdminToken("This is not the administrators' token of this installation.")
         return ADMIN_COMMAND.model_copy(update={"address": address})
