@@ -112,6 +112,10 @@ class TogetherNetwork:
         """The recipe's, or the first that its weights can do."""
         return self.network.task_of(recipe)
 
+    def tasks_of(self, recipe: Recipe) -> tuple[Task, ...]:
+        """What the weights of a recipe can do."""
+        return self.network.tasks_of(recipe)
+
     def versions(self, recipe: Recipe) -> tuple[ModelVersion, ...]:
         """Those of what drew this recipe last: looked up where it is drawn."""
         return self._versions[recipe]
