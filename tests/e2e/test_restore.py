@@ -62,7 +62,8 @@ def test_after_a_restore_nothing_is_charged_twice_no_job_hangs_and_orphaned_byte
     api, operator = shard.api(), shard.operator(**SLOW_TO_DELETE)
     shard.wait_for_leader()
     # It has a database of its own, so its own API makes its workspaces.
-    shard.platform.environment["IMAGERIFT_API_URL"] = shard.api_url
+    environment = {**shard.platform.environment, "IMAGERIFT_API_URL": shard.api_url}
+    shard.platform = replace(shard.platform, environment=environment)
     with client_of(shard) as http:
         tenant = shard.tenant(http)
         done = submit(tenant, small_photo)
