@@ -27,7 +27,8 @@ _ANSWERS = Path(os.environ["FUZZ_ANSWERS"])
 _EXAMPLES = int(os.environ["FUZZ_EXAMPLES"])
 _ORIGIN = os.environ["FUZZ_ORIGIN"]
 _MYSELF = os.environ["FUZZ_MYSELF"]
-_ENDS_THE_SESSION = {"signOut", "chooseWorkspace"}
+# Who signs in leaves the session that the browser had before.
+_ENDS_THE_SESSION = {"signOut", "chooseWorkspace", "signInWithPassword"}
 _seen: Counter[str] = Counter()
 _http = requests.Session()
 _http.trust_env = False
