@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.resources import BINDING
-from tests.e2e.tenant import Tenant
+from tests.e2e.tenant import Tenant, new_tenant
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest, attach, started
 
 
@@ -29,14 +30,7 @@ def platform() -> Iterator[PlatformUnderTest]:
 def make_tenant(platform: PlatformUnderTest) -> Iterator[Callable[[str], Tenant]]:
     """Makes workspaces, each with a key, on the plan that is named."""
     with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
-
-        def make(plan: str) -> Tenant:
-            created = platform.admin("workspace", "create", "--name", "test", "--plan", plan)
-            workspace = created["workspaceId"]
-            key = platform.admin("key", "create", "--workspace", workspace, "--name", "test")
-            return Tenant(platform, http, workspace, key["keyId"], key["token"])
-
-        yield make
+        yield partial(new_tenant, platform, http)
 
 
 @pytest.fixture

@@ -92,3 +92,18 @@ class Tenant:
             "reserved": sum(row["reserved"] for row in rows),
             "ledger": ledger,
         }
+
+
+def new_tenant(
+    platform: PlatformUnderTest, http: httpx.Client, plan: str, *, name: str = "test"
+) -> Tenant:
+    """A workspace on that plan, with a key, whose client is `http`."""
+    headers = {"Authorization": f"Bearer {platform.environment['IMAGERIFT_ADMIN_TOKEN']}"}
+
+    def made(path: str, **body: str) -> Any:
+        url = f"{platform.api_url}/admin/v1/workspaces{path}"
+        return http.post(url, json=body, headers=headers).raise_for_status().json()
+
+    workspace = made("", name=name, plan=plan)["workspaceId"]
+    created = made(f"/{workspace}/keys", name=name)
+    return Tenant(platform, http, workspace, created["key"]["keyId"], created["token"])

@@ -20,7 +20,7 @@ from imagerift_core.triton import connect_triton
 from PIL import Image
 
 from tests.e2e.own_pool import OwnPool, own_pool
-from tests.e2e.tenant import Tenant
+from tests.e2e.tenant import Tenant, new_tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
 from tests.support.products import PRODUCTS, file_of, product
 
@@ -42,11 +42,8 @@ def running(
 @pytest.fixture(scope="module")
 def tenant(platform: PlatformUnderTest) -> Iterator[Tenant]:
     """One for all: making one takes longer than most of these jobs."""
-    workspace = platform.admin("workspace", "create", "--name", "own", "--plan", "load")
-    name = workspace["workspaceId"]
-    key = platform.admin("key", "create", "--workspace", name, "--name", "own")
     with httpx.Client(base_url=platform.api_url, timeout=120, trust_env=False) as http:
-        yield Tenant(platform, http, name, key["keyId"], key["token"])
+        yield new_tenant(platform, http, "load")
 
 
 @pytest.fixture

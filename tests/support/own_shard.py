@@ -26,7 +26,7 @@ import httpx
 import yaml
 from pymongo import MongoClient
 
-from tests.e2e.tenant import Tenant
+from tests.e2e.tenant import Tenant, new_tenant
 from tests.platform_under_test import TEST_MODES, PlatformUnderTest, wait_until
 from tests.support.server_processes import free_port
 from tests.support.tcp_links import Link, Links, opened_links
@@ -136,10 +136,7 @@ class Shard:
 
     def tenant(self, http: httpx.Client, plan: str = "load") -> Tenant:
         """A workspace of its own whose client talks to this shard's API."""
-        created = self.platform.admin("workspace", "create", "--name", "shard", "--plan", plan)
-        workspace = created["workspaceId"]
-        key = self.platform.admin("key", "create", "--workspace", workspace, "--name", "shard")
-        return Tenant(self.platform, http, workspace, key["keyId"], key["token"])
+        return new_tenant(self.platform, http, plan, name="shard")
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         return self.platform.run(
