@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.hook_receiver import receiving_hooks
-from tests.e2e.tenant import Tenant
+from tests.e2e.tenant import Tenant, new_tenant
 from tests.platform_under_test import CHECKOUT, PlatformUnderTest
 from tests.support.puppet_jobs import submit
 
@@ -29,10 +29,7 @@ class Visitors:
         self.quick, self.slow = self._tenant("load"), self._tenant("small")
 
     def _tenant(self, plan: str) -> Tenant:
-        workspace = self._platform.admin("workspace", "create", "--name", plan, "--plan", plan)
-        name = workspace["workspaceId"]
-        key = self._platform.admin("key", "create", "--workspace", name, "--name", plan)
-        return Tenant(self._platform, self._http, name, key["keyId"], key["token"])
+        return new_tenant(self._platform, self._http, plan, name=plan)
 
     def make_one_picture(self) -> str:
         """Returns the trace of a picture that is made before all else."""

@@ -95,13 +95,13 @@ class Tenant:
 
 
 def new_tenant(
-    platform: PlatformUnderTest, http: httpx.Client, plan: str, *, name: str = "test"
+    platform: PlatformUnderTest, http: httpx.Client, plan: str, *, name: str = "test", at: str = ""
 ) -> Tenant:
-    """A workspace on that plan, with a key, whose client is `http`."""
+    """A workspace with a key, made by the API that is `at` (the platform's, where none is named)."""
     headers = {"Authorization": f"Bearer {platform.environment['IMAGERIFT_ADMIN_TOKEN']}"}
 
     def made(path: str, **body: str) -> Any:
-        url = f"{platform.api_url}/admin/v1/workspaces{path}"
+        url = f"{at or platform.api_url}/admin/v1/workspaces{path}"
         return http.post(url, json=body, headers=headers).raise_for_status().json()
 
     workspace = made("", name=name, plan=plan)["workspaceId"]

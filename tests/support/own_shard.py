@@ -136,7 +136,7 @@ class Shard:
 
     def tenant(self, http: httpx.Client, plan: str = "load") -> Tenant:
         """A workspace of its own whose client talks to this shard's API."""
-        return new_tenant(self.platform, http, plan, name="shard")
+        return new_tenant(self.platform, http, plan, name="shard", at=self.api_url)
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         return self.platform.run(
