@@ -97,7 +97,7 @@ class Tenant:
 def new_tenant(
     platform: PlatformUnderTest, http: httpx.Client, plan: str, *, name: str = "test", at: str = ""
 ) -> Tenant:
-    """A workspace with a key, made by the API that is `at` (the platform's, where none is named)."""
+    """A workspace with a key, made by the API that is `at`, which is the platform's by default."""
     headers = {"Authorization": f"Bearer {platform.environment['IMAGERIFT_ADMIN_TOKEN']}"}
 
     def made(path: str, **body: str) -> Any:
