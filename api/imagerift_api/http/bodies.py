@@ -54,7 +54,13 @@ class RequestBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, content: Any) -> Any:
-        return present(content)
+        if not isinstance(content, dict):
+            return content
+        known = {field.alias for field in cls.model_fields.values()}
+        # What is unknown is refused, whatever its value.
+        return {
+            name: value for name, value in content.items() if value is not None or name not in known
+        }
 
     @classmethod
     def faults_between_fields(cls, _content: dict[str, Any]) -> list[dict[str, str]]:

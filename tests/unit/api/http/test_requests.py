@@ -137,6 +137,14 @@ def test_every_body_takes_null_for_absent_and_its_schema_says_so(model: type[Req
         assert known == ("This field is required." if field.is_required() else None)
 
 
+@pytest.mark.parametrize("model", all_bodies(), ids=lambda model: model.__name__)
+@pytest.mark.parametrize("name", ["", "no such field"])
+def test_an_unknown_field_is_refused_though_it_is_null(model: type[RequestBody], name: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({name: None})
+    assert name in {fault["param"] for fault in requests.faults_of(caught.value, "field")}
+
+
 def test_a_plus_sign_that_was_not_escaped_is_still_an_offset() -> None:
     for text in (
         "2026-11-22T12:00:00 02:00",
