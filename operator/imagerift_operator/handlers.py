@@ -46,7 +46,9 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
             @kopf.on.event(
                 GROUP, VERSION, plural, registry=registry, id=f"{plural}_event", param=plural
             )
-            async def tenant_event(type: str | None, body: kopf.Body, param: str, **_: Any) -> None:
+            async def tenant_event(
+                type: str | None, body: kopf.Body, param: Any = None, **_: Any
+            ) -> None:
                 tenants.observe(type, param, dict(body))
 
     @kopf.on.probe(id="leading", registry=registry)
