@@ -79,13 +79,15 @@ def new_administrator_token() -> NewApiKey:
 
 def new_token_of(key_id: str) -> NewApiKey:
     """A token with a new secret for the key, or the administrator, of this id."""
-    kind, _, identifier = key_id.partition("_")
-    body = _TOKENS[kind] + identifier + random_base62(SECRET_LENGTH)
+    kind, _, identifier = key_id.rpartition("_")
+    # What is no id of ours has no key either, and is told so by whoever looks it up.
+    prefix = _TOKENS.get(kind, PREFIX)
+    body = prefix + identifier + random_base62(SECRET_LENGTH)
     token = body + _checksum(body)
     return NewApiKey(
         key_id=key_id,
         token=token,
-        prefix=_TOKENS[kind] + identifier[:4],
+        prefix=prefix + identifier[:4],
         last_four=token[-4:],
     )
 

@@ -18,7 +18,8 @@ class OfferPath(BaseModel):
     """The path of a plan or mode."""
 
     name: str = Field(
-        description=f"Its name, as `{MODE_NAME}` with {MAX_MODE_NAME} characters at most."
+        alias="name",
+        description=f"Its name, as `{MODE_NAME}` with {MAX_MODE_NAME} characters at most.",
     )
 
 

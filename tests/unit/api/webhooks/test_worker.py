@@ -10,9 +10,9 @@ from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.worker import WebhookWorker
 from imagerift_core.egress import Egress
 from imagerift_core.mongo.deliveries import Delivery
-from tests.unit.api.http.test_egress import CLUSTER
 
 from tests.support.name_server import FAILING, NameServer
+from tests.unit.core.test_egress import CLUSTER
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DELIVERY = Delivery(
