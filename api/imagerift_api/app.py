@@ -8,9 +8,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from imagerift_api.account import routes as account_routes
 from imagerift_api.administration import routes as administration_routes
+from imagerift_api.administrators import routes as administrator_routes
 from imagerift_api.api_keys import routes as api_key_routes
 from imagerift_api.background import LOOPS
 from imagerift_api.batches import routes as batch_routes
+from imagerift_api.catalogue import routes as catalogue_routes
 from imagerift_api.context import open_context
 from imagerift_api.health import routes as health_routes
 from imagerift_api.http import middlewares
@@ -54,6 +56,8 @@ _ROUTES = (
     overview_routes,
     webhook_routes,
     administration_routes,
+    catalogue_routes,
+    administrator_routes,
 )
 
 

@@ -13,6 +13,7 @@ import aiohttp
 import stamina
 import structlog
 from aiohttp import web
+from imagerift_core.catalogue import Catalogue
 from imagerift_core.clock_watch import watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.errors import CapacityUnavailable
@@ -27,9 +28,12 @@ from imagerift_core.plans import load_plans
 from imagerift_core.s3 import open_store
 from imagerift_core.sealing import Sealer
 from imagerift_core.tenants import KeyMaker, WorkspaceRules
+from imagerift_core.webhook_maker import WebhookMaker
+from imagerift_core.webhook_secrets import WebhookSecrets
 
 from imagerift_api.account.service import ACCOUNTS, Accounts
 from imagerift_api.administration.service import ADMINISTRATION, Administration
+from imagerift_api.administrators.service import ROSTER, Roster
 from imagerift_api.api_keys.service import API_KEYS, ApiKeys
 from imagerift_api.auth.address_limit import AddressLimit
 from imagerift_api.auth.administrators import ADMINISTRATORS, Administrators
@@ -38,10 +42,10 @@ from imagerift_api.auth.keys import AUTHENTICATOR, Authenticator
 from imagerift_api.auth.sessions import SESSIONS, Sessions
 from imagerift_api.background import LOOPS, Background
 from imagerift_api.batches.service import BATCHES, Batches
+from imagerift_api.catalogue.service import CATALOGUE
 from imagerift_api.debounced_writer import DebouncedWriter
 from imagerift_api.health.service import READINESS, Readiness
 from imagerift_api.http.body_reading import BODY_BUDGET, BodyBudget
-from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.drafts import Drafts
 from imagerift_api.jobs.following import FOLLOWING, JobFollowing
 from imagerift_api.jobs.offers import OFFERS, Offers
@@ -64,7 +68,6 @@ from imagerift_api.sign_in.under_way import SignInCookies
 from imagerift_api.uploads.service import UPLOADS, Uploads
 from imagerift_api.usage.service import USAGES, Usages
 from imagerift_api.webhooks.backlog import BacklogWatch
-from imagerift_api.webhooks.secrets import WebhookSecrets
 from imagerift_api.webhooks.service import WEBHOOKS, Webhooks
 from imagerift_api.webhooks.worker import WebhookWorker
 
@@ -106,11 +109,11 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         # with this process the operator's sweep finds the resource.
         resource_uids = DebouncedWriter("resource_uids", stores.jobs.set_resource_uids, seconds=1)
         stack.push_async_callback(resource_uids.flush)
-        egress = Egress(
-            allowed_hosts=settings.allowed_webhook_hosts(),
-            refused_networks=settings.refused_webhook_networks(),
-        )
+        egress = settings.egress()
         secrets = WebhookSecrets(Sealer(settings.webhook_secret()))
+        catalogue = Catalogue(
+            stores.catalogue, load_plans(settings.plans_file), load_modes(settings.modes_file)
+        )
         webhooks = WebhookWorker(
             queue=stores.delivery_queue,
             webhooks=stores.webhooks,
@@ -122,7 +125,8 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         started: dict[str, Callable[[], Awaitable[None]]] = {
             "key_usage": key_usage.run,
             "resource_uids": resource_uids.run,
-            "indexes": partial(_prepare_database, database, readiness),
+            "indexes": partial(_prepare_database, database, catalogue, readiness),
+            "catalogue": catalogue.run,
             "presence": Presence(Migrations(database), _process_id(), "api").run,
             "webhooks": webhooks.run,
             "webhook_backlog": BacklogWatch(stores.deliveries, metrics).run,
@@ -134,10 +138,11 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         oidc_http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ISSUER_SECONDS))
         )
-        application[MODES] = modes = load_modes(settings.modes_file)
-        application[PLANS] = load_plans(settings.plans_file)
+        application[MODES], application[PLANS] = catalogue.open_modes, catalogue.plans
         resources = JobResources(kube, resource_uids, metrics)
-        application[OFFERS] = offers = Offers(modes, stores.snapshots, settings.namespace)
+        application[OFFERS] = offers = Offers(
+            catalogue.open_modes, stores.snapshots, settings.namespace
+        )
         application[JOBS] = jobs = Jobs(
             stores.jobs,
             store,
@@ -168,16 +173,21 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
         )
         application[USAGES] = Usages(stores.usage)
         application[READINESS] = readiness
-        _open_accounts(application, stores, oidc_http)
+        maker = WebhookMaker(stores.webhooks, secrets, egress)
+        _open_accounts(application, stores, oidc_http, catalogue, maker)
         application[OVERVIEWS] = Overviews(stores.jobs, stores.usage, store)
         application[WEBHOOKS] = Webhooks(
-            stores.webhooks, stores.deliveries, stores.account_log, secrets, egress
+            stores.webhooks, stores.deliveries, stores.account_log, secrets, maker
         )
         yield
 
 
 def _open_accounts(
-    application: web.Application, stores: Stores, http: aiohttp.ClientSession
+    application: web.Application,
+    stores: Stores,
+    http: aiohttp.ClientSession,
+    catalogue: Catalogue,
+    webhook_maker: WebhookMaker,
 ) -> None:
     """Who calls, and what people do about keys, members and sessions."""
     settings, plans = application[SETTINGS], application[PLANS]
@@ -197,16 +207,21 @@ def _open_accounts(
     )
     application[KNOWN_DEVICES] = devices = KnownDevices(settings.device_secret())
     application[SIGN_INS] = _sign_ins(settings, stores, http, devices)
-    application[ACCOUNTS] = Accounts(
+    application[ACCOUNTS] = accounts = Accounts(
         stores.workspaces, stores.members, stores.sessions, stores.account_log
     )
     maker = KeyMaker(stores.keys, stores.workspaces, plans, settings.pepper())
     application[API_KEYS] = ApiKeys(stores.keys, stores.members, maker)
     application[ADMINISTRATORS] = Administrators(
-        settings.admin_token, limit=AddressLimit(settings.unidentified_requests_per_minute)
+        settings.admin_token,
+        stores.administrators,
+        settings.pepper(),
+        limit=AddressLimit(settings.unidentified_requests_per_minute),
     )
-    rules = WorkspaceRules(stores.workspaces, plans)
-    application[ADMINISTRATION] = Administration(stores, rules, maker)
+    rules = WorkspaceRules(stores.workspaces, catalogue.open_plans)
+    application[ADMINISTRATION] = Administration(stores, rules, maker, webhook_maker)
+    application[CATALOGUE] = catalogue
+    application[ROSTER] = Roster(stores.administrators, accounts, settings.pepper())
     application[MEMBERS] = Members(stores.members, stores.people, stores.invitations)
 
 
@@ -243,7 +258,7 @@ def _sign_ins(
     )
 
 
-async def _prepare_database(database: Database, readiness: Readiness) -> None:
+async def _prepare_database(database: Database, catalogue: Catalogue, readiness: Readiness) -> None:
     """Gives the database this release's form, for as long as MongoDB takes to come up and to know
     who we are, or an administrator to go back to a form that it knows."""
     migrations = Migrations(database)
@@ -253,6 +268,7 @@ async def _prepare_database(database: Database, readiness: Readiness) -> None:
         with attempt:
             try:
                 await migrations.expand()
+                await catalogue.refresh()
             except CapacityUnavailable:
                 raise
             except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -11,7 +10,8 @@ from aiohttp import web
 from imagerift_core.modes import Modes
 from imagerift_core.plans import Plans
 from imagerift_core.sealing import derived_key
-from imagerift_core.settings import HexSecret, MongoSettings, SharedSettings
+from imagerift_core.settings import HexSecret, MongoSettings
+from imagerift_core.tenant_settings import TenantSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from yarl import URL
@@ -42,12 +42,6 @@ def _check_issuer(value: str) -> None:
         raise ValueError("OIDC_ISSUER must have no user, query or fragment")
 
 
-def _checked_networks(value: str) -> str:
-    for part in _listed(value):
-        ipaddress.ip_network(part)
-    return value
-
-
 def _claims(value: str) -> tuple[tuple[str, str], ...]:
     pairs = (part.partition("=") for part in _listed(value))
     return tuple((name.strip(), wanted.strip()) for name, _, wanted in pairs)
@@ -63,10 +57,8 @@ def _listed(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-class ApiSettings(SharedSettings):
+class ApiSettings(TenantSettings):
     """Settings of the API process."""
-
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     key_pepper: HexSecret = Field(
         description="Secret under which API keys are hashed: hex, at least 32 bytes."
@@ -130,15 +122,6 @@ class ApiSettings(SharedSettings):
     admin_requests_per_minute: int = Field(
         600, ge=1, description="Requests of all administrators together."
     )
-    webhook_key: HexSecret | None = Field(
-        None, description="Encrypts webhook secrets: hex, 32 bytes; default: from the key pepper."
-    )
-    webhook_allowed_hosts: str = Field(
-        "", description="Development: host:port pairs, comma-separated, that webhooks may reach."
-    )
-    webhook_refused_networks: Annotated[str, AfterValidator(_checked_networks)] = Field(
-        "", description="The cluster's own ranges, comma-separated; webhooks never go there."
-    )
 
     @model_validator(mode="after")
     def _oidc_is_whole(self) -> Self:
@@ -152,9 +135,6 @@ class ApiSettings(SharedSettings):
     def is_https(self) -> bool:
         """Whether browsers reach this installation by https alone."""
         return self.public_url is not None and urlsplit(self.public_url).scheme == "https"
-
-    def pepper(self) -> bytes:
-        return bytes.fromhex(self.key_pepper.get_secret_value())
 
     def session_secret(self) -> bytes:
         return self._own_or_derived(self.session_key, "imagerift account sessions")
@@ -170,21 +150,6 @@ class ApiSettings(SharedSettings):
 
     def sign_up_claims(self) -> tuple[tuple[str, str], ...]:
         return _claims(self.oidc_claims)
-
-    def webhook_secret(self) -> bytes:
-        return self._own_or_derived(self.webhook_key, "imagerift webhook secrets")
-
-    def allowed_webhook_hosts(self) -> frozenset[str]:
-        return frozenset(part.lower() for part in _listed(self.webhook_allowed_hosts))
-
-    def refused_webhook_networks(
-        self,
-    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        return tuple(ipaddress.ip_network(p) for p in _listed(self.webhook_refused_networks))
-
-    def _own_or_derived(self, own: SecretStr | None, purpose: str) -> bytes:
-        secret = bytes.fromhex(own.get_secret_value()) if own else self.pepper()
-        return derived_key(secret, purpose)
 
 
 class StoreSettings(MongoSettings):

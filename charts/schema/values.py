@@ -176,12 +176,13 @@ class Secrets(Part):
 
 
 class Tenants(Part):
-    """Workspaces and API keys as resources: Workspace, ApiKey (docs/tenants.md)."""
+    """Workspaces, keys, webhooks, plans and modes as resources (docs/tenants.md)."""
 
     enabled: bool = Field(
         False,
-        description="Have the operator follow them: it may make Secrets, which hold keys' tokens, "
-        "and is told the pepper. The definitions of imagerift-crds must be installed.",
+        description="Have the operator follow them: it may make Secrets, which hold keys' tokens "
+        "and webhooks' secrets, and is told the pepper. The definitions of imagerift-crds must be "
+        "installed.",
     )
 
 
@@ -300,10 +301,11 @@ class CrdsValues(Part):
     )
     roles: bool = Field(
         True,
-        description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants.",
+        description="ClusterRoles to bind: viewers, editors of jobs, keepers of pools, of tenants, "
+        "of plans.",
     )
     aggregate_roles: bool = Field(
         False,
         description="Make viewers part of Kubernetes' own `view`, editors of jobs of `edit`: then "
-        "who has those reads every prompt. Keepers of pools and of tenants are never part of them.",
+        "who has those reads every prompt. Keepers of anything are never part of them.",
     )

@@ -11,6 +11,7 @@ from imagerift.calls import Call
 Content = dict[str, Any]
 _WORKSPACES = "/admin/v1/workspaces"
 _PEOPLE = "/admin/v1/people"
+_ADMINISTRATORS = "/admin/v1/administrators"
 _MOST_A_PAGE = 500
 
 
@@ -38,6 +39,54 @@ def list_keys(workspace: str) -> Call[Content]:
 
 def revoke_key(key: str) -> Call[Content]:
     return Call("DELETE", _under("/admin/v1/keys", key), content_of)
+
+
+def create_webhook(workspace: str, url: str, events: list[str] | None) -> Call[Content]:
+    path = _under(_WORKSPACES, workspace) + "/webhooks"
+    return _change("POST", path, {"url": url, "events": events or None})
+
+
+def list_webhooks(workspace: str) -> Call[Content]:
+    return Call("GET", _under(_WORKSPACES, workspace) + "/webhooks", content_of)
+
+
+def delete_webhook(webhook: str) -> Call[Content]:
+    # The answer is empty.
+    path = _under("/admin/v1/webhooks", webhook)
+    return Call("DELETE", path, lambda _: {"webhookId": webhook})
+
+
+def list_offers(kind: str) -> Call[Content]:
+    """Plans or modes, as `kind` says."""
+    return Call("GET", f"/admin/v1/{kind}s", content_of)
+
+
+def put_offer(kind: str, name: str, content: Content) -> Call[Content]:
+    return _change("PUT", _under(f"/admin/v1/{kind}s", name), content)
+
+
+def end_offer(kind: str, name: str) -> Call[Content]:
+    return Call("DELETE", _under(f"/admin/v1/{kind}s", name), content_of)
+
+
+def release_offer(kind: str, name: str) -> Call[Content]:
+    return Call("DELETE", _under(f"/admin/v1/{kind}s", name) + "/manager", content_of)
+
+
+def create_administrator(name: str, expires_at: str | None) -> Call[Content]:
+    return _change("POST", _ADMINISTRATORS, {"name": name, "expiresAt": expires_at})
+
+
+def list_administrators() -> Call[Content]:
+    return Call("GET", _ADMINISTRATORS, content_of)
+
+
+def revoke_administrator(administrator: str) -> Call[Content]:
+    return Call("DELETE", _under(_ADMINISTRATORS, administrator), content_of)
+
+
+def read_log(limit: int) -> Call[Content]:
+    return Call("GET", "/admin/v1/log", content_of, params={"limit": limit})
 
 
 def add_member(workspace: str, issuer: str, subject: str, role: str) -> Call[Content]:

@@ -1,4 +1,5 @@
-"""API keys: `ir_live_` + 16 characters of id + 32 of secret + 6 of checksum.
+"""Tokens of API keys and of administrators: a prefix + 16 characters of id + 32 of secret + 6 of
+checksum.
 
 The checksum (CRC-32 in base 62) tells a typo from a revoked key without a look-up, and lets
 secret scanners confirm a find offline. Only a keyed hash of the token is stored.
@@ -22,8 +23,11 @@ SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
 # Of what people call a key or a workspace, in characters.
 MAX_NAME = 100
+# By the prefix of their ids, that of their tokens.
+_TOKENS = {"key": PREFIX, "adm": "ir_admin_"}
+_ID_OF = {prefix: kind for kind, prefix in _TOKENS.items()}
 _PATTERN = re.compile(
-    rf"{PREFIX}([0-9A-Za-z]{{{ID_LENGTH}}})([0-9A-Za-z]{{{SECRET_LENGTH}}})"
+    rf"({'|'.join(_ID_OF)})([0-9A-Za-z]{{{ID_LENGTH}}})([0-9A-Za-z]{{{SECRET_LENGTH}}})"
     rf"([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
 )
 
@@ -68,15 +72,22 @@ def new_api_key() -> NewApiKey:
     return new_token_of(f"key_{random_base62(ID_LENGTH)}")
 
 
+def new_administrator_token() -> NewApiKey:
+    """As of a key, under an id of an administrator's."""
+    return new_token_of(f"adm_{random_base62(ID_LENGTH)}")
+
+
 def new_token_of(key_id: str) -> NewApiKey:
-    """A token with a new secret for the key of this id."""
-    identifier = key_id.removeprefix("key_")
-    body = PREFIX + identifier + random_base62(SECRET_LENGTH)
+    """A token with a new secret for the key, or the administrator, of this id."""
+    kind, _, identifier = key_id.rpartition("_")
+    # What is no id of ours has no key either, and is told so by whoever looks it up.
+    prefix = _TOKENS.get(kind, PREFIX)
+    body = prefix + identifier + random_base62(SECRET_LENGTH)
     token = body + _checksum(body)
     return NewApiKey(
         key_id=key_id,
         token=token,
-        prefix=PREFIX + identifier[:4],
+        prefix=prefix + identifier[:4],
         last_four=token[-4:],
     )
 
@@ -87,9 +98,9 @@ def key_id_of(token: str) -> str | None:
     if match is None:
         return None
     body = token[:-CHECKSUM_LENGTH]
-    if not hmac.compare_digest(_checksum(body), match[3]):
+    if not hmac.compare_digest(_checksum(body), match[4]):
         return None
-    return f"key_{match[1]}"
+    return f"{_ID_OF[match[1]]}_{match[2]}"
 
 
 def hash_token(token: str, pepper: bytes) -> str:

@@ -20,7 +20,13 @@ from imagerift_core.resources import (
     TritonPoolSpec,
     TritonPoolStatus,
 )
-from imagerift_core.tenant_definitions import api_key_definition, workspace_definition
+from imagerift_core.tenant_definitions import (
+    api_key_definition,
+    mode_definition,
+    plan_definition,
+    webhook_endpoint_definition,
+    workspace_definition,
+)
 
 
 def _immutable_rules() -> list[dict[str, str]]:
@@ -198,6 +204,9 @@ def manifests() -> dict[str, str]:
             model_weights_definition(),
             workspace_definition(),
             api_key_definition(),
+            webhook_endpoint_definition(),
+            plan_definition(),
+            mode_definition(),
         )
     }
 

@@ -83,8 +83,10 @@ def definition(
     status: dict[str, Any],
     columns: list[dict[str, Any]],
     scale: dict[str, str] | None = None,
+    rules: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    schema = {
+    """`rules` are of the whole object, its name among it."""
+    schema: dict[str, Any] = {
         "type": "object",
         "description": about,
         "required": ["spec"],
@@ -100,6 +102,8 @@ def definition(
             "status": status,
         },
     }
+    if rules:
+        schema["x-kubernetes-validations"] = rules
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -181,6 +181,22 @@ class WebhookNotFound(DomainError):
     code = "webhook_not_found"
 
 
+class CatalogueEntryNotFound(DomainError):
+    """No plan or mode of that name was added to those of the installation's files."""
+
+    code = "catalogue_entry_not_found"
+
+
+class CatalogueEntryUsed(DomainError):
+    """A plan that workspaces are on, or a mode with jobs or pools, stays."""
+
+    code = "catalogue_entry_used"
+
+
+class AdministratorNotFound(DomainError):
+    code = "administrator_not_found"
+
+
 class DeliveryNotFound(DomainError):
     code = "delivery_not_found"
 

@@ -31,7 +31,9 @@ from imagerift_core.refused_words import contains_refused_words, is_blank
 from imagerift_core.requested_outputs import RequestedOutput, RequestedOutputs, largest_size
 from imagerift_core.stored import KEPT
 
-ModeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
+MODE_NAME = r"^[a-z][a-z0-9-]*$"
+MAX_MODE_NAME = 32
+ModeName = Annotated[str, Field(pattern=MODE_NAME, max_length=MAX_MODE_NAME)]
 PresetName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=64)]
 
 

@@ -10,7 +10,7 @@ import uuid
 
 BASE62 = string.digits + string.ascii_letters
 UPLOAD_PREFIX = "img_"
-_ID_CHARACTERS = 20
+ID_CHARACTERS = 20
 # Seeded from the operating system once a process.
 _unguarded = random.Random()  # noqa: S311
 
@@ -34,11 +34,11 @@ def new_generation_id() -> str:
 
 def new_request_id() -> str:
     """An id for logs and support; it opens nothing, so it needs no secret randomness."""
-    return "req_" + "".join(_unguarded.choices(BASE62, k=_ID_CHARACTERS))
+    return "req_" + "".join(_unguarded.choices(BASE62, k=ID_CHARACTERS))
 
 
 def new_workspace_id() -> str:
-    return "ws_" + random_base62(_ID_CHARACTERS)
+    return "ws_" + random_base62(ID_CHARACTERS)
 
 
 def new_batch_id() -> str:
@@ -46,7 +46,7 @@ def new_batch_id() -> str:
 
 
 def new_upload_id() -> str:
-    return UPLOAD_PREFIX + random_base62(_ID_CHARACTERS)
+    return UPLOAD_PREFIX + random_base62(ID_CHARACTERS)
 
 
 def is_job_id(text: str) -> bool:
@@ -58,15 +58,15 @@ def is_job_id(text: str) -> bool:
 
 
 def new_person_id() -> str:
-    return "usr_" + random_base62(_ID_CHARACTERS)
+    return "usr_" + random_base62(ID_CHARACTERS)
 
 
 def new_session_id() -> str:
-    return "ses_" + random_base62(_ID_CHARACTERS)
+    return "ses_" + random_base62(ID_CHARACTERS)
 
 
 def new_invitation_id() -> str:
-    return "inv_" + random_base62(_ID_CHARACTERS)
+    return "inv_" + random_base62(ID_CHARACTERS)
 
 
 def new_log_id() -> str:
@@ -75,4 +75,4 @@ def new_log_id() -> str:
 
 
 def new_webhook_id() -> str:
-    return "whk_" + random_base62(_ID_CHARACTERS)
+    return "whk_" + random_base62(ID_CHARACTERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from math import ceil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from imagerift_contract.values import (
     MAX_OUTPUTS,
@@ -14,43 +14,69 @@ from imagerift_contract.values import (
     MAX_VARIATIONS,
     ExportSize,
 )
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.alias_generators import to_camel
 
 MAX_ATTEMPT_SECONDS = 3600
 
 
 class Mode(BaseModel):
-    """One way to make a picture.
-
-    `model` is the entry model in Triton; `attempt_seconds` bounds one attempt, so that a
-    stuck model server gives its slot back. A prompt that holds one of `refused_words` is refused.
-    `takes_cutout` says that it makes cut-outs, and takes their options. A job may want each
-    variation in as many shapes as `max_outputs` says; 0 where the same seed is not the same picture
-    in another shape. `needs_pool` says that it is offered only where a pool serves it;
-    `keeps_subject` that it makes surroundings for a subject that stays, unless a job wants
-    otherwise; `takes_negative_prompt` that it is told what is not to be seen; `takes_source` false
-    that it looks at no picture: none may be sent. `max_references` is how many more pictures it may
-    be shown, as far as a pool's model looks at them.
-    """
+    """One way to make a picture."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    model: str
-    prompt_required: bool
-    preset_required: bool
-    presets: list[str]
-    export_sizes: list[ExportSize]
-    max_variations: int = Field(ge=1, le=MAX_VARIATIONS)
-    attempt_seconds: int = Field(ge=1, le=MAX_ATTEMPT_SECONDS)
-    takes_cutout: bool = False
-    max_outputs: int = Field(0, ge=0, le=MAX_OUTPUTS)
-    takes_source: bool = True
-    needs_pool: bool = False
-    max_references: int = Field(0, ge=0, le=MAX_REFERENCES)
-    keeps_subject: bool = False
-    takes_negative_prompt: bool = False
-    refused_words: list[Annotated[str, Field(pattern=r"\S")]] = []
+    model: str = Field(description="The entry model in Triton that makes it.")
+    prompt_required: bool = Field(description="Whether a job has to have a prompt.")
+    preset_required: bool = Field(description="Whether a job has to name a preset.")
+    presets: list[str] = Field(description="Presets that a job may name.")
+    export_sizes: list[ExportSize] = Field(description="Sizes that it makes.")
+    max_variations: int = Field(
+        ge=1, le=MAX_VARIATIONS, description="Variations that one job may ask for."
+    )
+    attempt_seconds: int = Field(
+        ge=1,
+        le=MAX_ATTEMPT_SECONDS,
+        description="Bounds one attempt, so that a stuck model server gives its slot back.",
+    )
+    takes_cutout: bool = Field(
+        False, description="Whether it makes cut-outs, and takes their options."
+    )
+    max_outputs: int = Field(
+        0,
+        ge=0,
+        le=MAX_OUTPUTS,
+        description="Shapes that a job may want each variation in; 0 where the same seed is not "
+        "the same picture in another shape.",
+    )
+    takes_source: bool = Field(
+        True, description="Whether it looks at a picture; if not, none may be sent."
+    )
+    needs_pool: bool = Field(
+        False, description="Whether it is offered only where a pool serves it."
+    )
+    max_references: int = Field(
+        0,
+        ge=0,
+        le=MAX_REFERENCES,
+        description="More pictures that it may be shown, as far as a pool's model looks at them.",
+    )
+    keeps_subject: bool = Field(
+        False,
+        description="Whether it makes surroundings for a subject that stays, unless a job wants "
+        "otherwise.",
+    )
+    takes_negative_prompt: bool = Field(
+        False, description="Whether it is told what is not to be seen."
+    )
+    refused_words: list[Annotated[str, Field(pattern=r"\S")]] = Field(
+        [], description="A prompt that holds one of these is refused."
+    )
+
+    @model_validator(mode="after")
+    def _presets_are_there(self) -> Self:
+        if self.preset_required and not self.presets:
+            raise ValueError("a mode whose jobs have to name a preset needs presets")
+        return self
 
     @property
     def max_pictures(self) -> int:

@@ -1,4 +1,4 @@
-"""The custom resources `Workspace` and `ApiKey` as models, and what is made from them."""
+"""The custom resources of tenants as models, and the ids of what is made from them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,32 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from imagerift_core.api_keys import ALL_SCOPES, ID_LENGTH, MAX_NAME, Scope
-from imagerift_core.ids import BASE62
+from imagerift_core.egress import MAX_URL_CHARACTERS
+from imagerift_core.ids import BASE62, ID_CHARACTERS
+from imagerift_core.modes import Mode
+from imagerift_core.plans import Plan
 from imagerift_core.resources import GROUP, Condition, Moment, Part
+from imagerift_core.webhooks import ALL_EVENTS, WebhookEvent
 
 WORKSPACES = "workspaces"
 API_KEYS = "apikeys"
+WEBHOOKS = "webhookendpoints"
+PLANS = "plans"
+MODES = "modes"
 # Keeps the resource until what it stands for is ended.
 FINALIZER = f"{GROUP}/tenants"
-# What one key of the Secret of an ApiKey holds.
+# Under which keys Secrets hold the token of an ApiKey, and the secret of a WebhookEndpoint.
 TOKEN_KEY = "token"  # noqa: S105 - its name
+SECRET_KEY = "secret"  # noqa: S105 - its name
 
 _NAME_PATTERN = r"^\S(.*\S)?$"
 _WORKSPACE_CHARACTERS = 22
 _SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+_ON_DRIFT = (
+    "What becomes of changes made elsewhere, as by the admin REST API: shown as the condition "
+    "Drifted, or undone."
+)
+OnDrift = Literal["Report", "Revert"]
 Expiry = Annotated[AwareDatetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
@@ -45,11 +58,7 @@ class WorkspaceSpec(Part):
     suspended: bool = Field(
         False, description="Nothing is accepted from it while this is true; its jobs are finished."
     )
-    on_drift: Literal["Report", "Revert"] = Field(
-        "Report",
-        description="What becomes of changes made elsewhere, as by the admin REST API: shown as "
-        "the condition Drifted, or undone.",
-    )
+    on_drift: OnDrift = Field("Report", description=_ON_DRIFT)
     deletion_policy: Literal["Suspend", "Retain"] = Field(
         "Suspend",
         description="What becomes of the workspace when this is deleted: it is suspended, and this "
@@ -135,6 +144,74 @@ class ApiKeyStatus(Part):
     )
 
 
+class WebhookEndpointSpec(Part):
+    """An address that hears of a workspace's jobs. Immutable."""
+
+    workspace_ref: WorkspaceReference = Field(description="Whose jobs it hears of.")
+    url: str = Field(
+        pattern=r"^https?://", max_length=MAX_URL_CHARACTERS, description="An https address."
+    )
+    events: list[WebhookEvent] = Field(
+        default_factory=list,
+        max_length=len(ALL_EVENTS),
+        description="What it hears of; every event where none is named.",
+    )
+    secret_name: str | None = Field(
+        None,
+        pattern=_SUBDOMAIN,
+        max_length=253,
+        description="Secret of this namespace to make, which must not exist; it gets what messages "
+        "are signed with as `secret`, and goes with this resource. Without it, the name of this "
+        "resource.",
+    )
+
+
+class WebhookEndpointStatus(Part):
+    """How the webhook stands. What its messages are signed with is in the Secret alone."""
+
+    webhook_id: str | None = Field(None, max_length=64, description="Id of the webhook.")
+    workspace_id: str | None = Field(None, max_length=64, description="Id of its workspace.")
+    secret_name: str | None = Field(
+        None, max_length=253, description="Secret that the signing secret was written into."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready: messages are sent to it and its Secret was written. Drifted: it was "
+        "deleted elsewhere.",
+    )
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is of."
+    )
+
+
+class PlanSpec(Plan):
+    """The whole plan, as the installation's plans are written in the chart's values."""
+
+    on_drift: OnDrift = Field("Report", description=_ON_DRIFT)
+
+
+class ModeSpec(Mode):
+    """The whole mode, as the installation's modes are written in the chart's values."""
+
+    on_drift: OnDrift = Field("Report", description=_ON_DRIFT)
+
+
+class OfferStatus(Part):
+    """Whether the plan or mode is offered as the spec says."""
+
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready: it is offered, and managed by this. OverridesFile: it stands in the "
+        "place of one of the installation's files. Drifted: it was changed elsewhere.",
+    )
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is of."
+    )
+    applied_generation: int | None = Field(
+        None, description="Generation of the spec that it was last made to be as."
+    )
+
+
 def workspace_id_of(uid: str) -> str:
     """Id of the workspace that is made for the Workspace of this uid, always the same one."""
     return "ws_" + _base62(uuid.UUID(uid).int, _WORKSPACE_CHARACTERS)
@@ -142,8 +219,12 @@ def workspace_id_of(uid: str) -> str:
 
 def key_id_of_resource(uid: str) -> str:
     """Id of the key that is made for the ApiKey of this uid, always the same one."""
-    digest = hashlib.sha256(f"{GROUP}/{API_KEYS}/{uid}".encode()).digest()
-    return "key_" + _base62(int.from_bytes(digest, "big"), ID_LENGTH)
+    return "key_" + _digest(API_KEYS, uid, ID_LENGTH)
+
+
+def webhook_id_of_resource(uid: str) -> str:
+    """Id of the webhook that is made for the WebhookEndpoint of this uid, always the same one."""
+    return "whk_" + _digest(WEBHOOKS, uid, ID_CHARACTERS)
 
 
 def is_same_moment(one: datetime | None, other: datetime | None) -> bool:
@@ -151,6 +232,11 @@ def is_same_moment(one: datetime | None, other: datetime | None) -> bool:
     if one is None or other is None:
         return one is other
     return abs((one - other).total_seconds()) < 0.001
+
+
+def _digest(plural: str, uid: str, length: int) -> str:
+    digest = hashlib.sha256(f"{GROUP}/{plural}/{uid}".encode()).digest()
+    return _base62(int.from_bytes(digest, "big"), length)
 
 
 def _base62(number: int, length: int) -> str:

@@ -82,9 +82,9 @@ class WorkspaceRules:
 
         Raises `InvalidRequest` or `WorkspaceNotFound`.
         """
-        if wish.plan is not None:
-            self.check_plan(wish.plan)
         differs = wish.differences(await self.get(workspace_id))
+        if "plan" in differs:
+            self.check_plan(wish.plan or "")
         if "name" in differs:
             await self._workspaces.rename(workspace_id, wish.name or "", actor=actor)
         if "plan" in differs:
@@ -115,17 +115,18 @@ class KeyMaker:
         scopes: Sequence[Scope] = ALL_SCOPES,
         expires_at: datetime | None = None,
         created_by: str | None = None,
+        of: KeyOfResource | None = None,
     ) -> CreatedKey:
         """A key whose token the caller is to show at once.
 
         One with `created_by` can do no more than that person's role, and is revoked when they
-        leave the workspace. Without `expires_at` the plan's `key_days` decide. Raises
-        `InvalidRequest`, `WorkspaceNotFound`, or `ApiAccessLocked` where the plan has no API
-        access.
+        leave the workspace. One `of` a resource's keeps its token, sealed. Without `expires_at`
+        the plan's `key_days` decide. Raises `InvalidRequest`, `WorkspaceNotFound`, or
+        `ApiAccessLocked` where the plan has no API access.
         """
         at = clock.now()
         expires_at = await self._end_of(workspace_id, expires_at, at)
-        made = new_api_key()
+        made = new_token_of(of.key_id) if of else new_api_key()
         key = ApiKey(
             _id=made.key_id,
             workspace=workspace_id,
@@ -137,39 +138,11 @@ class KeyMaker:
             created_at=at,
             expires_at=expires_at,
             created_by=created_by,
+            managed_by=of.managed_by if of else None,
+            sealed_token=of.sealer.seal(made.token, context=made.key_id) if of else None,
         )
         await self._keys.create(key, actor=actor)
         return CreatedKey(key, made.token)
-
-    async def create_managed(
-        self,
-        workspace_id: str,
-        name: str,
-        of: KeyOfResource,
-        *,
-        actor: Actor,
-        scopes: Sequence[Scope],
-        expires_at: datetime | None,
-    ) -> ApiKey:
-        """A key of a resource's, with its token sealed. Raises as `create` does."""
-        at = clock.now()
-        expires_at = await self._end_of(workspace_id, expires_at, at)
-        made = new_token_of(of.key_id)
-        key = ApiKey(
-            _id=of.key_id,
-            workspace=workspace_id,
-            name=name,
-            token_hash=hash_token(made.token, self._pepper),
-            prefix=made.prefix,
-            last_four=made.last_four,
-            scopes=list(scopes),
-            created_at=at,
-            expires_at=expires_at,
-            managed_by=of.managed_by,
-            sealed_token=of.sealer.seal(made.token, context=of.key_id),
-        )
-        await self._keys.create(key, actor=actor)
-        return key
 
     async def rotate(
         self, workspace_id: str, key_id: str, *, person: str, overlap: timedelta, actor: Actor

@@ -195,6 +195,7 @@ class OperatorContext:
         self.tenants = tenant_controller(given)
         if self.tenants is not None:
             loops.start("tenants", self.tenants.run)
+        loops.start("catalogue", given.catalogue.run)
         loops.start("settler", settler.run)
         loops.start("pools", pools.run)
         loops.start("pool servers", pool_controller.run)
@@ -225,10 +226,12 @@ class OperatorContext:
         await self.leadership.run()
 
     async def _until_the_database_is_known(self) -> None:
-        """Waits while the database has a form that this release cannot work on."""
+        """Waits while the database has a form that this release cannot work on; then knows the
+        plans and modes that were added."""
         while True:
             try:
                 await self._given.migrations.check()
+                await self._given.catalogue.refresh()
             except CapacityUnavailable as error:
                 log.warning("database_not_known", error=str(error))
             except ReleaseTooOld as error:
@@ -312,7 +315,7 @@ def _admission(given: Dependencies) -> HandMadeAdmission:
         store=given.store,
         kube=given.kube,
         plans=given.plans,
-        modes=given.modes,
+        modes=given.catalogue.open_modes,
         has_job_pods=given.job_pods is not None,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from imagerift_core.catalogue import Catalogue
 from imagerift_core.clock_watch import ClockWatch, watched_clocks
 from imagerift_core.crashpoints import CrashPoints
 from imagerift_core.ids import random_base62
@@ -39,8 +40,7 @@ class Dependencies:
     """Settings, files, connections, the lease and the process's memory of jobs."""
 
     settings: OperatorSettings
-    plans: Plans
-    modes: Modes
+    catalogue: Catalogue
     job_pods: JobPods | None
     stores: Stores
     store: ObjectStore
@@ -53,6 +53,14 @@ class Dependencies:
     memory: Memory
     leadership: Leadership
     migrations: Migrations
+
+    @property
+    def plans(self) -> Plans:
+        return self.catalogue.plans
+
+    @property
+    def modes(self) -> Modes:
+        return self.catalogue.modes
 
 
 @asynccontextmanager
@@ -74,13 +82,15 @@ async def opened_dependencies(settings: OperatorSettings) -> AsyncIterator[Depen
         for shown in (clocks, loops, isolations):
             shown.show(meter)
         show_refused_writes(meter)
+        stores = Stores(database)
         index = JobIndex(ttl_override=settings.job_ttl_seconds)
         yield Dependencies(
             settings=settings,
-            plans=load_plans(settings.plans_file),
-            modes=load_modes(settings.modes_file),
+            catalogue=Catalogue(
+                stores.catalogue, load_plans(settings.plans_file), load_modes(settings.modes_file)
+            ),
             job_pods=load_job_pods(settings.job_pods_file),
-            stores=Stores(database),
+            stores=stores,
             migrations=Migrations(database),
             store=store,
             kube=kube,

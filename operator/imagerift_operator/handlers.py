@@ -16,7 +16,6 @@ from typing import Any
 import kopf
 from imagerift_core.proxies import proxy_to
 from imagerift_core.resources import GROUP, JOBS, POOLS, VERSION, WEIGHTS
-from imagerift_core.tenant_resources import API_KEYS, WORKSPACES
 
 from imagerift_operator.context import OperatorContext
 from imagerift_operator.kopf_storage import NoComparison, NoProgress
@@ -42,14 +41,15 @@ def register(registry: kopf.OperatorRegistry, context: OperatorContext) -> None:
 
     tenants = context.tenants
     if tenants is not None:
+        for plural in tenants.kinds:
 
-        @kopf.on.event(GROUP, VERSION, WORKSPACES, registry=registry)
-        async def workspace_event(type: str | None, body: kopf.Body, **_: Any) -> None:
-            tenants.observe(type, WORKSPACES, dict(body))
-
-        @kopf.on.event(GROUP, VERSION, API_KEYS, registry=registry)
-        async def api_key_event(type: str | None, body: kopf.Body, **_: Any) -> None:
-            tenants.observe(type, API_KEYS, dict(body))
+            @kopf.on.event(
+                GROUP, VERSION, plural, registry=registry, id=f"{plural}_event", param=plural
+            )
+            async def tenant_event(
+                type: str | None, body: kopf.Body, param: Any = None, **_: Any
+            ) -> None:
+                tenants.observe(type, param, dict(body))
 
     @kopf.on.probe(id="leading", registry=registry)
     async def leading(**_: Any) -> bool:

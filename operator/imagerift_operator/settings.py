@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from imagerift_core.settings import HexSecret, SharedSettings
+from imagerift_core.tenant_settings import TenantSettings
 from imagerift_core.weights_pods import WeightsPods
 from pydantic import Field, SecretStr, model_validator
 
@@ -13,7 +13,7 @@ from imagerift_operator.model_access import ModelAccess
 from imagerift_operator.pool_rules import PoolRules
 
 
-class OperatorSettings(SharedSettings):
+class OperatorSettings(TenantSettings):
     """Read once from the environment (prefix `IMAGERIFT_`) when the process starts."""
 
     operator_host: str = Field("127.0.0.1", description="Address of the health and metrics ports.")
@@ -89,10 +89,9 @@ class OperatorSettings(SharedSettings):
         "default: nothing is downloaded.",
     )
     tenants: bool = Field(
-        False, description="Follow Workspace and ApiKey resources; their definitions must exist."
-    )
-    key_pepper: HexSecret | None = Field(
-        None, description="The API's own pepper: keys of ApiKey resources are hashed under it."
+        False,
+        description="Follow workspaces, keys, webhooks, plans and modes as resources, with the "
+        "API's own KEY_PEPPER, WEBHOOK_KEY and bounds of webhooks; their definitions must exist.",
     )
     settle_group_size: int = Field(
         64, ge=1, le=500, description="Jobs that may share one settling transaction."

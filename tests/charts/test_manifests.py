@@ -182,6 +182,22 @@ def test_only_where_tenants_are_resources_may_the_operator_make_secrets(
     assert variables(enabled.pods["imagerift-operator"])["IMAGERIFT_TENANTS"] == "true"
 
 
+def test_an_operator_of_tenants_makes_webhooks_as_the_api_does(helm: Helm) -> None:
+    """With another key the API could not open their secrets; with other bounds it would refuse."""
+    webhooks = {"refusedNetworks": ["10.0.0.0/8"], "allowedHosts": ["hooks.test:8443"]}
+    pods = helm.render(values={"tenants": {"enabled": True}, "api": {"webhooks": webhooks}}).pods
+    told = [
+        {name: value for name, value in variables(pods[part]).items() if "WEBHOOK" in name}
+        for part in ("imagerift-api", "imagerift-operator")
+    ]
+    assert told[0] == told[1]
+    assert set(told[0]) == {
+        "IMAGERIFT_WEBHOOK_KEY",
+        "IMAGERIFT_WEBHOOK_REFUSED_NETWORKS",
+        "IMAGERIFT_WEBHOOK_ALLOWED_HOSTS",
+    }
+
+
 def test_helm_test_knows_neither_the_database_nor_the_pepper(examples: dict[str, Objects]) -> None:
     for objects in examples.values():
         for name in objects.pods.keys() & {"imagerift-probe"}:

@@ -18,9 +18,29 @@ from tests.platform_under_test import PlatformUnderTest, wait_until
 
 MANIFEST = """
 apiVersion: imagerift.dev/v1
+kind: Plan
+metadata: {{name: {name}}}
+spec:
+  apiAccess: true
+  requestsPerMinute: 600
+  unitsPerMonth: 1000
+  maxExport: base
+  band: 1
+  quotaScope: team
+  retentionDays: 1
+---
+apiVersion: imagerift.dev/v1
 kind: Workspace
 metadata: {{name: {name}}}
-spec: {{name: Acme, plan: load}}
+spec: {{name: Acme, plan: {name}}}
+---
+apiVersion: imagerift.dev/v1
+kind: WebhookEndpoint
+metadata: {{name: {name}-hook}}
+spec:
+  workspaceRef: {{name: {name}}}
+  url: https://93.184.216.34/hook
+  events: [job.canceled]
 ---
 apiVersion: imagerift.dev/v1
 kind: ApiKey
@@ -56,13 +76,18 @@ def is_gone(platform: PlatformUnderTest, what: str) -> None:
 
 @pytest.fixture
 def acme(platform: PlatformUnderTest) -> Iterator[str]:
-    """The name of a Workspace with a key, both ready."""
+    """The name of a Workspace, on a Plan of that name, with a key and a webhook, all ready."""
     name = f"acme-{secrets.token_hex(4)}"
     platform.kubectl("apply", "-f", "-", stdin=MANIFEST.format(name=name))
-    for what in (f"workspace/{name}", f"apikey/{name}-ci"):
-        platform.kubectl("wait", "--for=condition=Ready", what, "--timeout=90s")
+    platform.kubectl(
+        "wait", "--for=condition=Ready", "--timeout=90s",
+        f"plan/{name}", f"workspace/{name}", f"apikey/{name}-ci", f"webhookendpoint/{name}-hook",
+    )  # fmt: skip
     yield name
-    platform.kubectl("delete", f"apikey/{name}-ci", f"workspace/{name}", "--ignore-not-found")
+    gone = (f"apikey/{name}-ci", f"webhookendpoint/{name}-hook", f"workspace/{name}")
+    platform.kubectl("delete", *gone, "--ignore-not-found")
+    # It goes once every process knows.
+    platform.kubectl("delete", f"plan/{name}", "--wait=false")
 
 
 def caller(platform: PlatformUnderTest, name: str) -> httpx.Client:
@@ -81,7 +106,12 @@ def test_what_is_applied_is_ready_and_its_token_works(
         assert http.post("/api/v1/generate", json=body).status_code == 202
     table = platform.kubectl("get", "iws", acme).stdout.split()
     assert table[:6] == ["NAME", "READY", "PLAN", "WORKSPACE", "DRIFTED", "AGE"]
-    assert table[6:9] == [acme, "True", "load"]
+    assert table[6:9] == [acme, "True", acme]
+    plans = platform.kubectl("get", "ipl", acme).stdout.split()
+    assert plans[:6] == ["NAME", "READY", "UNITS", "EXPORT", "API", "DRIFTED"]
+    assert plans[7:12] == [acme, "True", "1000", "base", "true"]
+    hook = resource(platform, f"secret/{acme}-hook")["data"]["secret"]
+    assert base64.b64decode(hook).startswith(b"whsec_")
     keys = platform.kubectl("get", "iak", f"{acme}-ci").stdout.split()
     assert keys[:5] == ["NAME", "READY", "WORKSPACE", "SECRET", "EXPIRES"]
     explained = platform.kubectl("explain", "apikey.spec.secretName").stdout
@@ -89,6 +119,7 @@ def test_what_is_applied_is_ready_and_its_token_works(
     assert "ir_live_" not in platform.kubectl("get", "iak,iws", "-o", "yaml").stdout.replace(
         "prefix: ir_live_", ""
     )
+    assert "whsec_" not in platform.kubectl("get", "iwh", "-o", "yaml").stdout
 
 
 def test_what_is_changed_by_the_admin_api_and_on_the_account_page_is_shown(

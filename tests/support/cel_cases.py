@@ -207,6 +207,7 @@ class TenantCase:
     old: dict[str, Any]
     new: dict[str, Any]
     refusal: str | None
+    object_name: str = "gold"
 
 
 STAYS = "source and execution stay as they are: make another object"
@@ -247,6 +248,33 @@ SAME_WORKSPACE = "workspaceId is immutable"
 _KEY = {"workspaceRef": {"name": "acme"}, "scopes": ["jobs:read"], "secretName": "token"}
 SAME_KEY = "spec is immutable: make another ApiKey"
 _MOVED = {"name": "B", "plan": "free"}
+SAME_HOOK = "spec is immutable: make another WebhookEndpoint"
+NAMED = "the name must begin with a letter and hold lower-case letters, digits and hyphens alone"
+SHORT = "the name must have 32 characters at most"
+PRESETS = "a mode whose jobs have to name a preset needs presets"
+_HOOK: dict[str, Any] = {
+    "workspaceRef": {"name": "a"},
+    "url": "https://a.example/",
+    "events": ["job.failed"],
+}
+PLAN: dict[str, Any] = {
+    "apiAccess": True,
+    "requestsPerMinute": 30,
+    "unitsPerMonth": 1000,
+    "maxExport": "2k",
+    "band": 1,
+    "quotaScope": "team",
+    "retentionDays": 30,
+}
+MODE: dict[str, Any] = {
+    "model": "generate",
+    "promptRequired": True,
+    "presetRequired": False,
+    "presets": ["studio"],
+    "exportSizes": ["base"],
+    "maxVariations": 4,
+    "attemptSeconds": 60,
+}
 TENANT_CASES = [
     TenantCase("Workspace", "name and plan change", _WORKSPACE, _MOVED, None),
     TenantCase("Workspace", "one taken over changes", _TAKEN_OVER, _TAKEN_OVER | _MOVED, None),
@@ -265,4 +293,22 @@ TENANT_CASES = [
     TenantCase(
         "ApiKey", "another workspace", _KEY, _KEY | {"workspaceRef": {"name": "b"}}, SAME_KEY
     ),
+    TenantCase("WebhookEndpoint", "nothing changes", _HOOK, _HOOK, None),
+    TenantCase(
+        "WebhookEndpoint",
+        "another address",
+        _HOOK,
+        _HOOK | {"url": "https://b.example/"},
+        SAME_HOOK,
+    ),
+    TenantCase("WebhookEndpoint", "fewer events", _HOOK, _HOOK | {"events": []}, SAME_HOOK),
+    TenantCase("Plan", "all may change", PLAN, PLAN | {"unitsPerMonth": 9}, None),
+    TenantCase("Plan", "no word", PLAN, PLAN, NAMED, object_name="gold.2"),
+    TenantCase("Plan", "a digit first", PLAN, PLAN, NAMED, object_name="2gold"),
+    TenantCase("Plan", "a long name", PLAN, PLAN, SHORT, object_name="g" * 33),
+    TenantCase("Mode", "all may change", MODE, MODE | {"model": "other"}, None),
+    TenantCase("Mode", "presets are there", MODE, MODE | {"presetRequired": True}, None),
+    TenantCase("Mode", "none are", MODE, MODE | {"presetRequired": True, "presets": []}, PRESETS),
+    TenantCase("Mode", "no word", MODE, MODE, NAMED, object_name="my.mode"),
+    TenantCase("Mode", "a long name", MODE, MODE, SHORT, object_name="m" * 33),
 ]

@@ -1,4 +1,4 @@
-"""/admin/v1: what runs the installation, for whoever has the administrators' token."""
+"""/admin/v1: what runs the installation, for whoever has an administrators' token."""
 
 from __future__ import annotations
 
@@ -25,9 +25,15 @@ from imagerift_api.administration.schemas import (
 from imagerift_api.administration.service import ADMINISTRATION
 from imagerift_api.http.answers import Reply
 from imagerift_api.http.calls import Call
-from imagerift_api.http.operations import Operation
+from imagerift_api.http.operations import AdminOperation
+from imagerift_api.webhooks.schemas import (
+    NewWebhookObject,
+    WebhookBody,
+    WebhookList,
+    WebhookObject,
+    WebhookPath,
+)
 
-_TAG = "Administration"
 _WORKSPACES = "/admin/v1/workspaces"
 _WORKSPACE = _WORKSPACES + "/{workspace_id}"
 _PEOPLE = "/admin/v1/people"
@@ -71,6 +77,22 @@ async def revoke_key(call: Call, path: AdminKeyPath) -> AdminKey:
     return AdminKey.of(await revoked)
 
 
+async def list_webhooks(call: Call, path: WorkspacePath) -> WebhookList:
+    found = await call.app[ADMINISTRATION].webhooks(path.workspace_id)
+    return WebhookList(data=[WebhookObject.of(webhook) for webhook in found])
+
+
+async def create_webhook(call: Call, path: WorkspacePath, body: WebhookBody) -> NewWebhookObject:
+    created = await call.app[ADMINISTRATION].create_webhook(
+        path.workspace_id, body, actor=call.administrator
+    )
+    return NewWebhookObject(webhook=WebhookObject.of(created.webhook), secret=created.secret)
+
+
+async def delete_webhook(call: Call, path: WebhookPath) -> None:
+    await call.app[ADMINISTRATION].delete_webhook(path.webhook_id, actor=call.administrator)
+
+
 async def add_member(call: Call, path: WorkspacePath, body: NewMemberBody) -> AdminMember:
     person = await call.app[ADMINISTRATION].add_member(
         path.workspace_id, body, actor=call.administrator
@@ -96,135 +118,129 @@ async def end_sessions(call: Call, path: PersonPath) -> SessionsEnded:
 
 
 OPERATIONS = (
-    Operation(
+    AdminOperation(
         method="GET",
         path=_WORKSPACES,
         handler=list_workspaces,
         name="adminListWorkspaces",
-        tag=_TAG,
         summary="List every workspace",
-        access="admin",
-        private=True,
         replies={200: Reply("A page of workspaces.", AdminWorkspaceList)},
     ),
-    Operation(
+    AdminOperation(
         method="POST",
         path=_WORKSPACES,
         handler=create_workspace,
         name="adminCreateWorkspace",
-        tag=_TAG,
         summary="Create a workspace on a plan",
-        access="admin",
-        private=True,
         replies={201: Reply("The workspace.", AdminWorkspace)},
     ),
-    Operation(
+    AdminOperation(
         method="GET",
         path=_WORKSPACE,
         handler=get_workspace,
         name="adminGetWorkspace",
-        tag=_TAG,
         summary="Get a workspace",
-        access="admin",
-        private=True,
         replies={200: Reply("The workspace.", AdminWorkspace)},
         errors=("workspace_not_found",),
     ),
-    Operation(
+    AdminOperation(
         method="PATCH",
         path=_WORKSPACE,
         handler=change_workspace,
         name="adminChangeWorkspace",
-        tag=_TAG,
         summary="Rename, move to another plan, suspend or resume a workspace, or release it",
         description="A change of plan, and a suspension, reach every replica within 5 seconds.",
-        access="admin",
-        private=True,
         replies={200: Reply("The workspace as it is now.", AdminWorkspace)},
         errors=("workspace_not_found",),
     ),
-    Operation(
+    AdminOperation(
         method="GET",
         path=_WORKSPACE + "/keys",
         handler=list_keys,
         name="adminListKeys",
-        tag=_TAG,
         summary="List a workspace's keys",
-        access="admin",
-        private=True,
         replies={200: Reply("The keys, without their tokens.", AdminKeyList)},
         errors=("workspace_not_found",),
     ),
-    Operation(
+    AdminOperation(
         method="POST",
         path=_WORKSPACE + "/keys",
         handler=create_key,
         name="adminCreateKey",
-        tag=_TAG,
         summary="Create a key that depends on no member",
-        access="admin",
-        private=True,
         replies={201: Reply("The key and its token, shown this once.", NewAdminKey)},
         errors=("api_access_locked", "workspace_not_found"),
     ),
-    Operation(
+    AdminOperation(
         method="DELETE",
         path="/admin/v1/keys/{key_id}",
         handler=revoke_key,
         name="adminRevokeKey",
-        tag=_TAG,
         summary="Revoke a key; it stops on every replica within 5 seconds",
-        access="admin",
-        private=True,
         replies={200: Reply("The revoked key.", AdminKey)},
         errors=("key_not_found",),
     ),
-    Operation(
+    AdminOperation(
+        method="GET",
+        path=_WORKSPACE + "/webhooks",
+        handler=list_webhooks,
+        name="adminListWebhooks",
+        summary="List a workspace's webhooks",
+        replies={200: Reply("The webhooks.", WebhookList)},
+        errors=("workspace_not_found",),
+    ),
+    AdminOperation(
+        method="POST",
+        path=_WORKSPACE + "/webhooks",
+        handler=create_webhook,
+        name="adminCreateWebhook",
+        summary="Create a webhook",
+        replies={201: Reply("The webhook and its secret, shown this once.", NewWebhookObject)},
+        errors=("workspace_not_found",),
+    ),
+    AdminOperation(
+        method="DELETE",
+        path="/admin/v1/webhooks/{webhook_id}",
+        handler=delete_webhook,
+        name="adminDeleteWebhook",
+        summary="Delete a webhook and what it had still to be sent",
+        replies={204: Reply("Deleted.")},
+        errors=("webhook_not_found",),
+    ),
+    AdminOperation(
         method="POST",
         path=_WORKSPACE + "/members",
         handler=add_member,
         name="adminAddMember",
-        tag=_TAG,
         summary="Make a person a member, whether or not they have signed in yet",
-        access="admin",
-        private=True,
         replies={201: Reply("The membership.", AdminMember)},
         errors=("already_member", "workspace_not_found"),
     ),
-    Operation(
+    AdminOperation(
         method="GET",
         path=_PEOPLE,
         handler=list_people,
         name="adminListPeople",
-        tag=_TAG,
         summary="List everybody who ever signed in or was added",
-        access="admin",
-        private=True,
         replies={200: Reply("A page of people.", AdminPersonList)},
     ),
-    Operation(
+    AdminOperation(
         method="PATCH",
         path=_PEOPLE + "/{person_id}",
         handler=change_person,
         name="adminChangePerson",
-        tag=_TAG,
         summary="Put a person out, or let them in again",
         description="A suspension ends the person's sessions and invitations, and stops their keys "
         "within 5 seconds.",
-        access="admin",
-        private=True,
         replies={200: Reply("The person.", AdminPerson)},
         errors=("member_not_found",),
     ),
-    Operation(
+    AdminOperation(
         method="DELETE",
         path=_PEOPLE + "/{person_id}/sessions",
         handler=end_sessions,
         name="adminEndSessions",
-        tag=_TAG,
         summary="End all of a person's sessions",
-        access="admin",
-        private=True,
         replies={200: Reply("How many were ended.", SessionsEnded)},
         errors=("member_not_found",),
     ),

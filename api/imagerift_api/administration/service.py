@@ -1,4 +1,4 @@
-"""What administrators do to the workspaces, keys and people of the whole installation."""
+"""What administrators do to the workspaces, keys, webhooks and people of the whole installation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from imagerift_core.mongo import Stores
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.keys import ApiKey
 from imagerift_core.mongo.people import Person
+from imagerift_core.mongo.webhooks import Webhook
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.tenants import CreatedKey, KeyMaker, WorkspaceRules, WorkspaceWish
+from imagerift_core.webhook_maker import CreatedWebhook, WebhookMaker
 
 from imagerift_api.administration.schemas import (
     AdminKeyBody,
@@ -22,15 +24,19 @@ from imagerift_api.administration.schemas import (
     WorkspaceBody,
 )
 from imagerift_api.http.cursors import decode_id_cursor, encode_id_cursor
+from imagerift_api.webhooks.schemas import WebhookBody
 
 
 class Administration:
     """Each change is logged under `actor`, in the log of the workspaces that it concerns."""
 
-    def __init__(self, stores: Stores, rules: WorkspaceRules, maker: KeyMaker) -> None:
+    def __init__(
+        self, stores: Stores, rules: WorkspaceRules, maker: KeyMaker, webhooks: WebhookMaker
+    ) -> None:
         self._stores = stores
         self._rules = rules
         self._maker = maker
+        self._webhooks = webhooks
 
     async def workspaces(self, query: PageQuery) -> tuple[list[Workspace], str | None]:
         """A page, and the cursor of the next one. Raises `InvalidRequest`."""
@@ -80,6 +86,22 @@ class Administration:
     async def revoke_key(self, key_id: str, *, actor: Actor) -> ApiKey:
         """Raises `KeyNotFound`."""
         return await self._stores.keys.revoke(None, key_id, actor=actor, at=clock.now())
+
+    async def webhooks(self, workspace_id: str) -> list[Webhook]:
+        """Raises `WorkspaceNotFound`."""
+        await self._rules.get(workspace_id)
+        return await self._stores.webhooks.all_of(workspace_id)
+
+    async def create_webhook(
+        self, workspace_id: str, body: WebhookBody, *, actor: Actor
+    ) -> CreatedWebhook:
+        """Raises `InvalidRequest` or `WorkspaceNotFound`."""
+        await self._rules.get(workspace_id)
+        return await self._webhooks.create(workspace_id, body.url, body.events, actor=actor)
+
+    async def delete_webhook(self, webhook_id: str, *, actor: Actor) -> None:
+        """Raises `WebhookNotFound`."""
+        await self._stores.webhooks.delete(None, webhook_id, actor=actor, at=clock.now())
 
     async def add_member(self, workspace_id: str, body: NewMemberBody, *, actor: Actor) -> Person:
         """Raises `WorkspaceNotFound` or `AlreadyMember`."""

@@ -80,7 +80,7 @@ async def _authorize_administrator(request: web.Request, count: Count | None) ->
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     address = request.app[SESSIONS].address_of(request)
     administrators = request.app[ADMINISTRATORS]
-    request[ADMINISTRATOR] = administrators.authenticate(authorization, address=address)
+    request[ADMINISTRATOR] = await administrators.authenticate(authorization, address=address)
     if count is not None:
         limit = request.app[SETTINGS].admin_requests_per_minute
         _refuse_exceeded(await count(request, "administrators", limit))

@@ -33,7 +33,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from aiohttp import web
@@ -142,6 +142,8 @@ class Operation:
         return {name: hints.get(name) for name in others}
 
 
+# What all operations of the admin REST API declare alike.
+AdminOperation = partial(Operation, tag="Administration", access="admin", private=True)
 OPERATIONS: web.AppKey[list[Operation]] = web.AppKey("operations", list)
 
 

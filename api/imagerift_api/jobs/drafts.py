@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imagerift_core import clock, quota
+from imagerift_core.egress import Egress
 from imagerift_core.errors import DomainError, InvalidRequest
 from imagerift_core.generation import GenerationSpec, check_permitted, schema_version_of
 from imagerift_core.ids import new_job_id
@@ -17,7 +18,6 @@ from imagerift_core.jobs import JobRecord, QuotaReservation
 from imagerift_core.modes import Mode
 
 from imagerift_api.auth.keys import Caller
-from imagerift_api.http.egress import Egress
 from imagerift_api.jobs.kept_pictures import KeptPictures
 from imagerift_api.jobs.offers import Offers
 from imagerift_api.jobs.schemas import GenerateBody, StoredSourceBody

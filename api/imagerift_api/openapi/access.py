@@ -41,7 +41,8 @@ SECURITY_SCHEMES = {
     ADMIN_TOKEN: SecurityScheme(
         type="http",
         scheme="bearer",
-        description="The installation's token for administrators. No API key is one.",
+        description="The installation's token for administrators, or an administrator's own "
+        "(`ir_admin_…`). No API key is one.",
     ),
 }
 _KEY_ERRORS = (

@@ -11,8 +11,8 @@ ADVICE: dict[str, str] = {
     "at /account and shown once; look for a cut-off or another installation's key.",
     "revoked_api_key": "Somebody revoked this key. Make another one at /account.",
     "expired_api_key": "This key's time is over. Make another one at /account.",
-    "invalid_admin_token": "The admin API takes the administrators' token of this installation "
-    "alone, no API key and no session. Where none is set, it lets nobody in.",
+    "invalid_admin_token": "The admin API takes the installation's token and administrators' own, "
+    "no API key and no session. Where there is none, it lets nobody in.",
     "invalid_session": "Nobody is signed in, or the session has ended. Sign in at /account.",
     "sign_in_failed": "The name or the password is wrong, or the sign-in took too long. Try again.",
     "no_workspace_left": "This person was removed from every workspace. Ask for an invitation.",
@@ -37,6 +37,11 @@ ADVICE: dict[str, str] = {
     "member_not_found": "This person is no member of the workspace.",
     "invitation_not_found": "The invitation was used, withdrawn or has expired. Ask for another.",
     "webhook_not_found": "The id is wrong, or the webhook was deleted.",
+    "administrator_not_found": "The id is wrong: `GET /admin/v1/administrators` tells them.",
+    "catalogue_entry_not_found": "It is one of the installation's files, or none: `GET "
+    "/admin/v1/plans` and `/admin/v1/modes` tell.",
+    "catalogue_entry_used": "Move the workspaces to another plan, let the jobs end, or take the "
+    "mode out of the pools; `detail` says what there is.",
     "delivery_not_found": "The id is wrong, or the delivery is no longer kept.",
     "method_not_allowed": "`Allow` names the methods that this path has.",
     "request_timeout": "The body did not arrive in time. Send it again on a better connection, or "

@@ -16,13 +16,13 @@ from imagerift_core.errors import (
 from imagerift_core.mongo import Stores
 from imagerift_core.mongo.account_log import Actor, LogEntry
 from imagerift_core.mongo.people import Person
+from imagerift_core.plans import FIRST_PLAN
 
 from imagerift_api.auth.address_limit import AddressLimit
 from imagerift_api.sign_in.built_in import BuiltInIssuer, Visitor
 from imagerift_api.sign_in.oidc import Identity, OidcIssuer
 from imagerift_api.sign_in.under_way import SignInCookies, SignInUnderWay
 
-FIRST_PLAN = "free"
 CALLBACK_PATH = "/account/sign-in/callback"
 _NOT_OFFERED = "This way of signing in is not offered here."
 _CLOSED = (

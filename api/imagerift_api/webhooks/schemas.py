@@ -44,7 +44,7 @@ class DeliveryQuery(RequestQuery):
 
 
 class WebhookObject(AnswerBody):
-    """An address that hears of the workspace's jobs."""
+    """An address that hears of the workspace's jobs. `managedBy` is the resource that made it."""
 
     webhook_id: str
     url: str
@@ -52,6 +52,7 @@ class WebhookObject(AnswerBody):
     created_at: Time
     disabled_at: Time | None
     disabled_reason: str | None
+    managed_by: str | None
 
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
@@ -62,6 +63,7 @@ class WebhookObject(AnswerBody):
             created_at=webhook.created_at,
             disabled_at=webhook.disabled_at,
             disabled_reason=webhook.disabled_reason,
+            managed_by=str(webhook.managed_by) if webhook.managed_by else None,
         )
 
 

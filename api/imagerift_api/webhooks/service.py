@@ -6,23 +6,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from imagerift_core import clock
-from imagerift_core.ids import new_webhook_id
 from imagerift_core.mongo.account_log import AccountLogStore, Actor, LogEntry
 from imagerift_core.mongo.deliveries import Delivery, DeliveryStore
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
+from imagerift_core.webhook_maker import CreatedWebhook, WebhookMaker
+from imagerift_core.webhook_secrets import WebhookSecrets
 
 from imagerift_api.http.cursors import decode_cursor, encode_cursor
-from imagerift_api.http.egress import Egress
 from imagerift_api.webhooks.schemas import DeliveryQuery, WebhookBody
-from imagerift_api.webhooks.secrets import WebhookSecrets
-
-
-@dataclass(frozen=True)
-class CreatedWebhook:
-    """A webhook, and its secret: shown once."""
-
-    webhook: Webhook
-    secret: str
 
 
 @dataclass(frozen=True)
@@ -38,28 +29,17 @@ class Webhooks:
         deliveries: DeliveryStore,
         account_log: AccountLogStore,
         secrets: WebhookSecrets,
-        egress: Egress,
+        maker: WebhookMaker,
     ) -> None:
         self._webhooks = webhooks
         self._deliveries = deliveries
         self._account_log = account_log
         self._secrets = secrets
-        self._egress = egress
+        self._maker = maker
 
     async def create(self, workspace: str, body: WebhookBody, *, actor: Actor) -> CreatedWebhook:
         """Raises `InvalidRequest` for an address that nothing may be sent to."""
-        url = await self._egress.check(body.url, param="url", workspace=workspace)
-        secret, webhook_id = self._secrets.make(), new_webhook_id()
-        webhook = Webhook(
-            _id=webhook_id,
-            workspace=workspace,
-            url=body.url,
-            events=list(dict.fromkeys(body.events)),
-            secret=self._secrets.seal(secret, webhook_id),
-            created_at=clock.now(),
-        )
-        await self._webhooks.create(webhook, actor=actor, host=url.host or "")
-        return CreatedWebhook(webhook, secret)
+        return await self._maker.create(workspace, body.url, body.events, actor=actor)
 
     async def all_of(self, workspace: str) -> list[Webhook]:
         return await self._webhooks.all_of(workspace)

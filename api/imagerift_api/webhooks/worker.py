@@ -11,6 +11,7 @@ from datetime import datetime
 import aiohttp
 import structlog
 from imagerift_core import clock
+from imagerift_core.egress import Egress, GuardedResolver, HostRefused, UrlRefused
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.deliveries import Delivery, DeliveryState, Try
@@ -19,13 +20,12 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.webhooks import WebhookStore
 from imagerift_core.sealing import SealBroken
 from imagerift_core.stored import Unreadable
+from imagerift_core.webhook_secrets import WebhookSecrets
 from imagerift_core.webhooks import JOB_TARGET, pause_after
 from standardwebhooks.webhooks import Webhook as Signer
 
-from imagerift_api.http.egress import Egress, GuardedResolver, HostRefused, UrlRefused
 from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.messages import message
-from imagerift_api.webhooks.secrets import WebhookSecrets
 
 TRY_SECONDS = 15
 _POLL_SECONDS = 0.5

@@ -126,12 +126,7 @@
       name: {{ include "imagerift.apiSecret" . }}
       key: session-key
       optional: true
-- name: IMAGERIFT_WEBHOOK_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "imagerift.apiSecret" . }}
-      key: webhook-key
-      optional: true
+{{- include "imagerift.webhookEnv" . | nindent 0 }}
 {{- with .Values.api.oidc.issuer }}
 - name: IMAGERIFT_OIDC_ISSUER
   value: {{ . | quote }}
@@ -154,6 +149,16 @@
 - name: IMAGERIFT_SIGN_IN_USERS_FILE
   value: /etc/imagerift-sign-in/sign-in-users.json
 {{- end }}
+{{- end }}
+
+{{- /* What webhooks are made with: by the API, and by an operator that follows tenants. */}}
+{{- define "imagerift.webhookEnv" -}}
+- name: IMAGERIFT_WEBHOOK_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "imagerift.apiSecret" . }}
+      key: webhook-key
+      optional: true
 {{- with .Values.api.webhooks.refusedNetworks }}
 - name: IMAGERIFT_WEBHOOK_REFUSED_NETWORKS
   value: {{ join "," . | quote }}
@@ -220,6 +225,7 @@
 - name: IMAGERIFT_TENANTS
   value: "true"
 {{- include "imagerift.pepperEnv" . | nindent 0 }}
+{{- include "imagerift.webhookEnv" . | nindent 0 }}
 {{- end }}
 - name: IMAGERIFT_DRAIN_SECONDS
   value: {{ .Values.operator.drainSeconds | quote }}

@@ -40,13 +40,21 @@ Action = Literal[
     "webhook.disabled",
     "webhook.replayed",
     "webhook.secret_rotated",
+    "plan.set",
+    "plan.retired",
+    "mode.set",
+    "mode.retired",
+    "administrator.created",
+    "administrator.revoked",
 ]
+# In the place of a workspace, where an entry is of the whole installation.
+INSTALLATION = "installation"
 
 
 class Actor(BaseModel):
-    """Who acts: a signed-in person, an API key, or whoever runs the admin commands.
+    """Who acts: a signed-in person, an API key, or an administrator.
 
-    `address` is the network address that the request came from, None for admin commands.
+    `address` is the network address that the request came from, None where none did.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -59,6 +59,8 @@ class Database:
         self.tombstones = marked(database.tombstones)
         self.workspaces = marked(database.workspaces)
         self.api_keys = marked(database.api_keys)
+        self.administrators = marked(database.administrators)
+        self.catalogue = marked(database.catalogue)
         self.people = marked(database.people)
         self.members = marked(database.members)
         self.invitations = marked(database.invitations)

@@ -39,6 +39,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("counter", UP), ("at", DOWN), ("_id", DOWN)]),
     ],
     "tombstones": [IndexModel("at", expireAfterSeconds=_TOMBSTONE_SECONDS)],
+    "workspaces": [IndexModel([("plan", UP), ("suspended_at", UP)])],
     "api_keys": [IndexModel("workspace")],
     "people": [IndexModel([("issuer", UP), ("subject", UP)], unique=True)],
     "members": [IndexModel("workspace"), IndexModel("person")],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from imagerift_core.mongo.abandoned import AbandonedTransactions
 from imagerift_core.mongo.account_log import AccountLogStore
+from imagerift_core.mongo.administrators import AdministratorStore
 from imagerift_core.mongo.admission import Admissions
 from imagerift_core.mongo.audit import QuotaAudit
 from imagerift_core.mongo.batches import BatchStore
+from imagerift_core.mongo.catalogue import CatalogueStore
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.deliveries import DeliveryStore
 from imagerift_core.mongo.delivery_queue import DeliveryQueue
@@ -35,9 +37,11 @@ class Stores:
     def __init__(self, database: Database) -> None:
         self.abandoned = AbandonedTransactions(database)
         self.account_log = AccountLogStore(database)
+        self.administrators = AdministratorStore(database)
         self.admissions = Admissions(database)
         self.audit = QuotaAudit(database)
         self.batches = BatchStore(database)
+        self.catalogue = CatalogueStore(database)
         self.deliveries = DeliveryStore(database)
         self.delivery_queue = DeliveryQueue(database)
         self.idempotency_keys = IdempotencyKeyStore(database)

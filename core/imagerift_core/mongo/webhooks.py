@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from imagerift_core.errors import InvalidRequest, WebhookNotFound
+from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
@@ -19,7 +20,11 @@ MAX_WEBHOOKS = 20
 
 
 class Webhook(BaseModel):
-    """An address that hears of a workspace's jobs. `secret` is sealed."""
+    """An address that hears of a workspace's jobs. `secret` is sealed.
+
+    `managed_by` is the resource whose webhook it is; `secret_tried` says that its Secret may be
+    there, `secret_written` that it is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -31,6 +36,9 @@ class Webhook(BaseModel):
     created_at: datetime
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
+    managed_by: ManagedBy | None = None
+    secret_tried: bool = False
+    secret_written: bool = False
 
 
 class WebhookStore(Store):
@@ -75,15 +83,25 @@ class WebhookStore(Store):
         document = await self._database.webhooks.find_one({"_id": webhook_id})
         return read(Webhook, document) if document else None
 
-    async def delete(self, workspace: str, webhook_id: str, *, actor: Actor, at: datetime) -> None:
-        """Deletes the webhook and what it had still to be sent. Raises `WebhookNotFound`."""
+    async def mark_secret(self, webhook_id: str, *, written: bool) -> None:
+        """Notes that the Secret of a managed webhook is there, or is about to be made."""
+        field = "secret_written" if written else "secret_tried"
+        await self._database.webhooks.update_one({"_id": webhook_id}, {"$set": {field: True}})
+
+    async def delete(
+        self, workspace: str | None, webhook_id: str, *, actor: Actor, at: datetime
+    ) -> None:
+        """Deletes the webhook, of `workspace` unless None, and what it had still to be sent.
+
+        Raises `WebhookNotFound`.
+        """
+        query = {"_id": webhook_id} | ({} if workspace is None else {"workspace": workspace})
 
         async def body(session: Session) -> Logged[None]:
-            gone = await self._database.webhooks.delete_one(
-                {"_id": webhook_id, "workspace": workspace}, session=session
-            )
-            if not gone.deleted_count:
+            gone = await self._database.webhooks.find_one_and_delete(query, session=session)
+            if gone is None:
                 raise WebhookNotFound("There is no such webhook.")
+            workspace = gone["workspace"]
             await self._database.deliveries.delete_many(
                 {"workspace": workspace, "target": webhook_id}, session=session
             )

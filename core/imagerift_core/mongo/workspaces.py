@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +18,7 @@ from imagerift_core.mongo.account_log import (
     Logged,
     logged,
 )
+from imagerift_core.mongo.holders import free_for
 from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
@@ -78,20 +78,9 @@ class WorkspaceStore(Store):
         self, workspace_id: str, holder: ManagedBy, *, others: Collection[str]
     ) -> Workspace | None:
         """The workspace, which `holder` manages from now on; None where another does, or there is
-        no such workspace.
-
-        One of the same namespace that is gone, its uid not among the `others` there, holds nothing.
-        """
-        free: list[dict[str, Any]] = [
-            {"managed_by": None},
-            {"managed_by.uid": holder.uid},
-            {
-                "managed_by.namespace": holder.namespace,
-                "managed_by.uid": {"$nin": sorted(others)},
-            },
-        ]
+        no such workspace."""
         document = await self._database.workspaces.find_one_and_update(
-            {"_id": workspace_id, "$or": free},
+            {"_id": workspace_id} | free_for(holder, others),
             {"$set": {"managed_by": holder.model_dump()}},
             return_document=True,
         )

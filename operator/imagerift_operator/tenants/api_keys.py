@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from imagerift_core.api_keys import ALL_SCOPES, MAX_NAME, ordered_scopes
 from imagerift_core.clock import now, rfc3339
-from imagerift_core.errors import DomainError, WorkspaceNotFound
+from imagerift_core.errors import DomainError
 from imagerift_core.kube_tenants import TenantCalls
 from imagerift_core.mongo.keys import ApiKey, KeyStore
-from imagerift_core.resources import GROUP, VERSION, WORKSPACE_LABEL
 from imagerift_core.sealing import Sealer
 from imagerift_core.tenant_resources import (
     TOKEN_KEY,
-    WORKSPACES,
     ApiKeySpec,
     is_same_moment,
     key_id_of_resource,
 )
 from imagerift_core.tenants import KeyMaker, KeyOfResource
 
+from imagerift_operator.tenants.handover import check_name_is_free, hand_over, secret_name
 from imagerift_operator.tenants.objects import (
     Body,
-    TenantObjects,
     actor_of,
     checked_spec,
     holder_of,
-    is_going,
     uid_of,
 )
 from imagerift_operator.tenants.status import (
@@ -41,12 +37,6 @@ from imagerift_operator.tenants.status import (
 from imagerift_operator.tenants.workspaces import WorkspaceKeeper
 
 _KIND = "ApiKey"
-
-
-class SecretExists(DomainError):
-    """The Secret that is to be made is there already, and not ours to change."""
-
-    code = "secret_exists"
 
 
 class KeyKeeper:
@@ -65,14 +55,12 @@ class KeyKeeper:
         sealer: Sealer,
         kube: TenantCalls,
         workspaces: WorkspaceKeeper,
-        objects: TenantObjects,
     ) -> None:
         self._keys = keys
         self._maker = maker
         self._sealer = sealer
         self._kube = kube
         self._workspaces = workspaces
-        self._objects = objects
 
     async def keep(self, body: Body) -> Outcome:
         """Makes the key and its Secret where they are not there yet; else says what differs."""
@@ -82,19 +70,18 @@ class KeyKeeper:
             if key is None:
                 key = await self._made(spec, body)
             if key.sealed_token is not None and key.revoked_at is None:
-                await self._hand_over(key, spec, body)
+                await self._hand_over(key, body)
         except DomainError as error:
             if error.retryable:
                 raise
             return refused(error)
-        return _outcome(key, spec, body, self._differs(key, spec, body))
+        return _outcome(key, body, self._differs(key, spec, body))
 
     def _differs(self, key: ApiKey, spec: ApiKeySpec, body: Body) -> list[str]:
         """Fields by which the key was made otherwise: of a Workspace that was made anew meanwhile,
         or on a server that lets the spec change."""
-        named = self._objects.named(WORKSPACES, spec.workspace_ref.name)
         is_same = {
-            "workspaceRef": named is None or self._workspaces.id_of(named) == key.workspace,
+            "workspaceRef": not self._workspaces.is_another(spec.workspace_ref.name, key.workspace),
             "name": key.name == _name(spec, body),
             "scopes": ordered_scopes(key.scopes) == _scopes(spec),
             "expiresAt": spec.expires_at is None or is_same_moment(spec.expires_at, key.expires_at),
@@ -111,50 +98,36 @@ class KeyKeeper:
 
     async def _made(self, spec: ApiKeySpec, body: Body) -> ApiKey:
         """Raises `WorkspaceNotFound`, `ApiAccessLocked`, `SecretExists` and others."""
-        name = spec.workspace_ref.name
-        resource = self._objects.named(WORKSPACES, name)
-        if resource is None or is_going(resource):
-            raise WorkspaceNotFound(f"This namespace has no Workspace '{name}'.")
-        workspace = await self._workspaces.holds(resource)
-        await self._check_name_is_free(_secret(spec, body, workspace.id, ""))
+        workspace = await self._workspaces.of_reference(spec.workspace_ref.name)
+        await check_name_is_free(self._kube, _KIND, body)
         of = KeyOfResource(key_id_of_resource(uid_of(body)), holder_of(body), self._sealer)
-        return await self._maker.create_managed(
+        created = await self._maker.create(
             workspace.id,
             _name(spec, body),
-            of,
             actor=actor_of(_KIND, body),
             scopes=_scopes(spec),
             expires_at=spec.expires_at,
+            of=of,
         )
+        return created.key
 
-    async def _hand_over(self, key: ApiKey, spec: ApiKeySpec, body: Body) -> None:
+    async def _hand_over(self, key: ApiKey, body: Body) -> None:
         """Makes the Secret. Raises `SecretExists` where it cannot be ours."""
         token = self._sealer.open(key.sealed_token or b"", context=key.id)
-        secret = _secret(spec, body, key.workspace, token)
         if not key.secret_tried:
-            await self._check_name_is_free(secret)
+            await check_name_is_free(self._kube, _KIND, body)
             await self._keys.mark_secret_tried(key.id)
-        # One that is there now is of an earlier try, whose answer was lost.
-        await self._kube.create_secret(secret)
+        await hand_over(self._kube, _KIND, body, key.workspace, {TOKEN_KEY: token})
         await self._keys.forget_token(key.id)
 
-    async def _check_name_is_free(self, secret: dict[str, Any]) -> None:
-        if not await self._kube.create_secret(secret, only_try=True):
-            name = secret["metadata"]["name"]
-            raise SecretExists(
-                f"The Secret '{name}' exists, and is not written over; name another as secretName, "
-                "or delete it."
-            )
 
-
-def _outcome(key: ApiKey, spec: ApiKeySpec, body: Body, differs: list[str]) -> Outcome:
-    secret_name = spec.secret_name or body["metadata"]["name"]
+def _outcome(key: ApiKey, body: Body, differs: list[str]) -> Outcome:
     status = {
         "keyId": key.id,
         "workspaceId": key.workspace,
         "prefix": key.prefix,
         "lastFour": key.last_four,
-        "secretName": secret_name,
+        "secretName": secret_name(body),
         "expiresAt": rfc3339(key.expires_at) if key.expires_at else None,
         "lastUsedAt": _hour(key),
     }
@@ -167,31 +140,8 @@ def _outcome(key: ApiKey, spec: ApiKeySpec, body: Body, differs: list[str]) -> O
     if differs:
         words = f"The key was made with another {', '.join(differs)}; make another ApiKey."
         return Outcome([not_ready("SpecChanged", words), drifted("SpecChanged", words)], status)
-    words = f"The token was written into the Secret '{secret_name}'."
+    words = f"The token was written into the Secret '{secret_name(body)}'."
     return Outcome([ready("TokenWritten", words), as_applied()], status)
-
-
-def _secret(spec: ApiKeySpec, body: Body, workspace: str, token: str) -> dict[str, Any]:
-    """The Secret, which goes with the resource."""
-    metadata = body["metadata"]
-    owner = {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": _KIND,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "controller": True,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "name": spec.secret_name or metadata["name"],
-            "labels": {WORKSPACE_LABEL: workspace},
-            "ownerReferences": [owner],
-        },
-        "data": {TOKEN_KEY: base64.b64encode(token.encode()).decode()},
-    }
 
 
 def _name(spec: ApiKeySpec, body: Body) -> str:

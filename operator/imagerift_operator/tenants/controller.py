@@ -10,7 +10,14 @@ from typing import Any, Protocol
 import structlog
 from imagerift_core.isolation import Isolation
 from imagerift_core.kube_tenants import TenantCalls
-from imagerift_core.tenant_resources import API_KEYS, FINALIZER, WORKSPACES
+from imagerift_core.tenant_resources import (
+    API_KEYS,
+    FINALIZER,
+    MODES,
+    PLANS,
+    WEBHOOKS,
+    WORKSPACES,
+)
 
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.refusals import AWAY
@@ -30,8 +37,9 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0
 # And all: nobody tells of what is changed elsewhere.
 LOOK_AT_ALL_SECONDS = 30.0
-# A key is made of a workspace that is there.
-_ORDER = (WORKSPACES, API_KEYS)
+# What is named by others before those: plans by workspaces, workspaces by keys and webhooks.
+_ORDER = (PLANS, MODES, WORKSPACES, API_KEYS, WEBHOOKS)
+_NAMED = (PLANS, WORKSPACES)
 
 
 class Keeper(Protocol):
@@ -65,6 +73,11 @@ class TenantController:
         self._open: set[str] = set()
         self._changed = asyncio.Event()
         leadership.on_lead(self.look_at_all)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The plurals of what is followed."""
+        return _ORDER
 
     def observe(self, kind: str | None, plural: str, body: dict[str, Any]) -> None:
         """Takes what the watch tells of an object; `kind` is that of the event."""
@@ -101,10 +114,10 @@ class TenantController:
                 await self.look_at_due()
 
     async def look_at_due(self) -> None:
-        """Looks once at what is due, workspaces first."""
+        """Looks once at what is due, what others name first."""
         due, self._due = self._due, set()
-        if due & self._objects.uids(WORKSPACES):
-            # Keys may wait for one.
+        if any(due & self._objects.uids(plural) for plural in _NAMED):
+            # Others may wait for one.
             due |= self._open
         self._open |= due
         for plural in _ORDER:

@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 from imagerift_core.errors import InvalidRequest
 from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo.account_log import Actor
-from imagerift_core.resources import Part
 from imagerift_core.tenant_resources import FINALIZER
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-Spec = TypeVar("Spec", bound=Part)
+Spec = TypeVar("Spec", bound=BaseModel)
 Body = dict[str, Any]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,12 @@ from imagerift_operator.job_status import camel_case
 from imagerift_operator.pool_status import Condition, condition
 
 _TIME = "lastTransitionTime"
+
+
+class ManagedElsewhere(DomainError):
+    """Another resource says what this is to be."""
+
+    code = "managed_elsewhere"
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,23 @@ def as_applied() -> Condition:
 
 def drifted(reason: str, message: str) -> Condition:
     return condition("Drifted", "True", reason, message)
+
+
+def changed_elsewhere(differs: Mapping[str, tuple[object, object]]) -> Condition:
+    """Drifted, by what is otherwise: (wished, present) of each field."""
+    if not differs:
+        return as_applied()
+    words = "; ".join(
+        f"{field} is {_shown(present)}, and {_shown(wished)} in the spec"
+        for field, (wished, present) in differs.items()
+    )
+    return drifted("ChangedElsewhere", words)
+
+
+def _shown(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def refused(error: DomainError) -> Outcome:

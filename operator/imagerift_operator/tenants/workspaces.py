@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from imagerift_core.clock import now
 from imagerift_core.errors import DomainError, InvalidRequest, WorkspaceNotFound
 from imagerift_core.kube import Kube
@@ -20,25 +18,20 @@ from imagerift_operator.tenants.objects import (
     actor_of,
     checked_spec,
     holder_of,
+    is_going,
     is_held,
     uid_of,
 )
 from imagerift_operator.tenants.status import (
+    ManagedElsewhere,
     Outcome,
-    as_applied,
-    drifted,
+    changed_elsewhere,
     not_ready,
     ready,
     refused,
 )
 
 _KIND = "Workspace"
-
-
-class ManagedElsewhere(DomainError):
-    """Another resource says what this workspace is to be."""
-
-    code = "managed_elsewhere"
 
 
 class WorkspaceKeeper:
@@ -61,7 +54,6 @@ class WorkspaceKeeper:
         try:
             spec = checked_spec(WorkspaceSpec, body)
             self._check_same(body)
-            self._rules.check_plan(spec.plan)
             workspace = await self._held(spec, body)
             return await self._as_said(spec, workspace, body)
         except DomainError as error:
@@ -103,10 +95,26 @@ class WorkspaceKeeper:
             raise self._elsewhere(workspace)
         return workspace
 
+    async def of_reference(self, name: str) -> Workspace:
+        """The workspace of the namespace's Workspace of that name. Raises as `holds` does."""
+        resource = self._objects.named(WORKSPACES, name)
+        if resource is None or is_going(resource):
+            raise WorkspaceNotFound(f"This namespace has no Workspace '{name}'.")
+        return await self.holds(resource)
+
+    def is_another(self, name: str, workspace_id: str) -> bool:
+        """Whether the Workspace of that name stands for another workspace by now."""
+        resource = self._objects.named(WORKSPACES, name)
+        return resource is not None and self.id_of(resource) != workspace_id
+
     async def _held(self, spec: WorkspaceSpec, body: Body) -> Workspace:
         """The workspace, which the resource holds from now on. Raises as `holds` does."""
         await self._check_binding(spec)
         holder, workspace_id = holder_of(body), self.id_of(body)
+        known = await self._stores.workspaces.get(workspace_id)
+        if known is None or known.plan != spec.plan:
+            # One that is on a plan stays on it, though nobody else may begin on it any more.
+            self._rules.check_plan(spec.plan)
         if spec.workspace_id is None:
             made = Workspace(
                 _id=workspace_id,
@@ -146,17 +154,13 @@ class WorkspaceKeeper:
             actor = actor_of(_KIND, body)
             workspace = await self._rules.change(workspace.id, wish, actor=actor)
             differs = {}
-        words = "; ".join(
-            f"{field} is {_shown(present)}, and {_shown(wished)} in the spec"
-            for field, (wished, present) in differs.items()
-        )
         suspended = workspace.suspended_at is not None
         return Outcome(
             [
                 ready("Suspended", "Nothing is accepted from it.")
                 if suspended
                 else ready("Open", f"The workspace is {workspace.id}."),
-                drifted("ChangedElsewhere", words) if differs else as_applied(),
+                changed_elsewhere(differs),
             ],
             {
                 "workspaceId": workspace.id,
@@ -177,7 +181,3 @@ class WorkspaceKeeper:
         holder = workspace.managed_by
         whom = f"by the Workspace {holder}" if holder else "by no resource any more"
         return ManagedElsewhere(f"The workspace '{workspace.id}' is managed {whom}.")
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"'{value}'"

@@ -14,6 +14,7 @@ import pytest
 from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo import Database, Stores, connect
 from imagerift_core.mongo.account_log import ADMIN_COMMAND, LogEntry
+from imagerift_core.mongo.administrators import Administrator
 from imagerift_core.mongo.claims import Claim
 from imagerift_core.mongo.deliveries import Try
 from imagerift_core.mongo.idempotency import AcceptedKey, KeyClaim
@@ -90,6 +91,13 @@ def reads(s: Stores) -> dict[str, list[Call]]:
             lambda: s.account_log.page(BIG, before=None, limit=10),
             lambda: s.account_log.page(BIG, before=(NOW, "log"), limit=10),
         ],
+        "administrators.get": [lambda: s.administrators.get("adm")],
+        "administrators.all": [s.administrators.all],
+        "catalogue.all": [s.catalogue.all],
+        "catalogue.get": [lambda: s.catalogue.get("plan", "gold")],
+        "catalogue.workspaces_on": [lambda: s.catalogue.workspaces_on("pro")],
+        "catalogue.has_live_jobs": [lambda: s.catalogue.has_live_jobs("style")],
+        "catalogue.shards_that_serve": [lambda: s.catalogue.shards_that_serve("style", since=NOW)],
         "admissions.check_limits": [
             lambda: s.admissions.check_limits(reservation, resets_at=late, queue_limit=5)
         ],
@@ -222,6 +230,12 @@ def job_changes(s: Stores) -> dict[str, list[Call]]:
     }
 
 
+async def _remove_one(s: Stores) -> None:
+    entry = await s.catalogue.get("plan", "gold")
+    assert entry is not None
+    await s.catalogue.remove(entry)
+
+
 async def _try_one(s: Stores) -> None:
     (leased,) = (await s.delivery_queue.lease(holder="w", at=NOW, limit=1)).deliveries
     result = Try(at=NOW, status=None, latency_ms=1, error="timeout")
@@ -258,12 +272,25 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         _id="ses", person=f"usr_{BIG}", created_at=NOW, expires_at=LATE, last_used_at=NOW
     )
     snapshot = SchedulerSnapshot(_id="imagerift", at=NOW, places={})
+    administrator = Administrator(
+        _id="adm", name="n", token_hash="h", last_four="four", created_at=NOW, created_by="a"
+    )
     new = Workspace(_id="ws_new", name="n", plan="pro", created_at=NOW)
     late = new.model_copy(update={"id": "ws_late"})
     holder = ManagedBy(namespace="n", name="w", uid="u1")
     identity: dict[str, Any] = {"issuer": "i", "subject": "new"}
     claim = KeyClaim(AcceptedKey(_id="u", fingerprint="f", result="r", expires_at=LATE), at=NOW)
     return {
+        "administrators.create": [
+            lambda: s.administrators.create(administrator, actor=ADMIN_COMMAND)
+        ],
+        "administrators.revoke": [lambda: s.administrators.revoke("adm", **own)],
+        "catalogue.put": [lambda: s.catalogue.put("plan", "gold", {}, **own)],
+        "catalogue.claim": [lambda: s.catalogue.claim("plan", "gold", holder, others=["u2"])],
+        "catalogue.release": [lambda: s.catalogue.release("plan", "gold")],
+        "catalogue.retire": [lambda: s.catalogue.retire("plan", "gold", **own)],
+        "catalogue.remove": [lambda: _remove_one(s)],
+        "webhooks.mark_secret": [lambda: s.webhooks.mark_secret("whk", written=True)],
         "account_log.append": [lambda: s.account_log.append(entry)],
         "keys.create": [lambda: s.keys.create(key, actor=ADMIN_COMMAND)],
         "keys.mark_used": [lambda: s.keys.mark_used(["key", f"key_{BIG}_0"], at=NOW)],

@@ -28,8 +28,16 @@ from imagerift_core.mongo.keys import KeyStore
 from openapi_schema_validator import OAS31Validator
 
 from tests.integration.api.browsers import Browser, joined, signed_in, with_token
-from tests.integration.api.harness import Answer, Api, Tenant, plans_of_tests, settings_of
+from tests.integration.api.harness import (
+    ADMIN_TOKEN,
+    Answer,
+    Api,
+    Tenant,
+    plans_of_tests,
+    settings_of,
+)
 from tests.integration.api.test_generate import finished_job
+from tests.support.cel_cases import PLAN
 from tests.support.pictures import encode, huge_png, picture
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -74,6 +82,10 @@ def by_owner(method: str, path: str, body: Any = None) -> Cause:
     return lambda scene: scene.owner.call(method, path, json=body)
 
 
+def by_administrator(method: str, path: str, body: Any = None) -> Cause:
+    return lambda scene: scene.api.call(method, path, json=body, **with_token(ADMIN_TOKEN))
+
+
 def by_submit(**fields: Any) -> Cause:
     return lambda scene: scene.api.generate(scene.tenant, **fields)
 
@@ -83,6 +95,8 @@ CAUSES |= {
     "invalid_api_key": lambda scene: scene.api.call("GET", "/api/v1/jobs", **with_token("x")),
     "invalid_session": lambda scene: scene.api.call("GET", ACCOUNT),
     "invalid_admin_token": by_key("GET", "/admin/v1/workspaces"),
+    "administrator_not_found": by_administrator("DELETE", "/admin/v1/administrators/adm_none"),
+    "catalogue_entry_not_found": by_administrator("DELETE", "/admin/v1/plans/nothing"),
     "not_found": by_key("GET", "/api/v1/nothing"),
     "method_not_allowed": by_key("PUT", "/api/v1/jobs"),
     "job_not_found": by_key("GET", f"/api/v1/jobs/{NO_ONE}"),
@@ -231,6 +245,15 @@ async def _member(scene: Scene) -> Answer:
 async def _owner(scene: Scene) -> Answer:
     path = f"{ACCOUNT}/members/{scene.owner.person}"
     return await scene.owner.call("PATCH", path, json={"role": "member"})
+
+
+@causes("catalogue_entry_used")
+async def _used(scene: Scene) -> Answer:
+    name = f"x-{secrets.token_hex(4)}"
+    path, workspace = f"/admin/v1/plans/{name}", {"name": "W", "plan": name}
+    await by_administrator("PUT", path, PLAN)(scene)
+    await by_administrator("POST", "/admin/v1/workspaces", workspace)(scene)
+    return await by_administrator("DELETE", path)(scene)
 
 
 @causes("key_not_rotatable")

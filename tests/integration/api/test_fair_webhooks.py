@@ -106,11 +106,11 @@ async def test_a_host_that_does_not_answer_is_asked_a_few_times_and_the_rest_put
 ) -> None:
     if kind == "tarpit":
         monkeypatch.setattr(worker, "TRY_SECONDS", 0.3)
-    monkeypatch.setattr("imagerift_api.http.host_names._DELIVERY_SECONDS", 0.3)
+    monkeypatch.setattr("imagerift_core.host_names._DELIVERY_SECONDS", 0.3)
     monkeypatch.setattr(worker, "pause_after", lambda _tries: timedelta(milliseconds=50))
     async with NameServer() as names:
         names.silent = True
-        monkeypatch.setattr("imagerift_api.http.host_names.system_resolver", names.resolver)
+        monkeypatch.setattr("imagerift_core.host_names.system_resolver", names.resolver)
         refusing = f"127.0.0.1:{free_port()}"
         url, error = {
             "tarpit": (slow.url(), "timeout"),

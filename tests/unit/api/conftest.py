@@ -13,5 +13,5 @@ from tests.support.name_server import NameServer
 async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
     """A name server in place of the system's."""
     async with NameServer() as server:
-        monkeypatch.setattr("imagerift_api.http.host_names.system_resolver", server.resolver)
+        monkeypatch.setattr("imagerift_core.host_names.system_resolver", server.resolver)
         yield server

@@ -31,6 +31,7 @@ from tests.support.named_loops import NamedLoops
 
 # The loops that have no members, and what would be the one member of each.
 WHOLE = {
+    "catalogue": "one read of all that was added",
     "indexes": "made once, and tried until they are",
     "presence": "one row of the process's own",
     "webhook_backlog": "one count of all that is undelivered",
@@ -132,7 +133,6 @@ async def test_every_loop_of_the_api_has_its_case(monkeypatch: pytest.MonkeyPatc
         **{
             "webhook_secret.return_value": b"s" * 32,
             "sign_in_secret.return_value": b"s" * 32,
-            "allowed_webhook_hosts.return_value": {},
         },
     )
     loops, application = NamedLoops(), web.Application()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,37 @@ async def test_without_a_token_nothing_is_sent(server: FakeApi) -> None:
         assert refused.exit_code == 2
         assert "IMAGERIFT_ADMIN_TOKEN" in refused.stderr
     assert server.seen == []
+
+
+async def test_a_plan_is_sent_as_its_file_has_it(server: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "gold.json"
+    file.write_text('{"band": 2}')
+    server.will_answer({"name": "gold"})
+    done = await run(server, "plan", "set", "--name", "gold", "--file", str(file))
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"name": "gold"})
+    method, path, _, body = server.seen[0]
+    assert (method, path, body) == ("PUT", "/admin/v1/plans/gold", {"band": 2})
+    for text in ("[]", "{", None):
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        refused = await run(server, "mode", "set", "--name", "m", "--file", str(file))
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert str(file) in refused.stderr
+    assert len(server.seen) == 1
+
+
+async def test_a_deleted_webhook_is_told_by_its_id(server: FakeApi) -> None:
+    server.will_answer(None, 204)
+    done = await run(server, "webhook", "delete", "--webhook", "whk_1")
+    assert json.loads(done.stdout) == {"webhookId": "whk_1"}
+    server.will_answer({"name": "a", "waitsFor": None})
+    await run(server, "mode", "delete", "--name", "a/b")
+    assert [path for _, path, _, _ in server.seen] == [
+        "/admin/v1/webhooks/whk_1",
+        "/admin/v1/modes/a%2Fb",
+    ]
 
 
 def _at_once(pause: Any) -> Any:

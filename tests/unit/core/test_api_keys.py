@@ -12,7 +12,9 @@ from imagerift_core.api_keys import (
     CHECKSUM_LENGTH,
     hash_token,
     key_id_of,
+    new_administrator_token,
     new_api_key,
+    new_token_of,
     token_matches,
 )
 from imagerift_core.ids import BASE62, is_job_id, new_job_id, new_request_id, new_workspace_id
@@ -28,6 +30,15 @@ def test_a_new_key_names_itself() -> None:
     assert KEY.token.startswith(KEY.prefix)
     assert KEY.token.endswith(KEY.last_four)
     assert len(KEY.prefix) + len(KEY.last_four) <= 16
+
+
+def test_an_administrators_token_tells_whose_it_is_and_is_no_keys() -> None:
+    made = new_administrator_token()
+    assert re.fullmatch(r"ir_admin_[0-9A-Za-z]{54}", made.token)
+    assert key_id_of(made.token) == made.key_id == f"adm_{made.token[9:25]}"
+    assert key_id_of(made.token.replace("ir_admin_", "ir_live_")) is None
+    # An id that nobody gave out is for whoever looks it up to refuse.
+    assert new_token_of("nothing").token.startswith("ir_live_nothing")
 
 
 @given(place=places, character=st.sampled_from(BASE62 + "-_. é０"))

@@ -9,7 +9,13 @@ import celpy
 import pytest
 from celpy.adapter import json_to_cel
 from imagerift_core import crds
-from imagerift_core.tenant_definitions import api_key_definition, workspace_definition
+from imagerift_core.tenant_definitions import (
+    api_key_definition,
+    mode_definition,
+    plan_definition,
+    webhook_endpoint_definition,
+    workspace_definition,
+)
 
 from tests.support.cel_cases import (
     CASES,
@@ -29,7 +35,13 @@ from tests.unit.core.structural import nodes
 
 JOB, POOL = crds.generation_job_definition(), crds.triton_pool_definition()
 WEIGHTS = crds.model_weights_definition()
-TENANTS = {"Workspace": workspace_definition(), "ApiKey": api_key_definition()}
+TENANTS = {
+    "Workspace": workspace_definition(),
+    "ApiKey": api_key_definition(),
+    "WebhookEndpoint": webhook_endpoint_definition(),
+    "Plan": plan_definition(),
+    "Mode": mode_definition(),
+}
 ENVIRONMENT = celpy.Environment()
 
 
@@ -47,18 +59,21 @@ def rules(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def refusals(
-    definition: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None = None
+    definition: dict[str, Any],
+    new: dict[str, Any],
+    old: dict[str, Any] | None = None,
+    object_name: str = "one",
 ) -> set[str]:
     """The messages of the rules that refuse the spec, or its update."""
     found = set()
     for path, rule in rules(definition):
-        value: Any = {"spec": new}
-        for name in path.strip(".").split("."):
+        value: Any = {"metadata": {"name": object_name}, "spec": new}
+        for name in filter(None, path.split(".")):
             value = value.get(name) if value is not None else None
         if value is None:
             continue
         values = {"self": json_to_cel(value)}
-        if old is not None:
+        if old is not None and path:
             assert path == ".spec"
             values["oldSelf"] = json_to_cel(old)
         if not ENVIRONMENT.program(ENVIRONMENT.compile(rule["rule"])).evaluate(values):
@@ -116,4 +131,4 @@ def test_weights_are_taken_or_refused(case: WeightsCase) -> None:
 @pytest.mark.parametrize("case", TENANT_CASES, ids=lambda case: f"{case.kind} {case.name}")
 def test_an_update_of_a_tenant_is_taken_or_refused(case: TenantCase) -> None:
     wanted = set() if case.refusal is None else {case.refusal}
-    assert refusals(TENANTS[case.kind], case.new, case.old) == wanted
+    assert refusals(TENANTS[case.kind], case.new, case.old, case.object_name) == wanted

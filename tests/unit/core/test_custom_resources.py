@@ -18,7 +18,13 @@ from imagerift_core.resources import (
     TritonPoolSpec,
     build_generation_job,
 )
-from imagerift_core.tenant_definitions import api_key_definition, workspace_definition
+from imagerift_core.tenant_definitions import (
+    api_key_definition,
+    mode_definition,
+    plan_definition,
+    webhook_endpoint_definition,
+    workspace_definition,
+)
 from pydantic import ValidationError
 
 from tests.support.job_records import make_record
@@ -65,6 +71,9 @@ SCHEMAS = {
     "pool": POOL_SCHEMA,
     "workspace": schema_of(workspace_definition()),
     "key": schema_of(api_key_definition()),
+    "webhook": schema_of(webhook_endpoint_definition()),
+    "plan": schema_of(plan_definition()),
+    "mode": schema_of(mode_definition()),
 }
 
 
@@ -119,6 +128,9 @@ def test_definitions_name_themselves_as_people_type_them() -> None:
             ("modelweights", "ModelWeights", "mw"),
             ("workspaces", "Workspace", "iws"),
             ("apikeys", "ApiKey", "iak"),
+            ("webhookendpoints", "WebhookEndpoint", "iwh"),
+            ("plans", "Plan", "ipl"),
+            ("modes", "Mode", "imo"),
         ],
         strict=True,
     ):

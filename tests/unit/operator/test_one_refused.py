@@ -28,6 +28,7 @@ REFUSED = KubeRefused(status=403, reason="Forbidden")
 WHOLE = {
     "ChargeAudit.look": "one transaction of reads",
     "QueuePublisher.publish": "one snapshot",
+    "catalogue": "one read of all that was added",
     "end_abandoned_transactions": "one command to MongoDB",
     "leadership": "one Lease: test_leadership.py",
     "presence": "one row of the process's own",

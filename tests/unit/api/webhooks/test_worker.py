@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from imagerift_api.http.egress import Egress
 from imagerift_api.metrics import Metrics
 from imagerift_api.webhooks.worker import WebhookWorker
+from imagerift_core.egress import Egress
 from imagerift_core.mongo.deliveries import Delivery
 
 from tests.support.name_server import FAILING, NameServer
-from tests.unit.api.http.test_egress import CLUSTER
+from tests.unit.core.test_egress import CLUSTER
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DELIVERY = Delivery(

@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
-from imagerift_core.errors import InvalidRequest
 from yarl import URL
 
-from imagerift_api.http.host_names import HostNames, NameUnknown
-from imagerift_api.http.networks import Address, Network, is_public_address, is_public_name
+from imagerift_core.errors import InvalidRequest
+from imagerift_core.host_names import HostNames, NameUnknown
+from imagerift_core.networks import Address, Network, is_public_address, is_public_name
 
 MAX_URL_CHARACTERS = 2048
 _log = structlog.get_logger()

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from imagerift_core.catalogue import Catalogue
+from imagerift_core.egress import Egress
 from imagerift_core.kube import Kube
 from imagerift_core.kube_tenants import TenantCalls
+from imagerift_core.modes import load_modes
 from imagerift_core.mongo import Database, Stores
 from imagerift_core.plans import load_plans
 from imagerift_core.sealing import Sealer
 from imagerift_core.tenant_resources import (
     API_KEYS,
+    MODES,
+    PLANS,
+    WEBHOOKS,
     WORKSPACES,
 )
 from imagerift_core.tenants import KeyMaker, WorkspaceRules
+from imagerift_core.webhook_maker import WebhookMaker
+from imagerift_core.webhook_secrets import WebhookSecrets
 from imagerift_operator.leadership import Leadership
 from imagerift_operator.tenants.api_keys import KeyKeeper
 from imagerift_operator.tenants.controller import TenantController
 from imagerift_operator.tenants.objects import TenantObjects
+from imagerift_operator.tenants.offers import OfferKeeper
+from imagerift_operator.tenants.webhooks import WebhookKeeper
 from imagerift_operator.tenants.workspaces import WorkspaceKeeper
 from kubernetes.aio import client
 
@@ -27,7 +39,13 @@ from tests.unit.operator.builders import isolation
 
 PEPPER = b"p" * 32
 GROUP, VERSION = "imagerift.dev", "v1"
-KINDS = {WORKSPACES: "Workspace", API_KEYS: "ApiKey"}
+KINDS = {
+    PLANS: "Plan",
+    MODES: "Mode",
+    WORKSPACES: "Workspace",
+    API_KEYS: "ApiKey",
+    WEBHOOKS: "WebhookEndpoint",
+}
 Body = dict[str, Any]
 
 
@@ -151,18 +169,53 @@ def message(body: Body, kind: str) -> str:
 
 
 def operator_on(kube: Kube, database: Database, calls: Any, objects: TenantObjects) -> Any:
-    stores, plans = Stores(database), load_plans()
-    workspaces = WorkspaceKeeper(stores, WorkspaceRules(stores.workspaces, plans), kube, objects)
+    stores = Stores(database)
+    catalogue = Catalogue(stores.catalogue, load_plans(), load_modes())
+    rules = WorkspaceRules(stores.workspaces, catalogue.open_plans)
+    workspaces = WorkspaceKeeper(stores, rules, kube, objects)
     keys = KeyKeeper(
         keys=stores.keys,
-        maker=KeyMaker(stores.keys, stores.workspaces, plans, PEPPER),
+        maker=KeyMaker(stores.keys, stores.workspaces, catalogue.plans, PEPPER),
         sealer=Sealer(PEPPER),
         kube=calls,
         workspaces=workspaces,
-        objects=objects,
+    )
+    maker = WebhookMaker(
+        stores.webhooks, WebhookSecrets(Sealer(PEPPER)), Egress(refused_networks=())
     )
     leading = Leading()
-    keepers = {WORKSPACES: workspaces, API_KEYS: keys}
+    keepers = {
+        PLANS: OfferKeeper("plan", PLANS, stores.catalogue, catalogue, objects),
+        MODES: OfferKeeper("mode", MODES, stores.catalogue, catalogue, objects),
+        WORKSPACES: workspaces,
+        API_KEYS: keys,
+        WEBHOOKS: WebhookKeeper(stores.webhooks, maker, calls, workspaces),
+    }
     return leading, TenantController(
         cast(Any, keepers), objects, calls, cast(Leadership, leading), isolation()
     )
+
+
+@asynccontextmanager
+async def cluster_on(
+    administrator: client.ApiClient, kube: Kube, database: Database
+) -> AsyncIterator[Cluster]:
+    """A namespace with an operator, of whose resources nothing is left afterwards."""
+    objects = TenantObjects()
+    leading, controller = operator_on(kube, database, kube.tenants, objects)
+    made = Cluster(
+        client.CustomObjectsApi(administrator),
+        client.CoreV1Api(administrator),
+        kube,
+        Stores(database),
+        controller,
+        objects,
+        leading,
+    )
+    yield made
+    leading.leading = False
+    for plural in KINDS:
+        for body in await made.listed(plural):
+            await kube.tenants.set_finalizers(plural, body, [])
+            if "deletionTimestamp" not in body["metadata"]:
+                await made.delete(plural, body["metadata"]["name"])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from imagerift_core import clock
 from imagerift_core.api_keys import hash_token, key_id_of
-from imagerift_core.kube import Kube
 from imagerift_core.managed_by import ManagedBy
-from imagerift_core.mongo import Database, Stores
+from imagerift_core.mongo import Database
 from imagerift_core.mongo.account_log import ADMIN_COMMAND
 from imagerift_core.mongo.workspaces import Workspace
 from imagerift_core.quota import period_end
@@ -22,14 +20,9 @@ from imagerift_core.tenant_resources import (
     key_id_of_resource,
     workspace_id_of,
 )
-from imagerift_operator.tenants.objects import TenantObjects
-from kubernetes.aio import client
 
-from tests.contract.conftest import kubeconfig
 from tests.contract.kube.bodies import new_name
-from tests.contract.kube.conftest import administrator, definitions, kube, namespace
-from tests.integration.operator.tenant_cluster import (
-    KINDS,
+from tests.integration.operator.tenants.cluster import (
     PEPPER,
     Cluster,
     Died,
@@ -39,32 +32,6 @@ from tests.integration.operator.tenant_cluster import (
     operator_on,
 )
 from tests.support.job_records import make_record
-
-__all__ = ["administrator", "definitions", "kube", "kubeconfig", "namespace"]
-
-
-@pytest.fixture
-async def cluster(
-    administrator: client.ApiClient, kube: Kube, database: Database
-) -> AsyncIterator[Cluster]:
-    objects = TenantObjects()
-    leading, controller = operator_on(kube, database, kube.tenants, objects)
-    made = Cluster(
-        client.CustomObjectsApi(administrator),
-        client.CoreV1Api(administrator),
-        kube,
-        Stores(database),
-        controller,
-        objects,
-        leading,
-    )
-    yield made
-    leading.leading = False
-    for plural in KINDS:
-        for body in await made.listed(plural):
-            await kube.tenants.set_finalizers(plural, body, [])
-            if "deletionTimestamp" not in body["metadata"]:
-                await made.delete(plural, body["metadata"]["name"])
 
 
 async def test_a_workspace_is_made_once_however_often_it_is_looked_at(cluster: Cluster) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from imagerift_api.http.egress import Egress, GuardedResolver, UrlRefused
-from imagerift_api.http.host_names import HostNames
+from imagerift_core.egress import Egress, GuardedResolver, UrlRefused
 from imagerift_core.errors import InvalidRequest
+from imagerift_core.host_names import HostNames
 from yarl import URL
 
 from tests.support.name_server import FAILING, NameServer

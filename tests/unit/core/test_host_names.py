@@ -6,15 +6,15 @@ import asyncio
 import time
 
 import pytest
-from imagerift_api.http import host_names
-from imagerift_api.http.egress import Egress
-from imagerift_api.http.host_names import (
+from imagerift_core import host_names
+from imagerift_core.egress import Egress
+from imagerift_core.errors import InvalidRequest
+from imagerift_core.host_names import (
     LOOK_UPS_AT_ONCE,
     HostNames,
     NameInDoubt,
     NameUnknown,
 )
-from imagerift_core.errors import InvalidRequest
 
 from tests.support.name_server import NameServer
 

@@ -1,0 +1,1 @@
+"""Administrators by name, and what they did."""

@@ -1,0 +1,1 @@
+"""Plans and modes: those of the files, and those that administrators add."""
