@@ -130,6 +130,9 @@ class ApiSettings(SharedSettings):
     admin_requests_per_minute: int = Field(
         600, ge=1, description="Requests of all administrators together."
     )
+    previews: bool = Field(
+        True, description="Show thumbnails of pictures that are finished while their job runs."
+    )
     webhook_key: HexSecret | None = Field(
         None, description="Encrypts webhook secrets: hex, 32 bytes; default: from the key pepper."
     )
