@@ -39,7 +39,7 @@ class Scale:
     bare_jobs: int = 400
     delay_jobs: int = 1200
     style_jobs: int = 40
-    drawn_jobs: int = 24
+    drawn_jobs: int = 12
     drawing_rounds: int = 3
     paced_jobs: int = 150
     step_times: int = 60

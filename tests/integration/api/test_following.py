@@ -171,13 +171,13 @@ async def test_pictures_that_are_finished_are_shown_before_their_job_is(
         previews = []
         for shown in ([0], [0, 2]):
             await write_progress(api, job_id, attempt=claimed.attempt, shown=shown)
-            names = []
+            told: dict[str, str] = {}
             for _ in range(2):
                 event = await events.next()
                 assert event is not None
-                names.append(event["event"])
-            assert names == ["progress", "preview"]
-            previews.append(json.loads(event["data"]))
+                told[event["event"]] = event["data"]
+            assert list(told) == ["progress", "preview"]
+            previews.append(json.loads(told["preview"]))
         polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
         found = polled.body["partialOutputs"]
         assert (polled.body["outputs"], polled.body["thumbnailUrl"]) == ([], None)
@@ -195,8 +195,8 @@ async def test_pictures_that_are_finished_are_shown_before_their_job_is(
         # Whoever comes later has missed none.
         async with stream(api, tenant, job_id) as late:
             assert (await late.job())["partialOutputs"] != []
-            told = [await late.next() for _ in range(2)]
-            assert [event and event["event"] for event in told] == ["preview", "preview"]
+            again = [await late.next() for _ in range(2)]
+            assert [event and event["event"] for event in again] == ["preview", "preview"]
         await api.call("POST", f"/api/v1/jobs/{job_id}/cancel", headers=tenant.headers)
         canceled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
         assert canceled.body["status"] == "processing"
