@@ -73,7 +73,8 @@ fuzz-pictures: venv ## Have the API and the models read 20,000 damaged pictures,
 .PHONY: reliability
 reliability: venv ## Run the tests of replicas, shards, two versions and every row of docs/failure-modes.md.
 	@$(BIN)/imagerift-platform provision
-	@$(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest tests/reliability tests/versions $(ARGS)
+	@IMAGERIFT_CRASH_ROUNDS=20 $(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest \
+		tests/reliability tests/versions tests/e2e/test_crash_points.py $(ARGS)
 
 .PHONY: guards
 guards: venv ## Take out what keeps each invariant, one by one, and see the tests turn red; ARGS='"part of a name"'.

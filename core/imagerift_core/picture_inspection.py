@@ -1,15 +1,12 @@
 """Inspects strangers' pictures in processes that may be killed, by turns of workspaces.
 
 A decoder that takes too much CPU or memory, or that crashes, ends its own process alone. No process
-sees pictures of two workspaces; small ones of one workspace that wait together share one, for to
-start a process costs four times what reading such a picture does.
+sees pictures of two workspaces; small ones of one workspace share one for a few seconds, for to
+start a process costs many times what reading such a picture does.
 """
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,21 +14,23 @@ from typing import Any
 import structlog
 from imagerift_contract.picture_files.rules import Kind, Refused, too_costly
 from imagerift_contract.picture_files.stated_size import stated_pixels
-from imagerift_contract.picture_processes.client import NotRead, PictureProcesses, Reading
+from imagerift_contract.picture_processes.client import NotRead, StayingProcess
 from imagerift_contract.picture_processes.limits import Limits
 
 from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.images import InspectedImage, check_length, refused
+from imagerift_core.kept_processes import KEPT_SECONDS, KeptProcesses
 from imagerift_core.shared_turns import SharedTurns
 
 _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 2, 1
-# In one process, if they wait together.
+# At once in one process, if they wait together.
 _LIGHT_TOGETHER = 8
 # A file or a picture of more takes longer than most, or more memory: some 16 bytes a pixel.
 _LIGHT_BYTES = 3 * 1024 * 1024
 _LIGHT_PIXELS = 4_000_000
 _CPU_SECONDS = 10
-MEMORY_BYTES = 640 * 1024 * 1024
+# The files are among it.
+MEMORY_BYTES = (640 + 24) * 1024 * 1024
 _WALL_SECONDS = 60
 # Of a core that both want, a heavy one then has a tenth.
 _HEAVY_NICENESS = 10
@@ -51,15 +50,17 @@ class PictureInspections:
         *,
         cpu_seconds: int = _CPU_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
-        self._processes = PictureProcesses(work)
-        self._thread = ThreadPoolExecutor(1, "pictures")
+        self._processes = KeptProcesses(work, kept_seconds)
         light = Limits(cpu_seconds, memory_bytes, 0, _WALL_SECONDS)
         heavy = replace(light, niceness=_HEAVY_NICENESS)
         self._light = SharedTurns(
-            _LIGHT_AT_ONCE, partial(self._told, light), max_items=_LIGHT_TOGETHER
+            _LIGHT_AT_ONCE, partial(self._told, light, keep=True), max_items=_LIGHT_TOGETHER
         )
-        self._heavy = SharedTurns(_HEAVY_AT_ONCE, partial(self._told, heavy), max_items=1)
+        self._heavy = SharedTurns(
+            _HEAVY_AT_ONCE, partial(self._told, heavy, keep=False), max_items=1
+        )
 
     async def inspect(self, data: bytes, *, param: str, workspace: str) -> InspectedImage:
         """As `inspect_image` of the same bytes, whose errors it raises.
@@ -82,59 +83,47 @@ class PictureInspections:
             **{**told["image"], "content_type": Kind(told["image"]["content_type"])}
         )
 
-    async def _told(self, limits: Limits, group: list[bytes]) -> list[dict[str, Any] | NotRead]:
+    async def _told(
+        self, limits: Limits, workspace: str, group: list[bytes], *, keep: bool
+    ) -> list[dict[str, Any] | NotRead]:
+        kept = self._processes.take(workspace) if keep else None
         try:
-            return [*await self._read(limits, group)]
+            return [*await self._read(limits, workspace, group, kept, keep=keep)]
         except NotRead as error:
-            if len(group) == 1:
+            if kept is None and len(group) == 1:
                 return [error]
-        # One of them has taken the others' process along: each by itself.
-        return [one for data in group for one in await self._told(limits, [data])]
+        # Another picture may have taken the process along: each by itself, in a new one.
+        return [
+            one for data in group for one in await self._told(limits, workspace, [data], keep=False)
+        ]
 
-    async def _read(self, limits: Limits, group: list[bytes]) -> list[dict[str, Any]]:
-        with closing(await self._begun(limits, group)) as reading:
-            await _ended(reading)
-            answer, _ = reading.finish()
+    async def _read(
+        self,
+        limits: Limits,
+        workspace: str,
+        group: list[bytes],
+        kept: StayingProcess | None,
+        *,
+        keep: bool,
+    ) -> list[dict[str, Any]]:
+        lengths = [len(data) for data in group]
+        process, answer = await self._processes.read(
+            kept, b"".join(group), {"lengths": lengths}, limits
+        )
         told = answer.get("told")
+        if keep and isinstance(told, list) and len(told) == len(group):
+            self._processes.keep(process, workspace)
+        else:
+            process.close()
         if not isinstance(told, list) or len(told) != len(group):
             raise NotRead("broke")
         return told
-
-    async def _begun(self, limits: Limits, group: list[bytes]) -> Reading:
-        def begin() -> Reading:
-            lengths = [len(data) for data in group]
-            return self._processes.begin(b"".join(group), {"lengths": lengths}, limits)
-
-        # It copies the pictures, and starts the forkserver where there is none.
-        begun = asyncio.get_running_loop().run_in_executor(self._thread, begin)
-        try:
-            return await asyncio.shield(begun)
-        except asyncio.CancelledError:
-            begun.add_done_callback(_abandon)
-            raise
 
     async def close(self) -> None:
         """Ends the processes."""
         await self._light.close()
         await self._heavy.close()
-        await asyncio.to_thread(self._thread.shutdown)
-        await asyncio.to_thread(self._processes.close)
-
-
-def _abandon(begun: asyncio.Future[Reading]) -> None:
-    if not begun.cancelled() and begun.exception() is None:
-        begun.result().close()
-
-
-async def _ended(reading: Reading) -> None:
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    handle = reading.answers.fileno()
-    loop.add_reader(handle, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(handle)
+        await self._processes.close()
 
 
 def _is_heavy(data: bytes) -> bool:

@@ -26,14 +26,15 @@ class _Asked(Generic[Item, Outcome]):
 class SharedTurns(Generic[Item, Outcome]):
     """Hands items to `work` in groups of one workspace, `places` groups at once.
 
-    `work` returns an outcome for each item, in the same order; one that is an exception is raised
-    to its caller alone. A group whose callers have all gone away is canceled.
+    `work` is told whose they are, and returns an outcome for each item, in the same order; one that
+    is an exception is raised to its caller alone. A group whose callers have all gone away is
+    canceled.
     """
 
     def __init__(
         self,
         places: int,
-        work: Callable[[list[Item]], Awaitable[Sequence[Outcome | Exception]]],
+        work: Callable[[str, list[Item]], Awaitable[Sequence[Outcome | Exception]]],
         *,
         max_items: int,
     ) -> None:
@@ -75,7 +76,7 @@ class SharedTurns(Generic[Item, Outcome]):
             for asked in group:
                 asked.group, asked.work = group, asyncio.current_task()
             try:
-                outcomes = await self._work([asked.item for asked in group])
+                outcomes = await self._work(workspace, [asked.item for asked in group])
             except asyncio.CancelledError:
                 for asked in group:
                     asked.outcome.cancel()

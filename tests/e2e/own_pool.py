@@ -91,7 +91,7 @@ class OwnPool:
 
 
 @contextmanager
-def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> Iterator[OwnPool]:
+def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int) -> Iterator[OwnPool]:
     """Start it, for so many jobs at once, and take it away at the end."""
     models = folder / "models"
     shutil.copytree(CHECKOUT / "docs/examples", models)
@@ -99,7 +99,7 @@ def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int = 1) -> 
     python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
     platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
     instances = POOL["instances"] | {"generate": at_once}
-    diffusion = POOL["diffusion"] | {"batch": max(2, at_once)}
+    diffusion = POOL["diffusion"] | {"batch": at_once}
     pool = POOL | {"instances": instances, "diffusion": diffusion}
     (folder / "pool.json").write_text(json.dumps(pool))
     environment = settings_of(platform, folder / "pool.json") | {

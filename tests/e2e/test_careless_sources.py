@@ -23,7 +23,7 @@ def named(source: CarelessSource) -> str:
 def test_what_shows_a_picture_gives_one(tenant: Tenant) -> None:
     sources = [source for source in SOURCES if source.accepted]
     jobs = [
-        tenant.submitted(source.data, mode="enhance", prompt=None, deadlineSeconds=600)
+        tenant.submitted(source.data, mode="duotone", preset="cold", deadlineSeconds=600)
         for source in sources
     ]
     for source, job_id in zip(sources, jobs, strict=True):

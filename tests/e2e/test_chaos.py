@@ -11,8 +11,8 @@ from tests.platform_under_test import PlatformUnderTest
 def test_a_short_run_of_chaos_breaks_no_promise(
     platform: PlatformUnderTest, tmp_path: Path
 ) -> None:
-    findings = run(platform, tmp_path, Options(seed=20261122, jobs=40, pause=(0.2, 1.5)))
+    findings = run(platform, tmp_path, Options(seed=20261122, jobs=24, pause=(0.2, 1.5)))
     print(findings.figures)
     assert findings.broken == []
-    assert findings.figures["accepted"] >= 25
+    assert findings.figures["accepted"] >= 15
     platform.wait_ready()

@@ -40,7 +40,7 @@ class Kept:
 def pool(
     platform: PlatformUnderTest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OwnPool]:
-    with own_pool(platform, tmp_path_factory.mktemp("products")) as pool:
+    with own_pool(platform, tmp_path_factory.mktemp("products"), at_once=2) as pool:
         pool.block()
         yield pool
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 SOUND, BURN, HOG, CRASH, RAISE = b"sound", b"burn", b"hog", b"crash", b"raise"
+# It takes more than half a second of CPU.
+TIRING = b"tiring"
 # As the API's work tells of a picture, and as the models' does.
 TOLD = {"image": {"content_type": "image/png", "width": 1, "height": 1, "sha256": ""}}
 PIXELS = {"shape": [1, 1, 4], "width": 1, "height": 1}
@@ -33,6 +35,10 @@ def work(data: bytes, arguments: dict[str, Any], result: int) -> dict[str, Any]:
 def _of_one(data: bytes, result: int) -> bool:
     if data.startswith(BURN):
         while True:
+            pass
+    if data.startswith(TIRING):
+        begin = time.process_time()
+        while time.process_time() < begin + 0.6:
             pass
     if data.startswith(HOG):
         # Reserved and never touched, so that it costs no CPU.

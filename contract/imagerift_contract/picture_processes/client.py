@@ -1,4 +1,4 @@
-"""Asks for a picture to be read in a process of its own."""
+"""Asks for pictures to be read in processes of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -71,12 +72,33 @@ class PictureProcesses:
 
     def begin(self, data: bytes, arguments: dict[str, Any], limits: Limits) -> Reading:
         """Starts a process for the picture. Whoever has begun finishes or closes it."""
-        source, result = _shared_file(), _shared_file()
-        ours, theirs = socket.socketpair()
+        source = file_of(data)
         try:
-            _write(source, data)
-            request = json.dumps({"limits": asdict(limits), "arguments": arguments}).encode()
-            self._send(request.ljust(forkserver.REQUEST_BYTES), [theirs.fileno(), source, result])
+            return self._started({"limits": asdict(limits), "arguments": arguments}, source)
+        finally:
+            os.close(source)
+
+    def stay(self, limits: Limits) -> StayingProcess:
+        """Starts a process that reads one picture after another, within the limits altogether.
+
+        Whoever has started it closes it.
+        """
+        # Each message is one question or one answer.
+        questions, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                reading = self._started({"limits": asdict(limits)}, theirs.fileno())
+            except BaseException:
+                questions.close()
+                raise
+        return StayingProcess(questions, reading)
+
+    def _started(self, request: dict[str, Any], source: int) -> Reading:
+        ours, theirs = socket.socketpair()
+        result = _shared_file()
+        try:
+            message = json.dumps(request).encode().ljust(forkserver.REQUEST_BYTES)
+            self._send(message, [theirs.fileno(), source, result])
         except BaseException as error:
             ours.close()
             os.close(result)
@@ -84,7 +106,6 @@ class PictureProcesses:
                 raise NotRead("lost") from error
             raise
         finally:
-            os.close(source)
             theirs.close()
         return Reading(ours, result)
 
@@ -107,7 +128,7 @@ class PictureProcesses:
             self._stop()
             self._requests, theirs = socket.socketpair()
             with theirs:
-                self._server = _started(self._work, theirs.fileno())
+                self._server = _forkserver(self._work, theirs.fileno())
         return self._requests
 
     def _stop(self) -> None:
@@ -170,6 +191,51 @@ class Reading:
         )
 
 
+class StayingProcess:
+    """A process that reads one picture after another. What it tells may be about any of them."""
+
+    def __init__(self, questions: socket.socket, reading: Reading) -> None:
+        self.questions = questions
+        """Can be read once it has answered, or has gone."""
+        self.end = reading.answers
+        """Can be read once it has gone."""
+        self.began = time.monotonic()
+        self._reading = reading
+
+    def ask(self, source: int, arguments: dict[str, Any]) -> None:
+        """Has it read the picture in the file, see `file_of`. Raises `NotRead`."""
+        try:
+            socket.send_fds(self.questions, [json.dumps(arguments).encode()], [source])
+        except OSError as error:
+            raise NotRead("lost") from error
+
+    def heard(self) -> dict[str, Any] | None:
+        """What it has told; None where it has not, or has closed its side.
+
+        Raises `NotRead` or `Raised`.
+        """
+        try:
+            answer = self.questions.recv(forkserver.MAX_ANSWER_BYTES, socket.MSG_DONTWAIT)
+        except OSError:
+            return None
+        return _told(forkserver.ENDED + answer) if answer else None
+
+    def why_it_ended(self) -> NotRead:
+        """Waits for its end."""
+        try:
+            self._reading.finish()
+        except NotRead as error:
+            return error
+        except Raised:
+            pass
+        return NotRead("broke")
+
+    def close(self) -> None:
+        """Ends it. May be called again."""
+        self.questions.close()
+        self._reading.close()
+
+
 def _told(answer: bytes) -> dict[str, Any]:
     end, text = answer[:1], answer[1:]
     if end != forkserver.ENDED:
@@ -195,13 +261,20 @@ def _shared_file() -> int:
         return os.dup(file.fileno())
 
 
-def _write(file: int, data: bytes) -> None:
+def file_of(data: bytes) -> int:
+    """The handle of a file in memory that holds the picture. Raises `NotRead`."""
+    file = _shared_file()
     left = memoryview(data)
-    while left:
-        left = left[os.write(file, left) :]
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+    except OSError as error:
+        os.close(file)
+        raise NotRead("lost") from error
+    return file
 
 
-def _started(work: str, requests: int) -> subprocess.Popen[bytes]:
+def _forkserver(work: str, requests: int) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _INHERITED & os.environ.keys()}
     # Where this process finds its modules, that one does.
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

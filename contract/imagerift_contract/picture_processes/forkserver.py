@@ -2,7 +2,8 @@
 
 What reads pictures is imported once, here, where no picture ever is; so a new process costs
 milliseconds, and nothing that one picture does to its process reaches the next one's. Whoever asked
-goes away by closing the request's socket: that ends the picture's process.
+goes away by closing the request's socket: that ends the picture's process. A process may also stay,
+and is then asked by a socket of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from .limits import Limits
 
 # Each request is as long, so that a stream of them needs no marks between.
 REQUEST_BYTES = 1024
-# A request's own socket, the file of the picture, the file for the result.
+# A request's own socket, the file of the picture or the socket by which it is asked for many, the
+# file for the result.
 REQUEST_FILES = 3
 MAX_ANSWER_BYTES = 16 * 1024
 # By what an answer begins: the process ended by itself; it broke a bound or crashed; the time was
@@ -136,7 +138,7 @@ class Forkserver:
         pid = os.fork()
         if pid == 0:
             kept = {to_answer, *files[1:]}
-            self._become_process_of(kept, limits, document["arguments"], files[1:], to_answer)
+            self._become_process_of(kept, limits, document.get("arguments"), files[1:], to_answer)
         for file in (to_answer, *files[1:]):
             os.close(file)
         os.set_blocking(answers, False)
@@ -149,7 +151,7 @@ class Forkserver:
         self,
         kept: set[int],
         limits: Limits,
-        arguments: dict[str, Any],
+        arguments: dict[str, Any] | None,
         files: list[int],
         to_answer: int,
     ) -> NoReturn:
@@ -162,13 +164,29 @@ class Forkserver:
             os.dup2(_NOWHERE, _ERRORS)
             _die_first()
             source, result = files
-            data = os.pread(source, os.fstat(source).st_size, 0)
-            limits.bind_this_process()
-            told = _tried(lambda: self._work(data, arguments, result))
-            os.write(to_answer, json.dumps(told).encode())
+            if arguments is None:
+                limits.bind_this_process()
+                self._stay(socket.socket(fileno=source), result)
+            else:
+                data = _content(source)
+                limits.bind_this_process()
+                os.write(to_answer, self._told(data, arguments, result))
         finally:
             # Without a look at what was there before the fork.
             os._exit(0)
+
+    def _stay(self, asked_by: socket.socket, result: int) -> None:
+        """Answers one message after another, until nobody is left to ask."""
+        while True:
+            message, files, _, _ = socket.recv_fds(asked_by, REQUEST_BYTES, 1)
+            if not message:
+                return
+            data = _content(files[0])
+            os.close(files[0])
+            asked_by.sendall(self._told(data, json.loads(message), result))
+
+    def _told(self, data: bytes, arguments: dict[str, Any], result: int) -> bytes:
+        return json.dumps(_tried(lambda: self._work(data, arguments, result))).encode()
 
     def _bury(self, picture: _Picture, code: int) -> None:
         # It told what it had to tell before it ended, and fits the pipe.
@@ -193,6 +211,10 @@ def _end_of(picture: _Picture, code: int) -> bytes:
     if picture.overdue:
         return OVERDUE
     return LOST if code == -signal.SIGKILL else BROKE
+
+
+def _content(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
 
 
 def _tried(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Odd files through a real Triton, in the modes that the shared cases do not ask: a correct picture
-or a clear error.
+"""Odd files through a real Triton: a correct picture or a clear error.
 
-`generate` decodes, and a mode is handed pixels: the shared cases send every file, and here go those
-whose pixels differ in kind.
+`generate` decodes, and a mode is handed pixels: every kind of file is tried without a server
+(`tests/unit/vision/test_files.py`), and here go those whose pixels differ in kind.
 """
 
 import io

@@ -34,7 +34,8 @@ class Bench:
             self.tasks[item].cancel()
         await settled()
 
-    async def _work(self, group: list[str]) -> Sequence[str | Exception]:
+    async def _work(self, workspace: str, group: list[str]) -> Sequence[str | Exception]:
+        assert {item[0] for item in group} == {workspace}
         self.groups.append(group)
         try:
             await self._go.acquire()

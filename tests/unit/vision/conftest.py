@@ -56,3 +56,12 @@ def guard(tmp_path):
     """Nothing stops the work."""
     control = import_module("imagerift_vision.control")
     return control.AttemptGuard(control.CancelFlags(tmp_path), "test", float("inf"))
+
+
+@pytest.fixture
+def service(origin, loaded, decoding, tmp_path):
+    """The pipeline without a server but the store."""
+    flags = import_module("imagerift_vision.control").CancelFlags(tmp_path)
+    plain = import_module("plain_service").Plain(origin, flags, loaded, decoding)
+    yield plain
+    plain.pipeline.client.close()

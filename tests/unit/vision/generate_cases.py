@@ -86,32 +86,6 @@ def _window_mean(values: np.ndarray) -> np.ndarray:
 class GenerateCases:
     """The shared cases."""
 
-    @pytest.mark.parametrize("kind", READABLE)
-    def test_every_readable_picture_becomes_an_output(
-        self, service: Service, origin: Origin, kind: str
-    ) -> None:
-        result = service.generate(request_for(origin, READABLE[kind](scene())))
-        assert result["error"] is None
-        [output] = result["outputs"]
-        content_type, body = origin.outputs["0"]
-        assert content_type == output["contentType"] == "image/png"
-        assert output["sizeBytes"] == len(body)
-        assert output["sha256"] == hashlib.sha256(body).hexdigest()
-        # The rotated file lies 320 x 480 but shows the same 3:2 picture as the others.
-        assert (output["width"], output["height"]) == (1024, 683)
-        assert Image.open(io.BytesIO(body)).size == (1024, 683)
-        assert picture(origin).std() > 8
-
-    @pytest.mark.parametrize("kind", ["multi-picture", "rotated by exif", "cmyk", "16-bit colour"])
-    def test_an_odd_file_gives_the_picture_of_the_plain_one(
-        self, service: Service, origin: Origin, kind: str
-    ) -> None:
-        service.generate(request_for(origin, READABLE["png"](scene())))
-        plain = picture(origin)
-        service.generate(request_for(origin, READABLE[kind](scene())))
-        difference = np.abs(plain.astype(int) - picture(origin).astype(int))
-        assert difference.mean() < 6
-
     @pytest.mark.parametrize("kind", REFUSED)
     def test_every_other_file_gets_its_code(
         self, service: Service, origin: Origin, kind: str
