@@ -17,8 +17,11 @@ from bench.jobs import whole_jobs
 from tests.e2e.own_pool import own_pool
 
 AT_ONCE = 4
-# Sixty steps.
-PRESET = "slow"
+# Of one length, and no two of them alike: what they ask for is not drawn together.
+PRESETS = {
+    name: {"steps": 60, "strength": 1.0, "edge": 128, "guidanceScale": 7 + number / 1000}
+    for number, name in enumerate(("slow", "painted", "endless", "colossal"))
+}
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,12 @@ async def drawn_jobs(
     adapters: Adapters, account: Account, photo: bytes, *, jobs: int, rounds: int
 ) -> Drawn:
     """Rounds of so many jobs each, `AT_ONCE` in flight, by turns of one kind and of the other."""
-    together, apart = [_body(photo, "")], [_body(photo, f"words {n}") for n in range(AT_ONCE)]
+    apart = [_body(photo, preset) for preset in PRESETS]
+    together = apart[:1]
     seconds = {"together": 0.0, "apart": 0.0}
     with (
         tempfile.TemporaryDirectory(prefix="imagerift-bench-") as folder,
-        own_pool(adapters.platform, Path(folder), at_once=AT_ONCE) as pool,
+        own_pool(adapters.platform, Path(folder), at_once=AT_ONCE, presets=PRESETS) as pool,
     ):
         pool.block()
         await whole_jobs(adapters, account, together, in_flight=AT_ONCE, jobs=AT_ONCE)
@@ -49,13 +53,11 @@ async def drawn_jobs(
     return Drawn(**{kind: round(done / taken, 3) for kind, taken in seconds.items()})
 
 
-def _body(photo: bytes, negative_prompt: str) -> bytes:
-    """A submit's body; jobs that are to avoid other things are not drawn together."""
+def _body(photo: bytes, preset: str) -> bytes:
     body = {
         "mode": "redraw",
-        "preset": PRESET,
+        "preset": preset,
         "imageBase64": base64.b64encode(photo).decode(),
         "prompt": "a mug",
-        "negativePrompt": negative_prompt,
     }
     return json.dumps(body).encode()
