@@ -71,7 +71,7 @@ fuzz-pictures: venv ## Have the API and the models read 20,000 damaged pictures,
 		$(BIN)/python -m pytest -s --timeout 7200 tests/integration/test_mutated_pictures.py $(ARGS)
 
 .PHONY: reliability
-reliability: venv ## Run the tests of replicas, shards, two versions and every row of docs/failure-modes.md.
+reliability: venv ## Run the tests of replicas, shards, two versions, kept products and every row of docs/failure-modes.md.
 	@$(BIN)/imagerift-platform provision
 	@IMAGERIFT_CRASH_ROUNDS=20 $(BIN)/python -m tests.platform_under_test $(CURDIR)/$(BIN)/python -m pytest \
 		tests/reliability tests/versions tests/e2e/test_crash_points.py $(ARGS)

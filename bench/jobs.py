@@ -7,7 +7,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,18 +111,28 @@ async def submit(http: aiohttp.ClientSession, account: Account, body: bytes) -> 
 
 
 async def whole_jobs(
-    adapters: Adapters, account: Account, body: bytes, *, in_flight: int, jobs: int
+    adapters: Adapters,
+    account: Account,
+    body: bytes | Sequence[bytes],
+    *,
+    in_flight: int,
+    jobs: int,
 ) -> float:
-    """Jobs per second from submit to terminal, `in_flight` of them at any time."""
+    """Jobs per second from submit to terminal, `in_flight` of them at any time.
+
+    Of several bodies each of those that are in flight has another one, as far as they go.
+    """
+    bodies = [body] if isinstance(body, bytes) else body
     left = iter(range(jobs))
     async with followed_ends(adapters.platform) as ends:
 
-        async def work() -> None:
+        async def work(number: int) -> None:
+            own = bodies[number % len(bodies)]
             for _ in left:
-                await ends.wait_for(await submit(adapters.http, account, body))
+                await ends.wait_for(await submit(adapters.http, account, own))
 
         start = time.monotonic()
-        await asyncio.gather(*(work() for _ in range(in_flight)))
+        await asyncio.gather(*(work(number) for number in range(in_flight)))
         seconds = time.monotonic() - start
     query = {"_id": {"$in": list(ends.at)}, "status": "succeeded"}
     succeeded = await adapters.database.jobs.count_documents(query)

@@ -11,6 +11,7 @@ from bench.api import api_figures
 from bench.cpu import read_cpu
 from bench.deep_queue import Depths, deep_queue
 from bench.direct import echo_calls, entry_calls
+from bench.drawing import AT_ONCE, drawn_jobs
 from bench.fairness import beside_attacks
 from bench.figures import Row
 from bench.jobs import photo_of, submit_body, whole_jobs
@@ -38,6 +39,8 @@ class Scale:
     bare_jobs: int = 400
     delay_jobs: int = 1200
     style_jobs: int = 40
+    drawn_jobs: int = 12
+    drawing_rounds: int = 3
     paced_jobs: int = 150
     step_times: int = 60
     api_seconds: float = 5
@@ -65,6 +68,8 @@ class Scale:
             bare_jobs=4,
             delay_jobs=4,
             style_jobs=1,
+            drawn_jobs=4,
+            drawing_rounds=1,
             paced_jobs=3,
             step_times=2,
             api_seconds=0.2,
@@ -166,6 +171,28 @@ async def style(adapters: Adapters, report: Report, scale: Scale) -> None:
     )
     name = f"style, base, {STYLE_IN_FLIGHT} in flight"
     _share(report, name, rate, direct, 0.96)
+
+
+async def drawing(adapters: Adapters, report: Report, scale: Scale) -> None:
+    """Jobs of a diffusion model that are drawn in one call, beside those that are not."""
+    account = new_account(adapters.platform)
+    found = await drawn_jobs(
+        adapters,
+        account,
+        photo_of(PAYLOAD_BYTES),
+        jobs=scale.drawn_jobs,
+        rounds=scale.drawing_rounds,
+    )
+    report.details["drawing"] = asdict(found)
+    report.rows.append(
+        Row(
+            f"diffusion, {AT_ONCE} jobs drawn in one call against one by one",
+            round(found.together / found.apart, 2),
+            1,
+            "at least",
+            {"jobs/s": found.together, "one by one": found.apart},
+        )
+    )
 
 
 async def latency(adapters: Adapters, report: Report, scale: Scale) -> None:
@@ -339,6 +366,7 @@ PHASES: dict[str, Phase] = {
     "throughput": throughput,
     "delay": delay,
     "style": style,
+    "drawing": drawing,
     "latency": latency,
     "api": api,
     "fairness": fairness,

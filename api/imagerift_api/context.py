@@ -149,6 +149,7 @@ async def open_context(application: web.Application) -> AsyncIterator[None]:
             QueueView(stores.snapshots, settings.namespace),
             resources,
             background,
+            previews=settings.previews,
         )
         application[RATE_WINDOWS] = stores.rate_windows
         application[KEY_USAGE] = key_usage

@@ -122,6 +122,9 @@ class ApiSettings(TenantSettings):
     admin_requests_per_minute: int = Field(
         600, ge=1, description="Requests of all administrators together."
     )
+    previews: bool = Field(
+        True, description="Show thumbnails of pictures that are finished while their job runs."
+    )
 
     @model_validator(mode="after")
     def _oidc_is_whole(self) -> Self:

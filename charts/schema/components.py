@@ -186,6 +186,9 @@ class Api(PodParts):
     admin_requests_per_minute: int = Field(
         600, ge=1, description="Requests of all administrators to the admin REST API together."
     )
+    previews: bool = Field(
+        True, description="Show thumbnails of pictures that are finished while their job runs."
+    )
     account_requests_per_minute: int = Field(
         300, ge=1, description="Account requests of one person; apart from the plan's API limit."
     )

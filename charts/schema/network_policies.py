@@ -86,8 +86,8 @@ class NetworkPolicies(Part):
     )
     engines: Peers = Field(
         default_factory=list,
-        description="The engines of `pools` here: their addresses or pods, which the servers of "
-        "those pools alone reach.",
+        description="The engines of `pools` and `jobPods` here: their addresses or pods, which the "
+        "servers of those pools, or job pods, alone reach.",
     )
     engine_ports: list[Port] = Field(
         default_factory=list,

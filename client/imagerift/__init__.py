@@ -27,7 +27,7 @@ from imagerift.errors import (
     Unreachable,
     WaitTimeout,
 )
-from imagerift.jobs import Job, JobPage, Output, Progress, QueuePosition
+from imagerift.jobs import Job, JobPage, Output, PartialOutput, Progress, QueuePosition
 
 __all__ = [
     "ApiError",
@@ -45,6 +45,7 @@ __all__ = [
     "ListOptions",
     "NotFoundError",
     "Output",
+    "PartialOutput",
     "PermissionDeniedError",
     "Progress",
     "QueuePosition",

@@ -104,6 +104,22 @@ def _progress_parts(progress: JobsProgress) -> list[str]:
     return parts
 
 
+class EarlyPictures:
+    """Tells of each picture that is finished before its job, once, with where its thumbnail is."""
+
+    def __init__(self) -> None:
+        self._told: set[int] = set()
+
+    def news(self, job: Job) -> list[str]:
+        """Lines on the pictures that are new."""
+        new = [one for one in job.partial_outputs if one.index not in self._told]
+        self._told |= {one.index for one in new}
+        return [
+            f"picture {one.index + 1} (seed {one.seed}) is finished: {one.thumbnail_url}"
+            for one in new
+        ]
+
+
 def prompt_read(job: Job) -> list[str]:
     """Lines on what the model understood of the prompt; none where it does not tell."""
     read = (job.raw.get("analysis") or {}).get("promptRead")

@@ -16,6 +16,7 @@ from imagerift.console import (
     EXIT_INTERRUPTED,
     EXIT_JOB_NOT_SUCCEEDED,
     EXIT_USAGE,
+    EarlyPictures,
     JobProgress,
     describe,
     explain,
@@ -100,9 +101,12 @@ def _code_of(error: BaseException) -> int:
 
 
 def watched(api: ImageRift, job: Job, progress: JobProgress) -> Job:
+    early = EarlyPictures()
     with goes_on(job):
         for seen in api.watch(job):
             job = seen
+            for line in early.news(job):
+                progress.say(line)
             progress.show(job)
     return job
 

@@ -60,6 +60,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class PartialOutput:
+    """A picture that is finished while its job runs; not delivered yet, and not charged.
+
+    `thumbnail_url` lives for ten minutes.
+    """
+
+    index: int
+    seed: int
+    thumbnail_url: str
+    variation: int
+
+
+@dataclass(frozen=True)
 class Job:
     """A job at the moment of the answer. `retry_after_seconds` says when to ask again."""
 
@@ -73,6 +86,7 @@ class Job:
     raw: dict[str, Any] = field(repr=False)
     retry_after_seconds: float | None = None
     progress: Progress | None = None
+    partial_outputs: list[PartialOutput] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
@@ -106,6 +120,10 @@ def parse_job(content: dict[str, Any], retry_after: float | None = None) -> Job:
         raw=content,
         retry_after_seconds=retry_after,
         progress=_progress(content.get("progress")),
+        partial_outputs=[
+            PartialOutput(item["index"], item["seed"], item["thumbnailUrl"], item["variation"])
+            for item in content.get("partialOutputs") or []
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""An engine outside that a pool's model servers have their pictures drawn by."""
+"""An engine outside that a pool's model servers, or job pods, have their pictures drawn by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagerift_core.manifest_part import Name, Part, Text
 class EngineWorkflow(Part):
     """A ComfyUI workflow with named inputs (docs/engines.md), in a ConfigMap."""
 
-    name: Name = Field(description="ConfigMap in the pool's namespace.")
+    name: Name = Field(description="ConfigMap in the namespace of its pods.")
     key: Name = Field("workflow.json", description="Its key.")
 
 
@@ -24,7 +24,7 @@ class EngineSecret(Part):
 
 
 class Engine(Part):
-    """A server of others' that draws; the pool's model `remote` calls it, and nothing else."""
+    """A server of others' that draws; the model `remote` calls it, and nothing else."""
 
     kind: Literal["openai-images", "comfyui"] = Field(
         description="What it speaks: OpenAI's images API, as SGLang, vLLM-Omni and NIM do, or "

@@ -10,6 +10,7 @@ from imagerift_contract.values import ExportSize
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from imagerift_core.engine import Engine
 from imagerift_core.generation import ModeName
 from imagerift_core.manifest_part import Name, Quantity, Text
 from imagerift_core.pod_fields import (
@@ -18,8 +19,9 @@ from imagerift_core.pod_fields import (
     PodFields,
     Resources,
     Toleration,
+    WeightsNames,
 )
-from imagerift_core.pool_template import ModelVolume
+from imagerift_core.pool_template import ModelVolume, leave_room_for_weights
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
@@ -114,6 +116,17 @@ class JobPods(PodFields):
     model_volume: ModelVolume | None = Field(
         None, description="A volume of models or weights, mounted read-only."
     )
+    weights: WeightsNames = Field(
+        default_factory=list,
+        max_length=16,
+        description="ModelWeights with execution Pod that the pods have, read-only, each at "
+        "/weights/NAME; no pod is made before they are Ready (docs/weights.md).",
+    )
+    engine: Engine | None = Field(
+        None,
+        description="A server outside that draws for the model `remote` of job pods, whose pool "
+        "file is then `engine`, unless IMAGERIFT_POOL names another (docs/engines.md).",
+    )
     node_selector: dict[str, Name] = Field(default_factory=dict)
     tolerations: list[Toleration] = Field(default_factory=list)
     runtime_class_name: Name | None = None
@@ -123,9 +136,11 @@ class JobPods(PodFields):
     )
 
     @model_validator(mode="after")
-    def _no_place_is_kept(self) -> JobPods:
+    def _consistent(self) -> JobPods:
         if self.keep is not None and self.queue_name is not None:
             raise ValueError("keep: a pod that is kept would hold its place in the queue; use one")
+        if self.weights:
+            leave_room_for_weights(self.volume_mounts, self.model_volume)
         return self
 
     @property

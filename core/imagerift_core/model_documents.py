@@ -289,6 +289,11 @@ class AttemptProgress(_Document):
     pictures: Count | None = Field(None, description="Of the whole attempt.")
     drawn: Count = Field(0, description="Pictures that are drawn.")
     finished: Count = Field(0, description="Pictures that are uploaded or left out.")
+    shown: list[Index] = Field(
+        default_factory=list,
+        max_length=MAX_PICTURES,
+        description="Those of which a thumbnail is uploaded too.",
+    )
     together: Count = Field(1, description="Pictures that are drawn at once.")
     step: Count | None = Field(None, description="Steps done of those that are drawn now.")
     steps: Count | None = Field(None, description="Steps in all of those that are drawn now.")

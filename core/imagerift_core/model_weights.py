@@ -195,7 +195,9 @@ class ModelWeightsStatus(Part):
         None, max_length=64, description="Folder of the volume that holds these very files."
     )
     pools: list[str] = Field(
-        default_factory=list, description="TritonPools that name them, which hold up a deletion."
+        default_factory=list,
+        description="TritonPools that name them, and job-pods where those do, which hold up a "
+        "deletion.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +18,7 @@ from imagerift_core.pod_fields import (
     Toleration,
     WeightsNames,
 )
+from imagerift_core.pod_volumes import VolumeMount
 
 
 class ModelVolume(Part):
@@ -27,6 +28,14 @@ class ModelVolume(Part):
     mount_path: str = Field(
         "/models", pattern=r"^/[^:]*$", max_length=512, description="Where the server finds it."
     )
+
+
+def leave_room_for_weights(mounts: Iterable[VolumeMount], models: ModelVolume | None) -> None:
+    """Raises `ValueError` where a volume is mounted where weights are."""
+    folders = [mount.mount_path for mount in mounts] + ([models.mount_path] if models else [])
+    for path in folders:
+        if f"{path.rstrip('/')}/".startswith(f"{WEIGHTS_FOLDER}/"):
+            raise ValueError(f"{path} is taken: weights are mounted below {WEIGHTS_FOLDER}")
 
 
 class PoolTemplate(PodFields):
@@ -123,16 +132,8 @@ class PoolTemplate(PodFields):
         if self.max_surge == 0 and self.max_unavailable == 0:
             raise ValueError("maxSurge and maxUnavailable must not both be 0")
         if self.weights:
-            self._leave_room_for_weights()
+            leave_room_for_weights(self.volume_mounts, self.model_volume)
         return self
-
-    def _leave_room_for_weights(self) -> None:
-        mounts = [mount.mount_path for mount in self.volume_mounts]
-        if self.model_volume is not None:
-            mounts.append(self.model_volume.mount_path)
-        for path in mounts:
-            if f"{path.rstrip('/')}/".startswith(f"{WEIGHTS_FOLDER}/"):
-                raise ValueError(f"{path} is taken: weights are mounted below {WEIGHTS_FOLDER}")
 
     def variables(self) -> Iterator[EnvironmentVariable]:
         yield from self.env

@@ -64,7 +64,7 @@ class OperatorContext:
         self._given: Dependencies
         self.job_watch: JobWatch
         self.pools: Pools
-        self.weights = Weights()
+        self.weights: Weights
         self.dispatcher: Dispatcher
         self.tenants: TenantController | None = None
 
@@ -100,7 +100,8 @@ class OperatorContext:
             metrics=given.metrics,
             crash=given.crash,
         )
-        job_pods = _job_pod_server(given, writer)
+        self.weights = Weights(given.job_pods.weights if given.job_pods else ())
+        job_pods = _job_pod_server(given, writer, self.weights)
         reporter = PoolReporter(
             given.kube,
             events,
@@ -256,10 +257,12 @@ class OperatorContext:
         await self._stack.aclose()
 
 
-def _job_pod_server(given: Dependencies, writer: StatusWriter) -> JobPodServer | None:
+def _job_pod_server(
+    given: Dependencies, writer: StatusWriter, weights: Weights
+) -> JobPodServer | None:
     if given.job_pods is None:
         return None
-    return JobPodServer(
+    server = JobPodServer(
         given.kube.runs(given.job_pods.namespace),
         given.job_pods,
         given.isolations.of("job pods"),
@@ -268,6 +271,8 @@ def _job_pod_server(given: Dependencies, writer: StatusWriter) -> JobPodServer |
         s3_origin=given.settings.s3_internal_origin,
         gate=given.settings.moderation_model,
     )
+    server.weights = partial(weights.mounted, given.job_pods.weights, execution="Pod")
+    return server
 
 
 def _job_pod_replica(server: JobPodServer | None, given: Dependencies) -> JobPodReplica | None:

@@ -14,7 +14,8 @@ from imagerift_core.kube_job_pods import RunCalls, RunSeen
 from imagerift_core.kube_workloads import Trouble
 from pydantic import BaseModel, ValidationError
 
-from imagerift_operator.job_pod_objects import check_job, selector
+from imagerift_operator.job_pod_objects import check_job, selector, with_weights
+from imagerift_operator.pod_parts import NO_WEIGHTS, MountedWeights, WeightsNow, no_weights
 
 log = structlog.get_logger(__name__)
 
@@ -32,27 +33,43 @@ class _Found(BaseModel):
 
 
 class JobPodCheck:
-    """One Job without devices a time, until one says that all is there.
+    """One Job without devices a time, until one says that all is there; anew for other weights.
 
     `trouble` says what is missing, as far as it is known.
     """
 
     def __init__(
-        self, calls: RunCalls, pods: JobPods, *, shard: str, s3_origin: str, gate: str | None
+        self,
+        calls: RunCalls,
+        pods: JobPods,
+        *,
+        shard: str,
+        s3_origin: str,
+        gate: str | None,
+        weights: WeightsNow = no_weights,
     ) -> None:
         self._calls = calls
         self._pods = pods
         self._shard = shard
         self._s3_origin = s3_origin
         self._gate = gate
+        self._weights = weights
         # Another each time: the pod of the one before may still be there.
         self.name = ""
-        self.passed = not (pods.takes_devices and pods.check)
+        self._needed = pods.takes_devices and pods.check
+        # The weights that its Job has, and those with which one has passed.
+        self._asked_with = NO_WEIGHTS
+        self._passed_with: MountedWeights | None = None
         self.trouble: Trouble | None = None
         # Of its Job, and since when it is there.
         self._uid: str | None = None
         self._since = 0.0
         self._ended: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether pods may take devices, with the weights that they have now."""
+        return not self._needed or self._passed_with == self._weights()
 
     async def step(self) -> None:
         """Makes the Job where it is due, or looks at it.
@@ -60,7 +77,9 @@ class JobPodCheck:
         Raises `KubeUnavailable`, or `KubeRefused` where its Job can't be looked at.
         """
         at = time.monotonic()
-        if self.passed or (self._ended is not None and at - self._ended < CHECK_AGAIN_SECONDS):
+        if self.passed or self._weights().trouble is not None:
+            return
+        if self._ended is not None and at - self._ended < CHECK_AGAIN_SECONDS:
             return
         if self._uid is None:
             await self._begin(at)
@@ -78,6 +97,7 @@ class JobPodCheck:
 
     async def _begin(self, at: float) -> None:
         self.name = f"check-{secrets.token_hex(8)}"
+        self._asked_with = self._weights()
         job = check_job(
             self.name,
             self._shard,
@@ -87,7 +107,7 @@ class JobPodCheck:
             gate=self._gate,
         )
         try:
-            self._uid = await self._calls.create_job(job)
+            self._uid = await self._calls.create_job(with_weights(job, self._asked_with))
         except KubeRefused as error:
             self._refuse("CheckRefused", words_of(error), at)
             return
@@ -111,7 +131,7 @@ class JobPodCheck:
             self._refuse(problem.reason, problem.message, at)
             return
         log.info("job_pods_checked", gate=self._gate)
-        self.passed, self.trouble = True, None
+        self._passed_with, self.trouble, self._uid = self._asked_with, None, None
 
     def _refuse(self, reason: str, words: str, at: float) -> None:
         trouble = Trouble(reason, f"Job pods cannot run jobs: {words}")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from imagerift_core.job_pods import JobPods, Keeping
 from imagerift_core.resources import GROUP
 
+from imagerift_operator.engine_parts import (
+    engine_mounts,
+    engine_variables,
+    engine_volumes,
+    settled_variables,
+)
 from imagerift_operator.model_access import TOKEN_KEY
-from imagerift_operator.pod_parts import pod_metadata, with_fields
+from imagerift_operator.pod_parts import MountedWeights, pod_metadata, with_fields
 from imagerift_operator.pool_objects import environment, gate_told
 
 JOB_LABEL = f"{GROUP}/job"
@@ -143,7 +150,7 @@ def kept_job(
         "IMAGERIFT_FRONT_PORT": str(KEPT_PORT),
         "IMAGERIFT_FRONT_TOKEN_FILE": f"{_REQUEST_DIR}/{TOKEN_KEY}",
     }
-    container["env"] = environment(pods.env, s3_origin, gate_told(gate) | told)
+    container["env"] = _variables(pods, s3_origin, gate_told(gate) | told)
     container["ports"] = [{"name": "http", "containerPort": KEPT_PORT, "protocol": "TCP"}]
     container["volumeMounts"] += [
         {"name": "token", "mountPath": _REQUEST_DIR, "readOnly": True},
@@ -193,6 +200,13 @@ def check_job(
     return _job(name, run_labels(shard), template, deadline_seconds=deadline_seconds)
 
 
+def with_weights(job: dict[str, Any], weights: MountedWeights) -> dict[str, Any]:
+    """A Job of these whose pod has the weights that job pods name."""
+    template = job["spec"]["template"]
+    pod = template | {"spec": weights.put_into(template["spec"])}
+    return job | {"spec": job["spec"] | {"template": pod}}
+
+
 def _job(
     name: str, labels: dict[str, str], template: dict[str, Any], *, deadline_seconds: int
 ) -> dict[str, Any]:
@@ -226,6 +240,7 @@ def _pod_spec(pods: JobPods, container: dict[str, Any]) -> dict[str, Any]:
     if pods.model_volume is not None:
         claim = {"claimName": pods.model_volume.claim_name, "readOnly": True}
         volumes.append({"name": _MODELS, "persistentVolumeClaim": claim})
+    volumes += engine_volumes(pods.engine)
     optional = {
         "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
         "nodeSelector": pods.node_selector,
@@ -263,7 +278,7 @@ def _container(pods: JobPods, s3_origin: str, gate: str | None) -> dict[str, Any
         "name": CONTAINER,
         "image": pods.image,
         "command": [*pods.command],
-        "env": environment(pods.env, s3_origin, gate_told(gate)),
+        "env": _variables(pods, s3_origin, gate_told(gate)),
         "terminationMessagePath": _RESULT,
         "terminationMessagePolicy": "File",
         "securityContext": {
@@ -278,6 +293,19 @@ def _container(pods: JobPods, s3_origin: str, gate: str | None) -> dict[str, Any
     if pods.model_volume is not None:
         mount = {"name": _MODELS, "mountPath": pods.model_volume.mount_path, "readOnly": True}
         container["volumeMounts"].append(mount)
+    container["volumeMounts"] += engine_mounts(pods.engine)
     if resources:
         container["resources"] = resources
     return container
+
+
+def _variables(pods: JobPods, s3_origin: str, told: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The container's variables; whom an engine's pictures and token go to, its settings alone say.
+
+    Without an engine here a variable or the pool's file may name one.
+    """
+    if pods.engine is None:
+        return environment(pods.env, s3_origin, told)
+    settled = settled_variables(pods.engine)
+    given = [one for one in pods.env if one.name not in settled]
+    return environment(given, s3_origin, {**told, **engine_variables(pods.engine), **settled})

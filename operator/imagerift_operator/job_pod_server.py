@@ -26,6 +26,7 @@ from imagerift_operator.job_pod_objects import (
     run_name,
     run_secret,
     selector,
+    with_weights,
 )
 from imagerift_operator.job_pod_runs import (
     BY_QUEUE,
@@ -37,6 +38,7 @@ from imagerift_operator.job_pod_runs import (
     job_of,
 )
 from imagerift_operator.kept_pods import KeptPods
+from imagerift_operator.pod_parts import MountedWeights, WeightsNow, no_weights
 from imagerift_operator.pod_reports import PodReports
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,8 @@ ASK_AGAIN_SECONDS = 60.0
 class JobPodServer:
     """One Job and one Secret per attempt, in a namespace that holds nothing else.
 
-    None is made that takes a GPU before the image was asked whether it has what jobs need.
+    None is made before the weights that job pods name are Ready, and none that takes a GPU before
+    the image was asked whether it has what jobs need.
     A Job that names a queue is made suspended. Its pod's Secret is there only while the queue lets
     it run: the URLs in it are signed when the attempt's time begins, and a pod waits for it.
     """
@@ -77,18 +80,26 @@ class JobPodServer:
         self._shard = shard
         self._s3_origin = s3_origin
         self._gate = gate
-        self._check = JobPodCheck(calls, pods, shard=shard, s3_origin=s3_origin, gate=gate)
+        # Those that job pods name.
+        self.weights: WeightsNow = no_weights
+        self._check = JobPodCheck(
+            calls, pods, shard=shard, s3_origin=s3_origin, gate=gate, weights=self._mounted
+        )
         self._kept: KeptPods | None = None
         if pods.keep is not None:
             self._kept = KeptPods(
                 calls, pods, pods.keep, shard=shard, s3_origin=s3_origin, gate=gate
             )
+            self._kept.weights = self._mounted
         # By the names of their Jobs.
         self._waiting: dict[str, Run] = {}
         # Since when suspended Jobs have been seen that no attempt waits for.
         self._kept_since: dict[str, float] = {}
         self._asked: float | None = None
         self._cannot_wait: Trouble | None = None
+
+    def _mounted(self) -> MountedWeights:
+        return self.weights()
 
     @property
     def suspended(self) -> int:
@@ -104,12 +115,17 @@ class JobPodServer:
     def ready(self) -> bool:
         """Whether pods can be made as they are configured, as far as is known."""
         suspends = not self.waits or (self._asked is not None and self._cannot_wait is None)
-        return suspends and self._check.passed
+        return suspends and self.weights().trouble is None and self._check.passed
+
+    @property
+    def loading(self) -> bool:
+        """Whether all that pods wait for are weights that are on their way."""
+        return self._cannot_wait is None and self.weights().coming
 
     @property
     def trouble(self) -> Trouble | None:
         """What hinders all pods, as far as is known."""
-        return self._cannot_wait or self._check.trouble
+        return self._cannot_wait or self.weights().lack or self._check.trouble
 
     async def run_attempt(self, attempt: PodAttempt) -> dict[str, Any]:
         """Runs one attempt; returns its RESULT.
@@ -117,6 +133,9 @@ class JobPodServer:
         Raises `TritonUnavailable` where the pod was lost or could not be made, and
         `TritonRefused` where Kubernetes refuses it.
         """
+        if self.weights().trouble is not None:
+            # They were Ready when this was chosen.
+            raise TritonUnavailable("the weights of job pods are not ready", sent=False)
         if self._kept is not None:
             return await _as_a_server(self._kept.run_attempt(attempt), attempt)
         run = Run(attempt, asyncio.get_running_loop().create_future(), time.monotonic())
@@ -234,7 +253,7 @@ class JobPodServer:
 
     def _job(self, run: Run) -> dict[str, Any]:
         seconds = run.attempt.seconds if run.suspended else self._seconds(run)
-        return run_job(
+        job = run_job(
             run.name,
             self._shard,
             self._pods,
@@ -243,6 +262,7 @@ class JobPodServer:
             job_id=run.attempt.job_id,
             gate=self._gate,
         )
+        return with_weights(job, self.weights())
 
     async def _jobs_of(self, job_id: str) -> list[RunSeen]:
         return await self._calls.runs(job_selector(self._shard, job_id))

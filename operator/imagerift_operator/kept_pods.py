@@ -21,8 +21,9 @@ from imagerift_core.kube_calls import KubeRefused, KubeUnavailable
 from imagerift_core.kube_job_pods import RunCalls, RunSeen
 from imagerift_core.triton import ModelServer, TritonUnavailable, connect_triton
 
-from imagerift_operator.job_pod_objects import KEPT_PORT, kept_job, kept_secret
+from imagerift_operator.job_pod_objects import KEPT_PORT, kept_job, kept_secret, with_weights
 from imagerift_operator.job_pod_runs import PodAttempt, PodLost, failure
+from imagerift_operator.pod_parts import MountedWeights, WeightsNow, no_weights
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class KeptPod:
     token: str
     since: float
     attempt_id: str | None
+    weights: MountedWeights
     # Done where the pod goes, or its attempt is canceled.
     stopped: asyncio.Future[dict[str, Any]]
     up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,6 +77,7 @@ class KeptPods:
         self._shard = shard
         self._s3_origin = s3_origin
         self._gate = gate
+        self.weights: WeightsNow = no_weights
         self._connect = connect
         self._pods: dict[str, KeptPod] = {}
 
@@ -150,7 +153,8 @@ class KeptPods:
         for pod in self._pods.values():
             lasts = at - pod.since + seconds < LIFETIME_SECONDS
             free = pod.attempt_id is None and not pod.stopped.done()
-            if free and pod.kind == attempt.kind and lasts:
+            fits = pod.kind == attempt.kind and pod.weights == self.weights()
+            if free and fits and lasts:
                 pod.attempt_id = attempt.attempt_id
                 log.info("job_pod_reused", run=pod.name, attempt=attempt.attempt_id)
                 return pod
@@ -165,7 +169,8 @@ class KeptPods:
     async def _make(self, attempt: PodAttempt, at: float) -> KeptPod:
         name, token = f"kept-{secrets.token_hex(8)}", secrets.token_urlsafe(48)
         stopped = asyncio.get_running_loop().create_future()
-        pod = KeptPod(name, attempt.kind, token, at, attempt.attempt_id, stopped)
+        weights = self.weights()
+        pod = KeptPod(name, attempt.kind, token, at, attempt.attempt_id, weights, stopped)
         self._pods[name] = pod
         try:
             job = kept_job(
@@ -177,7 +182,7 @@ class KeptPods:
                 s3_origin=self._s3_origin,
                 gate=self._gate,
             )
-            uid = await self._calls.create_job(job)
+            uid = await self._calls.create_job(with_weights(job, weights))
             secret = kept_secret(name, self._shard, token)
             await self._calls.create_secret(secret, job_uid=uid)
         except BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +29,13 @@ class MountedWeights:
     trouble: Trouble | None = None
     coming: bool = False
 
+    @property
+    def lack(self) -> Trouble | None:
+        """Why no pod is made yet, as those are told who wait for one."""
+        if self.trouble is None or not self.coming:
+            return self.trouble
+        return Trouble("WaitingForWeights", self.trouble.words)
+
     def put_into(self, pod_spec: dict[str, Any]) -> dict[str, Any]:
         """The pod's spec with the weights in its one container."""
         if not self.volumes:
@@ -43,6 +50,13 @@ class MountedWeights:
 
 
 NO_WEIGHTS = MountedWeights()
+# Tells what pods have of weights at this moment.
+WeightsNow = Callable[[], MountedWeights]
+
+
+def no_weights() -> MountedWeights:
+    """Of pods that name none."""
+    return NO_WEIGHTS
 
 
 def pod_metadata(

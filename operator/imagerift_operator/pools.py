@@ -16,11 +16,7 @@ from imagerift_core.kube_workloads import Trouble
 from imagerift_core.modes import Modes
 from imagerift_core.mongo.scheduler_snapshot import WaitingReason
 from imagerift_core.resources import TritonPoolSpec
-from imagerift_core.triton import (
-    ModelServer,
-    TritonRefused,
-    TritonUnavailable,
-)
+from imagerift_core.triton import ModelServer, TritonRefused, TritonUnavailable
 from pydantic import ValidationError
 
 from imagerift_operator.abilities import Abilities, abilities_of, intended_targets, possible_targets
@@ -323,11 +319,13 @@ class Pools:
         return "waiting_for_turn" if free else "waiting_for_slot"
 
     def _waiting_for_pods(self, *, at_limit: bool) -> WaitingReason:
-        if self._job_pods is None or not self._job_pods.ready:
-            return "pool_unavailable"
+        pods = self._job_pods
+        if pods is None or not pods.ready:
+            loading = pods is not None and pods.server.loading
+            return "model_loading" if loading else "pool_unavailable"
         if at_limit:
             return "workspace_concurrency"
-        return "waiting_for_turn" if self._job_pods.free else "waiting_for_slot"
+        return "waiting_for_turn" if pods.free else "waiting_for_slot"
 
     def lacks(self, target: str) -> Trouble | None:
         """What the installation lacks for all jobs that ask for `target`, as far as it is known."""

@@ -92,6 +92,7 @@ def job_progress(
             "variation": told.variation,
             "share": round(share / pictures, 3),
             "eta_seconds": None if eta is None else round(eta, 1),
+            "shown": sorted({index for index in told.shown if index < pictures}),
         },
         context=STORED,
     )

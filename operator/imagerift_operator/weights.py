@@ -63,12 +63,15 @@ class Weights:
     def __init__(self, named_by_job_pods: Iterable[str] = ()) -> None:
         self.named_by_job_pods = frozenset(named_by_job_pods)
         self._seen: dict[str, SeenWeights] = {}
+        # Asked for every job that waits, while weights change now and then.
+        self._mounted: dict[tuple[str, ...], MountedWeights] = {}
 
     def __iter__(self) -> Iterator[SeenWeights]:
         return iter(list(self._seen.values()))
 
     def observe(self, kind: str | None, body: dict[str, Any]) -> None:
         """Takes a present state from the watch."""
+        self._mounted.clear()
         metadata = body["metadata"]
         name = metadata["name"]
         if kind == "DELETED":
@@ -99,6 +102,12 @@ class Weights:
         `execution` says for whom: servers of pools, or job pods, whose volumes lie in their own
         namespace.
         """
+        asked = (execution, *names)
+        if asked not in self._mounted:
+            self._mounted[asked] = self._mounts(names, execution)
+        return self._mounted[asked]
+
+    def _mounts(self, names: Sequence[str], execution: str) -> MountedWeights:
         volumes: list[dict[str, Any]] = []
         mounts: list[dict[str, Any]] = []
         for number, name in enumerate(names):

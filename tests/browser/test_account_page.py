@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from imagerift_core import clock
 from imagerift_core.mongo.scheduler_snapshot import JobProgress, SchedulerSnapshot
+from imagerift_core.object_keys import thumbnail_key
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import NAME, PASSWORD
@@ -185,32 +186,43 @@ async def test_a_bar_shows_how_far_a_running_job_is(
     async with tab(chromium, site) as page:
         await sign_in(page, NAME, PASSWORD)
         await choose(page, photo)
+        await page.get_by_label("Pictures").select_option("2")
         bar, status = page.locator("#play-progress"), page.locator("#play-status")
+        early = page.locator("#play-pictures img")
         async with page.expect_response("**/api/v1/generate") as sent:
             await page.get_by_role("button", name="Generate").click()
         job_id = (await (await sent.value).json())["jobId"]
         await expect(status).to_have_text("Queued…")
         await expect(bar).to_be_hidden()
         claimed = await job_states.begin(site.stores.jobs, job_id)
-        for step, share in ((12, 0.38), (24, 0.76)):
-            await site.stores.snapshots.write(at_step(site, job_id, step, share))
+        key = thumbnail_key(claimed.workspace, job_id, claimed.attempt, 0)
+        await site.store.put(key, picture("WEBP", (320, 213)), content_type="image/webp")
+        for step, share, shown in ((12, 0.38, []), (24, 0.76, [0])):
+            await site.stores.snapshots.write(at_step(site, job_id, step, share, shown))
             await expect(status).to_have_text(
-                f"Processing, step {step} of 30, about {30 - step} s left…"
+                f"Processing, step {step} of 30, variation 1 of 2, about {30 - step} s left…"
             )
             await expect(bar).to_be_visible()
             assert await bar.evaluate("bar => bar.value") == share
+            await expect(early).to_have_count(len(shown))
+        # It is there, and not only named.
+        assert await early.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
         await assert_accessible(page)
         await screenshot(page, "account-progress")
         await finish_job(site, job_id, claimed)
         await expect(status).to_have_text(re.compile("^Done"))
         await expect(bar).to_be_hidden()
+        links = page.locator("#play-pictures a")
+        await expect(links).to_have_count(2)
+        await expect(links.last).to_have_attribute("href", re.compile("output-1"))
+        await screenshot(page, "account-pictures")
 
 
-def at_step(site: Api, job_id: str, step: int, share: float) -> SchedulerSnapshot:
+def at_step(site: Api, job_id: str, step: int, share: float, shown: list[int]) -> SchedulerSnapshot:
     """What an operator writes each second, of a time at which it is not stale for a while."""
     progress = JobProgress(
         attempt=1, stage="model", step=step, steps=30, variation=0, share=share,
-        eta_seconds=30.0 - step,
+        eta_seconds=30.0 - step, shown=shown,
     )  # fmt: skip
     return SchedulerSnapshot(
         _id=site.settings.namespace,

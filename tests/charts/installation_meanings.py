@@ -263,6 +263,23 @@ def _(objects: Objects) -> None:
     assert not reaches(policies(objects), runner, pod("operator"), 8000)
 
 
+@means("job-pods-engine")
+def _(objects: Objects) -> None:
+    pods = job_pods(objects)
+    assert pods.weights == ["sdxl"]
+    assert pods.engine is not None and pods.engine.origin == "https://sglang.gpu.svc:30000"
+    labels = {"app.kubernetes.io/name": "imagerift-runner", "imagerift.dev/shard": NAMESPACE}
+    runner = Place(labels, "imagerift-runners")
+    server, stranger = Place({"app": "sglang"}, "gpu"), Place({"app": "sglang"}, NAMESPACE)
+    assert reaches(policies(objects), runner, server, 30000)
+    for other, port in ((server, 22), (server, 443), (stranger, 30000), (INTERNET, 30000)):
+        assert not reaches(policies(objects), runner, other, port)
+    # Neither do servers of pools, nor what else there is.
+    for name in ("triton", "api", "operator"):
+        assert not reaches(policies(objects), pod(name), server, 30000)
+    assert not reaches(policies(objects), server, runner, 30000)
+
+
 @means("job-pods-runner-1")
 def _(objects: Objects) -> None:
     assert job_pods(objects).image == "registry.example.com/r/runner:1"

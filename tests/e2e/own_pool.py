@@ -91,15 +91,25 @@ class OwnPool:
 
 
 @contextmanager
-def own_pool(platform: PlatformUnderTest, folder: Path, *, at_once: int) -> Iterator[OwnPool]:
-    """Start it, for so many jobs at once, and take it away at the end."""
+def own_pool(
+    platform: PlatformUnderTest,
+    folder: Path,
+    *,
+    at_once: int,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[OwnPool]:
+    """Start it, for so many jobs at once, and take it away at the end.
+
+    `presets` are in the place of its own, under their names.
+    """
     models = folder / "models"
     shutil.copytree(CHECKOUT / "docs/examples", models)
     weights = folder / "tiny"
     python = platform.run("imagerift-platform", "models-python", "--diffusion").stdout.strip()
     platform.run(python, str(CHECKOUT / "triton_models/tools/tiny_diffusion.py"), str(weights))
     instances = POOL["instances"] | {"generate": at_once}
-    diffusion = POOL["diffusion"] | {"batch": at_once}
+    named = POOL["diffusion"]["presets"] | dict(presets or {})
+    diffusion = POOL["diffusion"] | {"batch": at_once, "presets": named}
     pool = POOL | {"instances": instances, "diffusion": diffusion}
     (folder / "pool.json").write_text(json.dumps(pool))
     environment = settings_of(platform, folder / "pool.json") | {

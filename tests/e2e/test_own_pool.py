@@ -304,6 +304,27 @@ def test_jobs_that_come_together_are_drawn_in_one_call(
         assert before["models"] == after["models"]
 
 
+def test_pictures_that_are_finished_are_shown_before_the_last_is_drawn(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes
+) -> None:
+    ask = {"mode": "redraw", "preset": "slow", "seed": 7, "variations": AT_ONCE + 1}
+    job_id = tenant.submitted(small_photo, **ask)
+
+    def early() -> list[dict[str, Any]]:
+        job = tenant.job(job_id)
+        assert job["status"] in {"queued", "processing"}, "all came at once"
+        found: list[dict[str, Any]] = job["partialOutputs"]
+        return found
+
+    shown = wait_until(early, seconds=120, what="the first of its pictures")
+    body = httpx.get(shown[0]["thumbnailUrl"], timeout=60, trust_env=False).content
+    assert Image.open(io.BytesIO(body)).format == "WEBP"
+    job = tenant.wait_for(job_id, "succeeded", seconds=120)
+    assert job["partialOutputs"] == []
+    for one in shown:
+        assert job["outputs"][one["index"]]["seed"] == one["seed"] == 7 + one["variation"]
+
+
 def test_a_job_that_is_canceled_leaves_the_others_of_its_drawing(
     pool: OwnPool, tenant: Tenant, small_photo: bytes
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, get_args
 from imagerift_vision.diffusion_families.catalogue import Weights, weights_in
 from imagerift_vision.diffusion_families.family import Defaults, Task
 from imagerift_vision.diffusion_options import Lora, Options
+from imagerift_vision.settings import DIFFUSION_BATCH
 
 # Names in the settings and of the recipe's members.
 MEMBERS = {
@@ -196,7 +197,7 @@ class DiffusionSettings:
             raise ValueError("IMAGERIFT_DIFFUSION_WEIGHTS must name the folder of the weights")
         presets, by_mode = document.pop("presets", {}), document.pop("modes", {})
         faces = frozenset(document.pop("facePresets", ()))
-        batch = int(document.pop("batch", 4))
+        batch = int(document.pop("batch", DIFFUSION_BATCH))
         if batch < 1:
             raise ValueError("diffusion: batch must be at least 1")
         collect = int(document.pop("collectMs", cls.collect_ms))

@@ -58,6 +58,9 @@ class Pipeline:
     mode_models: Mapping[str, str]
     gate: Gate | None = None
     decoding: DecodingProcess = field(default_factory=DecodingProcess)
+    at_once: Mapping[str, int] = field(default_factory=dict)
+    """How many pictures a model is asked for at once, so that the first are finished before the
+    last is drawn; others for as many as fit."""
 
     def close(self) -> None:
         """Close the connection to storage; end the processes that decode."""
@@ -80,18 +83,18 @@ class Pipeline:
         source = self._masked(source, request, guard, result)
         shown = tuple(one.rgba for one in references)
         first_failure: VisionError | None = None
-        for (width, height), targets in _calls(request, source):
+        for (width, height), targets in _calls(request, source, self.at_once.get(model)):
             guard.check()
             variation = targets[0].index // len(request.shapes)
             guard.tell(stage="model", model=model, variation=variation, drawn=drawn)
-            with timed(result.metrics, "modelMs"):
-                call = self._call(model, request, source, targets, (width, height), guard=guard)
-                answer = self.modes.call(replace(call, references=shown))
-            guard.waited(answer.waited)
-            result.metrics.modelMs -= answer.waited * 1000
-            result.metrics.waitMs += answer.waited * 1000
+            call = self._call(model, request, source, targets, (width, height), guard=guard)
+            answer = self._answer(replace(call, references=shown), guard, result)
             if answer.error is not None:
-                raise answer.error
+                if not result.outputs or answer.error.code in JOB_ENDING:
+                    raise answer.error
+                result.omitted += [(target.index, answer.error.code) for target in targets]
+                drawn += len(targets)
+                continue
             _check(answer, len(targets), width, height)
             result.preset = answer.preset
             result.analysis = common(result.analysis, answer.analysis)
@@ -222,6 +225,15 @@ class Pipeline:
             keep_subject=request.keep_subject,
         )
 
+    def _answer(self, call: ModeCall, guard: Guard, result: Result) -> ModeAnswer:
+        """Ask the mode's model. What it waits there for others is none of the attempt's time."""
+        with timed(result.metrics, "modelMs"):
+            answer = self.modes.call(call)
+        guard.waited(answer.waited)
+        result.metrics.modelMs -= answer.waited * 1000
+        result.metrics.waitMs += answer.waited * 1000
+        return answer
+
     def _deliver(
         self,
         request: GenerateRequest,
@@ -262,6 +274,10 @@ class Pipeline:
                 sha256=hashlib.sha256(body).hexdigest(),
                 thumbnail=self._put_thumbnail(target, pixels, provenance, guard, result),
             )
+        )
+        guard.tell(
+            finished=len(result.outputs) + len(result.omitted),
+            shown=sum(1 << output.index for output in result.outputs if output.thumbnail),
         )
 
     def _put_thumbnail(
@@ -321,14 +337,14 @@ def _nothing_left(omitted: Sequence[tuple[int, str]]) -> VisionError:
 
 
 def _calls(
-    request: GenerateRequest, source: Source
+    request: GenerateRequest, source: Source, at_once: int | None
 ) -> Iterator[tuple[tuple[int, int], tuple[Target, ...]]]:
     """The calls of the mode's model: width and height in pixels, and the pictures of that size."""
     shapes = request.shapes
     for place, shape in enumerate(shapes):
         size = _size(request, shape, source)
         targets = tuple(each for each in request.targets if each.index % len(shapes) == place)
-        for batch in _batches(targets, size[0] * size[1]):
+        for batch in _batches(targets, size[0] * size[1], at_once):
             yield size, batch
 
 
@@ -356,8 +372,10 @@ def _check(answer: ModeAnswer, asked: int, width: int, height: int) -> None:
         raise VisionError("model_error", "the mode's model gave pictures of another size")
 
 
-def _batches(targets: tuple[Target, ...], pixels_each: int) -> Iterator[tuple[Target, ...]]:
+def _batches(
+    targets: tuple[Target, ...], pixels_each: int, at_once: int | None
+) -> Iterator[tuple[Target, ...]]:
     """Cut pictures of one size into calls that fit the memory bound together."""
-    step = max(1, PIXELS_PER_CALL // pixels_each)
+    step = max(1, min(PIXELS_PER_CALL // pixels_each, at_once or len(targets)))
     for start in range(0, len(targets), step):
         yield targets[start : start + step]

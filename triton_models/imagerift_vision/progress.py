@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, Unpack
 
-from imagerift_contract.values import ProgressStage
+from imagerift_contract.values import MAX_PICTURES, ProgressStage
 
 LINE_BYTES = 256
 # Beside the attempts' files, one for each mode's model that tells when it begins.
@@ -34,6 +34,8 @@ class Told(TypedDict, total=False):
     """Pictures that are drawn; not necessarily uploaded."""
     finished: int
     """Pictures that are uploaded, or left out."""
+    shown: int
+    """Those of which a thumbnail is uploaded too, a bit each: so it is short in the file."""
     first: int
     """Position in the call's seeds of the first that is drawn now."""
     together: int
@@ -153,11 +155,14 @@ def read_progress(path: Path) -> dict[str, Any] | None:
     )
     if "stage" not in entry:
         return None
+    if "shown" in entry:
+        entry["shown"] = [place for place in range(MAX_PICTURES) if entry["shown"] >> place & 1]
     if entry["stage"] != "model":
         return entry
     if not model and (path.parent / f"{entry.get('model')}{TELLS_SUFFIX}").exists():
         return entry | {"stage": "waiting"}
     first = model.pop("first", 0)
+    model.pop("shown", None)
     merged = {**entry, **model}
     for name in ("variation", "drawn"):
         merged[name] = entry.get(name, 0) + first

@@ -58,8 +58,9 @@ def run(raw: bytes, settings: Settings, models: PythonModels) -> Result:
     tensors = import_module("imagerift_vision.tensors")
     named = settings.moderation_model
     gate: Gate | None = tensors.BlsGate(named) if named else None
+    client = OriginClient(settings.s3_origin)
     pipeline = Pipeline(
-        OriginClient(settings.s3_origin), tensors.BlsModes(), settings.mode_models, gate
+        client, tensors.BlsModes(), settings.mode_models, gate, at_once=settings.at_once
     )
 
     def work(request: GenerateRequest, guard: Guard, result: Result) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MODE_MODELS = {
@@ -16,8 +16,12 @@ MODE_MODELS = {
 }
 # The model whose weights a pool's file names.
 DIFFUSION = "diffusion"
+# The model by which an engine outside draws.
+REMOTE = "remote"
+# How many pictures `diffusion` draws at once where the pool's file does not say.
+DIFFUSION_BATCH = 4
 # What these models draw of a seed is another picture in each aspect.
-ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION, "remote"})
+ANOTHER_IN_EACH_ASPECT = frozenset({DIFFUSION, REMOTE})
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Settings:
     """The Triton model that judges what comes in and goes out; None lets everything through."""
     background_model: str | None = None
     """The Triton model that draws the backgrounds of `scene`; None: they are the studio's sets."""
+    at_once: Mapping[str, int] = field(default_factory=dict)
+    """How many pictures of a job those models draw at once that take long for each."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -54,6 +60,7 @@ class Settings:
         ):
             raise ValueError("IMAGERIFT_MODE_MODELS must be an object of texts and nulls")
         modes = {mode: model for mode, model in (MODE_MODELS | named).items() if model}
+        backgrounds = environment.get("IMAGERIFT_BACKGROUND_MODEL") or None
         fallback = Path(tempfile.gettempdir()) / f"imagerift-control-{os.getuid()}"
         return cls(
             s3_origin=environment.get("IMAGERIFT_S3_ORIGIN") or None,
@@ -61,5 +68,18 @@ class Settings:
             threads=threads,
             mode_models=modes,
             moderation_model=environment.get("IMAGERIFT_MODERATION_MODEL") or None,
-            background_model=environment.get("IMAGERIFT_BACKGROUND_MODEL") or None,
+            background_model=backgrounds,
+            at_once={
+                DIFFUSION: _batch(environment, "IMAGERIFT_DIFFUSION", DIFFUSION_BATCH),
+                REMOTE: _batch(environment, "IMAGERIFT_ENGINE", 1),
+                **({} if backgrounds is None else {MODE_MODELS["scene"]: 1}),
+            },
         )
+
+
+def _batch(environment: Mapping[str, str], name: str, default: int) -> int:
+    """`batch` of a model's own settings, which that model itself refuses where they are wrong."""
+    try:
+        return max(1, int(json.loads(environment.get(name) or "{}").get("batch", default)))
+    except (AttributeError, TypeError, ValueError):
+        return default

@@ -9,7 +9,8 @@ from aiohttp import hdrs
 from imagerift_api.http.answers import Answer
 from imagerift_api.http.calls import Call
 from imagerift_api.http.rate_headers import poll_after_seconds
-from imagerift_api.jobs.job_object import job_object, progress_object
+from imagerift_api.jobs.job_object import job_object, partial_outputs, progress_object
+from imagerift_api.jobs.output_schemas import PartialOutputObject
 from imagerift_api.jobs.progress_schemas import ProgressObject
 from imagerift_api.jobs.schemas import JobObject
 from imagerift_api.jobs.service import JobView
@@ -34,6 +35,11 @@ def job_answer(
 def progress_of(view: JobView) -> ProgressObject | None:
     """How far the job is; None where that is not known."""
     return progress_object(view.record, view.progress)
+
+
+def finished_of(view: JobView) -> list[PartialOutputObject]:
+    """The pictures that are finished while the job runs."""
+    return partial_outputs(view.record, view.thumbnail_urls, view.urls_expire_at)
 
 
 def describe(call: Call, view: JobView) -> JobObject:

@@ -14,7 +14,7 @@ from imagerift_api.http.calls import Call
 from imagerift_api.http.operations import Operation
 from imagerift_api.http.requests import RequestHeaders
 from imagerift_api.http.shapes import AnswerBody
-from imagerift_api.jobs.answers import describe, progress_of
+from imagerift_api.jobs.answers import describe, finished_of, progress_of
 from imagerift_api.jobs.following import FOLLOWING, state_of
 from imagerift_api.jobs.job_object import JOBS_PATH
 from imagerift_api.jobs.schemas import JobPath
@@ -24,6 +24,7 @@ from imagerift_api.jobs.stream_limit import STREAM_LIMIT
 HEARTBEAT_SECONDS = 15
 EVENT = "job"
 PROGRESS = "progress"
+PREVIEW = "preview"
 LAST_EVENT_ID = "Last-Event-ID"
 
 
@@ -43,17 +44,17 @@ class EventsHeaders(RequestHeaders):
 
 
 class JobEvent(AnswerBody):
-    """An event of the stream: `job` whenever the job has changed, `progress` while it runs."""
+    """An event of the stream: `job` whenever the job has changed; the others while it runs."""
 
     id: Annotated[
         str | None, Field(description="What `Last-Event-ID` may name later; of `job` alone.")
     ]
-    event: Literal["job", "progress"]
+    event: Literal["job", "progress", "preview"]
     data: Annotated[
         str,
         Field(
             description="JSON: of `job` the whole job object, of `progress` what stands there under"
-            " this name.",
+            " this name, of `preview` a further one of its `partialOutputs`.",
             json_schema_extra={"contentMediaType": "application/json"},
         ),
     ]
@@ -78,15 +79,21 @@ async def job_events(
             async with response:
                 # Nobody may be left to tell.
                 with suppress(ConnectionError, TimeoutError):
-                    told = None
+                    told, previewed = None, set[tuple[int, int]]()
                     async for view in states:
                         state, further = state_of(view.record), progress_of(view)
                         if state == told and further is not None:
                             await response.send(further.model_dump_json(), event=PROGRESS)
-                            continue
-                        told = state
-                        data = describe(call, view).model_dump_json()
-                        await response.send(data, id=state, event=EVENT)
+                        else:
+                            told = state
+                            data = describe(call, view).model_dump_json()
+                            await response.send(data, id=state, event=EVENT)
+                        for finished in finished_of(view):
+                            # Another attempt makes them anew.
+                            which = (view.record.attempt, finished.index)
+                            if which not in previewed:
+                                previewed.add(which)
+                                await response.send(finished.model_dump_json(), event=PREVIEW)
     return response
 
 
@@ -99,9 +106,9 @@ OPERATIONS = (
         tag="Jobs",
         summary="Follow a job",
         description="The job as it is, then whenever it changes; while it runs also how far it is,"
-        " at most once a second. The stream ends with the job, "
-        "or within 5 seconds once the credential no longer allows it; a comment every 15 seconds "
-        "keeps it open. At most 10 streams and waits of a workspace are open at once.",
+        " at most once a second, and each picture once it is finished. The stream ends with the "
+        "job, or within 5 seconds once the credential no longer allows it; a comment every 15 "
+        "seconds keeps it open. At most 10 streams and waits of a workspace are open at once.",
         access="either",
         scope="jobs:read",
         replies={

@@ -7,7 +7,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import orjson
 import structlog
@@ -69,7 +68,7 @@ class JobFollowing:
                         further = await self._jobs.progress_of(view.record)
                         if further not in (None, shown):
                             shown = further
-                            yield replace(view, progress=further)
+                            yield self._jobs.with_progress(view, further)
 
     async def _read(self, workspace: str, job_id: str, *, first: bool) -> JobView | None:
         """None where the store is away for now."""

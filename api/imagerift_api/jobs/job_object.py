@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from imagerift_core.generation import GenerationSpec
 from imagerift_core.jobs import JobRecord, Output
@@ -15,7 +16,11 @@ from imagerift_api.jobs.analysis_schemas import (
     PromptReadObject,
     SubjectObject,
 )
-from imagerift_api.jobs.output_schemas import OutputObject, RequestedOutputObject
+from imagerift_api.jobs.output_schemas import (
+    OutputObject,
+    PartialOutputObject,
+    RequestedOutputObject,
+)
 from imagerift_api.jobs.progress_schemas import ProgressObject
 from imagerift_api.jobs.schemas import (
     CutoutObject,
@@ -52,8 +57,8 @@ def job_object(
     """The job object of `record`.
 
     `queue_position` is where it waits and `progress` how far it is, None where that is not known.
-    `download_urls` and
-    `thumbnail_urls` are signed URLs by output index; without them (lists) every URL is null.
+    `download_urls` and `thumbnail_urls` are signed URLs by output index; without them (lists)
+    every URL is null, and no picture of a job that runs is shown.
     """
     urls, thumbnails = download_urls or {}, thumbnail_urls or {}
     path = job_path(record.id)
@@ -103,6 +108,7 @@ def job_object(
         expires_at=record.expires_at,
         queue=_queue(queue_position),
         progress=progress_object(record, progress),
+        partial_outputs=partial_outputs(record, thumbnails, urls_expire_at),
         outputs=outputs,
         omitted=[OmittedObject(index=item.index, code=item.code) for item in record.omitted],
         download_url=outputs[0].download_url if outputs else None,
@@ -204,6 +210,36 @@ def _quota(record: JobRecord) -> QuotaObject:
     )
 
 
+def partial_outputs(
+    record: JobRecord, thumbnail_urls: Mapping[int, str], expire_at: datetime | None
+) -> list[PartialOutputObject]:
+    """The finished pictures of a job that runs, of which these are signed URLs by their index."""
+    if record.status.terminal or expire_at is None:
+        return []
+    return [
+        PartialOutputObject(
+            **_picture(record.spec, index),
+            seed=record.spec.seed_of(index),
+            thumbnail_url=url,
+            thumbnail_url_expires_at=expire_at,
+        )
+        for index, url in sorted(thumbnail_urls.items())
+    ]
+
+
+def _picture(spec: GenerationSpec, index: int) -> dict[str, Any]:
+    """Which picture of the job one is: its variation, and its shape."""
+    shape = spec.shape_of(index)
+    return {
+        "index": index,
+        "variation": spec.variation_of(index),
+        "output": index % len(spec.shapes),
+        "aspect": shape.aspect,
+        "size": shape.size,
+        "format": shape.format,
+    }
+
+
 def _output(
     spec: GenerationSpec,
     output: Output,
@@ -211,14 +247,8 @@ def _output(
     thumbnail_url: str | None,
     expires_at: datetime | None,
 ) -> OutputObject:
-    shape = spec.shape_of(output.index)
     return OutputObject(
-        index=output.index,
-        variation=spec.variation_of(output.index),
-        output=output.index % len(spec.shapes),
-        aspect=shape.aspect,
-        size=shape.size,
-        format=shape.format,
+        **_picture(spec, output.index),
         generation_id=output.generation_id,
         seed=output.seed,
         width=output.width,

@@ -49,16 +49,43 @@ class RequestedOutputObject(AnswerBody):
     format: Annotated[OutputFormat, SHOWN]
 
 
-class OutputObject(RequestedOutputObject):
-    """One delivered picture; its URLs are signed at every read and live for ten minutes."""
+class PictureObject(RequestedOutputObject):
+    """Which of the job's pictures it is."""
 
     index: int
     variation: Annotated[int, Field(description="0 for the first; its seed is `seed` plus this.")]
     output: Annotated[
         int, Field(description="Place of its shape in `requestedOutputs`; 0 without them.")
     ]
-    generation_id: Uuid
     seed: int
+
+
+class PartialOutputObject(PictureObject):
+    """A picture that is finished while others of its job are not; it is not delivered yet."""
+
+    thumbnail_url: Annotated[
+        str,
+        Field(
+            description="A WebP of at most 320 pixels; signed at every read, for ten minutes. It "
+            "goes where the job is canceled, fails or begins anew."
+        ),
+    ]
+    thumbnail_url_expires_at: Time
+
+
+PartialOutputs = Annotated[
+    list[PartialOutputObject],
+    Field(
+        description="Pictures that are finished while the job runs; empty once it has ended, and "
+        "where that is not known. None is charged before it succeeds."
+    ),
+]
+
+
+class OutputObject(PictureObject):
+    """One delivered picture; its URLs are signed at every read and live for ten minutes."""
+
+    generation_id: Uuid
     width: int
     height: int
     content_type: str

@@ -52,6 +52,7 @@ from imagerift_api.jobs.output_schemas import (
     OUTPUTS_ALONE,
     OutputBody,
     OutputObject,
+    PartialOutputs,
     RequestedOutputObject,
     shape_faults,
 )
@@ -377,6 +378,7 @@ class JobObject(AnswerBody):
         ProgressObject | None,
         Field(description="Null but while it runs, and for the first seconds of that."),
     ]
+    partial_outputs: PartialOutputs
     outputs: list[OutputObject]
     omitted: list[OmittedObject]
     download_url: Annotated[str | None, Field(description="The first output's.")]

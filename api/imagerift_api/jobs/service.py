@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -15,7 +15,7 @@ from imagerift_core.mongo.jobs import JobStore
 from imagerift_core.mongo.rate_limit import RateWindow
 from imagerift_core.mongo.rate_limited_reads import Poll, RateLimitedReads
 from imagerift_core.mongo.scheduler_snapshot import JobProgress, QueuePosition
-from imagerift_core.object_keys import job_prefix
+from imagerift_core.object_keys import job_prefix, thumbnail_key
 from imagerift_core.s3 import ObjectStore
 
 from imagerift_api.auth.keys import CALLER
@@ -31,7 +31,10 @@ _CANCEL_REASON = "requested_by_client"
 
 @dataclass(frozen=True)
 class JobView:
-    """A record with what is known only at the moment of reading."""
+    """A record with what is known only at the moment of reading.
+
+    The URLs are of its outputs or, while it runs, of thumbnails of those that are finished.
+    """
 
     record: JobRecord
     queue_position: QueuePosition | None = None
@@ -57,12 +60,15 @@ class Jobs:
         queue: QueueView,
         resources: JobResources,
         background: Background,
+        *,
+        previews: bool = True,
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._queue = queue
         self._resources = resources
         self._background = background
+        self._previews = previews
 
     async def get(self, workspace: str, job_id: str) -> JobView:
         """One job. Raises `JobNotFound` or `CapacityUnavailable`."""
@@ -71,7 +77,7 @@ class Jobs:
     async def view(self, record: JobRecord) -> JobView:
         """The record with its position in the queue and signed URLs for each output."""
         if not record.outputs:
-            return await self._under_way(record)
+            return self.with_progress(await self._under_way(record))
         urls = {
             output.index: self._store.presign_download(
                 output.key,
@@ -81,22 +87,47 @@ class Jobs:
             for output in record.outputs
         }
         thumbnails = {
-            output.index: self._store.presign_download(
-                output.thumbnail_key,
-                filename=f"imagerift-{record.id}-{output.index}-small.webp",
-                seconds=DOWNLOAD_SECONDS,
-            )
+            output.index: self._thumbnail_url(record, output.index, output.thumbnail_key)
             for output in record.outputs
             if output.thumbnail_key is not None
         }
-        expire_at = clock.now() + timedelta(seconds=self._store.lifetime(DOWNLOAD_SECONDS))
         return JobView(
-            record, download_urls=urls, thumbnail_urls=thumbnails, urls_expire_at=expire_at
+            record,
+            download_urls=urls,
+            thumbnail_urls=thumbnails,
+            urls_expire_at=self._urls_expire_at(),
         )
 
     async def progress_of(self, record: JobRecord) -> JobProgress | None:
         """How far a job is that runs, None where it is not known."""
         return await self._queue.progress_of(record)
+
+    def with_progress(self, view: JobView, progress: JobProgress | None = None) -> JobView:
+        """The view of a job that is so far, or as it is; with URLs of what is finished of it.
+
+        Those are signed for the present attempt's own keys: what it shows, it has uploaded.
+        """
+        record, progress = view.record, progress or view.progress
+        if progress is None or record.cancel_requested or not self._previews:
+            return replace(view, progress=progress)
+        urls = {
+            index: self._thumbnail_url(
+                record, index, thumbnail_key(record.workspace, record.id, record.attempt, index)
+            )
+            for index in progress.shown
+            if index in range(record.spec.pictures)
+        }
+        return replace(
+            view, progress=progress, thumbnail_urls=urls, urls_expire_at=self._urls_expire_at()
+        )
+
+    def _thumbnail_url(self, record: JobRecord, index: int, key: str) -> str:
+        return self._store.presign_download(
+            key, filename=f"imagerift-{record.id}-{index}-small.webp", seconds=DOWNLOAD_SECONDS
+        )
+
+    def _urls_expire_at(self) -> datetime:
+        return clock.now() + timedelta(seconds=self._store.lifetime(DOWNLOAD_SECONDS))
 
     async def _under_way(self, record: JobRecord) -> JobView:
         return JobView(

@@ -104,6 +104,8 @@
   value: {{ include "imagerift.forwardedHops" . | quote }}
 - name: IMAGERIFT_ADMIN_REQUESTS_PER_MINUTE
   value: {{ .Values.api.adminRequestsPerMinute | quote }}
+- name: IMAGERIFT_PREVIEWS
+  value: {{ .Values.api.previews | quote }}
 - name: IMAGERIFT_ACCOUNT_REQUESTS_PER_MINUTE
   value: {{ .Values.api.accountRequestsPerMinute | quote }}
 - name: IMAGERIFT_SIGN_IN_TRIES_PER_MINUTE

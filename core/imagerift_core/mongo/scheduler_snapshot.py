@@ -55,7 +55,8 @@ class JobProgress(BaseModel):
     """How far an attempt is.
 
     `step` and `steps` are of the variations that are drawn now, of which `variation` is the first;
-    None where its model tells none. `share` is 0 to 1, `eta_seconds` until the job ends.
+    None where its model tells none. `share` is 0 to 1, `eta_seconds` until the job ends. Of the
+    pictures `shown` there is a thumbnail, under the attempt's own keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -67,6 +68,7 @@ class JobProgress(BaseModel):
     variation: int
     share: float
     eta_seconds: float | None = None
+    shown: list[int] = Field(default_factory=list)
 
 
 class SchedulerSnapshot(BaseModel):

@@ -48,6 +48,8 @@ class World:
     pools: list[Pool]
     events: MagicMock
     name: str
+    # The namespace that the downloads' pods are in.
+    pods_in: str
 
     @property
     def objects(self) -> client.CustomObjectsApi:
@@ -102,7 +104,7 @@ class World:
 
     async def jobs(self) -> list[str]:
         (seen,) = self.weights
-        calls = self.kube.weights_objects(self.kube.namespace)
+        calls = self.kube.weights_objects(self.pods_in)
         return [job.name for job in await calls.downloads(objects_of(seen).selector)]
 
     async def pod(self, *, but: str | None = None) -> str:
@@ -116,7 +118,7 @@ class World:
     async def _pods(self) -> list[str]:
         (seen,) = self.weights
         listed = await client.CoreV1Api(self.api).list_namespaced_pod(
-            self.kube.namespace, label_selector=objects_of(seen).selector
+            self.pods_in, label_selector=objects_of(seen).selector
         )
         return [str(pod.metadata.name) for pod in listed.items]
 
@@ -142,11 +144,11 @@ class World:
 
     async def _status(self, pod: str, status: dict[str, Any]) -> None:
         core = client.CoreV1Api(self.api)
-        await core.patch_namespaced_pod_status(pod, self.kube.namespace, {"status": status})
+        await core.patch_namespaced_pod_status(pod, self.pods_in, {"status": status})
 
-    async def is_ready(self) -> SeenWeights:
+    async def is_ready(self, **spec: Any) -> SeenWeights:
         """Goes the whole way to weights that are Ready."""
-        await self.create()
+        await self.create(**spec)
         await self.follow()
         await self.ends(await self.pod(), DONE)
         return await self.reaches("Ready")
@@ -176,9 +178,16 @@ async def told_progress(_: str) -> Progress | None:
 
 
 def world_of(
-    kube: Kube, api: client.ApiClient, rules: PoolRules, elsewhere: str | None = None
+    kube: Kube,
+    api: client.ApiClient,
+    rules: PoolRules,
+    elsewhere: str | None = None,
+    *,
+    named: bool = False,
 ) -> World:
-    weights, pools, events = Weights(), list[Pool](), MagicMock()
+    """A world with job pods `elsewhere`, which name its weights where these are `named`."""
+    name = new_name()
+    weights, pools, events = Weights([name] if named else []), list[Pool](), MagicMock()
     places = {"Pool": kube.weights_objects(kube.namespace)}
     if elsewhere is not None:
         places["Pod"] = kube.weights_objects(elsewhere)
@@ -192,7 +201,8 @@ def world_of(
         isolated=isolation(),
         events=events,
     )
-    return World(api, kube, weights, controller, pools, events, new_name())
+    pods_in = elsewhere or kube.namespace
+    return World(api, kube, weights, controller, pools, events, name, pods_in)
 
 
 async def cleared(world: World) -> None:

@@ -17,6 +17,7 @@ from imagerift_core.mongo import stream_leases
 from imagerift_core.mongo.database import Database
 from imagerift_core.mongo.scheduler_snapshot import JobProgress, SchedulerSnapshot
 from imagerift_core.mongo.stream_leases import StreamLeaseStore
+from imagerift_core.object_keys import thumbnail_key
 
 from tests.integration.api.harness import Answer, Api, MongoCommands, Tenant, settings_of
 from tests.support import job_states
@@ -145,6 +146,85 @@ async def test_a_running_job_tells_how_far_it_is_in_reads_and_streams(
         assert last["event"] == "job"
         assert json.loads(last["data"])["progress"] is None
         assert await events.next() is None
+
+
+async def write_progress(api: Api, job_id: str, **told: Any) -> None:
+    """What an operator writes each second, of a time at which it is not stale for a while."""
+    progress = JobProgress(stage="model", variation=0, share=0.5, **told)
+    at = clock.now() + timedelta(minutes=5)
+    snapshot = SchedulerSnapshot(
+        _id=api.settings.namespace, at=at, places={}, progress={job_id: progress}
+    )
+    await api.stores.snapshots.write(snapshot)
+
+
+async def test_pictures_that_are_finished_are_shown_before_their_job_is(
+    api: Api, tenant: Tenant
+) -> None:
+    job_id = (await api.generate(tenant, variations=3, seed=41)).body["jobId"]
+    claimed = await job_states.begin(api.stores.jobs, job_id)
+    for index in (0, 2):
+        key = thumbnail_key(tenant.workspace, job_id, claimed.attempt, index)
+        await api.store.put(key, b"a WebP", content_type="image/webp")
+    async with stream(api, tenant, job_id) as events:
+        assert (await events.job())["partialOutputs"] == []
+        previews = []
+        for shown in ([0], [0, 2]):
+            await write_progress(api, job_id, attempt=claimed.attempt, shown=shown)
+            told: dict[str, str] = {}
+            for _ in range(2):
+                event = await events.next()
+                assert event is not None
+                told[event["event"]] = event["data"]
+            assert list(told) == ["progress", "preview"]
+            previews.append(json.loads(told["preview"]))
+        polled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
+        found = polled.body["partialOutputs"]
+        assert (polled.body["outputs"], polled.body["thumbnailUrl"]) == ([], None)
+        assert [without_url(one) for one in found] == [without_url(one) for one in previews]
+        assert [(one["index"], one["variation"], one["seed"]) for one in found] == [
+            (0, 0, 41),
+            (2, 2, 43),
+        ]
+        for one in (*found, *previews):
+            async with api.http.get(one["thumbnailUrl"]) as answer:
+                assert (answer.status, await answer.read()) == (200, b"a WebP")
+        listed = await api.call("GET", "/api/v1/jobs", headers=tenant.headers)
+        assert listed.body["data"][0]["partialOutputs"] == []
+        assert polled.body["quota"]["charged"] is False
+        # Whoever comes later has missed none.
+        async with stream(api, tenant, job_id) as late:
+            assert (await late.job())["partialOutputs"] != []
+            again = [await late.next() for _ in range(2)]
+            assert [event and event["event"] for event in again] == ["preview", "preview"]
+        await api.call("POST", f"/api/v1/jobs/{job_id}/cancel", headers=tenant.headers)
+        canceled = await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)
+        assert canceled.body["status"] == "processing"
+        assert canceled.body["partialOutputs"] == [], "it is charged nothing"
+
+
+def without_url(shown: dict[str, Any]) -> dict[str, Any]:
+    """What is the same whenever its URL was signed."""
+    return {name: value for name, value in shown.items() if "thumbnail" not in name}
+
+
+async def test_where_previews_are_off_nothing_is_shown_before_its_job_is(
+    environment: dict[str, str],
+) -> None:
+    async with Api(settings_of(environment, previews=False)) as api:
+        await api.until_ready()
+        tenant = await api.tenant()
+        job_id = (await api.generate(tenant, variations=2)).body["jobId"]
+        claimed = await job_states.begin(api.stores.jobs, job_id)
+        await write_progress(api, job_id, attempt=claimed.attempt, shown=[0])
+        end = time.monotonic() + SECONDS
+        while True:
+            job = (await api.call("GET", f"/api/v1/jobs/{job_id}", headers=tenant.headers)).body
+            if job["progress"] is not None:
+                break
+            assert time.monotonic() < end, "the snapshot is not read"
+            await asyncio.sleep(0.05)
+        assert job["partialOutputs"] == []
 
 
 async def test_what_an_earlier_attempt_told_is_not_shown_of_the_next(

@@ -198,6 +198,31 @@ async def test_wait_says_how_far_the_job_is(server: FakeApi, photo: str) -> None
     ]
 
 
+async def test_wait_says_once_of_each_picture_that_is_finished_before_the_job(
+    server: FakeApi, photo: str
+) -> None:
+    early: list[dict[str, Any]] = [
+        {
+            "index": index,
+            "variation": index,
+            "seed": 40 + index,
+            "thumbnailUrl": f"{JOB_ID}/{index}",
+        }
+        for index in range(2)
+    ]
+    server.will_answer(job(), 202, {"Retry-After": "0.01"})
+    for shown in (early[:1], early[:1], early):
+        running = job("processing", partialOutputs=shown)
+        server.will_answer(running, 200, {"Retry-After": "0.01"})
+    server.will_answer(succeeded(server))
+    result = await run(server, "generate", photo, "--prompt", "p", "--wait")
+    assert result.exit_code == 0
+    assert [line for line in result.stderr.splitlines() if "finished" in line] == [
+        f"picture 1 (seed 40) is finished: {JOB_ID}/0",
+        f"picture 2 (seed 41) is finished: {JOB_ID}/1",
+    ]
+
+
 async def test_it_says_what_was_understood_of_the_prompt(server: FakeApi, photo: str) -> None:
     read = {
         "preset": "studio",

@@ -196,6 +196,7 @@ def test_what_control_is_asked_and_answers_keeps_to_its_schemas() -> None:
     answer = ControlAnswer.model_validate(example("control.json"))
     progress = answer.progress["job_example/2"]
     assert (progress.stage, progress.step, progress.steps) == ("model", 12, 30)
+    assert progress.shown == [0]
     assert (progress.step_seconds, progress.together, answer.slots) == (0.25, 2, {"generate": 4})
     assert ControlAnswer.model_validate({"flagged": True}).progress == {}
     assert faults("command", {"progress": ["job_example/2"]}) == []

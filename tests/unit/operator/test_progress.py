@@ -67,6 +67,11 @@ def test_a_model_that_tells_more_than_there_is_makes_no_more_of_it() -> None:
     assert (made.stage, made.attempt, made.variation) == ("dreaming", 2, 0)
 
 
+def test_pictures_that_were_not_asked_for_are_not_shown() -> None:
+    made = job_progress(told(shown=[9, 1, 0, 1]), attempt=1, pictures=4, expected_seconds=inf)
+    assert made.shown == [0, 1]
+
+
 class Server(ModelServer):
     """A replica that tells what it is given to tell."""
 

@@ -192,7 +192,7 @@ def test_control_answers_what_it_is_asked(tmp_path: Path) -> None:
     attempts = RunningAttempts(tmp_path)
     with attempts.running("job_example/2") as entry:
         entry.tell(pictures=3)
-        entry.tell(stage="model", variation=1, drawn=1, finished=1)
+        entry.tell(stage="model", variation=1, drawn=1, finished=1, shown=0b001)
         path = attempts.path_of("job_example/2")
         line = {"first": 0, "together": 2, "step": 12, "steps": 30, "stepSeconds": 0.25}
         with path.open("r+b") as file:

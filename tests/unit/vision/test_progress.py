@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generate_cases import request_for
+from imagerift_contract.values import MAX_PICTURES
 from imagerift_vision.control import (
     AttemptGuard,
     CancelFlags,
@@ -18,6 +19,7 @@ from imagerift_vision.control import (
     read_command,
 )
 from imagerift_vision.entry_model import answer
+from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import Pipeline
 from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.progress import LINE_BYTES, ModelLine, read_slots, say_slots, tells
@@ -115,6 +117,20 @@ def test_an_attempt_waits_for_a_model_that_tells_when_it_begins(
                 assert found["stage"] == (changed or "model")
 
 
+def test_the_longest_that_is_told_fits_and_a_model_shows_nothing_itself(
+    attempts: RunningAttempts,
+) -> None:
+    with attempts.running(ATTEMPT) as entry:
+        every = (1 << MAX_PICTURES) - 1
+        entry.tell(stage="model", model="m" * 64, variation=7, pictures=MAX_PICTURES)
+        entry.tell(drawn=MAX_PICTURES, finished=MAX_PICTURES, shown=every)
+        with closing(ModelLine(attempts.path_of(ATTEMPT))) as model:
+            model.tell(step=900, steps=999, shown=0)
+        found = told(attempts)
+        assert found is not None
+        assert found["shown"] == list(range(MAX_PICTURES))
+
+
 def test_a_line_that_is_being_written_tells_nothing(attempts: RunningAttempts) -> None:
     with attempts.running(ATTEMPT) as entry:
         entry.tell(stage="model", variation=0, drawn=0)
@@ -156,8 +172,14 @@ class Looking:
         self.waited = waited
         self.seen: list[dict[str, Any]] = []
         self.spare: list[float] = []
+        # Which call from now on fails, and how.
+        self.fails_at = 0
+        self.error: VisionError | None = None
 
     def call(self, call: ModeCall) -> ModeAnswer:
+        self.fails_at -= 1
+        if self.fails_at == 0:
+            return ModeAnswer(np.zeros((0, 1, 1, 3), np.uint8), None, (), error=self.error)
         self.seen += self.attempts.progress([call.attempt_id]).values()
         self.spare.append(call.spare)
         images = np.zeros((len(call.seeds), call.height, call.width, 3), np.uint8)
@@ -169,7 +191,8 @@ class Looking:
 def looked(origin: Origin, tmp_path: Path):
     """Runs a request, and tells what was seen of it at each call of the mode's model."""
     looking = Looking(RunningAttempts(tmp_path))
-    pipeline = Pipeline(OriginClient(origin.url), looking, {"style": "looking"})
+    pipeline = Pipeline(OriginClient(origin.url), looking, {"style": "looking", "avatar": "drawn"})
+    pipeline.at_once = {"drawn": 2}
 
     def run(**changes: Any) -> tuple[Looking, Any]:
         request = json.dumps(request_for(origin, **changes))
@@ -186,10 +209,57 @@ def test_the_pipeline_tells_what_is_drawn_and_delivered_before_each_call(looked)
     keys = ("stage", "model", "pictures", "variation", "drawn", "finished")
     assert [tuple(seen.get(key) for key in keys) for seen in looking.seen] == [
         ("model", "looking", 6, 0, 0, None),
-        ("model", "looking", 6, 0, 3, 2),
-        ("model", "looking", 6, 2, 5, 4),
+        ("model", "looking", 6, 0, 3, 3),
+        ("model", "looking", 6, 2, 5, 5),
     ]
     assert looking.attempts.count() == 0
+
+
+def with_thumbnails(origin: Origin, pictures: int, *, but: int = -1) -> list[dict[str, Any]]:
+    """Targets of which all have a thumbnail's URL, but one."""
+    return [
+        {
+            "index": index,
+            "url": f"{origin.url}/outputs/{index}",
+            "contentType": "image/png",
+            "thumbnailUrl": None if index == but else f"{origin.url}/thumbnails/{index}",
+        }
+        for index in range(pictures)
+    ]
+
+
+def test_a_model_that_draws_long_is_asked_for_few_and_the_first_are_shown_before_the_last(
+    looked, origin: Origin
+) -> None:
+    targets = with_thumbnails(origin, 5, but=1)
+    looking, result = looked(mode="avatar", variations=5, targets=targets)
+    assert result.error is None
+    assert [output.index for output in result.outputs] == [0, 1, 2, 3, 4]
+    assert [seen.get("shown", []) for seen in looking.seen] == [[], [0], [0, 2, 3]]
+    assert [seen.get("finished", 0) for seen in looking.seen] == [0, 2, 4]
+
+
+@pytest.mark.parametrize(("code", "fails"), [("out_of_memory", False), ("canceled", True)])
+def test_what_is_delivered_stays_where_a_later_call_fails_but_not_where_the_job_ends(
+    looked, origin: Origin, code: Any, *, fails: bool
+) -> None:
+    looking, _ = looked(mode="avatar", targets=with_thumbnails(origin, 1))
+    looking.fails_at, looking.error = 2, VisionError(code, "no more")
+    _, result = looked(mode="avatar", variations=3, targets=with_thumbnails(origin, 3))
+    if fails:
+        assert result.error is not None and result.error.code == code
+        assert result.outputs == []
+    else:
+        assert result.error is None
+        assert [output.index for output in result.outputs] == [0, 1]
+        assert result.omitted == [(2, code)]
+
+
+def test_a_first_call_that_fails_fails_the_job(looked, origin: Origin) -> None:
+    looking, _ = looked(mode="avatar", targets=with_thumbnails(origin, 1))
+    looking.fails_at, looking.error = 1, VisionError("model_error", "nothing")
+    _, result = looked(mode="avatar", variations=3, targets=with_thumbnails(origin, 3))
+    assert result.error is not None and result.error.code == "model_error"
 
 
 def test_what_a_call_waited_for_its_model_is_no_time_of_the_attempt(looked) -> None:

@@ -48,6 +48,8 @@ function chooseMode() {
   form.prompt.value = drafts.get(current) ?? "";
   form.prompt.required = chosen.promptRequired;
   form.prompt.placeholder = chosen.promptRequired ? "" : "optional";
+  for (const option of form.variations.options) option.disabled = Number(option.value) > chosen.maxVariations;
+  if (form.variations.selectedOptions[0]?.disabled) form.variations.value = "1";
 }
 
 function preset(value, words, previewUrl) {
@@ -124,7 +126,9 @@ async function generate(form) {
   }
   if (fields.get("mask")?.size) body.maskBase64 = await base64Of(fields.get("mask"));
   if (fields.get("preset")) body.preset = fields.get("preset");
+  body.variations = Number(fields.get("variations"));
   show(byId("result"), false);
+  showPictures([]);
   clearTimeout(renewing);
   status.textContent = "Sending…";
   let { content: job, headers } = await call("POST", "/api/v1/generate", body);
@@ -133,11 +137,13 @@ async function generate(form) {
   while (!["succeeded", "failed", "canceled"].includes(job.status)) {
     status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${whereabouts(job)}…`;
     showProgress(job.progress);
+    showPictures(job.partialOutputs);
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
   showProgress(null);
   status.textContent = job.status === "succeeded" ? ["Done.", chosenLook(job), wholePicture(job), sureness(job)].filter(Boolean).join(" ") : job.error?.message ?? `The job was ${job.status}.`;
+  showPictures([]);
   if (job.downloadUrl) showResult(job);
   await followOverview();
 }
@@ -157,6 +163,21 @@ function whereabouts({ queue, progress }) {
 function showProgress(progress) {
   byId("play-progress").value = progress?.share ?? 0;
   show(byId("play-progress"), Boolean(progress));
+}
+
+// Thumbnails of several: of those that are finished while the job runs, and then of all, with their links.
+function showPictures(outputs) {
+  const list = byId("play-pictures");
+  const there = new Map([...list.children].map((item) => [Number(item.value), item]));
+  const shown = outputs.filter(({ thumbnailUrl }) => thumbnailUrl);
+  list.replaceChildren(...shown.map((output) => (!output.downloadUrl && there.get(output.index + 1)) || finished(output)));
+  show(list, shown.length > 0);
+}
+
+function finished({ index, thumbnailUrl, downloadUrl }) {
+  const image = make("img", { src: thumbnailUrl, alt: `Picture ${index + 1}` });
+  const picture = downloadUrl ? make("a", { href: downloadUrl, target: "_blank", rel: "noopener" }, image) : image;
+  return make("li", { value: index + 1 }, picture);
 }
 
 const WHY = {
@@ -208,6 +229,7 @@ function showResult(job) {
   image.dataset.job = job.jobId;
   byId("result").href = job.downloadUrl;
   show(byId("result"));
+  showPictures(job.outputs.length > 1 ? job.outputs : []);
   renewing = setTimeout(() => get(job.statusUrl).then(showResult, () => {}), RENEW_MS);
 }
 
@@ -226,6 +248,7 @@ export function preparePlayground() {
       } catch (error) {
         byId("play-status").textContent = "";
         showProgress(null);
+        showPictures([]);
         throw error;
       }
     }, form.querySelector("button[type=submit]"));

@@ -25,7 +25,9 @@ class TritonPythonModel:
         self.flags = CancelFlags(settings.control_dir)
         gate = BlsGate(settings.moderation_model) if settings.moderation_model else None
         client = OriginClient(settings.s3_origin)
-        self.pipeline = Pipeline(client, BlsModes(), settings.mode_models, gate)
+        self.pipeline = Pipeline(
+            client, BlsModes(), settings.mode_models, gate, at_once=settings.at_once
+        )
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; failures are part of RESULT, never of Triton's protocol."""
