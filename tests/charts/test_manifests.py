@@ -331,6 +331,7 @@ def test_kubernetes_own_roles_show_no_prompt_and_change_no_pool(helm: Helm) -> N
         "imagerift-job-editor": ["rbac.authorization.k8s.io/aggregate-to-edit"],
         "imagerift-pool-admin": [],
         "imagerift-tenant-admin": [],
+        "imagerift-plan-admin": [],
     }
 
 

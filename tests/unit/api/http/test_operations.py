@@ -71,6 +71,21 @@ CONTRACT = {
     "adminListPeople": "admin",
     "adminChangePerson": "admin",
     "adminEndSessions": "admin",
+    "adminListWebhooks": "admin",
+    "adminCreateWebhook": "admin",
+    "adminDeleteWebhook": "admin",
+    "adminPutPlan": "admin",
+    "adminEndPlan": "admin",
+    "adminReleasePlan": "admin",
+    "adminPutMode": "admin",
+    "adminEndMode": "admin",
+    "adminReleaseMode": "admin",
+    "adminListPlans": "admin",
+    "adminListModes": "admin",
+    "adminListAdministrators": "admin",
+    "adminCreateAdministrator": "admin",
+    "adminRevokeAdministrator": "admin",
+    "adminReadLog": "admin",
 }
 
 
