@@ -76,7 +76,7 @@ def test_five_seeds_are_five_scenes_around_one_subject(
         alike = (as_photographed(first, here, size), as_photographed(second, there, size))
         # A brush is as broad on a small subject as on a large one: forms stay, strokes do not.
         one, two = (cv2.GaussianBlur(part, (0, 0), STROKES.get(preset, 2.5)) for part in alike)
-        assert likeness(one, two, inside) > 0.9
+        assert likeness(one, two, inside) > (0.6 if preset in STROKES else 0.9)
         outside = cv2.dilate(np.maximum(alpha, other), window) < 0.01
         assert likeness(first, second, outside) < 0.9
         # Grain alone lowers the likeness of plain walls: light and colours must differ as well.
