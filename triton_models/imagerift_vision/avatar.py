@@ -42,9 +42,8 @@ AVATAR = ModelVersion("imagerift-avatar", "1")
 PRESETS = ("anime", "cartoon3d", "oilpaint")
 # Looks are drawn at this long edge; larger exports enlarge the drawing.
 DRAW_EDGE = 1024
-ANIME_NETWORK = "realesrgan-x4plus-anime"
-# The large network's memory grows with its tile: 0.5 GB at 64 pixels.
-ANIME_TILE = 64
+# Of a network of one's own: the large ones need 0.5 GB for 64 pixels a side.
+OWN_TILE = 64
 STRIP_ROWS = 256
 OIL_BACKDROP_SHARE = 0.72
 # How much of the person is plain brush dabs of the photograph: the likeness.
@@ -178,9 +177,9 @@ def inker(threads: int, shelf: Shelf | None = None) -> TiledNetwork | Redrawer:
     """
     own = in_use("anime", shelf)
     if own is None:
-        return PackagedNetwork(ANIME_NETWORK, threads, ANIME_TILE)
+        return PackagedNetwork(NETWORK, threads, TILE)
     if FAMILIES[own.family].side is None:
-        return OwnNetwork(own, threads, ANIME_TILE)
+        return OwnNetwork(own, threads, OWN_TILE)
     return Redrawer(own, threads)
 
 

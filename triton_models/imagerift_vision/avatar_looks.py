@@ -26,8 +26,9 @@ Pixels = NDArray[np.uint8]
 
 # The size a portrait is reshaped at; the networks see a quarter of what they draw.
 SHAPE_EDGE = 512
-ANIME_EDGE = 208
-MODEL_EDGE = 256
+NETWORK_EDGE = 256
+# A cel's tones: so much lightness (of 100) lies between two, and so much of a face is in shade.
+TONE_STEP, SHADED = 22.0, 22
 INK = np.array([0.13, 0.075, 0.07], np.float32)
 
 
@@ -48,25 +49,19 @@ def anime(
     """Inked and cel-shaded: colours [h, w, 3], 0 to 1, and the reshaped portrait."""
     height, width = portrait.alpha.shape
     small = _at_edge(portrait, SHAPE_EDGE)
-    small = reshaped(small, eyes=0.30, jaw=0.10)
+    small = reshaped(small, eyes=0.42, jaw=0.18, tall=0.30)
     guard.check()
     even = calmed(small, 0.95)
-    tiny = _shrunk(even, network.side if isinstance(network, Redrawer) else ANIME_EDGE)
+    tiny = _shrunk(even, network.side if isinstance(network, Redrawer) else NETWORK_EDGE)
     for _ in range(2):
         tiny = cv2.bilateralFilter(tiny, 5, 26, 5)
     drawn = network.draw(tiny.astype(np.float32) / 255, guard)
     drawn = cv2.resize(np.clip(drawn, 0, 1), (width, height), interpolation=cv2.INTER_CUBIC)
     guard.check()
     large = resized(small, width, height)
-    picture = np.clip(drawn, 0, 1).astype(np.float32)
     face = skin(large)
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
-    light = cv2.bilateralFilter(lab[..., 0], 9, 12, 7)
-    steps = np.round(light / 15) * 15
-    # Skin is shaded on its own below: steps there would be blotches.
-    share = 0.48 * (1 - 0.85 * face)
-    lab[..., 0] = lab[..., 0] * (1 - share) + steps * share
-    picture = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    picture = _flattened(np.clip(drawn, 0, 1).astype(np.float32), large)
+    guard.check()
     picture = _cel_shaded(picture, large, face)
     guard.check()
     picture = _brightened(picture, gamma=0.80, saturation=1.22, contrast=1.05)
@@ -87,18 +82,18 @@ def cartoon(portrait: Portrait, network: TiledNetwork, guard: Guard) -> tuple[Fl
     small = reshaped(small, eyes=0.38, jaw=0.12)
     guard.check()
     even = calmed(small, 1.0)
-    even = cv2.edgePreservingFilter(even, flags=cv2.RECURS_FILTER, sigma_s=16, sigma_r=0.20)
-    tiny = _shrunk(even, MODEL_EDGE)
+    even = cv2.edgePreservingFilter(even, flags=cv2.RECURS_FILTER, sigma_s=24, sigma_r=0.30)
+    tiny = _shrunk(even, NETWORK_EDGE)
     drawn = network.draw(tiny.astype(np.float32) / 255, guard)
     drawn = cv2.resize(np.clip(drawn, 0, 1), (width, height), interpolation=cv2.INTER_CUBIC)
     guard.check()
     large = resized(small, width, height)
     picture = np.clip(drawn, 0, 1).astype(np.float32) ** 0.88
     fine = picture - cv2.GaussianBlur(picture, (0, 0), 0.006 * max(width, height))
-    picture = _modelled(picture + 0.45 * fine, large)
+    picture = _modelled(picture + 0.30 * fine, large)
     picture = with_tinted_lips(with_clean_teeth(picture, large, 0.9), large, 0.55)
     picture = with_bright_eyes(picture, large, drawn=0.80, light=-0.9)
-    ink = 0.80 * lashes(large, 0.022)[..., None]
+    ink = 0.55 * lashes(large, 0.018)[..., None]
     picture = picture * (1 - ink) + INK * ink
     guard.check()
     glow = cv2.GaussianBlur(picture, (0, 0), 0.014 * max(width, height))
@@ -120,22 +115,44 @@ def _shrunk(rgb: Pixels, edge: int) -> Pixels:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _flattened(picture: Float, portrait: Portrait) -> Float:
+    """Areas of one tone with crisp borders, as a cel is painted.
+
+    The borders are those of a smooth field at half the size, found at the full one.
+    """
+    height, width = picture.shape[:2]
+    half = cv2.resize(picture, (max(1, width // 2), max(1, height // 2)))
+    lab = cv2.cvtColor(half, cv2.COLOR_RGB2LAB)
+    reach = max(1.5, 0.014 * portrait.unit)
+    for _ in range(3):
+        lab = cv2.bilateralFilter(lab, 0, 22, reach)
+    smooth = cv2.resize(lab, (width, height), interpolation=cv2.INTER_CUBIC)
+    level = smooth[..., 0] / TONE_STEP
+    part = level - np.floor(level)
+    # Half a pixel of slope on both sides of a border: no stairs.
+    slope = np.maximum(1e-3, np.hypot(*(cv2.Sobel(level, cv2.CV_32F, *way, ksize=3, scale=1 / 8)
+                                        for way in ((1, 0), (0, 1)))))  # fmt: skip
+    step = np.clip((part - 0.5) / slope + 0.5, 0, 1)
+    smooth[..., 0] = np.clip((np.floor(level) + step) * TONE_STEP, 0, 100)
+    flat: Float = np.clip(cv2.cvtColor(smooth, cv2.COLOR_LAB2RGB), 0, 1)
+    return flat
+
+
 def _cel_shaded(picture: Float, portrait: Portrait, face: Float) -> Float:
-    """Skin in two tones with a crisp, warm border between them, and a little blush."""
+    """Skin in two tones: a crisp, warm shade where its relief turns from the light, and blush."""
     unit = portrait.unit
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    broad = cv2.GaussianBlur(luma, (0, 0), 0.030 * unit)
     sure = face > 0.8
     if not sure.any():
         return picture
-    middle = float(np.percentile(broad[sure], 30))
-    shade = np.clip((middle - broad) / 0.022 + 0.5, 0, 1) * face
+    slope_x, slope_y, depth = _slopes(cv2.GaussianBlur(_relief(portrait), (0, 0), 0.03 * unit))
+    facing = (0.60 * slope_x + 0.42 * slope_y + 0.68) * depth
+    shade = np.clip((float(np.percentile(facing[sure], SHADED)) - facing) / 0.03 + 0.5, 0, 1) * face
     tone = np.median(picture[sure], axis=0)
-    flat = (tone + (picture - tone) * 0.50) * 1.04
+    flat = (tone + (picture - tone) * 0.16) * 1.05
     weight = face[..., None]
     out = picture * (1 - weight) + flat * weight
-    out = out * (1 - shade[..., None] * np.array([0.06, 0.13, 0.12], np.float32))
-    height, width = luma.shape
+    out = out * (1 - shade[..., None] * np.array([0.07, 0.15, 0.14], np.float32))
+    height, width = face.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     for cheek in (50, 280):
         place = portrait.face.mesh[cheek]
@@ -143,7 +160,7 @@ def _cel_shaded(picture: Float, portrait: Portrait, face: Float) -> Float:
             -(((x - place[0]) / (0.13 * unit)) ** 2 + ((y - place[1]) / (0.085 * unit)) ** 2)
         )
         blush = (0.16 * near * face)[..., None]
-        out = out * (1 - blush) + np.array([0.98, 0.52, 0.50], np.float32) * blush
+        out = out * (1 - blush) + tone * np.array([1.08, 0.72, 0.72], np.float32) * blush
     shaded: Float = np.clip(out, 0, 1).astype(np.float32)
     return shaded
 
@@ -178,20 +195,24 @@ def _inked(picture: Float, drawn: Float, portrait: Portrait, face: Float) -> Flo
 def _modelled(picture: Float, portrait: Portrait) -> Float:
     """Relit on the face's own relief: a soft key from the upper left, warm bounce, sheen."""
     unit = portrait.unit
-    relief = _relief(portrait)
-    slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=5, scale=1 / 128)
-    slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=5, scale=1 / 128)
-    depth = 1 / np.sqrt(slope_x**2 + slope_y**2 + 1)
+    slope_x, slope_y, depth = _slopes(_relief(portrait))
     facing = (0.46 * slope_x + 0.58 * slope_y + 0.67) * depth
     typical = float(np.median(facing[portrait.alpha > 0.5])) if portrait.alpha.max() > 0.5 else 0.6
     form = np.clip(facing - typical, -0.5, 0.5)[..., None]
-    out = picture * (1 + 0.30 * form)
+    out = picture * (1 + 0.50 * form)
     # Light goes into skin and comes out red: shadows stay warm.
     out = out + np.clip(-form, 0, 1) * np.array([0.10, 0.035, 0.02], np.float32) * picture
     half = np.clip((0.24 * slope_x + 0.36 * slope_y + 0.90) * depth, 0, 1)
     sheen = (half**22 * 0.13 * cv2.GaussianBlur(portrait.alpha, (0, 0), 0.02 * unit))[..., None]
     lit: Float = (out + sheen * (1 - np.clip(out, 0, 1))).astype(np.float32)
     return lit
+
+
+def _slopes(relief: Float) -> tuple[Float, Float, Float]:
+    """The relief's slopes to the right and down, and how far it faces the viewer."""
+    slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=5, scale=1 / 128)
+    slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=5, scale=1 / 128)
+    return slope_x, slope_y, 1 / np.sqrt(slope_x**2 + slope_y**2 + 1)
 
 
 def _relief(portrait: Portrait) -> Float:

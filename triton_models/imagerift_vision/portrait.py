@@ -192,10 +192,16 @@ def _frame(face: Face, width: int, height: int, ratio: float) -> tuple[float, fl
     frame = FRAME * size
     # Rather closer than beyond the picture's sides, where the shoulders would end in the air.
     frame = max(min(frame, width / ratio), min(frame, TIGHTEST_FRAME * size))
+    # Hair that the picture's border cuts is cut by the frame as well, not in mid-air.
+    cut_above = face.head[1] < 0
+    if cut_above:
+        frame = min(frame, float(height))
     eyes = float(face.mesh[[33, 263, 133, 362], 1].mean())
     start = eyes - EYE_LINE * frame
     # The hair must be in, the chest must not end above the frame's lower edge.
     start = min(start, face.head[1] - 0.02 * frame, height - frame)
+    if cut_above:
+        start = max(start, 0.0)
     middle = (left + right) / 2 - ratio * frame / 2
     if ratio * frame <= width:
         inside = min(max(middle, 0.0), width - ratio * frame)

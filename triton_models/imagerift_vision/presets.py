@@ -43,6 +43,23 @@ class Grade:
 
 
 @dataclass(frozen=True)
+class Composition:
+    """The subject's size and place in the frame, as far as there is room."""
+
+    closer: float = 1.0
+    """Times the size that the preset shows a subject at."""
+    aside: float = 0.0
+    """How far right of its usual place it stands, in widths of the canvas."""
+    lower: float = 0.0
+    """How far below its usual place, in heights of the canvas."""
+    horizon: float = 0.5
+    """Where the floor ends: 0 as high as the set allows, 1 as low."""
+
+
+CENTRED = Composition()
+
+
+@dataclass(frozen=True)
 class Preset:
     """One style."""
 
@@ -80,8 +97,7 @@ class Preset:
     space: Space | None = None
     """Where room is left for text."""
     angle: Angle | None = None
-    aside: float = 0.0
-    """How far the subject stands from its place, in widths of the canvas."""
+    composition: Composition = CENTRED
 
 
 WATERCOLOUR_PAPER = (0.965, 0.955, 0.93)

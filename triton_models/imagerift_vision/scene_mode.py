@@ -20,6 +20,7 @@ from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead
 from imagerift_vision.prompts import DEFAULT_PRESET, PromptReader
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.composition import composed
 from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, warp
 from imagerift_vision.scene.render import lamp_of, placed, posed, render
@@ -34,9 +35,6 @@ COMPOSITOR = ModelVersion("imagerift-scene", "1")
 LOOKS = {name: preset for name, preset in PRESETS.items() if preset.brush == "none"}
 # Long edge that a background is drawn at; diffusion weights are trained on about as much.
 DRAWN_EDGE = 1024
-# The seed moves the product so far from its place, in widths, and makes it larger or smaller.
-ASIDE, LARGER = 0.035, 0.05
-FRAMING_SEED = 11
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class SceneMode:
         guard: Guard,
     ) -> Made:
         """Raises VisionError `model_error` where the proof fails."""
-        preset = framed(preset, seed)
+        preset = composed(preset, seed)
         subject = posed(subject, preset)
         size = (call.width, call.height)
         if not call.keep_subject:
@@ -189,10 +187,3 @@ class SceneMode:
         around = [model for one in made for model in one.models]
         all_of_them = (COMPOSITOR, studied.matted_by, network, *around)
         return tuple(dict.fromkeys(model for model in all_of_them if model is not None))
-
-
-def framed(preset: Preset, seed: int) -> Preset:
-    """The preset with the product where this seed wants it: a little aside, larger or smaller."""
-    rng = np.random.default_rng([seed, FRAMING_SEED])
-    larger, aside = 1 + rng.uniform(-LARGER, LARGER), rng.uniform(-ASIDE, ASIDE)
-    return replace(preset, fill=preset.fill * float(larger), aside=float(aside))

@@ -19,6 +19,7 @@ from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.composition import composed
 from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, densified, warp
 from imagerift_vision.scene.render import placed, posed, render
@@ -93,7 +94,8 @@ class StyleMode:
             guard.check()
             guard.tell(first=position, together=1)
             try:
-                images.append(self._picture(analysis, preset, seed, call, guard))
+                look = composed(preset, seed)
+                images.append(self._picture(analysis, look, seed, call, guard))
             except Exception as failure:  # noqa: BLE001 - one variation fails alone
                 reason = from_exception(failure)
                 if reason.code in JOB_ENDING:
@@ -112,7 +114,7 @@ class StyleMode:
             models.append(self._faces.version)
         if preset.brush in ("oil", "watercolor"):
             models.append(self._painter.version)
-        if self._wants_detail(analysis, preset, call):
+        if any(self._wants_detail(analysis, composed(preset, s), call) for s in call.seeds):
             models.append(self._resolver.version)
         return ModeAnswer(
             images=np.stack(images),

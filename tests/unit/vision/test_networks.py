@@ -256,7 +256,7 @@ def test_the_environment_names_the_shelf(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("IMAGERIFT_WEIGHTS", str(shelf.root))
     assert SuperResolver(1).version.name == "tiny-realesrgan"
     assert summary(Shelf.from_environment()) == (
-        "matting u2netp, upscaling tiny-realesrgan, anime realesrgan-x4plus-anime, faces none"
+        "matting u2netp, upscaling tiny-realesrgan, anime realesr-animevideov3-x4, faces none"
     )
     monkeypatch.setenv("IMAGERIFT_WEIGHTS", str(tmp_path / "elsewhere"))
     with pytest.raises(ValueError, match="IMAGERIFT_WEIGHTS: there is no folder"):

@@ -91,6 +91,18 @@ def test_who_stands_at_the_border_comes_to_the_middle(matting: Matting, side: st
     assert abs(middle - 0.5) <= 0.16
 
 
+def test_hair_that_the_picture_cuts_is_cut_by_the_frame_and_not_in_mid_air(
+    matting: Matting,
+) -> None:
+    _, top, _, bottom = FACE.box
+    close = PHOTO[round(top - 0.2 * (bottom - top)) :]
+    shown = shot(close, matting)
+    assert shown.alpha[0].max() > 0.9
+    # The face is whole, and its eyes no lower than the middle.
+    assert shown.face.box[1] > 0
+    assert shown.face.mesh[[33, 263], 1].mean() < 0.5 * len(shown.alpha)
+
+
 def test_a_face_that_the_border_cuts_is_refused_and_says_why(matting: Matting) -> None:
     left, _, right, _ = FACE.box
     half = PHOTO[:, round(left + 0.3 * (right - left)) :]

@@ -18,6 +18,7 @@ from imagerift_vision.errors import VisionError
 from imagerift_vision.generate import Pipeline
 from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.requests import ModelVersion
+from imagerift_vision.scene.composition import composed
 from imagerift_vision.scene.render import lamp_of
 from imagerift_vision.scene_backgrounds import DrawnBackgrounds, backgrounds_of
 from imagerift_vision.scene_mode import LOOKS, SceneMode
@@ -103,7 +104,7 @@ def test_the_product_s_pixels_are_those_of_the_source_to_the_bit(
 ) -> None:
     """A canvas of the source's own scale, without the seed's framing: no resampling at all."""
     rgba = product("box", 1)
-    monkeypatch.setattr(scene_mode, "framed", lambda preset, _seed: preset)
+    monkeypatch.setattr(scene_mode, "composed", lambda preset, _seed: preset)
     spot = scene_mode.placed
 
     def whole(subject: Any, preset: Any, size: tuple[int, int]) -> Any:
@@ -126,10 +127,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_another_picture(
     again = drawn.run(call(seeds=(6,)), guard)
     assert np.array_equal(first.images[1], again.images[0])
     assert not np.array_equal(first.images[0], first.images[1])
-    # The seed frames the product as well.
-    framings = {scene_mode.framed(LOOKS["studio"], seed).aside for seed in range(8)}
-    assert len(framings) == 8
-    assert max(map(abs, framings)) <= scene_mode.ASIDE
 
 
 def test_the_background_is_drawn_around_the_product_on_the_studio_s_set(
@@ -196,7 +193,7 @@ def test_a_small_photo_s_product_lies_at_every_size_where_its_background_was_dra
         drawn.run(call(small, width=edge, height=edge), guard)
     base, large = (one.image for one in painter.asked)
     assert np.array_equal(base, large)
-    preset = scene_mode.framed(LOOKS["studio"], 1)
+    preset = composed(LOOKS["studio"], 1)
     cut = drawn._study._last.subject
     spots = [scene_mode.placed(cut, preset, (edge, edge)) for edge in (1024, 4096)]
     assert spots[1].scale == pytest.approx(4 * spots[0].scale)

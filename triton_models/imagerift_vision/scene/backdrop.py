@@ -25,9 +25,11 @@ def build(
 ) -> Float:
     """The lit, empty set, [h, w, 3] around 0 to 1."""
     width, height = size
+    # What frames the subject stands with it.
+    aside = shift_of(preset.space) + preset.composition.aside
     base = surfaces(preset, palette, grounding, rng, size)
     if preset.prop == "disc":
-        base = _disc(base, palette, lamp, rng, shift_of(preset.space))
+        base = _disc(base, palette, lamp, rng, aside)
     base = base * (1 + _plaster(rng, width, height, preset.texture))[..., None]
     gobo = preset.gobos[seed % len(preset.gobos)]
     pool = pool_of_light(lamp, width, height, float(rng.uniform(0.9, 1.2)))
@@ -41,7 +43,7 @@ def build(
     if preset.prop == "bokeh":
         lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
     elif preset.prop == "tubes":
-        lit = _tubes(lit, palette, lamp, seed % 3, shift_of(preset.space))
+        lit = _tubes(lit, palette, lamp, seed % 3, aside)
     return lit.astype(np.float32)
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.presets import CENTRED, Composition
 from imagerift_vision.scene_spec import Space
 
 Float = NDArray[np.float32]
@@ -23,6 +24,8 @@ MAX_ENLARGEMENT, BASE_EDGE = 6.0, 1024
 # Where room is left for text: how far aside the subject stands, and how wide or high it may be.
 SHIFT = 0.19
 BESIDE, BELOW = 0.50, 0.56
+# Nearer to the frame than this, in shares of the canvas, no composition brings a subject.
+MARGIN = 0.045
 
 
 @dataclass(frozen=True)
@@ -152,18 +155,20 @@ def place(
     fill: float,
     space: Space | None = None,
     *,
-    aside: float = 0.0,
+    composition: Composition = CENTRED,
 ) -> Placement:
     """Place the subject on a canvas of `width` x `height` pixels.
 
     `fill` is the share of the canvas that a free-standing subject may take, `space` where it
-    leaves room for text, `aside` how far it stands from where it would, in widths.
+    leaves room for text.
     """
-    shift = shift_of(space) + aside
+    closer, lower = composition.closer, composition.lower
+    shift = shift_of(space) + composition.aside
     left, top, right, bottom = subject.box
     wide, high = max(1, right - left), max(1, bottom - top)
     if subject.grounding == "anchored":
-        return _place_anchored(subject, width, height, shift)
+        return _place_anchored(subject, width, height, closer, shift)
+    fill *= closer
     wide_fill, high_fill = fill, fill
     if space in ("left", "right"):
         wide_fill = min(fill, BESIDE)
@@ -174,18 +179,29 @@ def place(
         height * high_fill * 1.02 / high,
         _most(subject, width, height),
     )
-    middle = width * (0.5 + shift) - (left + right) / 2 * scale
+    x = width * (0.5 + shift) - (left + right) / 2 * scale
+    x = _within(x, left * scale, right * scale, width)
     if subject.grounding == "table":
-        centre = 0.66 if space == "top" else 0.515
-        return Placement(scale, middle, height * centre - (top + bottom) / 2 * scale)
+        centre = (0.66 if space == "top" else 0.515) + lower
+        y = height * centre - (top + bottom) / 2 * scale
+        return Placement(scale, x, _within(y, top * scale, bottom * scale, height))
     # Low enough to leave air above, high enough for a floor in front.
     base = height * min(0.85, 0.5 + fill * 0.51 * min(1.0, high * scale / (height * fill)) + 0.03)
     if space == "top":
         base = height * 0.90
-    return Placement(scale, middle, base - bottom * scale)
+    y = base + height * lower - bottom * scale
+    return Placement(scale, x, _within(y, top * scale, bottom * scale, height))
 
 
-def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> Placement:
+def _within(offset: float, start: float, end: float, length: int) -> float:
+    """The offset nearest to `offset` that keeps start to end off the frame, if there is room."""
+    margin = min(MARGIN * length, max(0.0, (length - (end - start)) / 2))
+    return min(max(offset, margin - start), length - margin - end)
+
+
+def _place_anchored(
+    subject: Subject, width: int, height: int, closer: float, aside: float
+) -> Placement:
     source_height, source_width = subject.alpha.shape
     left, top, right, bottom = subject.box
     cut = subject.touches
@@ -194,10 +210,12 @@ def _place_anchored(subject: Subject, width: int, height: int, aside: float) -> 
         scale = max(scale, width / source_width)
     if {"top", "bottom"} <= cut:
         scale = max(scale, height / source_height)
+    if cut <= {"bottom"}:
+        scale *= closer
     scale = min(scale, 2 * _most(subject, width, height))
     x = _anchor("left" in cut, "right" in cut, left * scale, right * scale, width)
     if not cut & {"left", "right"}:
-        x += aside * width
+        x = _within(x + aside * width, left * scale, right * scale, width)
     y = _anchor("top" in cut, "bottom" in cut, top * scale, bottom * scale, height)
     if "top" not in cut:
         # Never cut the head off: rather let the frame cut more of what it cuts already.

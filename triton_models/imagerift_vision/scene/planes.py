@@ -18,6 +18,8 @@ FAR_BLUR = 0.006
 WALL_BLUR = 0.0022
 # The wall stands further back than the subject: more tiles of its material fill the frame.
 WALL_TILES = 1.45
+# How far a seed's horizon is from the composition's, as a share of the range.
+HORIZON_PLAY = 0.12
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ def surfaces(
     width, height = size
     ys = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
     xs = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None]
+    play = float(rng.uniform(-HORIZON_PLAY, HORIZON_PLAY))
+    down = min(max(preset.composition.horizon + play, 0.0), 1.0)
     if grounding == "floor":
-        horizon, bend = float(rng.uniform(0.60, 0.72)), float(rng.uniform(0.018, 0.05))
+        horizon, bend = 0.56 + 0.16 * down, float(rng.uniform(0.018, 0.05))
     elif grounding == "table":
-        horizon, bend = float(rng.uniform(0.10, 0.34)), float(rng.uniform(0.07, 0.16))
+        horizon, bend = 0.08 + 0.28 * down, float(rng.uniform(0.07, 0.16))
     else:
         horizon, bend = 1.05, 0.22
     tilt = float(rng.uniform(-0.05, 0.05)) if grounding == "table" else 0.0

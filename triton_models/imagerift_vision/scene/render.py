@@ -41,8 +41,9 @@ def render(
 ) -> NDArray[np.uint8]:
     """Photograph the subject in the preset's studio, [height, width, 3] sRGB.
 
-    The subject's place and size depend on preset and canvas alone; the seed chooses palette, lamp,
-    gobo, shadow, horizon, props and grain. The same arguments always give the same pixels.
+    The subject's place and size are the preset's, as `composed` made it for the seed; the seed
+    chooses palette, lamp, gobo, shadow, props and grain. The same arguments always give the same
+    pixels.
     `size` is width and height. An `empty` set has the subject's shadow and reflection, but not
     the subject. Raises VisionError `canceled` or `timeout` between steps.
     """
@@ -108,7 +109,7 @@ def _chance(preset: Preset, seed: int) -> np.random.Generator:
 
 def placed(subject: Subject, preset: Preset, size: tuple[int, int]) -> Placement:
     """Where the subject stands on a canvas of that width and height."""
-    return place(subject, *size, preset.fill, preset.space, aside=preset.aside)
+    return place(subject, *size, preset.fill, preset.space, composition=preset.composition)
 
 
 def posed(subject: Subject, preset: Preset) -> Subject:

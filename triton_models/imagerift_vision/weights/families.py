@@ -67,7 +67,7 @@ class Slot:
 SLOTS: Mapping[str, Slot] = {
     "matting": Slot(("u2net", "isnet", "birefnet"), "u2netp"),
     "upscaling": Slot(("realesrgan",), "realesr-animevideov3-x4"),
-    "anime": Slot(("realesrgan", "animegan"), "realesrgan-x4plus-anime"),
+    "anime": Slot(("realesrgan", "animegan"), "realesr-animevideov3-x4"),
     "faces": Slot(("gfpgan",), None),
 }
 
