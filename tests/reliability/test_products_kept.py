@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
-import numpy as np
 import pytest
 from imagerift_contract.values import EXPORT_LONG_EDGE, ExportSize
 from PIL import Image
@@ -21,7 +20,7 @@ from PIL import Image
 from tests.e2e.own_pool import OwnPool, own_pool
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest
-from tests.support.products import BESIDE, PRODUCTS, file_of, product
+from tests.support.products import PRODUCTS, file_of, product
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -87,8 +86,6 @@ def scene_of(tenant: Tenant, number: int, size: ExportSize) -> Kept:
     picture = Image.open(io.BytesIO(body))
     assert picture.size == (EXPORT_LONG_EDGE[size],) * 2
     assert picture.info["imagerift:subject"] == "kept"
-    beside = np.abs(np.asarray(picture.convert("RGB"), int) - BESIDE).max(axis=-1)
-    assert (beside <= 8).mean() < 1e-4, "what lies beside the product is in the picture"
     return Kept(
         picture.info["imagerift:subjectDifference"],
         float(picture.info["imagerift:subjectCompared"]),
