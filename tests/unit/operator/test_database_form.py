@@ -28,6 +28,7 @@ async def test_an_operator_of_an_older_release_waits_until_the_database_is_given
         Any,
         SimpleNamespace(
             migrations=SimpleNamespace(check=check),
+            catalogue=SimpleNamespace(refresh=AsyncMock()),
             clocks=SimpleNamespace(follows=follows),
             leadership=SimpleNamespace(run=lead),
         ),
