@@ -6,9 +6,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -16,10 +13,7 @@ from typing import Any, get_args
 import pytest
 from imagerift import choices
 from imagerift.cli import app
-from imagerift_contract.cutouts import CutoutAlign, CutoutShadow
-from imagerift_contract.values import ExportSize, OnUnclearSubject, OutputAspect, OutputFormat
-from imagerift_core.jobs import Status
-from imagerift_core.modes import load_modes
+from imagerift_contract.values import OutputFormat
 from typer.testing import CliRunner, Result
 
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
@@ -30,13 +24,6 @@ PIXELS = b"pixels"
 async def run(server: FakeApi, *arguments: str, key: str = "ir_live_x") -> Result:
     runner = CliRunner(env={"IMAGERIFT_API_URL": server.url, "IMAGERIFT_API_KEY": key})
     return await asyncio.to_thread(runner.invoke, app, list(arguments))
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> str:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(b"picture")
-    return str(path)
 
 
 def succeeded(server: FakeApi) -> dict[str, object]:
@@ -347,54 +334,6 @@ async def test_an_empty_list_says_so(server: FakeApi, filters: tuple[str, ...], 
     server.will_answer({"data": [], "nextCursor": None})
     listed = await run(server, "jobs", "list", *filters)
     assert (listed.stdout, listed.stderr) == ("", said + "\n")
-
-
-async def test_what_an_option_may_be_is_said_without_asking_the_server(
-    server: FakeApi, photo: str
-) -> None:
-    for option, wrong in (("--size", "8k"), ("--aspect", "2:1"), ("--format", "gif")):
-        result = await run(server, "generate", photo, "--prompt", "p", option, wrong)
-        assert result.exit_code == 2
-        assert option in result.stderr
-    assert (await run(server, "jobs", "list", "--status", "nonsense")).exit_code == 2
-    assert (await run(server, "jobs", "get", "no-id")).exit_code == 2
-    assert server.seen == []
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("generate a.jpg --size ", ["base", "2k", "4k"]),
-        ("generate a.jpg --mode ", list(load_modes())),
-        ("generate a.jpg --preset go", ["golden_hour"]),
-        ("generate a.jpg --mode avatar --preset ", ["anime", "cartoon3d", "oilpaint"]),
-        ("jobs list --status s", ["succeeded"]),
-    ],
-)
-@pytest.mark.slow
-def test_a_shell_completes_them(typed: str, offered: list[str]) -> None:
-    words = ["imagerift", *typed.split(" ")]
-    environment = {
-        **os.environ,
-        "_IMAGERIFT_COMPLETE": "complete_bash",
-        "COMP_WORDS": " ".join(words),
-        "COMP_CWORD": str(len(words) - 1),
-    }
-    command = [str(Path(sys.executable).with_name("imagerift"))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == offered, done.stderr
-
-
-def test_the_choices_are_those_of_the_api() -> None:
-    assert get_args(choices.Size) == get_args(ExportSize)
-    assert get_args(choices.Aspect) == get_args(OutputAspect)
-    assert get_args(choices.Format) == get_args(OutputFormat)
-    assert get_args(choices.OnUnclearSubject) == get_args(OnUnclearSubject)
-    assert get_args(choices.CutoutShadow) == get_args(CutoutShadow)
-    assert get_args(choices.CutoutAlign) == get_args(CutoutAlign)
-    assert set(get_args(choices.JobStatus)) == set(Status)
-    shipped = {name: tuple(mode.presets) for name, mode in load_modes().items()}
-    assert shipped == choices.SHIPPED_PRESETS
 
 
 async def test_it_tells_its_version(server: FakeApi) -> None:

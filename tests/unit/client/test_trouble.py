@@ -14,9 +14,7 @@ import pytest
 
 from tests.support.server_processes import free_port
 from tests.unit.client.fake_api import JOB_ID, FakeApi, job
-from tests.unit.client.test_cli import PIXELS, photo, run, succeeded
-
-__all__ = ["photo"]
+from tests.unit.client.test_cli import PIXELS, run, succeeded
 
 PROMPT = ("--prompt", "p")
 # What is started in the background inherits that Ctrl-C is ignored.
