@@ -43,27 +43,29 @@ IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
 export IMAGERIFT_TEST_MODELS_PYTHON
 diffusion_site=$(dirname "$(.venv/bin/imagerift-platform models-python --diffusion)")/site
 
-# Much of every test is waiting: what takes long runs beside the rest, on a platform of its own.
-set -m
-# The traps are the script's own: a lane ends without them.
-(
-  trap - EXIT
-  part "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
-) > "$logs/1" 2>&1 &
-lanes+=("$!")
-(
-  trap - EXIT
-  part "pixel code, in the models' environment" \
-    env IMAGERIFT_DIFFUSION_SITE="$diffusion_site" make --no-print-directory test-vision \
-    ARGS="--ignore tests/unit/vision/test_generate_cases.py"
-) > "$logs/2" 2>&1 &
-lanes+=("$!")
-set +m
+# Much of every test is waiting: what needs a platform runs beside the rest, on one of its own each.
+lane() {
+  local name=$1
+  shift
+  set -m
+  # The traps are the script's own: a lane ends without them.
+  (
+    trap - EXIT
+    part "$name" "$@"
+  ) > "$logs/${#lanes[@]}" 2>&1 &
+  lanes+=("$!")
+  set +m
+}
+lane "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
+lane "contract, integration and security tests" \
+  on_a_platform tests/contract tests/integration tests/security "$@"
 
 failed=0
-part "unit tests" .venv/bin/python -m pytest tests/unit || failed=1
+part "pixel code, in the models' environment" \
+  env IMAGERIFT_DIFFUSION_SITE="$diffusion_site" make --no-print-directory test-vision \
+  ARGS="--ignore tests/unit/vision/test_generate_cases.py" || failed=1
 part "charts" .venv/bin/python -m pytest tests/charts || failed=1
-part "contract, integration and security tests" on_a_platform tests/contract tests/integration tests/security "$@" || failed=1
+part "unit tests" .venv/bin/python -m pytest tests/unit || failed=1
 
 for lane in "${lanes[@]}"; do wait "$lane" || failed=1; done
 lanes=()

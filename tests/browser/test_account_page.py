@@ -186,7 +186,7 @@ async def test_a_bar_shows_how_far_a_running_job_is(
     async with tab(chromium, site) as page:
         await sign_in(page, NAME, PASSWORD)
         await choose(page, photo)
-        await page.get_by_label("Pictures").select_option("2")
+        await page.get_by_role("combobox", name="Pictures").select_option("2")
         bar, status = page.locator("#play-progress"), page.locator("#play-status")
         early = page.locator("#play-pictures img")
         async with page.expect_response("**/api/v1/generate") as sent:

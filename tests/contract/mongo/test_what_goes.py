@@ -27,7 +27,9 @@ BY_A_SWEEP = {"uploads"}
 # What was charged, who may do what and who did it; one row a shard.
 KEPT = {
     "account_log",
+    "administrators",
     "api_keys",
+    "catalogue",
     "ledger",
     "members",
     "people",
