@@ -36,6 +36,21 @@ ADMIN_OPERATIONS = (
     "adminListPeople",
     "adminChangePerson",
     "adminEndSessions",
+    "adminListWebhooks",
+    "adminCreateWebhook",
+    "adminDeleteWebhook",
+    "adminListPlans",
+    "adminPutPlan",
+    "adminEndPlan",
+    "adminReleasePlan",
+    "adminListModes",
+    "adminPutMode",
+    "adminEndMode",
+    "adminReleaseMode",
+    "adminListAdministrators",
+    "adminCreateAdministrator",
+    "adminRevokeAdministrator",
+    "adminReadLog",
 )
 SIGN_IN = {"name": "demo", "password": "wrong"}
 
@@ -82,7 +97,8 @@ def attempts(
     job, batch = {"jobId": ids["jobId"]}, {"batchId": ids["batchId"]}
     done, person = {"jobId": ids["doneJobId"]}, {"personId": ids["personId"]}
     key = {"keyId": ids["keyId"]}
-    everything = key | person | {"workspaceId": theirs.browser.workspace}
+    everything = key | person | {"workspaceId": theirs.browser.workspace, "name": "pro"}
+    everything |= {"webhookId": ids["webhookId"], "administratorId": "adm_x"}
 
     def paged(path: str, *queries: dict[str, str]) -> list[Attempt]:
         cursors = [{"cursor": theirs.cursors[path]}, {}]
