@@ -8,7 +8,7 @@ import pytest
 from imagerift_core.errors import ImageUnreadable
 from imagerift_core.picture_inspection import PictureInspections
 
-from tests.platform_under_test import wait_until
+from tests.security.test_picture_bombs import until
 from tests.support import hostile_decoder
 from tests.support.hostile_decoder import CRASH, SOUND, TIRING, running
 
@@ -64,10 +64,10 @@ async def test_a_picture_that_breaks_it_is_refused_alone(inspections: PictureIns
 async def test_few_are_kept_at_once(inspections: PictureInspections) -> None:
     for number in range(10):
         await read(inspections, SOUND, f"ws_{number}")
-    wait_until(lambda: len(running()) <= 4, seconds=5, what="the oldest go")
+    await until(lambda: len(running()) <= 4)
 
 
 @pytest.mark.parametrize("inspections", [SHORT], indirect=True)
 async def test_one_goes_when_its_time_is_over(inspections: PictureInspections) -> None:
     await read(inspections, SOUND)
-    wait_until(lambda: not running(), seconds=5, what="it goes")
+    await until(lambda: not running())

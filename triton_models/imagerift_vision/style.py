@@ -19,7 +19,7 @@ from imagerift_vision.presets import PRESETS, Preset
 from imagerift_vision.prompt_read import PromptRead
 from imagerift_vision.prompts import PromptReader
 from imagerift_vision.requests import ModelVersion
-from imagerift_vision.scene.composition import composed
+from imagerift_vision.scene.composition import closest, composed
 from imagerift_vision.scene.direction import can_show, direct
 from imagerift_vision.scene.placement import Subject, densified, warp
 from imagerift_vision.scene.render import placed, posed, render
@@ -114,7 +114,7 @@ class StyleMode:
             models.append(self._faces.version)
         if preset.brush in ("oil", "watercolor"):
             models.append(self._painter.version)
-        if any(self._wants_detail(analysis, composed(preset, s), call) for s in call.seeds):
+        if self._wants_detail(analysis, preset, call):
             models.append(self._resolver.version)
         return ModeAnswer(
             images=np.stack(images),
@@ -199,12 +199,14 @@ class StyleMode:
         )
 
     def _wants_detail(self, analysis: Workpiece, preset: Preset, call: ModeCall) -> bool:
-        """Whether the output shows the source so large that super-resolution pays."""
+        """Whether some seed shows the source so large that super-resolution pays: what a picture
+        is made with depends on no other seed of its call."""
         if preset.brush != "none":
             return max(call.width, call.height) > PAINT_EDGE
         if analysis.studied.subject is None:
             return _whole_wants_detail(analysis.studied.rgb, call)
-        scale = placed(analysis.studied.subject, preset, (call.width, call.height)).scale
+        size = (call.width, call.height)
+        scale = placed(analysis.studied.subject, closest(preset), size).scale
         return _pays(analysis.studied.subject.alpha.size, scale)
 
     def _subject(

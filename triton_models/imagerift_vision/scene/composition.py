@@ -34,3 +34,11 @@ def composed(preset: Preset, seed: int) -> Preset:
     if preset.space is not None:
         closer, aside, lower = min(1.0, closer), IN_ITS_ROOM * aside, IN_ITS_ROOM * lower
     return replace(preset, composition=Composition(closer, aside, lower, one.horizon))
+
+
+def closest(preset: Preset) -> Preset:
+    """The preset with the subject as large as any seed shows it."""
+    closer = max(one.closer for one in COMPOSITIONS) * (1 + CLOSER)
+    if preset.space is not None:
+        closer = min(1.0, closer)
+    return replace(preset, composition=Composition(closer, aside=0.0, lower=0.0, horizon=0.5))
