@@ -111,12 +111,13 @@ class PictureInspections:
             kept, b"".join(group), {"lengths": lengths}, limits
         )
         told = answer.get("told")
-        if keep and isinstance(told, list) and len(told) == len(group):
+        if not isinstance(told, list) or len(told) != len(group):
+            process.close()
+            raise NotRead("broke")
+        if keep:
             self._processes.keep(process, workspace)
         else:
             process.close()
-        if not isinstance(told, list) or len(told) != len(group):
-            raise NotRead("broke")
         return told
 
     async def close(self) -> None:
