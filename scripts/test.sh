@@ -43,7 +43,7 @@ IMAGERIFT_TEST_MODELS_PYTHON=$(.venv/bin/imagerift-platform models-python)
 export IMAGERIFT_TEST_MODELS_PYTHON
 diffusion_site=$(dirname "$(.venv/bin/imagerift-platform models-python --diffusion)")/site
 
-# Much of every test is waiting: what needs a platform runs beside the rest, on one of its own each.
+# Much of every test is waiting: what needs a platform longest runs beside the rest, on one of its own each.
 lane() {
   local name=$1
   shift
@@ -57,8 +57,7 @@ lane() {
   set +m
 }
 lane "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
-lane "contract, integration and security tests" \
-  on_a_platform tests/contract tests/integration tests/security "$@"
+lane "integration tests" on_a_platform tests/integration "$@"
 
 failed=0
 part "pixel code, in the models' environment" \
@@ -66,6 +65,7 @@ part "pixel code, in the models' environment" \
   ARGS="--ignore tests/unit/vision/test_generate_cases.py" || failed=1
 part "charts" .venv/bin/python -m pytest tests/charts || failed=1
 part "unit tests" .venv/bin/python -m pytest tests/unit || failed=1
+part "contract and security tests" on_a_platform tests/contract tests/security "$@" || failed=1
 
 for lane in "${lanes[@]}"; do wait "$lane" || failed=1; done
 lanes=()
