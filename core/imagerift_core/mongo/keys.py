@@ -114,7 +114,7 @@ class KeyStore(Store):
         """Notes that the Secret of a managed key is about to be made."""
         await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"secret_tried": True}})
 
-    async def forget_token(self, key_id: str) -> None:
+    async def mark_secret_written(self, key_id: str) -> None:
         """Forgets a managed key's token, which its Secret holds from now on alone."""
         await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"sealed_token": None}})
 
