@@ -68,7 +68,7 @@ class WorkspaceKeeper:
             live = await self._stores.jobs.live_in(workspace.id)
             if live:
                 more = " or more" if live == MOST_COUNTED else ""
-                words = f"The workspace is suspended; {live}{more} of its jobs have not ended."
+                words = f"The workspace is suspended; jobs that have not ended: {live}{more}."
                 return Outcome(
                     [not_ready("JobsRunning", words)], {"suspended": True}, settled=False
                 )
