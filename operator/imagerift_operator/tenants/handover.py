@@ -42,7 +42,7 @@ async def hand_over(
     made: ApiKey | Webhook,
     store: KeyStore | WebhookStore,
 ) -> None:
-    """Makes the Secret of what was made for the resource, and notes in its `store` that it is there.
+    """Makes the Secret of what was made for the resource, and notes that in its `store`.
 
     Raises `SecretExists`, but not once it was tried: one that is there then is of that try, whose
     answer was lost.
