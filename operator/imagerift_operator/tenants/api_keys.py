@@ -56,7 +56,7 @@ class KeyKeeper:
             key = await self._made(spec, body)
         if key.sealed_token is not None and key.revoked_at is None:
             data = {TOKEN_KEY: self._sealer.open(key.sealed_token, context=key.id)}
-            await hand_over(self._kube, _KIND, body, data, key, self._keys)
+            await hand_over(self._kube, _KIND, body, data, made=key, store=self._keys)
         return _outcome(key, body, self._differs(key, spec, body))
 
     def _differs(self, key: ApiKey, spec: ApiKeySpec, body: Body) -> list[str]:

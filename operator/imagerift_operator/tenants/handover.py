@@ -39,6 +39,7 @@ async def hand_over(
     kind: str,
     body: Body,
     data: dict[str, str],
+    *,
     made: ApiKey | Webhook,
     store: KeyStore | WebhookStore,
 ) -> None:

@@ -46,7 +46,7 @@ class WebhookKeeper:
             webhook = await self._made(spec, body)
         if not webhook.secret_written:
             data = {SECRET_KEY: self._maker.secret_of(webhook)}
-            await hand_over(self._kube, _KIND, body, data, webhook, self._webhooks)
+            await hand_over(self._kube, _KIND, body, data, made=webhook, store=self._webhooks)
         return _outcome(webhook, body, self._differs(webhook, spec))
 
     async def let_go(self, body: Body) -> Outcome | None:
