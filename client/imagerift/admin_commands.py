@@ -50,7 +50,7 @@ def create_workspace(name: Name, plan: PlanName, url: Url = DEFAULT_URL) -> None
 
 @workspace_app.command("list")
 def list_workspaces(url: Url = DEFAULT_URL) -> None:
-    """List every workspace, oldest first."""
+    """List every workspace, in the order of their ids."""
     print_json(listed(url, admin_calls.list_workspaces))
 
 
@@ -127,7 +127,7 @@ def add_member(
 
 @person_app.command("list")
 def list_people(url: Url = DEFAULT_URL) -> None:
-    """List everybody who ever signed in or was added, oldest first."""
+    """List everybody who ever signed in or was added, in the order of their ids."""
     print_json(listed(url, admin_calls.list_people))
 
 

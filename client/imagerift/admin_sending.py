@@ -25,7 +25,7 @@ def sent(url: str, call: Call[Content]) -> Content:
 
 
 def listed(url: str, page_after: Callable[[str | None], Call[Content]]) -> list[Content]:
-    """All that a list has, oldest first, page by page."""
+    """All that a list has, page by page."""
     found: list[Content] = []
     with _connected(url) as sender:
         cursor = None

@@ -149,8 +149,10 @@ class Catalogue:
             if name == FIRST_PLAN:
                 return "new accounts begin on it"
             count = await self._store.workspaces_on(name)
+            if count <= 1:
+                return "1 workspace is on it" if count else None
             more = " or more" if count == MOST_COUNTED else ""
-            return f"{count}{more} of the workspaces are on it" if count else None
+            return f"{count}{more} workspaces are on it"
         shards = await self._store.shards_that_serve(name, since=now() - _ALIVE)
         if shards:
             return f"pools in {', '.join(shards)} serve it"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -56,6 +58,16 @@ async def bounded_call(method: Any, timeout_seconds: float, **arguments: Any) ->
         raise
     except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
         raise KubeUnavailable(type(error).__name__) from error
+
+
+@contextmanager
+def passing_over(status: int) -> Iterator[None]:
+    """Takes a refusal of this status for no error: 404 of what is gone, 409 of what is there."""
+    try:
+        yield
+    except ApiException as error:
+        if error.status != status:
+            raise
 
 
 def _count(method: str, plural: str | None) -> None:

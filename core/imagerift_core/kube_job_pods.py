@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from kubernetes.aio import client
-from kubernetes.aio.client.exceptions import ApiException
 
-from imagerift_core.kube_calls import bounded_call
+from imagerift_core.kube_calls import bounded_call, passing_over
 
 
 @dataclass(frozen=True)
@@ -74,21 +73,20 @@ class RunCalls:
         metadata = secret["metadata"]
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": job_uid}
         body = secret | {"metadata": metadata | {"ownerReferences": [owner]}}
-        try:
+        with passing_over(409):
             await self._call(self._core.create_namespaced_secret, body=body)
-        except ApiException as error:
-            if error.status != 409:
-                raise
 
     async def delete(self, name: str) -> None:
         """Deletes a run with all that is its own; what is gone is no error."""
         options = client.V1DeleteOptions(propagation_policy="Background")
-        await self._delete(self._batch.delete_namespaced_job, name, body=options)
+        with passing_over(404):
+            await self._call(self._batch.delete_namespaced_job, name=name, body=options)
         await self.delete_secret(name)
 
     async def delete_secret(self, name: str) -> None:
         """Deletes the Secret of a run's pod; one that is gone is no error."""
-        await self._delete(self._core.delete_namespaced_secret, name)
+        with passing_over(404):
+            await self._call(self._core.delete_namespaced_secret, name=name)
 
     async def runs(self, selector: str) -> list[RunSeen]:
         """Every run that a label selector names, with its pods.
@@ -102,13 +100,6 @@ class RunCalls:
         for pod in sorted(listed.items, key=lambda item: item.metadata.creation_timestamp):
             pods[(pod.metadata.labels or {}).get("job-name", "")].append(_pod_seen(pod))
         return [_run_seen(job, pods[job.metadata.name]) for job in jobs.items]
-
-    async def _delete(self, method: Any, name: str, **further: Any) -> None:
-        try:
-            await self._call(method, name=name, **further)
-        except ApiException as error:
-            if error.status != 404:
-                raise
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
         return await bounded_call(method, self._timeout, namespace=self.namespace, **arguments)

@@ -10,7 +10,7 @@ from typing import Any
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
-from imagerift_core.kube_calls import bounded_call
+from imagerift_core.kube_calls import bounded_call, passing_over
 from imagerift_core.kube_workloads import ON_ITS_WAY, Trouble
 from imagerift_core.resources import GROUP
 
@@ -67,20 +67,24 @@ class WeightsCalls:
 
     async def create_claim(self, body: dict[str, Any]) -> None:
         """Creates a claim; one of that name stays as it is."""
-        await self._create(self._core.create_namespaced_persistent_volume_claim, body)
+        with passing_over(409):
+            await self._call(self._core.create_namespaced_persistent_volume_claim, body=body)
 
     async def delete_claim(self, name: str) -> None:
         """Deletes a claim, and so its volume; one that is gone is no error."""
-        await self._delete(self._core.delete_namespaced_persistent_volume_claim, name)
+        with passing_over(404):
+            await self._call(self._core.delete_namespaced_persistent_volume_claim, name=name)
 
     async def create_job(self, body: dict[str, Any]) -> None:
         """Creates a Job; one of that name stays as it is."""
-        await self._create(self._batch.create_namespaced_job, body)
+        with passing_over(409):
+            await self._call(self._batch.create_namespaced_job, body=body)
 
     async def delete_job(self, name: str) -> None:
         """Deletes a Job with its pods; one that is gone is no error."""
         options = client.V1DeleteOptions(propagation_policy="Foreground")
-        await self._delete(self._batch.delete_namespaced_job, name, body=options)
+        with passing_over(404):
+            await self._call(self._batch.delete_namespaced_job, name=name, body=options)
 
     async def keeps_image_volume(self, body: dict[str, Any]) -> bool:
         """Whether the server keeps the image of this Job's volume; of the Job nothing is stored.
@@ -109,20 +113,6 @@ class WeightsCalls:
             for job in sorted(jobs.items, key=lambda job: job.metadata.creation_timestamp)
             for name in (job.metadata.name,)
         ]
-
-    async def _create(self, method: Any, body: dict[str, Any]) -> None:
-        try:
-            await self._call(method, body=body)
-        except ApiException as error:
-            if error.status != 409:
-                raise
-
-    async def _delete(self, method: Any, name: str, **further: Any) -> None:
-        try:
-            await self._call(method, name=name, **further)
-        except ApiException as error:
-            if error.status != 404:
-                raise
 
     async def _call(self, method: Any, **arguments: Any) -> Any:
         return await bounded_call(method, self._timeout, namespace=self.namespace, **arguments)

@@ -8,7 +8,7 @@ from typing import Any
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
-from imagerift_core.kube_calls import bounded_call
+from imagerift_core.kube_calls import bounded_call, passing_over
 
 _APPLY = "application/apply-patch+yaml"
 FIELD_MANAGER = "imagerift-operator"
@@ -111,11 +111,8 @@ class Workloads:
             (self._core.delete_namespaced_service, {}),
             (self._objects.delete_namespaced_custom_object, budget),
         ):
-            try:
+            with passing_over(404):
                 await self._call(method, name=name, namespace=self.namespace, **further)
-            except ApiException as error:
-                if error.status != 404:
-                    raise
 
     async def pods(self, selector: str) -> list[PodSeen]:
         """The pods that a label selector names, oldest first, from the server's cache."""
@@ -131,13 +128,10 @@ class Workloads:
     async def set_deletion_cost(self, pod: str, cost: int) -> None:
         """Says how much a pod is worth when some have to go; one that is gone is no error."""
         body = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
-        try:
+        with passing_over(404):
             await self._call(
                 self._core.patch_namespaced_pod, name=pod, namespace=self.namespace, body=body
             )
-        except ApiException as error:
-            if error.status != 404:
-                raise
 
     async def _policy_version_served(self) -> str:
         """`v1`, or `v1beta1` on servers before 1.21."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagerift_core.errors import AdministratorNotFound
 from imagerift_core.mongo.account_log import INSTALLATION, Actor, LogEntry, Logged, logged
+from imagerift_core.mongo.moments import set_once
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.stored import all_readable, read
@@ -58,20 +59,12 @@ class AdministratorStore(Store):
         """The first time stays on record. Raises `AdministratorNotFound`."""
 
         async def body(session: Session) -> Logged[Administrator]:
-            known = {"_id": administrator_id}
-            document = await self._database.administrators.find_one_and_update(
-                known | {"revoked_at": None},
-                {"$set": {"revoked_at": at}},
-                return_document=True,
-                session=session,
-            )
+            everybody, known = self._database.administrators, {"_id": administrator_id}
+            document, changed = await set_once(everybody, known, "revoked_at", at, session)
             if document is None:
-                document = await self._database.administrators.find_one(known, session=session)
-                if document is None:
-                    raise AdministratorNotFound("There is no such administrator.")
-                return read(Administrator, document), None
+                raise AdministratorNotFound("There is no such administrator.")
             revoked = read(Administrator, document)
-            return revoked, LogEntry(
+            entry = LogEntry(
                 workspace=INSTALLATION,
                 actor=actor,
                 action="administrator.revoked",
@@ -79,5 +72,6 @@ class AdministratorStore(Store):
                 target=revoked.id,
                 details={"name": revoked.name},
             )
+            return revoked, entry if changed else None
 
         return await logged(self._database, body)

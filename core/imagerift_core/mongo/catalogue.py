@@ -13,12 +13,15 @@ from imagerift_core.jobs import Status
 from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo.account_log import INSTALLATION, Action, Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.holders import free_for
+from imagerift_core.mongo.moments import set_once
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.stored import KEPT, all_readable, read
 
 Kind = Literal["plan", "mode"]
 MOST_COUNTED = 100
+_SET: dict[Kind, Action] = {"plan": "plan.set", "mode": "mode.set"}
+_RETIRED: dict[Kind, Action] = {"plan": "plan.retired", "mode": "mode.retired"}
 _LIVE = [Status.QUEUED.value, Status.PROCESSING.value]
 
 
@@ -44,6 +47,10 @@ def _id(kind: Kind, name: str) -> str:
     return f"{kind}/{name}"
 
 
+def _log_entry(action: Action, name: str, actor: Actor, at: datetime) -> LogEntry:
+    return LogEntry(workspace=INSTALLATION, actor=actor, action=action, at=at, target=name)
+
+
 class CatalogueStore(Store):
     """The entries of every kind. Each change of one is in the installation's log."""
 
@@ -65,14 +72,31 @@ class CatalogueStore(Store):
             "changed_at": at,
             "retired_at": None,
         }
-        return await self._changed(kind, name, fields, actor=actor, action="set", upsert=True)
+
+        async def body(session: Session) -> Logged[Entry]:
+            document = await self._database.catalogue.find_one_and_update(
+                {"_id": _id(kind, name)},
+                {"$set": fields},
+                upsert=True,
+                return_document=True,
+                session=session,
+            )
+            return read(Entry, document), _log_entry(_SET[kind], name, actor, at)
+
+        return await logged(self._database, body)
 
     async def retire(self, kind: Kind, name: str, *, actor: Actor, at: datetime) -> Entry:
         """Lets nothing new begin on it; the first time stays. Raises `CatalogueEntryNotFound`."""
-        entry = await self.get(kind, name)
-        if entry is not None and entry.retired_at is not None:
-            return entry
-        return await self._changed(kind, name, {"retired_at": at}, actor=actor, action="retired")
+
+        async def body(session: Session) -> Logged[Entry]:
+            entries, known = self._database.catalogue, {"_id": _id(kind, name)}
+            document, changed = await set_once(entries, known, "retired_at", at, session)
+            if document is None:
+                raise CatalogueEntryNotFound(f"No {kind} '{name}' was added here.")
+            entry = _log_entry(_RETIRED[kind], name, actor, at)
+            return read(Entry, document), entry if changed else None
+
+        return await logged(self._database, body)
 
     async def claim(
         self, kind: Kind, name: str, holder: ManagedBy, *, others: Collection[str]
@@ -115,40 +139,3 @@ class CatalogueStore(Store):
         served = {"at": {"$gte": since}, f"modes.{mode}": {"$exists": True}}
         rows = self._database.snapshots.find(served, {"_id": 1}).sort("_id", 1)
         return [row["_id"] async for row in rows]
-
-    async def _changed(
-        self,
-        kind: Kind,
-        name: str,
-        fields: dict[str, Any],
-        *,
-        actor: Actor,
-        action: Literal["set", "retired"],
-        upsert: bool = False,
-    ) -> Entry:
-        actions: dict[tuple[str, str], Action] = {
-            ("plan", "set"): "plan.set",
-            ("plan", "retired"): "plan.retired",
-            ("mode", "set"): "mode.set",
-            ("mode", "retired"): "mode.retired",
-        }
-
-        async def body(session: Session) -> Logged[Entry]:
-            document = await self._database.catalogue.find_one_and_update(
-                {"_id": _id(kind, name)},
-                {"$set": fields},
-                upsert=upsert,
-                return_document=True,
-                session=session,
-            )
-            if document is None:
-                raise CatalogueEntryNotFound(f"No {kind} '{name}' was added here.")
-            return read(Entry, document), LogEntry(
-                workspace=INSTALLATION,
-                actor=actor,
-                action=actions[kind, action],
-                at=fields.get("changed_at") or fields["retired_at"],
-                target=name,
-            )
-
-        return await logged(self._database, body)

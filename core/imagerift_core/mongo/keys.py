@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +17,7 @@ from imagerift_core.errors import (
 from imagerift_core.managed_by import ManagedBy
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import member_id
+from imagerift_core.mongo.moments import set_once
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
 from imagerift_core.roles import Role, scopes_of
@@ -114,7 +114,7 @@ class KeyStore(Store):
         """Notes that the Secret of a managed key is about to be made."""
         await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"secret_tried": True}})
 
-    async def forget_token(self, key_id: str) -> None:
+    async def mark_secret_written(self, key_id: str) -> None:
         """Forgets a managed key's token, which its Secret holds from now on alone."""
         await self._database.api_keys.update_one({"_id": key_id}, {"$set": {"sealed_token": None}})
 
@@ -186,24 +186,15 @@ class KeyStore(Store):
 
         Raises `KeyNotFound`.
         """
-        query: dict[str, Any] = {"_id": key_id}
-        if workspace is not None:
-            query["workspace"] = workspace
+        known = {"_id": key_id} | ({} if workspace is None else {"workspace": workspace})
 
         async def body(session: Session) -> Logged[ApiKey]:
-            document = await self._database.api_keys.find_one_and_update(
-                query | {"revoked_at": None},
-                {"$set": {"revoked_at": at}},
-                return_document=True,
-                session=session,
-            )
+            keys = self._database.api_keys
+            document, changed = await set_once(keys, known, "revoked_at", at, session)
             if document is None:
-                document = await self._database.api_keys.find_one(query, session=session)
-                if document is None:
-                    raise KeyNotFound("There is no such key.")
-                return read(ApiKey, document), None
+                raise KeyNotFound("There is no such key.")
             key = read(ApiKey, document)
-            return key, LogEntry(
+            entry = LogEntry(
                 workspace=key.workspace,
                 actor=actor,
                 action="key.revoked",
@@ -211,5 +202,6 @@ class KeyStore(Store):
                 target=key_id,
                 details={"name": key.name},
             )
+            return key, entry if changed else None
 
         return await logged(self._database, body)

@@ -12,6 +12,7 @@ from imagerift_core.errors import SUSPENDED, AccountSuspended
 from imagerift_core.ids import new_person_id, new_workspace_id
 from imagerift_core.mongo.account_log import Actor, LogEntry, Logged, logged
 from imagerift_core.mongo.members import Member, MemberStore, insert_member
+from imagerift_core.mongo.moments import set_once
 from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
@@ -119,11 +120,7 @@ class PersonStore(Store):
             await self._database.people.insert_one(
                 person.model_dump(by_alias=True), session=session
             )
-            await self._database.workspaces.insert_one(
-                workspace.model_dump(by_alias=True), session=session
-            )
-            owner = Member(workspace=person.home, person=person.id, role="owner", added_at=at)
-            await insert_member(self._database, session, owner)
+            await self._insert_own(session, workspace, person)
             return None, LogEntry(
                 workspace=person.home,
                 actor=actor,
@@ -197,11 +194,7 @@ class PersonStore(Store):
             )
             if not moved.modified_count:
                 return None, None
-            await self._database.workspaces.insert_one(
-                workspace.model_dump(by_alias=True), session=session
-            )
-            owner = Member(workspace=workspace.id, person=person.id, role="owner", added_at=at)
-            await insert_member(self._database, session, owner)
+            await self._insert_own(session, workspace, person)
             return workspace.id, LogEntry(
                 workspace=workspace.id,
                 actor=Actor(kind="person", id=person.id, name=person.name, address=address),
@@ -220,19 +213,15 @@ class PersonStore(Store):
         """
 
         async def body(session: Session) -> Logged[Person | None]:
-            document = await self._database.people.find_one_and_update(
-                {"_id": person_id, "suspended_at": None},
-                {"$set": {"suspended_at": at}},
-                return_document=True,
-                session=session,
-            )
-            if document is None:
-                return await self._get(session, person_id), None
+            people, known = self._database.people, {"_id": person_id}
+            document, changed = await set_once(people, known, "suspended_at", at, session)
+            person = read(Person, document) if document else None
+            if person is None or not changed:
+                return person, None
             ended = await self._database.sessions.delete_many(
                 {"person": person_id}, session=session
             )
             await self._database.invitations.delete_many({"invited_by": person_id}, session=session)
-            person = read(Person, document)
             return person, LogEntry(
                 workspace=person.home,
                 actor=actor,
@@ -248,15 +237,11 @@ class PersonStore(Store):
         """Ends a suspension: keys work again. None where there is no such person."""
 
         async def body(session: Session) -> Logged[Person | None]:
-            document = await self._database.people.find_one_and_update(
-                {"_id": person_id, "suspended_at": {"$ne": None}},
-                {"$set": {"suspended_at": None}},
-                return_document=True,
-                session=session,
-            )
-            if document is None:
-                return await self._get(session, person_id), None
-            person = read(Person, document)
+            people, known = self._database.people, {"_id": person_id}
+            document, changed = await set_once(people, known, "suspended_at", None, session)
+            person = read(Person, document) if document else None
+            if person is None or not changed:
+                return person, None
             return person, LogEntry(
                 workspace=person.home,
                 actor=actor,
@@ -266,6 +251,13 @@ class PersonStore(Store):
             )
 
         return await logged(self._database, body)
+
+    async def _insert_own(self, session: Session, workspace: Workspace, person: Person) -> None:
+        """Makes the workspace, with the person as its owner."""
+        document, at = workspace.model_dump(by_alias=True), workspace.created_at
+        await self._database.workspaces.insert_one(document, session=session)
+        owner = Member(workspace=workspace.id, person=person.id, role="owner", added_at=at)
+        await insert_member(self._database, session, owner)
 
     async def _made(self, person: Person, making: Awaitable[object]) -> Person:
         """The person, or the one that another first sign-in made at the same moment."""
@@ -277,7 +269,3 @@ class PersonStore(Store):
                 raise
             return again
         return person
-
-    async def _get(self, session: Session, person_id: str) -> Person | None:
-        document = await self._database.people.find_one({"_id": person_id}, session=session)
-        return read(Person, document) if document else None

@@ -83,10 +83,15 @@ class WebhookStore(Store):
         document = await self._database.webhooks.find_one({"_id": webhook_id})
         return read(Webhook, document) if document else None
 
-    async def mark_secret(self, webhook_id: str, *, written: bool) -> None:
-        """Notes that the Secret of a managed webhook is there, or is about to be made."""
-        field = "secret_written" if written else "secret_tried"
-        await self._database.webhooks.update_one({"_id": webhook_id}, {"$set": {field: True}})
+    async def mark_secret_tried(self, webhook_id: str) -> None:
+        """Notes that the Secret of a managed webhook is about to be made."""
+        tried = {"secret_tried": True}
+        await self._database.webhooks.update_one({"_id": webhook_id}, {"$set": tried})
+
+    async def mark_secret_written(self, webhook_id: str) -> None:
+        """Notes that the Secret of a managed webhook is there."""
+        written = {"secret_written": True}
+        await self._database.webhooks.update_one({"_id": webhook_id}, {"$set": written})
 
     async def delete(
         self, workspace: str | None, webhook_id: str, *, actor: Actor, at: datetime

@@ -19,6 +19,7 @@ from imagerift_core.mongo.account_log import (
     logged,
 )
 from imagerift_core.mongo.holders import free_for
+from imagerift_core.mongo.moments import set_once
 from imagerift_core.mongo.places import IdPage, id_page
 from imagerift_core.mongo.store import Store
 from imagerift_core.mongo.transactions import Session
@@ -147,24 +148,19 @@ class WorkspaceStore(Store):
 
     async def _set_suspended(self, workspace_id: str, *, suspended: bool, actor: Actor) -> bool:
         at = clock.now()
+        entry = LogEntry(
+            workspace=workspace_id,
+            actor=actor,
+            action="workspace.suspended" if suspended else "workspace.resumed",
+            at=at,
+            target=workspace_id,
+        )
 
         async def body(session: Session) -> Logged[bool]:
-            changed = await self._database.workspaces.update_one(
-                {"_id": workspace_id, "suspended_at": None if suspended else {"$ne": None}},
-                {"$set": {"suspended_at": at if suspended else None}},
-                session=session,
+            known, since = {"_id": workspace_id}, at if suspended else None
+            document, changed = await set_once(
+                self._database.workspaces, known, "suspended_at", since, session
             )
-            if not changed.matched_count:
-                known = await self._database.workspaces.find_one(
-                    {"_id": workspace_id}, {"_id": 1}, session=session
-                )
-                return known is not None, None
-            return True, LogEntry(
-                workspace=workspace_id,
-                actor=actor,
-                action="workspace.suspended" if suspended else "workspace.resumed",
-                at=at,
-                target=workspace_id,
-            )
+            return document is not None, entry if changed else None
 
         return await logged(self._database, body)

@@ -6,7 +6,6 @@ from typing import Any
 
 from imagerift_core.api_keys import ALL_SCOPES, MAX_NAME, ordered_scopes
 from imagerift_core.clock import now, rfc3339
-from imagerift_core.errors import DomainError
 from imagerift_core.kube_tenants import TenantCalls
 from imagerift_core.mongo.keys import ApiKey, KeyStore
 from imagerift_core.sealing import Sealer
@@ -19,21 +18,8 @@ from imagerift_core.tenant_resources import (
 from imagerift_core.tenants import KeyMaker, KeyOfResource
 
 from imagerift_operator.tenants.handover import check_name_is_free, hand_over, secret_name
-from imagerift_operator.tenants.objects import (
-    Body,
-    actor_of,
-    checked_spec,
-    holder_of,
-    uid_of,
-)
-from imagerift_operator.tenants.status import (
-    Outcome,
-    as_applied,
-    drifted,
-    not_ready,
-    ready,
-    refused,
-)
+from imagerift_operator.tenants.objects import Body, actor_of, checked_spec, holder_of, uid_of
+from imagerift_operator.tenants.status import Outcome, as_applied, drifted, not_ready, ready
 from imagerift_operator.tenants.workspaces import WorkspaceKeeper
 
 _KIND = "ApiKey"
@@ -64,17 +50,13 @@ class KeyKeeper:
 
     async def keep(self, body: Body) -> Outcome:
         """Makes the key and its Secret where they are not there yet; else says what differs."""
-        try:
-            spec = checked_spec(ApiKeySpec, body)
-            key = await self._keys.get(key_id_of_resource(uid_of(body)))
-            if key is None:
-                key = await self._made(spec, body)
-            if key.sealed_token is not None and key.revoked_at is None:
-                await self._hand_over(key, body)
-        except DomainError as error:
-            if error.retryable:
-                raise
-            return refused(error)
+        spec = checked_spec(ApiKeySpec, body)
+        key = await self._keys.get(key_id_of_resource(uid_of(body)))
+        if key is None:
+            key = await self._made(spec, body)
+        if key.sealed_token is not None and key.revoked_at is None:
+            data = {TOKEN_KEY: self._sealer.open(key.sealed_token, context=key.id)}
+            await hand_over(self._kube, _KIND, body, data, made=key, store=self._keys)
         return _outcome(key, body, self._differs(key, spec, body))
 
     def _differs(self, key: ApiKey, spec: ApiKeySpec, body: Body) -> list[str]:
@@ -110,15 +92,6 @@ class KeyKeeper:
             of=of,
         )
         return created.key
-
-    async def _hand_over(self, key: ApiKey, body: Body) -> None:
-        """Makes the Secret. Raises `SecretExists` where it cannot be ours."""
-        token = self._sealer.open(key.sealed_token or b"", context=key.id)
-        if not key.secret_tried:
-            await check_name_is_free(self._kube, _KIND, body)
-            await self._keys.mark_secret_tried(key.id)
-        await hand_over(self._kube, _KIND, body, key.workspace, {TOKEN_KEY: token})
-        await self._keys.forget_token(key.id)
 
 
 def _outcome(key: ApiKey, body: Body, differs: list[str]) -> Outcome:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
+from imagerift_core.errors import DomainError
 from imagerift_core.isolation import Isolation
 from imagerift_core.kube_tenants import TenantCalls
 from imagerift_core.tenant_resources import (
@@ -29,7 +30,7 @@ from imagerift_operator.tenants.objects import (
     is_held,
     uid_of,
 )
-from imagerift_operator.tenants.status import Outcome, status_of
+from imagerift_operator.tenants.status import Outcome, refused, status_of
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,10 @@ class Keeper(Protocol):
     """What knows one kind of resource."""
 
     async def keep(self, body: Body) -> Outcome:
-        """Makes what the resource stands for as it says, and tells how it is."""
+        """Makes what the resource stands for as it says, and tells how it is.
+
+        Raises `DomainError` where a rule refuses that, or a server is away.
+        """
 
     async def let_go(self, body: Body) -> Outcome | None:
         """Ends what the deleted resource stands for; None once it may go."""
@@ -145,7 +149,13 @@ class TenantController:
                 return
             self._keep_seen(plural, body, held)
             body = held
-        await self._say(plural, body, await keeper.keep(body))
+        try:
+            outcome = await keeper.keep(body)
+        except DomainError as error:
+            if error.retryable:
+                raise
+            outcome = refused(error)
+        await self._say(plural, body, outcome)
 
     async def _let_go(self, keeper: Keeper, plural: str, body: Body) -> None:
         if not is_held(body):

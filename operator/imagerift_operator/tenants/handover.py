@@ -7,6 +7,8 @@ from typing import Any
 
 from imagerift_core.errors import DomainError
 from imagerift_core.kube_tenants import TenantCalls
+from imagerift_core.mongo.keys import ApiKey, KeyStore
+from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 from imagerift_core.resources import GROUP, VERSION, WORKSPACE_LABEL
 
 from imagerift_operator.tenants.objects import Body
@@ -33,10 +35,24 @@ async def check_name_is_free(kube: TenantCalls, kind: str, body: Body) -> None:
 
 
 async def hand_over(
-    kube: TenantCalls, kind: str, body: Body, workspace: str, data: dict[str, str]
+    kube: TenantCalls,
+    kind: str,
+    body: Body,
+    data: dict[str, str],
+    *,
+    made: ApiKey | Webhook,
+    store: KeyStore | WebhookStore,
 ) -> None:
-    """Makes the Secret. One that is there now is of an earlier try, whose answer was lost."""
-    await kube.create_secret(_secret(kind, body, workspace, data))
+    """Makes the Secret of what was made for the resource, and notes that in its `store`.
+
+    Raises `SecretExists`, but not once it was tried: one that is there then is of that try, whose
+    answer was lost.
+    """
+    if not made.secret_tried:
+        await check_name_is_free(kube, kind, body)
+        await store.mark_secret_tried(made.id)
+    await kube.create_secret(_secret(kind, body, made.workspace, data))
+    await store.mark_secret_written(made.id)
 
 
 def _secret(kind: str, body: Body, workspace: str, data: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 from imagerift_core import catalogue
 from imagerift_core.catalogue import MODELS, Catalogue, check_name, content_of
 from imagerift_core.clock import now
-from imagerift_core.errors import DomainError
 from imagerift_core.mongo.account_log import Actor
 from imagerift_core.mongo.catalogue import CatalogueStore, Entry, Kind
 from imagerift_core.tenant_resources import ModeSpec, PlanSpec
@@ -27,7 +26,6 @@ from imagerift_operator.tenants.status import (
     changed_elsewhere,
     not_ready,
     ready,
-    refused,
 )
 
 
@@ -55,14 +53,9 @@ class OfferKeeper:
 
     async def keep(self, body: Body) -> Outcome:
         """Offers it as the spec says where that is new; else says what differs."""
-        try:
-            spec, name = checked_spec(self._spec, body), str(body["metadata"]["name"])
-            check_name(name)
-            return await self._as_said(spec, await self._held(spec, body), body)
-        except DomainError as error:
-            if error.retryable:
-                raise
-            return refused(error)
+        spec = checked_spec(self._spec, body)
+        check_name(str(body["metadata"]["name"]))
+        return await self._as_said(spec, await self._held(spec, body), body)
 
     async def let_go(self, body: Body) -> Outcome | None:
         """Ends what the deleted resource holds. None once it is gone."""

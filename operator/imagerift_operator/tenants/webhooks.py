@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from imagerift_core.clock import now, rfc3339
-from imagerift_core.errors import DomainError, WebhookNotFound
+from imagerift_core.errors import WebhookNotFound
 from imagerift_core.kube_tenants import TenantCalls
 from imagerift_core.mongo.webhooks import Webhook, WebhookStore
 from imagerift_core.tenant_resources import SECRET_KEY, WebhookEndpointSpec, webhook_id_of_resource
@@ -14,14 +14,7 @@ from imagerift_core.webhooks import ALL_EVENTS
 
 from imagerift_operator.tenants.handover import check_name_is_free, hand_over, secret_name
 from imagerift_operator.tenants.objects import Body, actor_of, checked_spec, holder_of, uid_of
-from imagerift_operator.tenants.status import (
-    Outcome,
-    as_applied,
-    drifted,
-    not_ready,
-    ready,
-    refused,
-)
+from imagerift_operator.tenants.status import Outcome, as_applied, drifted, not_ready, ready
 from imagerift_operator.tenants.workspaces import WorkspaceKeeper
 
 _KIND = "WebhookEndpoint"
@@ -45,19 +38,15 @@ class WebhookKeeper:
 
     async def keep(self, body: Body) -> Outcome:
         """Makes the webhook and its Secret where they are not there yet; else says what differs."""
-        try:
-            spec = checked_spec(WebhookEndpointSpec, body)
-            webhook = await self._webhooks.get(webhook_id_of_resource(uid_of(body)))
-            if webhook is None:
-                if (body.get("status") or {}).get("webhookId"):
-                    return _deleted_elsewhere()
-                webhook = await self._made(spec, body)
-            if not webhook.secret_written:
-                await self._hand_over(webhook, body)
-        except DomainError as error:
-            if error.retryable:
-                raise
-            return refused(error)
+        spec = checked_spec(WebhookEndpointSpec, body)
+        webhook = await self._webhooks.get(webhook_id_of_resource(uid_of(body)))
+        if webhook is None:
+            if (body.get("status") or {}).get("webhookId"):
+                return _deleted_elsewhere()
+            webhook = await self._made(spec, body)
+        if not webhook.secret_written:
+            data = {SECRET_KEY: self._maker.secret_of(webhook)}
+            await hand_over(self._kube, _KIND, body, data, made=webhook, store=self._webhooks)
         return _outcome(webhook, body, self._differs(webhook, spec))
 
     async def let_go(self, body: Body) -> Outcome | None:
@@ -90,15 +79,6 @@ class WebhookKeeper:
             of=WebhookOfResource(webhook_id_of_resource(uid_of(body)), holder_of(body)),
         )
         return created.webhook
-
-    async def _hand_over(self, webhook: Webhook, body: Body) -> None:
-        """Makes the Secret. Raises `SecretExists` where it cannot be ours."""
-        if not webhook.secret_tried:
-            await check_name_is_free(self._kube, _KIND, body)
-            await self._webhooks.mark_secret(webhook.id, written=False)
-        data = {SECRET_KEY: self._maker.secret_of(webhook)}
-        await hand_over(self._kube, _KIND, body, webhook.workspace, data)
-        await self._webhooks.mark_secret(webhook.id, written=True)
 
 
 def _outcome(webhook: Webhook, body: Body, differs: list[str]) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagerift_core.clock import now
-from imagerift_core.errors import DomainError, InvalidRequest, WorkspaceNotFound
+from imagerift_core.errors import InvalidRequest, WorkspaceNotFound
 from imagerift_core.kube import Kube
 from imagerift_core.mongo import Stores
 from imagerift_core.mongo.jobs import MOST_COUNTED
@@ -28,7 +28,6 @@ from imagerift_operator.tenants.status import (
     changed_elsewhere,
     not_ready,
     ready,
-    refused,
 )
 
 _KIND = "Workspace"
@@ -51,15 +50,10 @@ class WorkspaceKeeper:
 
     async def keep(self, body: Body) -> Outcome:
         """Makes the workspace as the spec says where that is new; else says what differs."""
-        try:
-            spec = checked_spec(WorkspaceSpec, body)
-            self._check_same(body)
-            workspace = await self._held(spec, body)
-            return await self._as_said(spec, workspace, body)
-        except DomainError as error:
-            if error.retryable:
-                raise
-            return refused(error)
+        spec = checked_spec(WorkspaceSpec, body)
+        self._check_same(body)
+        workspace = await self._held(spec, body)
+        return await self._as_said(spec, workspace, body)
 
     async def let_go(self, body: Body) -> Outcome | None:
         """Ends what the deleted resource holds. None once there is nothing left to wait for."""
@@ -74,7 +68,7 @@ class WorkspaceKeeper:
             live = await self._stores.jobs.live_in(workspace.id)
             if live:
                 more = " or more" if live == MOST_COUNTED else ""
-                words = f"The workspace is suspended; {live}{more} of its jobs have not ended."
+                words = f"The workspace is suspended; jobs that have not ended: {live}{more}."
                 return Outcome(
                     [not_ready("JobsRunning", words)], {"suspended": True}, settled=False
                 )

@@ -290,7 +290,8 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         "catalogue.release": [lambda: s.catalogue.release("plan", "gold")],
         "catalogue.retire": [lambda: s.catalogue.retire("plan", "gold", **own)],
         "catalogue.remove": [lambda: _remove_one(s)],
-        "webhooks.mark_secret": [lambda: s.webhooks.mark_secret("whk", written=True)],
+        "webhooks.mark_secret_tried": [lambda: s.webhooks.mark_secret_tried("whk")],
+        "webhooks.mark_secret_written": [lambda: s.webhooks.mark_secret_written("whk")],
         "account_log.append": [lambda: s.account_log.append(entry)],
         "keys.create": [lambda: s.keys.create(key, actor=ADMIN_COMMAND)],
         "keys.mark_used": [lambda: s.keys.mark_used(["key", f"key_{BIG}_0"], at=NOW)],
@@ -354,7 +355,7 @@ def account_changes(s: Stores) -> dict[str, list[Call]]:
         "workspaces.release": [lambda: s.workspaces.release(BIG, uid="u1")],
         "workspaces.rename": [lambda: s.workspaces.rename(BIG, "n", actor=ADMIN_COMMAND)],
         "keys.mark_secret_tried": [lambda: s.keys.mark_secret_tried("key")],
-        "keys.forget_token": [lambda: s.keys.forget_token("key")],
+        "keys.mark_secret_written": [lambda: s.keys.mark_secret_written("key")],
         "workspaces.set_plan": [lambda: s.workspaces.set_plan(BIG, "business")],
     }
 

@@ -77,9 +77,12 @@ async def test_a_plan_in_use_stays_and_one_that_ends_takes_nobody_more(
     workspace = shown(await run("workspace", "create", "--name", "W", "--plan", name))
     used = await run("plan", "delete", "--name", name)
     assert (used.exit_code, used.stdout) == (1, "")
-    assert used.stderr.startswith("catalogue_entry_used: ") and "1 of the workspaces" in used.stderr
+    assert used.stderr.startswith("catalogue_entry_used: ")
+    assert f"The plan '{name}' is in use: 1 workspace is on it." in used.stderr
     # A refusal changes nothing.
     shown(await run("workspace", "create", "--name", "W2", "--plan", name))
+    again = await run("plan", "delete", "--name", name)
+    assert "2 workspaces are on it." in again.stderr
     for one in shown(await run("workspace", "list")):
         if one["plan"] == name:
             await run("workspace", "set-plan", "--workspace", one["workspaceId"], "--plan", "pro")

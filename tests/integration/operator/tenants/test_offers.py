@@ -116,7 +116,7 @@ async def test_a_plan_stays_for_those_who_are_on_it_and_takes_nobody_more(
     await cluster.delete(PLANS, "gold")
     waiting = await cluster.seen(PLANS, "gold")
     assert conditions(waiting) == {"Ready": ("False", "InUse")}
-    assert "1 of the workspaces are on it" in message(waiting, "Ready")
+    assert "1 workspace is on it" in message(waiting, "Ready")
     # Who is on it stays on it, as it was.
     cluster.controller.look_at_all()
     assert conditions(await cluster.seen(WORKSPACES, workspace))["Ready"] == ("True", "Open")

@@ -167,7 +167,7 @@ async def test_deletion_waits_until_the_jobs_of_the_workspace_have_ended(
     await cluster.delete(WORKSPACES, name)
     waiting = await cluster.seen(WORKSPACES, name)
     assert conditions(waiting) == {"Ready": ("False", "JobsRunning")}
-    assert "1 of its jobs" in message(waiting, "Ready")
+    assert "jobs that have not ended: 1" in message(waiting, "Ready")
     suspended = await cluster.stores.workspaces.get(workspace_id)
     assert suspended is not None and suspended.suspended_at is not None
 
