@@ -28,9 +28,12 @@ def change_workspace(workspace: str, **changes: Any) -> Call[Content]:
     return _change("PATCH", _under(_WORKSPACES, workspace), changes)
 
 
-def create_key(workspace: str, name: str, scopes: list[str] | None) -> Call[Content]:
+def create_key(
+    workspace: str, name: str, scopes: list[str] | None, expires_at: str | None
+) -> Call[Content]:
     path = _under(_WORKSPACES, workspace) + "/keys"
-    return _change("POST", path, {"name": name, "scopes": scopes or None})
+    content = {"name": name, "scopes": scopes or None, "expiresAt": expires_at}
+    return _change("POST", path, content)
 
 
 def list_keys(workspace: str) -> Call[Content]:

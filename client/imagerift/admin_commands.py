@@ -40,6 +40,9 @@ WorkspaceId = Annotated[str, typer.Option("--workspace", help="Id of the workspa
 PersonId = Annotated[str, typer.Option("--person", help="Id of the person (usr_…).")]
 PlanName = Annotated[str, typer.Option("--plan", help="One of the installation's plans.")]
 Name = Annotated[str, typer.Option("--name", help="What people call it.")]
+ExpiresAt = Annotated[
+    str | None, typer.Option("--expires-at", help="An RFC 3339 time. Default: never.")
+]
 
 
 @workspace_app.command("create")
@@ -91,10 +94,11 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="A scope; repeat it. Default: all.")
     ] = None,
+    expires_at: ExpiresAt = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Create an API key. Its token is printed this once and kept nowhere."""
-    created = sent(url, admin_calls.create_key(workspace, name, scope))
+    created = sent(url, admin_calls.create_key(workspace, name, scope, expires_at))
     print_json(created["key"] | {"token": created["token"]})
 
 
@@ -181,9 +185,7 @@ def delete_webhook(
 @administrator_app.command("create")
 def create_administrator(
     name: Annotated[str, typer.Option("--name", help="Who it is, as logs are to say.")],
-    expires_at: Annotated[
-        str | None, typer.Option("--expires-at", help="An RFC 3339 time. Default: never.")
-    ] = None,
+    expires_at: ExpiresAt = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Give somebody a token of their own. It is printed this once and kept nowhere."""

@@ -48,6 +48,16 @@ async def test_no_key_is_made_on_a_plan_without_api_access(run: Any) -> None:
     assert refused.stderr.startswith("api_access_locked: ")
 
 
+async def test_a_key_made_by_the_command_ends_when_it_was_told(run: Any) -> None:
+    made = json.loads((await run("workspace", "create", "--name", "E", "--plan", "pro")).stdout)
+    key = ("key", "create", "--workspace", made["workspaceId"], "--name", "k", "--expires-at")
+
+    kept = json.loads((await run(*key, "2031-01-02T03:04:05Z")).stdout)
+
+    assert kept["expiresAt"] == "2031-01-02T03:04:05Z"
+    assert (await run(*key, "2021-01-02T03:04:05Z")).stderr.startswith("invalid_request: ")
+
+
 async def test_a_revoked_key_says_since_when(run: Any) -> None:
     made = json.loads((await run("workspace", "create", "--name", "R", "--plan", "pro")).stdout)
     key = json.loads(
