@@ -16,7 +16,7 @@ from tests.platform_under_test import wait_until
 
 QUOTA = "no-gpus"
 # Answers on the server's port, and knows none of its paths.
-ANOTHER_SERVER = ["python3", "-m", "http.server", "8000", "--directory", "/tmp"]
+ANOTHER_SERVER = ["python3", "-m", "http.server", "8000"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def quota_of_no_gpus(release: Release) -> Iterator[None]:
 def test_a_pool_says_why_it_cannot_work(release: Release, how: str) -> None:
     node, broken = release.node, BROKEN[how]
     node.transcript.chapter(f"A broken pool: {how}")
+
     def told() -> dict[str, dict[str, Any]]:
         found = conditions(release)
         return found if found.get("Ready", {}).get("reason") in broken.reasons else {}

@@ -43,7 +43,7 @@ JOB_PODS = {
         {"name": "IMAGERIFT_POOL", "value": f"{MOUNT}/pool.json"},
         {"name": "IMAGERIFT_DIFFUSION_SITE", "value": f"{MOUNT}/site"},
         {"name": "IMAGERIFT_EXTRA_MODELS", "value": f"{MOUNT}/models"},
-        {"name": "HOME", "value": "/tmp"},
+        {"name": "HOME", "value": "/tmp"},  # noqa: S108 - inside the container
         {"name": "USER", "value": "imagerift"},
     ],
 }
@@ -139,9 +139,7 @@ def _give(release: Release, site: Path, folder: Path) -> None:
                 "capacity": {"storage": "4Gi"},
                 "persistentVolumeReclaimPolicy": "Retain",
                 "local": {"path": str(folder)},
-                "nodeAffinity": {
-                    "required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}
-                },
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
             },
         },
         {

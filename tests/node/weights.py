@@ -106,11 +106,13 @@ def weights(release: Release, manifest: dict[str, Any]) -> Iterator[None]:
         release.node.kubectl("-n", NAMESPACE, "delete", "mw", name, "--ignore-not-found")
         claims = ("-n", NAMESPACE, "persistentvolumeclaims")
         wait_until(
-            lambda: not [
-                one
-                for one in release.node.get(*claims)["items"]
-                if one["metadata"]["name"].startswith(name)
-            ],
+            lambda: (
+                not [
+                    one
+                    for one in release.node.get(*claims)["items"]
+                    if one["metadata"]["name"].startswith(name)
+                ]
+            ),
             seconds=60,
             what=f"the volume of {name} is gone",
         )
@@ -134,9 +136,7 @@ def wait_ready(release: Release, name: str) -> dict[str, Any]:
     return status
 
 
-def _weights(
-    name: str, source: str, files: Mapping[str, bytes], **spec: Any
-) -> dict[str, Any]:
+def _weights(name: str, source: str, files: Mapping[str, bytes], **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "imagerift.dev/v1",
         "kind": "ModelWeights",

@@ -83,9 +83,7 @@ class Host:
 
 
 @asynccontextmanager
-async def serving(
-    host: Host, ssl: Any = None, address: str = "127.0.0.1"
-) -> AsyncIterator[Host]:
+async def serving(host: Host, ssl: Any = None, address: str = "127.0.0.1") -> AsyncIterator[Host]:
     app = web.Application()
     app.router.add_route("GET", "/{path:.*}", host.answer)
     server = TestServer(app, scheme="https" if ssl else "http", host=address)

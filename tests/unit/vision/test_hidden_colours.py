@@ -97,10 +97,11 @@ def call(mode: str, source: Source, *, own: bool = False) -> ModeCall:
     return replace(asked, **CALLS.get(mode, {}))
 
 
-@pytest.mark.parametrize(("mode", "shown", "where", "own"), WAYS)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str, way)))
 def test_no_mode_shows_or_minds_what_is_hidden(
-    modes: Modes, guard: Guard, mode: str, shown: str, where: str, own: bool
+    modes: Modes, guard: Guard, way: tuple[str, str, str, bool]
 ) -> None:
+    mode, shown, where, own = way
     first, second = (
         modes(mode).run(call(mode, source, own=own), guard).images[0]
         for source in two_that_hide(shown, where)
