@@ -14,7 +14,7 @@ import yaml
 from tests.node.kind_node import KindNode
 from tests.node.release import NAMESPACE, RUNNERS, Release, picture
 from tests.node.test_2_job_pods import running_pod
-from tests.node.weights import from_store, put_into_store, store_account, wait_ready, weights
+from tests.node.weights import from_store, put_into_store, store_account, wait_ready
 from tests.platform_under_test import CHECKOUT, wait_until
 
 FOLDER = "weights/tiny/"
@@ -76,6 +76,8 @@ def configured(release: Release, tmp_path_factory: pytest.TempPathFactory) -> It
     yield
     release.chart("upgrade")
     release.wait_up()
+    # Job pods have named them until now.
+    node.kubectl("-n", NAMESPACE, "delete", "mw", "tiny", "--ignore-not-found")
     node.kubectl("-n", RUNNERS, "delete", "pvc", "own")
     node.kubectl("delete", "pv", "own")
     shutil.rmtree(node.data.root / "own")
@@ -97,24 +99,23 @@ def test_a_job_waits_for_its_weights_and_is_drawn_with_them(
     node.kubectl("-n", NAMESPACE, "describe", "gj", job_id)
     put_into_store(release, FOLDER, tiny)
     store_account(release, RUNNERS)
-    with weights(release, from_store("tiny", FOLDER, tiny, execution="Pod")):
-        assert wait_ready(release, "tiny")["files"] == len(tiny)
-        [container] = running_pod(release, job_id)["spec"]["containers"]
-        assert "/weights/tiny" in {mount["mountPath"] for mount in container["volumeMounts"]}
-        assert "nvidia.com/gpu" not in json.dumps(container["resources"])
-        [job] = release.ended([job_id])
-        assert job["status"] == "succeeded", job
-        names = {model["name"] for model in job["models"]}
-        assert {"gate", "diffusers StableDiffusionImg2ImgPipeline"} <= names
-        node.kubectl("-n", NAMESPACE, "get", "gj", job_id, "-o", "wide")
-        assert node.get("-n", NAMESPACE, "gj", job_id)["status"]["pool"] == "job-pods"
-        first, second = (picture(output["downloadUrl"]) for output in job["outputs"])
-        assert first.tobytes() != second.tobytes()
-        assert release.remaining() == remaining - 2
-        _refused_by_the_gate(release, encoded)
+    node.apply(from_store("tiny", FOLDER, tiny, execution="Pod"))
+    assert wait_ready(release, "tiny")["files"] == len(tiny)
+    [container] = running_pod(release, job_id)["spec"]["containers"]
+    assert "/weights/tiny" in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert "nvidia.com/gpu" not in json.dumps(container["resources"])
+    [job] = release.ended([job_id])
+    assert job["status"] == "succeeded", job
+    names = {model["name"] for model in job["models"]}
+    assert {"gate", "diffusers StableDiffusionImg2ImgPipeline"} <= names
+    node.kubectl("-n", NAMESPACE, "get", "gj", job_id, "-o", "wide")
+    assert node.get("-n", NAMESPACE, "gj", job_id)["status"]["pool"] == "job-pods"
+    first, second = (picture(output["downloadUrl"]) for output in job["outputs"])
+    assert first.tobytes() != second.tobytes()
+    assert release.remaining() == remaining - 2
 
 
-def _refused_by_the_gate(release: Release, encoded: str) -> None:
+def test_a_job_that_the_gate_refuses_costs_nothing(release: Release, encoded: str) -> None:
     remaining = release.remaining()
     [job] = release.ended([release.submit(encoded, "a weapon on a quay")])
     assert (job["status"], job["error"]["code"]) == ("failed", "content_filtered")

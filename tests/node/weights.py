@@ -60,7 +60,11 @@ def put_into_store(release: Release, folder: str, files: Mapping[str, bytes]) ->
         aws_access_key_id=account["s3-access-key"],
         aws_secret_access_key=account["s3-secret-key"],
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, proxies={}),
+        config=Config(
+            s3={"addressing_style": "path"},
+            proxies={},
+            request_checksum_calculation="when_required",
+        ),
     )
     for path, content in files.items():
         store.put_object(Bucket=BUCKET, Key=f"{folder}{path}", Body=content)
