@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.charts.versions import compatibility
 from tests.node.kind_node import KindNode
 from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
 from tests.node.release import CHARTS, NAMESPACE, RUNNERS, Release, s3_from_outside
+from tests.node.weights import believed_authority
 from tests.platform_under_test import CHECKOUT
 
 
@@ -66,3 +68,9 @@ def release(node: NodeUnderTest) -> Release:
     key = release.admin("key", "create", "--workspace", release.workspace, "--name", "node")
     release.token = key["token"]
     return release
+
+
+@pytest.fixture(scope="session")
+def authority(release: Release) -> trustme.CA:
+    """Whose certificates the downloads of weights believe."""
+    return believed_authority(release)

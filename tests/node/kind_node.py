@@ -46,8 +46,11 @@ class KindNode(NodeUnderTest):
     @property
     def address(self) -> str:
         """The container's, which this machine reaches over Docker's bridge."""
-        (found,) = json.loads(self.quietly("docker", "inspect", CONTAINER).stdout)
-        return str(found["NetworkSettings"]["Networks"]["kind"]["IPAddress"])
+        return self._network["IPAddress"]
+
+    @property
+    def machine(self) -> str:
+        return self._network["Gateway"]
 
     def start(self) -> float:
         began = time.monotonic()
@@ -76,6 +79,12 @@ class KindNode(NodeUnderTest):
 
     def kill(self) -> None:
         self.run("docker", "kill", CONTAINER)
+
+    @property
+    def _network(self) -> dict[str, str]:
+        (found,) = json.loads(self.quietly("docker", "inspect", CONTAINER).stdout)
+        bridge: dict[str, str] = found["NetworkSettings"]["Networks"]["kind"]
+        return bridge
 
     def load(self, *images: str) -> None:
         """Builds the images with Docker, from the same files, and gives them to the node."""

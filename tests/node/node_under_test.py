@@ -88,6 +88,11 @@ class NodeUnderTest:
         """Where this machine reaches the node's ports."""
         return NodeAddresses().node
 
+    @property
+    def machine(self) -> str:
+        """Where pods reach this machine's ports."""
+        return NodeAddresses().machine
+
     def start(self) -> float:
         """Starts the node; returns the seconds until it was ready."""
         began = time.monotonic()

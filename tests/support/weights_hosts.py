@@ -83,10 +83,10 @@ class Host:
 
 
 @asynccontextmanager
-async def serving(host: Host, ssl: Any = None) -> AsyncIterator[Host]:
+async def serving(host: Host, ssl: Any = None, address: str = "127.0.0.1") -> AsyncIterator[Host]:
     app = web.Application()
     app.router.add_route("GET", "/{path:.*}", host.answer)
-    server = TestServer(app, scheme="https" if ssl else "http")
+    server = TestServer(app, scheme="https" if ssl else "http", host=address)
     await server.start_server(**({"ssl": ssl} if ssl else {}))
     host.url = str(server.make_url("")).rstrip("/")
     try:

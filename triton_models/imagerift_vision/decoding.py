@@ -15,6 +15,7 @@ from imagerift_vision.colour_spaces import ColourSpace, space_of
 from imagerift_vision.errors import VisionError
 
 ROWS_AT_ONCE = 256
+CLEAR = (255, 255, 255, 0)
 UPRIGHT = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
     3: (Image.Transpose.ROTATE_180,),
@@ -31,7 +32,8 @@ class Source:
     """A decoded source."""
 
     rgba: NDArray[np.uint8]
-    """[H, W, 4], sRGB, straight alpha, upright; may be smaller than the file's picture."""
+    """[H, W, 4], sRGB, straight alpha, upright; may be smaller than the file's picture. What is
+    wholly transparent is white: whatever colours the file hides there go no further."""
     width: int
     """Width of the file's own picture, upright, in pixels."""
     height: int
@@ -70,7 +72,9 @@ def decode(data: bytes, long_edge: int) -> Source:
     pixels = _upright(_shrink(srgb, long_edge), orientation)
     turned = orientation >= 5
     width, height = (full[1], full[0]) if turned else full
-    return Source(rgba=np.asarray(pixels.convert("RGBA")), width=width, height=height)
+    rgba = np.array(pixels.convert("RGBA"))
+    rgba[rgba[..., 3] == 0] = CLEAR
+    return Source(rgba=rgba, width=width, height=height)
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -16,10 +16,11 @@ from imagerift_vision.diffusion_drawing import Drawing, Network
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_modes import MODE_TASKS, recipe_for
 from imagerift_vision.diffusion_settings import Recipe, Recipes
+from imagerift_vision.encoding import on_white
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import JOB_ENDING, VisionError, from_exception
 from imagerift_vision.faces import FaceFinder
-from imagerift_vision.framing import Framed, Framer, on_paper
+from imagerift_vision.framing import Framed, Framer
 from imagerift_vision.matting import Matting
 from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.photo_enlarging import PhotoEnlarger
@@ -132,7 +133,7 @@ class DiffusionMode:
             else:
                 kept = cv2.dilate(kept, np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
             mask = np.where(kept > 0, 0, 255).astype(np.uint8)
-        looked_at = tuple(_no_larger(on_paper(one), recipe.edge) for one in call.references)
+        looked_at = tuple(_no_larger(on_white(one), recipe.edge) for one in call.references)
         shown = np.asarray(picture, np.uint8)
         return Drawing(task, prompt, wide, high, shown, mask, looked_at), framed
 
@@ -190,7 +191,7 @@ class DiffusionMode:
         if call.masked and task != "inpaint":
             raise VisionError("invalid_request", "the diffusion model cuts nothing out: no mask")
         # Beyond the caller's own matte the picture goes on.
-        rgb = np.ascontiguousarray(call.image[..., :3]) if call.masked else on_paper(call.image)
+        rgb = np.ascontiguousarray(call.image[..., :3]) if call.masked else on_white(call.image)
         return self._framer.framed(rgb, call.width / call.height, guard)
 
     def _is_drawing(self, call: ModeCall) -> bool:

@@ -75,6 +75,8 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[H, W, 3] pixels as they are, [H, W, 4] shown on white."""
     if pixels.shape[2] == 3:
         return pixels
+    if int(pixels[..., 3].min()) == 255:
+        return np.ascontiguousarray(pixels[..., :3])
     shown = np.empty((*pixels.shape[:2], 3), np.uint8)
     # A band at a time: in floats, a large picture would be four times as large.
     for top in range(0, len(pixels), ROWS_AT_ONCE):

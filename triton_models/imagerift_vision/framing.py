@@ -19,8 +19,6 @@ from imagerift_vision.requests import ModelVersion
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
-# Colour under a transparent pixel is arbitrary; the picture is shown on white paper.
-PAPER = 255.0
 # The same proportions, but for rounding.
 SAME_RATIO = 0.012
 
@@ -86,15 +84,6 @@ class Framer:
             contents = Contents(interest, detail, found, rgb.shape[1], rgb.shape[0])
             self._last = (digest, contents, interest)
         return self._last[1], self._last[2]
-
-
-def on_paper(rgba: Pixels) -> Pixels:
-    """[h, w, 4] pixels shown on white."""
-    alpha = rgba[..., 3:]
-    if int(alpha.min()) == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    share = alpha.astype(np.float32) / 255
-    return (rgba[..., :3] * share + PAPER * (1 - share) + 0.5).astype(np.uint8)
 
 
 def is_ratio(width: int, height: int, ratio: float) -> bool:

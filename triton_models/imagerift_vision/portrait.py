@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from imagerift_vision.analysis import Box, People
 from imagerift_vision.backlight import balanced
+from imagerift_vision.encoding import on_white
 from imagerift_vision.errors import VisionError
 from imagerift_vision.faces import Face, FaceFinder, Iris
 from imagerift_vision.matting import Matting, own_matte
@@ -72,7 +73,9 @@ def portray(
     """
     rgb = np.ascontiguousarray(rgba[..., :3])
     own = own_matte(rgba[..., 3], masked=masked)
-    if own is not None and not masked:
+    if own is None:
+        rgb = on_white(rgba)
+    elif not masked:
         share = own.alpha[..., None]
         rgb = (rgb * share + 200 * (1 - share)).astype(np.uint8)
     faces = finder.find(rgb)

@@ -8,15 +8,13 @@ from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
 from imagerift_vision.analysis import SubjectFound
+from imagerift_vision.encoding import on_white
 from imagerift_vision.errors import VisionError
 from imagerift_vision.matting import Matte, Matting, bled, estimate_foreground, own_matte
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.scene.placement import Subject, describe, needed, trimmed
 
 Pixels = NDArray[np.uint8]
-
-# Colour under a transparent pixel is arbitrary; the whole picture is shown on white paper.
-PAPER = 255.0
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,12 @@ class Studied:
 
     digest: bytes
     rgb: Pixels
+    """[h, w, 3]: the source as it came; on white, where its own alpha lets that through."""
     matte: Matte
     subject: Subject | None
     matted_by: ModelVersion | None
     original: Pixels | None = None
-    """[h, w, 3]: the subject's part of the source as it came, pixel for pixel."""
+    """[h, w, 3]: the subject's part of `rgb`, pixel for pixel."""
 
     @property
     def found(self) -> SubjectFound:
@@ -63,8 +62,8 @@ class Study:
         alpha = rgba[..., 3]
         matte = own_matte(alpha, masked=masked)
         matted_by = None
+        rgb = np.ascontiguousarray(rgba[..., :3]) if masked else on_white(rgba)
         if masked or matte is None:
-            rgb = np.ascontiguousarray(rgba[..., :3])
             if matte is None:
                 matte = self._matting.matte(rgb)
                 matted_by = self._matting.version
@@ -73,8 +72,6 @@ class Study:
             colours = estimate_foreground(rgb, matte.alpha) if cut else None
         else:
             # Colours under the own alpha are the subject's already; only bare paper is filled in.
-            share = matte.alpha[..., None]
-            rgb = (rgba[..., :3] * share + PAPER * (1 - share)).astype(np.uint8)
             colours = bled(rgba[..., :3], matte.alpha) if matte.separable else None
         subject, original = None, None
         if colours is not None:
@@ -82,7 +79,7 @@ class Study:
             # A close-up that the frame cuts above as well has no place in another scene.
             if not ("top" in found.touches and len(found.touches) > 1):
                 subject = trimmed(found)
-                original = np.ascontiguousarray(rgba[..., :3][needed(found)])
+                original = np.ascontiguousarray(rgb[needed(found)])
         self._last = Studied(digest, rgb, matte, subject, matted_by, original)
         return self._last
 
