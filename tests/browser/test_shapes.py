@@ -14,14 +14,6 @@ from tests.browser.test_account_page import choose, focused, sent_by
 from tests.browser.test_pages import assert_accessible
 from tests.browser.visitor import DESKTOP, PHONE, home_of, screenshot, sign_in, tab
 from tests.integration.api.harness import Api
-from tests.support.pictures import picture
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "cup.png"
-    path.write_bytes(picture())
-    return path
 
 
 async def shapes_in(page: Page) -> list[str]:
@@ -42,14 +34,14 @@ async def test_shapes_are_added_by_keyboard_and_their_cost_is_said_before_they_a
         await choose(page, photo)
         cost = page.get_by_role("status").filter(has_text="Costs")
         await expect(cost).to_have_text("Costs 1 unit.")
-        await page.get_by_label("Shape", exact=True).select_option("1:1")
+        await page.get_by_role("combobox", name="Shape", exact=True).select_option("1:1")
         add = page.get_by_role("button", name="Add another shape")
         for _ in range(2):
             await add.focus()
             await page.keyboard.press("Enter")
             assert await focused(page) == "shapeAspect"
-        await page.get_by_label("Shape 3").select_option("9:16")
-        await page.get_by_label("Size of shape 3").select_option("2k")
+        await page.get_by_role("combobox", name="Shape 3", exact=True).select_option("9:16")
+        await page.get_by_role("combobox", name="Size of shape 3", exact=True).select_option("2k")
         await page.get_by_role("combobox", name="Pictures").select_option("2")
         await expect(cost).to_have_text("Costs 6 units: 2 pictures in each of 3 shapes.")
         await assert_accessible(page)
@@ -94,11 +86,16 @@ async def test_a_removed_shape_is_not_sent_and_one_alone_is_sent_as_ever(
         await page.get_by_role("button", name="Remove shape 2").click()
         assert await focused(page) == "add-shape"
         assert await shapes_in(page) == kept
-        await expect(page.get_by_label("Shape 2", exact=True)).to_have_value(kept[0])
+        await expect(page.get_by_role("combobox", name="Shape 2", exact=True)).to_have_value(
+            kept[0]
+        )
         await page.get_by_role("button", name="Remove shape 2").click()
         body = await sent_by(page, site)
         assert "outputs" not in body
-        assert body["outputAspect"] == await page.get_by_label("Shape", exact=True).input_value()
+        assert (
+            body["outputAspect"]
+            == await page.get_by_role("combobox", name="Shape", exact=True).input_value()
+        )
 
 
 async def test_what_no_job_can_make_is_said_before_anything_is_sent(
@@ -113,11 +110,11 @@ async def test_what_no_job_can_make_is_said_before_anything_is_sent(
         generate = page.get_by_role("button", name="Generate")
         add = page.get_by_role("button", name="Add another shape")
         await add.click()
-        first = await page.get_by_label("Shape", exact=True).input_value()
-        await page.get_by_label("Shape 2", exact=True).select_option(first)
+        first = await page.get_by_role("combobox", name="Shape", exact=True).input_value()
+        await page.get_by_role("combobox", name="Shape 2", exact=True).select_option(first)
         assert await fault_of(page, "shapeSize") == "Shape 2 is the same as shape 1."
         await generate.click()
-        await page.get_by_label("Size of shape 2").select_option("2k")
+        await page.get_by_role("combobox", name="Size of shape 2", exact=True).select_option("2k")
         assert await fault_of(page, "shapeSize") == ""
 
         while await add.is_visible():
@@ -155,11 +152,13 @@ async def test_only_what_the_mode_can_is_offered(chromium: Browser, site: Api) -
         await sign_in(page, NAME, PASSWORD)
         add = page.get_by_role("button", name="Add another shape")
         await add.click()
-        await page.get_by_label("Shape", exact=True).select_option("16:9")
-        second = page.get_by_label("Shape 2", exact=True)
+        await page.get_by_role("combobox", name="Shape", exact=True).select_option("16:9")
+        second = page.get_by_role("combobox", name="Shape 2", exact=True)
         await expect(second).to_be_disabled()
         await expect(second).to_have_value("16:9")
-        await expect(page.get_by_label("Size of shape 2")).to_have_value("2k")
+        await expect(
+            page.get_by_role("combobox", name="Size of shape 2", exact=True)
+        ).to_have_value("2k")
 
         await page.get_by_label("Mode").select_option("avatar")
 
