@@ -102,6 +102,12 @@ bench-vision: venv ## Hold mattes, framing and prompts to reference pictures; AR
 	@pictures=$$($(BIN)/python -m bench.vision.provision) && python=$$($(BIN)/imagerift-platform models-python) && \
 		"$$python" -m bench.vision --pictures "$$pictures" $(ARGS)
 
+.PHONY: gallery
+gallery: venv ## Make the pictures of docs/gallery.md and the presets' previews anew, in some ten minutes.
+	@photographs=$$($(BIN)/python -m bench.vision.photographs) && python=$$($(BIN)/imagerift-platform models-python) && \
+		"$$python" triton_models/tools/gallery.py && "$$python" triton_models/tools/showcase.py && \
+		"$$python" triton_models/tools/collection.py --photographs "$$photographs"
+
 .PHONY: bench-cost
 bench-cost: venv ## Measure seconds and memory of a picture by mode and size; ARGS="--sizes base --modes style".
 	@$(BIN)/python bench/vision/cost.py --models-python "$$($(BIN)/imagerift-platform models-python)" $(ARGS)

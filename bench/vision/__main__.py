@@ -29,6 +29,7 @@ from bench.vision.tables import Table  # noqa: E402
 
 # The figures are of one core.
 THREADS = 1
+WORST = 10
 PARTS = ("mattes", "framing", "prompts")
 
 
@@ -52,6 +53,8 @@ def measure_mattes(plan: Plan, sources: Sources, sheets: Path | None) -> list[di
     say(mattes.by_warning(results))
     if sheets:
         sheet.mattes(sheets / "mattes.webp", cells)
+        worst = mattes.worst(results, WORST)
+        sheet.worst(sheets / "worst.webp", [cells[place] for place in worst])
     return documents(results)
 
 

@@ -74,6 +74,17 @@ class Result:
         return self.subject is False or self.destroyed
 
 
+def worst(results: Sequence[Result], count: int) -> list[int]:
+    """Places of the worst cut-outs: of nothing first, then by the overlap with the reference."""
+    cut_out = [
+        place
+        for place, result in enumerate(results)
+        if not result.warned and result.subject is not None
+    ]
+    cut_out.sort(key=lambda place: (not results[place].bad, results[place].iou or 0))
+    return cut_out[:count]
+
+
 def measure(matting: Matting, picture: Picture, composite: Composite) -> tuple[Result, Matte]:
     """One picture's result and matte."""
     _forget_peak()

@@ -8,16 +8,18 @@ import numpy as np
 from imagerift_vision.matting import estimate_foreground
 from imagerift_vision.reframing import Window
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bench.vision.framing import Reframed, Scene
 from bench.vision.mattes import Result
 
 Float = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Cell = tuple[Result, Image.Image, Image.Image]
 
 PANE, GAP, TEXT = 112, 6, 13
 COLUMNS = 6
+WORST_PANE, WORST_COLUMNS = 240, 2
 QUALITY = 62
 PAPER, INK = (250, 250, 250), (30, 30, 30)
 # What the cut-outs lie on: nothing in the pictures has this colour.
@@ -38,29 +40,35 @@ def cut_out(rgb: Pixels, alpha: Float) -> Pixels:
 
 
 def pane(rgb: Pixels) -> Image.Image:
-    """A picture as small as the sheet shows it."""
+    """A picture as small as a sheet shows it at most."""
     image = Image.fromarray(rgb)
-    image.thumbnail((PANE, PANE), Image.Resampling.LANCZOS)
+    image.thumbnail((WORST_PANE, WORST_PANE), Image.Resampling.LANCZOS)
     return image
 
 
-def mattes(path: Path, cells: Sequence[tuple[Result, Image.Image, Image.Image]]) -> None:
+def mattes(path: Path, cells: Sequence[Cell], side: int = PANE, columns: int = COLUMNS) -> None:
     """Picture and cut-out of each, with a bar that says how good it is."""
-    wide, high = 2 * PANE + GAP, PANE + 2 * TEXT + GAP
-    rows = -(-len(cells) // COLUMNS)
-    size = (COLUMNS * (wide + GAP) + GAP, rows * (high + GAP) + GAP)
+    wide, high = 2 * side + GAP, side + 2 * TEXT + GAP
+    rows = -(-len(cells) // columns)
+    size = (columns * (wide + GAP) + GAP, rows * (high + GAP) + GAP)
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(10)
-    for index, (result, picture, cut) in enumerate(cells):
-        x = GAP + index % COLUMNS * (wide + GAP)
-        y = GAP + index // COLUMNS * (high + GAP)
-        sheet.paste(picture, (x, y))
-        sheet.paste(cut, (x + PANE, y))
-        draw.rectangle((x, y + PANE + 1, x + 2 * PANE, y + PANE + 3), fill=_colour(result))
-        draw.text((x, y + PANE + 4), f"{result.kind}: {result.name}"[:44], fill=INK, font=font)
-        draw.text((x, y + PANE + 3 + TEXT), _figures(result), fill=INK, font=font)
+    for index, (result, *pictures) in enumerate(cells):
+        x = GAP + index % columns * (wide + GAP)
+        y = GAP + index // columns * (high + GAP)
+        for place, picture in enumerate(pictures):
+            shown = ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
+            sheet.paste(shown, (x + place * side, y))
+        draw.rectangle((x, y + side + 1, x + 2 * side, y + side + 3), fill=_colour(result))
+        draw.text((x, y + side + 4), f"{result.kind}: {result.name}"[:44], fill=INK, font=font)
+        draw.text((x, y + side + 3 + TEXT), _figures(result), fill=INK, font=font)
     sheet.save(path, quality=QUALITY, method=6)
+
+
+def worst(path: Path, cells: Sequence[Cell]) -> None:
+    """The same, large."""
+    mattes(path, cells, WORST_PANE, WORST_COLUMNS)
 
 
 def frames(path: Path, cells: Sequence[tuple[Scene, Sequence[tuple[Reframed, Window]]]]) -> None:

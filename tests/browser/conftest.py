@@ -20,6 +20,7 @@ from tests.contract.conftest import mongo_url, s3_address
 from tests.integration.api.conftest import bucket, database_name
 from tests.integration.api.harness import Api, environment_of, settings_of
 from tests.support.chromium import provision_chromium
+from tests.support.pictures import picture
 from tests.support.server_processes import S3Address, free_port
 
 __all__ = ["bucket", "database_name", "mongo_url", "s3_address"]
@@ -70,3 +71,11 @@ async def site(
     async with Api(settings, port=port) as replica:
         await replica.until_ready()
         yield replica
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture that somebody chooses."""
+    path = tmp_path / "cup.png"
+    path.write_bytes(picture())
+    return path

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from imagerift_core import clock
 from imagerift_core.mongo.scheduler_snapshot import JobProgress, SchedulerSnapshot
 from imagerift_core.object_keys import thumbnail_key
@@ -32,13 +31,6 @@ async def focused(page: Page) -> str:
 
 async def choose(page: Page, path: Path) -> None:
     await page.locator("input[name=image]").set_input_files(path)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "cup.png"
-    path.write_bytes(picture())
-    return path
 
 
 async def test_two_keys_are_created_one_after_the_other(chromium: Browser, site: Api) -> None:

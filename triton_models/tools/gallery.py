@@ -2,7 +2,8 @@
 
     MODELS_PYTHON triton_models/tools/gallery.py [--only style scene avatar enhance cutout previews]
 
-Everything is made from the two sample photos in docs/images.
+Everything is made from the two sample photos in docs/images; `collection.py` makes the sheets of
+other photographs.
 """
 
 import argparse
@@ -45,7 +46,7 @@ THREADS = 2
 ROW = 300
 GAP = 8
 LABEL = 20
-QUALITY = 87
+QUALITY = 84
 PREVIEW_SIDE = 192
 FIRST_SEED = 100
 CHECK = 32
@@ -71,6 +72,29 @@ def mode_of(name: str) -> Mode:
     return modes[name](THREADS)
 
 
+def answered(
+    mode: str,
+    photo: Path,
+    preset: str | None,
+    seeds: Sequence[int] = (FIRST_SEED,),
+    *,
+    aspect: str = "1:1",
+    size: str = "base",
+    cutout: CutoutOptions | None = None,
+) -> ModeAnswer:
+    """What a mode makes of a photo, one picture a seed.
+
+    Raises VisionError: it makes none.
+    """
+    source = decode(photo.read_bytes(), 4096)
+    width, height = output_size(size, aspect, source.width, source.height)
+    guard = AttemptGuard.begun(CancelFlags(Path("/nonexistent")), "gallery", 3600)
+    call = ModeCall(
+        mode, source.rgba, "gallery", 3600, "", preset, tuple(seeds), width, height, cutout=cutout
+    )
+    return mode_of(mode).run(call, guard)
+
+
 def made(
     mode: str,
     photo: Path,
@@ -81,14 +105,9 @@ def made(
     size: str = "base",
     cutout: CutoutOptions | None = None,
 ) -> list[Pixels]:
-    """Pictures of a photo, one a seed."""
-    source = decode(photo.read_bytes(), 4096)
-    width, height = output_size(size, aspect, source.width, source.height)
-    guard = AttemptGuard.begun(CancelFlags(Path("/nonexistent")), "gallery", 3600)
-    call = ModeCall(
-        mode, source.rgba, "gallery", 3600, "", preset, tuple(seeds), width, height, cutout=cutout
-    )
-    return [on_checks(picture) for picture in mode_of(mode).run(call, guard).images]
+    """The pictures alone, what is transparent in them on a checkerboard."""
+    answer = answered(mode, photo, preset, seeds, aspect=aspect, size=size, cutout=cutout)
+    return [on_checks(picture) for picture in answer.images]
 
 
 def on_checks(picture: Pixels) -> Pixels:
@@ -128,7 +147,7 @@ def page(rows: Sequence[Sequence[Labelled]], row: int = ROW) -> Image.Image:
 def write(sheet: Image.Image, name: str) -> None:
     """Save a sheet of the gallery."""
     GALLERY.mkdir(parents=True, exist_ok=True)
-    sheet.save(GALLERY / f"{name}.jpg", quality=QUALITY, optimize=True, progressive=True)
+    sheet.save(GALLERY / f"{name}.webp", quality=QUALITY, method=6)
 
 
 def style() -> None:

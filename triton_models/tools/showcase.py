@@ -1,4 +1,4 @@
-"""Make docs/images/before-after.png: the sample photo and five presets of it, by the real pipeline.
+"""Make docs/images/before-after.webp: the sample photo and five looks of it, by the real pipeline.
 
 Run it in the models' environment: MODELS_PYTHON triton_models/tools/showcase.py [--sheet FILE]
 """
@@ -66,8 +66,8 @@ def sheet(pictures: list[Pixels], columns: int) -> Pixels:
 
 
 def write(path: Path, page: Pixels) -> None:
-    """Save a PNG."""
-    cv2.imwrite(str(path), page[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """Save a WebP."""
+    cv2.imwrite(str(path), page[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 84])
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
         write(options.sheet, sheet([render(mode, source, *look) for look in looks], 4))
         return
     pictures = [source.rgba[..., :3], *(render(mode, source, *look) for look in SHOWN)]
-    write(ROOT / "docs" / "images" / "before-after.png", sheet(pictures, 3))
+    write(ROOT / "docs" / "images" / "before-after.webp", sheet(pictures, 3))
 
 
 if __name__ == "__main__":

@@ -43,11 +43,11 @@ class Archive:
     main: str
     security: str = ""
 
-    def sources(self) -> str:
+    def sources(self, release: str = SUITE) -> str:
         """A list of sources for apt, with packages and their sources."""
-        places = [(self.main, SUITE), (self.main, f"{SUITE}-updates")]
+        places = [(self.main, release), (self.main, f"{release}-updates")]
         if self.security:
-            places.append((self.security, f"{SUITE}-security"))
+            places.append((self.security, f"{release}-security"))
         return "".join(
             f"{kind} {address} {suite} main\n"
             for address, suite in places
@@ -56,10 +56,12 @@ class Archive:
 
 
 class Debian:
-    """The pinned release; used by one thread and one process at a time, for each cache."""
+    """A release, the pinned one unless said otherwise; used by one thread and one process at a
+    time, for each cache."""
 
-    def __init__(self, cache_root: Path) -> None:
-        self._root = cache_root / "debian" / SUITE
+    def __init__(self, cache_root: Path, release: str = SUITE) -> None:
+        self._release = release
+        self._root = cache_root / "debian" / release
         self._log = cache_root / "logs" / "debian.log"
         self._lock = FileLock(cache_root / "locks" / "debian.lock")
         self._updated = False
@@ -140,7 +142,9 @@ class Debian:
         plan = _ask(install, self.environment)
         found = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
         if not found:
-            raise RouteUnavailableError(f"{SUITE} has no way to install {', '.join(packages)}")
+            raise RouteUnavailableError(
+                f"{self._release} has no way to install {', '.join(packages)}"
+            )
         return [package for package in found if package not in C_LIBRARY]
 
     def _configure(self) -> None:
@@ -149,7 +153,7 @@ class Debian:
         for key in KEYS.glob("*.asc"):
             shutil.copy2(key, self._root / "keys")
         (self._root / "state" / "status").touch()
-        (self._root / "sources.list").write_text(self.archive().sources())
+        (self._root / "sources.list").write_text(self.archive().sources(self._release))
         taken = [
             line
             for line in _ask(["apt-config", "dump", "Acquire"]).splitlines()

@@ -141,6 +141,15 @@ class TestOwnApt:
         assert "IndexTargets" not in text
         assert (cache / "debian" / "bookworm" / "state" / "status").read_text() == ""
 
+    @pytest.mark.usefixtures("machine")
+    def test_another_release_has_lists_of_its_own(self, tmp_path: Path) -> None:
+        for release in ("bookworm", "trixie"):
+            Debian(tmp_path, release).update()
+            sources = tmp_path / "debian" / release / "sources.list"
+            suites = {line.split()[2] for line in sources.read_text().splitlines()}
+            assert release in suites
+            assert all(suite.startswith(release) for suite in suites)
+
     def test_packages_are_unpacked_and_never_installed(self, tmp_path: Path, machine: Path) -> None:
         debian = Debian(tmp_path / "cache")
         for name in ("first", "second"):

@@ -151,6 +151,14 @@ def test_destroyed_and_bad():
     assert not result(subject=None).bad
 
 
+def test_the_worst_are_cut_out_of_nothing_or_lie_far_from_the_reference():
+    good, flawed, nothing = result(0.98), result(0.85), result(subject=False)
+    left_whole, unknown = result(0.3, reason="doubt"), result(subject=None)
+    results = [good, left_whole, flawed, unknown, nothing]
+    assert mattes.worst(results, 2) == [4, 2]
+    assert mattes.worst(results, 9) == [4, 2, 0]
+
+
 def test_the_table_of_warnings_tells_what_the_doubt_finds_beyond_nothing():
     tuning = [result(0.95), result(0.3, "doubt"), result(subject=False, reason="none")]
     apart = [result(0.95, "doubt", apart=True), result(0.2, apart=True)]

@@ -53,7 +53,7 @@ function placeBeside(near) {
 }
 
 // A refusal names the field at fault as the API calls it; the form may call it otherwise.
-const FIELDS = { imageBase64: "image", expiresAt: "days", scopes: "scope" };
+const FIELDS = { imageBase64: "image", expiresAt: "days", outputs: "shapeAspect", scopes: "scope" };
 
 function fieldOf(param, near) {
   const form = near?.closest("form");

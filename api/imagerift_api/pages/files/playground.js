@@ -2,8 +2,8 @@
 import { attempt, call, get, refuse } from "./api.js";
 import { byId, make, show } from "./dom.js";
 import { followOverview } from "./overview.js";
+import { aspectWords, chosenShapes, offerShapes, prepareShapes, sizeWords } from "./shapes.js";
 
-const SIZES = { base: "Base, 1,024 px", "2k": "2K, 2,048 px", "4k": "4K, 4,096 px" };
 const MOST_BYTES = 20 * 2 ** 20;
 // What every browser of today can show; others are left to the server to judge.
 const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif"]);
@@ -27,9 +27,9 @@ function chooseMode() {
   const chosen = modes.find((entry) => entry.mode === form.mode.value);
   if (!chosen) return;
   form.exportSize.replaceChildren(...chosen.exportSizes.map(({ exportSize, permitted }) =>
-    make("option", { value: exportSize, disabled: !permitted, textContent: SIZES[exportSize] + (permitted ? "" : " (not in your plan)") })));
+    make("option", { value: exportSize, disabled: !permitted, textContent: sizeWords(exportSize) + (permitted ? "" : " (not in your plan)") })));
   form.outputAspect.replaceChildren(...chosen.outputAspects.map((aspect) =>
-    make("option", { value: aspect, textContent: aspect === "source" ? "as the source" : aspect })));
+    make("option", { value: aspect, textContent: aspectWords(aspect) })));
   const presets = chosen.presets.map((name) => preset(name, name.replaceAll("_", " "), chosen.presetPreviewUrls[name]));
   const none = chosen.presetRequired ? [] : [preset("", chosen.cutoutOptions === null ? "by prompt" : "default", null)];
   byId("preset-list").replaceChildren(...none, ...presets);
@@ -50,6 +50,7 @@ function chooseMode() {
   form.prompt.placeholder = chosen.promptRequired ? "" : "optional";
   for (const option of form.variations.options) option.disabled = Number(option.value) > chosen.maxVariations;
   if (form.variations.selectedOptions[0]?.disabled) form.variations.value = "1";
+  offerShapes(chosen);
 }
 
 function preset(value, words, previewUrl) {
@@ -114,7 +115,10 @@ async function generate(form) {
   const fields = new FormData(form);
   const { takesSource, keepsSubject } = modes.find((entry) => entry.mode === fields.get("mode"));
   const body = takesSource ? { imageBase64: await base64Of(fields.get("image")) } : {};
-  for (const name of ["mode", "exportSize", "outputAspect"]) body[name] = fields.get(name);
+  body.mode = fields.get("mode");
+  const shapes = chosenShapes();
+  if (shapes.length > 1) body.outputs = shapes;
+  else for (const name of ["exportSize", "outputAspect"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
   if (!takesSource) fields.delete("mask");
   else if (cutsOut(body.mode) || keepsSubject) {
@@ -137,7 +141,7 @@ async function generate(form) {
   while (!["succeeded", "failed", "canceled"].includes(job.status)) {
     status.textContent = `${job.status[0].toUpperCase()}${job.status.slice(1)}${whereabouts(job)}…`;
     showProgress(job.progress);
-    showPictures(job.partialOutputs);
+    showPictures(job.partialOutputs, job.requestedOutputs);
     await new Promise((done) => setTimeout(done, 1000 * Number(headers.get("Retry-After") ?? 4)));
     ({ content: job, headers } = await call("GET", job.statusUrl));
   }
@@ -165,17 +169,25 @@ function showProgress(progress) {
   show(byId("play-progress"), Boolean(progress));
 }
 
-// Thumbnails of several: of those that are finished while the job runs, and then of all, with their links.
-function showPictures(outputs) {
-  const list = byId("play-pictures");
-  const there = new Map([...list.children].map((item) => [Number(item.value), item]));
+// Thumbnails of several, by shape: of those that are finished while the job runs, and then of all, with their links.
+function showPictures(outputs, requested = null) {
+  const place = byId("play-pictures");
+  const there = new Map([...place.querySelectorAll("li")].map((item) => [item.value, item]));
   const shown = outputs.filter(({ thumbnailUrl }) => thumbnailUrl);
-  list.replaceChildren(...shown.map((output) => (!output.downloadUrl && there.get(output.index + 1)) || finished(output)));
-  show(list, shown.length > 0);
+  const shapes = requested ?? [null];
+  place.replaceChildren(...shapes.flatMap((shape, position) => {
+    const name = shape ? `${aspectWords(shape.aspect)}, ${sizeWords(shape.size)}` : "";
+    const items = shown.filter(({ index }) => index % shapes.length === position)
+      .map((output) => (!output.downloadUrl && there.get(output.index + 1)) || finished(output, shapes.length, name));
+    const heading = name ? [make("h3", { textContent: name })] : [];
+    return items.length ? [...heading, make("ul", { className: "strip" }, ...items)] : [];
+  }));
+  show(place, shown.length > 0);
 }
 
-function finished({ index, thumbnailUrl, downloadUrl }) {
-  const image = make("img", { src: thumbnailUrl, alt: `Picture ${index + 1}` });
+function finished({ index, thumbnailUrl, downloadUrl }, shapes, shape) {
+  const alt = [`Picture ${Math.floor(index / shapes) + 1}`, shape].filter(Boolean).join(", ");
+  const image = make("img", { src: thumbnailUrl, alt });
   const picture = downloadUrl ? make("a", { href: downloadUrl, target: "_blank", rel: "noopener" }, image) : image;
   return make("li", { value: index + 1 }, picture);
 }
@@ -229,12 +241,13 @@ function showResult(job) {
   image.dataset.job = job.jobId;
   byId("result").href = job.downloadUrl;
   show(byId("result"));
-  showPictures(job.outputs.length > 1 ? job.outputs : []);
+  showPictures(job.outputs.length > 1 ? job.outputs : [], job.requestedOutputs);
   renewing = setTimeout(() => get(job.statusUrl).then(showResult, () => {}), RENEW_MS);
 }
 
 export function preparePlayground() {
   const form = byId("play");
+  prepareShapes();
   form.elements.mode.addEventListener("change", chooseMode);
   form.elements.image.addEventListener("change", (event) => attempt(choosePicture, event.currentTarget));
   for (const [name, over] of [["dragenter", true], ["dragleave", false], ["drop", false]]) {
