@@ -54,7 +54,7 @@ async def test_a_key_made_by_the_command_ends_when_it_was_told(run: Any) -> None
 
     kept = json.loads((await run(*key, "2031-01-02T03:04:05Z")).stdout)
 
-    assert kept["expiresAt"] == "2031-01-02T03:04:05Z"
+    assert kept["expiresAt"] == "2031-01-02T03:04:05.000Z"
     assert (await run(*key, "2021-01-02T03:04:05Z")).stderr.startswith("invalid_request: ")
 
 
