@@ -22,6 +22,9 @@ REFINE_EDGE = 1024
 # Below this the network itself is not sure that there is a subject.
 CONFIDENT = 0.6
 SMALLEST_COVER = 0.035
+# Of the bench's true holes the smallest is 0.0042 of its subject, and of the false ones half are
+# under 0.003.
+PINHOLE = 0.004
 LARGEST_COVER = 0.93
 
 
@@ -108,7 +111,7 @@ def refine(rgb: NDArray[np.uint8], saliency: Float) -> Float:
     guided = cv2.ximgproc.guidedFilter(guide, coarse, radius, 6.5)
     guided = cv2.ximgproc.guidedFilter(guide, guided, max(2, radius // 3), 3.0)
     # The network's matte is a little wide: the cut at 0.5 would keep a seam of the old backdrop.
-    alpha = ((guided - 0.38) / 0.5).clip(0, 1)
+    alpha = _without_pinholes(((guided - 0.38) / 0.5).clip(0, 1))
     if scale < 1:
         alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
     alpha = _largest_parts(alpha)
@@ -168,6 +171,25 @@ def _fuse(
     residue = image - alpha * mean_front - (1 - alpha) * mean_back
     front = np.clip(mean_front + alpha * residue, 0, 1)
     return front, np.clip(mean_back, 0, 1)
+
+
+def _without_pinholes(alpha: Float) -> Float:
+    """Fill the holes that are under `PINHOLE` of the subject.
+
+    An eye, a lens or a button looks to the network like a gap through which the backdrop shows, and
+    a hole there ruins the subject; a gap as small that is filled shows a speck of backdrop.
+    """
+    solid = alpha >= 0.9
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (~solid).astype(np.uint8), connectivity=4
+    )
+    fill = stats[:, cv2.CC_STAT_AREA] < PINHOLE * np.count_nonzero(solid)
+    # What is solid itself, and what the frame cuts, is no hole.
+    fill[0] = False
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        fill[edge] = False
+    filled: Float = np.where(fill[labels], np.float32(1), alpha)
+    return filled
 
 
 def _largest_parts(alpha: Float) -> Float:
