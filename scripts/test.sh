@@ -56,7 +56,7 @@ lane() {
   lanes+=("$!")
   set +m
 }
-lane "end-to-end and browser tests" on_a_platform tests/e2e tests/browser "$@"
+lane "end-to-end tests" on_a_platform tests/e2e "$@"
 lane "integration tests" on_a_platform tests/integration "$@"
 
 failed=0
@@ -65,7 +65,8 @@ part "pixel code, in the models' environment" \
   ARGS="--ignore tests/unit/vision/test_generate_cases.py" || failed=1
 part "charts" .venv/bin/python -m pytest tests/charts || failed=1
 part "unit tests" .venv/bin/python -m pytest tests/unit || failed=1
-part "contract and security tests" on_a_platform tests/contract tests/security "$@" || failed=1
+part "contract, security and browser tests" \
+  on_a_platform tests/contract tests/security tests/browser "$@" || failed=1
 
 for lane in "${lanes[@]}"; do wait "$lane" || failed=1; done
 lanes=()

@@ -147,10 +147,10 @@ def test_a_minute_has_room_for_as_many_requests_as_the_plan_says(
     make_tenant: Callable[[str], Tenant], plan: str, limit: int
 ) -> None:
     """ "Pro: 30/min. Business: 120/min."."""
-    tenant = make_tenant(plan)
 
     def one_minute() -> list[int]:
-        """The statuses of a minute's requests; none of them if another minute began."""
+        """The statuses of a new workspace's requests; none of them if another minute began."""
+        tenant = make_tenant(plan)
         answers = [tenant.request("GET", "/api/v1/modes") for _ in range(limit + 2)]
         left = [int(answer.headers["RateLimit"].rpartition("t=")[2]) for answer in answers]
         whole = left == sorted(left, reverse=True)
