@@ -27,7 +27,10 @@ def servers(release: Release) -> Iterator[None]:
     spec = {
         "replicas": 1,
         "selector": {"matchLabels": SERVERS},
-        "template": {"metadata": {"labels": SERVERS}, "spec": made},
+        "template": {
+            "metadata": {"labels": SERVERS},
+            "spec": made | {"terminationGracePeriodSeconds": 5},
+        },
     }
     metadata = {"name": "triton", "namespace": ELSEWHERE}
     node.apply(
