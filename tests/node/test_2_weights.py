@@ -37,9 +37,9 @@ def test_a_pool_waits_for_its_weights_from_a_store_and_has_them(
     store_account(release, NAMESPACE)
     with spare_pool(release, minReplicas=1, weights=["sdxl"]):
         wait_until(
-            lambda: condition(release, "Ready").get("reason") == "WaitingForWeights",
+            lambda: condition(release, "Ready").get("reason") == "WeightsNotReady",
             seconds=60,
-            what="the pool waits for its weights",
+            what="the pool says that there are no such weights",
         )
         assert condition(release, "WeightsReady")["status"] == "False"
         node.kubectl("-n", NAMESPACE, "get", "tp,mw")
