@@ -97,8 +97,8 @@ def diffusion_python() -> Path:
 
 def make_weights(python: Path, folder: Path) -> Path:
     """All that there are builders of, a folder each; give theirs back."""
-    tool = ROOT / "triton_models" / "tools" / "tiny_diffusion.py"
-    subprocess.run([python, "-W", "ignore", tool, folder, "--all"], check=True)
+    tool = ROOT / "triton_models" / "tools" / "tiny_pool.py"
+    subprocess.run([python, "-W", "ignore", tool, folder], check=True)
     return folder
 
 

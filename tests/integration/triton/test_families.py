@@ -141,6 +141,29 @@ def test_there_are_tiny_weights_of_every_family(weights: Path) -> None:
     assert set(TASKS) <= {folder.name for folder in weights.iterdir()}
 
 
+def test_the_weights_used_the_longest_ago_make_room_and_come_back_the_same(
+    client: Client,
+) -> None:
+    """What is loaded draws on without its folder; what was let go does not.
+
+    It is the first, since letting one go takes longer the more there are.
+    """
+    older, newer = "z-image", "stable-diffusion-xl"
+    drawn = {family: client.one(family, "img2img") for family in (older, newer)}
+    client.one(HUGE, "img2img")
+    hidden = [(client.pool.weights / name, client.pool.weights / f"no {name}") for name in drawn]
+    for there, away in hidden:
+        there.rename(away)
+    try:
+        assert client.one(newer, "img2img") == drawn[newer]
+        lost = client.pool.triton.generate(client.request(older, "img2img"))
+        assert lost["error"]["code"] == "model_error"
+    finally:
+        for there, away in hidden:
+            away.rename(there)
+    assert client.one(older, "img2img") == drawn[older]
+
+
 @pytest.mark.parametrize(("family", "task"), CASES)
 def test_each_task_draws_what_its_seeds_say_alone_and_four_at_once(
     client: Client, family: str, task: str
@@ -209,37 +232,17 @@ def test_each_family_wears_two_loras_where_a_preset_names_them(client: Client, f
 def test_each_family_held_in_eight_bits_draws_much_the_same(client: Client, family: str) -> None:
     eight = pixels(client.one(f"{family} fp8", TASKS[family][0]))
     changed = np.abs(pixels(client.plain(family)).astype(int) - eight)
-    assert 0 < changed.mean() < 16
+    assert 0 < changed.mean() < 4
 
 
 @pytest.mark.parametrize("bits", REFUSED)
 def test_what_wants_bitsandbytes_is_refused_by_its_name(client: Client, bits: str) -> None:
-    """It is in no lock. Whoever puts it there gives these bits to the families above."""
+    """It is in no lock. With it (0.50.2) diffusers refuses both as well where there is no GPU."""
     result = client.pool.triton.generate(client.request(bits, "img2img"))
     reason = "the preset's weights could not be loaded"
     assert (result["error"]["code"], result["error"]["message"]) == ("model_error", reason)
     said = f"quantization {bits} wants bitsandbytes, which is not installed"
     assert said in client.pool.log.read_text(errors="replace")
-
-
-def test_the_weights_used_the_longest_ago_make_room_and_come_back_the_same(
-    client: Client,
-) -> None:
-    """What is loaded draws on without its folder; what was let go does not."""
-    older, newer = "z-image", "stable-diffusion-xl"
-    drawn = {family: client.one(family, "img2img") for family in (older, newer)}
-    client.one(HUGE, "img2img")
-    hidden = [(client.pool.weights / name, client.pool.weights / f"no {name}") for name in drawn]
-    for there, away in hidden:
-        there.rename(away)
-    try:
-        assert client.one(newer, "img2img") == drawn[newer]
-        lost = client.pool.triton.generate(client.request(older, "img2img"))
-        assert lost["error"]["code"] == "model_error"
-    finally:
-        for there, away in hidden:
-            away.rename(there)
-    assert client.one(older, "img2img") == drawn[older]
 
 
 def _told_until(
