@@ -5,6 +5,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+from imagerift_vision.diffusion_options import BITSANDBYTES
 from imagerift_vision.diffusion_settings import DiffusionSettings
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
@@ -29,6 +30,9 @@ def check_diffusion(settings: DiffusionSettings, *, on_gpu: bool) -> None:
         raise RuntimeError("this PyTorch is built without CUDA")
     for name in (None, *settings.models):
         one = settings.of(name)
+        bits = one.options.quantization
+        if bits in BITSANDBYTES and find_spec("bitsandbytes") is None:
+            raise ModuleNotFoundError(f"bitsandbytes is not installed, which {bits} wants")
         check_folder(one.checked().path)
         for lora in (lora for recipe in one.recipes for lora in recipe.loras):
             check_file(lora.weights)

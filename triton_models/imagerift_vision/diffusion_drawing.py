@@ -1,5 +1,6 @@
 """What a diffusion network is asked to draw, and the last look at each picture."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.control import Guard
-from imagerift_vision.diffusion_families.family import Task
+from imagerift_vision.diffusion_families.family import Task, Way
 from imagerift_vision.diffusion_settings import Recipe
 from imagerift_vision.errors import VisionError
 from imagerift_vision.requests import ModelVersion
@@ -74,6 +75,24 @@ class JoiningNetwork(WholeNetwork, Protocol):
 
     def joins(self, task: Task, recipe: Recipe) -> bool:
         """Whether prompt and picture may differ from one seed to the next."""
+
+
+def shown(reference: Pixels, way: Way) -> Pixels:
+    """[h, w, 3] as the way takes it: its border is gone on with, and it is enlarged, as needed."""
+    high, wide = reference.shape[:2]
+    least = math.ceil(max(high, wide) / way.longest)
+    more = (max(0, least - high), max(0, least - wide))
+    if any(more):
+        (top, left), (bottom, right) = ([n // 2 for n in more], [n - n // 2 for n in more])
+        reference = np.asarray(
+            cv2.copyMakeBorder(reference, top, bottom, left, right, cv2.BORDER_REPLICATE), np.uint8
+        )
+        high, wide = reference.shape[:2]
+    scale = way.least_side / min(high, wide)
+    if scale <= 1:
+        return reference
+    size = (round(wide * scale), round(high * scale))
+    return np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_LANCZOS4), np.uint8)
 
 
 def finished(drawn: NDArray[np.float32], drawing: Drawing) -> Pixels | VisionError:

@@ -11,7 +11,7 @@ import torch
 from diffusers import PipelineQuantizationConfig
 
 from imagerift_vision.diffusion_families.catalogue import Weights
-from imagerift_vision.diffusion_options import Lora, Options
+from imagerift_vision.diffusion_options import BITSANDBYTES, Lora, Options
 from imagerift_vision.diffusion_text import readers
 
 GIB = 1 << 30
@@ -123,7 +123,7 @@ def _variant(path: Path, denoiser: str) -> str | None:
 def _quantized(
     weights: Weights, options: Options, dtype: torch.dtype
 ) -> PipelineQuantizationConfig | None:
-    if options.quantization not in ("nf4", "int8"):
+    if options.quantization not in BITSANDBYTES:
         return None
     if find_spec("bitsandbytes") is None:
         raise ValueError(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagerift_vision.control import Guard
-from imagerift_vision.diffusion_drawing import Drawing, finished
+from imagerift_vision.diffusion_drawing import Drawing, finished, shown
 from imagerift_vision.diffusion_families.family import Task
 from imagerift_vision.diffusion_loading import adapter_name, load, sibling
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
@@ -168,8 +168,8 @@ class DiffusersNetwork:
             wanted["negative_prompt"] = each(lambda _one: recipe.negative_prompt or " ")
         if way.picture != "none" and drawing.picture is not None:
             if way.picture == "references":
-                others = [Image.fromarray(one) for one in drawing.references[: way.most - 1]]
-                wanted["image"] = [Image.fromarray(drawing.picture), *others]
+                pictures = (drawing.picture, *drawing.references[: way.most - 1])
+                wanted["image"] = [Image.fromarray(shown(one, way)) for one in pictures]
             else:
                 wanted["image"] = each(lambda one: Image.fromarray(one.picture))
         if way.masked and drawing.mask is not None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 Quantization = Literal["none", "nf4", "int8", "fp8"]
+# Made by the package of that name.
+BITSANDBYTES: tuple[Quantization, ...] = ("nf4", "int8")
 Offload = Literal["none", "model", "group"]
 Precision = Literal["float32", "float16", "bfloat16"]
 

@@ -14,6 +14,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 # The cases are shared with the tests of the plain pipeline.
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "unit" / "vision")]
+# Which families there are is told by the pixel code itself.
+sys.path.append(str(HERE.parents[2] / "triton_models"))
 
 
 @pytest.fixture(scope="session")

@@ -132,6 +132,17 @@ def test_a_package_that_is_not_installed_is_named(
         check_diffusion(settings(folder), on_gpu=False)
 
 
+@pytest.mark.parametrize("bits", ["nf4", "int8"])
+def test_the_package_for_fewer_bits_is_looked_for_before_a_gpu_is_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, bits: str
+) -> None:
+    monkeypatch.setattr(diffusion_check, "PACKAGES", ())
+    small = {"weights": str(folder), "quantization": bits}
+    told = {"IMAGERIFT_DIFFUSION": json.dumps({"weights": str(folder), "models": {"small": small}})}
+    with pytest.raises(ModuleNotFoundError, match=f"bitsandbytes is not installed, which {bits}"):
+        check_diffusion(DiffusionSettings.from_environment(told), on_gpu=False)
+
+
 @pytest.mark.parametrize(
     ("note", "passes"),
     [("cuda: Optional[str] = '13.0'\n", True), ("cuda: Optional[str] = None\n", False)],

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from imagerift_vision.diffusion_drawing import shown
 from imagerift_vision.diffusion_families.catalogue import BY_CLASS, FAMILIES, weights_in
 
 
@@ -63,3 +65,24 @@ def test_weights_that_need_few_steps_are_known_by_their_documents(
 def test_a_network_that_takes_masks_does_nothing_else(tmp_path: Path) -> None:
     told = folder(tmp_path, "StableDiffusionInpaintPipeline", unet={"in_channels": 9})
     assert weights_in(told).family.tasks == ("inpaint",)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((512, 640), (512, 640)),
+        ((64, 1024), (128, 1024)),
+        ((1000, 41), (1000, 125)),
+        ((30, 40), (64, 85)),
+        ((90, 4), (480, 64)),
+    ],
+)
+def test_flux_2_is_shown_no_picture_that_it_refuses(
+    size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    """Its classes take pictures of 64 pixels a side and more, up to eight times as long as high."""
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    ways = {family.name: family.ways["edit"] for family in FAMILIES if "edit" in family.ways}
+    for name, way in ways.items():
+        given = shown(picture, way)
+        assert given.shape[:2] == (seen if name.startswith("flux2") else size), name

@@ -1,11 +1,13 @@
-"""Every family's own diffusers classes, with tiny random weights, on the CPU.
+"""Diffusers' own classes with tiny random weights on the CPU: what no server is needed to see.
 
+Each family's tasks, seeds, masks, stops and LoRAs are tried out in tests/integration/triton.
 They need PyTorch, which the models' environment has not: IMAGERIFT_DIFFUSION_SITE names the
 packages, as it does for a pool's Triton.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -19,9 +21,8 @@ import numpy as np
 import pytest
 from imagerift_vision.diffusion_drawing import Drawing
 from imagerift_vision.diffusion_families.catalogue import FAMILIES
-from imagerift_vision.diffusion_options import Lora, Options
+from imagerift_vision.diffusion_options import Options
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
-from imagerift_vision.errors import VisionError
 
 SITE = os.environ.get("IMAGERIFT_DIFFUSION_SITE", "")
 pytestmark = [
@@ -33,11 +34,12 @@ TOOLS = Path(__file__).resolve().parents[3] / "triton_models/tools"
 WIDTH, HEIGHT, STEPS = 80, 64, 4
 # Rounding differs between a picture alone and one among others.
 ROUNDING = 3
-CASES = [(family.name, task) for family in FAMILIES for task in family.tasks]
-CASES.append(("flux-schnell", "img2img"))
-WAYS = {family.name: family.ways for family in FAMILIES}
-WAYS["flux-schnell"] = WAYS["flux"]
-JOINED = [(name, task) for name, task in CASES if WAYS[name][task].repeated]
+JOINED = [
+    (family.name, task)
+    for family in FAMILIES
+    for task in family.tasks
+    if family.ways[task].repeated
+]
 FEW = Recipe(steps=STEPS, strength=0.5, edge=64)
 
 
@@ -99,9 +101,15 @@ def load(weights: Callable[[str], Path], small_references: None) -> Callable[...
 
 
 @pytest.fixture(scope="module")
-def network(load: Callable[..., Any], request: pytest.FixtureRequest) -> Any:
-    """The family's that the test names, loaded once for all its tests."""
-    return load(request.param)
+def networks(load: Callable[..., Any]) -> Callable[[str], Any]:
+    """The families', each loaded once for all tests."""
+    return functools.cache(load)
+
+
+@pytest.fixture
+def network(networks: Callable[[str], Any], request: pytest.FixtureRequest) -> Any:
+    """The one that the test names."""
+    return networks(request.param)
 
 
 def photo(seed: int = 0) -> np.ndarray:
@@ -132,54 +140,17 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
     return int(np.abs(one.astype(int) - other).max())
 
 
-class Stops:
-    """A guard that lets so many checks pass."""
+class Hears:
+    """A guard that stops nothing."""
 
-    def __init__(self, after: int = 1000) -> None:
-        self.left = after
+    def __init__(self) -> None:
         self.told: list[tuple[int, int]] = []
 
     def check(self) -> None:
-        if self.left == 0:
-            raise VisionError("canceled", "the job was canceled")
-        self.left -= 1
+        """Goes on."""
 
     def tell(self, *, step: int, steps: int) -> None:
         self.told.append((step, steps))
-
-
-@pytest.mark.parametrize(("network", "task"), CASES, indirect=["network"])
-def test_each_task_draws_what_its_seeds_say_in_batches_and_alone(network: Any, task: str) -> None:
-    recipe = Recipe(steps=STEPS, strength=0.5, edge=64, task=task)
-    asked = drawing(task)
-    four = network.draw(asked, recipe, [5, 6, 7, 8], Stops())
-    assert [one.shape for one in four] == [(HEIGHT, WIDTH, 3)] * 4
-    (alone,) = network.draw(asked, recipe, [7], Stops())
-    assert apart(alone, four[2]) <= ROUNDING
-    assert all(apart(alone, four[other]) > 2 * ROUNDING for other in (0, 1, 3))
-    if task != "generate":
-        (other,) = network.draw(drawing(task, picture=photo(1)), recipe, [7], Stops())
-        inside = asked.mask > 0 if asked.mask is not None else np.ones((HEIGHT, WIDTH), bool)
-        assert apart(other[inside], alone[inside]) > 0
-    if asked.mask is not None:
-        outside = asked.mask == 0
-        assert all((one[outside] == asked.picture[outside]).all() for one in four)
-        assert apart(alone[~outside], asked.picture[~outside]) > 2 * ROUNDING
-
-
-@pytest.mark.parametrize("network", [family.name for family in FAMILIES], indirect=True)
-def test_each_family_reads_its_prompt_and_stops_between_steps(network: Any) -> None:
-    recipe = Recipe(steps=STEPS, strength=1.0, edge=64)
-    task = network.task_of(recipe)
-    mug, lamp = (
-        network.draw(drawing(task, prompt), recipe, [7], Stops())[0]
-        for prompt in ("a mug", "zzzz qqq 8888 a lamp of brass")
-    )
-    assert not np.array_equal(mug, lamp)
-    guard = Stops(after=2)
-    with pytest.raises(VisionError, match="canceled"):
-        network.draw(drawing(task), recipe, [7, 8], guard)
-    assert guard.left == 0
 
 
 @pytest.mark.parametrize(
@@ -189,7 +160,7 @@ def test_more_pictures_are_looked_at_as_far_as_the_weights_do(network: Any) -> N
     recipe = Recipe(steps=STEPS, edge=64)
     most = network._weights.family.ways["edit"].most
     alone, beside, crowded = (
-        network.draw(one, recipe, [7], Stops())[0]
+        network.draw(one, recipe, [7], Hears())[0]
         for one in (
             drawing("edit"),
             shown_with(photo(5)),
@@ -208,11 +179,10 @@ def test_pictures_of_several_jobs_drawn_at_once_are_those_drawn_alone(
     asked = [
         drawing(task, "a mug"),
         drawing(task, "zzzz qqq 8888 a lamp of brass", picture=photo(1)),
-        drawing(task, "a cup", picture=photo(2)),
     ]
-    together = network.draw_all(asked, recipe, [7, 7, 9], Stops())
-    for one, seed, joined in zip(asked, (7, 7, 9), together, strict=True):
-        (alone,) = network.draw(one, recipe, [seed], Stops())
+    together = network.draw_all(asked, recipe, [7, 7], Hears())
+    for one, joined in zip(asked, together, strict=True):
+        (alone,) = network.draw(one, recipe, [7], Hears())
         assert apart(alone, joined) <= ROUNDING
     assert apart(together[0], together[1]) > ROUNDING
 
@@ -220,73 +190,17 @@ def test_pictures_of_several_jobs_drawn_at_once_are_those_drawn_alone(
 @pytest.mark.parametrize("network", ["stable-diffusion", "flux"], indirect=True)
 def test_each_step_is_told_of_those_that_are_taken(network: Any) -> None:
     for strength, taken in ((1.0, STEPS), (0.5, STEPS // 2)):
-        heard = Stops()
+        heard = Hears()
         recipe = Recipe(steps=STEPS, strength=strength, edge=64, task="img2img")
         network.draw(drawing("img2img"), recipe, [7, 8], heard)
         assert heard.told[0] == (0, STEPS)
         assert heard.told[1:] == [(step, taken) for step in range(1, taken + 1)]
 
 
-@pytest.fixture(scope="module")
-def loras(load: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two, of random weights that are not near nothing."""
-    torch, peft = import_module("torch"), import_module("peft")
-    pipeline = load("stable-diffusion")._last
-    folder, made = tmp_path_factory.mktemp("loras"), []
-    for seed, name in enumerate(("ink.v1", "gold")):
-        torch.manual_seed(seed)
-        config = peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False)
-        pipeline.unet.add_adapter(config, adapter_name=f"a{seed}")
-        layers = {
-            key: 4 * value
-            for key, value in peft.get_peft_model_state_dict(
-                pipeline.unet, adapter_name=f"a{seed}"
-            ).items()
-        }
-        file = f"{name}.safetensors"
-        pipeline.save_lora_weights(folder, unet_lora_layers=layers, weight_name=file)
-        pipeline.unet.delete_adapters(f"a{seed}")
-        made.append(folder / file)
-    return made
-
-
-def test_loras_are_worn_by_the_presets_that_name_them(
-    load: Callable[..., Any], loras: list[Path]
-) -> None:
-    ink, gold = (Lora(path) for path in loras)
-    worn = {
-        name: Recipe(steps=STEPS, strength=0.5, edge=64, loras=these)
-        for name, these in {
-            "ink": (ink,),
-            "both": (ink, gold),
-            "faint": (Lora(ink.weights, 0.1), gold),
-        }.items()
-    }
-    network, bare = load("stable-diffusion", presets=worn), load("stable-diffusion")
-    (plain,) = bare.draw(drawing("img2img"), FEW, [7], Stops())
-    made = {}
-    for name in ("ink", "both", "faint"):
-        (made[name],) = network.draw(drawing("img2img"), worn[name], [7], Stops())
-        (without,) = network.draw(drawing("img2img"), FEW, [7], Stops())
-        assert np.array_equal(without, plain)
-    assert all(apart(one, plain) > 0 for one in made.values())
-    assert apart(made["ink"], made["both"]) > 0
-    assert apart(made["both"], made["faint"]) > 0
-    names = [version.name for version in network.versions(worn["both"])]
-    assert names[1:3] == ["lora ink.v1", "lora gold"]
-    assert names[3] == "diffusers StableDiffusionImg2ImgPipeline"
-
-
-def test_fp8_holds_the_denoiser_in_eight_bits_and_draws_much_the_same(
-    load: Callable[..., Any],
-) -> None:
+def test_fp8_holds_the_denoiser_in_eight_bits(load: Callable[..., Any]) -> None:
     torch = import_module("torch")
-    network, whole = load("flux", quantization="fp8"), load("flux")
-    blocks = network._last.transformer.transformer_blocks
+    blocks = load("flux", quantization="fp8")._last.transformer.transformer_blocks
     assert torch.float8_e4m3fn in {parameter.dtype for parameter in blocks.parameters()}
-    (eight,) = network.draw(drawing("img2img"), FEW, [7], Stops())
-    (full,) = whole.draw(drawing("img2img"), FEW, [7], Stops())
-    assert 0 < np.abs(eight.astype(int) - full).mean() < 16
 
 
 @pytest.mark.parametrize(
@@ -353,8 +267,8 @@ def test_xl_decodes_in_float32_and_draws_on_after_a_decoding_that_broke_off(
 
     monkeypatch.setattr(vae, "decode", once_too_large)
     with pytest.raises(torch.OutOfMemoryError):
-        network.draw(drawing("img2img"), FEW, [7, 8], Stops())
-    (drawn,) = network.draw(drawing("img2img"), FEW, [7], Stops())
+        network.draw(drawing("img2img"), FEW, [7, 8], Hears())
+    (drawn,) = network.draw(drawing("img2img"), FEW, [7], Hears())
     assert drawn.shape == (HEIGHT, WIDTH, 3)
     assert seen == [torch.float32, torch.float32]
 
@@ -376,5 +290,5 @@ def test_weights_that_draw_no_numbers_never_become_ready(
 def test_the_decoder_and_attention_are_as_the_options_say(load: Callable[..., Any]) -> None:
     network = load("flux", vae_tiling=True, vae_slicing=True, attention="native")
     assert (network._last.vae.use_tiling, network._last.vae.use_slicing) == (True, True)
-    two = network.draw(drawing("generate"), Recipe(steps=2, edge=64), [7, 8], Stops())
+    two = network.draw(drawing("generate"), Recipe(steps=2, edge=64), [7, 8], Hears())
     assert [one.shape for one in two] == [(HEIGHT, WIDTH, 3)] * 2

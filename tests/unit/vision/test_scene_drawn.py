@@ -1,12 +1,12 @@
-"""Scenes whose backgrounds real diffusion pipelines draw, with tiny random weights, on the CPU.
+"""Scenes whose backgrounds a real editor draws, with tiny random weights, on the CPU.
 
-They need PyTorch: IMAGERIFT_DIFFUSION_SITE names the packages, as it does for a pool's Triton.
+Those that are drawn around the product are in tests/e2e/test_own_pool.py. They need PyTorch:
+IMAGERIFT_DIFFUSION_SITE names the packages, as it does for a pool's Triton.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -48,20 +48,13 @@ class Pool:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[SceneMode, Pool]]:
-    """The mode with a family's weights behind it, each loaded once."""
-    kept: dict[str, tuple[SceneMode, Pool]] = {}
-
-    def of(family: str) -> tuple[SceneMode, Pool]:
-        if family not in kept:
-            sys.path[:] = [*sys.path, SITE, str(TOOLS)]
-            weights = import_module("tiny_families").save(family, tmp_path_factory.mktemp(family))
-            told = {"IMAGERIFT_DIFFUSION": json.dumps(SETTINGS | {"weights": str(weights)})}
-            pool = Pool(DiffusionSettings.from_environment(told), tmp_path_factory.mktemp("flags"))
-            kept[family] = SceneMode(1, backgrounds_of(pool, "diffusion", told)), pool
-        return kept[family]
-
-    return of
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneMode, Pool]:
+    """The mode with an editor's weights behind it."""
+    sys.path[:] = [*sys.path, SITE, str(TOOLS)]
+    weights = import_module("tiny_families").save("flux2", tmp_path_factory.mktemp("weights"))
+    told = {"IMAGERIFT_DIFFUSION": json.dumps(SETTINGS | {"weights": str(weights)})}
+    pool = Pool(DiffusionSettings.from_environment(told), tmp_path_factory.mktemp("flags"))
+    return SceneMode(1, backgrounds_of(pool, "diffusion", told)), pool
 
 
 def call(seed: int = 1, width: int = 320, height: int = 256) -> ModeCall:
@@ -69,30 +62,23 @@ def call(seed: int = 1, width: int = 320, height: int = 256) -> ModeCall:
     return ModeCall("scene", rgba, "test", 60.0, "on a quay", "studio", (seed,), width, height)
 
 
-@pytest.mark.parametrize(
-    ("family", "pipeline"),
-    [
-        ("stable-diffusion", "diffusers StableDiffusionInpaintPipeline"),
-        ("flux2", "diffusers Flux2Pipeline"),
-    ],
-)
-def test_the_product_stays_in_a_background_that_was_drawn(
-    made: Callable[[str], tuple[SceneMode, Pool]], guard: Guard, family: str, pipeline: str
+def test_the_product_stays_in_a_background_that_was_drawn_by_instruction(
+    made: tuple[SceneMode, Pool], guard: Guard
 ) -> None:
-    scene, _ = made(family)
+    scene, _ = made
     first = scene.run(call(), guard)
     (proof,) = first.proofs
     assert proof is not None
     assert (proof.holds, proof.difference) == (True, 0)
-    assert pipeline in {model.name for model in first.models}
+    assert "diffusers Flux2Pipeline" in {model.name for model in first.models}
     assert np.array_equal(first.images, scene.run(call(), guard).images)
     assert not np.array_equal(first.images, scene.run(call(seed=2), guard).images)
 
 
 def test_a_stop_among_the_network_s_steps_ends_the_scene(
-    made: Callable[[str], tuple[SceneMode, Pool]], guard: Guard
+    made: tuple[SceneMode, Pool], guard: Guard
 ) -> None:
-    scene, pool = made("stable-diffusion")
+    scene, pool = made
     running, whole = pool.guard, Counted()
     try:
         pool.guard = whole

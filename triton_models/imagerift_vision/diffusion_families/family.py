@@ -1,5 +1,6 @@
 """What a family of weights is: how its pictures go in, how it is guided, what it is drawn with."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +29,10 @@ class Way:
     """Whether prompt and picture are given once a seed; where not, once, for all seeds."""
     most: int = 1
     """Pictures that it looks at, as references."""
+    least_side: int = 1
+    """Pixels that a reference has to have a side."""
+    longest: float = math.inf
+    """How many times as long as its other side a reference's may be."""
     further: Callable[[int, int], Mapping[str, Any]] | None = None
     """More arguments, by width and height."""
 

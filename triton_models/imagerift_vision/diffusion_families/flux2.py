@@ -7,12 +7,19 @@ def _distilled(folder: Folder) -> bool:
     return folder.index.get("is_distilled") is True
 
 
+def _edit(name: str) -> Way:
+    """A list here is so many references of one picture, never one a picture.
+
+    What is smaller, or longer, than this is refused.
+    """
+    return Way(name, "references", most=4, least_side=64, longest=8)
+
+
 FLUX2 = Family(
     name="flux2",
     ways={
         "generate": Way("Flux2Pipeline"),
-        # A list here is so many references of one picture, never one a picture.
-        "edit": Way("Flux2Pipeline", "references", most=4),
+        "edit": _edit("Flux2Pipeline"),
     },
     precision="bfloat16",
     defaults=Defaults(steps=50, guidance=4.0),
@@ -24,7 +31,7 @@ FLUX2_KLEIN = Family(
     name="flux2-klein",
     ways={
         "generate": Way("Flux2KleinPipeline"),
-        "edit": Way("Flux2KleinPipeline", "references", most=4),
+        "edit": _edit("Flux2KleinPipeline"),
         "inpaint": Way(
             "Flux2KleinInpaintPipeline", "init", masked=True, strength=True, repeated=True
         ),
