@@ -1,6 +1,6 @@
 """Stable Diffusion 1.5 and XL: a U-Net on latents, guided by what the prompt is not as well."""
 
-from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Way
+from imagerift_vision.diffusion_families.family import Defaults, Family, Folder, Task, Way
 
 
 def _trailing(folder: Folder) -> bool:
@@ -8,7 +8,7 @@ def _trailing(folder: Folder) -> bool:
     return folder.scheduler.get("timestep_spacing") == "trailing"
 
 
-def _ways(name: str) -> dict[str, Way]:
+def _ways(name: str) -> dict[Task, Way]:
     return {
         "generate": Way(f"{name}Pipeline", repeated=True),
         "img2img": Way(f"{name}Img2ImgPipeline", "init", strength=True, sized=False, repeated=True),
