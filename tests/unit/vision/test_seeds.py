@@ -25,6 +25,9 @@ SEEDS = (7, 8, 9, 10, 11)
 EDGE_PIXELS = 5
 # How far apart hatching's strokes are, in pixels of the source.
 STROKES = {"sketch": 8.0}
+# How like each other a subject's pictures are, at least: in hard light, the pattern of what stands
+# in the lamp's beam falls on it too, from another side for each seed.
+LEAST_LIKE = {"sketch": 0.6, "noir": 0.75, "cinematic": 0.8, "golden_hour": 0.8}
 
 
 def cut_out() -> np.ndarray:
@@ -76,7 +79,7 @@ def test_five_seeds_are_five_scenes_around_one_subject(
         alike = (as_photographed(first, here, size), as_photographed(second, there, size))
         # A brush is as broad on a small subject as on a large one: forms stay, strokes do not.
         one, two = (cv2.GaussianBlur(part, (0, 0), STROKES.get(preset, 2.5)) for part in alike)
-        assert likeness(one, two, inside) > (0.6 if preset in STROKES else 0.9)
+        assert likeness(one, two, inside) > LEAST_LIKE.get(preset, 0.9)
         outside = cv2.dilate(np.maximum(alpha, other), window) < 0.01
         assert likeness(first, second, outside) < 0.9
         # Grain alone lowers the likeness of plain walls: light and colours must differ as well.

@@ -1,5 +1,6 @@
 """Where the subject stands on the canvas, and what it stands on."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -262,13 +263,33 @@ class Warp:
             self._alpha = cv2.resize(self._alpha, size, interpolation=cv2.INTER_AREA)
             self._scale = 1.0
 
+    def columns(self, top: int, count: int) -> tuple[int, int] | None:
+        """The first column that the subject may be seen in, of those rows, and the one after the
+        last; None where it is in none."""
+        if self._border == cv2.BORDER_REPLICATE:
+            return 0, self._width
+        high, wide = (side * self._scale for side in self._alpha.shape)
+        beyond = self._scale + 1
+        above, left = self._placement.top, self._placement.left
+        first, last = math.floor(left - beyond), math.ceil(left + wide + beyond)
+        first, last = max(0, first), min(self._width, last)
+        seen = above - beyond < top + count and top < above + high + beyond and first < last
+        return (first, last) if seen else None
+
     def rows(self, top: int, count: int) -> tuple[Float, Float]:
         """Colours [count, width, 3] and alpha [count, width] of the rows from `top` on."""
+        return self.part(top, count, 0, self._width)
+
+    def part(self, top: int, count: int, left: int, right: int) -> tuple[Float, Float]:
+        """The same of the columns from `left` to `right` alone."""
         matrix = np.array(
-            [[self._scale, 0, self._placement.left], [0, self._scale, self._placement.top - top]],
+            [
+                [self._scale, 0, self._placement.left - left],
+                [0, self._scale, self._placement.top - top],
+            ],
             np.float32,
         )
-        size = (self._width, count)
+        size = (right - left, count)
         colours = cv2.warpAffine(
             self._colours, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
