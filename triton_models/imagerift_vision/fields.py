@@ -24,13 +24,16 @@ def each_channel(field: Float) -> Float:
 
 def in_colour(field: Float, colour: Colour) -> Float:
     """[h, w] times a colour."""
-    return np.asarray(cv2.transform(field, np.array(colour, np.float32)[:, None]), np.float32)
+    return np.asarray(cv2.merge([field * np.float32(part) for part in colour]), np.float32)
 
 
 def mixed(share: Float, low: Colour, high: Colour) -> Float:
     """From one colour, where the share is 0, to another, where it is 1."""
-    start, end = np.array(low, np.float32), np.array(high, np.float32)
-    return np.asarray(cv2.transform(share, np.column_stack([end - start, start])), np.float32)
+    planes = [
+        share * np.float32(end - start) + np.float32(start)
+        for start, end in zip(low, high, strict=True)
+    ]
+    return np.asarray(cv2.merge(planes), np.float32)
 
 
 def blurred(field: Float, sigma: float, down: float | None = None) -> Float:

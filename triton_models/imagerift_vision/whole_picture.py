@@ -47,7 +47,7 @@ def restyle(
     picture = finish.screened(picture, glow)
     picture = finish.graded(picture, preset.grade)
     picture *= each_channel(finish.vignette(width, height, min(0.6, preset.grade.vignette + 0.1)))
-    grain = finish.Grain(rng, max(size), preset.grade.grain)
+    grain = finish.Grain(finish.seamless_grain(rng, max(size)), preset.grade.grain)
     picture += each_channel(grain.rows(0, height, 0, width))
     guard.check()
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

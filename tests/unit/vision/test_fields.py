@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from imagerift_vision.fields import blurred, each_channel, in_colour, mixed
-from imagerift_vision.scene.finish import Grain
+from imagerift_vision.scene.finish import Grain, seamless_grain
 from imagerift_vision.scene.render import Strip
 
 RNG = np.random.default_rng(3)
@@ -45,7 +45,7 @@ def test_strips_and_their_parts_are_pieces_of_the_whole(shrink: int, way: int) -
 
 @pytest.mark.parametrize("longest", [300, 1024, 4096])
 def test_grain_is_even_and_the_same_in_every_piece(longest: int) -> None:
-    grain = Grain(np.random.default_rng(1), longest, 0.01)
+    grain = Grain(seamless_grain(np.random.default_rng(1), longest), 0.01)
     whole = grain.rows(900, 300, 0, 1500)
     assert np.array_equal(grain.rows(1000, 64, 700, 200), whole[100:164, 700:900])
     assert abs(float(whole.mean())) < 0.0005

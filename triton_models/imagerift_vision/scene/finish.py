@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imagerift_vision.fields import blurred
+from imagerift_vision.fields import blurred, in_colour
 from imagerift_vision.presets import Grade
 
 Float = NDArray[np.float32]
@@ -38,7 +38,8 @@ def graded(picture: Float, grade: Grade) -> Float:
     out = cv2.transform(picture, np.column_stack([linear, shadows]))
     if (shadows + highlights).any():
         luma *= luma
-        out += cv2.transform(luma, (shadows + highlights)[:, None])
+        red, green, blue = (float(part) for part in shadows + highlights)
+        out += in_colour(luma, (red, green, blue))
     np.clip(out, 0, 1, out=out)
     if grade.contrast != 1:
         # An S curve that leaves black, middle grey and white where they are.
@@ -66,17 +67,19 @@ def vignette(width: int, height: int, amount: float) -> Float:
     """Multiplier [height, width], 1 in the middle."""
     xs = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None]
     ys = ((np.arange(height, dtype=np.float32) + 0.5) / height - 0.5)[:, None]
-    distance = np.hypot(xs, ys)
-    falloff: Float = 1 - amount * np.clip(distance - 0.22, 0, 1) ** 1.35 * 1.5
-    return falloff
+    distance = np.sqrt(xs * xs + ys * ys)
+    falloff = cv2.pow(np.clip(distance - 0.22, 0, 1), 1.35)
+    falloff *= -1.5 * amount
+    falloff += 1
+    return np.asarray(falloff, np.float32)
 
 
 class Grain:
     """Grain around 0, a little coarser than a pixel as on film; it grows with the picture."""
 
-    def __init__(self, rng: np.random.Generator, longest: int, sigma: float) -> None:
-        """`longest` is the longer side of the whole picture in pixels, `sigma` the deviation."""
-        self._tile = _seamless_grain(rng, longest) * np.float32(sigma)
+    def __init__(self, tile: Float, sigma: float) -> None:
+        """`tile` is `seamless_grain`, `sigma` the deviation that it is to have."""
+        self._tile = tile * np.float32(sigma)
 
     def rows(self, top: int, count: int, left: int, width: int) -> Float:
         """[count, width]: the picture's rows from `top` on, its columns from `left` on."""
@@ -90,8 +93,8 @@ class Grain:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _seamless_grain(rng: np.random.Generator, longest: int) -> Float:
-    """A tile of grain of deviation 1."""
+def seamless_grain(rng: np.random.Generator, longest: int) -> Float:
+    """A tile of grain of deviation 1, of a picture whose longer side has so many pixels."""
     side = min(GRAIN_TILE, longest)
     noise = rng.standard_normal((side, side), dtype=np.float32)
     scale = longest / 1024

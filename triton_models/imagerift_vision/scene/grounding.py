@@ -13,18 +13,26 @@ from imagerift_vision.scene.placement import Grounding
 
 Float = NDArray[np.float32]
 
+# The long edge at which shadows are thrown: they are soft.
+SHADOW_EDGE = 512
+
 
 def shadow_of(
     alpha: Float, grounding: Grounding, lamp: Lamp, preset: Preset, rng: np.random.Generator
 ) -> Float:
     """How much light the subject takes from the set, [h, w], 0 to 1."""
+    height, width = alpha.shape
+    shrink = min(1.0, SHADOW_EDGE / max(height, width))
+    alpha = cv2.resize(alpha, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     longest = max(alpha.shape)
     if grounding == "anchored":
         far = _shifted(blurred(alpha, 0.045 * longest), -lamp.side * 0.05, 0.015, longest)
-        return preset.shadow * 0.45 * far
-    if grounding == "table":
-        return _on_table(alpha, lamp, preset, rng)
-    return _on_floor(alpha, lamp, preset, rng)
+        shadow = preset.shadow * 0.45 * far
+    elif grounding == "table":
+        shadow = _on_table(alpha, lamp, preset, rng)
+    else:
+        shadow = _on_floor(alpha, lamp, preset, rng)
+    return np.asarray(cv2.resize(shadow, (width, height)), np.float32)
 
 
 def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:

@@ -27,6 +27,7 @@ SHIFT = 0.19
 BESIDE, BELOW = 0.50, 0.56
 # Nearer to the frame than this, in shares of the canvas, no composition brings a subject.
 MARGIN = 0.045
+ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,15 @@ def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> flo
 
 def warp(subject: Subject, placement: Placement, width: int, height: int) -> tuple[Float, Float]:
     """The subject on the canvas: colours [height, width, 3] and alpha [height, width]."""
-    return Warp(subject, placement, width).rows(0, height)
+    view = Warp(subject, placement, width)
+    colours, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    for top in range(0, height, ROWS_AT_ONCE):
+        rows = slice(top, min(top + ROWS_AT_ONCE, height))
+        reach = view.columns(top, rows.stop - top)
+        if reach is not None:
+            here = (rows, slice(*reach))
+            colours[here], alpha[here] = view.part(top, rows.stop - top, *reach)
+    return colours, alpha
 
 
 class Warp:
@@ -276,12 +285,8 @@ class Warp:
         seen = above - beyond < top + count and top < above + high + beyond and first < last
         return (first, last) if seen else None
 
-    def rows(self, top: int, count: int) -> tuple[Float, Float]:
-        """Colours [count, width, 3] and alpha [count, width] of the rows from `top` on."""
-        return self.part(top, count, 0, self._width)
-
     def part(self, top: int, count: int, left: int, right: int) -> tuple[Float, Float]:
-        """The same of the columns from `left` to `right` alone."""
+        """Colours [count, right - left, 3] and alpha of the rows from `top` on."""
         matrix = np.array(
             [
                 [self._scale, 0, self._placement.left - left],

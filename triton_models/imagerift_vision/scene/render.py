@@ -1,6 +1,7 @@
 """One picture of the studio: subject, preset, seed and size in, pixels out."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -78,10 +79,8 @@ def render(
     whole = stage if empty else _composite(stage, colours, alpha, gain, add)
     glow = finish.bloom_of(whole, preset.grade.bloom)
     corners = finish.vignette(*small, preset.grade.vignette)
-    grain = finish.Grain(rng, max(size), preset.grade.grain)
-    own_grain = finish.Grain(
-        np.random.default_rng(SUBJECT_GRAIN_SEED), max(size), preset.grade.grain * 0.7
-    )
+    grain = finish.Grain(finish.seamless_grain(rng, max(size)), preset.grade.grain)
+    own_grain = finish.Grain(_subject_grain(max(size)), preset.grade.grain * 0.7)
     guard.check()
     view = None if empty else Warp(subject, placed(subject, preset, size), width)
     out = np.empty((height, width, 3), np.uint8)
@@ -109,6 +108,11 @@ def render(
         np.maximum(picture, 0, out=picture)
         out[top : top + strip.count] = cv2.convertScaleAbs(picture, alpha=255)
     return out
+
+
+@lru_cache(maxsize=1)
+def _subject_grain(longest: int) -> Float:
+    return finish.seamless_grain(np.random.default_rng(SUBJECT_GRAIN_SEED), longest)
 
 
 def lamp_of(preset: Preset, seed: int) -> Lamp:
