@@ -11,8 +11,10 @@ from generate_cases import likeness
 from imagerift_vision.control import Guard
 from imagerift_vision.mode_call import ModeCall
 from imagerift_vision.presets import PRESETS
+from imagerift_vision.scene.backdrop import build
 from imagerift_vision.scene.composition import composed
-from imagerift_vision.scene.placement import Placement, describe, warp
+from imagerift_vision.scene.light import hang_lamp
+from imagerift_vision.scene.placement import Grounding, Placement, describe, warp
 from imagerift_vision.scene.render import placed
 from odd_images import scene
 from PIL import Image
@@ -85,6 +87,19 @@ def test_five_seeds_are_five_scenes_around_one_subject(
         # Grain alone lowers the likeness of plain walls: light and colours must differ as well.
         calm = [cv2.GaussianBlur(p, (0, 0), 3).astype(np.float32) for p in (first, second)]
         assert np.abs(calm[0] - calm[1])[outside].mean() > 5
+
+
+@pytest.mark.parametrize("grounding", ["floor", "table", "anchored"])
+def test_every_seed_has_a_set(grounding: Grounding) -> None:
+    for preset in PRESETS.values():
+        for seed in range(25):
+            rng = np.random.default_rng(seed)
+            lamp, palette = hang_lamp(seed, rng), preset.palettes[0]
+            stage = build(
+                preset, palette, grounding, lamp=lamp, seed=seed, rng=rng, size=(160, 120)
+            )
+            assert stage.picture.shape == (120, 160, 3)
+            assert np.isfinite(stage.picture).all()
 
 
 @pytest.mark.parametrize("preset", ["studio", "golden_hour", "neon", "noir"])

@@ -124,9 +124,11 @@ def _bokeh(
         y = int(rng.uniform(-0.05, 1.0) * limit * height)
         weight = float(rng.uniform(0.15, 1.0)) ** 1.6 * (1 - 0.75 * max(0, y) / (limit * height))
         reach = round(radius * 1.1) + 2
-        rows, columns = slice(max(0, y - reach), y + reach), slice(max(0, x - reach), x + reach)
-        part = glow[rows, columns]
-        disc, centre = np.zeros(part.shape, np.uint8), (x - columns.start, y - rows.start)
+        left, top = max(0, x - reach), max(0, y - reach)
+        part = glow[top : max(0, y + reach), left : max(0, x + reach)]
+        if part.size == 0:
+            continue
+        disc, centre = np.zeros(part.shape, np.uint8), (x - left, y - top)
         cv2.circle(disc, centre, round(radius), 255, -1, cv2.LINE_AA)
         cv2.circle(disc, centre, round(radius), 150, max(1, round(radius * 0.12)), cv2.LINE_AA)
         part += disc.astype(np.float32) / 255 * weight

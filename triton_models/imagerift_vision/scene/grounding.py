@@ -139,6 +139,8 @@ def reflect(stage: Float, colours: Float, alpha: Float, strength: float, softnes
     # The floor's rows, and as many beside them as the blur looks at; mirrored, `base` is its row.
     above = max(0, base - math.ceil(4 * sigma), 2 * base - height)
     below = min(height, base + math.ceil(deep + 4 * sigma), 2 * base)
+    if below <= base:
+        return
     mirrored = slice(2 * base - below, 2 * base - above)
     image, weight = (
         blurred(np.ascontiguousarray(field[mirrored][::-1]), sigma)[base - above :]
