@@ -8,6 +8,7 @@ from imagerift_contract.values import SubjectReason
 from numpy.typing import NDArray
 
 from imagerift_vision.doubt import SOLID, SURE, Signs, confidence, signs_of
+from imagerift_vision.fields import each_channel
 from imagerift_vision.networks import OnnxNetwork, in_use, version_of
 from imagerift_vision.requests import ModelVersion
 from imagerift_vision.runtime import package_version, packaged_file
@@ -138,14 +139,14 @@ def estimate_foreground(rgb: NDArray[np.uint8], alpha: Float) -> Float:
     """
     image = rgb.astype(np.float32) / 255
     longest = max(rgb.shape[:2])
-    weight = alpha[..., None]
     foreground, background = image, image
     for radius in (max(9, longest // 11), max(3, longest // 160)):
-        foreground, background = _fuse(image, foreground, background, weight, radius)
+        foreground, background = _fuse(image, foreground, background, alpha, radius)
     # Deep inside, the picture itself is the best estimate.
-    sure = np.clip((weight - 0.9) / 0.1, 0, 1)
-    mixed: Float = (image * sure + foreground * (1 - sure)).clip(0, 1).astype(np.float32)
-    return mixed
+    image -= foreground
+    image *= each_channel(np.clip((alpha - 0.9) / 0.1, 0, 1))
+    foreground += image
+    return np.asarray(np.clip(foreground, 0, 1, out=foreground), np.float32)
 
 
 def bled(rgb: NDArray[np.uint8], alpha: Float) -> Float:
@@ -164,12 +165,16 @@ def _fuse(
     image: Float, foreground: Float, background: Float, alpha: Float, radius: int
 ) -> tuple[Float, Float]:
     window = (2 * radius + 1, 2 * radius + 1)
-    blurred_alpha = cv2.blur(alpha, window)[..., None]
-    mean_front = cv2.blur(foreground * alpha, window) / (blurred_alpha + 1e-5)
-    mean_back = cv2.blur(background * (1 - alpha), window) / (1 - blurred_alpha + 1e-5)
-    residue = image - alpha * mean_front - (1 - alpha) * mean_back
-    front = np.clip(mean_front + alpha * residue, 0, 1)
-    return front, np.clip(mean_back, 0, 1)
+    share = each_channel(alpha)
+    around = each_channel(cv2.blur(alpha, window))
+    mean_front = cv2.blur(foreground * share, window) / (around + 1e-5)
+    rest = 1 - share
+    mean_back = cv2.blur(background * rest, window) / (1 - around + 1e-5)
+    residue = image - share * mean_front
+    residue -= rest * mean_back
+    residue *= share
+    mean_front += residue
+    return np.clip(mean_front, 0, 1, out=mean_front), np.clip(mean_back, 0, 1, out=mean_back)
 
 
 def _without_pinholes(alpha: Float) -> Float:

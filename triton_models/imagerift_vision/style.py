@@ -31,7 +31,7 @@ Float = NDArray[np.float32]
 
 STUDIO = ModelVersion("imagerift-studio", "1")
 # Enlarged less than this, plain resampling keeps more of a photo's texture.
-DETAIL_FROM_SCALE = 1.8
+DETAIL_FROM_SCALE = 2.0
 # About ten seconds on one core, and 200 MB for the enlarged picture.
 MOST_PIXELS_TO_RESOLVE = 1_000_000
 

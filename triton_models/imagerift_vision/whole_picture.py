@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.control import Guard
+from imagerift_vision.fields import each_channel
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene import finish
 from imagerift_vision.scene.light import Lamp, cast, hang_lamp, pool_of_light
@@ -45,8 +46,9 @@ def restyle(
     glow = finish.bloom_of(picture, preset.grade.bloom)
     picture = finish.screened(picture, glow)
     picture = finish.graded(picture, preset.grade)
-    picture *= finish.vignette(width, height, min(0.6, preset.grade.vignette + 0.1))[..., None]
-    picture += finish.film_grain(rng, width, height, preset.grade.grain)[..., None]
+    picture *= each_channel(finish.vignette(width, height, min(0.6, preset.grade.vignette + 0.1)))
+    grain = finish.Grain(finish.seamless_grain(rng, max(size)), preset.grade.grain)
+    picture += each_channel(grain.rows(0, height, 0, width))
     guard.check()
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from imagerift_contract.values import ExportSize, OutputAspect
+from imagerift_contract.cutouts import CUTOUT_PRESETS
+from imagerift_contract.values import ExportSize, OutputAspect, OutputFormat
 from imagerift_core.cutouts import CutoutOptions
 from imagerift_core.modes import Mode
 from imagerift_core.plans import Plan
@@ -40,6 +41,14 @@ class ModeObject(AnswerBody):
     ]
     export_sizes: list[ModeExportSize]
     output_aspects: list[str]
+    output_formats: list[str]
+    transparent_presets: Annotated[
+        list[str],
+        Field(
+            description="Presets of cut-outs that are transparent, as those without a preset are, "
+            "where `cutout` names no background: JPEG cannot be."
+        ),
+    ]
     max_variations: int
     max_outputs: Annotated[
         int, Field(description="Entries of `outputs` at most; 0 for a mode that takes none.")
@@ -107,6 +116,12 @@ def _described(name: str, mode: Mode, plan: Plan, previews: Previews) -> ModeObj
             for size in mode.export_sizes
         ],
         output_aspects=list(get_args(OutputAspect)),
+        output_formats=list(get_args(OutputFormat)),
+        transparent_presets=[
+            preset
+            for preset in mode.presets
+            if mode.takes_cutout and preset in CUTOUT_PRESETS and CUTOUT_PRESETS[preset].transparent
+        ],
         max_variations=mode.max_variations,
         max_outputs=mode.max_outputs,
         max_pictures=mode.max_pictures,

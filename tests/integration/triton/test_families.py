@@ -34,7 +34,7 @@ from origin import Origin
 from PIL import Image
 
 # On a busy machine importing PyTorch alone takes a minute.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 WIDE, HIGH = 1024, 64
 TILE = 16
 SUBJECT = slice(0, 256)

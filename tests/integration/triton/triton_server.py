@@ -73,7 +73,7 @@ class Triton:
                 "Authorization": f"Bearer {self.token}",
             },
         )
-        with urllib.request.urlopen(call, timeout=120) as response:  # noqa: S310
+        with urllib.request.urlopen(call, timeout=600) as response:  # noqa: S310
             answer = json.load(response)
         result: dict[str, Any] = json.loads(answer["outputs"][0]["data"][0])
         return result

@@ -1,16 +1,30 @@
 """The set behind and under the subject: wall, floor or table, props, texture."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.colours import Colour
+from imagerift_vision.fields import blurred, each_channel, in_colour
 from imagerift_vision.presets import Palette, Preset
-from imagerift_vision.scene.finish import LUMA
+from imagerift_vision.scene.finish import LUMA, screened
 from imagerift_vision.scene.light import Lamp, cast, grid, pool_of_light
 from imagerift_vision.scene.placement import Grounding, shift_of
 from imagerift_vision.scene.planes import surfaces
 
 Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The lit, empty set."""
+
+    picture: Float
+    """[h, w, 3] around 0 to 1."""
+    pattern: Float
+    """[h, w]: how much of the lamp's light what stands in its beam lets through, 0 to 1."""
 
 
 def build(
@@ -22,15 +36,15 @@ def build(
     seed: int,
     rng: np.random.Generator,
     size: tuple[int, int],
-) -> Float:
-    """The lit, empty set, [h, w, 3] around 0 to 1."""
+) -> Stage:
+    """The set of a seed."""
     width, height = size
     # What frames the subject stands with it.
     aside = shift_of(preset.space) + preset.composition.aside
     base = surfaces(preset, palette, grounding, rng, size)
     if preset.prop == "disc":
         base = _disc(base, palette, lamp, rng, aside)
-    base = base * (1 + _plaster(rng, width, height, preset.texture))[..., None]
+    plaster = _plaster(rng, width, height, preset.texture)
     gobo = preset.gobos[seed % len(preset.gobos)]
     pool = pool_of_light(lamp, width, height, float(rng.uniform(0.9, 1.2)))
     pattern = cast(gobo, lamp, rng, width, height)
@@ -39,12 +53,13 @@ def build(
     asked = [plane.colour for plane in (preset.wall, preset.floor) if plane.colour is not None]
     if asked:
         light = _evened(light, max(float(LUMA @ colour) for colour in asked))
-    lit = base * light[..., None] * np.array(preset.light, np.float32)
+    lit = base
+    lit *= in_colour((light * (1 + plaster)).astype(np.float32), preset.light)
     if preset.prop == "bokeh":
         lit = _bokeh(lit, palette, grounding, rng, preset.name == "nature")
     elif preset.prop == "tubes":
         lit = _tubes(lit, palette, lamp, seed % 3, aside)
-    return lit.astype(np.float32)
+    return Stage(lit, pattern)
 
 
 def _evened(light: Float, brightness: float) -> Float:
@@ -88,13 +103,11 @@ def _disc(
         np.float32,
     )
     shadow = cv2.warpAffine(
-        cv2.GaussianBlur(inside, (0, 0), sigma), shift, (width, height),
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    darkened = base * (1 - 0.14 * shadow)[..., None]
-    colour = np.array(palette.accent, np.float32)
-    mixed: Float = darkened * (1 - inside[..., None]) + colour * inside[..., None]
-    return mixed
+        blurred(inside, sigma), shift, (width, height), borderMode=cv2.BORDER_REPLICATE
+    )
+    base *= each_channel((1 - 0.14 * shadow) * (1 - inside))
+    base += in_colour(inside, palette.accent)
+    return base
 
 
 def _bokeh(
@@ -110,17 +123,20 @@ def _bokeh(
         x = int(rng.uniform(-0.05, 1.05) * width)
         y = int(rng.uniform(-0.05, 1.0) * limit * height)
         weight = float(rng.uniform(0.15, 1.0)) ** 1.6 * (1 - 0.75 * max(0, y) / (limit * height))
-        disc = np.zeros((height, width), np.uint8)
-        cv2.circle(disc, (x, y), round(radius), 255, -1, cv2.LINE_AA)
-        cv2.circle(disc, (x, y), round(radius), 150, max(1, round(radius * 0.12)), cv2.LINE_AA)
-        glow += disc.astype(np.float32) / 255 * weight
-    glow = cv2.GaussianBlur(glow, (0, 0), 0.0045 * longest)
-    halo = cv2.GaussianBlur(glow, (0, 0), 0.04 * longest)
+        reach = round(radius * 1.1) + 2
+        left, top = max(0, x - reach), max(0, y - reach)
+        part = glow[top : max(0, y + reach), left : max(0, x + reach)]
+        if part.size == 0:
+            continue
+        disc, centre = np.zeros(part.shape, np.uint8), (x - left, y - top)
+        cv2.circle(disc, centre, round(radius), 255, -1, cv2.LINE_AA)
+        cv2.circle(disc, centre, round(radius), 150, max(1, round(radius * 0.12)), cv2.LINE_AA)
+        part += disc.astype(np.float32) / 255 * weight
+    glow = blurred(glow, 0.0045 * longest)
+    halo = blurred(glow, 0.04 * longest)
     strength = 0.26 if dense else 0.34
-    colour = np.array(palette.accent, np.float32)
-    add = (strength * np.minimum(glow, 1.2) + 0.30 * halo)[..., None] * colour
-    screened: Float = 1 - (1 - np.clip(lit, 0, 1)) * (1 - np.clip(add, 0, 1))
-    return screened
+    add = in_colour(strength * np.minimum(glow, 1.2) + 0.30 * halo, palette.accent)
+    return screened(np.clip(lit, 0, 1), add)
 
 
 def _tubes(lit: Float, palette: Palette, lamp: Lamp, shape: int, aside: float) -> Float:
@@ -165,18 +181,16 @@ def _tubes(lit: Float, palette: Palette, lamp: Lamp, shape: int, aside: float) -
         (first, palette.accent, washes[0]),
         (second, palette.second, washes[1]),
     ):
-        out = _glowing(
-            out, tubes.astype(np.float32) / 255, np.array(colour, np.float32), wash, longest
-        )
+        out = _glowing(out, tubes.astype(np.float32) / 255, colour, wash, longest)
     return out
 
 
-def _glowing(lit: Float, tube: Float, colour: Float, wash: Float, longest: int) -> Float:
-    near = cv2.GaussianBlur(tube, (0, 0), 0.010 * longest)
-    far = cv2.GaussianBlur(tube, (0, 0), 0.060 * longest)
+def _glowing(lit: Float, tube: Float, colour: Colour, wash: Float, longest: int) -> Float:
+    near, far = blurred(tube, 0.010 * longest), blurred(tube, 0.060 * longest)
     light = 1.1 * near + 2.2 * far + 0.20 * wash
-    add = np.clip(light[..., None] * colour, 0, 1)
-    core = cv2.GaussianBlur(tube, (0, 0), 0.0012 * longest)[..., None]
-    screened = 1 - (1 - np.clip(lit, 0, 1)) * (1 - add)
-    hot: Float = screened * (1 - core) + (0.72 + 0.28 * colour) * core
-    return hot
+    out = screened(np.clip(lit, 0, 1), in_colour(light, colour))
+    core = blurred(tube, 0.0012 * longest)
+    red, green, blue = (0.72 + 0.28 * part for part in colour)
+    out *= each_channel(1 - core)
+    out += in_colour(core, (red, green, blue))
+    return out

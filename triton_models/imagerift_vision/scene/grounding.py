@@ -1,27 +1,38 @@
 """Shadows and reflections that tie the subject to the set."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.fields import blurred, each_channel
 from imagerift_vision.presets import Preset
 from imagerift_vision.scene.light import Lamp
 from imagerift_vision.scene.placement import Grounding
 
 Float = NDArray[np.float32]
 
+# The long edge at which shadows are thrown: they are soft.
+SHADOW_EDGE = 512
+
 
 def shadow_of(
     alpha: Float, grounding: Grounding, lamp: Lamp, preset: Preset, rng: np.random.Generator
 ) -> Float:
     """How much light the subject takes from the set, [h, w], 0 to 1."""
+    height, width = alpha.shape
+    shrink = min(1.0, SHADOW_EDGE / max(height, width))
+    alpha = cv2.resize(alpha, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     longest = max(alpha.shape)
     if grounding == "anchored":
-        far = _shifted(_blur(alpha, 0.045 * longest), -lamp.side * 0.05, 0.015, longest)
-        return preset.shadow * 0.45 * far
-    if grounding == "table":
-        return _on_table(alpha, lamp, preset, rng)
-    return _on_floor(alpha, lamp, preset, rng)
+        far = _shifted(blurred(alpha, 0.045 * longest), -lamp.side * 0.05, 0.015, longest)
+        shadow = preset.shadow * 0.45 * far
+    elif grounding == "table":
+        shadow = _on_table(alpha, lamp, preset, rng)
+    else:
+        shadow = _on_floor(alpha, lamp, preset, rng)
+    return np.asarray(cv2.resize(shadow, (width, height)), np.float32)
 
 
 def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator) -> Float:
@@ -34,8 +45,8 @@ def _on_table(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     for share, weight in ((0.25, 0.26), (0.55, 0.26), (1.0, 0.28), (1.7, 0.20)):
         sigma = (0.004 + 0.016 * share * preset.softness) * longest
         moved = _shifted(alpha, -lamp.side * reach * share, down * share, longest)
-        total += weight * _blur(moved, sigma)
-    contact = _shifted(_blur(alpha, 0.0045 * longest), -lamp.side * 0.003, 0.006, longest)
+        total += weight * blurred(moved, sigma)
+    contact = _shifted(blurred(alpha, 0.0045 * longest), -lamp.side * 0.003, 0.006, longest)
     return _both(preset.shadow * total, 0.55 * preset.shadow * contact)
 
 
@@ -46,7 +57,7 @@ def contact_of(alpha: Float, grounding: Grounding) -> Float:
     if grounding == "floor":
         return contact_shadow(alpha)
     longest = max(alpha.shape)
-    around = _shifted(_blur(alpha, 0.008 * longest), 0, 0.007, longest)
+    around = _shifted(blurred(alpha, 0.008 * longest), 0, 0.007, longest)
     return np.asarray(np.clip(1.6 * around, 0, 1), np.float32)
 
 
@@ -85,8 +96,8 @@ def _on_floor(alpha: Float, lamp: Lamp, preset: Preset, rng: np.random.Generator
     # Canvas -> canvas: a point d above the base lands flatten*d above it, shear*d to the side.
     laid = np.array([[1, -shear, shear * base], [0, flatten, base * (1 - flatten)]], np.float32)
     cast = cv2.warpAffine(alpha, laid, (width, height), flags=cv2.INTER_LINEAR)
-    near = _blur(cast, 0.008 * longest * (0.5 + preset.softness))
-    far = _blur(cast, 0.030 * longest * (0.4 + preset.softness))
+    near = blurred(cast, 0.008 * longest * (0.5 + preset.softness))
+    far = blurred(cast, 0.030 * longest * (0.4 + preset.softness))
     distance = ((base - np.arange(height, dtype=np.float32)) / (flatten * subject_height)).clip(
         0, 1
     )
@@ -110,43 +121,42 @@ def _contact(
     for column, row, strength in zip(columns, lowest[columns], weight, strict=True):
         start = int(row) - thick
         line[max(0, start) : max(0, int(row) + thick), column] = strength
-    tight = _blur(line, 0.0035 * longest)
-    wide = cv2.GaussianBlur(line, (0, 0), sigmaX=0.022 * longest, sigmaY=0.011 * longest)
+    tight = blurred(line, 0.0035 * longest)
+    wide = blurred(line, 0.022 * longest, 0.011 * longest)
     contact: Float = np.clip(0.75 * tight + 1.5 * wide, 0, 1)
     return contact
 
 
-def reflect(
-    set_colours: Float, colours: Float, alpha: Float, strength: float, softness: float
-) -> Float:
-    """The subject's mirror image in a glossy floor, fading with depth."""
-    height, width = alpha.shape
-    solid = alpha > 0.5
-    rows = np.flatnonzero(solid.any(axis=1))
+def reflect(stage: Float, colours: Float, alpha: Float, strength: float, softness: float) -> None:
+    """Put the subject's mirror image into the glossy floor of a set, fading with depth."""
+    height = len(alpha)
+    rows = np.flatnonzero((alpha > 0.5).any(axis=1))
     if strength <= 0 or rows.size == 0:
-        return set_colours
-    base = float(rows[-1])
-    flip = np.array([[1, 0, 0], [0, -1, 2 * base - 1]], np.float32)
-    mirrored_alpha = cv2.warpAffine(alpha, flip, (width, height), flags=cv2.INTER_LINEAR)
-    mirrored = cv2.warpAffine(colours, flip, (width, height), flags=cv2.INTER_LINEAR)
-    depth = (np.arange(height, dtype=np.float32) - base) / (0.20 * height)
-    fade = np.where(depth < 0, 0.0, np.clip(1 - depth, 0, 1) ** 1.5).astype(np.float32)
-    blurred = _blur(mirrored, softness * max(height, width))
-    weight = (_blur(mirrored_alpha, softness * max(height, width)) * fade[:, None] * strength)[
-        ..., None
-    ]
-    return set_colours + (blurred - set_colours) * weight
+        return
+    base = int(rows[-1])
+    sigma = softness * max(alpha.shape)
+    deep = 0.20 * height
+    # The floor's rows, and as many beside them as the blur looks at; mirrored, `base` is its row.
+    above = max(0, base - math.ceil(4 * sigma), 2 * base - height)
+    below = min(height, base + math.ceil(deep + 4 * sigma), 2 * base)
+    if below <= base:
+        return
+    mirrored = slice(2 * base - below, 2 * base - above)
+    image, weight = (
+        blurred(np.ascontiguousarray(field[mirrored][::-1]), sigma)[base - above :]
+        for field in (colours, alpha)
+    )
+    fade = (1 - np.arange(len(weight), dtype=np.float32) / deep).clip(0, 1) ** 1.5
+    floor = stage[base:below]
+    image -= floor
+    image *= each_channel(weight * fade[:, None] * strength)
+    floor += image
 
 
 def _both(first: Float, second: Float) -> Float:
     """Two shadows over each other."""
     one = np.float32(1)
     return one - (one - first) * (one - second)
-
-
-def _blur(image: Float, sigma: float) -> Float:
-    blurred: Float = cv2.GaussianBlur(image, (0, 0), max(0.3, sigma))
-    return blurred
 
 
 def _shifted(image: Float, right: float, down: float, longest: int) -> Float:

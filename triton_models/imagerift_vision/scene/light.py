@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.fields import blurred
 from imagerift_vision.presets import Gobo
 
 Float = NDArray[np.float32]
@@ -83,9 +84,7 @@ def cast(gobo: Gobo, lamp: Lamp, rng: np.random.Generator, width: int, height: i
     else:
         mask = _window(across, along, rng)
         blur = 0.007
-    sigma = blur * longest
-    blurred: Float = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
-    return blurred
+    return blurred(mask.astype(np.float32), blur * longest)
 
 
 def _edge(distance: Float, softness: float) -> Float:
@@ -126,8 +125,7 @@ def _foliage(rng: np.random.Generator, width: int, height: int) -> Float:
         shade = np.zeros((height, width), np.uint8)
         for _ in range(branches):
             _branch(shade, rng, leaf * longest)
-        blurred = cv2.GaussianBlur(shade.astype(np.float32) / 255, (0, 0), sigma * longest)
-        light *= 1 - depth * blurred
+        light *= 1 - depth * blurred(shade.astype(np.float32) / 255, sigma * longest)
     return light
 
 

@@ -1,5 +1,6 @@
 """Where the subject stands on the canvas, and what it stands on."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +27,7 @@ SHIFT = 0.19
 BESIDE, BELOW = 0.50, 0.56
 # Nearer to the frame than this, in shares of the canvas, no composition brings a subject.
 MARGIN = 0.045
+ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,15 @@ def _anchor(low: bool, high: bool, start: float, end: float, length: int) -> flo
 
 def warp(subject: Subject, placement: Placement, width: int, height: int) -> tuple[Float, Float]:
     """The subject on the canvas: colours [height, width, 3] and alpha [height, width]."""
-    return Warp(subject, placement, width).rows(0, height)
+    view = Warp(subject, placement, width)
+    colours, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    for top in range(0, height, ROWS_AT_ONCE):
+        rows = slice(top, min(top + ROWS_AT_ONCE, height))
+        reach = view.columns(top, rows.stop - top)
+        if reach is not None:
+            here = (rows, slice(*reach))
+            colours[here], alpha[here] = view.part(top, rows.stop - top, *reach)
+    return colours, alpha
 
 
 class Warp:
@@ -262,13 +272,29 @@ class Warp:
             self._alpha = cv2.resize(self._alpha, size, interpolation=cv2.INTER_AREA)
             self._scale = 1.0
 
-    def rows(self, top: int, count: int) -> tuple[Float, Float]:
-        """Colours [count, width, 3] and alpha [count, width] of the rows from `top` on."""
+    def columns(self, top: int, count: int) -> tuple[int, int] | None:
+        """The first column that the subject may be seen in, of those rows, and the one after the
+        last; None where it is in none."""
+        if self._border == cv2.BORDER_REPLICATE:
+            return 0, self._width
+        high, wide = (side * self._scale for side in self._alpha.shape)
+        beyond = self._scale + 1
+        above, left = self._placement.top, self._placement.left
+        first, last = math.floor(left - beyond), math.ceil(left + wide + beyond)
+        first, last = max(0, first), min(self._width, last)
+        seen = above - beyond < top + count and top < above + high + beyond and first < last
+        return (first, last) if seen else None
+
+    def part(self, top: int, count: int, left: int, right: int) -> tuple[Float, Float]:
+        """Colours [count, right - left, 3] and alpha of the rows from `top` on."""
         matrix = np.array(
-            [[self._scale, 0, self._placement.left], [0, self._scale, self._placement.top - top]],
+            [
+                [self._scale, 0, self._placement.left - left],
+                [0, self._scale, self._placement.top - top],
+            ],
             np.float32,
         )
-        size = (self._width, count)
+        size = (right - left, count)
         colours = cv2.warpAffine(
             self._colours, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagerift_vision.fields import each_channel
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene.materials import EDGE, tile_of, tinted
 from imagerift_vision.scene.placement import Grounding
@@ -63,7 +64,7 @@ def surfaces(
     if preset.angle == "above":
         horizon = -0.5
     mix = 1 / (1 + np.exp(-np.clip((ys + tilt * (xs - 0.5) - horizon) / bend, -60, 60)))
-    mix = np.broadcast_to(mix, (height, width))[..., None].astype(np.float32)
+    mix = each_channel(np.broadcast_to(mix, (height, width)).astype(np.float32))
     wall: Float = np.array(palette.wall, np.float32)
     floor: Float = np.array(palette.floor, np.float32)
     if preset.wall.surface is not None and horizon > 0:
@@ -79,10 +80,11 @@ def surfaces(
         if grounding == "floor":
             # Where the floor meets the wall, less light comes.
             wall = wall * (1 - 0.16 * np.exp(-((horizon - ys) / 0.035).clip(0, 9)))[..., None]
-    mixed: Float = wall * (1 - mix) + floor * mix
+    mix *= floor - wall
+    mix += wall
     # A wall darkens upwards, a floor lightens towards the viewer.
-    shade = 1 + 0.05 * (ys - 0.4)
-    return (np.broadcast_to(mixed, (height, width, 3)) * shade[..., None]).astype(np.float32)
+    mix *= (1 + 0.05 * (ys - 0.4))[..., None]
+    return mix
 
 
 def _on_wall(plane: Plane, rng: np.random.Generator, width: int, height: int) -> Float:

@@ -1,12 +1,14 @@
 """One picture of the studio: subject, preset, seed and size in, pixels out."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from imagerift_vision.control import Guard
+from imagerift_vision.fields import blurred, each_channel, in_colour, mixed
 from imagerift_vision.presets import Palette, Preset
 from imagerift_vision.scene import backdrop, finish, grounding
 from imagerift_vision.scene.light import Lamp, hang_lamp
@@ -18,12 +20,16 @@ from imagerift_vision.scene.placement import (
     place,
     warp,
 )
+from imagerift_vision.scene.relief import falling_on
 
 Float = NDArray[np.float32]
 
-# The set is smooth: above this long edge it is built smaller and scaled up.
+# The set is smooth: on a larger canvas it is built at a whole part of its size, and enlarged.
 SET_EDGE = 1024
-STRIP_ROWS = 256
+# So few rows at once stay in the processor's cache.
+STRIP_ROWS = 64
+# Resampling looks at so many pixels on either side.
+RESAMPLING_REACH = 2
 # How much of a coloured light the subject shows: its own colours are what is sold.
 ON_SUBJECT = 0.65
 # Grain on the subject is the same for every seed: the seed changes the scene, not the subject.
@@ -52,50 +58,61 @@ def render(
     rng = _chance(preset, seed)
     palette = preset.palettes[seed % len(preset.palettes)]
     lamp = hang_lamp(seed, rng)
-    shrink = min(1.0, SET_EDGE / max(width, height))
-    small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    stage = backdrop.build(
+    shrink = max(1, round(max(size) / SET_EDGE))
+    small = (-(-width // shrink), -(-height // shrink))
+    built = backdrop.build(
         preset, palette, subject.grounding, lamp=lamp, seed=seed, rng=rng, size=small
     )
+    stage = built.picture
     guard.check()
     colours, alpha = warp(subject, placed(subject, preset, small), *small)
-    shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)[..., None]
-    stage = stage * (1 - shadow * (1 - np.array(preset.shadow_colour, np.float32)))
+    shadow = grounding.shadow_of(alpha, subject.grounding, lamp, preset, rng)
+    stage *= mixed(shadow, (1.0, 1.0, 1.0), preset.shadow_colour)
     if subject.grounding == "floor":
         gloss = preset.reflection * float(rng.uniform(0.75, 1.25))
-        stage = grounding.reflect(stage, colours, alpha, gloss, 0.0016 + 0.003 * preset.softness)
+        grounding.reflect(stage, colours, alpha, gloss, 0.0016 + 0.003 * preset.softness)
     guard.check()
     gain, add = _subject_lights(preset, palette, lamp, stage, alpha)
-    if empty:
-        alpha = np.zeros_like(alpha)
-    small_picture = _composite(stage, colours, alpha, gain, add)
-    glow = finish.bloom_of(small_picture, preset.grade.bloom)
+    if preset.pattern > 0:
+        gain *= each_channel(falling_on(built.pattern, colours, alpha, lamp, preset.pattern))
+    np.clip(stage, 0, 1, out=stage)
+    whole = stage if empty else _composite(stage, colours, alpha, gain, add)
+    glow = finish.bloom_of(whole, preset.grade.bloom)
+    corners = finish.vignette(*small, preset.grade.vignette)
+    grain = finish.Grain(finish.seamless_grain(rng, max(size)), preset.grade.grain)
+    own_grain = finish.Grain(_subject_grain(max(size)), preset.grade.grain * 0.7)
     guard.check()
     view = None if empty else Warp(subject, placed(subject, preset, size), width)
-    corners = finish.vignette(width, height, preset.grade.vignette)
-    fixed = np.random.default_rng(SUBJECT_GRAIN_SEED)
     out = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, STRIP_ROWS):
         guard.check()
-        count = min(STRIP_ROWS, height - top)
-        strip = Strip(top, count, width, height)
-        if shrink == 1:
-            picture, weight = small_picture[top : top + count], alpha[top : top + count]
-        elif view is None:
-            picture = np.clip(strip.of(stage, cv2.INTER_CUBIC), 0, 1)
-            weight = np.zeros((count, width), np.float32)
-        else:
-            colours, weight = view.rows(top, count)
-            picture = _composite(
-                strip.of(stage, cv2.INTER_CUBIC), colours, weight, strip.of(gain), strip.of(add)
-            )
+        strip = Strip(top, min(STRIP_ROWS, height - top), 0, width, shrink)
+        grains = grain.rows(top, strip.count, 0, width)
+        reach = None if view is None else view.columns(top, strip.count)
+        picture = strip.of(whole) if shrink == 1 else strip.of(stage, cv2.INTER_CUBIC).clip(0, 1)
+        if view is not None and reach is not None:
+            part = replace(strip, left=reach[0], right=reach[1])
+            here = slice(*reach)
+            if shrink == 1:
+                weight = part.of(alpha)
+            else:
+                shown, weight = view.part(top, strip.count, *reach)
+                picture[:, here] = _composite(
+                    picture[:, here], shown, weight, part.of(gain), part.of(add)
+                )
+            own = own_grain.rows(top, strip.count, reach[0], reach[1] - reach[0])
+            grains[:, here] += (own - grains[:, here]) * weight
         picture = finish.graded(finish.screened(picture, strip.of(glow)), preset.grade)
-        grain = finish.film_grain(rng, width, count, preset.grade.grain, height)
-        own_grain = finish.film_grain(fixed, width, count, preset.grade.grain * 0.7, height)
-        grain += (own_grain - grain) * weight
-        picture = picture * corners[top : top + count, :, None] + grain[..., None]
-        out[top : top + count] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        picture *= each_channel(strip.of(corners))
+        picture += each_channel(grains)
+        np.maximum(picture, 0, out=picture)
+        out[top : top + strip.count] = cv2.convertScaleAbs(picture, alpha=255)
     return out
+
+
+@lru_cache(maxsize=1)
+def _subject_grain(longest: int) -> Float:
+    return finish.seamless_grain(np.random.default_rng(SUBJECT_GRAIN_SEED), longest)
 
 
 def lamp_of(preset: Preset, seed: int) -> Lamp:
@@ -122,28 +139,31 @@ def posed(subject: Subject, preset: Preset) -> Subject:
 
 @dataclass(frozen=True)
 class Strip:
-    """A strip of the canvas's rows."""
+    """A piece of the canvas, whose set is kept at a `shrink`th of the canvas' size."""
 
     top: int
     count: int
-    width: int
-    height: int
+    left: int
+    right: int
+    shrink: int
 
     def of(self, field: Float, way: int = cv2.INTER_LINEAR) -> Float:
-        """The strip of a field that covers the canvas at any resolution."""
-        high, wide = field.shape[:2]
-        if (high, wide) == (self.height, self.width):
-            return field[self.top : self.top + self.count]
-        x, y = wide / self.width, high / self.height
-        matrix = np.array([[x, 0, 0.5 * x - 0.5], [0, y, (self.top + 0.5) * y - 0.5]], np.float32)
-        enlarged: Float = cv2.warpAffine(
-            field,
-            matrix,
-            (self.width, self.count),
-            flags=way | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return enlarged
+        """The piece of a field of the set."""
+        rows, above = _reaching(self.top, self.top + self.count, self.shrink)
+        columns, before = _reaching(self.left, self.right, self.shrink)
+        part = field[rows, columns]
+        if self.shrink > 1:
+            part = cv2.resize(part, None, fx=self.shrink, fy=self.shrink, interpolation=way)
+        right = before + self.right - self.left
+        return np.asarray(part[above : above + self.count, before:right], np.float32)
+
+
+def _reaching(start: int, stop: int, shrink: int) -> tuple[slice, int]:
+    """What is needed of a field that is enlarged, and where in that the wanted part begins."""
+    if shrink == 1:
+        return slice(start, stop), 0
+    first = max(0, start // shrink - RESAMPLING_REACH)
+    return slice(first, -(-stop // shrink) + RESAMPLING_REACH), start - first * shrink
 
 
 def _subject_lights(
@@ -152,36 +172,35 @@ def _subject_lights(
     """What the set does to the subject: a gain and an addition, each [h, w, 3]."""
     height, width = alpha.shape
     longest = max(height, width)
-    xs = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None, :, None]
+    xs = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
     mean = stage.reshape(-1, 3).mean(axis=0)
     tint = mean / max(0.08, float(mean.mean()))
     gain = preset.subject_light * (1 + preset.spill * (tint - 1) * 0.6)
     gain = gain * (1 + ON_SUBJECT * (np.array(preset.light, np.float32) - 1))
-    gain = gain * (1 + 0.10 * lamp.side * xs) * np.ones((height, width, 1), np.float32)
+    row = (gain * (1 + 0.10 * lamp.side * xs)[:, None]).astype(np.float32)
     inner = cv2.GaussianBlur(alpha, (0, 0), 0.005 * longest)
     edge = np.clip(alpha - inner, 0, 1) * 2
     slope_x = cv2.Sobel(inner, cv2.CV_32F, 1, 0, ksize=3)
     slope_y = cv2.Sobel(inner, cv2.CV_32F, 0, 1, ksize=3)
     steep = np.hypot(slope_x, slope_y) + 1e-4
-    key = np.array(palette.accent, np.float32)
     if preset.prop == "tubes":
-        left = _facing(slope_x, slope_y, steep, (-0.95, -0.3)) * edge
-        right = _facing(slope_x, slope_y, steep, (0.95, -0.3)) * edge
+        left = preset.rim * _facing(slope_x, slope_y, steep, (-0.95, -0.3)) * edge
+        right = preset.rim * _facing(slope_x, slope_y, steep, (0.95, -0.3)) * edge
         colours = (palette.accent, palette.second)
         first, second = colours if lamp.side < 0 else colours[::-1]
-        add = left[..., None] * np.array(first, np.float32)
-        add = add + right[..., None] * np.array(second, np.float32)
-        wash = 0.10 * np.array(first, np.float32) * (0.5 - xs) + 0.10 * np.array(
-            second, np.float32
-        ) * (0.5 + xs)
-        add = preset.rim * add + wash
+        # Beside the tubes' edges, a wash of either colour from its side.
+        across = np.broadcast_to(0.10 * xs, alpha.shape)
+        add = in_colour(left + 0.05 - across, first)
+        add += in_colour(right + 0.05 + across, second)
     else:
-        facing = _facing(slope_x, slope_y, steep, lamp.direction) * edge
-        add = preset.rim * facing[..., None] * key
+        facing = _facing(slope_x, slope_y, steep, lamp.direction)
+        add = in_colour(preset.rim * facing * edge, palette.accent)
     # Light wrap: a bright set bleeds a little over the subject's edge.
-    blurred = cv2.GaussianBlur(np.clip(stage, 0, 1), (0, 0), 0.02 * longest)
-    add = add + 0.22 * edge[..., None] * blurred * blurred
-    return gain.astype(np.float32), add.astype(np.float32)
+    wrap = blurred(np.clip(stage, 0, 1), 0.02 * longest)
+    wrap *= wrap
+    wrap *= each_channel(0.22 * edge)
+    add += wrap
+    return np.ascontiguousarray(np.broadcast_to(row, stage.shape)), add
 
 
 def _facing(slope_x: Float, slope_y: Float, steep: Float, towards: tuple[float, float]) -> Float:
@@ -191,7 +210,11 @@ def _facing(slope_x: Float, slope_y: Float, steep: Float, towards: tuple[float, 
 
 
 def _composite(stage: Float, colours: Float, alpha: Float, gain: Float, add: Float) -> Float:
-    """The lit subject over the set."""
-    front = np.clip(colours * gain + add, 0, 1)
-    back = np.clip(stage, 0, 1)
-    return back + (front - back) * alpha[..., None]
+    """The lit subject over the set, 0 to 1."""
+    front = colours * gain
+    front += add
+    np.clip(front, 0, 1, out=front)
+    front -= stage
+    front *= each_channel(alpha)
+    front += stage
+    return front

@@ -2,7 +2,7 @@
 import { attempt, call, get, refuse } from "./api.js";
 import { byId, make, show } from "./dom.js";
 import { followOverview } from "./overview.js";
-import { aspectWords, chosenShapes, offerShapes, prepareShapes, sizeWords } from "./shapes.js";
+import { aspectWords, chosenShapes, formatWords, offerShapes, prepareShapes, shapeWords, sizeWords } from "./shapes.js";
 
 const MOST_BYTES = 20 * 2 ** 20;
 // What every browser of today can show; others are left to the server to judge.
@@ -30,6 +30,8 @@ function chooseMode() {
     make("option", { value: exportSize, disabled: !permitted, textContent: sizeWords(exportSize) + (permitted ? "" : " (not in your plan)") })));
   form.outputAspect.replaceChildren(...chosen.outputAspects.map((aspect) =>
     make("option", { value: aspect, textContent: aspectWords(aspect) })));
+  form.outputFormat.replaceChildren(...chosen.outputFormats.map((format) =>
+    make("option", { value: format, textContent: formatWords(format), selected: format === form.outputFormat.value })));
   const presets = chosen.presets.map((name) => preset(name, name.replaceAll("_", " "), chosen.presetPreviewUrls[name]));
   const none = chosen.presetRequired ? [] : [preset("", chosen.cutoutOptions === null ? "by prompt" : "default", null)];
   byId("preset-list").replaceChildren(...none, ...presets);
@@ -118,7 +120,7 @@ async function generate(form) {
   body.mode = fields.get("mode");
   const shapes = chosenShapes();
   if (shapes.length > 1) body.outputs = shapes;
-  else for (const name of ["exportSize", "outputAspect"]) body[name] = fields.get(name);
+  else for (const name of ["exportSize", "outputAspect", "outputFormat"]) body[name] = fields.get(name);
   if (fields.get("prompt").trim()) body.prompt = fields.get("prompt");
   if (!takesSource) fields.delete("mask");
   else if (cutsOut(body.mode) || keepsSubject) {
@@ -176,7 +178,7 @@ function showPictures(outputs, requested = null) {
   const shown = outputs.filter(({ thumbnailUrl }) => thumbnailUrl);
   const shapes = requested ?? [null];
   place.replaceChildren(...shapes.flatMap((shape, position) => {
-    const name = shape ? `${aspectWords(shape.aspect)}, ${sizeWords(shape.size)}` : "";
+    const name = shape ? shapeWords(shape) : "";
     const items = shown.filter(({ index }) => index % shapes.length === position)
       .map((output) => (!output.downloadUrl && there.get(output.index + 1)) || finished(output, shapes.length, name));
     const heading = name ? [make("h3", { textContent: name })] : [];
