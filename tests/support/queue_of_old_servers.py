@@ -15,6 +15,7 @@ from typing import Any
 from imagerift_core.kube_job_pods import RunCalls, RunSeen
 
 HELD = "test/held-by-the-queue"
+DEADLINE = "activeDeadlineSeconds"
 
 
 class Queued(RunCalls):
@@ -30,7 +31,9 @@ class Queued(RunCalls):
         annotations = {HELD: str(job["spec"]["suspend"])}
         job = job | {"metadata": job["metadata"] | {"annotations": annotations}}
         if job["spec"]["suspend"] and not self.keeps_suspend:
-            job["spec"] = job["spec"] | {"parallelism": 0}
+            # Without its own deadline, which would go on meanwhile.
+            spec = {name: value for name, value in job["spec"].items() if name != DEADLINE}
+            job["spec"] = spec | {"parallelism": 0}
         return await super().create_job(job)
 
     async def runs(self, selector: str) -> list[RunSeen]:
@@ -38,8 +41,12 @@ class Queued(RunCalls):
         if self.keeps_suspend:
             return seen
         listed = await self._call(self._batch.list_namespaced_job, label_selector=selector)
-        held = {job.metadata.name: job.metadata.annotations[HELD] == "True" for job in listed.items}
-        return [replace(run, suspended=held.get(run.name, False)) for run in seen]
+        held = {
+            job.metadata.name
+            for job in listed.items
+            if (job.metadata.annotations or {}).get(HELD) == "True"
+        }
+        return [replace(run, suspended=run.name in held) for run in seen]
 
 
 def word(*, suspended: bool, keeps_suspend: bool) -> dict[str, Any]:
