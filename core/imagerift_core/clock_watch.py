@@ -106,9 +106,7 @@ class ClockWatch:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 self._answers[store] = False
                 words = str(error.__cause__ or error)[:LONGEST_WORDS]
-                log.warning(
-                    "clock_not_read", store=store, error=type(error).__name__, words=words
-                )
+                log.warning("clock_not_read", store=store, error=type(error).__name__, words=words)
             known = store in self._origins
             await asyncio.sleep(PAUSE_SECONDS if known else FIRST_PAUSE_SECONDS)
 
