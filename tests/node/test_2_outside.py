@@ -54,6 +54,8 @@ def apart(
         yield apart
     finally:
         node.helm("uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "180s")
+        # A namespace is looked at again only after its pods' time to end.
+        wait_until(lambda: not _running(release), seconds=180, what="the pods are gone")
         node.kubectl("delete", "namespace", NAMESPACE, RUNNERS)
 
 
@@ -173,6 +175,11 @@ def test_a_ca_that_is_another_one_is_told_and_the_release_before_goes_on(
     apart.wait_up()
     [job] = apart.ended([job_id])
     assert job["status"] == "succeeded", job
+
+
+def _running(release: Release) -> list[str]:
+    pods = release.node.get("-n", NAMESPACE, "pods")["items"]
+    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Succeeded"]
 
 
 def _api_pods(release: Release) -> set[str]:

@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 240
 ALREADY_INITIALIZED = 23
-
-
-class ServerMissing(Exception):
-    """A program that the tests need is nowhere on this machine."""
 
 
 def has_ended(pid: int) -> bool:
@@ -88,7 +84,7 @@ def administrators(environment: Mapping[str, str], data: Path) -> dict[str, str]
 
 
 def find_program(name: str, variable: str) -> Path:
-    """The program `name`. Raises `ServerMissing` where there is none."""
+    """The program `name`. Raises `FileNotFoundError` where there is none."""
     named = os.environ.get(variable)
     if named:
         return Path(named)
@@ -99,16 +95,22 @@ def find_program(name: str, variable: str) -> Path:
     for candidate in sorted((cache / "parts").glob(f"*/*/{name}")):
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
-    raise ServerMissing(
+    raise FileNotFoundError(
         f"{name} is needed: start the embedded platform once, or name it in {variable}"
     )
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback, each another one."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def wait_until(ready: Callable[[], bool], what: str, *, seconds: float = START_SECONDS) -> None:
@@ -352,9 +354,7 @@ class SeaweedFs:
                 {"identities": [{"name": "test", "credentials": [account], "actions": actions}]}
             )
         )
-        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = (
-            free_port() for _ in range(7)
-        )
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = free_ports(7)
         self._process.launch(
             [
                 str(find_program("weed", "IMAGERIFT_TEST_WEED")),
