@@ -22,6 +22,8 @@ PAUSE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 2.0
 # How long a start waits for the first reading; a store that is away holds up nobody for longer.
 START_SECONDS = 5.0
+# MongoDB's driver goes on to describe the whole set.
+LONGEST_WORDS = 300
 READINGS = 3
 # A reading that is less certain says too little.
 MAX_ERROR = timedelta(seconds=1)
@@ -101,9 +103,10 @@ class ClockWatch:
             try:
                 await self._read(store)
                 self._answers[store] = True
-            except Exception as error:  # noqa: BLE001 - who uses the store says what ails it
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 self._answers[store] = False
-                log.info("clock_not_read", store=store, error=type(error).__name__)
+                words = str(error.__cause__ or error)[:LONGEST_WORDS]
+                log.warning("clock_not_read", store=store, error=type(error).__name__, words=words)
             known = store in self._origins
             await asyncio.sleep(PAUSE_SECONDS if known else FIRST_PAUSE_SECONDS)
 

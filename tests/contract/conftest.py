@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.control_plane import ControlPlane
 from tests.support.server_processes import (
-    ControlPlane,
     Mongod,
     S3Address,
     SeaweedFs,

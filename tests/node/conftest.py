@@ -13,7 +13,7 @@ import trustme
 from tests.charts.versions import compatibility
 from tests.node.kind_node import KindNode
 from tests.node.node_under_test import NodeUnderTest, Transcript, delete, temporary_folder
-from tests.node.release import CHARTS, NAMESPACE, RUNNERS, Release, s3_from_outside
+from tests.node.release import CHARTS, NAMESPACE, RUNNERS, S3_PORT, Release, s3_from_outside
 from tests.node.weights import believed_authority
 from tests.platform_under_test import CHECKOUT
 
@@ -59,14 +59,12 @@ def release(node: NodeUnderTest) -> Release:
     for namespace in (NAMESPACE, RUNNERS):
         node.kubectl("create", "namespace", namespace)
     node.apply(s3_from_outside())
-    release = Release(node)
+    public_url = f"s3.publicUrl=http://{node.address}:{S3_PORT}"
+    release = Release(node, options=("--set", public_url))
     release.chart("install")
     release.wait_up()
     node.kubectl("-n", NAMESPACE, "get", "pods,tp", "-o", "wide")
-    made = release.admin("workspace", "create", "--name", "node", "--plan", "business")
-    release.workspace = made["workspaceId"]
-    key = release.admin("key", "create", "--workspace", release.workspace, "--name", "node")
-    release.token = key["token"]
+    release.make_key("node")
     return release
 
 

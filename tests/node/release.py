@@ -60,46 +60,67 @@ class Release:
     node: NodeUnderTest
     token: str = ""
     workspace: str = ""
+    namespace: str = NAMESPACE
+    values: Path = VALUES
+    # More of Helm's options.
+    options: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = WORKLOADS
 
     def chart(self, command: str, *more: str) -> None:
         """`helm install` or `helm upgrade` of the checkout's chart."""
         self.node.helm(
-            *(command, RELEASE, str(CHARTS / "imagerift"), "-n", NAMESPACE),
-            *("-f", str(VALUES)),
+            *(command, RELEASE, str(CHARTS / "imagerift"), "-n", self.namespace),
+            *("-f", str(self.values)),
             *compatibility(self.node.server_version),
-            *("--set", f"s3.publicUrl=http://{self.node.address}:{S3_PORT}"),
+            *self.options,
             *more,
         )
 
+    def make_key(self, name: str) -> None:
+        """A workspace of that name, and a key of it, which the calls below have."""
+        made = self.admin("workspace", "create", "--name", name, "--plan", "business")
+        self.workspace = made["workspaceId"]
+        key = self.admin("key", "create", "--workspace", self.workspace, "--name", name)
+        self.token = key["token"]
+
     def wait_up(self, seconds: int = 600) -> None:
         """Waits until every workload is rolled out and every pool is ready."""
-        for workload in WORKLOADS:
+        for workload in self.workloads:
             made = functools.partial(self._exists, workload)
             wait_until(made, seconds=seconds, what=f"{workload} is made")
             self.node.kubectl(
-                *("-n", NAMESPACE, "rollout", "status", workload, f"--timeout={seconds}s"),
+                *("-n", self.namespace, "rollout", "status", workload, f"--timeout={seconds}s"),
                 seconds=seconds + 30,
             )
         self.node.kubectl(
-            *("-n", NAMESPACE, "wait", "--for=condition=Ready", "tp", "--all"),
+            *("-n", self.namespace, "wait", "--for=condition=Ready", "tp", "--all"),
             f"--timeout={seconds}s",
             seconds=seconds + 30,
         )
 
     def _exists(self, workload: str) -> bool:
-        found = self.node.quietly("kubectl", "-n", NAMESPACE, "get", workload, check=False)
+        found = self.node.quietly("kubectl", "-n", self.namespace, "get", workload, check=False)
         return found.returncode == 0
 
     def admin(self, *arguments: str) -> Any:
         """What `imagerift admin …` prints in a pod of the API."""
-        command = ("kubectl", "-n", NAMESPACE, "exec", "deploy/imagerift-api", "-c", "api", "--")
+        command = (
+            "kubectl",
+            "-n",
+            self.namespace,
+            "exec",
+            "deploy/imagerift-api",
+            "-c",
+            "api",
+            "--",
+        )
         done = self.node.quietly(*command, "imagerift", "admin", *arguments)
         return json.loads(done.stdout)
 
     @property
     def url(self) -> str:
         """The API's address on the node, for this machine."""
-        service = self.node.get("-n", NAMESPACE, "service/imagerift-api")
+        service = self.node.get("-n", self.namespace, "service/imagerift-api")
         return f"http://{self.node.address}:{service['spec']['ports'][0]['nodePort']}"
 
     def curl(self, script: str, folder: Path) -> Any:
@@ -180,10 +201,10 @@ class Release:
         return int(answer.json()["quota"]["remaining"])
 
 
-def picture(url: str) -> Image.Image:
+def picture(url: str, *options: str) -> Image.Image:
     """The picture behind a download link, fetched by curl on this machine."""
     fetched = subprocess.run(
-        ["curl", "-sS", "--fail", "--noproxy", "*", url],
+        ["curl", "-sS", "--fail", "--noproxy", "*", *options, url],
         capture_output=True,
         check=True,
         timeout=60,

@@ -76,7 +76,7 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_was(
     node.transcript.chapter("Weights from a web server whose connections break off")
     with host_of_files(release, authority, {"/model.safetensors": NUMBERS}) as host:
         host.cuts = [100_000, 100_000]
-        with weights(release, from_host("cut", host, {"model.safetensors": NUMBERS})):
+        with weights(release, from_host("cut", host.url, {"model.safetensors": NUMBERS})):
             assert wait_ready(release, "cut")["bytes"] == len(NUMBERS)
             first, *others = [asked for _, asked, _ in host.seen]
             starts = [int(str(one).removeprefix("bytes=").removesuffix("-")) for one in others]
@@ -95,7 +95,7 @@ def test_another_checksum_is_refused_and_nothing_is_ready(
     there = {f"/{path}": content for path, content in FILES.items()}
     with host_of_files(release, authority, there) as host:
         told = FILES | {"unet/model.safetensors": NUMBERS[:-1] + b"\0"}
-        with weights(release, from_host("wrong", host, told)):
+        with weights(release, from_host("wrong", host.url, told)):
             wait_until(
                 lambda: reason_of(release, "wrong") == "ChecksumMismatch",
                 seconds=120,

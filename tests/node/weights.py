@@ -38,15 +38,20 @@ def believed_authority(release: Release) -> trustme.CA:
     return authority
 
 
+def certified(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """For a server of these names and addresses."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
 @contextmanager
 def host_of_files(
     release: Release, authority: trustme.CA, files: Mapping[str, bytes]
 ) -> Iterator[Host]:
     """A web server on this machine that the pods reach, of the authority that they believe."""
     address = release.node.machine
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(address).configure_cert(context)
-    served = serving(Host(dict(files)), context, address)
+    served = serving(Host(dict(files)), certified(authority, address), address)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served) as host:
         yield host
 
@@ -94,9 +99,9 @@ def from_store(name: str, folder: str, files: Mapping[str, bytes], **spec: Any) 
     )
 
 
-def from_host(name: str, host: Host, files: Mapping[str, bytes], **spec: Any) -> dict[str, Any]:
+def from_host(name: str, url: str, files: Mapping[str, bytes], **spec: Any) -> dict[str, Any]:
     """Weights that a web server has."""
-    return _weights(name, f"{host.url}/", files, **spec)
+    return _weights(name, f"{url}/", files, **spec)
 
 
 @contextmanager
@@ -107,8 +112,8 @@ def weights(release: Release, manifest: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        release.node.kubectl("-n", NAMESPACE, "delete", "mw", name, "--ignore-not-found")
-        claims = ("-n", NAMESPACE, "persistentvolumeclaims")
+        release.node.kubectl("-n", release.namespace, "delete", "mw", name, "--ignore-not-found")
+        claims = ("-n", release.namespace, "persistentvolumeclaims")
         wait_until(
             lambda: (
                 not [
@@ -124,7 +129,7 @@ def weights(release: Release, manifest: dict[str, Any]) -> Iterator[None]:
 
 def reason_of(release: Release, name: str) -> str:
     """Why weights are Ready or not, as one word."""
-    status = release.node.get("-n", NAMESPACE, "mw", name).get("status", {})
+    status = release.node.get("-n", release.namespace, "mw", name).get("status", {})
     found = {one["type"]: one["reason"] for one in status.get("conditions", [])}
     return str(found.get("Ready", ""))
 
@@ -133,10 +138,10 @@ def wait_ready(release: Release, name: str) -> dict[str, Any]:
     """The weights' status once they are Ready."""
     node = release.node
     node.kubectl(
-        *("-n", NAMESPACE, "wait", f"mw/{name}", "--for=condition=Ready", "--timeout=240s")
+        *("-n", release.namespace, "wait", f"mw/{name}", "--for=condition=Ready", "--timeout=240s")
     )
-    node.kubectl("-n", NAMESPACE, "get", "mw", name)
-    status: dict[str, Any] = node.get("-n", NAMESPACE, "mw", name)["status"]
+    node.kubectl("-n", release.namespace, "get", "mw", name)
+    status: dict[str, Any] = node.get("-n", release.namespace, "mw", name)["status"]
     return status
 
 

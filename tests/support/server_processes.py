@@ -13,13 +13,13 @@ import shlex
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 240
 ALREADY_INITIALIZED = 23
-
-
-class ServerMissing(Exception):
-    """A program that the tests need is nowhere on this machine."""
 
 
 def has_ended(pid: int) -> bool:
@@ -87,7 +84,7 @@ def administrators(environment: Mapping[str, str], data: Path) -> dict[str, str]
 
 
 def find_program(name: str, variable: str) -> Path:
-    """The program `name`. Raises `ServerMissing` where there is none."""
+    """The program `name`. Raises `FileNotFoundError` where there is none."""
     named = os.environ.get(variable)
     if named:
         return Path(named)
@@ -98,16 +95,22 @@ def find_program(name: str, variable: str) -> Path:
     for candidate in sorted((cache / "parts").glob(f"*/*/{name}")):
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
-    raise ServerMissing(
+    raise FileNotFoundError(
         f"{name} is needed: start the embedded platform once, or name it in {variable}"
     )
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback, each another one."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def wait_until(ready: Callable[[], bool], what: str, *, seconds: float = START_SECONDS) -> None:
@@ -119,7 +122,7 @@ def wait_until(ready: Callable[[], bool], what: str, *, seconds: float = START_S
         time.sleep(0.05)
 
 
-class _Process:
+class Process:
     """One child process with a log file in `folder`."""
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -162,28 +165,38 @@ class _Process:
 
 
 class Mongod:
-    """A private one-node replica set; `kill` is a power cut, after which `start` recovers."""
+    """A private one-node replica set; `kill` is a power cut, after which `start` recovers.
+
+    `administrator` is a URL by which the member itself is reached that listens on `host`.
+    """
 
     def __init__(
-        self, folder: Path, *, can_fail: bool = False, options: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        can_fail: bool = False,
+        options: Sequence[str] = (),
+        host: str = LOOPBACK,
     ) -> None:
-        self._process = _Process("mongod", folder)
+        self._process = Process("mongod", folder)
         self._data = folder / "data"
         # The server's own failpoints: which command fails, how, and how often.
         self._more = ["--setParameter=enableTestCommands=1"] if can_fail else []
         self._more += options
-        self._port = free_port()
-        self.url = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
+        self.member = f"{host}:{free_port()}"
+        self.url = f"mongodb://{self.member}/?replicaSet=rs0"
+        self.administrator = f"mongodb://{self.member}/?directConnection=true"
 
     def start(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
         program = find_program("mongod", "IMAGERIFT_TEST_MONGOD")
+        host, _, port = self.member.rpartition(":")
         self._process.launch(
             [
                 str(program),
                 f"--dbpath={self._data}",
-                f"--port={self._port}",
-                "--bind_ip=127.0.0.1",
+                f"--bind_ip={host}",
+                f"--port={port}",
                 "--replSet=rs0",
                 "--wiredTigerCacheSizeGB=0.5",
                 "--oplogSize=256",
@@ -217,10 +230,9 @@ class Mongod:
     def _is_primary(self) -> bool:
         self._process.check_alive()
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
-            f"mongodb://127.0.0.1:{self._port}/?directConnection=true",
-            serverSelectionTimeoutMS=200,
+            self.administrator, serverSelectionTimeoutMS=200
         )
-        member = {"_id": 0, "host": f"127.0.0.1:{self._port}"}
+        member = {"_id": 0, "host": self.member}
         try:
             if client.admin.command("hello").get("isWritablePrimary"):
                 return True
@@ -250,6 +262,7 @@ def s3_client(variables: Mapping[str, str]) -> S3Client:
         aws_access_key_id=variables["IMAGERIFT_S3_ACCESS_KEY"],
         aws_secret_access_key=variables["IMAGERIFT_S3_SECRET_KEY"],
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}),
+        verify=variables.get("AWS_CA_BUNDLE"),
     )
 
 
@@ -262,6 +275,8 @@ class S3Address:
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+    # Whose certificates it has; None: a public one's, or none.
+    authority: Path | None = None
 
     def make_bucket(self, name: str) -> None:
         with closing(self._client()) as client:
@@ -280,29 +295,51 @@ class S3Address:
         return tags
 
     def _client(self) -> S3Client:
+        trusted = {"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {}
         return s3_client(
             {
                 "IMAGERIFT_S3_INTERNAL_URL": self.internal_url,
                 "IMAGERIFT_S3_REGION": self.region,
                 "IMAGERIFT_S3_ACCESS_KEY": self.access_key,
                 "IMAGERIFT_S3_SECRET_KEY": self.secret_key,
+                **trusted,
             }
         )
+
+
+@dataclass(frozen=True)
+class Certified:
+    """Files (PEM) by which a server speaks TLS: its authority's, its certificate and its key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
 
 
 class SeaweedFs:
     """A private SeaweedFS with its S3 front, and an account made for this run."""
 
-    def __init__(self, folder: Path) -> None:
-        self._process = _Process("seaweedfs", folder)
+    def __init__(
+        self, folder: Path, *, host: str = LOOPBACK, certified: Certified | None = None
+    ) -> None:
+        self._process = Process("seaweedfs", folder)
         self._folder = folder
-        self._port = free_port()
+        self._host, self._port = host, free_port()
+        self._more: list[str] = []
+        self._trusted: ssl.SSLContext | None = None
         # Two names of one server: a signature names its host, so tests can tell them apart.
+        internal_url, public_url = f"http://{host}:{self._port}", f"http://localhost:{self._port}"
+        if certified is not None:
+            internal_url = public_url = f"https://{host}:{self._port}"
+            files = {"cert": certified.certificate, "key": certified.key}
+            self._more = [f"-s3.{name}.file={path}" for name, path in files.items()]
+            self._trusted = ssl.create_default_context(cafile=certified.authority)
         self.address = S3Address(
-            internal_url=f"http://127.0.0.1:{self._port}",
-            public_url=f"http://localhost:{self._port}",
+            internal_url=internal_url,
+            public_url=public_url,
             access_key=secrets.token_hex(10),
             secret_key=secrets.token_hex(20),
+            authority=certified.authority if certified else None,
         )
 
     def start(self) -> None:
@@ -310,19 +347,14 @@ class SeaweedFs:
         data.mkdir(parents=True, exist_ok=True)
         identities = self._folder / "identities.json"
         identities.touch(mode=0o600)
-        account = {
-            "accessKey": self.address.access_key,
-            "secretKey": self.address.secret_key,
-        }
+        account = {"accessKey": self.address.access_key, "secretKey": self.address.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         identities.write_text(
             json.dumps(
                 {"identities": [{"name": "test", "credentials": [account], "actions": actions}]}
             )
         )
-        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = (
-            free_port() for _ in range(7)
-        )
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = free_ports(7)
         self._process.launch(
             [
                 str(find_program("weed", "IMAGERIFT_TEST_WEED")),
@@ -342,11 +374,13 @@ class SeaweedFs:
                 f"-filer.port={filer}",
                 f"-filer.port.grpc={filer_grpc}",
                 "-s3",
+                f"-s3.ip.bind={self._host}",
                 f"-s3.port={self._port}",
                 f"-s3.port.grpc={s3_grpc}",
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
                 f"-s3.config={identities}",
+                *self._more,
             ]
         )
         self._process.await_ready(self._takes_objects, "an S3 server")
@@ -357,44 +391,10 @@ class SeaweedFs:
     def _takes_objects(self) -> bool:
         self._process.check_alive()
         try:
-            with urllib.request.urlopen(f"{self.address.internal_url}/healthz", timeout=1):  # noqa: S310
+            url = f"{self.address.internal_url}/healthz"
+            with urllib.request.urlopen(url, timeout=1, context=self._trusted):  # noqa: S310
                 return True
         except urllib.error.HTTPError:
             return True
         except OSError:
             return False
-
-
-class ControlPlane:
-    """A private etcd, API server and controller manager, started by the platform's own code."""
-
-    def __init__(self, folder: Path) -> None:
-        self._process = _Process("platform", folder)
-        self._data = folder / "data"
-        self.kubeconfig = self._data / "kubeconfigs" / "admin.kubeconfig"
-
-    def start(self) -> None:
-        parts = "etcd,kube-apiserver,kube-controller-manager"
-        self._process.launch(
-            [
-                str(Path(sys.executable).parent / "imagerift-platform"),
-                "up",
-                f"--data-dir={self._data}",
-                f"--only={parts}",
-                "--port-base=auto",
-            ]
-        )
-        # The first start on a machine builds the programs.
-        wait_until(self._is_ready, "a Kubernetes API server", seconds=900)
-
-    def stop(self) -> None:
-        """Not by SIGKILL: the platform ends its own children."""
-        self._process.end(signal.SIGTERM)
-
-    def _is_ready(self) -> bool:
-        self._process.check_alive()
-        try:
-            states = json.loads((self._data / "state.json").read_text())["parts"].values()
-        except (FileNotFoundError, ValueError, KeyError):
-            return False
-        return self.kubeconfig.exists() and all(part["state"] == "ready" for part in states)

@@ -110,7 +110,11 @@ def main(arguments: list[str]) -> None:
     settings = Settings.from_environment()
     limit_threads(settings.threads)
     models = PythonModels.from_environment(kind)
-    result_file.write_bytes(result_document(run(Path(asked).read_bytes(), settings, models)))
+    result = run(Path(asked).read_bytes(), settings, models)
+    result_file.write_bytes(result_document(result))
+    if result.error is not None and result.error.code == "canceled":
+        # Told to stop. A Job whose pod ends well is complete, and has no other pod.
+        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,4 @@
-"""Job pods in a queue, on a real API server; the test plays Kueue and the kubelet.
-
-A server before 1.22 drops `spec.suspend`: there the queue's word is an annotation of the Job, which
-these calls read in its place, and a parallelism of none, by which the server's controller makes no
-pods and takes away those that there are. All else, Jobs, Secrets and pods, is the server's own.
-"""
+"""Job pods in a queue, on a real API server; the test plays Kueue and the kubelet."""
 
 from __future__ import annotations
 
@@ -11,13 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from imagerift_core.job_pods import JobPods
 from imagerift_core.kube import Kube
-from imagerift_core.kube_job_pods import RunCalls, RunSeen
+from imagerift_core.kube_job_pods import RunCalls
 from imagerift_operator import job_pod_check, job_pod_server
 from imagerift_operator.job_pod_objects import run_job
 from imagerift_operator.job_pod_runs import BY_QUEUE, PodAttempt
@@ -26,39 +20,14 @@ from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from tests.contract.kube.bodies import new_name
+from tests.support.queue_of_old_servers import Queued, word
 from tests.unit.operator.builders import isolation
 from tests.unit.operator.test_job_pods import News
 
-HELD = "test/held-by-the-queue"
 PODS = JobPods.model_validate(
     {"namespace": "x", "image": "runner:1", "queue": {"name": "gpu", "priorityClass": "batch"}}
 )
 DONE = '{"outputs": [{"index": 0}]}'
-
-
-class Queued(RunCalls):
-    """The calls of the operator, where the server cannot suspend with the queue's annotation."""
-
-    keeps_suspend = False
-
-    async def can_suspend(self, job: dict[str, Any]) -> bool:
-        self.keeps_suspend = await super().can_suspend(job)
-        return True
-
-    async def create_job(self, job: dict[str, Any]) -> str:
-        annotations = {HELD: str(job["spec"]["suspend"])}
-        job = job | {"metadata": job["metadata"] | {"annotations": annotations}}
-        if job["spec"]["suspend"] and not self.keeps_suspend:
-            job["spec"] = job["spec"] | {"parallelism": 0}
-        return await super().create_job(job)
-
-    async def runs(self, selector: str) -> list[RunSeen]:
-        seen = await super().runs(selector)
-        if self.keeps_suspend:
-            return seen
-        listed = await self._call(self._batch.list_namespaced_job, label_selector=selector)
-        held = {job.metadata.name: job.metadata.annotations[HELD] == "True" for job in listed.items}
-        return [replace(run, suspended=held.get(run.name, False)) for run in seen]
 
 
 class Cluster:
@@ -69,11 +38,7 @@ class Cluster:
         self.calls, self.namespace = calls, calls.namespace
 
     async def hold(self, name: str, *, suspended: bool) -> None:
-        body: dict[str, Any] = {"metadata": {"annotations": {HELD: str(suspended)}}}
-        if self.calls.keeps_suspend:
-            body["spec"] = {"suspend": suspended}
-        else:
-            body["spec"] = {"parallelism": 0 if suspended else 1}
+        body = word(suspended=suspended, keeps_suspend=self.calls.keeps_suspend)
         await self.batch.patch_namespaced_job(name, self.namespace, body)
 
     async def pods(self, job: str) -> list[str]:

@@ -17,21 +17,11 @@ import trustme
 from imagerift_core.s3 import open_store
 
 from tests.contract.s3.conftest import settings_for
+from tests.support.forward_proxy import pump
 from tests.support.server_processes import S3Address
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CLIENTS = {"writes", "lists", "model servers", "probe"}
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        """The other side went away."""
-    finally:
-        writer.close()
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
-"""A receiver of webhooks on loopback that answers as it is told and keeps what it got."""
+"""A receiver of webhooks that answers as it is told and keeps what it got."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class Received:
 class Receiver:
     """`statuses` are answered in turn, the last one for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+        self._address, self._tls = address, tls
         self.port = free_port()
         self.statuses = [200]
         self.hold: asyncio.Event | None = None
@@ -43,17 +45,18 @@ class Receiver:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self._address}:{self.port}"
 
     def url(self, path: str = "/hook") -> str:
-        return f"http://{self.host}{path}"
+        return f"{'https' if self._tls else 'http'}://{self.host}{path}"
 
     async def __aenter__(self) -> Self:
         application = web.Application()
         application.router.add_route("*", "/{tail:.*}", self._take)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        site = web.TCPSite(self._runner, self._address, self.port, ssl_context=self._tls)
+        await site.start()
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -15,6 +15,7 @@ from imagerift_core.errors import CapacityUnavailable
 from imagerift_core.loops import Loops
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from structlog.testing import capture_logs
 
 HOUR = timedelta(hours=1)
 NEAR = timedelta(seconds=5)
@@ -108,6 +109,22 @@ async def test_a_start_does_not_wait_for_ever_and_the_first_answer_is_followed(o
         async with asyncio.timeout(30):
             await watch.follows.wait()
     assert abs(ours.now() - datetime.now(UTC) - HOUR) < NEAR
+
+
+async def test_the_log_has_the_servers_own_words_for_why_a_store_does_not_answer(
+    ours: Clock,
+) -> None:
+    async def of_a_strange_authority() -> datetime:
+        words = "127.0.0.1:27017: certificate verify failed (configured timeouts"
+        raise CapacityUnavailable("The job store does not answer.") from OSError(words + "…" * 999)
+
+    with capture_logs() as logs:
+        async with watched({"mongodb": of_a_strange_authority}):
+            pass
+    told = next(entry for entry in logs if entry["event"] == "clock_not_read")
+    assert (told["log_level"], told["store"]) == ("warning", "mongodb")
+    assert "certificate verify failed" in told["words"]
+    assert len(told["words"]) <= clock_watch.LONGEST_WORDS
 
 
 async def test_a_reading_that_took_too_long_is_not_followed(ours: Clock) -> None:
