@@ -22,9 +22,10 @@ from imagerift_operator.weights_objects import WeightsObjects
 from kubernetes.aio import client
 
 from tests.contract.kube.bodies import new_name
-from tests.contract.kube.test_job_pods import DONE, Cluster, Queued, following, until
+from tests.contract.kube.test_job_pods import DONE, Cluster, following, until
 from tests.contract.kube.weights_world import DONE as DOWNLOADED
 from tests.contract.kube.weights_world import World, cleared, world_of
+from tests.support.queue_of_old_servers import Queued
 from tests.unit.operator.builders import isolation
 from tests.unit.operator.test_job_pods import News
 
