@@ -3,9 +3,9 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 from functools import cache
 
+import cv2
 import numpy as np
 from imagerift_contract.values import OutputFormat
 from numpy.typing import NDArray
@@ -13,14 +13,13 @@ from PIL import Image, ImageCms
 
 from imagerift_vision.provenance import Provenance
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Rows are told as what differs from the mean of the pixels to the left and above (filter 3): to
-# search for each row's best filter takes half as long again, and saves nothing in a photograph, a
-# tenth in a drawing.
-PNG_AVERAGE = 3
 # Grainy photographs hold no repeats to search for: run lengths alone give files as small as a full
 # search in a third of the time.
-PNG_LEVEL, PNG_MEMORY, PNG_STRATEGY = 1, 9, zlib.Z_RLE
+PNG_OPTIONS = (
+    cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+)  # fmt: skip
+# Signature and IHDR; ancillary chunks follow them.
+PNG_HEAD = 8 + 25
 JPEG_QUALITY = 93
 WEBP_QUALITY = 92
 AVIF_QUALITY = 85
@@ -97,12 +96,10 @@ def srgb_profile() -> bytes:
 
 
 def _png(pixels: NDArray[np.uint8], provenance: Provenance) -> bytes:
-    height, width, channels = pixels.shape
-    colour_type = 6 if channels == 4 else 2
-    chunks = [
-        _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)),
-        _chunk(b"sRGB", RELATIVE_COLORIMETRIC),
-    ]
+    turn = cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, turn), PNG_OPTIONS)
+    plain = encoded.tobytes()
+    chunks = [_chunk(b"sRGB", RELATIVE_COLORIMETRIC)]
     for keyword, text in provenance.as_text().items():
         chunks.append(
             _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1", "replace"))
@@ -110,30 +107,7 @@ def _png(pixels: NDArray[np.uint8], provenance: Provenance) -> bytes:
     # Keyword, uncompressed, no language, no translated keyword, text.
     head = b"XML:com.adobe.xmp\0" + b"\0\0" + b"\0" + b"\0"
     chunks.append(_chunk(b"iTXt", head + provenance.as_xmp()))
-    packer = zlib.compressobj(PNG_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, PNG_MEMORY, PNG_STRATEGY)
-    body = [packer.compress(rows.data) for rows in _filtered(pixels)]
-    chunks.append(_chunk(b"IDAT", b"".join([*body, packer.flush()])))
-    return b"".join([PNG_SIGNATURE, *chunks, _chunk(b"IEND", b"")])
-
-
-def _filtered(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The rows as PNG's filter `PNG_AVERAGE` tells them, a band at a time."""
-    height, width, channels = pixels.shape
-    # What lies beyond the first column and row counts as 0.
-    around = np.zeros((ROWS_AT_ONCE + 1, width + 1, channels), np.uint8)
-    for top in range(0, height, ROWS_AT_ONCE):
-        band = pixels[top : top + ROWS_AT_ONCE]
-        count = len(band)
-        around[1 : count + 1, 1:] = band
-        left, above = around[1 : count + 1, :-1], around[:count, 1:]
-        mean = left ^ above
-        mean >>= 1
-        mean += left & above
-        rows = np.empty((count, 1 + width * channels), np.uint8)
-        rows[:, 0] = PNG_AVERAGE
-        rows[:, 1:] = (band - mean).reshape(count, -1)
-        around[0] = around[count]
-        yield rows
+    return plain[:PNG_HEAD] + b"".join(chunks) + plain[PNG_HEAD:]
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
