@@ -22,18 +22,17 @@ CALL_SECONDS = 300
 
 
 async def in_parallel(workers: int, seconds: float, call: Callable[[], Awaitable[None]]) -> float:
-    """Calls per second of `workers` that each call again and again for `seconds`."""
-    end = time.monotonic() + seconds
+    """Calls per second of `workers` that each call once, and again until `seconds` are over."""
+    await call()
+    start = time.monotonic()
 
     async def work() -> int:
         done = 0
-        while time.monotonic() < end:
+        while not done or time.monotonic() < start + seconds:
             await call()
             done += 1
         return done
 
-    await call()
-    start = time.monotonic()
     counts = await asyncio.gather(*(work() for _ in range(workers)))
     return sum(counts) / (time.monotonic() - start)
 

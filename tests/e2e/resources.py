@@ -16,6 +16,16 @@ def resource(platform: PlatformUnderTest, name: str) -> dict[str, Any]:
     return found
 
 
+def made(platform: PlatformUnderTest, job_id: str) -> str:
+    """Waits for a job's resource, which a busy API makes a moment after the job is accepted."""
+
+    def there() -> bool:
+        return platform.kubectl("get", "gj", job_id, check=False).returncode == 0
+
+    wait_until(there, seconds=30, what=f"the resource {job_id}")
+    return job_id
+
+
 def manifest(name: str, tenant: Tenant, key: str, **spec: Any) -> str:
     body = {"workspace": tenant.workspace, "mode": "noop", "source": {"key": key}}
     return json.dumps(

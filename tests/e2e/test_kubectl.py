@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.resources import BINDING, manifest, phase_reached, resource
+from tests.e2e.resources import BINDING, made, manifest, phase_reached, resource
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
 from tests.support.puppet_jobs import submit
@@ -17,7 +17,7 @@ from tests.support.puppet_jobs import submit
 def test_a_job_of_the_api_can_be_followed_and_waited_for(
     platform: PlatformUnderTest, tenant: Tenant, small_photo: bytes
 ) -> None:
-    job_id = tenant.submitted(small_photo)
+    job_id = made(platform, tenant.submitted(small_photo))
     platform.kubectl("wait", "--for=condition=Complete", f"gj/{job_id}", "--timeout=280s")
     table = platform.kubectl("get", "gj", job_id).stdout.splitlines()
     assert table[0].split() == ["NAME", "PHASE", "MODE", "SIZE", "WORKSPACE", "AGE"]
@@ -47,7 +47,7 @@ def test_deleting_a_running_job_cancels_it_uncharged(
 def test_setting_cancel_in_the_spec_cancels(
     platform: PlatformUnderTest, tenant: Tenant, photo: bytes
 ) -> None:
-    job_id = tenant.submitted(photo, variations=8)
+    job_id = made(platform, tenant.submitted(photo, variations=8))
     patch = '{"spec":{"cancel":true}}'
     platform.kubectl("patch", "gj", job_id, "--type", "merge", "-p", patch)
     assert tenant.wait_for(job_id)["status"] == "canceled"

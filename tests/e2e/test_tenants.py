@@ -14,6 +14,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests.e2e.account import ACCOUNT, sign_in
+from tests.e2e.resources import made
 from tests.platform_under_test import PlatformUnderTest, wait_until
 
 MANIFEST = """
@@ -167,7 +168,7 @@ def test_a_workspace_with_a_job_stays_until_it_has_ended(
         }
         answer = http.post("/api/v1/generate", json=body)
         assert answer.status_code == 202, answer.text
-        job_id = answer.json()["jobId"]
+        job_id = made(platform, answer.json()["jobId"])
     platform.kubectl("delete", f"workspace/{acme}", "--wait=false")
     waiting = has(platform, f"workspace/{acme}", "Ready", "False")
     assert waiting["status"]["conditions"][0]["reason"] == "JobsRunning"

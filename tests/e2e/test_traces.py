@@ -6,6 +6,7 @@ import json
 import secrets
 import urllib.request
 
+from tests.e2e.resources import made
 from tests.e2e.tenant import Tenant
 from tests.platform_under_test import PlatformUnderTest, wait_until
 from tests.support.otlp_receiver import ReceivedSpan
@@ -37,7 +38,7 @@ def test_one_trace_goes_from_the_request_through_the_resource_to_the_model_and_b
     tracing = {"traceparent": f"00-{trace}-{caller}-01"}
     upload = tenant.submit(small_photo, more_headers=tracing, prompt=PROMPT)
     assert upload.status_code == 202, upload.text
-    job_id = upload.json()["jobId"]
+    job_id = made(platform, upload.json()["jobId"])
     resource = json.loads(platform.kubectl("get", "gj", job_id, "-o", "json").stdout)
     job = tenant.wait_for(job_id, "succeeded")
     assert job["status"] == "succeeded"
