@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,18 @@ async def focused(page: Page) -> str:
 
 async def choose(page: Page, path: Path) -> None:
     await page.locator("input[name=image]").set_input_files(path)
+
+
+@asynccontextmanager
+async def playground(
+    chromium: Browser, site: Api, photo: Path, *, size: dict[str, int] = DESKTOP
+) -> AsyncIterator[Page]:
+    """A page whose person, on `business`, has signed in and chosen a photo."""
+    await home_of(site, NAME, plan="business")
+    async with tab(chromium, site, size=size) as page:
+        await sign_in(page, NAME, PASSWORD)
+        await choose(page, photo)
+        yield page
 
 
 async def test_two_keys_are_created_one_after_the_other(chromium: Browser, site: Api) -> None:
@@ -139,10 +153,7 @@ async def sent_by(page: Page, site: Api) -> dict[str, Any]:
 async def test_what_was_written_for_one_mode_is_not_sent_for_another(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         prompt, mode = page.locator("textarea"), page.get_by_label("Mode")
         await prompt.fill("on a clean studio background")
         await mode.select_option("avatar")
@@ -156,10 +167,7 @@ async def test_what_was_written_for_one_mode_is_not_sent_for_another(
 async def test_a_running_job_is_followed_after_a_reload(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         async with page.expect_response("**/api/v1/generate") as sent:
             await page.get_by_role("button", name="Generate").click()
         job_id = (await (await sent.value).json())["jobId"]
@@ -174,10 +182,7 @@ async def test_a_running_job_is_followed_after_a_reload(
 async def test_a_bar_shows_how_far_a_running_job_is(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         await page.get_by_role("combobox", name="Pictures").select_option("2")
         bar, status = page.locator("#play-progress"), page.locator("#play-status")
         early = page.locator("#play-pictures img")

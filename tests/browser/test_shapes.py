@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import NAME, PASSWORD
-from tests.browser.test_account_page import choose, focused, sent_by
+from tests.browser.test_account_page import choose, focused, playground, sent_by
 from tests.browser.test_pages import assert_accessible
 from tests.browser.visitor import DESKTOP, PHONE, home_of, screenshot, sign_in, tab
 from tests.integration.api.harness import Api
@@ -28,10 +28,7 @@ async def shapes_in(page: Page) -> list[str]:
 async def test_shapes_are_added_by_keyboard_and_their_cost_is_said_before_they_are_sent(
     chromium: Browser, site: Api, photo: Path, size: dict[str, int]
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site, size=size) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo, size=size) as page:
         cost = page.get_by_role("status").filter(has_text="Costs")
         await expect(cost).to_have_text("Costs 1 unit.")
         await page.get_by_role("combobox", name="Shape", exact=True).select_option("1:1")
@@ -78,10 +75,7 @@ async def test_shapes_are_added_by_keyboard_and_their_cost_is_said_before_they_a
 async def test_a_removed_shape_is_not_sent_and_one_alone_is_sent_as_ever(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         add = page.get_by_role("button", name="Add another shape")
         await add.click()
         await add.click()
@@ -104,10 +98,7 @@ async def test_a_removed_shape_is_not_sent_and_one_alone_is_sent_as_ever(
 async def test_what_no_job_can_make_is_said_before_anything_is_sent(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url))
         generate = page.get_by_role("button", name="Generate")
@@ -132,10 +123,7 @@ async def test_what_no_job_can_make_is_said_before_anything_is_sent(
 async def test_a_shape_may_come_in_several_formats(
     chromium: Browser, site: Api, photo: Path
 ) -> None:
-    await home_of(site, NAME, plan="business")
-    async with tab(chromium, site) as page:
-        await sign_in(page, NAME, PASSWORD)
-        await choose(page, photo)
+    async with playground(chromium, site, photo) as page:
         await page.get_by_role("combobox", name="Format", exact=True).select_option("AVIF")
         await page.get_by_role("button", name="Add another shape").click()
         await page.get_by_role("combobox", name="Shape 2", exact=True).select_option("source")
