@@ -78,6 +78,8 @@ charts() {
     sed -i -E "s|^( *)repository: imagerift/$image$|\1repository: $name|" "$folder/imagerift/values.yaml"
     grep -q "repository: $name$" "$folder/imagerift/values.yaml" || fail "The values name no image $image."
   done
+  # What its notes name for the next upgrade.
+  printf 'annotations:\n  imagerift.dev/charts: oci://%s/charts\n' "$registry" >> "$folder/imagerift/Chart.yaml"
   for chart in imagerift-crds imagerift; do
     helm package "$folder/$chart" --destination "$folder"
     # PUSH_OPTIONS: of a registry without TLS, --plain-http.

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from imagerift_local.provision.programs import DebianPackage, Program, provision
 
-from tests.charts.rendering import CHARTS, Helm, Objects, containers, workshop
+from tests.charts.rendering import CHARTS, MAIN, Helm, Objects, containers, workshop
 from tests.support.server_processes import free_port, wait_until
 
 REGISTRY = Program(
@@ -99,6 +99,23 @@ def test_the_released_chart_names_the_released_images(
     }
     (pool,) = objects.of("TritonPool")
     assert pool["spec"]["template"]["image"] == f"{published.address}/imagerift/triton:{VERSION}"
+
+
+def test_the_released_charts_notes_say_where_later_releases_come_from(
+    helm: Helm, published: Published, tmp_path: Path
+) -> None:
+    charts = f"oci://{published.address}/charts"
+    pull = ("pull", f"{charts}/imagerift", "--version", VERSION, "--plain-http", "-d", tmp_path)
+    assert helm.run(*pull).returncode == 0
+    upgrade = f"helm upgrade mine {charts}/imagerift --version X.Y.Z -n here"
+    for chart, named in ((tmp_path / f"imagerift-{VERSION}.tgz", True), (MAIN, False)):
+        shown = helm.run(
+            "install", "mine", chart, "-n", "here", "--dry-run=client",
+            "--set", "secrets.allowNewEachRender=true,global.imageRegistry=r.example",
+        )  # fmt: skip
+        assert shown.returncode == 0, shown.stderr
+        assert "NOTES:" in shown.stdout
+        assert (upgrade in shown.stdout) == named
 
 
 def test_both_charts_are_there_and_what_is_signed_is_what_was_pushed(

@@ -119,7 +119,7 @@ class DiffusionMode:
         task = self._network.task_of(recipe)
         prompt = ", ".join(text for text in (call.prompt.strip(), recipe.prompt) if text)
         wide, high = _drawing_size(call, recipe.edge)
-        if task == "generate":
+        if task == "generate" and recipe.controlnet is None:
             return Drawing(task, prompt, wide, high), None
         framed = self._framed(call, task, guard)
         picture = cv2.resize(framed.rgb, (wide, high), interpolation=cv2.INTER_AREA)
@@ -135,7 +135,8 @@ class DiffusionMode:
             mask = np.where(kept > 0, 0, 255).astype(np.uint8)
         looked_at = tuple(_no_larger(on_white(one), recipe.edge) for one in call.references)
         shown = np.asarray(picture, np.uint8)
-        return Drawing(task, prompt, wide, high, shown, mask, looked_at), framed
+        held_to = recipe.controlnet and recipe.controlnet.sees(shown, mask)
+        return Drawing(task, prompt, wide, high, shown, mask, looked_at, held_to), framed
 
     def _subject(self, call: ModeCall, framed: Framed) -> NDArray[np.float32]:
         """[h, w] of the framed source, 0 to 1: what `inpaint` leaves as it is.

@@ -36,6 +36,8 @@ def check_diffusion(settings: DiffusionSettings, *, on_gpu: bool) -> None:
         check_folder(one.checked().path)
         for lora in (lora for recipe in one.recipes for lora in recipe.loras):
             check_file(lora.weights)
+        for controlnet in {recipe.controlnet for recipe in one.recipes if recipe.controlnet}:
+            check_weights(controlnet.weights)
 
 
 def check_folder(folder: Path) -> None:
@@ -52,6 +54,14 @@ def check_folder(folder: Path) -> None:
     for part in parts:
         if not (folder / part).is_dir():
             raise FileNotFoundError(f"{folder} has no {part}")
+    check_weights(folder)
+
+
+def check_weights(folder: Path) -> None:
+    """Look whether every file of weights in a folder is there and whole.
+
+    Raises FileNotFoundError or ValueError, which name the file.
+    """
     for shards in folder.rglob("*.safetensors.index.json"):
         for name in set(json.loads(shards.read_text())["weight_map"].values()):
             if not (shards.parent / name).is_file():

@@ -35,6 +35,8 @@ class Drawing:
     """[height, width]: 255 where `inpaint` draws, 0 where the picture stays as it is."""
     references: tuple[Pixels, ...] = ()
     """Each [h, w, 3]: more pictures that `edit` looks at, as far as the weights do."""
+    control: Pixels | None = None
+    """[height, width, 3]: what the recipe's ControlNet sees."""
 
 
 class Network(Protocol):

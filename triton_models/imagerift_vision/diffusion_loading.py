@@ -67,15 +67,23 @@ def load(weights: Weights, options: Options, loras: Sequence[Lora], device: str)
     return pipeline
 
 
-def sibling(pipeline: Any, name: str) -> Any:
-    """The pipeline of that class on the same parts.
+def load_controlnet(weights: Weights, options: Options, folder: Path, device: str) -> Any:
+    """A ControlNet for these weights, in their precision."""
+    kind: Any = getattr(diffusers, str(weights.family.controlnet))
+    dtype = precision_of(weights, options, device.startswith("cuda"))
+    net = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
+    return net.to(device)
+
+
+def sibling(pipeline: Any, name: str, **more: Any) -> Any:
+    """The pipeline of that class on the same parts, and on more.
 
     Not `from_pipe`: that brings every part to one precision.
     """
     kind = getattr(diffusers, name)
-    if type(pipeline) is kind:
+    if type(pipeline) is kind and not more:
         return pipeline
-    held = {**pipeline.config, **pipeline.components}
+    held = {**pipeline.config, **pipeline.components, **more}
     wanted = inspect.signature(kind.__init__).parameters
     made = kind(**{part: held[part] for part in wanted if part in held})
     made.set_progress_bar_config(disable=True)

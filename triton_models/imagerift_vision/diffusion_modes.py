@@ -40,7 +40,7 @@ def recipe_for(
 
 def _plain(settings: Recipes) -> list[Recipe]:
     """The base with each of the pool's weights, without what only suits the presets' own task."""
-    base = replace(settings.base, task=None, strength=None)
+    base = replace(settings.base, task=None, strength=None, controlnet=None)
     others = [name for name in (None, *settings.models) if name != base.model]
     return [base, *(replace(base, model=name, loras=()) for name in others)]
 

@@ -26,7 +26,7 @@ from PIL import Image
 from imagerift_vision.control import Guard
 from imagerift_vision.diffusion_drawing import Drawing, finished, shown
 from imagerift_vision.diffusion_families.family import Task
-from imagerift_vision.diffusion_loading import adapter_name, load, sibling
+from imagerift_vision.diffusion_loading import adapter_name, load, load_controlnet, sibling
 from imagerift_vision.diffusion_settings import DiffusionSettings, Recipe
 from imagerift_vision.errors import VisionError
 from imagerift_vision.requests import ModelVersion
@@ -53,7 +53,13 @@ class DiffusersNetwork:
         self._loras = [lora for recipe in settings.recipes for lora in recipe.loras]
         self._offloads = settings.options.offload == "model" and device
         pipeline = load(self._weights, settings.options, self._loras, device)
-        self._pipelines = {type(pipeline).__name__: pipeline}
+        self._pipelines: dict[tuple[str, Path | None], Any] = {
+            (type(pipeline).__name__, None): pipeline
+        }
+        self._controlnets = {
+            folder: load_controlnet(self._weights, settings.options, folder, device)
+            for folder in {one.controlnet.weights for one in settings.recipes if one.controlnet}
+        }
         self._last = pipeline
         self._vae_dtype = pipeline.vae.dtype
         self._version = ModelVersion(settings.weights.resolve().name, fingerprint(settings.weights))
@@ -73,12 +79,10 @@ class DiffusersNetwork:
             ModelVersion(f"lora {lora.weights.stem}", fingerprint(lora.weights))
             for lora in recipe.loras
         ]
-        way = self._weights.family.ways[self.task_of(recipe)]
-        return (
-            self._version,
-            *worn,
-            ModelVersion(f"diffusers {way.pipeline}", version("diffusers")),
-        )
+        name, folder = self._way(self.task_of(recipe), recipe)
+        if folder is not None:
+            worn.append(ModelVersion(f"controlnet {folder.resolve().name}", fingerprint(folder)))
+        return (self._version, *worn, ModelVersion(f"diffusers {name}", version("diffusers")))
 
     def draw(
         self, drawing: Drawing, recipe: Recipe, seeds: Sequence[int], guard: Guard
@@ -110,7 +114,7 @@ class DiffusersNetwork:
 
     def close(self) -> None:
         """Let the parts go, and give the GPU's memory back."""
-        del self._pipelines, self._last
+        del self._pipelines, self._last, self._controlnets
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -122,7 +126,7 @@ class DiffusersNetwork:
         seeds: Sequence[int],
         check: Callable[..., Any],
     ) -> list[Pixels | VisionError]:
-        pipeline = self._pipeline(drawings[0].task)
+        pipeline = self._pipeline(drawings[0].task, recipe)
         self._wear(pipeline, recipe)
         if pipeline.vae.dtype != self._vae_dtype:
             # A decoding in float32 broke off, as for want of memory.
@@ -174,6 +178,9 @@ class DiffusersNetwork:
                 wanted["image"] = each(lambda one: Image.fromarray(one.picture))
         if way.masked and drawing.mask is not None:
             wanted["mask_image"] = each(lambda one: Image.fromarray(one.mask))
+        if recipe.controlnet is not None and drawing.control is not None:
+            wanted[way.sees] = each(lambda one: Image.fromarray(one.control))
+            wanted["controlnet_conditioning_scale"] = recipe.controlnet.scale
         if way.strength:
             wanted["strength"] = recipe.strength
         if way.sized:
@@ -182,11 +189,19 @@ class DiffusersNetwork:
             wanted |= way.further(drawing.width, drawing.height)
         return wanted
 
-    def _pipeline(self, task: Task) -> Any:
-        name = self._weights.family.ways[task].pipeline
-        if name not in self._pipelines:
-            self._pipelines[name] = sibling(self._last, name)
-        pipeline = self._pipelines[name]
+    def _way(self, task: Task, recipe: Recipe) -> tuple[str, Path | None]:
+        """The class in diffusers that draws so, and the folder of its ControlNet."""
+        way = self._weights.family.ways[task]
+        if recipe.controlnet is None or way.controlled is None:
+            return way.pipeline, None
+        return way.controlled, recipe.controlnet.weights
+
+    def _pipeline(self, task: Task, recipe: Recipe) -> Any:
+        way = name, folder = self._way(task, recipe)
+        if way not in self._pipelines:
+            more = {} if folder is None else {"controlnet": self._controlnets[folder]}
+            self._pipelines[way] = sibling(self._last, name, **more)
+        pipeline = self._pipelines[way]
         if self._offloads and pipeline is not self._last:
             # The hooks that bring parts onto the GPU belong to one pipeline.
             self._last.remove_all_hooks()
@@ -215,7 +230,7 @@ class DiffusersNetwork:
         grey = np.linspace(0, 255, edge, dtype=np.uint8)
         picture = np.broadcast_to(grey[:, None, None], (edge, edge, 3)).copy()
         mask = np.full((edge, edge), 255, np.uint8)
-        drawing = Drawing(task, "", edge, edge, picture, mask)
+        drawing = Drawing(task, "", edge, edge, picture, mask, control=picture)
         strength = recipe.completed(self._weights.defaults, task).strength or 1.0
         few = replace(recipe, steps=math.floor(1 / strength) + 1, strength=strength)
         (drawn,) = self._drawn([drawing], few, [0], lambda _pipeline, _step, _time, kwargs: kwargs)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+from imagerift_vision.diffusion_controlnet import ControlNet
 from imagerift_vision.diffusion_families.catalogue import Weights, weights_in
-from imagerift_vision.diffusion_families.family import Defaults, Task
+from imagerift_vision.diffusion_families.family import Defaults, Family, Task
 from imagerift_vision.diffusion_options import Lora, Options
 from imagerift_vision.settings import DIFFUSION_BATCH
 
@@ -23,6 +24,7 @@ MEMBERS = {
     "edge": "edge",
     "task": "task",
     "loras": "loras",
+    "controlNet": "controlnet",
     "model": "model",
 }
 MOST_COLLECT_MS = 1_000
@@ -48,6 +50,7 @@ class Recipe:
     task: Task | None = None
     """None: the first that the weights can do."""
     loras: tuple[Lora, ...] = ()
+    controlnet: ControlNet | None = None
     model: str | None = None
     """Which of the pool's weights; None: the first."""
 
@@ -171,10 +174,13 @@ class DiffusionSettings:
         """
         weights = weights_in(self.weights)
         for recipe in self.recipes:
-            recipe.completed(weights.defaults, recipe.task or weights.family.tasks[0])
+            task = recipe.task or weights.family.tasks[0]
+            recipe.completed(weights.defaults, task)
             if recipe.task is not None and recipe.task not in weights.family.ways:
                 tasks = ", ".join(weights.family.tasks)
                 raise ValueError(f"diffusion: {weights.family.name} has no {recipe.task}: {tasks}")
+            if recipe.controlnet is not None:
+                _check(recipe.controlnet, weights.family, task)
         return weights
 
     @property
@@ -208,12 +214,20 @@ class DiffusionSettings:
         budget = document.pop("vramBudgetGiB", None)
         base = recipe_with(Recipe(), document)
         recipes = {name: recipe_with(base, changes) for name, changes in presets.items()}
+        if any("controlNet" in changes for changes in by_mode.values()):
+            raise ValueError("diffusion: a ControlNet is for presets, not for modes")
         # A share of the schedule that suits a source drawn over suits nothing else.
-        plain = replace(base, strength=None)
+        plain = replace(base, strength=None, controlnet=None)
         modes = {name: recipe_with(plain, changes) for name, changes in by_mode.items()}
         return cls(
             Path(folder), base, recipes, faces, batch, collect, options, models, budget, modes
         )
+
+
+def _check(controlnet: ControlNet, family: Family, task: Task) -> None:
+    if family.controlnet is None or family.ways[task].controlled is None:
+        raise ValueError(f"diffusion: {family.name} has no ControlNet for {task}")
+    controlnet.check_class(family.controlnet)
 
 
 def _model(document: Mapping[str, Any]) -> Model:
@@ -233,6 +247,8 @@ def recipe_with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     if unknown:
         raise ValueError(f"diffusion: {', '.join(sorted(unknown))} is not known")
     values = {MEMBERS[name]: value for name, value in changes.items()}
+    if values.get("controlnet") is not None:
+        values["controlnet"] = ControlNet.read(values["controlnet"])
     if "loras" in values:
         values["loras"] = tuple(Lora.read(one) for one in values["loras"])
     return replace(recipe, **values)

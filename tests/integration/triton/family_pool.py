@@ -20,6 +20,9 @@ OWN = "flux-schnell"
 WAYS = {family.name: family.ways for family in FAMILIES}
 TASKS: Mapping[str, tuple[str, ...]] = {family.name: family.tasks for family in FAMILIES}
 CASES = [(OWN, "img2img"), *((family, task) for family in TASKS for task in TASKS[family])]
+HELD = [
+    (family, task) for family in TASKS for task in TASKS[family] if WAYS[family][task].controlled
+]
 AT_ONCE = 4
 # What is not stopped draws for longer than any test waits.
 ENDLESS = 900
@@ -68,6 +71,9 @@ def diffusion(weights: Path) -> dict[str, Any]:
         }
         for task in tasks:
             plain = {"model": family, "task": task}
+            if (family, task) in HELD:
+                net = {"weights": f"{weights / 'controlnets' / family}"}
+                presets[f"{family} {task} held"] = plain | {"controlNet": net}
             presets |= {
                 f"{family} {task}": plain,
                 f"{family} {task} endless": plain | {"steps": ENDLESS},

@@ -18,6 +18,7 @@ from family_pool import (
     AT_ONCE,
     CASES,
     ENDLESS,
+    HELD,
     HUGE,
     LORAS,
     REFUSED,
@@ -229,6 +230,21 @@ def test_each_family_wears_two_loras_where_a_preset_names_them(client: Client, f
     assert all(apart(*pair) > 0 for pair in pairs)
 
 
+@pytest.mark.parametrize(("family", "task"), HELD)
+def test_a_controlnet_holds_a_drawing_to_its_source_wherever_diffusers_has_one(
+    client: Client, family: str, task: str
+) -> None:
+    held = f"{family} {task} held"
+    free, drawn, again = (client.one(one, task) for one in (f"{family} {task}", held, held))
+    assert {f"controlnet {family}", f"diffusers {WAYS[family][task].controlled}"} <= {
+        *client.models
+    }
+    assert drawn == again
+    assert apart(free, drawn) > 0
+    # Of it, `generate` sees the edges alone.
+    assert apart(drawn, client.one(held, task, source=mosaic(1))) > 0
+
+
 @pytest.mark.parametrize("family", TASKS)
 def test_each_family_held_in_eight_bits_draws_much_the_same(client: Client, family: str) -> None:
     eight = pixels(client.one(f"{family} fp8", TASKS[family][0]))
@@ -238,7 +254,10 @@ def test_each_family_held_in_eight_bits_draws_much_the_same(client: Client, fami
 
 @pytest.mark.parametrize("bits", REFUSED)
 def test_what_wants_bitsandbytes_is_refused_by_its_name(client: Client, bits: str) -> None:
-    """It is in no lock. With it (0.50.2) diffusers refuses both as well where there is no GPU."""
+    """It is in the lock of the GPU image alone.
+
+    With it (0.50.2) diffusers refuses both as well where there is no GPU.
+    """
     result = client.pool.triton.generate(client.request(bits, "img2img"))
     reason = "the preset's weights could not be loaded"
     assert (result["error"]["code"], result["error"]["message"]) == ("model_error", reason)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from imagerift_vision.diffusion_controlnet import ControlNet
 from imagerift_vision.diffusion_drawing import Drawing
 from imagerift_vision.diffusion_families.catalogue import FAMILIES
 from imagerift_vision.diffusion_options import Options
@@ -39,6 +40,12 @@ JOINED = [
     for family in FAMILIES
     for task in family.tasks
     if family.ways[task].repeated
+]
+HELD = [
+    (family.name, task)
+    for family in FAMILIES
+    for task in family.tasks
+    if family.ways[task].controlled
 ]
 FEW = Recipe(steps=STEPS, strength=0.5, edge=64)
 
@@ -185,6 +192,62 @@ def test_pictures_of_several_jobs_drawn_at_once_are_those_drawn_alone(
         (alone,) = network.draw(one, recipe, [7], Hears())
         assert apart(alone, joined) <= ROUNDING
     assert apart(together[0], together[1]) > ROUNDING
+
+
+@pytest.fixture(scope="module")
+def held(
+    load: Callable[..., Any], tools: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Any, ControlNet]]:
+    """A family's network with a ControlNet, each loaded once."""
+
+    @functools.cache
+    def loaded(family: str) -> tuple[Any, ControlNet]:
+        parts = tools.FAMILIES[family]().components
+        folder = tmp_path_factory.mktemp("controlnets") / family
+        denoiser = parts.get("unet") or parts["transformer"]
+        net = ControlNet(tools.save_controlnet(family, denoiser, folder))
+        preset = Recipe(task="generate", controlnet=net)
+        return load(family, presets={"held": preset}), net
+
+    return loaded
+
+
+@pytest.mark.parametrize(("family", "task"), HELD)
+def test_a_controlnet_holds_a_drawing_to_what_it_sees(
+    held: Callable[[str], tuple[Any, ControlNet]], family: str, task: str
+) -> None:
+    network, net = held(family)
+    free = replace(FEW, task=task)
+    bound = replace(free, controlnet=net)
+
+    left = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    left[:, : WIDTH // 2] = 255
+    sees = [replace(drawing(task), control=picture) for picture in (left, 255 - left)]
+
+    def drawn(recipe: Recipe, which: int) -> np.ndarray:
+        (picture,) = network.draw(sees[which], recipe, [7], Hears())
+        return np.asarray(picture)
+
+    plain, one, other = drawn(free, 0), drawn(bound, 0), drawn(bound, 1)
+    assert apart(plain, one) > 0
+    assert np.array_equal(drawn(bound, 0), one)
+    loose = replace(bound, controlnet=replace(net, scale=0.0))
+    assert np.array_equal(drawn(loose, 0), drawn(loose, 1))
+    assert apart(one, other) > 0
+    assert apart(one, drawn(loose, 0)) > 0
+    assert np.array_equal(drawn(free, 0), plain)
+    names = [one.name for one in network.versions(bound)]
+    way = network._weights.family.ways[task]
+    assert names[1:] == [f"controlnet {family}", f"diffusers {way.controlled}"]
+
+    if way.repeated:
+        both = network.draw_all(sees, bound, [7, 7], Hears())
+        assert apart(one, both[0]) <= ROUNDING
+        assert apart(other, both[1]) <= ROUNDING
+    else:
+        (again, another) = network.draw(sees[0], bound, [7, 8], Hears())
+        assert apart(one, again) <= ROUNDING
+        assert apart(again, another) > ROUNDING
 
 
 @pytest.mark.parametrize("network", ["stable-diffusion", "flux"], indirect=True)

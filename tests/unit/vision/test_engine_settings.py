@@ -69,6 +69,7 @@ def test_the_operator_s_variables_win_over_the_pool_s_file(tmp_path: Path) -> No
         ({"parameters": {"image": "x"}}, "none of image, model, prompt"),
         ({"parameters": {"lora": {"path": "x"}}}, "texts, numbers and truth values"),
         ({"loras": [{"weights": "/a.safetensors"}]}, "LoRAs are the engine's own"),
+        ({"controlNet": {"weights": "/edges"}}, "ControlNets are the engine's own"),
         ({"stepz": 4}, "stepz is not known"),
     ],
 )

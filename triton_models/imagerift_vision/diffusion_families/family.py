@@ -35,6 +35,10 @@ class Way:
     """How many times as long as its other side a reference's may be."""
     further: Callable[[int, int], Mapping[str, Any]] | None = None
     """More arguments, by width and height."""
+    controlled: str | None = None
+    """The class that looks at what a ControlNet sees as well; None: diffusers has none."""
+    sees: Literal["image", "control_image"] = "control_image"
+    """The argument that takes what the ControlNet sees."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Family:
     """The argument that says how closely the prompt is followed."""
     negative: bool = True
     """Whether it takes a negative prompt."""
+    controlnet: str | None = None
+    """The class in diffusers of the ControlNets that are made for it."""
     denoiser: Literal["unet", "transformer"] = "transformer"
     heavy: tuple[str, ...] = ("transformer", "text_encoder")
     """The parts that are worth holding in fewer bits."""

@@ -8,7 +8,7 @@ LICENCE = "Apache-2.0"
 QWEN_IMAGE = Family(
     name="qwen-image",
     ways={
-        "generate": Way("QwenImagePipeline"),
+        "generate": Way("QwenImagePipeline", controlled="QwenImageControlNetPipeline"),
         "img2img": Way("QwenImageImg2ImgPipeline", "init", strength=True, repeated=True),
         "inpaint": Way(
             "QwenImageInpaintPipeline", "init", masked=True, strength=True, repeated=True
@@ -18,6 +18,7 @@ QWEN_IMAGE = Family(
     defaults=DEFAULTS,
     licence=LICENCE,
     guidance="true_cfg_scale",
+    controlnet="QwenImageControlNetModel",
 )
 
 QWEN_IMAGE_EDIT = Family(

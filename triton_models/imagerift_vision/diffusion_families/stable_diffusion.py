@@ -9,11 +9,20 @@ def _trailing(folder: Folder) -> bool:
 
 
 def _ways(name: str) -> dict[Task, Way]:
+    held = f"{name}ControlNet"
     return {
-        "generate": Way(f"{name}Pipeline", repeated=True),
-        "img2img": Way(f"{name}Img2ImgPipeline", "init", strength=True, sized=False, repeated=True),
-        "inpaint": Way(f"{name}InpaintPipeline", "init", masked=True, strength=True, repeated=True),
-    }
+        "generate": Way(
+            f"{name}Pipeline", repeated=True, controlled=f"{held}Pipeline", sees="image"
+        ),
+        "img2img": Way(
+            f"{name}Img2ImgPipeline", "init", strength=True, sized=False, repeated=True,
+            controlled=f"{held}Img2ImgPipeline",
+        ),
+        "inpaint": Way(
+            f"{name}InpaintPipeline", "init", masked=True, strength=True, repeated=True,
+            controlled=f"{held}InpaintPipeline",
+        ),
+    }  # fmt: skip
 
 
 STABLE_DIFFUSION = Family(
@@ -23,6 +32,7 @@ STABLE_DIFFUSION = Family(
     defaults=Defaults(steps=30, guidance=7.0),
     licence="CreativeML Open RAIL-M: uses are restricted",
     denoiser="unet",
+    controlnet="ControlNetModel",
     heavy=("unet",),
 )
 
@@ -35,6 +45,7 @@ STABLE_DIFFUSION_XL = Family(
     defaults=Defaults(steps=30, guidance=7.0),
     licence="base: CreativeML Open RAIL++-M; Turbo: non-commercial without an agreement",
     denoiser="unet",
+    controlnet="ControlNetModel",
     heavy=("unet",),
     distilled=Defaults(steps=4, guidance=0.0),
     is_distilled=_trailing,

@@ -74,6 +74,8 @@ class EngineSettings:
         for recipe in (self.base, *self.presets.values()):
             if recipe.loras:
                 raise ValueError("engine: LoRAs are the engine's own to load")
+            if recipe.controlnet is not None:
+                raise ValueError("engine: ControlNets are the engine's own to load")
             if recipe.task is not None and recipe.task not in self.tasks:
                 raise ValueError(
                     f"engine: {self.kind} has no {recipe.task} here: {', '.join(self.tasks)}"
