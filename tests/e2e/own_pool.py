@@ -47,6 +47,7 @@ POOL: dict[str, Any] = {
         "presets": {
             "painted": {"prompt": "in oil"},
             "slow": {"steps": 60, "strength": 1.0},
+            "thirty": {"steps": 30, "strength": 1.0, "edge": 768},
             "endless": {"steps": 900, "strength": 1.0, "edge": 512},
             "colossal": {"edge": 400000},
         },

@@ -70,6 +70,19 @@ class Tenant:
         )
         return found
 
+    def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """All events of a job, with their names, until it has ended."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        found, name = [], ""
+        path = f"/api/v1/jobs/{job_id}/events"
+        with self.http.stream("GET", path, headers=headers, timeout=180) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ").strip()
+                if line.startswith("data: "):
+                    found.append((name, json.loads(line.removeprefix("data: "))))
+        return found
+
     def follow(self, job_id: str) -> dict[str, Any]:
         """The job once it is over, at the price of one request however long it takes."""
         headers = {"Authorization": f"Bearer {self.token}"}

@@ -9,6 +9,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from PIL import Image
 
 from tests.e2e.own_pool import OwnPool, own_pool
 from tests.e2e.tenant import Tenant, new_tenant
+from tests.e2e.test_progress import assert_command_tells
 from tests.platform_under_test import PlatformUnderTest, wait_until
 from tests.support.products import PRODUCTS, file_of, product
 
@@ -334,6 +336,20 @@ def test_a_job_that_is_canceled_leaves_the_others_of_its_drawing(
     assert tenant.cancel(first).status_code in (200, 202)
     assert tenant.wait_for(second, seconds=120)["status"] == "succeeded"
     assert tenant.wait_for(first)["status"] == "canceled"
+
+
+def test_a_drawing_of_thirty_steps_tells_them_to_events_and_command(
+    pool: OwnPool, tenant: Tenant, small_photo: bytes, tmp_path: Path
+) -> None:
+    ask = {"mode": "redraw", "preset": "thirty"}
+    events = tenant.events(tenant.submitted(small_photo, **ask))
+    told = [data for name, data in events if name == "progress" and data["step"] is not None]
+    assert {(one["stage"], one["steps"]) for one in told} == {("model", 30)}
+    steps = [one["step"] for one in told]
+    assert len(steps) >= 2
+    assert steps == sorted(steps)
+    assert events[-1][1]["status"] == "succeeded"
+    assert_command_tells(tenant, tmp_path, "--mode", "redraw", "--preset", "thirty")
 
 
 def test_a_drawing_tells_its_steps_to_whoever_reads_the_job(

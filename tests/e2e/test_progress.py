@@ -19,20 +19,6 @@ STEPS = 30
 SLOW = {"mode": "puppet", "prompt": json.dumps({"hold": 10, "steps": STEPS})}
 
 
-def events_of(tenant: Tenant, job_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """All events of a job, with their names, until it has ended."""
-    headers = {"Authorization": f"Bearer {tenant.token}"}
-    found, name = [], ""
-    path = f"/api/v1/jobs/{job_id}/events"
-    with tenant.http.stream("GET", path, headers=headers, timeout=180) as answer:
-        for line in answer.iter_lines():
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ").strip()
-            if line.startswith("data: "):
-                found.append((name, json.loads(line.removeprefix("data: "))))
-    return found
-
-
 def test_a_read_shows_a_jobs_steps_while_it_runs(tenant: Tenant, small_photo: bytes) -> None:
     job_id = tenant.submitted(small_photo, **SLOW)
     seen: list[dict[str, Any]] = []
@@ -70,7 +56,7 @@ def record_of(tenant: Tenant, job_id: str) -> dict[str, Any]:
 
 
 def test_events_tell_each_second_how_far_a_job_is(tenant: Tenant, small_photo: bytes) -> None:
-    events = events_of(tenant, tenant.submitted(small_photo, **SLOW))
+    events = tenant.events(tenant.submitted(small_photo, **SLOW))
     told = [data for name, data in events if name == "progress"]
     jobs = [data for name, data in events if name == "job"]
     assert len(told) >= 3
@@ -82,11 +68,15 @@ def test_events_tell_each_second_how_far_a_job_is(tenant: Tenant, small_photo: b
 
 
 def test_the_command_says_how_far_it_is(tenant: Tenant, tmp_path: Path) -> None:
+    assert_command_tells(tenant, tmp_path, "--mode", SLOW["mode"], "--prompt", SLOW["prompt"])
+
+
+def assert_command_tells(tenant: Tenant, folder: Path, *asked: str) -> None:
+    """Makes a picture in thirty steps by `imagerift generate --wait`, which tells of them."""
     photo = CHECKOUT / "tests/data/small.jpg"
     variables = {"IMAGERIFT_API_URL": tenant.platform.api_url, "IMAGERIFT_API_KEY": tenant.token}
-    command = [str(BIN / "imagerift"), "generate", str(photo), "--mode", SLOW["mode"]]
     done = subprocess.run(
-        [*command, "--prompt", SLOW["prompt"], "--wait", "-o", str(tmp_path)],
+        [str(BIN / "imagerift"), "generate", str(photo), *asked, "--wait", "-o", str(folder)],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -98,4 +88,4 @@ def test_the_command_says_how_far_it_is(tenant: Tenant, tmp_path: Path) -> None:
     )
     assert len(said) >= 2
     assert [int(step) for step in said] == sorted(int(step) for step in said)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(folder.iterdir())) == 1

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from imagerift_vision.control import AttemptGuard, CancelFlags, Guard, RunningAttempts
 from imagerift_vision.entry_model import log_failure
 from imagerift_vision.errors import from_exception
-from imagerift_vision.memory import give_memory_back, map_large_buffers
 from imagerift_vision.mode_call import ModeAnswer, ModeCall
 from imagerift_vision.mode_documents import read_parameters
 from imagerift_vision.progress import ModelLine, tells
-from imagerift_vision.runtime import limit_threads
+from imagerift_vision.runtime import give_memory_back, limit_threads
 from imagerift_vision.settings import Settings
 from imagerift_vision.tensors import (
     answer_later,
@@ -50,7 +49,6 @@ class ModeServer:
     def __init__(self, name: str, make: Callable[[int], Mode]) -> None:
         """Load the mode's networks: `make` gets the number of threads."""
         settings = Settings.from_environment()
-        map_large_buffers()
         limit_threads(settings.threads)
         self._name = name
         self._flags = CancelFlags(settings.control_dir)

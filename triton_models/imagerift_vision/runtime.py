@@ -1,5 +1,6 @@
 """How every network is loaded: few threads, no memory arena, weights from installed packages."""
 
+import ctypes
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -38,6 +39,13 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 def limit_threads(threads: int) -> None:
     """Bound OpenCV's own thread pool in this process."""
     cv2.setNumThreads(threads)
+
+
+def give_memory_back() -> None:
+    """Return freed pages to the system: glibc would keep the largest picture's for the next one."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @cache

@@ -9,7 +9,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from imagerift_vision.control import CancelFlags
 from imagerift_vision.entry_model import answer
 from imagerift_vision.generate import Pipeline
-from imagerift_vision.memory import map_large_buffers
 from imagerift_vision.progress import say_slots
 from imagerift_vision.settings import Settings
 from imagerift_vision.storage import OriginClient
@@ -21,7 +20,6 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Read the settings and make the storage client."""
-        map_large_buffers()
         settings = Settings.from_environment()
         say_slots(settings.control_dir, args["model_name"], args["model_config"])
         self.flags = CancelFlags(settings.control_dir)
