@@ -32,7 +32,7 @@ TEST_MODES = {"noop": "noop", "delay": "delay", "raising": "raising", "puppet": 
 MODELS = ("bench/models", "docs/examples", "tests/data/models", "tests/models")
 SPANS = "spans.jsonl"
 # Served by a pool of its own, which a test starts: tests/e2e/own_pool.py.
-OWN_POOL_PRESETS = ["painted", "slow", "endless", "colossal", "warm"]
+OWN_POOL_PRESETS = ["painted", "slow", "thirty", "endless", "colossal", "warm"]
 # Workspaces on the plan "pods" get a pod for each job.
 JOB_PODS = {
     "namespace": "imagerift-runners",
