@@ -14,14 +14,19 @@ from pymongo import AsyncMongoClient
 @pytest.fixture(scope="session")
 async def opened_database(mongo_url: str) -> AsyncIterator[Database]:
     name = f"test_{secrets.token_hex(6)}"
-    cleaner: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(mongo_url)
-    # Moments of tests lie in the past, and the server would take what has expired since.
-    await cleaner.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    async with _client(mongo_url) as client:
+        # Moments of tests lie in the past, and the server would take what has expired since.
+        await client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
     async with connect(mongo_url, name) as opened:
         await opened.ensure_indexes()
         yield opened
-    await cleaner.drop_database(name)
-    await cleaner.close()
+    # A client that was kept takes the server for gone, where tests without a loop came between.
+    async with _client(mongo_url) as client:
+        await client.drop_database(name)
+
+
+def _client(mongo_url: str) -> AsyncMongoClient[dict[str, object]]:
+    return AsyncMongoClient(mongo_url)
 
 
 @pytest.fixture
