@@ -10,6 +10,7 @@ from typing import Any
 
 from kubernetes.aio import client
 
+from imagerift_core.kept_fields import not_kept
 from imagerift_core.kube_calls import bounded_call, passing_over
 
 
@@ -55,13 +56,16 @@ class RunCalls:
         self._core = client.CoreV1Api(api)
         self._batch = client.BatchV1Api(api)
 
-    async def can_suspend(self, job: dict[str, Any]) -> bool:
-        """Whether the server keeps `spec.suspend` of this Job, of which nothing is stored.
+    async def not_kept(self, job: dict[str, Any]) -> list[str]:
+        """The fields of this Job that the server would leave out; of it nothing is stored.
 
-        Servers before 1.22 know no such field, and drop it without a word.
+        As `spec.suspend`, which servers before 1.22 do not know. The time after which Kubernetes
+        deletes a Job that has ended is not among them: the operator deletes it anyway.
         """
         made = await self._call(self._batch.create_namespaced_job, body=job, dry_run="All")
-        return made.spec.suspend is True
+        kept = self._batch.api_client.sanitize_for_serialization(made)
+        needed = {name: v for name, v in job["spec"].items() if name != "ttlSecondsAfterFinished"}
+        return not_kept({"spec": needed}, kept)
 
     async def create_job(self, job: dict[str, Any]) -> str:
         """Creates a run's Job, whose pod waits for its Secret; returns the Job's uid."""

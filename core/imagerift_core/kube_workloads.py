@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
+from imagerift_core.kept_fields import not_kept
 from imagerift_core.kube_calls import bounded_call, passing_over
 
 _APPLY = "application/apply-patch+yaml"
@@ -50,10 +52,25 @@ class PodSeen:
 
 @dataclass(frozen=True)
 class DeploymentSeen:
-    """What a Deployment asks for, and why its pods cannot be made or do not come."""
+    """What a Deployment asks for, and why its pods cannot be made or do not come.
+
+    `not_kept` are the fields that the server has left out of what was applied.
+    """
 
     replicas: int
     trouble: Trouble | None
+    not_kept: tuple[str, ...] = ()
+
+
+def fields_trouble(fields: Sequence[str]) -> Trouble | None:
+    """What is wrong where a server has left out fields, None where there are none."""
+    if not fields:
+        return None
+    words = (
+        f"The API server has not kept {', '.join(fields)}: it is older than that, has it switched "
+        "off, or an admission webhook takes it away."
+    )
+    return Trouble("FieldsNotKept", words)
 
 
 class Workloads:
@@ -74,7 +91,10 @@ class Workloads:
         self._policy_version: str | None = None
 
     async def apply_deployment(self, body: dict[str, Any]) -> DeploymentSeen:
-        return _deployment_seen(await self._apply(self._apps.patch_namespaced_deployment, body))
+        made = await self._apply(self._apps.patch_namespaced_deployment, body)
+        kept = self._apps.api_client.sanitize_for_serialization(made)
+        lost = not_kept({"spec": body["spec"]}, kept)
+        return replace(_deployment_seen(made), not_kept=tuple(lost))
 
     async def apply_service(self, body: dict[str, Any]) -> None:
         await self._apply(self._core.patch_namespaced_service, body)

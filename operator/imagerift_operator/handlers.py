@@ -89,6 +89,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     # Handlers only hand objects on, so a worker has nothing to finish.
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.2
+    # A streamed list that breaks off is not begun anew: what had not come yet would never be seen.
+    settings.watching.initial_streaming = False
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10

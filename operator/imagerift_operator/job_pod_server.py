@@ -16,7 +16,7 @@ from imagerift_core.isolation import Isolation
 from imagerift_core.job_pods import JobPods
 from imagerift_core.kube_calls import KubeRefused, KubeUnavailable, words_of
 from imagerift_core.kube_job_pods import RunCalls, RunSeen
-from imagerift_core.kube_workloads import Trouble
+from imagerift_core.kube_workloads import Trouble, fields_trouble
 from imagerift_core.triton import TritonRefused, TritonUnavailable
 
 from imagerift_operator.job_pod_check import JobPodCheck
@@ -49,7 +49,7 @@ SWEEP_SECONDS = 30.0
 SWEEP_GRACE = timedelta(seconds=60)
 # One that waits in its queue keeps its place for its job's next attempt, for so long.
 KEPT_SECONDS = 600.0
-# A server that cannot suspend Jobs is asked again after so long: it may have been upgraded.
+# A server that does not keep a Job's fields is asked again after so long: it may be upgraded.
 ASK_AGAIN_SECONDS = 60.0
 
 
@@ -96,7 +96,7 @@ class JobPodServer:
         # Since when suspended Jobs have been seen that no attempt waits for.
         self._kept_since: dict[str, float] = {}
         self._asked: float | None = None
-        self._cannot_wait: Trouble | None = None
+        self._unfit: Trouble | None = None
 
     def _mounted(self) -> MountedWeights:
         return self.weights()
@@ -114,18 +114,18 @@ class JobPodServer:
     @property
     def ready(self) -> bool:
         """Whether pods can be made as they are configured, as far as is known."""
-        suspends = not self.waits or (self._asked is not None and self._cannot_wait is None)
-        return suspends and self.weights().trouble is None and self._check.passed
+        fit = self._asked is not None and self._unfit is None
+        return fit and self.weights().trouble is None and self._check.passed
 
     @property
     def loading(self) -> bool:
         """Whether all that pods wait for are weights that are on their way."""
-        return self._cannot_wait is None and self.weights().coming
+        return self._unfit is None and self.weights().coming
 
     @property
     def trouble(self) -> Trouble | None:
         """What hinders all pods, as far as is known."""
-        return self._cannot_wait or self.weights().lack or self._check.trouble
+        return self._unfit or self.weights().lack or self._check.trouble
 
     async def run_attempt(self, attempt: PodAttempt) -> dict[str, Any]:
         """Runs one attempt; returns its RESULT.
@@ -212,7 +212,7 @@ class JobPodServer:
                 swept = time.monotonic()
             try:
                 if leading():
-                    await self._ask_for_suspension()
+                    await self._ask_what_is_kept()
                     await self._check.step()
                 if self._waiting or self._kept or sweep_due:
                     made = [run for run in self._waiting.values() if run.made]
@@ -271,36 +271,38 @@ class JobPodServer:
         runs = self._waiting.values()
         return next((run for run in runs if run.attempt.attempt_id == attempt_id), None)
 
-    async def _ask_for_suspension(self) -> None:
-        """Finds out once whether the server can suspend Jobs, where that is needed."""
+    async def _ask_what_is_kept(self) -> None:
+        """Finds out once whether the server keeps all that the pods' Jobs have."""
         at = time.monotonic()
         queue = self._pods.queue_name
-        known = self._asked is not None and (
-            self._cannot_wait is None or at - self._asked < ASK_AGAIN_SECONDS
-        )
-        if queue is None or known:
+        if self._asked is not None and (
+            self._unfit is None or at - self._asked < ASK_AGAIN_SECONDS
+        ):
             return
         job = run_job(
-            "can-it-be-suspended",
+            "what-is-kept",
             self._shard,
             self._pods,
             deadline_seconds=1,
             s3_origin=self._s3_origin,
         )
         try:
-            can = await self._calls.can_suspend(job)
+            lost = await self._calls.not_kept(job)
         except KubeRefused as error:
+            # Without a queue it may be the asking alone: not every admission webhook takes it.
             words = f"The API server refuses Jobs of the queue {queue}: {words_of(error)}"
-            self._cannot_wait = Trouble("JobRefused", words)
+            self._unfit = Trouble("JobRefused", words) if self.waits else None
         else:
-            words = (
-                f"Job pods name the queue {queue}, and this API server cannot suspend Jobs: that "
-                "takes Kubernetes 1.22 or later."
-            )
-            self._cannot_wait = None if can else Trouble("SuspendUnsupported", words)
+            self._unfit = fields_trouble(lost)
+            if "spec.suspend" in lost:
+                words = (
+                    f"Job pods name the queue {queue}, and this API server cannot suspend Jobs: "
+                    "that takes Kubernetes 1.22 or later."
+                )
+                self._unfit = Trouble("SuspendUnsupported", words)
         self._asked = at
-        if self._cannot_wait is not None:
-            log.warning("job_pods_cannot_wait", reason=self._cannot_wait.reason, words=words)
+        if self._unfit is not None:
+            log.warning("job_pods_unfit", reason=self._unfit.reason, words=self._unfit.words)
 
     async def _follow(self, seen: RunSeen, *, leads: bool, sweep: bool) -> None:
         run = self._waiting.get(seen.name)

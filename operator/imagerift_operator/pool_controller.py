@@ -12,7 +12,7 @@ import structlog
 from imagerift_core.clock import now
 from imagerift_core.isolation import Isolation
 from imagerift_core.kube_calls import MAX_WORDS, KubeRefused, KubeUnavailable, words_of
-from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads
+from imagerift_core.kube_workloads import PodSeen, Trouble, Workloads, fields_trouble
 from imagerift_core.pool_template import PoolTemplate
 
 from imagerift_operator.leadership import Leadership
@@ -52,7 +52,8 @@ _Desired = tuple[PoolTemplate, int, MountedWeights]
 class _Written:
     """What was last asked for a pool, when to write it again, and why it did not work.
 
-    `failures` counts refusals in a row of the same desired state.
+    `failures` counts refusals in a row of the same desired state, `lacks` are fields that the
+    API server has left out.
     """
 
     desired: object
@@ -61,6 +62,7 @@ class _Written:
     trouble: Trouble | None = None
     failures: int = 0
     weights: MountedWeights = NO_WEIGHTS
+    lacks: Trouble | None = None
 
 
 class PoolController:
@@ -142,7 +144,7 @@ class PoolController:
                 # Only the Deployment knows why its pods cannot be made.
                 made = await self._workloads.deployment(object_name(pool.name))
                 trouble = made.trouble if made is not None else None
-            trouble = next(iter(troubled), trouble)
+            trouble = written.lacks or next(iter(troubled), trouble)
         weights = written.weights
         if weights.trouble is not None and not weights.coming:
             trouble = weights.trouble
@@ -219,7 +221,8 @@ class PoolController:
             # Once may be a moment's trouble of the server's own.
             words, for_good = error.words or str(error), error.words is not None and failures > 0
         else:
-            return _Written(desired, replicas, at + REPAIR, made.trouble, weights=mounted)
+            lacks = fields_trouble(made.not_kept)
+            return _Written(desired, replicas, at + REPAIR, made.trouble, 0, mounted, lacks)
         log.warning("pool_refused", pool=pool.name, words=words, failures=failures + 1)
         trouble = before.trouble if before is not None else None
         if for_good:

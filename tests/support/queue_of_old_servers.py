@@ -23,9 +23,10 @@ class Queued(RunCalls):
 
     keeps_suspend = False
 
-    async def can_suspend(self, job: dict[str, Any]) -> bool:
-        self.keeps_suspend = await super().can_suspend(job)
-        return True
+    async def not_kept(self, job: dict[str, Any]) -> list[str]:
+        lost = await super().not_kept(job)
+        self.keeps_suspend = "spec.suspend" not in lost
+        return [field for field in lost if field != "spec.suspend"]
 
     async def create_job(self, job: dict[str, Any]) -> str:
         annotations = {HELD: str(job["spec"]["suspend"])}

@@ -27,6 +27,15 @@ from tests.unit.operator.test_job_pods import News
 PODS = JobPods.model_validate(
     {"namespace": "x", "image": "runner:1", "queue": {"name": "gpu", "priorityClass": "batch"}}
 )
+# Which servers have known for a while, or do not yet.
+NEW_FIELDS = {
+    "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}],
+    "initContainers": [{"name": "beside", "image": "proxy:1", "restartPolicy": "Always"}],
+    "topologySpreadConstraints": [
+        {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2}
+    ],
+    "volumes": [{"name": "style", "image": {"reference": "styles:1"}}],
+}
 DONE = '{"outputs": [{"index": 0}]}'
 
 
@@ -101,15 +110,27 @@ def calls_of(kube: Kube, kind: type[RunCalls] = RunCalls) -> RunCalls:
     return kind(kube._api, kube.namespace, timeout_seconds=10)
 
 
-async def test_whether_the_server_can_suspend_jobs_is_asked_without_making_one(
+async def test_what_the_server_keeps_of_a_job_is_asked_without_making_one(
     kube: Kube, administrator: client.ApiClient
 ) -> None:
     version = await client.VersionApi(administrator).get_code()
     minor = int(re.match(r"\d+", version.minor)[0])  # type: ignore[index]
     shard = new_name()
-    job = run_job(new_name(), shard, PODS, deadline_seconds=1, s3_origin="http://s3")
+    pods = JobPods.model_validate(PODS.model_dump(by_alias=True) | NEW_FIELDS)
+    job = run_job(new_name(), shard, pods, deadline_seconds=1, s3_origin="http://s3")
     calls = calls_of(kube)
-    assert await calls.can_suspend(job) is ((int(version.major), minor) >= (1, 22))
+    spec = "spec.template.spec"
+    since = {
+        f"{spec}.containers[runner].resources.claims": 34,
+        f"{spec}.initContainers[beside].restartPolicy": 29,
+        f"{spec}.resourceClaims": 34,
+        f"{spec}.topologySpreadConstraints[0].minDomains": 27,
+        f"{spec}.volumes[style].image": 35,
+        "spec.suspend": 22,
+    }
+    assert int(version.major) == 1
+    lost = await calls.not_kept(job)
+    assert sorted(lost) == [field for field, from_ in since.items() if minor < from_]
     assert await calls.runs(f"imagerift.dev/shard={shard}") == []
 
 

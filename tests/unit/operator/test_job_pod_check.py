@@ -45,6 +45,9 @@ class Cluster:
         self.refuses: ApiException | None = None
         self.pods: tuple[RunPod, ...] = ()
 
+    async def not_kept(self, _: dict[str, Any]) -> list[str]:
+        return []
+
     async def create_job(self, job: dict[str, Any]) -> str:
         if self.refuses is not None:
             raise self.refuses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -26,6 +26,7 @@ from imagerift_operator.job_status import waiting_status
 from imagerift_operator.pod_reports import PodReports
 from imagerift_operator.pools import JobPodReplica, Pools
 from imagerift_operator.slots import Slots
+from kubernetes.aio.client.exceptions import ApiException
 
 from tests.unit.operator.builders import START, isolation, make_entry, make_record
 
@@ -56,16 +57,19 @@ class News:
 class Cluster:
     """The Jobs and Secrets of job pods, by name; the test plays the queue and the kubelet."""
 
-    def __init__(self, *, can_suspend: bool = True) -> None:
+    def __init__(self, *, lost: Sequence[str] = ()) -> None:
         self.jobs: dict[str, RunSeen] = {}
         self.made: list[str] = []
         self.secrets: list[str] = []
         self.known_jobs: dict[str, str] = {}
-        self.keeps_suspend = can_suspend
+        self.lost = [*lost]
+        self.refusal: ApiException | None = None
         self.changed = asyncio.Event()
 
-    async def can_suspend(self, _: dict[str, Any]) -> bool:
-        return self.keeps_suspend
+    async def not_kept(self, _: dict[str, Any]) -> list[str]:
+        if self.refusal is not None:
+            raise self.refusal
+        return self.lost
 
     async def create_job(self, job: dict[str, Any]) -> str:
         name = job["metadata"]["name"]
@@ -276,14 +280,24 @@ async def test_a_process_that_does_not_lead_starts_nothing_that_waits() -> None:
         run.cancel()
 
 
+DEVICES = "spec.template.spec.resourceClaims"
+
+
 @pytest.mark.parametrize(
-    ("queue", "can", "reason"),
-    [({"name": "gpu"}, True, None), ({"name": "gpu"}, False, "SuspendUnsupported")],
+    ("queue", "lost", "reason", "words"),
+    [
+        ({"name": "gpu"}, [], None, ""),
+        ({"name": "gpu"}, ["spec.suspend"], "SuspendUnsupported", "cannot suspend Jobs"),
+        ({"name": "gpu"}, [DEVICES], "FieldsNotKept", f"has not kept {DEVICES}:"),
+        (None, [], None, ""),
+        (None, [DEVICES], "FieldsNotKept", f"has not kept {DEVICES}:"),
+    ],
 )
-async def test_a_server_that_cannot_suspend_jobs_is_found_out(
-    queue: Any, *, can: bool, reason: str | None
+async def test_a_server_that_does_not_keep_what_pods_need_is_found_out(
+    queue: Any, lost: list[str], reason: str | None, words: str
 ) -> None:
-    async with serving(Cluster(can_suspend=can), queue=queue) as server:
+    can = reason is None
+    async with serving(Cluster(lost=lost), queue=queue) as server:
         assert not server.ready
         await until(lambda: server._asked is not None)
         assert server.ready is can
@@ -308,7 +322,7 @@ async def test_a_server_that_cannot_suspend_jobs_is_found_out(
             (each["type"], each["status"], each["reason"]) for each in status.get("conditions", [])
         ]
         assert said == ([] if can else [("PodsReady", "False", reason)])
-        assert ("cannot suspend Jobs" in status["message"]) is not can
+        assert words in status["message"]
 
 
 async def test_a_preemption_is_told_counted_and_shown_and_never_hinders() -> None:
@@ -336,7 +350,15 @@ async def test_a_preemption_is_told_counted_and_shown_and_never_hinders() -> Non
     assert writer.show_status.await_count == 2
 
 
-async def test_pods_that_name_no_queue_need_no_such_server() -> None:
-    async with serving(Cluster(can_suspend=False), queue=None) as server:
-        assert server.ready
-        assert server.trouble is None
+@pytest.mark.parametrize(("queue", "reason"), [({"name": "gpu"}, "JobRefused"), (None, None)])
+async def test_who_refuses_to_be_asked_hinders_those_alone_that_need_to_know(
+    queue: Any, reason: str | None
+) -> None:
+    cluster = Cluster()
+    words = '{"message": "admission webhook \\"w\\" does not support dry run"}'
+    cluster.refusal = ApiException(status=400, reason="Bad Request")
+    cluster.refusal.body = words
+    async with serving(cluster, queue=queue) as server:
+        await until(lambda: server._asked is not None)
+        assert server.ready is (reason is None)
+        assert (server.trouble and server.trouble.reason) == reason

@@ -38,6 +38,9 @@ class Cluster:
         self.secrets: list[dict[str, Any]] = []
         self.starts = True
 
+    async def not_kept(self, _: dict[str, Any]) -> list[str]:
+        return []
+
     async def create_job(self, job: dict[str, Any]) -> str:
         name = job["metadata"]["name"]
         self.made.append(job)

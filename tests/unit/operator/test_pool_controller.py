@@ -180,6 +180,25 @@ async def test_pods_that_cannot_be_made_and_pods_that_do_not_come_up_are_the_poo
     assert world.trouble() == pull
 
 
+async def test_fields_that_the_server_has_left_out_are_why_servers_do_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    claims = "spec.template.spec.resourceClaims"
+    world.cluster.made = DeploymentSeen(1, None, (claims,))
+    ended = Trouble("ServerEnded", "diffusion has kind KIND_GPU but no GPUs are available")
+    world.cluster.seen = [pod("a", trouble=ended)]
+    await world.follow()
+    trouble = world.trouble()
+    assert trouble is not None
+    assert trouble.reason == "FieldsNotKept"
+    assert trouble.words.startswith(f"The API server has not kept {claims}:")
+    # Once the server has been upgraded, what is there is said again.
+    world.cluster.made = DeploymentSeen(1, None)
+    await world.follow(30)
+    assert world.trouble() == ended
+
+
 async def test_who_does_not_lead_writes_nothing_and_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
