@@ -23,6 +23,9 @@ _BYTES_OF_INDEXES = 1024
 # written since they compacted last, SeaweedFS the place of each object.
 _CACHES = {"mongod", "seaweedfs", "etcd", "kube-apiserver"}
 _CACHED_BYTES_A_JOB = 16 * 1024
+# SeaweedFS has two files open for each volume, which here are of 64 MB, and one for some thousands
+# of names of objects.
+_OPEN_FILES_A_JOB = {"seaweedfs": 1 / 500}
 
 
 def bound_of(name: str) -> Bound:
@@ -32,7 +35,8 @@ def bound_of(name: str) -> Bound:
         cached = _CACHED_BYTES_A_JOB / MIB if of in _CACHES else 0.0
         return Bound(share=0.05, slack=16, per_job=cached)
     if what in {"connections", "files"}:
-        return Bound(share=0.05, slack=8)
+        kept_open = _OPEN_FILES_A_JOB.get(of, 0.0) if what == "files" else 0.0
+        return Bound(share=0.05, slack=8, per_job=kept_open)
     if what == "resources":
         # Each stays for some seconds after its end, and as many come as go.
         return Bound(share=0.2, slack=20)
