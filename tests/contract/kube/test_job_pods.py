@@ -130,7 +130,7 @@ async def test_what_the_server_keeps_of_a_job_is_asked_without_making_one(
     }
     assert int(version.major) == 1
     lost = await calls.not_kept(job)
-    assert sorted(lost) == [field for field, from_ in since.items() if minor < from_]
+    assert set(lost) == {field for field, from_ in since.items() if minor < from_}
     assert await calls.runs(f"imagerift.dev/shard={shard}") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from typing import Any
 
@@ -157,6 +158,66 @@ async def test_an_apply_that_the_server_cannot_merge_says_so_however_it_answers(
     error = refused.value
     words = error.words if isinstance(error, KubeUnavailable) else words_of(error)
     assert words is not None and 'duplicate entries for key [name="A"]' in words
+
+
+# What every server that can be used keeps.
+OLD_FIELDS: dict[str, Any] = {
+    "env": [
+        {"name": "A", "value": "1"},
+        {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ],
+    "envFrom": [{"prefix": "X_", "configMapRef": {"name": "more", "optional": True}}],
+    "podLabels": {"team": "a"},
+    "podAnnotations": {"note": "b"},
+    "nodeSelector": {"zone": "a"},
+    "tolerations": [{"key": "gpu", "effect": "NoSchedule"}, {"operator": "Exists"}],
+    "resources": {"requests": {"cpu": 1}, "limits": {"cpu": "2000m", "memory": "1024Mi"}},
+    "volumes": [
+        {"name": "cache", "emptyDir": {"sizeLimit": "1Gi"}},
+        {"name": "told", "configMap": {"name": "more", "items": [{"key": "a", "path": "b"}]}},
+    ],
+    "volumeMounts": [
+        {"name": "cache", "mountPath": "/cache"},
+        {"name": "cache", "mountPath": "/more", "subPath": "more", "readOnly": True},
+    ],
+    "initContainers": [{"name": "first", "image": "fetch:1", "args": ["x"]}],
+    "affinity": {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": 1,
+                    "podAffinityTerm": {
+                        "topologyKey": "zone",
+                        "labelSelector": {"matchLabels": {"a": "b"}},
+                    },
+                }
+            ]
+        }
+    },
+    "topologySpreadConstraints": [{"topologyKey": "zone"}],
+    "priorityClassName": "high",
+    "schedulerName": "another",
+}
+
+
+async def test_what_a_server_keeps_is_not_missed(kube: Kube) -> None:
+    assert (await kube.workloads.apply_deployment(body(**OLD_FIELDS))).not_kept == ()
+
+
+async def test_a_claim_that_the_server_does_not_know_is_missed_or_refused(
+    kube: Kube, administrator: client.ApiClient
+) -> None:
+    version = await client.VersionApi(administrator).get_code()
+    minor = int(re.match(r"\d+", version.minor)[0])  # type: ignore[index]
+    claims = [{"name": "gpu", "resourceClaimTemplateName": "h100"}]
+    asked = kube.workloads.apply_deployment(body(gpus=0, resourceClaims=claims))
+    if minor < 26:
+        # Older ones cannot merge what they have never heard of.
+        with pytest.raises(KubeUnavailable, match="field not declared in schema"):
+            await asked
+        return
+    lost = (await asked).not_kept
+    assert any("resourceClaims" in field for field in lost) is (minor < 34)
 
 
 async def test_pods_that_cannot_be_made_are_the_deployments_trouble(
