@@ -225,7 +225,7 @@ class JobPodServer:
             except (KubeUnavailable, TimeoutError) as error:
                 log.warning("job_pods_not_followed", error=str(error))
             except KubeRefused as error:
-                log.warning("job_pods_not_followed", status=error.status, body=error.body)
+                log.warning("job_pods_not_followed", status=error.status, words=words_of(error))
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def _begin(self, run: Run) -> None:
