@@ -170,7 +170,7 @@ async def weights_are_looked_at(members: Members) -> None:
 @CASES.of("job pods")
 async def job_pods_are_swept(members: Members) -> None:
     seen = [RunSeen(member, "uid", now() - timedelta(hours=1), None) for member in MEMBERS]
-    runs = cast(Any, calls(runs=returning(seen), delete=members.act))
+    runs = cast(Any, calls(runs=returning(seen), not_kept=returning([]), delete=members.act))
     pods = JobPods(namespace="runners", image="runner:1")
     server = JobPodServer(
         runs, pods, isolation(), NOTHING, shard="imagerift", s3_origin="http://s3"

@@ -127,7 +127,7 @@ async def test_an_attempt_that_was_chosen_before_its_weights_went_is_not_begun(
     cluster = Cluster()
     weights.observe(None, ready_body())
     async with serving(cluster, weights, gpus=0) as server:
-        assert server.ready
+        await until(lambda: server.ready)
         weights.observe("DELETED", ready_body())
         with pytest.raises(TritonUnavailable) as error:
             await server.run_attempt(attempt_of(News()))
