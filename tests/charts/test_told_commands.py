@@ -1,4 +1,4 @@
-"""What Helm prints after an installation, run as it is printed."""
+"""What people are told to run, by Helm after an installation and by the page on installing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.charts.rendering import MAIN, Helm
+from tests.charts.rendering import DEFINITIONS, MAIN, Helm
 
 # Writes down what it is called with and what it is given.
 CURL = """#!/bin/sh
@@ -25,6 +25,15 @@ def notes_of(helm: Helm) -> str:
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     return shown.stdout.partition("NOTES:")[2]
+
+
+def test_whoever_wants_to_be_rid_of_the_definitions_names_them_all(helm: Helm) -> None:
+    page = (MAIN.parents[1] / "docs" / "install.md").read_text()
+    (label,) = re.findall(r"^\$ kubectl delete crd -l (\S+)$", page, re.MULTILINE)
+    name, value = label.split("=")
+    definitions = helm.render(DEFINITIONS).of("CustomResourceDefinition")
+    assert len(definitions) == len(list((MAIN.parents[1] / "crds").glob("*.yaml")))
+    assert {each["metadata"]["labels"][name] for each in definitions} == {value}
 
 
 def test_the_printed_call_sends_a_photo_of_any_size(helm: Helm, tmp_path: Path) -> None:
