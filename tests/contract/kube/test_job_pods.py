@@ -117,6 +117,9 @@ async def test_what_the_server_keeps_of_a_job_is_asked_without_making_one(
     minor = int(re.match(r"\d+", version.minor)[0])  # type: ignore[index]
     shard = new_name()
     pods = JobPods.model_validate(PODS.model_dump(by_alias=True) | NEW_FIELDS)
+    if 31 <= minor < 35:
+        # These know the image of a volume, have it switched off, and refuse what is left of it.
+        pods = pods.model_copy(update={"volumes": []})
     job = run_job(new_name(), shard, pods, deadline_seconds=1, s3_origin="http://s3")
     calls = calls_of(kube)
     spec = "spec.template.spec"
@@ -125,7 +128,7 @@ async def test_what_the_server_keeps_of_a_job_is_asked_without_making_one(
         f"{spec}.initContainers[beside].restartPolicy": 29,
         f"{spec}.resourceClaims": 34,
         f"{spec}.topologySpreadConstraints[0].minDomains": 27,
-        f"{spec}.volumes[style].image": 35,
+        f"{spec}.volumes[style].image": 31,
         "spec.suspend": 22,
     }
     assert int(version.major) == 1
