@@ -241,6 +241,8 @@ async def test_links_are_renewed_before_they_end(chromium: Browser, site: Api, p
         await finish_job(site, job_id)
         await page.clock.run_for("00:30")
         await expect(page.locator("#result")).to_be_visible()
+        # Given back when the list below has been asked for too: nothing is on its way any more.
+        await expect(page.get_by_role("button", name="Generate")).to_be_enabled()
         newest, result = page.locator("#recent a").first, page.locator("#result")
         await expect(newest).to_have_attribute("href", re.compile("output-0"))
 

@@ -8,32 +8,40 @@ const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", time
 // Links live for ten minutes; what is on its way is looked at more often.
 const RENEW_MS = 8 * 60_000;
 const LIVE_MS = 3_000;
+const RETRY_MS = 30_000;
 let timer = null;
-let shownAt = 0;
+let asked = null;
+let askedAt = 0;
 
-// Shows the overview, and again while a job is on its way or before its links end.
+// Shows the overview, and again while a job is on its way or before its links end. An answer that a newer call overtook
+// is not shown.
 export async function followOverview() {
   clearTimeout(timer);
-  const live = await showOverview();
-  timer = setTimeout(again, live ? LIVE_MS : RENEW_MS);
+  askedAt = Date.now();
+  const call = asked = get("/api/v1/account/overview");
+  let wait = RETRY_MS;
+  try {
+    const overview = await call;
+    if (call === asked) wait = showOverview(overview) ? LIVE_MS : RENEW_MS;
+  } finally {
+    if (call === asked) timer = setTimeout(again, wait);
+  }
 }
 
 // A page in the background waits until it is looked at.
 async function again() {
-  if (document.hidden) return;
-  await followOverview().catch(() => { timer = setTimeout(again, 10 * LIVE_MS); });
+  if (!document.hidden) await followOverview().catch(() => {});
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (timer && !document.hidden && Date.now() - shownAt > LIVE_MS) {
+  if (timer && !document.hidden && Date.now() - askedAt > LIVE_MS) {
     clearTimeout(timer);
     again();
   }
 });
 
-async function showOverview() {
-  shownAt = Date.now();
-  const { quota, days, generations } = await get("/api/v1/account/overview");
+// Whether a job is on its way.
+function showOverview({ quota, days, generations }) {
   byId("charged").textContent = number.format(quota.charged);
   byId("of-limit").textContent = `of ${number.format(quota.limit)} pictures this month`;
   byId("meter").max = Math.max(1, quota.limit);
