@@ -14,3 +14,8 @@ def test_what_a_guard_takes_out_is_there_once(guard: Guard) -> None:
     assert guard.without != guard.guard
     for test in guard.tests:
         assert (CHECKOUT / test.partition("::")[0]).exists(), test
+
+
+@pytest.mark.parametrize("guard", guards(), ids=lambda guard: guard.name)
+def test_pixel_code_is_tested_in_the_models_environment(guard: Guard) -> None:
+    assert guard.models == any(test.startswith("tests/unit/vision/") for test in guard.tests)
